@@ -1,0 +1,376 @@
+"""The configuration as typed, frozen models: what is asked, who is asked, how often.
+
+``exporter.config_file`` fills these models from YAML and the environment, and turns what
+pydantic says about a mistake into file, line, key and the nearest known name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from exporter.providers import PROVIDERS, Dialect
+from exporter.secret import Secret
+from exporter.units import parse_duration
+
+RESERVED_LABELS = frozenset(
+    "target provider model probe le quantile job instance reason outcome type phase resource "
+    "slo endpoint region served_model".split()
+)
+"""Label names that the exporter or Prometheus itself gives a meaning to."""
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _http_url(url: str) -> str:
+    if not re.match(r"https?://[^/\s?#]+", url):
+        raise ValueError("must be an http:// or https:// URL")
+    if "?" in url or "#" in url:
+        raise ValueError("must have no query and no fragment")
+    if "@" in url.split("/")[2]:
+        raise ValueError("must hold no user name or password; use api_key or headers")
+    return url.rstrip("/")
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+"""Seconds, written as in Prometheus: ``500ms``, ``30s``, ``1m30s``, ``1h``."""
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class UnknownName(ValueError):
+    """A name that is none of the known ones; carries them, so that the nearest can be offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"unknown {kind} {name!r}; known are {', '.join(self.known)}")
+
+
+class Model(BaseModel):
+    """A part of the configuration: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TimeoutOverrides(Model):
+    """Bounds on the parts of a probe; what is not set is bounded by ``timeout`` alone."""
+
+    connect: Duration | None = None
+    """Opening a connection: DNS, TCP and TLS together."""
+    first_token: Duration | None = None
+    """From the last byte sent to the first output."""
+    stall: Duration | None = None
+    """Between two pieces of output, and from the last one to the end of the stream."""
+    total: Duration | None = None
+    """The whole probe; the same as ``timeout``, and stronger than it."""
+
+
+class TlsSettings(Model):
+    """How a target's certificate is verified; verification cannot be turned off."""
+
+    ca_file: Path | None = None
+    """Certificates to trust beside the system's."""
+    cert_file: Path | None = None
+    """Client certificate chain, PEM."""
+    key_file: Path | None = None
+    """Private key of ``cert_file``, PEM."""
+
+    @model_validator(mode="after")
+    def _certificate_and_key_go_together(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file must be set together")
+        return self
+
+
+class Expectation(Model):
+    """What a right answer looks like; every given condition must hold."""
+
+    regex: str | None = None
+    """A Python regular expression that must be found somewhere in the answer."""
+    contains: str | None = None
+    """Text that the answer must contain."""
+    answer_json: bool | dict[str, JsonValue] | None = Field(default=None, alias="json")
+    """``true``: the answer must be JSON; a mapping: a JSON object that has these members."""
+
+    @field_validator("regex")
+    @classmethod
+    def _regex_compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        return pattern
+
+
+class Probe(Model):
+    """What is asked."""
+
+    prompt: str | None = Field(default=None, min_length=1)
+    """The text to send; a fresh nonce is put before it."""
+    prompts_file: Path | None = None
+    """JSON lines, each ``{"prompt": "..."}``; probes take them in turn."""
+    max_output_tokens: int = Field(default=64, ge=1, le=100_000)
+    expect: Expectation | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> Self:
+        if (self.prompt is None) == (self.prompts_file is None):
+            raise ValueError("set exactly one of prompt and prompts_file")
+        return self
+
+
+class Price(Model):
+    """USD per million tokens."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    """Input read from the provider's cache; the price of ``input`` where not set."""
+    cache_write: float | None = Field(default=None, ge=0)
+    """Input stored into the provider's cache; the price of ``input`` where not set."""
+
+
+class ColdStart(Model):
+    """Measure the model after idleness."""
+
+    idle: Duration
+    """How long the target is left alone before a cold probe."""
+
+
+class LatencyObjective(Model):
+    """A share of probes that must be faster than a threshold."""
+
+    threshold: Duration
+    ratio: float = Field(gt=0, lt=1)
+
+
+class Slo(Model):
+    """Objectives, exported as gauges so that one static rule file serves every configuration."""
+
+    success_ratio: float | None = Field(default=None, gt=0, lt=1)
+    time_to_first_token: LatencyObjective | None = None
+
+
+Connection = Literal["reuse", "fresh"]
+
+SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
+)
+
+
+class Target(Model):
+    """Who is asked."""
+
+    name: str = Field(min_length=1, max_length=200)
+    provider: str
+    model: str = Field(min_length=1, max_length=200)
+    base_url: HttpUrl | None = None
+    """Where the API lives; the provider's public endpoint where not set."""
+    region: str | None = None
+    api_key: Secret | None = None
+    headers: dict[str, str | Secret] = {}
+    """Further request headers; those that carry credentials must be secrets."""
+    extra_body: dict[str, JsonValue] = {}
+    """Further request fields, merged over the dialect's own."""
+    probes: tuple[str, ...] | None = None
+    """Names of the probes to ask; all of them where not set."""
+    interval: Duration | None = None
+    timeout: Duration | None = None
+    timeouts: TimeoutOverrides = TimeoutOverrides()
+    connection: Connection | None = None
+    tls: TlsSettings = TlsSettings()
+    labels: dict[str, str] = {}
+    price: Price | None = None
+    cold_start: ColdStart | None = None
+    slo: Slo | None = None
+
+    @field_validator("provider")
+    @classmethod
+    def _provider_is_known(cls, provider: str) -> str:
+        if provider not in PROVIDERS:
+            raise UnknownName("provider", provider, PROVIDERS)
+        return provider
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_allowed(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+                raise ValueError(f"{name!r} is not a Prometheus label name")
+            if name in RESERVED_LABELS:
+                raise ValueError(f"label {name!r} is reserved for the exporter itself")
+        return labels
+
+    @field_validator("headers")
+    @classmethod
+    def _credentials_are_secrets(cls, headers: dict[str, str | Secret]) -> dict[str, str | Secret]:
+        for name, value in headers.items():
+            if name.lower() in SECRET_HEADERS and isinstance(value, str):
+                raise ValueError(f"header {name} must be {{env: NAME}} or {{file: PATH}}")
+        return headers
+
+    @model_validator(mode="after")
+    def _endpoint_is_known(self) -> Self:
+        if not self.endpoint:
+            raise ValueError(f"base_url must be set for provider {self.provider!r}")
+        return self
+
+    @property
+    def dialect(self) -> Dialect:
+        return PROVIDERS[self.provider]
+
+    @property
+    def endpoint(self) -> str:
+        """The base URL in force."""
+        return self.base_url or self.dialect.public_base_url(self.region) or ""
+
+
+class Defaults(Model):
+    """What holds for every target that does not say otherwise."""
+
+    interval: Duration = 60.0
+    timeout: Duration = 30.0
+    timeouts: TimeoutOverrides = TimeoutOverrides()
+    connection: Connection = "reuse"
+
+
+class Web(Model):
+    """The exporter's own HTTP server."""
+
+    listen: str = "0.0.0.0:9850"
+    """``HOST:PORT``; an IPv6 address stands in brackets."""
+    config_file: Path | None = None
+    """TLS and basic auth, in the format of Prometheus' exporter-toolkit."""
+    enable_lifecycle: bool = False
+    """Whether ``POST /-/reload`` is answered."""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, listen: str) -> str:
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", listen)
+        if not match or int(match[2]) > 65535:
+            raise ValueError(f"{listen!r} is not HOST:PORT")
+        return listen
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]") or "0.0.0.0", int(port)
+
+
+class Budget(Model):
+    """What all probing together may cost."""
+
+    usd_per_day: float = Field(gt=0)
+
+
+DEFAULT_PROBES = {
+    "short": Probe(
+        prompt="Count from 1 to 20, separated by spaces.",
+        max_output_tokens=64,
+        expect=Expectation(regex=r"\b20\b"),
+    )
+}
+
+
+class Config(BaseSettings):
+    """The whole configuration; ``INFERENCE_EXPORTER_...`` variables override the file, with
+    ``__`` for nesting."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        env_prefix="INFERENCE_EXPORTER_",
+        env_nested_delimiter="__",
+    )
+
+    web: Web = Web()
+    defaults: Defaults = Defaults()
+    probes: dict[str, Probe] = DEFAULT_PROBES
+    """What is asked, by name."""
+    targets: tuple[Target, ...] = ()
+    """Who is asked."""
+    target_files: tuple[str, ...] = ()
+    """Glob patterns of files with further targets, watched for changes."""
+    budget: Budget | None = None
+    prices_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _names_are_consistent(self) -> Self:
+        seen: set[str] = set()
+        for target in self.targets:
+            if target.name in seen:
+                raise ValueError(f"two targets have the name {target.name!r}")
+            seen.add(target.name)
+            for probe in target.probes or ():
+                if probe not in self.probes:
+                    raise UnknownName(f"probe of target {target.name!r}:", probe, self.probes)
+        return self
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Every target with every probe that it is to be asked, defaults filled in."""
+        return tuple(
+            Plan(
+                target=target,
+                probe_name=name,
+                probe=self.probes[name],
+                interval_seconds=target.interval or self.defaults.interval,
+                timeouts=self._timeouts(target),
+                fresh_connection=(target.connection or self.defaults.connection) == "fresh",
+            )
+            for target in self.targets
+            for name in (self.probes if target.probes is None else target.probes)
+        )
+
+    def _timeouts(self, target: Target) -> Timeouts:
+        own, default = target.timeouts, self.defaults.timeouts
+        return Timeouts(
+            connect=own.connect or default.connect,
+            first_token=own.first_token or default.first_token,
+            stall=own.stall or default.stall,
+            total=own.total or target.timeout or default.total or self.defaults.timeout,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Bounds in force for one probe, in seconds; only ``total`` always exists."""
+
+    total: float
+    connect: float | None = None
+    first_token: float | None = None
+    stall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One target and one probe to ask it: what the scheduler schedules and a probe carries out."""
+
+    target: Target
+    probe_name: str
+    probe: Probe
+    interval_seconds: float
+    timeouts: Timeouts
+    fresh_connection: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What no two plans share."""
+        return self.target.name, self.probe_name

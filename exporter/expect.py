@@ -1,0 +1,34 @@
+"""Whether an answer is the one that a probe expects."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from exporter.config import Expectation
+
+
+def mistake(answer: str, expectation: Expectation) -> str | None:
+    """What is wrong with the answer; ``None`` where nothing is."""
+    if expectation.contains is not None and expectation.contains not in answer:
+        return f"the answer does not contain {expectation.contains!r}"
+    if expectation.regex is not None and not re.search(expectation.regex, answer):
+        return f"the answer does not match {expectation.regex!r}"
+    if expectation.answer_json:
+        return _json_mistake(answer, expectation.answer_json)
+    return None
+
+
+def _json_mistake(answer: str, wanted: object) -> str | None:
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):
+        return "the answer is not JSON"
+    if not isinstance(wanted, dict):
+        return None
+    if not isinstance(value, dict):
+        return "the answer is JSON, but not an object"
+    for name, member in wanted.items():
+        if name not in value or value[name] != member:
+            return f"member {name!r} of the answer is not {json.dumps(member)}"
+    return None

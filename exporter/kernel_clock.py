@@ -1,0 +1,63 @@
+"""When bytes really arrived: the kernel's receive time, on the monotonic clock.
+
+Linux stamps every received segment with the wall-clock time at which it reached the socket's
+queue (``SO_TIMESTAMPNS``, socket(7)) and hands the stamp of the last segment out with
+``recvmsg``. A busy event loop therefore reads late but does not measure late. Wall-clock time
+may be stepped, so a stamp is turned at once into "this long before the read" and only that
+difference is kept.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass
+
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h; not in Python's socket module
+_TIMESPEC = struct.Struct("@ll")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+_MAX_LAG_NS = 60_000_000_000
+"""No read is a minute late: a larger difference is a clock that was stepped."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """One network read. Two arrivals are the same only if they are the same read."""
+
+    at: int
+    """When the bytes arrived, monotonic nanoseconds."""
+    lag: int | None
+    """Nanoseconds from arrival to read; ``None`` where only the time of the read is known."""
+
+
+def stamp_arrivals(sock: socket.socket) -> None:
+    """Ask the kernel to stamp what this socket receives; a kernel that cannot is left alone."""
+    if sys.platform == "linux":
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        except OSError:
+            pass
+
+
+def receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, Arrival]:
+    """Read without waiting, and tell when the bytes arrived.
+
+    :raises BlockingIOError: there is nothing to read yet.
+    """
+    if not _ANCILLARY_BYTES:
+        return sock.recv(max_bytes), Arrival(time.monotonic_ns(), None)
+    data, ancillary, _, _ = sock.recvmsg(max_bytes, _ANCILLARY_BYTES)
+    now, wall = time.monotonic_ns(), time.time_ns()
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+            return data, _arrival(now, wall - (seconds * 1_000_000_000 + nanoseconds))
+    return data, Arrival(now, None)
+
+
+def _arrival(now: int, lag: int) -> Arrival:
+    if 0 <= lag <= _MAX_LAG_NS:
+        return Arrival(now - lag, lag)
+    return Arrival(now, None)

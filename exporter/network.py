@@ -1,0 +1,344 @@
+"""The network below httpcore: connections opened in timed phases, reads stamped by the kernel.
+
+httpcore keeps connections and speaks HTTP; this module is its network backend. What happens on
+the wire is noted on the ``Exchange`` of the request that is being carried out, found through a
+context variable, since httpcore's interface has no place to hand it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import select
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import aiohappyeyeballs
+import httpcore
+
+from exporter.kernel_clock import Arrival, receive, stamp_arrivals
+from exporter.result import NANOSECONDS, ConnectionPhases
+
+_READ_BYTES = 1 << 16
+_HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
+
+T = TypeVar("T")
+
+
+class DnsError(httpcore.ConnectError):
+    """The host name could not be resolved."""
+
+
+class TlsError(httpcore.ConnectError):
+    """The TLS handshake failed; most often the certificate could not be verified."""
+
+
+def _ignore() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the network did for one request, noted as it happens."""
+
+    connection: ConnectionPhases | None = None
+    """``None`` while no connection had to be opened."""
+    sent: int | None = None
+    """When the latest bytes of the request were handed to the kernel, monotonic nanoseconds."""
+    arrival: Arrival | None = None
+    """The latest read."""
+    closed: bool = False
+    """Whether the peer has closed the connection."""
+    certificate_expires_at: float | None = None
+    on_sent: Callable[[], None] = field(default=_ignore, repr=False)
+    """Called whenever ``sent`` has moved."""
+
+
+current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")
+
+
+def _exchange() -> Exchange:
+    """The exchange in progress; a throw-away one where nobody is watching (a pool that closes
+    an idle connection, say)."""
+    return current_exchange.get(None) or Exchange()
+
+
+class KernelBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections for httpcore; DNS, TCP and TLS are timed apart."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return await _within(timeout, httpcore.ConnectTimeout, self._connect(host, port))
+
+    async def _connect(self, host: str, port: int) -> KernelStream:
+        started = time.monotonic_ns()
+        addresses = await _resolve(host, port)
+        resolved = time.monotonic_ns()
+        sock = await _open_socket(addresses)
+        connected = time.monotonic_ns()
+        exchange = _exchange()
+        exchange.connection = ConnectionPhases(
+            dns_seconds=None if _is_address(host) else (resolved - started) / NANOSECONDS,
+            tcp_seconds=(connected - resolved) / NANOSECONDS,
+        )
+        return KernelStream(sock)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class KernelStream(httpcore.AsyncNetworkStream):
+    """A TCP connection whose reads carry the kernel's receive time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
+
+    async def _read(self, max_bytes: int) -> bytes:
+        while True:
+            try:
+                data, arrival = receive(self._sock, max_bytes)
+            except BlockingIOError:
+                await _readable(self._sock)
+            except OSError as error:
+                raise httpcore.ReadError(str(error)) from error
+            else:
+                exchange = _exchange()
+                exchange.arrival, exchange.closed = arrival, not data
+                return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await _within(timeout, httpcore.WriteTimeout, self._write(buffer))
+
+    async def _write(self, buffer: bytes) -> None:
+        if not buffer:  # httpcore writes an empty body as an empty buffer
+            return
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._sock, buffer)
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+        exchange = _exchange()
+        exchange.sent = time.monotonic_ns()
+        exchange.on_sent()
+
+    async def aclose(self) -> None:
+        self._sock.close()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return await start_tls(self, ssl_context, server_hostname, timeout)
+
+    def get_extra_info(self, info: str) -> Any:
+        match info:
+            case "is_readable":  # how httpcore sees that an idle connection was closed
+                return _is_readable(self._sock)
+            case "server_addr":
+                return self._sock.getpeername()
+            case "client_addr":
+                return self._sock.getsockname()
+            case "socket":
+                return self._sock
+        return None
+
+
+class TlsStream(httpcore.AsyncNetworkStream):
+    """TLS over another stream. Plaintext has the arrival time of the network read that
+    completed its record, which the stream below has noted."""
+
+    def __init__(self, below: httpcore.AsyncNetworkStream, tls: ssl.SSLObject, bios: _Bios) -> None:
+        self._below = below
+        self._tls = tls
+        self._bios = bios
+
+    async def handshake(self) -> None:
+        await self._pump(self._tls.do_handshake)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
+
+    async def _read(self, max_bytes: int) -> bytes:
+        try:
+            return await self._pump(lambda: self._tls.read(max_bytes))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""  # HTTP's own framing tells whether the message was whole
+        except ssl.SSLError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await _within(timeout, httpcore.WriteTimeout, self._write(buffer))
+
+    async def _write(self, buffer: bytes) -> None:
+        try:
+            await self._pump(lambda: self._tls.write(buffer))
+        except ssl.SSLError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    async def aclose(self) -> None:
+        await self._below.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return await start_tls(self, ssl_context, server_hostname, timeout)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._tls if info == "ssl_object" else self._below.get_extra_info(info)
+
+    async def _pump(self, step: Callable[[], T]) -> T:
+        """Carry out one TLS step, moving ciphertext between it and the stream below."""
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                if data := await self._below.read(_READ_BYTES):
+                    self._bios.incoming.write(data)
+                else:
+                    self._bios.incoming.write_eof()
+            else:
+                await self._flush()
+                return result
+
+    async def _flush(self) -> None:
+        if self._bios.outgoing.pending:
+            await self._below.write(self._bios.outgoing.read())
+
+
+@dataclass(frozen=True, slots=True)
+class _Bios:
+    incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
+
+
+async def start_tls(
+    below: httpcore.AsyncNetworkStream,
+    ssl_context: ssl.SSLContext,
+    server_hostname: str | None,
+    timeout: float | None,
+) -> TlsStream:
+    """Carry out the handshake over an open stream, and time it.
+
+    :raises TlsError: the peer does not speak TLS, or its certificate is not to be trusted.
+    """
+    started = time.monotonic_ns()
+    bios = _Bios(ssl.MemoryBIO(), ssl.MemoryBIO())
+    tls = ssl_context.wrap_bio(bios.incoming, bios.outgoing, server_hostname=server_hostname)
+    stream = TlsStream(below, tls, bios)
+    try:
+        await _within(timeout, httpcore.ConnectTimeout, stream.handshake())
+    except (ssl.SSLError, ssl.CertificateError) as error:
+        await below.aclose()
+        raise TlsError(_tls_detail(error)) from error
+    except (httpcore.ReadError, httpcore.WriteError) as error:
+        await below.aclose()
+        raise TlsError(f"the connection broke during the TLS handshake: {error}") from error
+    except BaseException:
+        await below.aclose()
+        raise
+    exchange = _exchange()
+    exchange.connection = replace(
+        exchange.connection or ConnectionPhases(),
+        tls_seconds=(time.monotonic_ns() - started) / NANOSECONDS,
+    )
+    exchange.certificate_expires_at = _not_after(tls)
+    return stream
+
+
+def _tls_detail(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not to be trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "the server closed the connection during the TLS handshake"
+    return f"TLS handshake failed: {getattr(error, 'reason', None) or error}"
+
+
+def _not_after(tls: ssl.SSLObject) -> float | None:
+    not_after = (tls.getpeercert() or {}).get("notAfter")
+    return ssl.cert_time_to_seconds(not_after) if isinstance(not_after, str) else None
+
+
+async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
+    try:
+        loop = asyncio.get_running_loop()
+        return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (socket.gaierror, UnicodeError) as error:
+        raise DnsError(f"{host} cannot be resolved: {error}") from error
+
+
+async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket.socket:
+    try:
+        sock = await aiohappyeyeballs.start_connection(
+            addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY_SECONDS
+        )
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    stamp_arrivals(sock)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+async def _readable(sock: socket.socket) -> None:
+    """Wait until there is something to read."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    descriptor = sock.fileno()
+
+    def ready() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    loop.add_reader(descriptor, ready)
+    try:
+        await future
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    if sock.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _within(
+    seconds: float | None, expired: type[Exception], operation: Awaitable[T]
+) -> T:
+    """The result of an operation, or the exception that httpcore expects for its timeout."""
+    if seconds is None:
+        return await operation
+    try:
+        async with asyncio.timeout(seconds):
+            return await operation
+    except TimeoutError as error:
+        raise expired(f"timed out after {seconds:g} s") from error

@@ -1,0 +1,17 @@
+"""The dialects, by the name that a configuration calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from exporter.providers.base import Dialect
+from exporter.providers.openai import OpenAI
+
+PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
+    {
+        "openai": OpenAI(),
+    }
+)
+
+__all__ = ["PROVIDERS", "Dialect"]

@@ -1,0 +1,172 @@
+"""What every dialect speaks: a call becomes an HTTP request, bytes become typed events.
+
+A dialect is sans-IO. It has no socket, no clock and no metric, so each provider's quirk can be
+tested as a table of bytes in, events out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from exporter.result import Failure, FailureReason, RateLimit, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to one model, with all that a dialect may need to put it on the wire."""
+
+    model: str
+    prompt: str
+    max_output_tokens: int
+    base_url: str
+    """Where the API lives, with no slash at its end."""
+    api_key: str | None = field(default=None, repr=False)
+    region: str | None = None
+    extra_body: Mapping[str, object] = field(default_factory=dict)
+    """The user's own request fields, merged over the dialect's."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request ready to be sent; ``headers`` may hold secrets and is kept out of ``repr``."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status and headers of a response; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What a provider says in its response headers."""
+
+    request_id: str | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
+    retry_after_seconds: float | None = None
+
+
+class OutputKind(StrEnum):
+    """The sorts of generated output; each of them can be the first token."""
+
+    REASONING = "reasoning"
+    ANSWER = "answer"
+    TOOL = "tool"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A non-empty piece of generated output."""
+
+    kind: OutputKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """The provider's own token count; of several, the last holds."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServed:
+    """The model that the provider says answered."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestIdentified:
+    """The request id, where the provider gives it in the body."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Generation stopped; ``reason`` is the provider's own word."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The stream itself says that the request failed, whatever the HTTP status was."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The provider's end marker: the stream is whole."""
+
+
+Event = Output | UsageReported | ModelServed | RequestIdentified | Finished | Failed | Ended
+
+
+class ProtocolError(Exception):
+    """The bytes break the provider's format; ``reason`` is ``protocol`` or ``too_large``."""
+
+    def __init__(self, detail: str, reason: FailureReason = FailureReason.PROTOCOL) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Decoder(Protocol):
+    """Turns the bytes of one response body into events."""
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """Take the next bytes, split anywhere, and return the events that they complete.
+
+        :raises ProtocolError: the bytes break the format.
+        """
+        ...
+
+    def finish(self) -> Sequence[Event]:
+        """The body is over; return what that means (for some providers it is the end marker).
+
+        :raises ProtocolError: the body stopped in a way that the format forbids.
+        """
+        ...
+
+
+class Dialect(Protocol):
+    """One provider's wire format."""
+
+    def public_base_url(self, region: str | None) -> str | None:
+        """Where the provider's public API lives; ``None`` where only the user can know.
+
+        :raises ValueError: the provider has no such region; the message names those it has.
+        """
+        ...
+
+    def request(self, call: Call) -> HttpRequest:
+        """The streaming request for a call."""
+        ...
+
+    def decoder(self) -> Decoder:
+        """A new decoder for one successful response."""
+        ...
+
+    def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
+        """What an unsuccessful response means.
+
+        ``None`` where a response with status 200 holds no error after all.
+        """
+        ...
+
+    def header_facts(self, head: ResponseHead) -> HeaderFacts:
+        """What the response headers say besides the content."""
+        ...

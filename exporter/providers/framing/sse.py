@@ -1,0 +1,81 @@
+"""Server-sent events, as the WHATWG HTML standard section 9.2.6 cuts them from a byte stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.providers.base import ProtocolError
+from exporter.result import FailureReason
+
+MAX_EVENT_BYTES = 1 << 20
+"""More than any provider sends in one event; a longer one is refused, so that a hostile or
+broken server cannot fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One dispatched event; ``event`` is empty where the server named none."""
+
+    event: str
+    data: bytes
+
+
+class SseDecoder:
+    """Cuts bytes, split anywhere, into events.
+
+    Line ends may be LF, CRLF or CR; lines that start with a colon are comments. The fields
+    ``id`` and ``retry`` serve reconnecting clients and are passed over.
+    """
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._data: list[bytes] = []
+        self._event = ""
+        self._size = 0
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that these bytes complete.
+
+        :raises ProtocolError: ``too_large``, an event is longer than ``MAX_EVENT_BYTES``.
+        """
+        lines = self._complete_lines(chunk)
+        events = [event for line in lines if (event := self._take(line)) is not None]
+        if len(self._tail) + self._size > MAX_EVENT_BYTES:
+            raise ProtocolError(
+                f"one event is longer than {MAX_EVENT_BYTES} bytes", FailureReason.TOO_LARGE
+            )
+        return events
+
+    def finish(self) -> list[ServerSentEvent]:
+        """What the end of the body completes: some servers leave out the last empty line."""
+        return self.feed(b"\n\n")
+
+    def _complete_lines(self, chunk: bytes) -> list[bytes]:
+        pending = self._tail + chunk
+        # A CR at the very end may be half of a CRLF: it waits for the next bytes.
+        held = pending[-1:] if pending.endswith(b"\r") else b""
+        body = pending[: len(pending) - len(held)]
+        *lines, rest = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._tail = rest + held
+        return lines
+
+    def _take(self, line: bytes) -> ServerSentEvent | None:
+        if self._at_start:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            self._at_start = False
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._size += len(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", errors="replace")
+        return None
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        event = ServerSentEvent(self._event, b"\n".join(self._data)) if self._data else None
+        self._data, self._event, self._size = [], "", 0
+        return event

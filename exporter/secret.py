@@ -1,0 +1,92 @@
+"""Secrets: read from the environment or a file, never written anywhere.
+
+Every value that was ever read is remembered here, so that ``redact`` can take it out of any
+text that leaves the process, even when a provider echoes it back.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+REDACTED = "[secret]"
+_MIN_LENGTH = 4
+"""Shorter values are not redacted: they would blank out innocent text everywhere."""
+
+_known: set[str] = set()
+
+
+class SecretError(Exception):
+    """A secret cannot be read; the message says which and why, never a value."""
+
+
+class Secret(BaseModel):
+    """A reference to a secret value: ``{env: NAME}`` or ``{file: PATH}``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_reference(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError("secrets are never values in the file; use {env: NAME} or {file: PATH}")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("set exactly one of env and file")
+        return self
+
+    def read(self) -> str:
+        """The value as it is now: a file is read again every time, so that a rotated secret
+        is taken up with the next probe.
+
+        :raises SecretError: the variable is not set, or the file is empty or not readable.
+        """
+        value = self._read_file(self.file) if self.file else self._read_env(self.env or "")
+        remember(value)
+        return value
+
+    @staticmethod
+    def _read_env(name: str) -> str:
+        value = os.environ.get(name, "").strip()
+        if not value:
+            raise SecretError(f"environment variable {name} is not set")
+        return value
+
+    @staticmethod
+    def _read_file(path: Path) -> str:
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SecretError(f"secret file {path} cannot be read: {reason}") from None
+        if not value:
+            raise SecretError(f"secret file {path} is empty")
+        return value
+
+
+def remember(value: str) -> None:
+    """Redact this value, and the forms it may come back in, from now on."""
+    if len(value) < _MIN_LENGTH or value in _known:
+        return
+    encoded = base64.b64encode(value.encode()).decode().rstrip("=")
+    _known.update({value, quote(value, safe=""), json.dumps(value)[1:-1], encoded})
+
+
+def redact(text: str) -> str:
+    """The text with every known secret taken out."""
+    for value in sorted(_known, key=len, reverse=True):
+        if value in text:
+            text = text.replace(value, REDACTED)
+    return text
