@@ -235,6 +235,16 @@ class Target(Model):
     def dialect(self) -> Dialect:
         return PROVIDERS[self.provider]
 
+    def header_values(self) -> dict[str, str]:
+        """The further request headers, secrets read.
+
+        :raises SecretError: one of them cannot be.
+        """
+        return {
+            name: value if isinstance(value, str) else value.read()
+            for name, value in self.headers.items()
+        }
+
     @property
     def endpoint(self) -> str:
         """The base URL in force."""

@@ -14,7 +14,7 @@ def mistake(answer: str, expectation: Expectation) -> str | None:
         return f"the answer does not contain {expectation.contains!r}"
     if expectation.regex is not None and not re.search(expectation.regex, answer):
         return f"the answer does not match {expectation.regex!r}"
-    if expectation.answer_json:
+    if expectation.answer_json not in (None, False):
         return _json_mistake(answer, expectation.answer_json)
     return None
 

@@ -55,6 +55,9 @@ class Exchange:
     closed: bool = False
     """Whether the peer has closed the connection."""
     certificate_expires_at: float | None = None
+    """``notAfter`` of the server's certificate, Unix seconds."""
+    handshaking: bool = False
+    """Whether TLS is being set up; what is written then is no part of the request."""
     on_sent: Callable[[], None] = field(default=_ignore, repr=False)
     """Called whenever ``sent`` has moved."""
 
@@ -131,8 +134,9 @@ class KernelStream(httpcore.AsyncNetworkStream):
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
         exchange = _exchange()
-        exchange.sent = time.monotonic_ns()
-        exchange.on_sent()
+        if not exchange.handshaking:
+            exchange.sent = time.monotonic_ns()
+            exchange.on_sent()
 
     async def aclose(self) -> None:
         self._sock.close()
@@ -244,6 +248,8 @@ async def start_tls(
     bios = _Bios(ssl.MemoryBIO(), ssl.MemoryBIO())
     tls = ssl_context.wrap_bio(bios.incoming, bios.outgoing, server_hostname=server_hostname)
     stream = TlsStream(below, tls, bios)
+    exchange = _exchange()
+    exchange.handshaking = True
     try:
         await _within(timeout, httpcore.ConnectTimeout, stream.handshake())
     except (ssl.SSLError, ssl.CertificateError) as error:
@@ -255,7 +261,8 @@ async def start_tls(
     except BaseException:
         await below.aclose()
         raise
-    exchange = _exchange()
+    finally:
+        exchange.handshaking = False
     exchange.connection = replace(
         exchange.connection or ConnectionPhases(),
         tls_seconds=(time.monotonic_ns() - started) / NANOSECONDS,

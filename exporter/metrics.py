@@ -1,0 +1,340 @@
+"""How a ``ProbeResult`` becomes series.
+
+Each target and probe has a registry of its own. So targets may carry different labels, the
+series of a removed target go with its registry, and ``/probe`` can show one target alone.
+
+Results are observed in the probing thread while the web thread collects; prometheus_client
+locks each value.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+)
+
+from exporter import __version__, families
+from exporter.config import Plan
+from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
+from exporter.pricing import cost_usd
+from exporter.result import FailureReason, ProbeResult, SkipReason
+
+disable_created_metrics()  # they would double the series, and nothing reads them
+
+PlanKey = tuple[str, str]
+M = TypeVar("M", Counter, Gauge, Histogram)
+Measure = Callable[[ProbeResult], float | None]
+
+_HISTOGRAMS: tuple[tuple[Family, Measure], ...] = (
+    (families.TIME_TO_FIRST_TOKEN, lambda r: r.time_to_first_token_seconds),
+    (families.TIME_TO_FIRST_ANSWER_TOKEN, lambda r: r.time_to_first_answer_token_seconds),
+    (families.TIME_PER_OUTPUT_TOKEN, lambda r: r.time_per_output_token_seconds),
+    (families.REQUEST_DURATION, lambda r: r.request_duration_seconds),
+    (families.OUTPUT_TOKENS_PER_SECOND, lambda r: r.output_tokens_per_second),
+)
+_LAST_GAUGES: tuple[tuple[Family, Measure], ...] = (
+    (families.LAST_TIME_TO_FIRST_TOKEN, lambda r: r.time_to_first_token_seconds),
+    (families.LAST_TIME_PER_OUTPUT_TOKEN, lambda r: r.time_per_output_token_seconds),
+    (families.LAST_REQUEST_DURATION, lambda r: r.request_duration_seconds),
+    (families.LAST_OUTPUT_TOKENS_PER_SECOND, lambda r: r.output_tokens_per_second),
+    (families.LAST_MAX_STALL, lambda r: r.max_stall_seconds),
+)
+_PHASES = ("dns", "tcp", "tls")
+_OUTCOMES = ("success", "failure")
+_TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
+
+_MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, names included
+_NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
+
+
+class Collector(Protocol):
+    """What can be rendered."""
+
+    def collect(self) -> Iterable[Metric]: ...
+
+
+class Series:
+    """The metrics of some families, all with the same leading labels."""
+
+    def __init__(self, declared: Iterable[Family], labels: dict[str, str]) -> None:
+        self.labels = labels
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._counters: dict[Family, Counter] = {}
+        self._gauges: dict[Family, Gauge] = {}
+        self._histograms: dict[Family, Histogram] = {}
+        for family in declared:
+            self._declare(family)
+
+    def _declare(self, family: Family) -> None:
+        names = (*self.labels, *family.labels)
+        match family.kind:
+            case Kind.COUNTER:
+                self._counters[family] = Counter(
+                    family.name, family.help, names, registry=self.registry
+                )
+            case Kind.GAUGE:
+                self._gauges[family] = Gauge(
+                    family.name, family.help, names, registry=self.registry
+                )
+            case Kind.HISTOGRAM:
+                self._histograms[family] = Histogram(
+                    family.name,
+                    family.help,
+                    names,
+                    registry=self.registry,
+                    buckets=family.buckets,
+                )
+
+    def counter(self, family: Family, **extra: str) -> Counter:
+        return self._child(self._counters[family], extra)
+
+    def gauge(self, family: Family, **extra: str) -> Gauge:
+        return self._child(self._gauges[family], extra)
+
+    def histogram(self, family: Family, **extra: str) -> Histogram:
+        return self._child(self._histograms[family], extra)
+
+    def clear(self, family: Family) -> None:
+        """Drop all series of a gauge."""
+        self._gauges[family].clear()
+
+    def _child(self, metric: M, extra: dict[str, str]) -> M:
+        labels = {**self.labels, **extra}
+        return metric.labels(**labels) if labels else metric
+
+
+class ProbeSeries(Series):
+    """What is exported about one target and one probe."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(PROBE_FAMILIES, plan_labels(plan))
+        self._plan = plan
+        self._served_model: str | None = None
+        self._create_zeroes()
+        self.apply(plan)
+
+    def _create_zeroes(self) -> None:
+        """All that can be known in advance exists from the start, so that the first failure is
+        an increase that ``rate()`` can see."""
+        for family, _ in _HISTOGRAMS:
+            self.histogram(family)
+        self.histogram(families.INTER_CHUNK_LATENCY)
+        for phase in _PHASES:
+            self.histogram(families.CONNECTION_PHASE_DURATION, phase=phase)
+        for outcome in _OUTCOMES:
+            self.counter(families.PROBES, outcome=outcome)
+        for reason in FailureReason:
+            self.counter(families.PROBE_FAILURES, reason=reason)
+        for skip in SkipReason:
+            self.counter(families.PROBES_SKIPPED, reason=skip)
+        for type_ in _TOKEN_TYPES:
+            self.counter(families.TOKENS, type=type_)
+        self.counter(families.COST)
+        self.counter(families.SERVED_MODEL_CHANGES)
+        for family in (families.LAST_SUCCESS, families.LAST_TIMESTAMP):
+            self.gauge(family).set(math.nan)
+        for family, _ in _LAST_GAUGES:
+            self.gauge(family).set(math.nan)
+
+    def apply(self, plan: Plan) -> None:
+        """Take over what a plan with the same labels says anew."""
+        self._plan = plan
+        self._set_info()
+        self.clear(families.PRICE)
+        for type_, usd in prices(plan).items():
+            self.gauge(families.PRICE, type=type_).set(usd)
+        self.clear(families.SLO_OBJECTIVE)
+        self.clear(families.SLO_THRESHOLD)
+        slo = plan.target.slo
+        if slo and slo.success_ratio:
+            self.gauge(families.SLO_OBJECTIVE, slo="success").set(slo.success_ratio)
+        if slo and (latency := slo.time_to_first_token):
+            self.gauge(families.SLO_OBJECTIVE, slo="time_to_first_token").set(latency.ratio)
+            self.gauge(families.SLO_THRESHOLD, slo="time_to_first_token").set(latency.threshold)
+
+    def observe(self, result: ProbeResult) -> None:
+        """Count one result."""
+        exemplar = _exemplar(result)
+        outcome = "success" if result.success else "failure"
+        self.counter(families.PROBES, outcome=outcome).inc(exemplar=exemplar)
+        if result.failure:
+            reason = result.failure.reason
+            self.counter(families.PROBE_FAILURES, reason=reason).inc(exemplar=exemplar)
+        else:
+            self._observe_times(result, exemplar)
+        self._set_last(result)
+        self._count_tokens(result)
+        self._note_provider(result)
+
+    def skipped(self, reason: SkipReason) -> None:
+        """Count a scheduled probe that was not sent."""
+        self.counter(families.PROBES_SKIPPED, reason=reason).inc()
+
+    def _observe_times(self, result: ProbeResult, exemplar: dict[str, str] | None) -> None:
+        for family, measure in _HISTOGRAMS:
+            value = measure(result)
+            if value is not None:
+                self.histogram(family).observe(value, exemplar)
+        gaps = self.histogram(families.INTER_CHUNK_LATENCY)
+        for gap in result.inter_chunk_latencies_seconds:
+            gaps.observe(gap)
+        if result.connection:
+            for phase in _PHASES:
+                seconds = getattr(result.connection, f"{phase}_seconds")
+                if seconds is not None:
+                    family = families.CONNECTION_PHASE_DURATION
+                    self.histogram(family, phase=phase).observe(seconds)
+
+    def _set_last(self, result: ProbeResult) -> None:
+        self.gauge(families.LAST_SUCCESS).set(result.success)
+        self.gauge(families.LAST_TIMESTAMP).set(result.finished_at)
+        for family, measure in _LAST_GAUGES:
+            value = measure(result) if result.success else None
+            self.gauge(family).set(math.nan if value is None else value)
+
+    def _count_tokens(self, result: ProbeResult) -> None:
+        usage, price = result.usage, self._plan.target.price
+        if usage is None:
+            return
+        for type_ in _TOKEN_TYPES:
+            self.counter(families.TOKENS, type=type_).inc(max(0, getattr(usage, type_)))
+        if price:
+            self.counter(families.COST).inc(float(cost_usd(usage, price)))
+
+    def _note_provider(self, result: ProbeResult) -> None:
+        for limit in result.rate_limits:
+            if limit.remaining is not None:
+                remaining = self.gauge(families.RATE_LIMIT_REMAINING, resource=limit.resource)
+                remaining.set(limit.remaining)
+            if limit.limit is not None:
+                self.gauge(families.RATE_LIMIT_LIMIT, resource=limit.resource).set(limit.limit)
+        if result.certificate_expires_at is not None:
+            self.gauge(families.CERTIFICATE_EXPIRY).set(result.certificate_expires_at)
+        served = provider_text(result.served_model) if result.served_model else None
+        if served and served != self._served_model:
+            if self._served_model:
+                self.counter(families.SERVED_MODEL_CHANGES).inc()
+            self._served_model = served
+            self._set_info()
+
+    def _set_info(self) -> None:
+        target = self._plan.target
+        self.clear(families.TARGET_INFO)
+        self.gauge(
+            families.TARGET_INFO,
+            endpoint=target.endpoint,
+            region=target.region or "",
+            served_model=self._served_model or "",
+        ).set(1)
+
+
+class ExporterSeries(Series):
+    """What is exported about the exporter itself."""
+
+    def __init__(self) -> None:
+        super().__init__(SELF_FAMILIES, {})
+        python = platform.python_version()
+        self.gauge(families.BUILD_INFO, version=__version__, python=python).set(1)
+
+
+class Metrics:
+    """All series of the process."""
+
+    def __init__(self) -> None:
+        self.exporter = ExporterSeries()
+        self._probes: dict[PlanKey, ProbeSeries] = {}
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Have series for exactly these plans. Series whose labels stay keep their values."""
+        kept: dict[PlanKey, ProbeSeries] = {}
+        for plan in plans:
+            series = self._probes.get(plan.key)
+            if series and series.labels == plan_labels(plan):
+                series.apply(plan)
+            else:
+                series = ProbeSeries(plan)
+            kept[plan.key] = series
+        self._probes = kept
+
+    def observe(self, result: ProbeResult) -> None:
+        """Count a result; one of a target that has gone meanwhile is passed over."""
+        if series := self._probes.get((result.target, result.probe)):
+            series.observe(result)
+        if result.uncertainty_seconds is not None:
+            lag = self.exporter.histogram(families.MEASUREMENT_LAG)
+            lag.observe(result.uncertainty_seconds)
+
+    def skipped(self, key: PlanKey, reason: SkipReason) -> None:
+        """Count a scheduled probe that was not sent."""
+        if series := self._probes.get(key):
+            series.skipped(reason)
+
+    def everything(self) -> Collector:
+        """All series, those of the process included."""
+        own = (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
+        return _Joined([s.registry for s in self._probes.values()] + [self.exporter.registry, *own])
+
+    def of_target(self, target: str) -> Collector:
+        """The series of one target alone."""
+        probes = self._probes.items()
+        return _Joined([series.registry for key, series in probes if key[0] == target])
+
+
+class _Joined:
+    """Several collectors as one, in which each family stands once, as the formats demand."""
+
+    def __init__(self, parts: list[Collector]) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        joined: dict[str, Metric] = {}
+        for part in self._parts:
+            for metric in part.collect():
+                if metric.name in joined:
+                    joined[metric.name].samples.extend(metric.samples)
+                else:
+                    joined[metric.name] = metric
+        yield from joined.values()
+
+
+def plan_labels(plan: Plan) -> dict[str, str]:
+    """The labels that all series of a plan have."""
+    target = plan.target
+    values = (target.name, target.provider, target.model, plan.probe_name)
+    return dict(zip(COMMON_LABELS, values, strict=True)) | target.labels
+
+
+def prices(plan: Plan) -> dict[str, float]:
+    """USD per million tokens by token type; empty where no price is known."""
+    price = plan.target.price
+    if price is None:
+        return {}
+    return {
+        "input": price.input,
+        "cached_input": price.input if price.cached_input is None else price.cached_input,
+        "cache_write": price.input if price.cache_write is None else price.cache_write,
+        "output": price.output,
+    }
+
+
+def provider_text(text: str) -> str:
+    """A provider's word made safe to stand in a label: bounded, plain characters only."""
+    return _NOT_IN_PROVIDER_TEXT.sub("_", text)[:_MAX_PROVIDER_TEXT]
+
+
+def _exemplar(result: ProbeResult) -> dict[str, str] | None:
+    return {"request_id": provider_text(result.request_id)} if result.request_id else None

@@ -1,0 +1,231 @@
+"""One probe: a dialect and a transport become a ``ProbeResult``.
+
+Errors are values here. Whatever happens on the wire, in the provider or in this code, the
+outcome is a result with a reason, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+
+import httpx
+import structlog
+
+from exporter import __version__
+from exporter.config import Plan
+from exporter.deadlines import Deadlines
+from exporter.expect import mistake
+from exporter.kernel_clock import Arrival
+from exporter.network import Exchange
+from exporter.prompts import with_nonce
+from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
+from exporter.record import StreamRecord
+from exporter.result import Failure, FailureReason, ProbeResult, Timeline
+from exporter.secret import SecretError, redact
+from exporter.transport import EXCHANGE, Connections, NetworkFailure
+
+MAX_BODY_BYTES = 16 << 20
+_MAX_ERROR_BODY_BYTES = 64 << 10
+_MAX_DETAIL_CHARACTERS = 300
+_DRAIN_SECONDS = 1.0
+_NONCE_BYTES = 8
+
+log = structlog.get_logger(__name__)
+
+
+async def run_probe(plan: Plan, prompt: str, connections: Connections) -> ProbeResult:
+    """Ask the target once and tell what happened.
+
+    The prompt gets a fresh nonce in front, so that no cache along the way can answer it.
+    """
+    attempt = _Attempt(plan)
+    failure = await attempt.carry_out(prompt, connections)
+    return attempt.result(failure)
+
+
+class _Attempt:
+    """The state of one probe while it is under way."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._dialect = plan.target.dialect
+        self._start = time.monotonic_ns()
+        self._record = StreamRecord()
+        self._deadlines = Deadlines(plan.timeouts)
+        self._exchange = Exchange(on_sent=self._deadlines.sent)
+        self._headers_at: int | None = None
+        self._head: ResponseHead | None = None
+        self._facts = HeaderFacts()
+        self._body_size = 0
+        self._body_prefix = b""
+
+    async def carry_out(self, prompt: str, connections: Connections) -> Failure | None:
+        """Run the probe to its end; why it failed, if it did."""
+        problem = await self._problem(prompt, connections)
+        # What the stream itself said of a failure is more exact than how it then broke off.
+        return self._record.failure or problem or self._judge()
+
+    async def _problem(self, prompt: str, connections: Connections) -> Failure | None:
+        try:
+            async with self._deadlines:
+                request = self._request(prompt)
+                async with connections.transport(fresh=self._plan.fresh_connection) as transport:
+                    await self._send(request, transport)
+        except TimeoutError:
+            return self._deadlines.failure()
+        except (NetworkFailure, ProtocolError) as error:
+            return Failure(error.reason, str(error))
+        except SecretError as error:
+            return Failure(FailureReason.AUTH, str(error))
+        except Exception as error:
+            log.exception("probe crashed", target=self._plan.target.name)
+            return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
+        return None
+
+    def _request(self, prompt: str) -> httpx.Request:
+        target = self._plan.target
+        request = self._dialect.request(
+            Call(
+                model=target.model,
+                prompt=with_nonce(prompt, secrets.token_hex(_NONCE_BYTES)),
+                max_output_tokens=self._plan.probe.max_output_tokens,
+                base_url=target.endpoint,
+                api_key=target.api_key.read() if target.api_key else None,
+                region=target.region,
+                extra_body=target.extra_body,
+            )
+        )
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers={
+                "user-agent": f"inference-exporter/{__version__}",
+                # Compression would hold tokens back until a block is full.
+                "accept-encoding": "identity",
+                **request.headers,
+                **target.header_values(),
+            },
+            content=request.body,
+            extensions={EXCHANGE: self._exchange},
+        )
+
+    async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
+        response = await transport.handle_async_request(request)
+        self._headers_at = self._arrival.at
+        self._head = ResponseHead(response.status_code, dict(response.headers))
+        self._facts = self._dialect.header_facts(self._head)
+        try:
+            await self._read(response)
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx.Response) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise ProtocolError("the response is compressed although identity was asked for")
+        async with aclosing(response.aiter_raw()) as body:
+            if response.status_code == httpx.codes.OK:
+                await self._read_stream(body)
+            else:
+                await self._read_error(body)
+
+    async def _read_stream(self, body: AsyncIterator[bytes]) -> None:
+        decoder = self._dialect.decoder()
+        async for data in body:
+            self._keep(data)
+            if self._record.take(decoder.feed(data), self._arrival):
+                self._deadlines.output()
+            if self._record.end is not None:
+                await self._drain(body)
+                return
+        self._record.take(decoder.finish(), self._arrival)
+
+    async def _read_error(self, body: AsyncIterator[bytes]) -> None:
+        async for data in body:
+            self._keep(data)
+            if self._body_size >= _MAX_ERROR_BODY_BYTES:
+                return
+
+    async def _drain(self, body: AsyncIterator[bytes]) -> None:
+        """Read what is left after the end marker: only a connection whose response was read to
+        its end can serve the next probe. The result is fixed by now."""
+        with suppress(TimeoutError, NetworkFailure, ProtocolError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for data in body:
+                    self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        self._body_size += len(data)
+        if self._body_size > MAX_BODY_BYTES:
+            raise ProtocolError(
+                f"the response is longer than {MAX_BODY_BYTES} bytes", FailureReason.TOO_LARGE
+            )
+        room = _MAX_ERROR_BODY_BYTES - len(self._body_prefix)
+        if room > 0 and not self._record.heard:
+            self._body_prefix += data[:room]
+
+    @property
+    def _arrival(self) -> Arrival:
+        return self._exchange.arrival or Arrival(time.monotonic_ns(), None)
+
+    def _judge(self) -> Failure | None:
+        """The failure in a response that came to its end."""
+        head, record = self._head, self._record
+        assert head is not None
+        if head.status != httpx.codes.OK or not record.heard:
+            failure = self._dialect.failure(head, self._body_prefix)
+            if failure:
+                return failure
+        if record.end is None:
+            return Failure(FailureReason.TRUNCATED, "the stream ended without its end marker")
+        if refusal := record.text(OutputKind.REFUSAL):
+            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
+        if not record.has_output:
+            return Failure(FailureReason.EMPTY, "the stream held no output")
+        expect = self._plan.probe.expect
+        wrong = mistake(record.text(OutputKind.ANSWER), expect) if expect else None
+        return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+
+    def result(self, failure: Failure | None) -> ProbeResult:
+        record, exchange = self._record, self._exchange
+        return ProbeResult(
+            target=self._plan.target.name,
+            probe=self._plan.probe_name,
+            finished_at=time.time(),
+            timeline=self._timeline(),
+            failure=_presentable(failure, self._head) if failure else None,
+            usage=record.usage,
+            connection=exchange.connection,
+            answer=record.text(OutputKind.ANSWER),
+            reasoning=record.text(OutputKind.REASONING),
+            finish_reason=record.finish_reason,
+            served_model=record.served_model,
+            request_id=self._facts.request_id or record.request_id,
+            status=self._head.status if self._head else None,
+            rate_limits=self._facts.rate_limits,
+            retry_after_seconds=self._facts.retry_after_seconds,
+            certificate_expires_at=exchange.certificate_expires_at,
+        )
+
+    def _timeline(self) -> Timeline:
+        record = self._record
+        return Timeline(
+            start=self._start,
+            sent=self._exchange.sent,
+            headers=self._headers_at,
+            first_token=record.first_token,
+            first_answer_token=record.first_answer_token,
+            last_token=record.last_token,
+            end=record.end,
+            gaps=tuple(record.gaps),
+            lag=record.lag,
+        )
+
+
+def _presentable(failure: Failure, head: ResponseHead | None) -> Failure:
+    """The failure as people may see it: without secrets, on one line and of bounded length."""
+    detail = " ".join(redact(failure.detail).split())[:_MAX_DETAIL_CHARACTERS]
+    return Failure(failure.reason, detail, failure.status or (head.status if head else None))
