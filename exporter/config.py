@@ -290,9 +290,10 @@ class Budget(Model):
     usd_per_day: float = Field(gt=0)
 
 
+DEFAULT_PROMPT = "Count from 1 to 20, separated by spaces."
 DEFAULT_PROBES = {
     "short": Probe(
-        prompt="Count from 1 to 20, separated by spaces.",
+        prompt=DEFAULT_PROMPT,
         max_output_tokens=64,
         expect=Expectation(regex=r"\b20\b"),
     )

@@ -91,8 +91,10 @@ class Connections:
     """The connections to one target, kept between its probes."""
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self.target = target
         self._kept: KernelTransport | None = None
+        self._users = 0
+        self._retired = False
 
     @asynccontextmanager
     async def transport(self, *, fresh: bool) -> AsyncIterator[KernelTransport]:
@@ -104,16 +106,27 @@ class Connections:
         if fresh:
             async with self._new() as transport:
                 yield transport
-        else:
-            self._kept = self._kept or self._new()
+            return
+        self._kept = self._kept or self._new()
+        self._users += 1
+        try:
             yield self._kept
+        finally:
+            self._users -= 1
+            await self._close_if_done()
 
     def _new(self) -> KernelTransport:
-        return KernelTransport(self._target.endpoint, self._target.tls)
+        return KernelTransport(self.target.endpoint, self.target.tls)
 
-    async def aclose(self) -> None:
-        if self._kept:
-            await self._kept.aclose()
+    async def retire(self) -> None:
+        """Close the connections as soon as nobody uses them."""
+        self._retired = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self._retired and not self._users and self._kept:
+            kept, self._kept = self._kept, None
+            await kept.aclose()
 
 
 @contextmanager

@@ -1,0 +1,177 @@
+"""The exporter as a whole: everything wired together, reloaded, and stopped in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from exporter import __version__, config_file, families
+from exporter.config import Config
+from exporter.config_file import ConfigError
+from exporter.heartbeat import watch_loop
+from exporter.logs import log_failure
+from exporter.metrics import Metrics
+from exporter.prober import Prober
+from exporter.result import ProbeResult
+from exporter.schedule import Schedule
+from exporter.status import Status
+from exporter.web import WebServer
+
+GRACE_SECONDS = 20.0
+"""How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
+_WATCH_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class ConfigSource(Protocol):
+    """Where a configuration comes from."""
+
+    def load(self) -> Config:
+        """The configuration as it is now.
+
+        :raises ConfigError: it has mistakes.
+        """
+        ...
+
+    def fingerprint(self) -> object:
+        """A value that changes when the configuration may have."""
+        ...
+
+
+class FileSource:
+    """A configuration file and the files that it names."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> Config:
+        return config_file.load(self._path)
+
+    def fingerprint(self) -> object:
+        return config_file.fingerprint(self._path)
+
+
+class Exporter:
+    """One running exporter. The web server, in a thread of its own, sees it as its back end."""
+
+    def __init__(self, source: ConfigSource) -> None:
+        self._source = source
+        self._fingerprint = source.fingerprint()
+        self._config = source.load()
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.loop = asyncio.get_running_loop()
+        self.ready = False
+        self.metrics = Metrics()
+        self.status = Status()
+        self._prober = Prober((self.metrics.observe, self.status.observe, log_failure))
+        self._schedule = Schedule(self._prober, self.metrics)
+        in_flight = self.metrics.exporter.gauge(families.PROBES_IN_FLIGHT)
+        in_flight.set_function(lambda: self._prober.in_flight)
+
+    @property
+    def lifecycle_enabled(self) -> bool:
+        return self._config.web.enable_lifecycle
+
+    async def run(self, on_started: Callable[[str], None]) -> None:
+        """Probe until SIGTERM or SIGINT.
+
+        :param on_started: is told the URL once everything runs.
+        :raises WebError: the web server cannot listen.
+        """
+        server = WebServer(self, self._config.web)
+        server.start()
+        try:
+            self._schedule.start()
+            await self._apply(self._config)
+            self._handle_signals()
+            self.ready = True
+            log.info("started", version=__version__, url=server.url)
+            on_started(server.url)
+            async with asyncio.TaskGroup() as tasks:
+                watchers = [
+                    tasks.create_task(self._watch_configuration()),
+                    tasks.create_task(watch_loop(self._note_lag, self._schedule.realign)),
+                ]
+                await self._stopping.wait()
+                for watcher in watchers:
+                    watcher.cancel()
+        finally:
+            self.ready = False
+            self._schedule.stop()
+            log.info("stopping", probes_in_flight=self._prober.in_flight)
+            await self._prober.aclose(GRACE_SECONDS)
+            server.stop()
+
+    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+        """Probe one configured target now, with all its probes.
+
+        :raises KeyError: no target has this name.
+        """
+        plans = [plan for plan in self._config.plans() if plan.target.name == name]
+        if not plans:
+            raise KeyError(name)
+        return tuple(await asyncio.gather(*map(self._prober.probe, plans)))
+
+    async def reload(self) -> None:
+        """Take over the configuration as it is now, or, if it has mistakes, change nothing.
+
+        :raises ConfigError: it has mistakes.
+        """
+        async with self._reloading:
+            self._fingerprint = await asyncio.to_thread(self._source.fingerprint)
+            try:
+                config = await asyncio.to_thread(self._source.load)
+            except ConfigError as error:
+                self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
+                log.error("not reloaded, the old configuration stays in force", error=str(error))
+                raise
+            if config.web != self._config.web:
+                log.warning("changes under web take effect after a restart")
+            await self._apply(config)
+            log.info("configuration reloaded", targets=len(config.targets))
+
+    async def _apply(self, config: Config) -> None:
+        plans = config.plans()
+        self._config = config
+        self.metrics.apply(plans)
+        self.status.apply(plans)
+        await self._prober.apply(plans)
+        self._schedule.apply(plans)
+        self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
+        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
+
+    async def _watch_configuration(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if await asyncio.to_thread(self._source.fingerprint) != self._fingerprint:
+                await self._try_reload()
+
+    async def _try_reload(self) -> None:
+        try:
+            await self.reload()
+        except ConfigError:
+            pass  # logged and counted; there is nobody to tell
+        except Exception:
+            log.exception("reload crashed, the old configuration stays in force")
+
+    def _handle_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._stopping.set)
+        self.loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _reload_soon(self) -> None:
+        task = self.loop.create_task(self._try_reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _note_lag(self, seconds: float) -> None:
+        self.metrics.exporter.histogram(families.EVENT_LOOP_LAG).observe(seconds)

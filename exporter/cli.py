@@ -1,0 +1,202 @@
+"""The command line: ``inference-exporter``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import asdict
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from pydantic import ValidationError
+from rich.live import Live
+
+from exporter import __version__, config_file
+from exporter.app import Exporter, FileSource
+from exporter.check import report
+from exporter.config import DEFAULT_PROMPT, Config, Plan, Probe, Target, Timeouts
+from exporter.config_file import ConfigError
+from exporter.demo import run_demo, run_simulator
+from exporter.logs import configure_logging
+from exporter.probe import run_probe
+from exporter.providers import PROVIDERS
+from exporter.result import ProbeResult
+from exporter.result_json import result_to_json
+from exporter.terminal import Summary, console, show
+from exporter.transport import Connections
+from exporter.units import parse_duration
+from exporter.web import WebError
+
+_CONFIG = click.Path(path_type=Path)
+_LEVELS = click.Choice(["debug", "info", "warning", "error"])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--log-level", type=_LEVELS, default="info", show_default=True)
+def main(log_level: str) -> None:
+    """Continuous monitoring of LLM inference, for Prometheus."""
+    configure_logging(log_level)
+
+
+@main.command()
+@click.option("--config", "path", type=_CONFIG, required=True, help="The YAML configuration.")
+def run(path: Path) -> None:
+    """Probe every configured target on its schedule and serve /metrics."""
+    _serve(_run_exporter(path))
+
+
+async def _run_exporter(path: Path) -> None:
+    await Exporter(FileSource(path)).run(on_started=lambda url: None)
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:9850", show_default=True, help="HOST:PORT")
+def demo(listen: str) -> None:
+    """Run against simulated providers: no keys, no network, no file."""
+    _serve(run_demo(listen))
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:9851", show_default=True, help="HOST:PORT")
+def simulate(listen: str) -> None:
+    """Run the provider simulator alone."""
+    _serve(run_simulator(listen))
+
+
+@main.command("check-config")
+@click.argument("path", metavar="FILE", type=_CONFIG)
+def check_config(path: Path) -> None:
+    """Validate a configuration; print its targets, probes per day and estimated spend."""
+    click.echo(report(_load(path)), nl=False)
+
+
+@main.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    click.echo(config_file.json_schema())
+
+
+@main.command()
+@click.option("--config", "path", type=_CONFIG, help="Probe a target of this configuration.")
+@click.option("--target", help="Name of the target, with --config.")
+@click.option("--provider", type=click.Choice(sorted(PROVIDERS)), help="Probe without a file.")
+@click.option("--model", help="Name of the model, with --provider.")
+@click.option("--base-url", help="Where the API lives, with --provider.")
+@click.option("--region", help="Region of the API, with --provider.")
+@click.option("--api-key-env", metavar="NAME", help="Variable that holds the key.")
+@click.option("--prompt", default=DEFAULT_PROMPT, help="What to ask, with --provider.")
+@click.option("--max-output-tokens", type=int, default=64, show_default=True)
+@click.option("--timeout", default="30s", show_default=True, help="With --provider.")
+@click.option("-n", "count", type=click.IntRange(1), default=1, help="How many probes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def probe(
+    path: Path | None, target: str | None, count: int, as_json: bool, **ad_hoc: str | int | None
+) -> None:
+    """Probe now, show each result as it comes, and a summary.
+
+    Exits with 1 if any probe failed.
+    """
+    if (path is None) == (ad_hoc["provider"] is None):
+        raise click.UsageError("give either --config and --target, or --provider and --model")
+    plans = _plans_of(_load(path), target) if path else (_ad_hoc_plan(ad_hoc),)
+    ask = _ask_for_json if as_json else _ask_at_terminal
+    results = asyncio.run(ask(plans, count))
+    sys.exit(0 if all(result.success for result in results) else 1)
+
+
+def _plans_of(config: Config, target: str | None) -> tuple[Plan, ...]:
+    plans = tuple(plan for plan in config.plans() if plan.target.name == target)
+    if not plans:
+        names = ", ".join(sorted({plan.target.name for plan in config.plans()}))
+        wrong = f"no target is named {target!r}" if target else "--target is missing"
+        raise click.UsageError(f"{wrong}; the configuration has {names or 'none'}")
+    return plans
+
+
+def _ad_hoc_plan(options: dict[str, str | int | None]) -> Plan:
+    if not options["model"]:
+        raise click.UsageError("--model is missing")
+    try:
+        return Plan(
+            target=Target.model_validate(
+                {
+                    "name": options["model"],
+                    "provider": options["provider"],
+                    "model": options["model"],
+                    "base_url": options["base_url"],
+                    "region": options["region"],
+                    "api_key": {"env": key} if (key := options["api_key_env"]) else None,
+                }
+            ),
+            probe_name="cli",
+            probe=Probe.model_validate(
+                {
+                    "prompt": options["prompt"],
+                    "max_output_tokens": options["max_output_tokens"],
+                }
+            ),
+            interval_seconds=0.0,
+            timeouts=Timeouts(total=parse_duration(options["timeout"])),
+            fresh_connection=False,
+        )
+    except ValidationError as error:
+        mistakes = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise click.UsageError("; ".join(mistakes)) from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+async def _results(plans: tuple[Plan, ...], count: int) -> AsyncIterator[ProbeResult]:
+    for plan in plans:
+        connections = Connections(plan.target)
+        prompts = cycle(plan.probe.prompts)
+        try:
+            for prompt in islice(prompts, count):
+                yield await run_probe(plan, prompt, connections)
+        finally:
+            await connections.retire()
+
+
+async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
+    results = [result async for result in _results(plans, count)]
+    document = {
+        "results": [result_to_json(result) for result in results],
+        "summary": asdict(Summary.of(results)),
+    }
+    click.echo(json.dumps(document, indent=2))
+    return results
+
+
+async def _ask_at_terminal(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
+    target = plans[0].target
+    title = f"{target.name}: {target.model} at {target.endpoint}"
+    results: list[ProbeResult] = []
+    with Live(show(title, results), console=console(), auto_refresh=False) as live:
+        async for result in _results(plans, count):
+            results.append(result)
+            live.update(show(title, results), refresh=True)
+    return results
+
+
+def _load(path: Path) -> Config:
+    try:
+        return config_file.load(path)
+    except ConfigError as error:
+        _fail(error)
+
+
+def _serve(main: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(main)
+    except (ConfigError, WebError) as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    click.echo(str(error), err=True)
+    sys.exit(1)

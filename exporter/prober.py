@@ -1,0 +1,91 @@
+"""Carries out plans and tells everybody who listens what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle
+
+from exporter.config import Plan
+from exporter.probe import run_probe
+from exporter.result import ProbeResult
+from exporter.transport import Connections
+
+Listener = Callable[[ProbeResult], None]
+
+
+class _Standing:
+    """What a plan needs beyond one probe: its place in its prompts, its target's connections,
+    and a lock, so that it never overlaps itself."""
+
+    def __init__(self, plan: Plan, connections: Connections, lock: asyncio.Lock) -> None:
+        self.plan = plan
+        self.connections = connections
+        self.lock = lock
+        self.prompts: Iterator[str] = cycle(plan.probe.prompts)
+
+
+class Prober:
+    """Runs probes of the plans that it was given; each result goes to every listener."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self._listeners = tuple(listeners)
+        self._standing: dict[tuple[str, str], _Standing] = {}
+        self._in_flight: set[asyncio.Task[ProbeResult]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many probes are under way."""
+        return len(self._in_flight)
+
+    async def apply(self, plans: Iterable[Plan]) -> None:
+        """Take over these plans. A target that stays as it was keeps its connections; those of
+        the others are closed as soon as no probe uses them."""
+        before, self._standing = self._standing, {}
+        kept = {s.plan.target.name: s.connections for s in before.values()}
+        for plan in plans:
+            name = plan.target.name
+            if name not in kept or kept[name].target != plan.target:
+                kept[name] = Connections(plan.target)
+            old = before.get(plan.key)
+            if old is None or old.plan != plan:
+                lock = old.lock if old else asyncio.Lock()
+                old = _Standing(plan, kept[name], lock)
+            self._standing[plan.key] = old
+        in_use = {s.connections for s in self._standing.values()}
+        for gone in {s.connections for s in before.values()} - in_use:
+            await gone.retire()
+
+    def is_busy(self, plan: Plan) -> bool:
+        """Whether a probe of this plan is under way."""
+        return self._standing[plan.key].lock.locked()
+
+    async def probe(self, plan: Plan) -> ProbeResult:
+        """Ask once, after any probe of the same plan that is under way.
+
+        The probe goes on even if the caller is cancelled: what was sent is always counted.
+
+        :raises KeyError: the plan is none of those taken over.
+        """
+        task = asyncio.create_task(self._probe(self._standing[plan.key]))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return await asyncio.shield(task)
+
+    async def _probe(self, standing: _Standing) -> ProbeResult:
+        async with standing.lock:
+            prompt = next(standing.prompts)
+            result = await run_probe(standing.plan, prompt, standing.connections)
+        for listener in self._listeners:
+            listener(result)
+        return result
+
+    async def aclose(self, grace_seconds: float) -> None:
+        """Let running probes end within the grace time, then end them, and close everything."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=grace_seconds)
+        for task in self._in_flight:
+            task.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        for standing in self._standing.values():
+            await standing.connections.retire()

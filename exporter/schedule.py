@@ -1,0 +1,133 @@
+"""When each plan is carried out: every plan on its own grid of time, spread by a stable hash."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from exporter import families
+from exporter.config import Plan
+from exporter.metrics import Metrics
+from exporter.prober import Prober
+from exporter.result import SkipReason
+
+MAX_RETRY_AFTER_SECONDS = 900.0
+"""A provider may ask for silence, but not for so much that nobody would notice its return."""
+
+log = structlog.get_logger(__name__)
+PlanKey = tuple[str, str]
+
+
+def phase_seconds(key: PlanKey, interval_seconds: float) -> float:
+    """Where in its interval a plan runs: the same after every restart, and spread evenly over
+    all plans, so that a thousand targets are never asked at once."""
+    digest = hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64 * interval_seconds
+
+
+def next_on_grid(now: float, key: PlanKey, interval_seconds: float) -> float:
+    """The next moment, Unix seconds, at which a plan is due."""
+    phase = phase_seconds(key, interval_seconds)
+    return math.ceil((now - phase) / interval_seconds) * interval_seconds + phase
+
+
+class Schedule:
+    """Starts probes when they are due.
+
+    A run that could not start in time (the process was stopped, the clock was set) is dropped
+    and counted, never made up for: a burst of late probes would measure itself.
+    """
+
+    def __init__(self, prober: Prober, metrics: Metrics) -> None:
+        self._prober = prober
+        self._metrics = metrics
+        self._plans: dict[PlanKey, Plan] = {}
+        self._quiet_until: dict[str, float] = {}
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
+
+    def start(self) -> None:
+        """Begin; must be called on the probing loop."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no more probes; those under way go on."""
+        self._scheduler.shutdown(wait=False)
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Schedule exactly these plans; a plan whose interval stays keeps its place."""
+        before, self._plans = self._plans, {plan.key: plan for plan in plans}
+        for key in before.keys() - self._plans.keys():
+            self._scheduler.remove_job(_job_id(key))
+        for key, plan in self._plans.items():
+            old = before.get(key)
+            if old is None or old.interval_seconds != plan.interval_seconds:
+                self._add(plan)
+
+    def realign(self) -> None:
+        """Put every plan back on its grid, after the wall clock was set."""
+        for plan in self._plans.values():
+            self._add(plan)
+
+    def _add(self, plan: Plan) -> None:
+        interval = plan.interval_seconds
+        first = next_on_grid(time.time(), plan.key, interval)
+        self._scheduler.add_job(
+            self._due,
+            IntervalTrigger(
+                seconds=interval, start_date=datetime.fromtimestamp(first, UTC), timezone=UTC
+            ),
+            args=(plan.key,),
+            id=_job_id(plan.key),
+            replace_existing=True,
+            coalesce=True,
+            max_instances=2,  # the second finds the first under way, and is counted as skipped
+            misfire_grace_time=max(1, math.ceil(interval / 10)),
+        )
+
+    async def _due(self, key: PlanKey) -> None:
+        plan = self._plans.get(key)
+        if plan is None:
+            return
+        if reason := self._reason_to_skip(plan):
+            self._metrics.skipped(key, reason)
+            return
+        self._note_delay(plan)
+        result = await self._prober.probe(plan)
+        if result.failure and result.retry_after_seconds:
+            quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+            self._quiet_until[plan.target.name] = time.monotonic() + quiet
+
+    def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
+        if self._prober.is_busy(plan):
+            return SkipReason.OVERLAP
+        if time.monotonic() < self._quiet_until.get(plan.target.name, 0):
+            return SkipReason.RETRY_AFTER
+        return None
+
+    def _note_delay(self, plan: Plan) -> None:
+        phase = phase_seconds(plan.key, plan.interval_seconds)
+        delay = (time.time() - phase) % plan.interval_seconds
+        self._metrics.exporter.histogram(families.SCHEDULE_DELAY).observe(delay)
+
+    def _missed(self, event: JobExecutionEvent) -> None:
+        key = _key_of(event.job_id)
+        self._metrics.skipped(key, SkipReason.PAUSED)
+        log.warning("probe missed its time", target=key[0], probe=key[1])
+
+
+def _job_id(key: PlanKey) -> str:
+    return "\0".join(key)
+
+
+def _key_of(job_id: str) -> PlanKey:
+    target, _, probe = job_id.partition("\0")
+    return target, probe

@@ -1,0 +1,120 @@
+"""Probe results for a person at a terminal: a table that grows, and a summary."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from exporter.result import ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What several probes of one target come to. Times are in seconds, of successes only."""
+
+    probes: int
+    successes: int
+    time_to_first_token_p50: float | None
+    time_to_first_token_p95: float | None
+    request_duration_p50: float | None
+    request_duration_p95: float | None
+    output_tokens_per_second_p50: float | None
+
+    @classmethod
+    def of(cls, results: Sequence[ProbeResult]) -> Summary:
+        good = [result for result in results if result.success]
+        first_token = _known(result.time_to_first_token_seconds for result in good)
+        duration = _known(result.request_duration_seconds for result in good)
+        speed = _known(result.output_tokens_per_second for result in good)
+        return cls(
+            probes=len(results),
+            successes=len(good),
+            time_to_first_token_p50=quantile(first_token, 0.50),
+            time_to_first_token_p95=quantile(first_token, 0.95),
+            request_duration_p50=quantile(duration, 0.50),
+            request_duration_p95=quantile(duration, 0.95),
+            output_tokens_per_second_p50=quantile(speed, 0.50),
+        )
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """The quantile of a sample, interpolated between neighbours; ``None`` of no values."""
+    if len(values) < 2:
+        return values[0] if values else None
+    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
+
+
+def show(title: str, results: Sequence[ProbeResult]) -> RenderableType:
+    """The table of results so far and their summary."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("outcome")
+    for heading in ("connect ms", "TTFT ms", "TPOT ms", "tok/s", "stall ms", "total ms"):
+        table.add_column(heading, justify="right")
+    table.add_column("tokens in/out", justify="right")
+    table.add_column("± ms", justify="right")
+    for number, result in enumerate(results, 1):
+        table.add_row(str(number), *_cells(result))
+    return Group(table, *_summary_lines(results))
+
+
+def console() -> Console:
+    """Standard output, without colours where it is no terminal."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _cells(result: ProbeResult) -> Iterable[str | Text]:
+    phases = result.connection
+    connect = (
+        sum(filter(None, (phases.dns_seconds, phases.tcp_seconds, phases.tls_seconds)))
+        if phases
+        else None
+    )
+    usage = result.usage
+    yield _outcome(result)
+    yield _milliseconds(connect) if phases else "reused"
+    yield _milliseconds(result.time_to_first_token_seconds)
+    yield _milliseconds(result.time_per_output_token_seconds)
+    yield _number(result.output_tokens_per_second)
+    yield _milliseconds(result.max_stall_seconds)
+    yield _milliseconds(result.request_duration_seconds)
+    yield f"{usage.input}/{usage.output}" if usage else "-"
+    yield _milliseconds(result.uncertainty_seconds, digits=2)
+
+
+def _outcome(result: ProbeResult) -> Text:
+    if result.failure is None:
+        return Text("ok", style="green")
+    return Text(result.failure.reason.value, style="red")
+
+
+def _summary_lines(results: Sequence[ProbeResult]) -> Iterable[Text]:
+    summary = Summary.of(results)
+    yield Text(f"{summary.successes} of {summary.probes} succeeded")
+    if summary.successes:
+        yield Text(
+            f"TTFT p50 {_milliseconds(summary.time_to_first_token_p50)} ms, "
+            f"p95 {_milliseconds(summary.time_to_first_token_p95)} ms; "
+            f"total p50 {_milliseconds(summary.request_duration_p50)} ms, "
+            f"p95 {_milliseconds(summary.request_duration_p95)} ms; "
+            f"{_number(summary.output_tokens_per_second_p50)} tokens/s"
+        )
+    for failure in dict.fromkeys(result.failure for result in results if result.failure):
+        yield Text(f"{failure.reason.value}: {failure.detail}", style="red")
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _milliseconds(seconds: float | None, digits: int = 1) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.{digits}f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
