@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import cast
 
 import httpx
 import structlog
@@ -96,6 +98,7 @@ class _Attempt:
                 base_url=target.endpoint,
                 api_key=target.api_key.read() if target.api_key else None,
                 region=target.region,
+                now=datetime.now(UTC),
                 extra_body=target.extra_body,
             )
         )
@@ -126,7 +129,7 @@ class _Attempt:
     async def _read(self, response: httpx.Response) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ProtocolError("the response is compressed although identity was asked for")
-        async with aclosing(response.aiter_raw()) as body:
+        async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as body:
             if response.status_code == httpx.codes.OK:
                 await self._read_stream(body)
             else:

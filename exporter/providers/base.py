@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -25,6 +26,8 @@ class Call:
     """Where the API lives, with no slash at its end."""
     api_key: str | None = field(default=None, repr=False)
     region: str | None = None
+    now: datetime | None = None
+    """The time for signatures; dialects have no clock of their own."""
     extra_body: Mapping[str, object] = field(default_factory=dict)
     """The user's own request fields, merged over the dialect's."""
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 
 from exporter.providers.base import (
     Call,
+    Decoder,
     Ended,
     Event,
     Failed,
@@ -25,14 +26,15 @@ from exporter.providers.base import (
     ModelServed,
     Output,
     OutputKind,
-    ProtocolError,
     RequestIdentified,
     ResponseHead,
     UsageReported,
 )
 from exporter.providers.errors import reason_for_status, says_not_ready
+from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 from exporter.providers.headers import rate_limits, retry_after_seconds
+from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
 PUBLIC_BASE_URL = "https://api.openai.com/v1"
@@ -81,21 +83,17 @@ _FAILED_FINISHES = {
 }
 
 
-class _Wire(BaseModel):
-    """A JSON object as it stands on the wire: what is not named here is passed over."""
-
-
-class _CachedTokens(_Wire):
+class _CachedTokens(Wire):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_creation_input_tokens: int | None = None  # DashScope's explicit cache
 
 
-class _ReasoningTokens(_Wire):
+class _ReasoningTokens(Wire):
     reasoning_tokens: int | None = None
 
 
-class _Usage(_Wire):
+class _Usage(Wire):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _CachedTokens | None = None
@@ -119,7 +117,7 @@ class _Usage(_Wire):
         )
 
 
-class _ContentPart(_Wire):
+class _ContentPart(Wire):
     """Mistral's reasoning models send content as typed parts; ``thinking`` nests them again."""
 
     type: str = ""
@@ -136,16 +134,16 @@ class _ContentPart(_Wire):
                 yield OutputKind.REASONING, part.text
 
 
-class _Function(_Wire):
+class _Function(Wire):
     name: str | None = None
     arguments: str | None = None
 
 
-class _ToolCall(_Wire):
+class _ToolCall(Wire):
     function: _Function | None = None
 
 
-class _Delta(_Wire):
+class _Delta(Wire):
     content: str | list[_ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None  # vLLM, Groq, Together, OpenRouter, Ollama
@@ -165,7 +163,7 @@ class _Delta(_Wire):
                 yield OutputKind.TOOL, call.function.arguments or call.function.name or ""
 
 
-class _Choice(_Wire):
+class _Choice(Wire):
     delta: _Delta | None = None  # absent in Azure's late content-filter annotations
     finish_reason: str | None = None
 
@@ -174,7 +172,7 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
-class _Error(_Wire):
+class _Error(Wire):
     message: str | None = None
     type: str | None = None
     code: Annotated[str | None, BeforeValidator(_as_text)] = None
@@ -189,7 +187,9 @@ class _Error(_Wire):
         return int(self.code) if self.code and re.fullmatch(r"[45]\d\d", self.code) else None
 
 
-class _Chunk(_Wire):
+class _Chunk(Wire):
+    """chat.completion.chunk"""
+
     id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
@@ -203,7 +203,7 @@ class _FlatError(_Error):
     object: Literal["error"]
 
 
-class _ErrorBody(_Wire):
+class _ErrorBody(Wire):
     error: _Error | str
     error_type: str | None = None  # TGI, whose ``error`` is a text
     request_id: str | None = None  # DashScope's compatible mode
@@ -250,8 +250,8 @@ class OpenAI:
             body["stream_options"] = {"include_usage": True}
         return body
 
-    def decoder(self) -> ChatDecoder:
-        return ChatDecoder()
+    def decoder(self) -> Decoder:
+        return FramedDecoder(SseDecoder(), _ChatStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         return explain(head.status, body)
@@ -264,36 +264,18 @@ class OpenAI:
         )
 
 
-def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
-    """The body with the user's own fields over it; a field set to null is left out."""
-    return {name: value for name, value in {**body, **extra}.items() if value is not None}
-
-
-class ChatDecoder:
-    """Decodes one ``chat.completion.chunk`` stream."""
+class _ChatStream:
+    """What the chunks of one stream mean; remembers whose they are."""
 
     def __init__(self) -> None:
-        self._sse = SseDecoder()
         self._model: str | None = None
         self._id: str | None = None
 
-    def feed(self, data: bytes) -> Sequence[Event]:
-        return [event for message in self._sse.feed(data) for event in self._events(message)]
-
-    def finish(self) -> Sequence[Event]:
-        try:
-            return [event for message in self._sse.finish() for event in self._events(message)]
-        except ProtocolError:
-            return []  # cut off inside its last event: the missing end marker says it all
-
-    def _events(self, message: ServerSentEvent) -> Iterator[Event]:
+    def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if message.data.strip() == END_MARKER:
             yield Ended()
             return
-        try:
-            chunk = _Chunk.model_validate_json(message.data)
-        except ValidationError as error:
-            raise ProtocolError(f"not a chat.completion.chunk: {first_mistake(error)}") from None
+        chunk = parse(_Chunk, message.data)
         yield from self._identity(chunk)
         for choice in chunk.choices or ():
             yield from _choice_events(choice)
@@ -328,7 +310,7 @@ def explain(status: int, body: bytes) -> Failure | None:
     error = _error_in(body)
     if error is None and status == HTTPStatus.OK:
         return None
-    return failure_of(error or _Error(message=_excerpt(body)), status)
+    return failure_of(error or _Error(message=excerpt(body)), status)
 
 
 def failure_of(error: _Error | str, status: int | None = None) -> Failure:
@@ -357,21 +339,6 @@ def _reason(error: _Error, status: int | None, words: Sequence[str]) -> FailureR
 
 
 def _error_in(body: bytes) -> _Error | None:
-    for shape in (_ErrorBody, _FlatError):
-        try:
-            parsed = shape.model_validate_json(body)
-        except ValidationError:
-            continue
-        return parsed.unified() if isinstance(parsed, _ErrorBody) else parsed
-    return None
-
-
-def _excerpt(body: bytes) -> str:
-    return body[:200].decode("utf-8", errors="replace").strip() or "the response has no body"
-
-
-def first_mistake(error: ValidationError) -> str:
-    """The first thing that is wrong with a message, without repeating its content."""
-    detail = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in detail["loc"])
-    return f"{where}: {detail['msg']}" if where else detail["msg"]
+    if wrapped := parse_if(_ErrorBody, body):
+        return wrapped.unified()
+    return parse_if(_FlatError, body)

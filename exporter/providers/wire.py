@@ -1,0 +1,57 @@
+"""JSON on the wire: typed by pydantic, so that nothing untyped gets past a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from exporter.providers.base import ProtocolError
+
+_EXCERPT_BYTES = 200
+
+
+class Wire(BaseModel):
+    """A JSON object as a provider sends it. What is not named is passed over, so that a new
+    field never breaks a probe."""
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def parse(shape: type[W], data: bytes) -> W:
+    """The message in these bytes.
+
+    :raises ProtocolError: they are not JSON of this shape.
+    """
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError as error:
+        raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
+
+
+def parse_if(shape: type[W], data: bytes) -> W | None:
+    """The message in these bytes, or ``None`` where they are something else."""
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
+    """A request body with the user's own fields over it; a field set to null is left out."""
+    return {name: value for name, value in {**body, **extra}.items() if value is not None}
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of an error body that is of no known shape."""
+    text = body[:_EXCERPT_BYTES].decode("utf-8", errors="replace").strip()
+    return text or "the response has no body"
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, without the content, which may be long or hold a secret."""
+    detail = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else detail["msg"]
