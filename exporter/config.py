@@ -29,9 +29,9 @@ from exporter.secret import Secret
 from exporter.units import parse_duration
 
 RESERVED_LABELS = frozenset(
-    "target provider model probe le quantile job instance reason outcome type phase resource "
-    "slo endpoint region served_model".split()
-)
+    {"target", "provider", "model", "probe", "le", "quantile", "job", "instance", "reason",
+     "outcome", "type", "phase", "resource", "slo", "endpoint", "region", "served_model"}
+)  # fmt: skip
 """Label names that the exporter or Prometheus itself gives a meaning to."""
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -48,6 +48,7 @@ def _counter(name: str, help: str, *labels: str) -> Family:
 def _gauge(name: str, help: str, *labels: str) -> Family:
     return Family(name, Kind.GAUGE, help, labels)
 
+
 TIME_TO_FIRST_TOKEN = _histogram(
     "inference_time_to_first_token_seconds",
     LATENCY_BUCKETS,

@@ -9,6 +9,7 @@ difference is kept.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import sys
@@ -35,10 +36,8 @@ class Arrival:
 def stamp_arrivals(sock: socket.socket) -> None:
     """Ask the kernel to stamp what this socket receives; a kernel that cannot is left alone."""
     if sys.platform == "linux":
-        try:
+        with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        except OSError:
-            pass
 
 
 def receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, Arrival]:

@@ -338,9 +338,7 @@ def _is_readable(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-async def _within(
-    seconds: float | None, expired: type[Exception], operation: Awaitable[T]
-) -> T:
+async def _within(seconds: float | None, expired: type[Exception], operation: Awaitable[T]) -> T:
     """The result of an operation, or the exception that httpcore expects for its timeout."""
     if seconds is None:
         return await operation

@@ -176,10 +176,9 @@ class _Attempt:
 
     def _judge(self) -> Failure | None:
         """The failure in a response that came to its end."""
-        head, record = self._head, self._record
-        assert head is not None
-        if head.status != httpx.codes.OK or not record.heard:
-            failure = self._dialect.failure(head, self._body_prefix)
+        record = self._record
+        if self._head and (self._head.status != httpx.codes.OK or not record.heard):
+            failure = self._dialect.failure(self._head, self._body_prefix)
             if failure:
                 return failure
         if record.end is None:

@@ -43,7 +43,8 @@ class FailureReason(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why a scheduled probe was not sent; the label values of ``inference_probes_skipped_total``."""
+    """Why a scheduled probe was not sent; each is a label value of
+    ``inference_probes_skipped_total``."""
 
     OVERLAP = "overlap"
     BUDGET = "budget"

@@ -38,7 +38,9 @@ class Secret(BaseModel):
     @classmethod
     def _is_a_reference(cls, value: object) -> object:
         if isinstance(value, str):
-            raise ValueError("secrets are never values in the file; use {env: NAME} or {file: PATH}")
+            raise ValueError(
+                "secrets are never values in the file; use {env: NAME} or {file: PATH}"
+            )
         return value
 
     @model_validator(mode="after")

@@ -29,6 +29,13 @@ _IDLE_SECONDS = 120.0
 """Idle connections are given up before the usual NAT gateways and load balancers forget them
 (4 minutes on Azure, 350 s on AWS): a silently dead connection would look like a dead provider."""
 
+_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+)
+
 _REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (DnsError, FailureReason.DNS),
     (TlsError, FailureReason.TLS),
@@ -133,7 +140,7 @@ class Connections:
 def _failures(exchange: Exchange, *, responded: bool) -> Iterator[None]:
     try:
         yield
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+    except _FAILURES as error:
         raise NetworkFailure(_reason(error, exchange, responded), _detail(error)) from error
 
 
@@ -147,6 +154,8 @@ def _reason(error: Exception, exchange: Exchange, responded: bool) -> FailureRea
 
 
 def _detail(error: Exception) -> str:
+    if isinstance(error, httpcore.ProxyError):
+        return f"the proxy answered {error}"
     return str(error) or type(error).__name__
 
 

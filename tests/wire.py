@@ -86,8 +86,10 @@ def wire_server(
     def serve(connection: socket.socket) -> None:
         connection.settimeout(10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = connection
         try:
-            stream = tls.wrap_socket(connection, server_side=True) if tls else connection
+            if tls:
+                stream = tls.wrap_socket(connection, server_side=True)
             while request := _read_request(stream):
                 server.requests.append(request)
                 script = scripts[min(len(server.requests), len(scripts)) - 1]
@@ -96,6 +98,7 @@ def wire_server(
         except OSError:
             pass
         finally:
+            stream.close()
             connection.close()
 
     acceptor = threading.Thread(target=accept, daemon=True)

@@ -202,7 +202,10 @@ TOKEN = delta(content="1")
             [STREAM_HEAD, event(choices=[{"delta": {}, "finish_reason": "content_filter"}]), DONE],
             FailureReason.CONTENT_FILTER,
         ),
-        ([response(200, b'{"error":{"message":"x","code":"invalid_api_key"}}')], FailureReason.AUTH),
+        (
+            [response(200, b'{"error":{"message":"x","code":"invalid_api_key"}}')],
+            FailureReason.AUTH,
+        ),
         ([response(200, b"", b"content-encoding: gzip")], FailureReason.PROTOCOL),
         ([response(401, b'{"error":"Unauthorized"}')], FailureReason.AUTH),
         ([response(302, b"", b"location: http://127.0.0.1/")], FailureReason.UNEXPECTED_STATUS),
@@ -231,9 +234,7 @@ async def test_each_way_to_fail_has_its_reason(
         ([STREAM_HEAD, *[TOKEN, 0.05] * 40], FailureReason.TIMEOUT_TOTAL),
     ],
 )
-async def test_each_timeout_is_told_apart(
-    script: Sequence[Step], expected: FailureReason
-) -> None:
+async def test_each_timeout_is_told_apart(script: Sequence[Step], expected: FailureReason) -> None:
     with wire_server(script) as server:
         timeouts = Timeouts(total=1.0, first_token=0.3, stall=0.3)
         result = await ask(replace(plan_for(server), timeouts=timeouts))
@@ -308,9 +309,7 @@ async def test_a_key_that_the_provider_echoes_is_taken_out(monkeypatch: pytest.M
     body = b'{"error":{"message":"wrong key sk-very-secret-value","code":"invalid_api_key"}}'
     with wire_server([response(401, body)]) as server:
         plan = plan_for(server)
-        target = Target.model_validate(
-            {**plan.target.model_dump(), "api_key": {"env": "TEST_KEY"}}
-        )
+        target = Target.model_validate({**plan.target.model_dump(), "api_key": {"env": "TEST_KEY"}})
         result = await ask(replace(plan, target=target))
     assert b"sk-very-secret-value" in server.requests[0]
     assert "sk-very-secret-value" not in repr(result)

@@ -7,21 +7,21 @@ from typing import Generic, Protocol, TypeVar
 
 from exporter.providers.base import Event, ProtocolError
 
-M = TypeVar("M", covariant=True)
+M_co = TypeVar("M_co", covariant=True)
 Message = TypeVar("Message")
 
 
-class Framing(Protocol[M]):
+class Framing(Protocol[M_co]):
     """Cuts bytes, split anywhere, into messages."""
 
-    def feed(self, chunk: bytes) -> Sequence[M]:
+    def feed(self, chunk: bytes) -> Sequence[M_co]:
         """The messages that these bytes complete.
 
         :raises ProtocolError: the bytes break the framing.
         """
         ...
 
-    def finish(self) -> Sequence[M]:
+    def finish(self) -> Sequence[M_co]:
         """The messages that the end of the body completes."""
         ...
 
