@@ -1,0 +1,78 @@
+# Needs git, make and Python 3.11 or newer; everything else is installed into .venv, checked against
+# the hashes in requirements*.txt. `make help` lists what there is.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+INSTALL := $(PIP) install --require-hashes --only-binary :all:
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-real bench check lint types check-lock package format lock upgrade tools clean
+
+help: ## Say what each target does
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+run: $(VENV)/.installed ## Start the exporter against its own simulated providers
+	@$(BIN)/inference-exporter demo $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
+	$(BIN)/pytest $(ARGS)
+
+test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
+	$(MAKE) -C tests/real
+
+bench: $(VENV)/.installed-dev ## Measure how true the measurements are
+	$(BIN)/python -m benchmarks $(ARGS)
+
+check: lint types check-lock package ## Check everything but the tests
+
+lint: $(VENV)/.installed-dev ## Check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.installed-dev ## Check types
+	$(BIN)/mypy
+
+# Says whether the locks were in step with pyproject.toml; afterwards they are.
+check-lock: $(VENV)/.installed-dev ## Check that the locks match pyproject.toml
+	@before=$$(cat requirements*.txt | cksum) && $(MAKE) --no-print-directory lock && \
+	if [ "$$before" != "$$(cat requirements*.txt | cksum)" ]; then \
+	    echo "The locks had fallen behind pyproject.toml: commit the renewed ones." >&2; exit 1; fi
+
+package: $(VENV)/.installed-dev ## Build the wheel and try it alone in a fresh environment
+	rm -rf build/package
+	$(PIP) wheel --no-deps --no-index --no-build-isolation --wheel-dir build/package .
+	$(BIN)/python -m venv build/package/venv
+	build/package/venv/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
+	build/package/venv/bin/pip install --quiet --no-deps --no-index build/package/*.whl
+	cd build/package && venv/bin/python -I -c 'import exporter.cli' && venv/bin/inference-exporter --version
+
+format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPGRADE=--upgrade renews all
+	$(COMPILE) $(UPGRADE) --group build --output-file requirements-build.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --output-file requirements-dev.txt \
+	    --constraint requirements.txt --constraint requirements-build.txt
+
+tools: ## Build the outside programs that integration tests run (needs Go)
+	tools/install-tools
+
+clean: ## Remove all that make and the tools have made
+	rm -rf $(VENV) .venv-real .tools build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find exporter tests -name __pycache__ -exec rm -rf {} +
+
+$(VENV)/.installed: requirements.txt requirements-build.txt pyproject.toml
+	@python=$$(tools/find-python) && { [ -x $(BIN)/python ] || "$$python" -m venv --clear $(VENV); }
+	$(INSTALL) -r requirements.txt -r requirements-build.txt
+	$(PIP) install --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@
