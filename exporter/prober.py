@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle
 
+import structlog
+
 from exporter.config import Plan
 from exporter.probe import run_probe
 from exporter.result import ProbeResult
 from exporter.transport import Connections
+
+log = structlog.get_logger(__name__)
 
 Listener = Callable[[ProbeResult], None]
 
@@ -23,6 +27,13 @@ class _Standing:
         self.connections = connections
         self.lock = lock
         self.prompts: Iterator[str] = cycle(plan.probe.prompts)
+
+
+def _tell(listener: Listener, result: ProbeResult) -> None:
+    try:
+        listener(result)
+    except Exception:
+        log.exception("a result could not be recorded", target=result.target)
 
 
 class Prober:
@@ -77,7 +88,7 @@ class Prober:
             prompt = next(standing.prompts)
             result = await run_probe(standing.plan, prompt, standing.connections)
         for listener in self._listeners:
-            listener(result)
+            _tell(listener, result)
         return result
 
     async def aclose(self, grace_seconds: float) -> None:

@@ -22,6 +22,9 @@ from exporter.result import SkipReason
 MAX_RETRY_AFTER_SECONDS = 900.0
 """A provider may ask for silence, but not for so much that nobody would notice its return."""
 
+_GRACE_SECONDS = 1
+"""A probe later than this is dropped. After a pause only those due in its last second run."""
+
 log = structlog.get_logger(__name__)
 PlanKey = tuple[str, str]
 
@@ -90,7 +93,7 @@ class Schedule:
             replace_existing=True,
             coalesce=True,
             max_instances=2,  # the second finds the first under way, and is counted as skipped
-            misfire_grace_time=max(1, math.ceil(interval / 10)),
+            misfire_grace_time=_GRACE_SECONDS,
         )
 
     async def _due(self, key: PlanKey) -> None:

@@ -15,8 +15,8 @@ from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import ProbeResult
 from exporter.schedule import Schedule, next_on_grid, phase_seconds
-from tests.wire import Act, Step, WireServer, chunk, response, wire_server
 from tests.unit.test_probe import DONE, FINISH, STREAM_HEAD, TOKEN
+from tests.wire import Act, Step, WireServer, chunk, response, wire_server
 
 ANSWER: list[Step] = [STREAM_HEAD, TOKEN, FINISH, DONE]
 
@@ -116,15 +116,17 @@ async def test_a_slow_probe_is_skipped_over_not_overlapped() -> None:
 
 async def test_a_blocked_loop_brings_no_burst() -> None:
     with wire_server(ANSWER) as server:
-        plans = [plan_for(server, f"t{n}", interval_seconds=1.0) for n in range(20)]
+        plans = [plan_for(server, f"t{n}", interval_seconds=5.0) for n in range(40)]
         async with running(*plans) as run:
             await asyncio.sleep(0.1)
-            time.sleep(2.5)  # noqa: ASYNC251 - as if the machine had been asleep
+            time.sleep(4)  # noqa: ASYNC251 - as if the machine had been asleep
             before = len(run.results)
             await asyncio.sleep(0.3)
             burst = len(run.results) - before
-    assert burst < 40, "missed runs are not made up for"
-    assert burst <= 20 + 10
+            dropped = run.value("inference_probes_skipped_total", reason="paused")
+    # About 32 of the 40 were due meanwhile, 8 of them in the last second.
+    assert dropped > 15
+    assert burst < 17
 
 
 async def test_retry_after_silences_the_target() -> None:
@@ -144,9 +146,7 @@ async def test_one_broken_target_leaves_the_others_alone() -> None:
     assert run.value("inference_probes_total", target="broken", outcome="failure") >= 3
 
 
-async def test_a_listener_that_crashes_stops_neither_its_target_nor_others(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None:
     def crash(result: ProbeResult) -> None:
         raise RuntimeError("boom")
 
