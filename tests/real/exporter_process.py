@@ -1,0 +1,185 @@
+"""The exporter as its users run it: ``probe`` and ``run``, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
+
+from exporter.result import FailureReason
+from tests.real.servers import API_KEY, free_port
+
+_PROBE_SECONDS = 120.0
+_START_SECONDS = 20.0
+_EXPORTER = [sys.executable, "-m", "exporter"]
+
+
+class Failure(BaseModel):
+    reason: FailureReason
+    detail: str
+    status: int | None
+
+
+class Usage(BaseModel):
+    input: int
+    output: int
+    cached_input: int
+
+
+class Result(BaseModel):
+    """One probe in the output of ``probe --json``."""
+
+    success: bool
+    failure: Failure | None
+    time_to_first_token_seconds: float | None
+    time_per_output_token_seconds: float | None
+    output_tokens_per_second: float | None
+    request_duration_seconds: float | None
+    uncertainty_seconds: float | None
+    usage: Usage | None
+    finish_reason: str | None
+    served_model: str | None
+    request_id: str | None
+    status: int | None
+    answer: str
+
+    @property
+    def reason(self) -> FailureReason | None:
+        return self.failure.reason if self.failure else None
+
+
+class _Document(BaseModel):
+    results: list[Result]
+
+
+class Probing:
+    """``probe --json``, under way."""
+
+    def __init__(self, *arguments: str, key: str = API_KEY) -> None:
+        self._process = subprocess.Popen(
+            [*_EXPORTER, "probe", "--json", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment({"REAL_SERVER_KEY": key}),
+        )
+
+    def results(self) -> list[Result]:
+        """Wait for the end; check that the exit code says the same as the results."""
+        try:
+            output, log = self._process.communicate(timeout=_PROBE_SECONDS)
+        finally:
+            self._process.kill()
+        assert output, log
+        results = _Document.model_validate_json(output).results
+        assert self._process.returncode == (0 if all(r.success for r in results) else 1), log
+        return results
+
+
+def openai_target(base_url: str, model: str) -> tuple[str, ...]:
+    """The options of ``probe`` for an OpenAI-compatible server."""
+    options = ("--provider", "openai", "--model", model, "--base-url", base_url)
+    return (*options, "--api-key-env", "REAL_SERVER_KEY")
+
+
+def probe(*arguments: str, key: str = API_KEY) -> list[Result]:
+    """Run ``probe --json`` to its end."""
+    return Probing(*arguments, key=key).results()
+
+
+class Scrape:
+    """The samples of one scrape."""
+
+    def __init__(self, text: str) -> None:
+        families = text_string_to_metric_families(text)
+        self._samples = [sample for family in families for sample in family.samples]
+
+    def value(self, name: str, **labels: str) -> float:
+        """The value of the one sample that has this name and these labels among its own.
+
+        :raises LookupError: there is none, or there are several.
+        """
+        found = [
+            sample.value
+            for sample in self._samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} samples are {name} with {labels}")
+        return found[0]
+
+    def reason(self) -> FailureReason | None:
+        """The one failure reason that is counted here; ``None`` where nothing failed."""
+        counted = [
+            FailureReason(sample.labels["reason"])
+            for sample in self._samples
+            if sample.name == "inference_probe_failures_total" and sample.value
+        ]
+        assert len(counted) <= 1
+        return counted[0] if counted else None
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """``run``, under way."""
+
+    url: str
+
+    def metrics(self) -> Scrape:
+        """What Prometheus would get now."""
+        return Scrape(httpx.get(f"{self.url}/metrics", trust_env=False).raise_for_status().text)
+
+    def probe_now(self, target: str) -> Scrape:
+        """Probe one target through ``/probe``: its metrics alone."""
+        url = f"{self.url}/probe?target={target}"
+        return Scrape(httpx.get(url, trust_env=False, timeout=30).raise_for_status().text)
+
+
+@contextmanager
+def running_exporter(folder: Path, config: Mapping[str, object]) -> Iterator[Exporter]:
+    """``run --config`` with this configuration, ready to be scraped."""
+    port = free_port()
+    path = folder / "exporter.yaml"  # JSON is YAML
+    path.write_text(json.dumps({"web": {"listen": f"127.0.0.1:{port}"}, **config}))
+    with (folder / "exporter.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*_EXPORTER, "run", "--config", str(path)],
+            stdout=log,
+            stderr=log,
+            env=_environment({"REAL_SERVER_KEY": API_KEY}),
+        )
+    try:
+        exporter = Exporter(f"http://127.0.0.1:{port}")
+        _wait_until_ready(exporter, folder / "exporter.log")
+        yield exporter
+        process.terminate()
+        assert process.wait(30) == 0, "SIGTERM must end the exporter in good order"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_ready(exporter: Exporter, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{exporter.url}/-/ready", trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.05)
+    raise TimeoutError(f"the exporter is not ready; its log:\n{log.read_text()}")
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "NO_PROXY": "127.0.0.1", **extra}

@@ -1,0 +1,116 @@
+"""Write a tiny llama model with random weights, for a real server to load.
+
+    python make_gguf.py tiny.gguf
+
+About four million parameters: a CPU core generates hundreds of tokens per second, or some
+thousand. The same seed gives the same file. What the model says means nothing, but it is text of
+made-up words, one to a token, and it never ends by itself: as many tokens come as were asked for.
+"""
+
+# The type checker's environment has neither package; a server's own one has them.
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+import sys
+from itertools import islice, product
+from pathlib import Path
+
+import gguf
+import numpy as np
+import numpy.typing as npt
+
+SEED = 20_261_123
+LAYERS, WIDTH, HEADS, KV_HEADS, HIDDEN = 4, 256, 8, 4, 1024
+CONTEXT_TOKENS = 8192
+WORDS = 400
+
+BEACON = 0
+"""The dimension of the residual stream that no layer writes to. Every token carries the same value
+there, so that the output matrix can use it as a bias: against tokens that are not words."""
+NEVER = -100.0
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
+
+def vocabulary() -> tuple[list[str], list[gguf.TokenType]]:
+    """SentencePiece's fixed tokens, every byte, every printable ASCII character, then words."""
+    syllables = ["".join(pair) for pair in product("bdfgklmnprst", "aeiou")]
+    words = ["\u2581" + "".join(pair) for pair in islice(product(syllables, syllables), WORDS)]
+    bytes_ = [f"<0x{value:02X}>" for value in range(256)]
+    characters = ["\u2581", *(chr(code) for code in range(0x21, 0x7F))]
+    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    kinds += [gguf.TokenType.BYTE] * len(bytes_)
+    kinds += [gguf.TokenType.NORMAL] * (len(characters) + len(words))
+    return ["<unk>", "<s>", "</s>", *bytes_, *characters, *words], kinds
+
+
+def weights(tokens: int) -> dict[str, npt.NDArray[np.float32]]:
+    """Every tensor by its GGUF name, as ``(rows, columns)``: rows are outputs."""
+    random = np.random.default_rng(SEED)
+
+    def matrix(outputs: int, inputs: int) -> npt.NDArray[np.float32]:
+        scale = 1 / np.sqrt(inputs)
+        return (random.standard_normal((outputs, inputs)) * scale).astype(np.float32)
+
+    def into_residual(inputs: int) -> npt.NDArray[np.float32]:
+        values = matrix(WIDTH, inputs)
+        values[BEACON] = 0
+        return values
+
+    head = WIDTH // HEADS
+    tensors = {"token_embd.weight": matrix(tokens, WIDTH) * np.sqrt(WIDTH, dtype=np.float32)}
+    tensors["token_embd.weight"][:, BEACON] = 1
+    for layer in range(LAYERS):
+        block = f"blk.{layer}."
+        tensors |= {
+            block + "attn_norm.weight": np.ones(WIDTH, np.float32),
+            block + "attn_q.weight": matrix(WIDTH, WIDTH),
+            block + "attn_k.weight": matrix(KV_HEADS * head, WIDTH),
+            block + "attn_v.weight": matrix(KV_HEADS * head, WIDTH),
+            block + "attn_output.weight": into_residual(WIDTH),
+            block + "ffn_norm.weight": np.ones(WIDTH, np.float32),
+            block + "ffn_gate.weight": matrix(HIDDEN, WIDTH),
+            block + "ffn_up.weight": matrix(HIDDEN, WIDTH),
+            block + "ffn_down.weight": into_residual(HIDDEN),
+        }
+    output = matrix(tokens, WIDTH)
+    output[:, BEACON] = NEVER
+    output[-WORDS:, BEACON] = 0
+    return tensors | {"output_norm.weight": np.ones(WIDTH, np.float32), "output.weight": output}
+
+
+def write(path: Path) -> None:
+    tokens, kinds = vocabulary()
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("tiny random words")
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(CONTEXT_TOKENS)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(HIDDEN)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_scores([float(-index) for index in range(len(tokens))])
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template(CHAT_TEMPLATE)
+    for name, tensor in weights(len(tokens)).items():
+        writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,190 @@
+"""Real inference servers as processes of their own: started, watched, frozen, killed.
+
+``make -C tests/real servers`` lays them down in the folder that ``REAL_SERVERS`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+API_KEY = "sk-of-the-test"
+MODEL = "tiny"
+CONTEXT_TOKENS = 8192
+
+_READY_SECONDS = 90.0
+_STOP_SECONDS = 5.0
+
+_TIMING = re.compile(
+    r"prompt eval time =\s+([\d.]+) ms /\s+(\d+) tokens[^\n]*\n"
+    r"[^\n]*? eval time =\s+([\d.]+) ms /\s+(\d+) tokens"
+)
+
+
+class Server:
+    """One server process. Its output goes to ``log``."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        port: int,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+            )
+
+    def wait_until_ready(self, path: str) -> None:
+        """Return once ``path`` is answered with success.
+
+        :raises TimeoutError: it is not in time, or the server has died.
+        """
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                url = self.base_url.removesuffix("/v1") + path
+                if (
+                    httpx.get(url, headers=AUTHORIZATION, trust_env=False).status_code
+                    == httpx.codes.OK
+                ):
+                    return
+            except httpx.TransportError:
+                pass  # not listening yet
+            time.sleep(0.05)
+        raise TimeoutError(
+            f"the server is not ready; its log ends:\n{self.log.read_text()[-2000:]}"
+        )
+
+    def freeze(self) -> None:
+        """Stop it in its tracks: the kernel still takes connections, nobody answers."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def kill(self) -> None:
+        """End it at once; its connections break."""
+        self._process.kill()
+        self._process.wait(_STOP_SECONDS)
+
+    def stop(self) -> None:
+        """End it, by force if it takes too long: llama.cpp's server ignores SIGTERM as long as a
+        stream is open, and a frozen process all the time."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+AUTHORIZATION = {"Authorization": f"Bearer {API_KEY}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What llama.cpp's server logs of one request: its own truth about our figures."""
+
+    prompt_seconds: float
+    evaluated_prompt_tokens: int
+    """Prompt tokens that were not in its cache."""
+    output_tokens: int
+    output_seconds: float
+    """From the first output token to the last."""
+
+    @property
+    def seconds_per_output_token(self) -> float:
+        return self.output_seconds / (self.output_tokens - 1)
+
+
+def generations(log: Path) -> list[Generation]:
+    """Every finished request in the log of llama.cpp's server, oldest first."""
+    return [
+        Generation(float(prompt_ms) / 1e3, int(prompt), int(output), float(output_ms) / 1e3)
+        for prompt_ms, prompt, output_ms, output in _TIMING.findall(log.read_text())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The folder with the servers, and one for logs."""
+
+    home: Path
+    logs: Path
+
+    @contextmanager
+    def llama_server(self, port: int | None = None, *options: str) -> Iterator[Server]:
+        """llama.cpp's own server, listening as soon as it can, ready a little later."""
+        port = port or free_port()
+        command: list[str | Path] = [
+            self.home / "llama.cpp/bin/llama-server",
+            *("--model", self.home / "tiny.gguf", "--alias", MODEL),
+            *("--host", "127.0.0.1", "--port", str(port), "--api-key", API_KEY),
+            *("--ctx-size", str(CONTEXT_TOKENS), "--parallel", "1", "--threads", "1"),
+            *options,
+        ]
+        yield from _running(Server(command, port, self.logs / f"llama-server-{port}.log"))
+
+    @contextmanager
+    def llama_cpp_python(self) -> Iterator[Server]:
+        """The server that the Python package llama-cpp-python brings along."""
+        port = free_port()
+        command: list[str | Path] = [
+            *(self.home / "llama-cpp-python/bin/python", "-m", "llama_cpp.server"),
+            *("--model", self.home / "tiny.gguf", "--model_alias", MODEL),
+            *("--host", "127.0.0.1", "--port", str(port), "--api_key", API_KEY),
+            *("--n_ctx", str(CONTEXT_TOKENS), "--n_threads", "1"),
+        ]
+        library = {"LLAMA_CPP_LIB_PATH": str(self.home / "llama.cpp/bin")}
+        log = self.logs / f"llama-cpp-python-{port}.log"
+        yield from _running(Server(command, port, log, library))
+
+    @contextmanager
+    def litellm(self, models: Mapping[str, Mapping[str, object]]) -> Iterator[Server]:
+        """LiteLLM's proxy in front of ``models``: LiteLLM's own parameters by public name."""
+        port = free_port()
+        config = self.logs / f"litellm-{port}.yaml"
+        model_list = [
+            {"model_name": name, "litellm_params": dict(parameters)}
+            for name, parameters in models.items()
+        ]
+        settings = {
+            "model_list": model_list,
+            "general_settings": {"master_key": API_KEY},
+            "litellm_settings": {"num_retries": 0},
+        }
+        config.write_text(json.dumps(settings))
+        command: list[str | Path] = [self.home / "litellm/bin/litellm", "--config", config]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+        offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        yield from _running(Server(command, port, self.logs / f"litellm-{port}.log", offline))
+
+
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def free_port() -> int:
+    """A TCP port on which nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,0 +1,91 @@
+"""LiteLLM's proxy, before a mock of its own and before real servers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from exporter.result import FailureReason
+from tests.real.conftest import Figures
+from tests.real.exporter_process import Probing, openai_target, probe
+from tests.real.servers import CONTEXT_TOKENS, Installation, Server, generations
+
+pytestmark = pytest.mark.real
+
+
+def test_its_mock_model_is_timed(litellm: Server, figures: Figures) -> None:
+    results = probe(*openai_target(litellm.base_url, "mock"), "-n", "10")
+
+    figures.keep("LiteLLM proxy, mock model", results)
+    for result in results:
+        assert result.success
+        assert result.answer == "The quick brown fox jumps over the lazy dog and walks home."
+        assert result.finish_reason == "stop"
+        assert result.served_model == "mock"
+        assert result.usage is not None
+        assert 10 < result.usage.output < 20
+        assert result.time_to_first_token_seconds is not None
+        assert result.request_duration_seconds is not None
+        assert 0 < result.time_to_first_token_seconds < result.request_duration_seconds
+
+
+def test_it_hands_on_the_usage_of_the_server_behind_it(
+    litellm: Server, llama_server: Server, figures: Figures
+) -> None:
+    known = len(generations(llama_server.log))
+
+    results = probe(*openai_target(litellm.base_url, "llama"), "-n", "10")
+
+    figures.keep("LiteLLM proxy before llama-server", results)
+    truths = generations(llama_server.log)[known:]
+    for result, truth in zip(results, truths, strict=True):
+        assert result.usage is not None
+        assert result.usage.output == truth.output_tokens == 64
+        assert result.usage.input - result.usage.cached_input == truth.evaluated_prompt_tokens
+        assert result.time_to_first_token_seconds is not None
+        assert result.time_to_first_token_seconds > truth.prompt_seconds
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "status"),
+    [
+        ("limited", FailureReason.RATE_LIMITED, 429),
+        ("broken", FailureReason.SERVER_ERROR, 500),
+        ("doomed", FailureReason.SERVER_ERROR, 500),
+        ("no-such-model", FailureReason.BAD_REQUEST, 400),
+    ],
+)
+def test_its_errors_have_reasons(
+    litellm: Server, model: str, reason: FailureReason, status: int
+) -> None:
+    [result] = probe(*openai_target(litellm.base_url, model))
+
+    assert result.failure is not None
+    assert (result.reason, result.failure.status) == (reason, status)
+
+
+def test_a_wrong_key_is_auth(litellm: Server) -> None:
+    """Without a database it can look no key up, and says so with status 400."""
+    [result] = probe(*openai_target(litellm.base_url, "mock"), key="sk-wrong")
+
+    assert result.reason is FailureReason.AUTH
+
+
+def test_a_server_that_dies_behind_it_is_an_error_within_the_stream(
+    litellm: Server, installation: Installation, doomed_port: int
+) -> None:
+    with installation.llama_server(doomed_port) as server:
+        server.wait_until_ready("/health")
+        target = openai_target(litellm.base_url, "doomed")
+        probing = Probing(*target, "--max-output-tokens", str(CONTEXT_TOKENS - 512))
+        while "launch_slot_" not in server.log.read_text():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        server.kill()
+
+        [result] = probing.results()
+
+    assert result.status == 200
+    assert result.answer
+    assert result.reason is FailureReason.SERVER_ERROR
