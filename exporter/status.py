@@ -1,0 +1,82 @@
+"""What every plan looks like now, for people and scripts.
+
+Written in the probing thread, read in the web thread: every value is immutable, and a change
+replaces it whole, so that no reader ever sees half of one and no lock is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from exporter.config import Plan
+from exporter.result import FailureReason, ProbeResult
+
+HISTORY_LENGTH = 60
+"""How many of its latest results a plan remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What stays of a result once a later one has come. ``None`` is not known."""
+
+    finished_at: float
+    """Wall-clock end of the probe, Unix seconds."""
+    time_to_first_token_seconds: float | None
+    output_tokens_per_second: float | None
+    failure_reason: FailureReason | None
+
+    @classmethod
+    def of(cls, result: ProbeResult) -> Sample:
+        return cls(
+            result.finished_at,
+            result.time_to_first_token_seconds,
+            result.output_tokens_per_second,
+            result.failure.reason if result.failure else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One plan, its latest result and the samples of its latest results, oldest first."""
+
+    plan: Plan
+    last: ProbeResult | None = None
+    history: tuple[Sample, ...] = ()
+
+    def with_plan(self, plan: Plan) -> StatusRow:
+        """The same past under a new plan; forgotten if it was another model's past."""
+        return replace(self, plan=plan) if _asked(plan) == _asked(self.plan) else StatusRow(plan)
+
+    def with_result(self, result: ProbeResult) -> StatusRow:
+        history = (*self.history, Sample.of(result))[-HISTORY_LENGTH:]
+        return replace(self, last=result, history=history)
+
+
+class Status:
+    """The rows of all plans, in the order of the configuration."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], StatusRow] = {}
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Have rows for exactly these plans."""
+        before = self._rows
+        self._rows = {
+            plan.key: before[plan.key].with_plan(plan) if plan.key in before else StatusRow(plan)
+            for plan in plans
+        }
+
+    def observe(self, result: ProbeResult) -> None:
+        """Take over a result; one of a plan that has gone meanwhile is passed over."""
+        key = (result.target, result.probe)
+        if row := self._rows.get(key):
+            self._rows[key] = row.with_result(result)
+
+    def rows(self) -> tuple[StatusRow, ...]:
+        return tuple(self._rows.values())
+
+
+def _asked(plan: Plan) -> tuple[str, str, str]:
+    target = plan.target
+    return target.provider, target.model, target.endpoint

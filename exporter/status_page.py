@@ -1,0 +1,168 @@
+"""The status page: one table, no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader
+
+from exporter import __version__
+from exporter.sparkline import Sparkline
+from exporter.status import StatusRow
+
+REFRESH_SECONDS = 5
+_LATE_INTERVALS = 3  # without news for so many intervals, the row must not look fresh
+_TEMPLATE = Environment(
+    loader=PackageLoader("exporter"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+).get_template("status.html")
+
+
+class State(StrEnum):
+    OK = "ok"
+    FAILING = "failing"
+    PENDING = "pending"
+    """Not yet probed."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the reader asked to see."""
+
+    show: State | None = None
+    """Rows of one state alone; ``None`` for all."""
+    refresh: bool = True
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> View:
+        """From the query of the URL; what makes no sense there is passed over."""
+        show = query.get("show")
+        return cls(State(show) if show in list(State) else None, query.get("refresh") != "off")
+
+    @property
+    def url(self) -> str:
+        query: dict[str, str] = {"show": self.show} if self.show else {}
+        if not self.refresh:
+            query |= {"refresh": "off"}
+        return f"/?{urlencode(query)}" if query else "/"
+
+    def showing(self, show: State | None) -> View:
+        return replace(self, show=show)
+
+    def toggled(self) -> View:
+        return replace(self, refresh=not self.refresh)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page and the Content-Security-Policy under which it is shown."""
+
+    html: str
+    security_policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as text. What is not known is empty."""
+
+    state: State
+    target: str
+    provider: str
+    model: str
+    probe: str
+    labels: Mapping[str, str]
+    time_to_first_token: str
+    sparkline: Sparkline | None
+    tokens_per_second: str
+    duration: str
+    failure_reason: str
+    failure_detail: str
+    ago: str
+    late: bool
+
+    @classmethod
+    def of(cls, row: StatusRow, now: float) -> Line:
+        target, last = row.plan.target, row.last
+        failure = last.failure if last else None
+        good = last if last and last.success else None
+        age = now - last.finished_at if last else 0.0
+        return cls(
+            state=_state(row),
+            target=target.name,
+            provider=target.provider,
+            model=target.model,
+            probe=row.plan.probe_name,
+            labels=target.labels,
+            time_to_first_token=_seconds(good.time_to_first_token_seconds if good else None),
+            sparkline=Sparkline.of(row.history),
+            tokens_per_second=_rate(good.output_tokens_per_second if good else None),
+            duration=_seconds(good.request_duration_seconds if good else None),
+            failure_reason=failure.reason if failure else "",
+            failure_detail=failure.detail if failure else "",
+            ago=f"{_span(age)} ago" if last else "",
+            late=age > _LATE_INTERVALS * row.plan.interval_seconds,
+        )
+
+
+def render_page(rows: Sequence[StatusRow], uptime_seconds: float, view: View) -> Page:
+    """The page as of now."""
+    now = time.time()
+    nonce = secrets.token_urlsafe(16)
+    html = _TEMPLATE.render(
+        nonce=nonce,
+        version=__version__,
+        uptime=_span(uptime_seconds),
+        totals=_totals(rows),
+        states=State,
+        total=len(rows),
+        lines=[Line.of(row, now) for row in rows if view.show in (None, _state(row))],
+        view=view,
+        refresh_seconds=REFRESH_SECONDS,
+    )
+    return Page(
+        html,
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    )
+
+
+def _state(row: StatusRow) -> State:
+    if row.last is None:
+        return State.PENDING
+    return State.OK if row.last.success else State.FAILING
+
+
+def _totals(rows: Iterable[StatusRow]) -> Counter[State]:
+    return Counter(map(_state, rows))
+
+
+def _seconds(value: float | None) -> str:
+    """Three digits or so: ``0.84 ms``, ``312 ms``, ``1.42 s``."""
+    if value is None:
+        return ""
+    if value < 0.01:
+        return f"{value * 1000:.2f} ms"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _span(seconds: float) -> str:
+    """A rough span of time in its two largest units: ``12 s``, ``3 min``, ``2 h 5 min``."""
+    minutes, whole_seconds = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{whole_seconds} s"
