@@ -18,13 +18,21 @@ import httpx
 import structlog
 
 from exporter import __version__
+from exporter.aws_credentials import aws_credentials
 from exporter.config import Plan
 from exporter.deadlines import Deadlines
 from exporter.expect import mistake
 from exporter.kernel_clock import Arrival
 from exporter.network import Exchange
 from exporter.prompts import with_nonce
-from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
+from exporter.providers.base import (
+    AwsSigned,
+    Call,
+    HeaderFacts,
+    OutputKind,
+    ProtocolError,
+    ResponseHead,
+)
 from exporter.record import StreamRecord
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.secret import SecretError, redact
@@ -74,7 +82,7 @@ class _Attempt:
     async def _problem(self, prompt: str, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = self._request(prompt)
+                request = await self._request(prompt)
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -88,8 +96,9 @@ class _Attempt:
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
         return None
 
-    def _request(self, prompt: str) -> httpx.Request:
+    async def _request(self, prompt: str) -> httpx.Request:
         target = self._plan.target
+        signed = isinstance(self._dialect, AwsSigned) and not target.api_key
         request = self._dialect.request(
             Call(
                 model=target.model,
@@ -97,6 +106,7 @@ class _Attempt:
                 max_output_tokens=self._plan.probe.max_output_tokens,
                 base_url=target.endpoint,
                 api_key=target.api_key.read() if target.api_key else None,
+                aws=await aws_credentials() if signed else None,
                 region=target.region,
                 now=datetime.now(UTC),
                 extra_body=target.extra_body,

@@ -16,6 +16,19 @@ from exporter.result import Failure, FailureReason, RateLimit, Usage
 
 
 @dataclass(frozen=True, slots=True)
+class AwsCredentials:
+    """Keys to sign requests with, temporary ones if there is a session token."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+class AwsSigned:
+    """Marks a dialect whose requests are signed with ``Call.aws`` where there is no API key."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model, with all that a dialect may need to put it on the wire."""
 
@@ -25,6 +38,7 @@ class Call:
     base_url: str
     """Where the API lives, with no slash at its end."""
     api_key: str | None = field(default=None, repr=False)
+    aws: AwsCredentials | None = None
     region: str | None = None
     now: datetime | None = None
     """The time for signatures; dialects have no clock of their own."""
