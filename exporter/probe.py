@@ -43,6 +43,10 @@ _MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_DETAIL_CHARACTERS = 300
 _DRAIN_SECONDS = 1.0
 _NONCE_BYTES = 8
+_HEADERS = {
+    "user-agent": f"inference-exporter/{__version__}",
+    "accept-encoding": "identity",  # compression holds tokens back until a block is full
+}
 
 log = structlog.get_logger(__name__)
 
@@ -112,16 +116,13 @@ class _Attempt:
                 extra_body=target.extra_body,
             )
         )
+        headers = httpx.Headers(_HEADERS)
+        headers.update(request.headers)
+        headers.update(target.header_values())
         return httpx.Request(
             request.method,
             request.url,
-            headers={
-                "user-agent": f"inference-exporter/{__version__}",
-                # Compression would hold tokens back until a block is full.
-                "accept-encoding": "identity",
-                **request.headers,
-                **target.header_values(),
-            },
+            headers=headers,
             content=request.body,
             extensions={EXCHANGE: self._exchange},
         )

@@ -359,3 +359,15 @@ async def test_a_blocked_event_loop_does_not_make_the_token_late() -> None:
     assert result.uncertainty_seconds is not None, "this platform gives no receive times"
     assert result.uncertainty_seconds > 0.15
     assert -0.01 < late < 0.02
+
+
+async def test_own_headers_replace_those_of_the_dialect_whatever_their_case() -> None:
+    with wire_server([STREAM_HEAD, TOKEN, ENDING]) as server:
+        plan = plan_for(server)
+        headers = {"Accept": "text/plain", "X-Team": "search"}
+        target = Target.model_validate({**plan.target.model_dump(), "headers": headers})
+        await ask(replace(plan, target=target))
+    sent = server.requests[0].lower()
+    assert sent.count(b"\r\naccept:") == 1
+    assert b"accept: text/plain" in sent
+    assert b"x-team: search" in sent
