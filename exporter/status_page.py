@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader
 
 from exporter import __version__
-from exporter.sparkline import Sparkline
+from exporter.sparkline import HEIGHT, WIDTH, Sparkline
 from exporter.status import StatusRow
 
 REFRESH_SECONDS = 5
@@ -123,6 +123,8 @@ def render_page(rows: Sequence[StatusRow], uptime_seconds: float, view: View) ->
         lines=[Line.of(row, now) for row in rows if view.show in (None, _state(row))],
         view=view,
         refresh_seconds=REFRESH_SECONDS,
+        width=WIDTH,
+        height=HEIGHT,
     )
     return Page(
         html,
