@@ -45,6 +45,7 @@ _REASON_BY_CODE = {
     "authentication_error": FailureReason.AUTH,
     "permission_error": FailureReason.AUTH,
     "access_denied": FailureReason.AUTH,
+    "no_db_connection": FailureReason.AUTH,  # LiteLLM: not its master key, and no other is known
     "model_not_found": FailureReason.NOT_FOUND,
     "content_filter": FailureReason.CONTENT_FILTER,
     "data_inspection_failed": FailureReason.CONTENT_FILTER,
