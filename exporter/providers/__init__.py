@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from exporter.providers.base import Dialect
+from exporter.providers.bedrock import Bedrock
 from exporter.providers.openai import OpenAI
 
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
         "openai": OpenAI(),
+        "bedrock": Bedrock(),
     }
 )
 

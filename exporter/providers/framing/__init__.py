@@ -51,11 +51,9 @@ class FramedDecoder(Generic[Message]):
         return [event for message in self._framing.feed(data) for event in self._interpret(message)]
 
     def finish(self) -> Sequence[Event]:
-        return [*self._last_events(), *self._at_end()]
-
-    def _last_events(self) -> Sequence[Event]:
         try:
             messages = self._framing.finish()
-            return [event for message in messages for event in self._interpret(message)]
+            events = [event for message in messages for event in self._interpret(message)]
         except ProtocolError:
             return []  # cut off inside a message: the end marker that is missing says it all
+        return [*events, *self._at_end()]

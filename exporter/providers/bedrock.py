@@ -1,0 +1,273 @@
+"""Amazon Bedrock's ConverseStream: binary messages, a signed request or a bearer key.
+
+Sources: the Amazon Bedrock API reference (ConverseStream) and botocore's model of the service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from urllib.parse import quote
+
+from pydantic import AliasChoices, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from exporter.providers.base import (
+    AwsSigned,
+    Call,
+    Decoder,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    HeaderFacts,
+    HttpRequest,
+    ModelServed,
+    Output,
+    OutputKind,
+    ResponseHead,
+    UsageReported,
+)
+from exporter.providers.errors import reason_for_status
+from exporter.providers.framing import FramedDecoder
+from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
+from exporter.providers.headers import retry_after_seconds
+from exporter.providers.sigv4 import sign
+from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
+from exporter.result import Failure, FailureReason, Usage
+
+REGIONS = tuple(
+    "us-east-1 us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 ca-central-1 ca-west-1 "
+    "mx-central-1 sa-east-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 "
+    "eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 af-south-1 ap-east-2 ap-south-1 "
+    "ap-south-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-southeast-1 ap-southeast-2 "
+    "ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7".split()
+)
+
+_SERVICE = "bedrock"
+_ELSEWHERE = "us-east-1"
+"""The region to sign for where none is configured and the host, a proxy's, names none."""
+
+_REASON_BY_ERROR = {
+    "accessdenied": FailureReason.AUTH,
+    "validation": FailureReason.BAD_REQUEST,
+    "resourcenotfound": FailureReason.NOT_FOUND,
+    "throttling": FailureReason.RATE_LIMITED,
+    "servicequotaexceeded": FailureReason.QUOTA,
+    "modelnotready": FailureReason.NOT_READY,  # 429 like throttling, but a cold model
+    "modeltimeout": FailureReason.SERVER_ERROR,
+    "modelerror": FailureReason.SERVER_ERROR,
+    "modelstreamerror": FailureReason.SERVER_ERROR,
+    "internalserver": FailureReason.SERVER_ERROR,
+    "serviceunavailable": FailureReason.OVERLOADED,
+}
+"""By the exception's name in lower case and without its ending: headers write
+``ThrottlingException``, streams ``throttlingException``."""
+
+_FAILED_STOPS = {
+    "guardrail_intervened": FailureReason.CONTENT_FILTER,
+    "content_filtered": FailureReason.CONTENT_FILTER,
+    "malformed_model_output": FailureReason.SERVER_ERROR,
+    "malformed_tool_use": FailureReason.SERVER_ERROR,
+}
+
+
+class _Wire(Wire):
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+
+class _Reasoning(_Wire):
+    text: str | None = None  # absent beside a signature and in encrypted reasoning
+
+
+class _ToolUse(_Wire):
+    input: str | None = None
+
+
+class _Delta(_Wire):
+    text: str | None = None
+    reasoning_content: _Reasoning | None = None
+    tool_use: _ToolUse | None = None
+
+    def outputs(self) -> Iterator[Output]:
+        if self.reasoning_content and self.reasoning_content.text:
+            yield Output(OutputKind.REASONING, self.reasoning_content.text)
+        if self.text:
+            yield Output(OutputKind.ANSWER, self.text)
+        if self.tool_use and self.tool_use.input:
+            yield Output(OutputKind.TOOL, self.tool_use.input)
+
+
+class _ContentBlockDelta(_Wire):
+    """contentBlockDelta event"""
+
+    delta: _Delta | None = None
+
+
+class _MessageStop(_Wire):
+    """messageStop event"""
+
+    stop_reason: str | None = None
+
+
+class _Usage(_Wire):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+
+    def normalised(self) -> Usage:
+        """``inputTokens`` leaves out what was read from or written to a cache ("Prompt caching"
+        in the Bedrock user guide), unless the total shows that it does not. Reasoning tokens
+        are in ``outputTokens`` and not told apart."""
+        read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
+        inclusive = self.total_tokens == self.input_tokens + self.output_tokens
+        return Usage(
+            input=self.input_tokens + (0 if inclusive else read + written),
+            output=self.output_tokens,
+            cached_input=read,
+            cache_write=written,
+        )
+
+
+class _PromptRouter(_Wire):
+    invoked_model_id: str | None = None
+
+
+class _Trace(_Wire):
+    prompt_router: _PromptRouter | None = None
+
+
+class _Metadata(_Wire):
+    """metadata event"""
+
+    usage: _Usage | None = None
+    trace: _Trace | None = None
+
+    @property
+    def invoked_model(self) -> str | None:
+        router = self.trace.prompt_router if self.trace else None
+        return router.invoked_model_id if router else None
+
+
+class _ErrorBody(_Wire):
+    # IAM's refusals write Message; modelStreamErrorException may hold only the model's own text.
+    message: str = Field(validation_alias=AliasChoices("message", "Message", "originalMessage"))
+
+
+class Bedrock(AwsSigned):
+    """The ``bedrock`` dialect."""
+
+    def public_base_url(self, region: str | None) -> str | None:
+        if region not in REGIONS:
+            problem = f"bedrock has no region {region!r}" if region else "region must be set"
+            raise ValueError(
+                f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other"
+            )
+        return f"https://bedrock-runtime.{region}.amazonaws.com"
+
+    def request(self, call: Call) -> HttpRequest:
+        """The request, signed with ``call.aws`` if there is no API key.
+
+        :raises ValueError: it is to be signed, and the call has no time.
+        """
+        headers = {"content-type": "application/json"}
+        if call.api_key:
+            headers["authorization"] = f"Bearer {call.api_key}"
+        body = {
+            "messages": [{"role": "user", "content": [{"text": call.prompt}]}],
+            "inferenceConfig": {"maxTokens": call.max_output_tokens},
+        }
+        request = HttpRequest(
+            "POST",
+            f"{call.base_url}/model/{quote(call.model, safe='')}/converse-stream",
+            headers,
+            json.dumps(merged(body, call.extra_body)).encode(),
+        )
+        if call.api_key or not call.aws:
+            return request
+        if not call.now:
+            raise ValueError("a request cannot be signed without the time")
+        return sign(request, call.aws, _signing_region(call), _SERVICE, call.now)
+
+    def decoder(self) -> Decoder:
+        stream = _ConverseStream()
+        return FramedDecoder(EventStreamDecoder(), stream.events, stream.at_end)
+
+    def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
+        error = parse_if(_ErrorBody, body)
+        if error is None and head.status == HTTPStatus.OK:
+            return None
+        # The header may go on behind a colon: "ThrottlingException:http://..."
+        name, _, _ = head.headers.get("x-amzn-errortype", "").partition(":")
+        return _failure_of(name, error.message if error else excerpt(body), head.status)
+
+    def header_facts(self, head: ResponseHead) -> HeaderFacts:
+        return HeaderFacts(
+            request_id=head.headers.get("x-amzn-requestid"),
+            retry_after_seconds=retry_after_seconds(head.headers),
+        )
+
+
+class _ConverseStream:
+    """What the messages of one stream mean. The last is ``metadata``, after ``messageStop``; the
+    stream is whole when the body ends behind it."""
+
+    def __init__(self) -> None:
+        self._has_metadata = False
+
+    def events(self, message: EventStreamMessage) -> Iterator[Event]:
+        match message.text(":message-type"):
+            case "exception":
+                error = parse_if(_ErrorBody, message.payload)
+                detail = error.message if error else excerpt(message.payload)
+                yield Failed(_failure_of(message.text(":exception-type"), detail))
+            case "error":
+                detail = message.text(":error-message")
+                yield Failed(_failure_of(message.text(":error-code"), detail))
+            case _:
+                yield from self._event(message.text(":event-type"), message.payload)
+
+    def _event(self, kind: str, payload: bytes) -> Iterator[Event]:
+        match kind:
+            case "contentBlockDelta":
+                if delta := parse(_ContentBlockDelta, payload).delta:
+                    yield from delta.outputs()
+            case "messageStop":
+                if reason := parse(_MessageStop, payload).stop_reason:
+                    yield from _stop_events(reason)
+            case "metadata":
+                self._has_metadata = True
+                yield from _metadata_events(parse(_Metadata, payload))
+
+    def at_end(self) -> Iterator[Event]:
+        if self._has_metadata:
+            yield Ended()
+
+
+def _stop_events(reason: str) -> Iterator[Event]:
+    yield Finished(reason)
+    if failure := _FAILED_STOPS.get(reason):
+        yield Failed(Failure(failure, f"the stream stopped with {reason!r}"))
+
+
+def _metadata_events(metadata: _Metadata) -> Iterator[Event]:
+    if metadata.invoked_model:
+        yield ModelServed(metadata.invoked_model)
+    if metadata.usage:
+        yield UsageReported(metadata.usage.normalised())
+
+
+def _failure_of(name: str, message: str, status: int | None = None) -> Failure:
+    """The failure that an exception's name means; inside a stream there is no ``status``."""
+    known = _REASON_BY_ERROR.get(name.lower().removesuffix("exception"))
+    unknown = reason_for_status(status) if status else FailureReason.SERVER_ERROR
+    return Failure(known or unknown, f"{name}: {message}" if name else message, status)
+
+
+def _signing_region(call: Call) -> str:
+    named = re.search(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.", call.base_url)
+    return call.region or (named[1] if named else _ELSEWHERE)
