@@ -38,13 +38,14 @@ from exporter.providers.sigv4 import sign
 from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
-REGIONS = tuple(
-    "us-east-1 us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 ca-central-1 ca-west-1 "
-    "mx-central-1 sa-east-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 "
-    "eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 af-south-1 ap-east-2 ap-south-1 "
-    "ap-south-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-southeast-1 ap-southeast-2 "
-    "ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7".split()
-)
+_REGION_NAMES = """
+us-east-1 us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 ca-central-1 ca-west-1
+mx-central-1 sa-east-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1
+eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 af-south-1 ap-east-2 ap-south-1 ap-south-2
+ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-southeast-1 ap-southeast-2 ap-southeast-3
+ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
+"""
+REGIONS = tuple(_REGION_NAMES.split())
 
 _SERVICE = "bedrock"
 _ELSEWHERE = "us-east-1"
