@@ -3,20 +3,21 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
 COPY requirements.txt requirements-build.txt ./
 RUN python -m venv --without-pip /opt/inference-exporter \
     && pip --python /opt/inference-exporter/bin/python install \
-        --require-hashes --only-binary :all: -r requirements.txt \
+        --no-compile --require-hashes --only-binary :all: -r requirements.txt \
     && pip install --require-hashes --only-binary :all: -r requirements-build.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter ./exporter
 # Bytecode that is never checked against its source needs neither timestamps nor a writable disk.
 RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /tmp/wheel . \
-    && pip --python /opt/inference-exporter/bin/python install --no-deps --no-index /tmp/wheel/*.whl \
+    && pip --python /opt/inference-exporter/bin/python install \
+        --no-compile --no-deps --no-index /tmp/wheel/*.whl \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/inference-exporter/lib
 
 FROM ${BASE}
