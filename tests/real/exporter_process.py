@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,15 +119,15 @@ class Scrape:
             raise LookupError(f"{len(found)} samples are {name} with {labels}")
         return found[0]
 
-    def reason(self) -> FailureReason | None:
-        """The one failure reason that is counted here; ``None`` where nothing failed."""
-        counted = [
-            FailureReason(sample.labels["reason"])
-            for sample in self._samples
-            if sample.name == "inference_probe_failures_total" and sample.value
-        ]
-        assert len(counted) <= 1
-        return counted[0] if counted else None
+    def failures(self) -> Counter[FailureReason]:
+        """How many probes have failed for each reason, since the exporter started."""
+        return Counter(
+            {
+                FailureReason(sample.labels["reason"]): int(sample.value)
+                for sample in self._samples
+                if sample.name == "inference_probe_failures_total" and sample.value
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,14 @@ class Exporter:
         """What Prometheus would get now."""
         return Scrape(httpx.get(f"{self.url}/metrics", trust_env=False).raise_for_status().text)
 
-    def probe_now(self, target: str) -> Scrape:
-        """Probe one target through ``/probe``: its metrics alone."""
+    def probe_now(self, target: str) -> FailureReason | None:
+        """Probe the only target through ``/probe``; why it failed, if it did."""
         url = f"{self.url}/probe?target={target}"
-        return Scrape(httpx.get(url, trust_env=False, timeout=30).raise_for_status().text)
+        before = self.metrics().failures()
+        after = Scrape(httpx.get(url, trust_env=False, timeout=30).raise_for_status().text)
+        new = list(after.failures() - before)
+        assert len(new) <= 1
+        return new[0] if new else None
 
 
 @contextmanager
@@ -160,7 +165,7 @@ def running_exporter(folder: Path, config: Mapping[str, object]) -> Iterator[Exp
         )
     try:
         exporter = Exporter(f"http://127.0.0.1:{port}")
-        _wait_until_ready(exporter, folder / "exporter.log")
+        _wait_until_ready(exporter, process, folder / "exporter.log")
         yield exporter
         process.terminate()
         assert process.wait(30) == 0, "SIGTERM must end the exporter in good order"
@@ -169,9 +174,9 @@ def running_exporter(folder: Path, config: Mapping[str, object]) -> Iterator[Exp
         process.wait()
 
 
-def _wait_until_ready(exporter: Exporter, log: Path) -> None:
+def _wait_until_ready(exporter: Exporter, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"{exporter.url}/-/ready", trust_env=False).is_success:
                 return

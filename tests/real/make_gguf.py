@@ -7,9 +7,6 @@ thousand. The same seed gives the same file. What the model says means nothing, 
 made-up words, one to a token, and it never ends by itself: as many tokens come as were asked for.
 """
 
-# The type checker's environment has neither package; a server's own one has them.
-# mypy: disable-error-code="import-not-found"
-
 from __future__ import annotations
 
 import sys

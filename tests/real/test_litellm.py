@@ -11,13 +11,11 @@ from tests.real.conftest import Figures
 from tests.real.exporter_process import Probing, openai_target, probe
 from tests.real.servers import CONTEXT_TOKENS, Installation, Server, generations
 
-pytestmark = pytest.mark.real
-
 
 def test_its_mock_model_is_timed(litellm: Server, figures: Figures) -> None:
     results = probe(*openai_target(litellm.base_url, "mock"), "-n", "10")
 
-    figures.keep("LiteLLM proxy, mock model", results)
+    figures.keep("LiteLLM's proxy, mock model", results)
     for result in results:
         assert result.success
         assert result.answer == "The quick brown fox jumps over the lazy dog and walks home."
@@ -37,14 +35,25 @@ def test_it_hands_on_the_usage_of_the_server_behind_it(
 
     results = probe(*openai_target(litellm.base_url, "llama"), "-n", "10")
 
-    figures.keep("LiteLLM proxy before llama-server", results)
     truths = generations(llama_server.log)[known:]
+    figures.keep("LiteLLM's proxy before llama-server", results)
+    figures.keep_log(truths)
     for result, truth in zip(results, truths, strict=True):
         assert result.usage is not None
         assert result.usage.output == truth.output_tokens == 64
         assert result.usage.input - result.usage.cached_input == truth.evaluated_prompt_tokens
         assert result.time_to_first_token_seconds is not None
         assert result.time_to_first_token_seconds > truth.prompt_seconds
+
+
+def test_it_makes_up_usage_for_a_server_that_gives_none(litellm: Server) -> None:
+    """It counts with a tokenizer of its own; nothing on the wire tells us so."""
+    [result] = probe(*openai_target(litellm.base_url, "no-usage"))
+
+    words = len(result.answer.split())
+    assert words == 64
+    assert result.usage is not None
+    assert result.usage.output > words
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -12,7 +13,13 @@ import pytest
 
 from exporter.result import FailureReason
 from tests.real.conftest import Figures
-from tests.real.exporter_process import Probing, openai_target, probe, running_exporter
+from tests.real.exporter_process import (
+    Probing,
+    Result,
+    openai_target,
+    probe,
+    running_exporter,
+)
 from tests.real.servers import (
     CONTEXT_TOKENS,
     MODEL,
@@ -22,8 +29,6 @@ from tests.real.servers import (
     free_port,
     generations,
 )
-
-pytestmark = pytest.mark.real
 
 LONG_STREAM_TOKENS = CONTEXT_TOKENS - 512
 """Takes seconds to generate, long enough to be cut off."""
@@ -67,14 +72,25 @@ def new_generations(server: Server, known: int, count: int) -> list[Generation]:
     return new
 
 
+def median_ratio(results: Sequence[Result], truths: Sequence[Generation]) -> float:
+    """Our time per output token over the server's, of the same requests. One may be off on a
+    busy machine, where its words wait for a processor before they leave; the median may not."""
+    return statistics.median(
+        result.time_per_output_token_seconds / truth.seconds_per_output_token
+        for result, truth in zip(results, truths, strict=True)
+        if result.time_per_output_token_seconds
+    )
+
+
 def test_results_agree_with_the_servers_own_log(llama_server: Server, figures: Figures) -> None:
     known = len(generations(llama_server.log))
     target = openai_target(llama_server.base_url, MODEL)
 
     results = probe(*target, "-n", "20", "--max-output-tokens", "128")
 
-    figures.keep("llama.cpp llama-server", results)
     truths = new_generations(llama_server, known, 20)
+    figures.keep("llama.cpp's llama-server", results)
+    figures.keep_log(truths)
     for result, truth in zip(results, truths, strict=True):
         assert result.success
         assert result.finish_reason == "length"
@@ -84,11 +100,8 @@ def test_results_agree_with_the_servers_own_log(llama_server: Server, figures: F
         assert result.usage.output == truth.output_tokens == 128
         assert result.usage.input - result.usage.cached_input == truth.evaluated_prompt_tokens
         assert result.time_to_first_token_seconds is not None
-        assert truth.prompt_seconds < result.time_to_first_token_seconds
-        assert result.time_to_first_token_seconds < truth.prompt_seconds + 0.1
-        assert result.time_per_output_token_seconds == pytest.approx(
-            truth.seconds_per_output_token, rel=0.1, abs=20e-6
-        )
+        assert result.time_to_first_token_seconds > truth.prompt_seconds
+    assert median_ratio(results, truths) == pytest.approx(1, abs=0.03)
 
 
 def test_the_nonce_keeps_the_prompt_out_of_the_cache(llama_server: Server) -> None:
@@ -189,7 +202,7 @@ def test_run_probes_on_schedule_and_exports_what_the_server_logs(
     evaluated = scrape.value("inference_tokens_total", type="input") - scrape.value(
         "inference_tokens_total", type="cached_input"
     )
-    assert scrape.reason() is None
+    assert not scrape.failures()
     assert scrape.value("inference_last_probe_success") == 1
     assert scrape.value("inference_tokens_total", type="output") == 32 * probes
     assert evaluated == sum(truth.evaluated_prompt_tokens for truth in truths)
@@ -209,13 +222,13 @@ def test_a_server_that_comes_up_refuses_then_loads_then_answers_then_is_gone(
     config = one_target(f"http://127.0.0.1:{port}/v1", 4, interval="1h")
     seen: list[FailureReason | None] = []
     with running_exporter(tmp_path, config) as exporter:
-        seen.append(exporter.probe_now("llama").reason())
+        seen.append(exporter.probe_now("llama"))
         with installation.llama_server(port, "--ctx-size", SLOW_TO_LOAD) as server:
             deadline = time.monotonic() + 30
             while seen[-1] is not None and time.monotonic() < deadline:
-                seen.append(exporter.probe_now("llama").reason())
+                seen.append(exporter.probe_now("llama"))
             server.kill()
-            seen.append(exporter.probe_now("llama").reason())
+            seen.append(exporter.probe_now("llama"))
 
     story = [reason for reason, _ in groupby(seen)]
     assert story == [FailureReason.CONNECT, FailureReason.NOT_READY, None, FailureReason.CONNECT]
