@@ -1,0 +1,29 @@
+"""Golden bytes: what providers send, one small file per quirk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.providers import Dialect
+from exporter.providers.base import Event
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SUFFIXES = frozenset({".sse", ".ndjson", ".bin"})
+
+
+def fixture(provider: str, name: str) -> bytes:
+    """The bytes of ``tests/fixtures/PROVIDER/NAME``; the suffix may be left out."""
+    (path,) = (FIXTURES / provider).glob(f"{name}.*" if "." not in name else name)
+    return path.read_bytes()
+
+
+def events_of(dialect: Dialect, data: bytes, piece_bytes: int | None = None) -> list[Event]:
+    """What a body means, fed whole or in pieces."""
+    decoder = dialect.decoder()
+    size = piece_bytes or max(1, len(data))
+    events = [
+        event
+        for start in range(0, len(data), size)
+        for event in decoder.feed(data[start : start + size])
+    ]
+    return [*events, *decoder.finish()]

@@ -1,0 +1,76 @@
+"""What holds for every dialect: how a body is split does not matter, and no body can crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.providers import PROVIDERS
+from exporter.providers.base import Decoder, Event, ProtocolError
+from tests.providers.golden import FIXTURES, SUFFIXES, events_of
+
+GOLDEN = {
+    provider: sorted(path for path in (FIXTURES / provider).iterdir() if path.suffix in SUFFIXES)
+    for provider in PROVIDERS
+    if (FIXTURES / provider).is_dir()
+}
+GOLDEN_FILES = [
+    pytest.param(provider, path, id=f"{provider}-{path.name}")
+    for provider, paths in GOLDEN.items()
+    for path in paths
+]
+
+
+def outcome(decoder: Decoder, pieces: list[bytes]) -> list[Event]:
+    """The events up to the end, or up to where the bytes broke the format."""
+    events: list[Event] = []
+    try:
+        for piece in pieces:
+            events += decoder.feed(piece)
+        events += decoder.finish()
+    except ProtocolError:
+        pass
+    return events
+
+
+def split(data: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+
+
+@pytest.mark.parametrize(("provider", "path"), GOLDEN_FILES)
+def test_a_body_fed_byte_by_byte_means_the_same(provider: str, path: Path) -> None:
+    dialect, data = PROVIDERS[provider], path.read_bytes()
+    assert events_of(dialect, data, piece_bytes=1) == events_of(dialect, data)
+
+
+@pytest.mark.parametrize("provider", GOLDEN)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_split_of_a_body_means_the_same(provider: str, data: st.DataObject) -> None:
+    dialect = PROVIDERS[provider]
+    body = data.draw(st.sampled_from(GOLDEN[provider])).read_bytes()
+    pieces = split(body, data.draw(st.lists(st.integers(0, len(body)), max_size=20)))
+    assert outcome(dialect.decoder(), pieces) == outcome(dialect.decoder(), [body])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@settings(max_examples=60, deadline=None)
+@given(pieces=st.lists(st.binary(max_size=200), max_size=5))
+def test_random_bytes_give_events_or_a_protocol_error(provider: str, pieces: list[bytes]) -> None:
+    outcome(PROVIDERS[provider].decoder(), pieces)
+
+
+@pytest.mark.parametrize("provider", GOLDEN)
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_damaged_bodies_give_events_or_a_protocol_error(provider: str, data: st.DataObject) -> None:
+    body = data.draw(st.sampled_from(GOLDEN[provider])).read_bytes()
+    damage = st.tuples(st.integers(0, len(body)), st.integers(0, 40), st.binary(max_size=40))
+    for start, length, replacement in data.draw(st.lists(damage, min_size=1, max_size=4)):
+        body = body[:start] + replacement + body[start + length :]
+    pieces = split(body, data.draw(st.lists(st.integers(0, len(body)), max_size=3)))
+    outcome(PROVIDERS[provider].decoder(), pieces)
