@@ -1,0 +1,10 @@
+"""Simulated providers: a real HTTP server that plays them from scripts, faults included."""
+
+from __future__ import annotations
+
+from exporter.simulator.ledger import Sent, Served
+from exporter.simulator.script import ColdStart, Script
+from exporter.simulator.server import Simulator
+from exporter.simulator.thread import run_in_thread
+
+__all__ = ["ColdStart", "Script", "Sent", "Served", "Simulator", "run_in_thread"]

@@ -1,0 +1,106 @@
+"""One request answered: by a handler's words, a script's times and, at times, its fault."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from random import Random
+
+from exporter.result import NANOSECONDS
+from exporter.simulator.connection import Connection
+from exporter.simulator.faults import (
+    Compressed,
+    ErrorResponse,
+    ErrorWithStatusOk,
+    Fault,
+    Hang,
+    RawResponse,
+)
+from exporter.simulator.generation import generate
+from exporter.simulator.handler import Call, Facts, Handler, Refused, Request, Response
+from exporter.simulator.ledger import Entry
+from exporter.simulator.model import ModelState
+from exporter.simulator.player import Player, sleep_until
+from exporter.simulator.script import Script
+from exporter.simulator.steps import Error, ErrorKind
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request that a handler has claimed, on its way to an answer."""
+
+    handler: Handler
+    request: Request
+    connection: Connection
+    entry: Entry
+    facts: Facts
+
+    def read(self, api_key: str | None) -> Call:
+        """Who asks, and what.
+
+        :raises Refused: the key is wrong or the request makes no sense.
+        """
+        if api_key is not None and self.handler.key(self.request) != api_key:
+            raise Refused(Error(ErrorKind.INVALID_KEY, "Incorrect API key provided."))
+        call = self.handler.read(self.request)
+        self.entry.model, self.entry.prompt = call.model, call.prompt
+        return call
+
+    async def refuse(self, error: Error) -> None:
+        """Answer with an error in the provider's shape."""
+        await send(self.connection, self.entry, self.handler.error(error, self.facts))
+
+    async def answer(self, call: Call, script: Script, state: ModelState) -> None:
+        """Answer as the script says.
+
+        :raises Refused: the model is still being loaded.
+        """
+        self.facts = replace(
+            self.facts,
+            served_model=script.served_model or call.model,
+            processing_seconds=script.headers_seconds,
+            rate_limits=script.rate_limits,
+        )
+        random, fault = state.asked(script, self.entry.received_ns)
+        wait_seconds = state.seconds_until_ready(script.cold_start, self.entry.received_ns)
+        if wait_seconds and script.cold_start and not script.cold_start.holds_requests:
+            raise Refused(Error(ErrorKind.NOT_READY, "Loading model"))
+        start_ns = self.entry.received_ns + wait_seconds * NANOSECONDS
+        await sleep_until(start_ns + script.headers_seconds * NANOSECONDS)
+        match fault:
+            case Hang():
+                await asyncio.Event().wait()
+            case ErrorResponse(error):
+                await self.refuse(error)
+            case ErrorWithStatusOk(error):
+                response = self.handler.error(error, self.facts)
+                await self._send(Response(200, response.headers, response.body))
+            case RawResponse(status, body, headers):
+                await self._send(Response(status, headers, body))
+            case _:
+                await self._stream(call, script, fault, start_ns, random)
+
+    async def _send(self, response: Response) -> None:
+        await send(self.connection, self.entry, response)
+
+    async def _stream(
+        self, call: Call, script: Script, fault: Fault | None, start_ns: float, random: Random
+    ) -> None:
+        player = Player(
+            self.connection,
+            self.entry,
+            call.stream(self.facts),
+            start_ns=start_ns,
+            events_per_write=script.events_per_write,
+            split_characters=script.split_characters,
+            compressed=isinstance(fault, Compressed),
+            keep_alive=script.keep_alive,
+        )
+        await player.play(generate(script, fault, call.prompt, call.max_tokens, random))
+
+
+async def send(connection: Connection, entry: Entry, response: Response) -> None:
+    """Send a whole response in one write."""
+    entry.status = response.status
+    entry.commit()
+    await connection.write(connection.whole(response))

@@ -1,0 +1,112 @@
+"""What every handler is: one provider, seen from the server's side.
+
+A handler is sans-IO. It reads a request, and turns steps and errors into its provider's bytes;
+when they are sent, and what goes wrong on the way, is the engine's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from exporter.result import RateLimit
+from exporter.simulator.steps import Error, Step
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole HTTP request; header names are lower case. Its headers may hold a key."""
+
+    method: str
+    path: str
+    """As it was sent, without the query."""
+    query: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole HTTP response."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a response tells about itself besides its content."""
+
+    number: int
+    """Counts the requests of the simulator; the provider's ids are made of it."""
+    created_at: int
+    """Unix seconds."""
+    served_model: str = ""
+    processing_seconds: float = 0.0
+    """How long the provider says it took to the headers."""
+    rate_limits: tuple[RateLimit, ...] = ()
+
+
+class Refused(Exception):
+    """The request cannot be answered; carries the error to be sent."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Stream(Protocol):
+    """One response under way; may remember what it has sent."""
+
+    @property
+    def headers(self) -> Headers: ...
+
+    def render(self, step: Step) -> Iterable[bytes]:
+        """The events that tell this step, each whole; output is in the last one."""
+        ...
+
+
+class Call(Protocol):
+    """One request to a model, read."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The limit on all that is generated, thought and answer."""
+        ...
+
+    def stream(self, facts: Facts) -> Stream:
+        """A new response to this request."""
+        ...
+
+
+class Handler(Protocol):
+    """One provider."""
+
+    def claims(self, request: Request) -> bool:
+        """Whether the request is one for this provider's model."""
+        ...
+
+    def key(self, request: Request) -> str | None:
+        """The API key that the request carries."""
+        ...
+
+    def read(self, request: Request) -> Call:
+        """What is asked.
+
+        :raises Refused: the request makes no sense.
+        """
+        ...
+
+    def error(self, error: Error, facts: Facts) -> Response:
+        """An error instead of a stream."""
+        ...

@@ -1,0 +1,13 @@
+"""Every provider that the simulator plays; a new one is one more row."""
+
+from __future__ import annotations
+
+from exporter.simulator.handler import Handler, Request
+from exporter.simulator.openai import OpenAIHandler
+
+HANDLERS: tuple[Handler, ...] = (OpenAIHandler(),)
+
+
+def handler_for(request: Request) -> Handler | None:
+    """The handler that claims a request."""
+    return next((handler for handler in HANDLERS if handler.claims(request)), None)

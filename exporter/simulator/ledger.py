@@ -1,0 +1,86 @@
+"""What the simulator really did: the truth that a measurement is compared with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from exporter.result import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One write that held output, and the time just before it."""
+
+    tokens: int
+    monotonic_ns: int
+    wall_ns: int
+    """Unix time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One request and what became of it."""
+
+    connection: int
+    """Which connection of the simulator carried it, from 1."""
+    request: int
+    """Which request of that connection it was, from 1."""
+    path: str
+    model: str | None
+    prompt: str
+    received_ns: int
+    """When the request was complete, monotonic nanoseconds."""
+    status: int | None
+    """``None`` if no status line was sent."""
+    outputs: tuple[Sent, ...]
+    usage: Usage | None
+    """As it was reported; ``None`` where it was not."""
+    ended_ns: int
+    """Just before the last write or the hang-up, monotonic nanoseconds."""
+
+    @property
+    def tokens(self) -> int:
+        """How many output tokens were sent."""
+        return sum(sent.tokens for sent in self.outputs)
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """A request under way; becomes a ``Served`` once, just before the client can see its end."""
+
+    commit_to: Callable[[Served], None]
+    connection: int
+    request: int
+    path: str
+    received_ns: int = field(default_factory=time.monotonic_ns)
+    model: str | None = None
+    prompt: str = ""
+    status: int | None = None
+    outputs: list[Sent] = field(default_factory=list)
+    usage: Usage | None = None
+    committed: bool = False
+
+    def sending(self, tokens: int) -> None:
+        """Output is about to be written."""
+        self.outputs.append(Sent(tokens, time.monotonic_ns(), time.time_ns()))
+
+    def commit(self) -> None:
+        if self.committed:
+            return
+        self.committed = True
+        self.commit_to(
+            Served(
+                connection=self.connection,
+                request=self.request,
+                path=self.path,
+                model=self.model,
+                prompt=self.prompt,
+                received_ns=self.received_ns,
+                status=self.status,
+                outputs=tuple(self.outputs),
+                usage=self.usage,
+                ended_ns=time.monotonic_ns(),
+            )
+        )

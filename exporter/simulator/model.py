@@ -1,0 +1,40 @@
+"""What the simulator remembers of a model from one request to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from exporter.result import NANOSECONDS
+from exporter.simulator.faults import Fault
+from exporter.simulator.script import ColdStart, Script
+
+
+@dataclass(slots=True)
+class ModelState:
+    """One model; all times are monotonic nanoseconds."""
+
+    name: str
+    boot_began_ns: int
+    last_request_ns: int
+    requests: int = 0
+
+    def asked(self, script: Script, now_ns: int) -> tuple[Random, Fault | None]:
+        """Note a request; what its dice are, and which fault it meets, if any."""
+        if self._is_unloaded(script.cold_start, now_ns):
+            self.boot_began_ns = now_ns
+        self.last_request_ns = now_ns
+        self.requests += 1
+        random = Random(f"{script.seed}/{self.name}/{self.requests}")
+        return random, script.fault if random.random() < script.fault_ratio else None
+
+    def seconds_until_ready(self, cold_start: ColdStart | None, now_ns: int) -> float:
+        """How much longer the model is being loaded; 0 once it can answer."""
+        if cold_start is None:
+            return 0.0
+        return max(0.0, cold_start.boot_seconds - (now_ns - self.boot_began_ns) / NANOSECONDS)
+
+    def _is_unloaded(self, cold_start: ColdStart | None, now_ns: int) -> bool:
+        if cold_start is None or cold_start.idle_seconds is None:
+            return False
+        return now_ns - self.last_request_ns > cold_start.idle_seconds * NANOSECONDS

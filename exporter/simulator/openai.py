@@ -1,0 +1,213 @@
+"""OpenAI's Chat Completions, as https://platform.openai.com/docs/api-reference/chat-streaming
+describes it, with the ``reasoning_content`` of the servers that show their thought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.providers.base import OutputKind, ProtocolError
+from exporter.providers.wire import Wire, parse
+from exporter.result import Usage
+from exporter.simulator.framing import compact_json, sse
+from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.steps import (
+    Begin,
+    Broken,
+    End,
+    Error,
+    ErrorKind,
+    Failed,
+    Finish,
+    FinishReason,
+    Output,
+    Ping,
+    Step,
+)
+
+_ERRORS: dict[ErrorKind, tuple[int, str, str | int | None]] = {
+    ErrorKind.BAD_REQUEST: (400, "invalid_request_error", None),
+    ErrorKind.CONTENT_FILTER: (400, "invalid_request_error", "content_filter"),
+    ErrorKind.INVALID_KEY: (401, "invalid_request_error", "invalid_api_key"),
+    ErrorKind.FORBIDDEN: (403, "invalid_request_error", "unsupported_country_region_territory"),
+    ErrorKind.MODEL_NOT_FOUND: (404, "invalid_request_error", "model_not_found"),
+    ErrorKind.RATE_LIMITED: (429, "requests", "rate_limit_exceeded"),
+    ErrorKind.QUOTA: (429, "insufficient_quota", "insufficient_quota"),
+    ErrorKind.SERVER_ERROR: (500, "server_error", None),
+    ErrorKind.OVERLOADED: (503, "service_unavailable_error", "server_is_overloaded"),
+    ErrorKind.NOT_READY: (503, "unavailable_error", 503),  # as llama.cpp says it
+}
+"""Status, type and code."""
+
+_FINISH_REASONS = {FinishReason.REFUSAL: "stop"}
+"""The words that differ from the neutral ones."""
+
+_DELTA_FIELDS = {
+    OutputKind.REASONING: "reasoning_content",
+    OutputKind.ANSWER: "content",
+    OutputKind.REFUSAL: "refusal",
+}
+
+
+class _Part(Wire):
+    text: str = ""
+
+
+class _Message(Wire):
+    content: str | list[_Part] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return " ".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class _StreamOptions(Wire):
+    include_usage: bool = False
+
+
+class _Body(Wire):
+    """chat completion request"""
+
+    model: str
+    messages: list[_Message]
+    stream: bool = False
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+
+
+class OpenAIHandler:
+    """Answers any path that ends like Chat Completions', whatever the prefix."""
+
+    def claims(self, request: Request) -> bool:
+        return request.method == "POST" and request.path.endswith("/chat/completions")
+
+    def key(self, request: Request) -> str | None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key if scheme.lower() == "bearer" else None
+
+    def read(self, request: Request) -> ChatCall:
+        try:
+            body = parse(_Body, request.body)
+        except ProtocolError as error:
+            raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
+        if not body.stream:
+            raise Refused(Error(ErrorKind.BAD_REQUEST, "The simulator only streams."))
+        return ChatCall(
+            model=body.model,
+            prompt="\n".join(message.text for message in body.messages),
+            max_tokens=body.max_completion_tokens or body.max_tokens,
+            include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        )
+
+    def error(self, error: Error, facts: Facts) -> Response:
+        status, _, _ = _ERRORS[error.kind]
+        headers = [("content-type", "application/json"), *_headers(facts)]
+        if error.retry_after_seconds is not None:
+            headers.append(("retry-after", f"{error.retry_after_seconds:g}"))
+        return Response(status, tuple(headers), compact_json(_error_body(error)))
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """One chat completion request."""
+
+    model: str
+    prompt: str
+    max_tokens: int | None
+    include_usage: bool
+
+    def stream(self, facts: Facts) -> ChatStream:
+        return ChatStream(facts, self.include_usage)
+
+
+class ChatStream:
+    """The chunks of one response."""
+
+    def __init__(self, facts: Facts, include_usage: bool) -> None:
+        self._facts = facts
+        self._include_usage = include_usage
+        self._role: dict[str, Any] = {"role": "assistant"}
+
+    @property
+    def headers(self) -> Headers:
+        return (("content-type", "text/event-stream; charset=utf-8"), *_headers(self._facts))
+
+    def render(self, step: Step) -> Iterator[bytes]:
+        match step:
+            case Begin(alone=True):
+                yield self._chunk(self._opened({"content": "", "refusal": None}))
+            case Ping():
+                yield b": ping\n\n"
+            case Output(kind, text):
+                yield self._chunk(self._opened({_DELTA_FIELDS[kind]: text}))
+            case Finish(reason, usage):
+                yield self._chunk({}, _FINISH_REASONS.get(reason, reason))
+                if usage and self._include_usage:
+                    yield sse(self._envelope([], usage=_usage(usage)))
+            case Failed(error):
+                yield sse(_error_body(error))
+            case Broken():
+                yield b"data: {not JSON\n\n"
+            case End():
+                yield b"data: [DONE]\n\n"
+
+    def _opened(self, delta: dict[str, Any]) -> dict[str, Any]:
+        """The delta with the role, which only the first one names."""
+        role, self._role = self._role, {}
+        return role | delta
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        usage = {"usage": None} if self._include_usage else {}
+        return sse(self._envelope([choice], **usage))
+
+    def _envelope(self, choices: list[dict[str, Any]], **usage: object) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-{self._facts.number}",
+            "object": "chat.completion.chunk",
+            "created": self._facts.created_at,
+            "model": self._facts.served_model,
+            "service_tier": "default",
+            "system_fingerprint": "fp_simulator",
+            "choices": choices,
+            **usage,
+        }
+
+
+def _headers(facts: Facts) -> Iterator[tuple[str, str]]:
+    yield "x-request-id", f"req_{facts.number}"
+    yield "openai-version", "2020-10-01"
+    yield "openai-processing-ms", f"{facts.processing_seconds * 1000:.0f}"
+    for limited in facts.rate_limits:
+        if limited.limit is not None:
+            yield f"x-ratelimit-limit-{limited.resource}", f"{limited.limit:.0f}"
+        if limited.remaining is not None:
+            yield f"x-ratelimit-remaining-{limited.resource}", f"{limited.remaining:.0f}"
+
+
+def _error_body(error: Error) -> dict[str, Any]:
+    _, kind, code = _ERRORS[error.kind]
+    return {"error": {"message": error.message, "type": kind, "param": None, "code": code}}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_input,
+            "cache_write_tokens": usage.cache_write,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

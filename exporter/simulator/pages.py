@@ -1,0 +1,38 @@
+"""What model servers tell about themselves: health, and the models that they have loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.simulator.framing import compact_json
+from exporter.simulator.handler import Request, Response
+
+
+def page(request: Request, models: Mapping[str, bool]) -> Response:
+    """The page that is asked for; ``models`` tells whether each of them is loaded."""
+    match request.method, request.path:
+        case "GET", "/health":
+            return _health(models)
+        case "GET", "/v1/models":
+            return _model_list(models)
+        case _:
+            return _json(404, {"error": f"There is nothing at {request.path}."})
+
+
+def _health(models: Mapping[str, bool]) -> Response:
+    if all(models.values()):
+        return _json(200, {"status": "ok"})
+    return _json(503, {"error": {"message": "Loading model", "type": "unavailable_error"}})
+
+
+def _model_list(models: Mapping[str, bool]) -> Response:
+    loaded = [
+        {"id": model, "object": "model", "created": 0, "owned_by": "simulator"}
+        for model, ready in models.items()
+        if ready
+    ]
+    return _json(200, {"object": "list", "data": loaded})
+
+
+def _json(status: int, body: object) -> Response:
+    return Response(status, (("content-type", "application/json"),), compact_json(body))

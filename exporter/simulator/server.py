@@ -1,0 +1,176 @@
+"""The simulator: one port that plays every provider from scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import h11
+
+from exporter.simulator.connection import Connection, open_connection
+from exporter.simulator.exchange import Exchange, send
+from exporter.simulator.handler import Facts, Refused, Request, Response
+from exporter.simulator.handlers import handler_for
+from exporter.simulator.ledger import Entry, Served
+from exporter.simulator.model import ModelState
+from exporter.simulator.pages import page
+from exporter.simulator.script import Script
+from exporter.simulator.steps import Error, ErrorKind
+
+_LEDGER_LENGTH = 100_000
+_BACKLOG = 1024
+_ACCEPT_PAUSE_SECONDS = 0.1
+
+
+class Simulator:
+    """A real HTTP server on a loopback (or other) address; use it with ``async with``.
+
+    ``scripts`` says what each model does; the mapping may be changed between requests.
+    ``accept_seconds`` passes before a new connection is taken up, TLS handshake included.
+    """
+
+    def __init__(
+        self,
+        scripts: Mapping[str, Script],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        accept_seconds: float = 0.0,
+    ) -> None:
+        self.scripts = dict(scripts)
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self._ssl_context = ssl_context
+        self._accept_seconds = accept_seconds
+        self._ledger: deque[Served] = deque(maxlen=_LEDGER_LENGTH)
+        self._models: dict[str, ModelState] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = 0
+        self._requests = 0
+        self._started_ns = 0
+
+    @property
+    def url(self) -> str:
+        """Where the server is, without a path; known once it has started."""
+        scheme = "https" if self._ssl_context else "http"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{scheme}://{host}:{self._port}"
+
+    @property
+    def ledger(self) -> tuple[Served, ...]:
+        """What was served so far, the oldest first; long ago is forgotten."""
+        return tuple(self._ledger)
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted."""
+        return self._connections
+
+    async def __aenter__(self) -> Self:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        listener.setblocking(False)
+        self._port = listener.getsockname()[1]
+        self._started_ns = time.monotonic_ns()
+        self._spawn(self._accept(listener))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    sock, _ = await loop.sock_accept(listener)
+                except OSError:  # out of file descriptors, or the client has already gone
+                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                    continue
+                self._connections += 1
+                self._spawn(self._serve(sock, self._connections))
+
+    async def _serve(self, sock: socket.socket, number: int) -> None:
+        """Serve one client to its end; nothing that it does concerns any other."""
+        with sock, suppress(OSError, h11.LocalProtocolError):
+            await asyncio.sleep(self._accept_seconds)
+            connection = await open_connection(sock, number, self._ssl_context)
+            try:
+                while request := await connection.next_request():
+                    entry = self._entry(connection, request)
+                    try:
+                        answer = self._answer(connection, request, entry)
+                        await connection.while_client_stays(answer)
+                    finally:
+                        entry.commit()
+            except h11.RemoteProtocolError as error:
+                text = (("content-type", "text/plain"),)
+                response = Response(error.error_status_hint, text, f"{error}\n".encode())
+                await connection.write(connection.whole(response, keep_alive=False))
+            finally:
+                await connection.close()
+
+    def _entry(self, connection: Connection, request: Request) -> Entry:
+        return Entry(
+            commit_to=self._ledger.append,
+            connection=connection.number,
+            request=connection.requests,
+            path=request.path,
+        )
+
+    async def _answer(self, connection: Connection, request: Request, entry: Entry) -> None:
+        handler = handler_for(request)
+        if handler is None:
+            await send(connection, entry, page(request, self._ready_models()))
+            return
+        self._requests += 1
+        facts = Facts(number=self._requests, created_at=int(time.time()))
+        exchange = Exchange(handler, request, connection, entry, facts)
+        try:
+            call = exchange.read(self._api_key)
+            script = self._script(call.model)
+            await exchange.answer(call, script, self._state(call.model))
+        except Refused as refused:
+            await exchange.refuse(refused.error)
+
+    def _script(self, model: str) -> Script:
+        try:
+            return self.scripts[model]
+        except KeyError:
+            raise Refused(
+                Error(ErrorKind.MODEL_NOT_FOUND, f"The model {model!r} does not exist.")
+            ) from None
+
+    def _state(self, model: str) -> ModelState:
+        fresh = ModelState(model, self._started_ns, self._started_ns)
+        return self._models.setdefault(model, fresh)
+
+    def _ready_models(self) -> dict[str, bool]:
+        """Each model, and whether it is loaded."""
+        now = time.monotonic_ns()
+        return {
+            model: not self._state(model).seconds_until_ready(script.cold_start, now)
+            for model, script in self.scripts.items()
+        }

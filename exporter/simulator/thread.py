@@ -1,0 +1,43 @@
+"""A simulator in a thread of its own, off the loop that measures it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from exporter.simulator.server import Simulator
+
+
+@contextmanager
+def run_in_thread(simulator: Simulator) -> Iterator[Simulator]:
+    """Serve in another thread until the block ends.
+
+    :raises OSError: the address cannot be listened on.
+    """
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with simulator:
+            started.set_result((asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except OSError as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=run, name="simulator", daemon=True)
+    thread.start()
+    loop, stop = started.result()
+    try:
+        yield simulator
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
