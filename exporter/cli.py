@@ -18,7 +18,7 @@ from rich.live import Live
 from exporter import __version__, config_file
 from exporter.app import Exporter, FileSource
 from exporter.check import report
-from exporter.config import DEFAULT_PROMPT, Config, Plan, Probe, Target, Timeouts
+from exporter.config import DEFAULT_PROMPT, Config, Plan, Probe, Target, Timeouts, Web
 from exporter.config_file import ConfigError
 from exporter.demo import run_demo, run_simulator
 from exporter.logs import configure_logging
@@ -65,7 +65,12 @@ def demo(listen: str) -> None:
 @click.option("--listen", default="127.0.0.1:9851", show_default=True, help="HOST:PORT")
 def simulate(listen: str) -> None:
     """Run the provider simulator alone."""
-    _serve(run_simulator(listen))
+    try:
+        asyncio.run(run_simulator(*Web(listen=listen).host_and_port))
+    except KeyboardInterrupt:
+        pass
+    except (OSError, ValidationError) as error:
+        _fail(error)
 
 
 @main.command("check-config")

@@ -1,0 +1,161 @@
+"""The exporter against its own simulated providers: no keys, no network, no file."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import click
+
+from exporter.app import Exporter
+from exporter.config import Config, Target
+from exporter.result import RateLimit
+from exporter.simulator import Script, Simulator, run_in_thread
+from exporter.simulator.faults import Disconnect, ErrorResponse
+from exporter.simulator.steps import Error, ErrorKind
+
+INTERVAL = "5s"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedModel:
+    """A model of the simulator, and how it is configured as a target."""
+
+    name: str
+    provider: str
+    path: str
+    script: Script
+    labels: dict[str, str] = field(default_factory=dict)
+    price: dict[str, float] = field(default_factory=dict)
+
+
+_THROTTLED = ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down.", retry_after_seconds=4))
+
+MODELS = (
+    SimulatedModel(
+        "hosted-large",
+        "openai",
+        "/v1",
+        Script(
+            first_token_seconds=0.35,
+            token_gap_seconds=0.018,
+            jitter=0.25,
+            served_model="hosted-large-2026-09-01",
+            rate_limits=(RateLimit("requests", 500, 480), RateLimit("tokens", 200_000, 188_000)),
+        ),
+        {"stack": "baseline"},
+        {"input": 2.0, "cached_input": 0.1, "output": 10.0},
+    ),
+    SimulatedModel(
+        "hosted-reasoner",
+        "openai",
+        "/v1",
+        Script(
+            first_token_seconds=0.6,
+            token_gap_seconds=0.01,
+            jitter=0.3,
+            reasoning_tokens=40,
+            show_reasoning=False,
+        ),
+        {"stack": "baseline"},
+        {"input": 1.0, "output": 8.0},
+    ),
+    SimulatedModel(
+        "vllm-qwen",
+        "openai",
+        "/v1",
+        Script(
+            first_token_seconds=0.12,
+            token_gap_seconds=0.008,
+            jitter=0.2,
+            reasoning_tokens=12,
+            tokens_per_chunk=(1, 1, 2),
+        ),
+        {"stack": "candidate"},
+    ),
+    SimulatedModel(
+        "flaky-gateway",
+        "openai",
+        "/v1",
+        Script(
+            first_token_seconds=0.2,
+            token_gap_seconds=0.012,
+            jitter=0.4,
+            preamble=3,
+            fault=Disconnect(after_tokens=6),
+            fault_ratio=0.2,
+        ),
+        {"stack": "candidate"},
+    ),
+    SimulatedModel(
+        "throttled",
+        "openai",
+        "/v1",
+        Script(first_token_seconds=0.15, jitter=0.2, fault=_THROTTLED, fault_ratio=0.3),
+    ),
+)
+
+
+class _Fixed:
+    """A configuration that never changes."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def load(self) -> Config:
+        return self._config
+
+    def fingerprint(self) -> object:
+        return None
+
+
+async def run_demo(listen: str) -> None:
+    """Probe simulated providers until SIGTERM or SIGINT.
+
+    :param listen: ``HOST:PORT`` of the exporter's own pages.
+    :raises WebError: it cannot listen there.
+    """
+    with run_in_thread(Simulator(_scripts())) as simulator:
+        await Exporter(_Fixed(_config(listen, simulator.url))).run(_say_where)
+
+
+async def run_simulator(host: str, port: int) -> None:
+    """Serve the demo's providers alone until it is cancelled.
+
+    :raises OSError: the address cannot be listened on.
+    """
+    async with Simulator(_scripts(), host=host, port=port) as simulator:
+        for model in MODELS:
+            click.echo(f"{model.provider}: {model.name} at {simulator.url}{model.path}")
+        await asyncio.Event().wait()
+
+
+def _scripts() -> dict[str, Script]:
+    return {model.name: model.script for model in MODELS}
+
+
+def _config(listen: str, simulator_url: str) -> Config:
+    return Config.model_validate(
+        {
+            "web": {"listen": listen},
+            "defaults": {"interval": INTERVAL},
+            "targets": [
+                {
+                    "name": model.name,
+                    "provider": model.provider,
+                    "model": model.name,
+                    "base_url": simulator_url + model.path,
+                    "labels": model.labels,
+                    "price": model.price or None,
+                }
+                for model in MODELS
+            ],
+        }
+    )
+
+
+def _say_where(url: str) -> None:
+    click.echo(f"Probing {len(MODELS)} simulated models every {INTERVAL}.")
+    click.echo(f"  status page  {url}/")
+    click.echo(f"  metrics      {url}/metrics")
+    click.echo("Stop with Ctrl-C.")

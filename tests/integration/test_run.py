@@ -1,0 +1,173 @@
+"""The exporter's life: start, probe, reload, refuse a bad file, stop."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.simulator import Script, Simulator, run_in_thread
+from tests.process import cli, eventually, exporter, free_port, process
+
+
+@dataclass
+class Running:
+    url: str
+    config: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The sum of the samples with this name and these labels; None without any."""
+        text = httpx.get(f"{self.url}/metrics").text
+        found = [
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        return sum(found) if found else None
+
+    def successes(self, target: str) -> float:
+        return self.value("inference_probes_total", target=target, outcome="success") or 0
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[str]:
+    scripts = {
+        "fast": Script(first_token_seconds=0.02, token_gap_seconds=0.001),
+        "slow": Script(first_token_seconds=1.5, token_gap_seconds=0.001),
+    }
+    with run_in_thread(Simulator(scripts)) as running:
+        yield running.url
+
+
+def configuration(simulator: str, port: int, *names: str, model: str = "fast") -> str:
+    lines = [
+        f"web: {{listen: '127.0.0.1:{port}', enable_lifecycle: true}}",
+        "defaults: {interval: 300ms}",
+        "targets:",
+    ]
+    lines += [
+        f"  - {{name: {name}, provider: openai, model: {model}, base_url: '{simulator}/v1'}}"
+        for name in names
+    ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def running(text: str, port: int, folder: Path, **env: str) -> Iterator[Running]:
+    config, log = folder / "config.yaml", folder / "log"
+    config.write_text(text)
+    with process(exporter("run", "--config", config), log, **env) as started:
+        run = Running(f"http://127.0.0.1:{port}", config, log, started)
+        try:
+            eventually(lambda: httpx.get(f"{run.url}/-/ready"), lambda r: r.status_code == 200)
+            yield run
+        finally:
+            print(log.read_text())  # noqa: T201 - pytest shows it if the test fails
+
+
+def test_probes_are_sent_and_scraped(simulator: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(configuration(simulator, port, "a"), port, tmp_path) as run:
+        eventually(lambda: run.successes("a"), lambda count: count >= 2)
+        assert run.value("inference_time_to_first_token_seconds_count", target="a")
+
+
+@pytest.mark.parametrize("how", ["signal", "request", "file"])
+def test_a_reload_adds_and_removes_targets(how: str, simulator: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(configuration(simulator, port, "a", "b"), port, tmp_path) as run:
+        eventually(lambda: run.successes("a"), lambda count: count >= 1)
+        before = run.successes("a")
+        run.config.write_text(configuration(simulator, port, "a", "c"))
+        if how == "signal":
+            run.process.send_signal(signal.SIGHUP)
+        elif how == "request":
+            assert httpx.post(f"{run.url}/-/reload").status_code == 200
+        eventually(lambda: run.successes("c"), lambda count: count >= 1)
+        assert run.value("inference_probes_total", target="b") is None
+        assert run.successes("a") >= before
+
+
+def test_a_bad_file_changes_nothing_and_is_told(simulator: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(configuration(simulator, port, "a"), port, tmp_path) as run:
+        run.config.write_text("targets: [{nme: x}]")
+        answer = httpx.post(f"{run.url}/-/reload")
+        assert answer.status_code == 500
+        assert "did you mean 'name'" in answer.text
+        assert run.value("inference_exporter_config_last_reload_successful") == 0
+        before = run.successes("a")
+        eventually(lambda: run.successes("a"), lambda count: count > before)
+        run.config.write_text(configuration(simulator, port, "a"))
+        eventually(lambda: run.value("inference_exporter_config_last_reload_successful") == 1)
+
+
+def test_a_configmap_swap_is_taken_up(simulator: str, tmp_path: Path) -> None:
+    port = free_port()
+    for version, name in (("v1", "a"), ("v2", "b")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "config.yaml").write_text(configuration(simulator, port, name))
+    data = tmp_path / "..data"
+    data.symlink_to("v1")
+    (tmp_path / "config.yaml").symlink_to("..data/config.yaml")
+    with process(exporter("run", "--config", tmp_path / "config.yaml"), tmp_path / "log") as proc:
+        run = Running(f"http://127.0.0.1:{port}", tmp_path / "config.yaml", tmp_path, proc)
+        eventually(lambda: run.successes("a"), lambda count: count >= 1)
+        fresh = tmp_path / "..data_tmp"
+        fresh.symlink_to("v2")
+        fresh.rename(data)
+        eventually(lambda: run.successes("b"), lambda count: count >= 1)
+        assert run.value("inference_probes_total", target="a") is None
+
+
+def test_sigterm_lets_a_probe_end_and_exits_with_0(simulator: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(configuration(simulator, port, "a", model="slow"), port, tmp_path) as run:
+        eventually(lambda: run.value("inference_exporter_probes_in_flight") == 1)
+        run.process.send_signal(signal.SIGTERM)
+        assert run.process.wait(15) == 0
+        assert "probe failed" not in run.log.read_text()
+
+
+def test_a_failed_probe_is_one_log_line_without_the_secret(simulator: str, tmp_path: Path) -> None:
+    port, key = free_port(), "sk-not-to-be-seen-anywhere"
+    text = configuration(simulator, port, "a", model="unknown")
+    text = text.replace("}", ", api_key: {env: SIM_KEY}}").replace(
+        "enable_lifecycle: true, api_key: {env: SIM_KEY}}", "enable_lifecycle: true}"
+    ).replace("300ms, api_key: {env: SIM_KEY}}", "300ms}")
+    with running(text, port, tmp_path, SIM_KEY=key) as run:
+        eventually(lambda: run.value("inference_probe_failures_total", reason="not_found"))
+        page = httpx.get(run.url).text + httpx.get(f"{run.url}/api/v1/targets").text
+        scrape = httpx.get(f"{run.url}/metrics").text
+    log = run.log.read_text()
+    assert '"event": "probe failed"' in log
+    assert '"reason": "not_found"' in log
+    assert key not in log + page + scrape
+
+
+def test_an_address_in_use_is_said_plainly(simulator: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(configuration(simulator, port, "a"), port, tmp_path) as run:
+        second = cli("run", "--config", run.config)
+    assert second.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_bad_file_at_the_start_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("targets:\n  - {name: a, provider: opnai, model: m}\n")
+    done = cli("run", "--config", config)
+    assert done.returncode == 1
+    assert f"{config}:2" in done.stderr
+    assert "did you mean 'openai'" in done.stderr

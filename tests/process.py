@@ -1,0 +1,83 @@
+"""The exporter as its users run it: a process of its own, found by its own output."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def eventually(
+    get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 20
+) -> T:
+    """The value once it is as wanted; fails with the last one seen."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            value = get()
+        except httpx.HTTPError as error:
+            value, problem = None, error
+        else:
+            problem = None
+            if until(value):
+                return value
+        assert time.monotonic() < deadline, f"after {seconds} s still {problem or value!r}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def process(
+    command: Sequence[str | Path], log: Path, **env: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block, by SIGTERM or, if it will not, SIGKILL."""
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+        )
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                running.terminate()
+            try:
+                running.wait(30)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+
+
+def exporter(*arguments: str | Path) -> list[str | Path]:
+    """The command line that runs the exporter."""
+    return [sys.executable, "-m", "exporter", *arguments]
+
+
+def cli(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the exporter to its end."""
+    return subprocess.run(
+        [str(part) for part in exporter(*arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **env},
+        check=False,
+    )
