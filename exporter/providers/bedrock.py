@@ -264,9 +264,12 @@ def _metadata_events(metadata: _Metadata) -> Iterator[Event]:
 
 def _failure_of(name: str, message: str, status: int | None = None) -> Failure:
     """The failure that an exception's name means; inside a stream there is no ``status``."""
-    known = _REASON_BY_ERROR.get(name.lower().removesuffix("exception"))
-    unknown = reason_for_status(status) if status else FailureReason.SERVER_ERROR
-    return Failure(known or unknown, f"{name}: {message}" if name else message, status)
+    reason = _REASON_BY_ERROR.get(name.lower().removesuffix("exception"))
+    if reason is None and status is not None and status != HTTPStatus.OK:
+        reason = reason_for_status(status)
+    return Failure(
+        reason or FailureReason.SERVER_ERROR, f"{name}: {message}" if name else message, status
+    )
 
 
 def _signing_region(call: Call) -> str:

@@ -25,8 +25,9 @@ _PRELUDE_BYTES = _LENGTHS.size + _CRC_BYTES
 _FRAME_BYTES = _PRELUDE_BYTES + _CRC_BYTES
 _TEXT = 7
 _VALUE_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Header types of one size: booleans, integers, timestamp, UUID. The others, bytes (6) and text,
-begin with their length in two bytes."""
+"""Header types of one size: booleans, integers, timestamp, UUID."""
+_MEASURED = frozenset({6, _TEXT})
+"""Header types that begin with their length in two bytes: bytes and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,9 @@ def _headers(block: bytes) -> dict[str, bytes]:
     while rest.tell() < len(block):
         name = _take(rest, _integer(rest, 1)).decode(errors="replace")
         kind = _integer(rest, 1)
-        size = _VALUE_BYTES.get(kind)
-        value = _take(rest, _integer(rest, 2) if size is None else size)
+        if kind not in _VALUE_BYTES and kind not in _MEASURED:
+            raise ProtocolError(f"an event stream message has a header of type {kind}")
+        value = _take(rest, _integer(rest, 2) if kind in _MEASURED else _VALUE_BYTES[kind])
         if name in headers:
             raise ProtocolError(f"an event stream message has two headers {name!r}")
         headers[name] = value
