@@ -86,9 +86,9 @@ def _listen(web: Web) -> socket.socket:
             dualstack_ipv6=ipv6 and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
+        why, _, _ = (error.strerror or str(error)).partition(" (while")  # Python's own addition
         raise WebError(
-            f"cannot listen on {web.listen}: {error.strerror or error}; "
-            "choose another address with web.listen"
+            f"cannot listen on {web.listen}: {why}; choose another address with web.listen"
         ) from error
 
 
