@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -168,14 +169,16 @@ class TlsServerConfig(_Model):
         for path in self.files(directory):
             path.read_bytes()  # OpenSSL would not say which file is missing
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(
-            directory / self.cert_file, directory / self.key_file, password=_no_password
-        )
+        with _said_plainly("cert_file and key_file are no PEM certificate and its key"):
+            context.load_cert_chain(
+                directory / self.cert_file, directory / self.key_file, password=_no_password
+            )
         context.minimum_version = _OPENSSL_VERSIONS[self.min_version]
         context.maximum_version = _OPENSSL_VERSIONS[self.max_version]
         context.verify_mode = _VERIFY_MODES[self.client_auth_type]
         if self.client_ca_file:
-            context.load_verify_locations(directory / self.client_ca_file)
+            with _said_plainly("client_ca_file holds no PEM certificate"):
+                context.load_verify_locations(directory / self.client_ca_file)
         if self.cipher_suites:
             context.set_ciphers(":".join(_CIPHERS[suite] for suite in self.cipher_suites))
         if not self.prefer_server_cipher_suites:
@@ -185,6 +188,14 @@ class TlsServerConfig(_Model):
 
 def _no_password() -> str:
     raise OSError("the key is encrypted; only a plain key can be used")
+
+
+@contextmanager
+def _said_plainly(meaning: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise OSError(f"{meaning}: {error}") from error
 
 
 class HttpServerConfig(_Model):

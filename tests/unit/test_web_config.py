@@ -10,6 +10,12 @@ from pathlib import Path
 import bcrypt
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from exporter.web_config import WebConfigError, WebConfigFile
 from exporter.web_guard import PasswordCheck
@@ -101,7 +107,11 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         (CERTIFICATE + "cert: PEM}", "cert: Value error, is not supported: name a PEM file"),
         (CERTIFICATE + "cipher_suites: [RC4]}", "unknown suite 'RC4'"),
         ("tls_server_config: {cert_file: none.pem, key_file: key.pem}", "none.pem"),
-        ("tls_server_config: {cert_file: cert.pem, key_file: ca.pem}", "tls_server_config: "),
+        ("tls_server_config: {cert_file: cert.pem, key_file: ca.pem}", "certificate and its key"),
+        (
+            CERTIFICATE + "client_auth_type: VerifyClientCertIfGiven, client_ca_file: web.yml}",
+            "client_ca_file holds no PEM certificate",
+        ),
         ("http_server_config: {headers: {Server: x}}", "'Server' cannot be set"),
         ("http_server_config: {headers: {X-Frame-Options: all}}", "one of deny, sameorigin"),
         ('http_server_config: {headers: {X-XSS-Protection: "1\\n"}}', "printable ASCII"),
@@ -119,6 +129,16 @@ def test_what_cannot_be_done_is_refused_with_a_reason(
         WebConfigFile(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert complaint in str(caught.value)
+
+
+def test_an_encrypted_key_is_refused_instead_of_asking_at_the_terminal(folder: Path) -> None:
+    key = load_pem_private_key((folder / "key.pem").read_bytes(), None)
+    encrypted = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+    )
+    (folder / "key.pem").write_bytes(encrypted)
+    with pytest.raises(WebConfigError, match="the key is encrypted"):
+        tls(folder)
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
