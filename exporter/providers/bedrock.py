@@ -233,6 +233,8 @@ class _ConverseStream:
                 yield from self._event(message.text(":event-type"), message.payload)
 
     def _event(self, kind: str, payload: bytes) -> Iterator[Event]:
+        if self._has_metadata:
+            return  # content behind the end is no part of the answer
         match kind:
             case "contentBlockDelta":
                 if delta := parse(_ContentBlockDelta, payload).delta:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from exporter.simulator.bedrock import BedrockHandler
 from exporter.simulator.handler import Handler, Request
 from exporter.simulator.openai import OpenAIHandler
 
-HANDLERS: tuple[Handler, ...] = (OpenAIHandler(),)
+HANDLERS: tuple[Handler, ...] = (OpenAIHandler(), BedrockHandler())
 
 
 def handler_for(request: Request) -> Handler | None:

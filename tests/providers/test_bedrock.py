@@ -114,6 +114,7 @@ GOLDEN: dict[str, list[Event]] = {
         failed(FailureReason.SERVER_ERROR, "internalServerException: late"),
         Ended(),
     ],
+    "output_behind_metadata": [*WHOLE, Ended()],
     "unknown_event_with_every_header_type": [*WHOLE, Ended()],
 }
 

@@ -122,7 +122,16 @@ def test_a_header_type_that_nobody_knows_is_refused() -> None:
 
 
 def test_something_else_than_an_event_stream_is_refused() -> None:
-    assert "not an event stream" in str(error_of(b'{"message": "no"}'))
+    assert "not an event stream" in str(error_of(b"<html>Bad gateway</html>"))
+
+
+def test_json_instead_of_messages_is_left_to_whoever_reads_errors() -> None:
+    decoder = EventStreamDecoder()
+    assert decoder.feed(b'{"message"') + decoder.feed(b': "no"}') == []
+
+
+def test_json_after_a_message_is_refused() -> None:
+    assert "not an event stream" in str(error_of(FRAME + b'{"message": "no"}'))
 
 
 @settings(max_examples=60, deadline=None)

@@ -47,6 +47,7 @@ class EventStreamDecoder:
 
     def __init__(self) -> None:
         self._pending = bytearray()
+        self._started = False
 
     def feed(self, chunk: bytes) -> list[EventStreamMessage]:
         """The messages that these bytes complete.
@@ -55,6 +56,8 @@ class EventStreamDecoder:
             ``too_large``, headers or payload are longer than their bounds.
         """
         self._pending += chunk
+        if not self._started and self._pending.startswith(b"{"):
+            return []  # JSON, an error with status 200: it is read as a whole, not here
         return list(self._complete())
 
     def finish(self) -> list[EventStreamMessage]:
@@ -73,6 +76,7 @@ class EventStreamDecoder:
                 return
             frame = bytes(self._pending[:length])
             del self._pending[:length]
+            self._started = True
             yield _message(frame, _PRELUDE_BYTES + headers_length)
 
 
