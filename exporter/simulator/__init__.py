@@ -5,6 +5,16 @@ from __future__ import annotations
 from exporter.simulator.ledger import Sent, Served
 from exporter.simulator.script import ColdStart, Script
 from exporter.simulator.server import Simulator
+from exporter.simulator.steps import Error, ErrorKind
 from exporter.simulator.thread import run_in_thread
 
-__all__ = ["ColdStart", "Script", "Sent", "Served", "Simulator", "run_in_thread"]
+__all__ = [
+    "ColdStart",
+    "Error",
+    "ErrorKind",
+    "Script",
+    "Sent",
+    "Served",
+    "Simulator",
+    "run_in_thread",
+]

@@ -134,13 +134,21 @@ class Connection:
         """End the connection with a TCP reset."""
         raw = self._writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection without waiting for what is still to be sent."""
         self._writer.transport.abort()
 
     async def close(self) -> None:
         """End the connection in order; what was written is still delivered."""
         self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            with suppress(OSError):
+                await self._writer.wait_closed()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
 
 
 def _request(head: h11.Request, body: bytes) -> Request:

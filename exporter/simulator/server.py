@@ -82,7 +82,7 @@ class Simulator:
         listener.setblocking(False)
         self._port = listener.getsockname()[1]
         self._started_ns = time.monotonic_ns()
-        self._spawn(self._accept(listener))
+        self._spawn(self._accept(listener), listener)
         return self
 
     async def __aexit__(
@@ -95,42 +95,55 @@ class Simulator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], sock: socket.socket) -> None:
+        """Run a task that owns a socket. A task that is cancelled early never starts, so the
+        socket cannot be left for it to close."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: sock.close())
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                try:
-                    sock, _ = await loop.sock_accept(listener)
-                except OSError:  # out of file descriptors, or the client has already gone
-                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-                    continue
-                self._connections += 1
-                self._spawn(self._serve(sock, self._connections))
+        while True:
+            try:
+                sock, _ = await loop.sock_accept(listener)
+            except OSError:  # out of file descriptors, or the client has already gone
+                await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
+                continue
+            self._connections += 1
+            self._spawn(self._serve(sock, self._connections), sock)
 
     async def _serve(self, sock: socket.socket, number: int) -> None:
         """Serve one client to its end; nothing that it does concerns any other."""
-        with sock, suppress(OSError, h11.LocalProtocolError):
-            await asyncio.sleep(self._accept_seconds)
+        await asyncio.sleep(self._accept_seconds)
+        try:
             connection = await open_connection(sock, number, self._ssl_context)
-            try:
-                while request := await connection.next_request():
-                    entry = self._entry(connection, request)
-                    try:
-                        answer = self._answer(connection, request, entry)
-                        await connection.while_client_stays(answer)
-                    finally:
-                        entry.commit()
-            except h11.RemoteProtocolError as error:
-                text = (("content-type", "text/plain"),)
-                response = Response(error.error_status_hint, text, f"{error}\n".encode())
-                await connection.write(connection.whole(response, keep_alive=False))
-            finally:
-                await connection.close()
+        except OSError:
+            return
+        try:
+            with suppress(OSError):
+                await self._converse(connection)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        finally:
+            await connection.close()
+
+    async def _converse(self, connection: Connection) -> None:
+        """Answer one request after the other."""
+        try:
+            while request := await connection.next_request():
+                entry = self._entry(connection, request)
+                try:
+                    answer = self._answer(connection, request, entry)
+                    await connection.while_client_stays(answer)
+                finally:
+                    entry.commit()
+        except h11.RemoteProtocolError as error:
+            text = (("content-type", "text/plain"),)
+            response = Response(error.error_status_hint, text, f"{error}\n".encode())
+            await connection.write(connection.whole(response, keep_alive=False))
 
     def _entry(self, connection: Connection, request: Request) -> Entry:
         return Entry(

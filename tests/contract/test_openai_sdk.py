@@ -1,0 +1,121 @@
+"""OpenAI's own SDK takes the simulator for OpenAI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+from openai.types.chat import ChatCompletionChunk
+
+from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
+
+KEY = "sk-simulated"
+
+
+async def stream(simulator: Simulator, key: str = KEY) -> AsyncIterator[ChatCompletionChunk]:
+    """The chunks that the SDK gives for one question."""
+    url = f"{simulator.url}/v1"
+    async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0) as client:
+        chunks = await client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": "Count from 1 to 20."}],
+            max_completion_tokens=64,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        async for chunk in chunks:
+            yield chunk
+
+
+async def test_the_sdk_reads_text_finish_reason_model_and_usage() -> None:
+    script = Script(
+        first_token_seconds=0.02,
+        token_gap_seconds=0.001,
+        reasoning_tokens=5,
+        show_reasoning=False,
+        cached_input_tokens=3,
+        tokens_per_chunk=(1, 8, 3),
+        served_model="m-2026-09-01",
+        preamble=2,
+        split_characters=True,
+        answer="Eins, zwei, drei … zwölf! 🎉",
+    )
+    async with Simulator({"m": script}, api_key=KEY) as simulator:
+        chunks = [chunk async for chunk in stream(simulator)]
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    assert "".join(choice.delta.content or "" for choice in choices) == script.answer
+    assert choices[-1].finish_reason == "stop"
+    assert {chunk.model for chunk in chunks} == {"m-2026-09-01"}
+    usage = chunks[-1].usage
+    assert usage is not None
+    assert usage.prompt_tokens_details is not None
+    assert usage.completion_tokens_details is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (5, 11, 16)
+    assert usage.prompt_tokens_details.cached_tokens == 3
+    assert usage.completion_tokens_details.reasoning_tokens == 5
+
+
+async def test_the_sdk_reads_a_refusal() -> None:
+    async with Simulator({"m": Script(fault=faults.Refusal())}) as simulator:
+        chunks = [chunk async for chunk in stream(simulator)]
+    said = "".join(choice.delta.refusal or "" for chunk in chunks for choice in chunk.choices)
+    assert said == "I'm sorry, but I can't help with that."
+
+
+async def test_the_sdk_lists_the_models() -> None:
+    async with Simulator({"m": Script(), "n": Script()}) as simulator:
+        url = f"{simulator.url}/v1"
+        async with openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
+            models = await client.models.list()
+    assert [model.id for model in models.data] == ["m", "n"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "raised"),
+    [
+        (ErrorKind.BAD_REQUEST, openai.BadRequestError),
+        (ErrorKind.INVALID_KEY, openai.AuthenticationError),
+        (ErrorKind.FORBIDDEN, openai.PermissionDeniedError),
+        (ErrorKind.MODEL_NOT_FOUND, openai.NotFoundError),
+        (ErrorKind.RATE_LIMITED, openai.RateLimitError),
+        (ErrorKind.QUOTA, openai.RateLimitError),
+        (ErrorKind.SERVER_ERROR, openai.InternalServerError),
+    ],
+)
+async def test_the_sdk_raises_its_own_error_for_each_error_response(
+    kind: ErrorKind, raised: type[openai.APIStatusError]
+) -> None:
+    script = Script(fault=faults.ErrorResponse(Error(kind, "No.")))
+    async with Simulator({"m": script}) as simulator:
+        with pytest.raises(raised) as caught:
+            await anext(stream(simulator))
+    assert caught.value.message.endswith("No.")
+    assert caught.value.request_id is not None
+
+
+async def test_the_sdk_is_told_of_a_wrong_key_and_of_an_unknown_model() -> None:
+    async with Simulator({}, api_key=KEY) as simulator:
+        with pytest.raises(openai.AuthenticationError):
+            await anext(stream(simulator, key="wrong"))
+        with pytest.raises(openai.NotFoundError) as caught:
+            await anext(stream(simulator))
+    assert caught.value.code == "model_not_found"
+
+
+async def test_the_sdk_raises_in_the_middle_of_a_failing_stream() -> None:
+    error = Error(ErrorKind.OVERLOADED, "Too busy.")
+    script = Script(fault=faults.ErrorMidStream(error, after_tokens=3))
+    async with Simulator({"m": script}) as simulator:
+        chunks = stream(simulator)
+        said = [(await anext(chunks)).choices[0].delta.content for _ in range(4)]
+        with pytest.raises(openai.APIError, match="Too busy"):
+            await anext(chunks)
+    assert said == ["", "1", " 2", " 3"]
+
+
+async def test_the_sdk_sees_that_nobody_listens_any_more() -> None:
+    async with Simulator({"m": Script()}) as simulator:
+        pass
+    with pytest.raises(openai.APIConnectionError):
+        await anext(stream(simulator))
