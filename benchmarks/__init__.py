@@ -1,0 +1,1 @@
+"""Measured figures about the exporter itself; never timed tests."""

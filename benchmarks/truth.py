@@ -1,0 +1,217 @@
+"""How far what a probe says is from what the server really did.
+
+A truth server in Go, a process of its own, writes down when it sends what. The exporter's probe
+and a plain httpx loop measure it in turn, each in a fresh process, with few and with many streams,
+on a quiet event loop and on one that is blocked for 50 ms now and then. ``--quick`` is a short
+form for CI. Needs Go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.truth_clients import CLIENTS, CONDITIONS, Seen
+from exporter.result import NANOSECONDS
+
+SOURCE = Path(__file__).with_name("truth")
+LATE_SECONDS = 0.005
+
+SCRIPTS = {
+    1: "truth-60-20-8",
+    64: "truth-500-20-16",
+    256: "truth-1500-20-16",
+}
+"""Streams, and what each of them plays: 50 tokens a second, and so long before the first that a
+single process is not saturated, as with a real provider's short answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """What the server says about one request, wall-clock nanoseconds."""
+
+    id: str
+    received_ns: int
+    first_token_ns: int
+    first_token_written_ns: int
+    """When the write returned; with ``first_token_ns`` it encloses the real send."""
+    last_token_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One request as its client saw it and as it was; errors are absolute, in seconds."""
+
+    seen: Seen
+    sends: Sends
+    tokens: int
+
+    @property
+    def time_to_first_token_error(self) -> float:
+        real = self._real(self.sends.received_ns, self.sends.first_token_ns)
+        return abs(self.seen.time_to_first_token_seconds - real)
+
+    @property
+    def arrival_error(self) -> float:
+        return abs(self._real(self.sends.first_token_ns, self.seen.first_token_ns))
+
+    @property
+    def time_per_output_token_error(self) -> float:
+        real = self._real(self.sends.first_token_ns, self.sends.last_token_ns) / (self.tokens - 1)
+        return abs(self.seen.time_per_output_token_seconds - real)
+
+    @property
+    def duration_error(self) -> float:
+        real = self._real(self.sends.received_ns, self.sends.end_ns)
+        return abs(self.seen.request_duration_seconds - real)
+
+    @property
+    def write_seconds(self) -> float:
+        return self._real(self.sends.first_token_ns, self.sends.first_token_written_ns)
+
+    @staticmethod
+    def _real(earlier_ns: int, later_ns: int) -> float:
+        return (later_ns - earlier_ns) / NANOSECONDS
+
+
+ERRORS: Mapping[str, Callable[[Pair], float]] = {
+    "TTFT": lambda pair: pair.time_to_first_token_error,
+    "first token's arrival": lambda pair: pair.arrival_error,
+    "TPOT": lambda pair: pair.time_per_output_token_error,
+    "duration": lambda pair: pair.duration_error,
+}
+
+Measured = dict[tuple[int, str, str], list[Pair]]
+"""By streams, condition and client."""
+
+
+@contextmanager
+def truth_server() -> Iterator[str]:
+    """The base URL of a truth server, built and started for the time of the block."""
+    go = shutil.which("go")
+    if go is None:
+        sys.exit("the truth server is built with Go (https://go.dev/dl/), which is missing")
+    with tempfile.TemporaryDirectory() as directory:
+        binary = Path(directory, "truth")
+        subprocess.run(
+            [go, "build", "-trimpath", "-o", binary, "."],
+            cwd=SOURCE,
+            check=True,
+            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
+        )
+        with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            yield server.stdout.readline().decode().strip()
+            server.stdin.close()  # makes it end
+
+
+class Truth:
+    """Reads the server's log on from where it was read before."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._count = 0
+
+    def sends(self) -> dict[str, Sends]:
+        """What was sent since the last call, by request id."""
+        answer = httpx.get(f"{self.url}/log", params={"since": self._count}, trust_env=False)
+        sends = [Sends(**fields) for fields in answer.json()]
+        self._count += len(sends)
+        return {one.id: one for one in sends}
+
+
+def measure(truth: Truth, streams: int, condition: str, client: str, seconds: float) -> list[Pair]:
+    """One client's probes next to what the server did, measured in a fresh process."""
+    model = SCRIPTS[streams]
+    arguments = [client, truth.url, model, str(streams), str(seconds), condition]
+    command = [sys.executable, "-m", "benchmarks.truth_clients", *arguments]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    sends = truth.sends()
+    tokens = int(model.rpartition("-")[2])
+    seen = [Seen(**json.loads(line)) for line in output.splitlines()]
+    return [Pair(one, sends[one.request_id], tokens) for one in seen]
+
+
+def quantiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
+    """p50, p99 and the largest, in milliseconds."""
+    ordered = sorted(seconds)
+    ranks = (len(ordered) // 2, len(ordered) * 99 // 100, len(ordered) - 1)
+    p50, p99, largest = (ordered[rank] * 1000 for rank in ranks)
+    return p50, p99, largest
+
+
+def print_errors(measured: Measured, title: str, error: Callable[[Pair], float]) -> None:
+    print(f"\n{title}: error, ms\n")
+    print("| streams | loop | ours p50 | p99 | max | plain httpx p50 | p99 | max | p99 ratio |")
+    print("|--:|---|--:|--:|--:|--:|--:|--:|--:|")
+    for streams, condition in dict.fromkeys((s, c) for s, c, _ in measured):
+        ours, plain = (
+            quantiles_ms([error(pair) for pair in measured[streams, condition, client]])
+            for client in CLIENTS
+        )
+        figures = " | ".join(f"{figure:.3f}" for figure in (*ours, *plain))
+        print(f"| {streams} | {condition} | {figures} | {plain[1] / ours[1]:.1f} |")
+
+
+def print_uncertainty(measured: Measured) -> None:
+    """What our own probes knew about how far off they might be."""
+    print(f"\nour uncertainty; late means above {LATE_SECONDS * 1000:g} ms\n")
+    print("| streams | loop | probes | late | uncertainty p99, ms | others' TTFT error p99, ms |")
+    print("|--:|---|--:|--:|--:|--:|")
+    for (streams, condition, client), pairs in measured.items():
+        if client != "ours":
+            continue
+        known = [pair.seen.uncertainty_seconds or 0.0 for pair in pairs]
+        prompt = [
+            pair.time_to_first_token_error
+            for pair, lag in zip(pairs, known, strict=True)
+            if lag <= LATE_SECONDS
+        ]
+        late = 1 - len(prompt) / len(pairs)
+        others = f"{quantiles_ms(prompt)[1]:.3f}" if prompt else "none"
+        p99 = quantiles_ms(known)[1]
+        print(f"| {streams} | {condition} | {len(pairs)} | {late:.1%} | {p99:.3f} | {others} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
+    quick = parser.parse_args().quick
+    started = time.monotonic()
+    measured: Measured = {}
+    with truth_server() as url:
+        truth = Truth(url)
+        counts = [1, 64] if quick else list(SCRIPTS)
+        for streams, condition, client in itertools.product(counts, CONDITIONS, CLIENTS):
+            print(f"{client}, {streams} streams, {condition}", file=sys.stderr)
+            pairs = measure(truth, streams, condition, client, 1.0 if quick else 10.0)
+            measured[streams, condition, client] = pairs
+    for title, error in ERRORS.items():
+        print_errors(measured, title, error)
+    print_uncertainty(measured)
+    writes = [pair.write_seconds for pairs in measured.values() for pair in pairs]
+    p50, p99, largest = quantiles_ms(writes)
+    print(f"\nthe server's clock reading and send are at most p50 {p50:.3f}, p99 {p99:.3f}, "
+          f"max {largest:.3f} ms apart")  # fmt: skip
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, "
+          f"{time.monotonic() - started:.0f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""One measurement of ``benchmarks.truth``, in a process of its own.
+
+``python -m benchmarks.truth_clients CLIENT URL MODEL STREAMS SECONDS CONDITION`` keeps so many
+streams going for so long and prints what each probe saw, as JSON lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass
+
+import httpx
+
+from exporter.config import Config
+from exporter.probe import run_probe
+from exporter.result import NANOSECONDS
+from exporter.transport import Connections
+
+BLOCK_SECONDS = 0.05
+BLOCK_EVERY_SECONDS = (0.15, 0.35)
+PROMPT = "Count, separated by spaces."
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one probe says about one request."""
+
+    request_id: str
+    first_token_ns: int
+    """Arrival of the first token, wall-clock nanoseconds."""
+    time_to_first_token_seconds: float
+    time_per_output_token_seconds: float
+    request_duration_seconds: float
+    uncertainty_seconds: float | None
+    """``None`` where the client does not know."""
+
+
+Ask = Callable[[], Awaitable[Seen]]
+Client = Callable[[str, str], AbstractAsyncContextManager[Ask]]
+
+
+def wall_clock_offset_ns(clock: Callable[[], int]) -> int:
+    """What to add to this clock to get wall-clock time; the tightest of some readings."""
+    readings = []
+    for _ in range(50):
+        before, wall, after = clock(), time.time_ns(), clock()
+        readings.append((after - before, wall - (before + after) // 2))
+    return min(readings)[1]
+
+
+@asynccontextmanager
+async def ours(url: str, model: str) -> AsyncIterator[Ask]:
+    """``run_probe``, as the exporter calls it."""
+    target = {"name": "truth", "provider": "openai", "model": model, "base_url": f"{url}/v1"}
+    probes = {"count": {"prompt": PROMPT}}
+    (plan,) = Config.model_validate({"targets": [target], "probes": probes}).plans()
+    connections = Connections(plan.target)
+    offset = wall_clock_offset_ns(time.monotonic_ns)
+
+    async def ask() -> Seen:
+        result = await run_probe(plan, PROMPT, connections)
+        first_token = result.timeline.first_token
+        first = result.time_to_first_token_seconds
+        per_token = result.time_per_output_token_seconds
+        duration = result.request_duration_seconds
+        if result.failure or result.request_id is None or first_token is None:
+            raise RuntimeError(f"the probe failed: {result.failure}")
+        assert first is not None
+        assert per_token is not None
+        assert duration is not None
+        return Seen(
+            result.request_id,
+            first_token + offset,
+            first,
+            per_token,
+            duration,
+            result.uncertainty_seconds,
+        )
+
+    try:
+        yield ask
+    finally:
+        await connections.retire()
+
+
+@asynccontextmanager
+async def plain_httpx(url: str, model: str) -> AsyncIterator[Ask]:
+    """A loop over the lines of the response that looks at the clock at each of them."""
+    offset = wall_clock_offset_ns(time.perf_counter_ns)
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": PROMPT}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+    async def ask() -> Seen:
+        first = last = end = 0
+        tokens = 0
+        sent = time.perf_counter_ns()
+        async with client.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
+            async for line in response.aiter_lines():
+                now = time.perf_counter_ns()
+                if line == "data: [DONE]":
+                    end = now
+                elif line.startswith("data: "):
+                    event = json.loads(line.removeprefix("data: "))
+                    if event["choices"] and event["choices"][0]["delta"].get("content"):
+                        first, last = first or now, now
+                    elif event.get("usage"):
+                        tokens = event["usage"]["completion_tokens"]
+        return Seen(
+            response.headers["x-request-id"],
+            first + offset,
+            (first - sent) / NANOSECONDS,
+            (last - first) / NANOSECONDS / (tokens - 1),
+            (end - sent) / NANOSECONDS,
+            None,
+        )
+
+    async with httpx.AsyncClient(
+        timeout=_TIMEOUT_SECONDS, verify=_unused_tls(), trust_env=False
+    ) as client:
+        yield ask
+
+
+def _unused_tls() -> ssl.SSLContext:
+    """To verify nothing: the truth server speaks plain HTTP, and a real context takes long."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+CLIENTS: dict[str, Client] = {"ours": ours, "plain httpx": plain_httpx}
+
+
+async def block_now_and_then() -> None:
+    """What a loop suffers from its other users."""
+    while True:
+        await asyncio.sleep(random.uniform(*BLOCK_EVERY_SECONDS))
+        time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251
+
+
+CONDITIONS: dict[str, Callable[[], Awaitable[None]] | None] = {
+    "quiet": None,
+    "blocked": block_now_and_then,
+}
+
+
+async def measure(
+    client: Client, url: str, model: str, streams: int, seconds: float, condition: str
+) -> list[Seen]:
+    """All that the probes saw, but for the first of each stream, which opens its connection."""
+    disturb = CONDITIONS[condition]
+    disturbing = asyncio.ensure_future(disturb()) if disturb else None
+    seen: list[Seen] = []
+    stop = 0.0
+
+    async def stream(delay_seconds: float) -> None:
+        async with client(url, model) as ask:
+            await asyncio.sleep(delay_seconds)
+            await ask()
+            while time.monotonic() < stop:
+                seen.append(await ask())
+
+    spread = script_seconds(model)
+    stop = time.monotonic() + 2 * spread + seconds
+    async with asyncio.TaskGroup() as streaming:
+        for number in range(streams):
+            streaming.create_task(stream(spread * number / streams))
+    if disturbing:
+        disturbing.cancel()
+    return seen
+
+
+def script_seconds(model: str) -> float:
+    """How long the truth server takes to play this script."""
+    _, first_token, gap, tokens = model.split("-")
+    return (int(first_token) + int(gap) * (int(tokens) - 1)) / 1000
+
+
+def main() -> None:
+    client, url, model, streams, seconds, condition = sys.argv[1:]
+    seen = measure(CLIENTS[client], url, model, int(streams), float(seconds), condition)
+    for one in asyncio.run(seen):
+        print(json.dumps(asdict(one)))
+
+
+if __name__ == "__main__":
+    main()
