@@ -32,6 +32,7 @@ from tests.real.servers import (
 
 LONG_STREAM_TOKENS = CONTEXT_TOKENS - 512
 """Takes seconds to generate, long enough to be cut off."""
+PROMPT = "Talk of whatever comes to your mind, at length and in words of your own."
 SLOW_TO_LOAD = "524288"
 """A context whose memory (1 GB) takes the server about a second to prepare."""
 
@@ -42,18 +43,30 @@ def one_target(
     timeouts: Mapping[str, str] | None = None,
     interval: str = "1h",
 ) -> dict[str, object]:
-    """A configuration with the target ``llama``."""
+    """A configuration with the target ``llama``.
+
+    Connections are not reused: this server promises to keep them and yet closes each after its
+    stream, so that one probe right after the other could be sent down a dying one.
+    """
     target = {
         "name": "llama",
         "provider": "openai",
         "model": MODEL,
         "base_url": base_url,
         "api_key": {"env": "REAL_SERVER_KEY"},
+        "connection": "fresh",
         "interval": interval,
         "timeouts": dict(timeouts or {}),
     }
-    probe = {"prompt": "Talk.", "max_output_tokens": max_output_tokens}
+    probe = {"prompt": PROMPT, "max_output_tokens": max_output_tokens}
     return {"probes": {"talk": probe}, "targets": [target]}
+
+
+def options(folder: Path, config: Mapping[str, object]) -> tuple[str, ...]:
+    """The options of ``probe`` for the target of a configuration."""
+    path = folder / "config.yaml"  # JSON is YAML
+    path.write_text(json.dumps(config))
+    return ("--config", str(path), "--target", "llama")
 
 
 def wait_for_log(server: Server, text: str, seconds: float = 20) -> None:
@@ -82,17 +95,18 @@ def median_ratio(results: Sequence[Result], truths: Sequence[Generation]) -> flo
     )
 
 
-def test_results_agree_with_the_servers_own_log(llama_server: Server, figures: Figures) -> None:
+def test_results_agree_with_the_servers_own_log(
+    llama_server: Server, tmp_path: Path, figures: Figures
+) -> None:
     known = len(generations(llama_server.log))
-    target = openai_target(llama_server.base_url, MODEL)
 
-    results = probe(*target, "-n", "20", "--max-output-tokens", "128")
+    results = probe(*options(tmp_path, one_target(llama_server.base_url, 128)), "-n", "20")
 
+    assert [result.failure for result in results] == [None] * 20
     truths = new_generations(llama_server, known, 20)
     figures.keep("llama.cpp's llama-server", results)
     figures.keep_log(truths)
     for result, truth in zip(results, truths, strict=True):
-        assert result.success
         assert result.finish_reason == "length"
         assert result.served_model == MODEL
         assert len(result.answer.split()) == 128
@@ -104,8 +118,8 @@ def test_results_agree_with_the_servers_own_log(llama_server: Server, figures: F
     assert median_ratio(results, truths) == pytest.approx(1, abs=0.03)
 
 
-def test_the_nonce_keeps_the_prompt_out_of_the_cache(llama_server: Server) -> None:
-    results = probe(*openai_target(llama_server.base_url, MODEL), "-n", "3")
+def test_the_nonce_keeps_the_prompt_out_of_the_cache(llama_server: Server, tmp_path: Path) -> None:
+    results = probe(*options(tmp_path, one_target(llama_server.base_url, 4)), "-n", "3")
 
     usages = [result.usage for result in results if result.usage]
     assert len(usages) == 3
@@ -171,9 +185,8 @@ def test_a_frozen_server_stalls_one_probe_and_keeps_the_next_waiting(
     with installation.llama_server() as server:
         server.wait_until_ready("/health")
         timeouts = {"first_token": "3s", "stall": "500ms"}
-        config = tmp_path / "config.yaml"
-        config.write_text(json.dumps(one_target(server.base_url, LONG_STREAM_TOKENS, timeouts)))
-        probing = Probing("--config", str(config), "--target", "llama", "-n", "2")
+        config = one_target(server.base_url, LONG_STREAM_TOKENS, timeouts)
+        probing = Probing(*options(tmp_path, config), "-n", "2")
         wait_for_log(server, "launch_slot_")
         time.sleep(0.3)
         server.freeze()
