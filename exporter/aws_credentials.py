@@ -11,34 +11,19 @@ import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Protocol
 
 from exporter.providers.base import AwsCredentials
 from exporter.secret import SecretError, remember
 
-_REREAD_SECONDS = 300.0
+REREAD_SECONDS = 300.0
 """Keys without an expiry are looked up again this often: somebody may have rotated the file."""
 
 _NONE_FOUND = (
     "no AWS credentials found; set api_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 _NEEDS_BOTOCORE = "; profiles, SSO and roles need: pip install 'inference-exporter[bedrock]'"
-
-_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aws-credentials")
-"""A thread of its own: an instance-metadata service that hangs must not take the threads that
-resolve the names of other targets. One, since everybody waits for the same answer."""
-
-
-async def aws_credentials() -> AwsCredentials:
-    """Credentials that are valid now, refreshed off the event loop where they are temporary.
-
-    :raises SecretError: there are none, or they cannot be refreshed.
-    """
-    credentials = await asyncio.get_running_loop().run_in_executor(_executor, _chain.current)
-    remember(credentials.secret_access_key)
-    if credentials.session_token:
-        remember(credentials.session_token)
-    return credentials
 
 
 class _Frozen(Protocol):
@@ -53,14 +38,33 @@ class _Source(Protocol):
     def get_frozen_credentials(self) -> _Frozen: ...
 
 
-class _Chain:
-    """The credentials last found; used by one thread only."""
+class AwsCredentialChain:
+    """The credentials of this process.
 
-    def __init__(self) -> None:
+    Looking them up has a thread of its own: an instance-metadata service that hangs must not
+    take the threads that resolve the names of other targets. One thread, since everybody waits
+    for the same answer.
+    """
+
+    def __init__(self, reread_seconds: float = REREAD_SECONDS) -> None:
+        self._reread_seconds = reread_seconds
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="aws-credentials")
         self._source: _Source | None = None
         self._reread_at = 0.0
 
-    def current(self) -> AwsCredentials:
+    async def current(self) -> AwsCredentials:
+        """Credentials that are valid now, refreshed off the event loop where they expire.
+
+        :raises SecretError: there are none, or they cannot be refreshed.
+        """
+        loop = asyncio.get_running_loop()
+        credentials = await loop.run_in_executor(self._executor, self._read)
+        remember(credentials.secret_access_key)
+        if credentials.session_token:
+            remember(credentials.session_token)
+        return credentials
+
+    def _read(self) -> AwsCredentials:
         try:
             import botocore.exceptions  # noqa: PLC0415  an optional extra
         except ImportError:
@@ -76,21 +80,21 @@ class _Chain:
         return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     def _found(self) -> _Source:
-        if self._source is None or time.monotonic() > self._reread_at:
-            self._source, self._reread_at = _look_up()
+        if self._source is None or time.monotonic() >= self._reread_at:
+            self._source, refreshes_itself = _look_up()
+            self._reread_at = inf if refreshes_itself else time.monotonic() + self._reread_seconds
         return self._source
 
 
-def _look_up() -> tuple[_Source, float]:
-    """What the chain finds, and when to ask it again, in monotonic seconds."""
+def _look_up() -> tuple[_Source, bool]:
+    """What the chain finds, and whether that refreshes itself."""
     import botocore.credentials  # noqa: PLC0415
     import botocore.session  # noqa: PLC0415
 
     source = botocore.session.get_session().get_credentials()
     if source is None:
         raise SecretError(_NONE_FOUND)
-    refreshes = isinstance(source, botocore.credentials.RefreshableCredentials)
-    return source, float("inf") if refreshes else time.monotonic() + _REREAD_SECONDS
+    return source, isinstance(source, botocore.credentials.RefreshableCredentials)
 
 
 def _from_environment() -> AwsCredentials:
@@ -101,4 +105,4 @@ def _from_environment() -> AwsCredentials:
     return AwsCredentials(key_id, secret_key, os.environ.get("AWS_SESSION_TOKEN") or None)
 
 
-_chain = _Chain()
+aws_credentials = AwsCredentialChain()

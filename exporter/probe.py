@@ -110,7 +110,7 @@ class _Attempt:
                 max_output_tokens=self._plan.probe.max_output_tokens,
                 base_url=target.endpoint,
                 api_key=target.api_key.read() if target.api_key else None,
-                aws=await aws_credentials() if signed else None,
+                aws=await aws_credentials.current() if signed else None,
                 region=target.region,
                 now=datetime.now(UTC),
                 extra_body=target.extra_body,
