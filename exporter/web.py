@@ -13,7 +13,8 @@ from pathlib import Path
 import uvicorn
 
 from exporter.config import Web
-from exporter.web_config import WebConfigError, WebConfigFile
+from exporter.mistakes import ConfigError
+from exporter.web_config import WebConfigFile
 from exporter.web_guard import Guard, ReloadingContext
 from exporter.web_routes import Backend, routes
 
@@ -72,7 +73,7 @@ class WebServer:
 def _read(config_file: Path | None) -> WebConfigFile:
     try:
         return WebConfigFile(config_file)
-    except WebConfigError as error:
+    except ConfigError as error:
         raise WebError(str(error)) from error
 
 

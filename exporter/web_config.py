@@ -1,248 +1,22 @@
-"""The web configuration file of Prometheus' exporter-toolkit: TLS and basic authentication.
-
-The format is docs/web-configuration.md of github.com/prometheus/exporter-toolkit. What Python
-or this server cannot do is refused with a reason, never passed over. The file and the
-certificates that it names are read again when they change.
-"""
+"""The web configuration file in force: read, checked, and read again when it changes."""
 
 from __future__ import annotations
 
-import re
 import ssl
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
 
 import structlog
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    JsonValue,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.explain import explain
+from exporter.mistakes import ConfigError, Mistake
+from exporter.web_settings import WebConfig
+from exporter.yaml_lines import Document, dotted, read_document
 
 log = structlog.get_logger(__name__)
-
-_BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
-_HEADERS: dict[str, tuple[str, ...]] = {
-    "Content-Security-Policy": (),
-    "Strict-Transport-Security": (),
-    "X-Content-Type-Options": ("nosniff",),
-    "X-Frame-Options": ("deny", "sameorigin"),
-    "X-XSS-Protection": (),
-}
-"""The response headers that the format knows, and their values where those are a closed list."""
-_CIPHERS = {
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
-}
-"""Go's names of the suites up to TLS 1.2 that it deems secure, and OpenSSL's."""
-
-
-class WebConfigError(Exception):
-    """A web configuration file cannot be used; the message names the file and is for the user."""
-
-
-class ClientAuth(StrEnum):
-    """Go's policies for client certificates."""
-
-    NONE = "NoClientCert"
-    REQUEST = "RequestClientCert"
-    REQUIRE_ANY = "RequireAnyClientCert"
-    VERIFY_IF_GIVEN = "VerifyClientCertIfGiven"
-    REQUIRE_AND_VERIFY = "RequireAndVerifyClientCert"
-
-
-_VERIFY_MODES = {
-    ClientAuth.NONE: ssl.CERT_NONE,
-    ClientAuth.VERIFY_IF_GIVEN: ssl.CERT_OPTIONAL,
-    ClientAuth.REQUIRE_AND_VERIFY: ssl.CERT_REQUIRED,
-}
-
-
-class TlsVersion(StrEnum):
-    """Those that OpenSSL still offers; older ones are refused."""
-
-    TLS12 = "TLS12"
-    TLS13 = "TLS13"
-
-
-_OPENSSL_VERSIONS = {
-    TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,
-    TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3,
-}
-
-
-def _unsupported(instead: str) -> AfterValidator:
-    def refuse(value: object) -> None:
-        if value is not None:
-            raise ValueError(f"is not supported: {instead}")
-
-    return AfterValidator(refuse)
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-_Inline = Annotated[JsonValue, _unsupported("name a PEM file instead")]
-
-
-class TlsServerConfig(_Model):
-    """``tls_server_config``; relative paths start at the web configuration file."""
-
-    cert_file: Path
-    key_file: Path
-    client_auth_type: ClientAuth = ClientAuth.NONE
-    client_ca_file: Path | None = None
-    min_version: TlsVersion = TlsVersion.TLS12
-    max_version: TlsVersion = TlsVersion.TLS13
-    cipher_suites: tuple[str, ...] = ()
-    prefer_server_cipher_suites: bool = True
-    cert: _Inline = None
-    key: _Inline = None
-    client_ca: _Inline = None
-    client_allowed_sans: Annotated[
-        JsonValue, _unsupported("sign the certificates of allowed clients with a CA of their own")
-    ] = None
-    curve_preferences: Annotated[JsonValue, _unsupported("OpenSSL's own order is used")] = None
-
-    @field_validator("client_auth_type")
-    @classmethod
-    def _can_be_done(cls, policy: ClientAuth) -> ClientAuth:
-        if policy not in _VERIFY_MODES:
-            raise ValueError(
-                f"{policy} is not supported, since it accepts certificates that nobody verified: "
-                "use VerifyClientCertIfGiven or RequireAndVerifyClientCert"
-            )
-        return policy
-
-    @field_validator("cipher_suites")
-    @classmethod
-    def _suites_are_known(cls, suites: tuple[str, ...]) -> tuple[str, ...]:
-        for suite in suites:
-            if suite not in _CIPHERS:
-                raise ValueError(f"unknown suite {suite!r}; known are {', '.join(_CIPHERS)}")
-        return suites
-
-    @model_validator(mode="after")
-    def _ca_and_policy_go_together(self) -> Self:
-        verifies = self.client_auth_type is not ClientAuth.NONE
-        if verifies and self.client_ca_file is None:
-            raise ValueError(f"{self.client_auth_type} needs client_ca_file")
-        if self.client_ca_file and not verifies:
-            raise ValueError("client_ca_file does nothing without client_auth_type")
-        return self
-
-    @model_validator(mode="after")
-    def _versions_are_ordered(self) -> Self:
-        if self.min_version > self.max_version:
-            raise ValueError(f"min_version {self.min_version} is above {self.max_version}")
-        return self
-
-    def files(self, directory: Path) -> tuple[Path, ...]:
-        """The files that these settings name, from the directory of the web configuration."""
-        named = (self.cert_file, self.key_file, self.client_ca_file)
-        return tuple(directory / path for path in named if path)
-
-    def context(self, directory: Path) -> ssl.SSLContext:
-        """These settings as OpenSSL understands them.
-
-        :raises OSError: a file cannot be read or holds no usable certificate or key.
-        """
-        for path in self.files(directory):
-            path.read_bytes()  # OpenSSL would not say which file is missing
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with _said_plainly("cert_file and key_file are no PEM certificate and its key"):
-            context.load_cert_chain(
-                directory / self.cert_file, directory / self.key_file, password=_no_password
-            )
-        context.minimum_version = _OPENSSL_VERSIONS[self.min_version]
-        context.maximum_version = _OPENSSL_VERSIONS[self.max_version]
-        context.verify_mode = _VERIFY_MODES[self.client_auth_type]
-        if self.client_ca_file:
-            with _said_plainly("client_ca_file holds no PEM certificate"):
-                context.load_verify_locations(directory / self.client_ca_file)
-        if self.cipher_suites:
-            context.set_ciphers(":".join(_CIPHERS[suite] for suite in self.cipher_suites))
-        if not self.prefer_server_cipher_suites:
-            context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-        return context
-
-
-def _no_password() -> str:
-    raise OSError("the key is encrypted; only a plain key can be used")
-
-
-@contextmanager
-def _said_plainly(meaning: str) -> Iterator[None]:
-    try:
-        yield
-    except ssl.SSLError as error:
-        raise OSError(f"{meaning}: {error}") from error
-
-
-class HttpServerConfig(_Model):
-    """``http_server_config``."""
-
-    http2: bool = True
-    """Accepted since the format has it; this server speaks HTTP/1.1 alone."""
-    headers: dict[str, str] = {}
-
-    @field_validator("headers")
-    @classmethod
-    def _headers_are_known(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if name not in _HEADERS:
-                raise ValueError(f"{name!r} cannot be set; known are {', '.join(_HEADERS)}")
-            if (allowed := _HEADERS[name]) and value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-            if not value.isascii() or not value.isprintable():
-                raise ValueError(f"{name} must be printable ASCII")
-        return {name: value for name, value in headers.items() if value}
-
-
-def _or_nothing(value: object) -> object:
-    return {} if value is None else value
-
-
-class WebConfig(_Model):
-    """The whole file."""
-
-    tls_server_config: TlsServerConfig | None = None
-    http_server_config: Annotated[HttpServerConfig, BeforeValidator(_or_nothing)] = (
-        HttpServerConfig()
-    )
-    basic_auth_users: Annotated[dict[str, str], BeforeValidator(_or_nothing)] = {}
-    """bcrypt hashes of passwords by user name."""
-    rate_limit: Annotated[JsonValue, _unsupported("limit requests in a reverse proxy")] = None
-
-    @field_validator("basic_auth_users")
-    @classmethod
-    def _passwords_are_hashed(cls, users: dict[str, str]) -> dict[str, str]:
-        for user, hashed in users.items():
-            if not _BCRYPT.fullmatch(hashed):
-                raise ValueError(
-                    f"the password of {user!r} is not a bcrypt hash; make one with: "
-                    "htpasswd -nBC 10 '' | tr -d ':\\n'"
-                )
-        return users
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +33,7 @@ class WebConfigFile:
     Once in use, a bad change is logged and what was in force stays in force: certificate and
     key are seldom replaced in the same instant. No path means neither TLS nor passwords.
 
-    :raises WebConfigError: the file cannot be used.
+    :raises ConfigError: the file cannot be used.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -283,45 +57,46 @@ class WebConfigFile:
     def _reload(self, path: Path) -> None:
         try:
             loaded = self._load(path)
-            if (loaded.tls is None) == self.has_tls:
-                raise WebConfigError(f"{path}: TLS is turned on or off by a restart only")
-        except WebConfigError as error:
+        except ConfigError as error:
             log.error("web configuration not reloaded, the old one stays", error=str(error))
-        else:
-            self._loaded = loaded
-            log.info("web configuration reloaded", path=str(path))
+            return
+        if (loaded.tls is None) == self.has_tls:
+            log.error("web configuration not reloaded: TLS is turned on or off by a restart only")
+            return
+        self._loaded = loaded
+        log.info("web configuration reloaded", path=str(path))
 
     def _load(self, path: Path) -> Loaded:
         config = _parse(path)
         tls = config.tls_server_config
         if tls is None:
             return Loaded(config, None)
-        self._watched = (path, *tls.files(path.parent))
+        self._watched = (path, *tls.files)
         try:
-            return Loaded(config, tls.context(path.parent))
+            return Loaded(config, tls.context())
         except OSError as error:
-            raise WebConfigError(f"{path}: tls_server_config: {error}") from error
+            raise ConfigError([Mistake(str(error), path, key="tls_server_config")]) from error
 
 
 def _parse(path: Path) -> WebConfig:
+    document = read_document(path)
+    mistakes = list(document.mistakes)
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-        return WebConfig.model_validate({} if document is None else document)
-    except OSError as error:
-        raise WebConfigError(f"{path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WebConfigError(f"{path}: not YAML: {error}") from None
+        config = WebConfig.model_validate({} if document.value is None else document.value)
     except ValidationError as error:
-        raise WebConfigError(f"{path}: {_mistakes(error)}") from None
+        mistakes += (_mistake(document, details) for details in error.errors())
+        raise ConfigError(mistakes) from None
+    if mistakes:
+        raise ConfigError(mistakes)
+    return config
 
 
-def _mistakes(error: ValidationError) -> str:
-    """Where and what, but never the value: it may be a password."""
-    return "; ".join(
-        f"{'.'.join(map(str, mistake['loc']))}: "
-        + ("unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"])
-        for mistake in error.errors(include_input=False, include_url=False)
-    )
+def _mistake(document: Document, error: ErrorDetails) -> Mistake:
+    where = error["loc"]
+    known = (where[:length] for length in range(len(where), -1, -1))
+    line = next(document.lines[part] for part in known if part in document.lines)
+    message = "unknown key" if error["type"] == "extra_forbidden" else explain(error)
+    return Mistake(message, document.path, line, dotted(where))
 
 
 def _fingerprint(paths: Iterable[Path]) -> tuple[tuple[int, int, int] | None, ...]:

@@ -23,9 +23,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.config_file import ConfigError
 from exporter.exposition import render
 from exporter.metrics import Collector, Metrics
+from exporter.mistakes import ConfigError
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
 from exporter.status import Status, StatusRow

@@ -21,8 +21,8 @@ import trustme
 
 from exporter import web_routes
 from exporter.config import Plan, Probe, Target, Timeouts, Web
-from exporter.config_file import ConfigError
 from exporter.metrics import Metrics
+from exporter.mistakes import ConfigError, Mistake
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.status import Status
 from exporter.web import WebError, WebServer
@@ -387,7 +387,7 @@ def test_reload_is_refused_while_it_is_off(exporter: Exporter, client: httpx.Cli
 def test_reload_of_a_bad_configuration_says_what_is_wrong(
     exporter: Exporter, client: httpx.Client
 ) -> None:
-    exporter.mistake = ConfigError("config.yml:3: unknown key")
+    exporter.mistake = ConfigError([Mistake("unknown key", Path("config.yml"), 3)])
     answer = client.post("/-/reload")
     assert answer.status_code == 500
     assert "config.yml:3: unknown key" in answer.text
@@ -428,7 +428,7 @@ def test_an_address_in_use_is_a_clear_error(exporter: Exporter) -> None:
 
 
 def test_an_unusable_web_configuration_is_a_clear_error(exporter: Exporter, tmp_path: Path) -> None:
-    with pytest.raises(WebError, match="No such file"):
+    with pytest.raises(WebError, match="no such file"):
         WebServer(exporter, Web(config_file=tmp_path / "web.yml")).start()
 
 
