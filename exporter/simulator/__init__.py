@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from exporter.simulator.ledger import Sent, Served
-from exporter.simulator.script import ColdStart, Script
+from exporter.simulator.script import Boot, Script
 from exporter.simulator.server import Simulator
 from exporter.simulator.steps import Error, ErrorKind
 from exporter.simulator.thread import run_in_thread
 
 __all__ = [
-    "ColdStart",
+    "Boot",
     "Error",
     "ErrorKind",
     "Script",

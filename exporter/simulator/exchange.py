@@ -62,8 +62,8 @@ class Exchange:
             rate_limits=script.rate_limits,
         )
         random, fault = state.asked(script, self.entry.received_ns)
-        wait_seconds = state.seconds_until_ready(script.cold_start, self.entry.received_ns)
-        if wait_seconds and script.cold_start and not script.cold_start.holds_requests:
+        wait_seconds = state.seconds_until_ready(script.boot, self.entry.received_ns)
+        if wait_seconds and script.boot and not script.boot.holds_requests:
             raise Refused(Error(ErrorKind.NOT_READY, "Loading model"))
         start_ns = self.entry.received_ns + wait_seconds * NANOSECONDS
         await sleep_until(start_ns + script.headers_seconds * NANOSECONDS)

@@ -7,7 +7,7 @@ from random import Random
 
 from exporter.result import NANOSECONDS
 from exporter.simulator.faults import Fault
-from exporter.simulator.script import ColdStart, Script
+from exporter.simulator.script import Boot, Script
 
 
 @dataclass(slots=True)
@@ -21,20 +21,20 @@ class ModelState:
 
     def asked(self, script: Script, now_ns: int) -> tuple[Random, Fault | None]:
         """Note a request; what its dice are, and which fault it meets, if any."""
-        if self._is_unloaded(script.cold_start, now_ns):
+        if self._is_unloaded(script.boot, now_ns):
             self.boot_began_ns = now_ns
         self.last_request_ns = now_ns
         self.requests += 1
         random = Random(f"{script.seed}/{self.name}/{self.requests}")
         return random, script.fault if random.random() < script.fault_ratio else None
 
-    def seconds_until_ready(self, cold_start: ColdStart | None, now_ns: int) -> float:
+    def seconds_until_ready(self, boot: Boot | None, now_ns: int) -> float:
         """How much longer the model is being loaded; 0 once it can answer."""
-        if cold_start is None:
+        if boot is None:
             return 0.0
-        return max(0.0, cold_start.boot_seconds - (now_ns - self.boot_began_ns) / NANOSECONDS)
+        return max(0.0, boot.seconds - (now_ns - self.boot_began_ns) / NANOSECONDS)
 
-    def _is_unloaded(self, cold_start: ColdStart | None, now_ns: int) -> bool:
-        if cold_start is None or cold_start.idle_seconds is None:
+    def _is_unloaded(self, boot: Boot | None, now_ns: int) -> bool:
+        if boot is None or boot.idle_seconds is None:
             return False
-        return now_ns - self.last_request_ns > cold_start.idle_seconds * NANOSECONDS
+        return now_ns - self.last_request_ns > boot.idle_seconds * NANOSECONDS

@@ -13,10 +13,10 @@ COUNTING = " ".join(str(number) for number in range(1, 21))
 
 
 @dataclass(frozen=True, slots=True)
-class ColdStart:
+class Boot:
     """The model is not in memory at first, nor after it was left alone for a while."""
 
-    boot_seconds: float
+    seconds: float
     """How long loading takes; it begins with the simulator, and with the first request after
     idleness."""
     idle_seconds: float | None = None
@@ -74,7 +74,7 @@ class Script:
     cached_input_tokens: int = 0
     """How much of the prompt the usage says was read from a cache; at most the prompt."""
     rate_limits: tuple[RateLimit, ...] = ()
-    cold_start: ColdStart | None = None
+    boot: Boot | None = None
 
     fault: Fault | None = None
     fault_ratio: float = 1.0

@@ -24,7 +24,7 @@ from exporter.simulator.pages import page
 from exporter.simulator.script import Script
 from exporter.simulator.steps import Error, ErrorKind
 
-_LEDGER_LENGTH = 100_000
+_LEDGER_LENGTH = 5_000
 _BACKLOG = 1024
 _ACCEPT_PAUSE_SECONDS = 0.1
 
@@ -184,6 +184,6 @@ class Simulator:
         """Each model, and whether it is loaded."""
         now = time.monotonic_ns()
         return {
-            model: not self._state(model).seconds_until_ready(script.cold_start, now)
+            model: not self._state(model).seconds_until_ready(script.boot, now)
             for model, script in self.scripts.items()
         }

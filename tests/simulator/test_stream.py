@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exporter.result import NANOSECONDS, RateLimit, Usage
-from exporter.simulator import ColdStart, Script, Simulator
+from exporter.simulator import Boot, Script, Simulator
 from tests.simulator.clients import ask, body_of, connected, events, messages, request
 
 FAST = Script(first_token_seconds=0.0, token_gap_seconds=0.0, answer="1 2 3")
@@ -160,8 +160,8 @@ async def test_pages_beside_the_models(path: str, status: int) -> None:
 
 
 async def test_a_cold_model_refuses_until_it_is_loaded_and_after_idleness_again() -> None:
-    cold = ColdStart(boot_seconds=0.2, idle_seconds=0.3)
-    script = Script(first_token_seconds=0.0, token_gap_seconds=0.0, cold_start=cold)
+    cold = Boot(seconds=0.2, idle_seconds=0.3)
+    script = Script(first_token_seconds=0.0, token_gap_seconds=0.0, boot=cold)
     async with Simulator({"m": script}) as simulator, httpx.AsyncClient() as client:
 
         async def statuses() -> list[int]:
@@ -179,8 +179,8 @@ async def test_a_cold_model_refuses_until_it_is_loaded_and_after_idleness_again(
 
 
 async def test_a_cold_model_can_hold_requests_instead() -> None:
-    cold = ColdStart(boot_seconds=0.2, holds_requests=True)
-    script = Script(first_token_seconds=0.05, cold_start=cold)
+    cold = Boot(seconds=0.2, holds_requests=True)
+    script = Script(first_token_seconds=0.05, boot=cold)
     async with Simulator({"m": script}) as simulator:
         started = time.monotonic_ns()
         await ask(simulator)
