@@ -1,16 +1,22 @@
-"""OpenAI's own SDK takes the simulator for OpenAI."""
+"""OpenAI's own SDK takes the simulator for OpenAI, and agrees with our probe."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
+from exporter.result import FailureReason, Usage
+from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
+from tests.contract.probing import probed
 
 KEY = "sk-simulated"
+OVERLOADED = Error(ErrorKind.OVERLOADED)
+NONCE_TOKENS = 1
+"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
 
 
 async def stream(simulator: Simulator, key: str = KEY) -> AsyncIterator[ChatCompletionChunk]:
@@ -119,3 +125,93 @@ async def test_the_sdk_sees_that_nobody_listens_any_more() -> None:
         pass
     with pytest.raises(openai.APIConnectionError):
         await anext(stream(simulator))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(),
+        Script(answer="Eins, zwei … 🎉", split_characters=True, served_model="m-2026-09-01"),
+        Script(reasoning_tokens=5, show_reasoning=False, cached_input_tokens=3),
+        Script(answer_tokens=100, tokens_per_chunk=(1, 8, 3), token_gap_seconds=0.001),
+        Script(preamble=2, events_per_write=3),
+        Script(opening_event=False),
+    ],
+    ids=["plain", "split", "hidden-thought", "cut", "gathered", "no-opening"],
+)
+async def test_the_sdk_and_our_probe_agree(script: Script) -> None:
+    async with Simulator({"m": script}) as simulator:
+        chunks = [chunk async for chunk in stream(simulator)]
+        result = await probed("openai", f"{simulator.url}/v1")
+        served = simulator.ledger[-1]
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    usage = chunks[-1].usage
+    assert result.failure is None
+    assert result.answer == "".join(choice.delta.content or "" for choice in choices)
+    assert result.finish_reason == choices[-1].finish_reason
+    assert result.served_model == chunks[-1].model
+    assert result.usage == served.usage
+    assert usage is not None
+    assert usage.prompt_tokens_details is not None
+    assert usage.completion_tokens_details is not None
+    assert result.usage == Usage(
+        input=usage.prompt_tokens + NONCE_TOKENS,
+        output=usage.completion_tokens,
+        cached_input=usage.prompt_tokens_details.cached_tokens or 0,
+        cache_write=usage.prompt_tokens_details.cache_write_tokens or 0,
+        reasoning=usage.completion_tokens_details.reasoning_tokens or 0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (faults.ErrorResponse(Error(ErrorKind.BAD_REQUEST)), FailureReason.BAD_REQUEST),
+        (faults.ErrorResponse(Error(ErrorKind.CONTENT_FILTER)), FailureReason.CONTENT_FILTER),
+        (faults.ErrorResponse(Error(ErrorKind.INVALID_KEY)), FailureReason.AUTH),
+        (faults.ErrorResponse(Error(ErrorKind.FORBIDDEN)), FailureReason.AUTH),
+        (faults.ErrorResponse(Error(ErrorKind.MODEL_NOT_FOUND)), FailureReason.NOT_FOUND),
+        (faults.ErrorResponse(Error(ErrorKind.RATE_LIMITED)), FailureReason.RATE_LIMITED),
+        (faults.ErrorResponse(Error(ErrorKind.QUOTA)), FailureReason.QUOTA),
+        (faults.ErrorResponse(Error(ErrorKind.SERVER_ERROR)), FailureReason.SERVER_ERROR),
+        (faults.ErrorResponse(OVERLOADED), FailureReason.OVERLOADED),
+        (faults.ErrorWithStatusOk(OVERLOADED), FailureReason.OVERLOADED),
+        (faults.ErrorMidStream(OVERLOADED), FailureReason.OVERLOADED),
+        (faults.RawResponse(502, b"<h1>Bad Gateway</h1>"), FailureReason.SERVER_ERROR),
+        (faults.RawResponse(302), FailureReason.UNEXPECTED_STATUS),
+        (faults.Hang(), FailureReason.TIMEOUT_FIRST_TOKEN),
+        (faults.Stall(after_tokens=0), FailureReason.TIMEOUT_FIRST_TOKEN),
+        (faults.Stall(after_tokens=2), FailureReason.TIMEOUT_STALL),
+        (faults.Disconnect(after_tokens=2), FailureReason.TRUNCATED),
+        (faults.Disconnect(after_tokens=2, reset=False), FailureReason.TRUNCATED),
+        (faults.MissingEndMarker(), FailureReason.TRUNCATED),
+        (faults.Garbage(), FailureReason.PROTOCOL),
+        (faults.Compressed(), FailureReason.PROTOCOL),
+        (faults.EmptyAnswer(), FailureReason.EMPTY),
+        (faults.Refusal(), FailureReason.REFUSAL),
+        (faults.ContentFilter(), FailureReason.CONTENT_FILTER),
+        (faults.DataAfterEnd(), None),
+    ],
+    ids=repr,
+)
+async def test_our_probe_names_each_fault(
+    fault: faults.Fault, reason: FailureReason | None
+) -> None:
+    script = Script(first_token_seconds=0.01, token_gap_seconds=0.001, fault=fault)
+    async with Simulator({"m": script}) as simulator:
+        result = await probed("openai", f"{simulator.url}/v1")
+    assert (result.failure and result.failure.reason) == reason
+
+
+async def test_our_probe_calls_a_booting_model_not_ready() -> None:
+    async with Simulator({"m": Script(boot=Boot(seconds=60.0))}) as simulator:
+        result = await probed("openai", f"{simulator.url}/v1")
+    assert result.failure is not None
+    assert result.failure.reason is FailureReason.NOT_READY
+
+
+async def test_our_probes_key_opens_the_door(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    async with Simulator({"m": Script()}, api_key=KEY) as simulator:
+        result = await probed("openai", f"{simulator.url}/v1", key_file=tmp_path / "key")
+    assert result.failure is None

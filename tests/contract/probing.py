@@ -1,0 +1,38 @@
+"""Our own probe, asked the same as a provider's SDK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.probe import run_probe
+from exporter.result import ProbeResult
+from exporter.transport import Connections
+
+
+async def probed(
+    provider: str, base_url: str, *, key_file: Path | None = None, model: str = "m"
+) -> ProbeResult:
+    """What one probe of a simulated provider finds out."""
+    target = Target.model_validate(
+        {
+            "name": "contract",
+            "provider": provider,
+            "model": model,
+            "base_url": base_url,
+            "api_key": {"file": str(key_file)} if key_file else None,
+        }
+    )
+    plan = Plan(
+        target=target,
+        probe_name="contract",
+        probe=Probe(prompt="Count from 1 to 20."),
+        interval_seconds=60.0,
+        timeouts=Timeouts(total=10.0, first_token=0.5, stall=0.5),
+        fresh_connection=True,
+    )
+    connections = Connections(target)
+    try:
+        return await run_probe(plan, plan.probe.prompts[0], connections)
+    finally:
+        await connections.retire()
