@@ -53,6 +53,8 @@ _ELSEWHERE = "us-east-1"
 
 _REASON_BY_ERROR = {
     "accessdenied": FailureReason.AUTH,
+    "expiredtoken": FailureReason.AUTH,
+    "unrecognizedclient": FailureReason.AUTH,
     "validation": FailureReason.BAD_REQUEST,
     "resourcenotfound": FailureReason.NOT_FOUND,
     "throttling": FailureReason.RATE_LIMITED,

@@ -47,6 +47,16 @@ _ERRORS = {
     ErrorKind.NOT_READY: (429, "ModelNotReadyException"),
 }
 
+_MODELLED = frozenset(
+    {
+        ErrorKind.BAD_REQUEST,
+        ErrorKind.CONTENT_FILTER,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.SERVER_ERROR,
+        ErrorKind.OVERLOADED,
+    }
+)
+
 _STOP_REASONS = {
     FinishReason.STOP: "end_turn",
     FinishReason.LENGTH: "max_tokens",
@@ -143,7 +153,7 @@ class ConverseStream:
                 yield from self._close_block()
                 yield _event("messageStop", {"stopReason": _STOP_REASONS[reason]})
             case Failed(error):
-                yield _exception(error)
+                yield _failure(error)
             case Broken():
                 yield _event("contentBlockDelta", {})[:-1] + b"\0"  # the CRC is wrong
             case End():
@@ -185,8 +195,12 @@ def _event(kind: str, payload: dict[str, Any]) -> bytes:
     return encode(headers, compact_json({**payload, "p": padding}))
 
 
-def _exception(error: Error) -> bytes:
+def _failure(error: Error) -> bytes:
+    """An exception if the service's model has it in this stream, else an error without a shape."""
     _, name = _ERRORS[error.kind]
+    if error.kind not in _MODELLED:
+        code = {":error-code": name, ":error-message": error.message}
+        return encode({":message-type": "error", **code}, b"")
     headers = {
         ":exception-type": name[0].lower() + name[1:],
         ":content-type": "application/json",

@@ -176,6 +176,7 @@ def test_any_content_in_sound_messages_gives_events_or_a_protocol_error(
 EXCEPTIONS = [
     ("AccessDeniedException", 403, FailureReason.AUTH),
     ("UnrecognizedClientException", 403, FailureReason.AUTH),
+    ("ExpiredTokenException", 400, FailureReason.AUTH),
     ("ValidationException", 400, FailureReason.BAD_REQUEST),
     ("ResourceNotFoundException", 404, FailureReason.NOT_FOUND),
     ("FTUFormNotFilled", 404, FailureReason.NOT_FOUND),
