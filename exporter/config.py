@@ -7,26 +7,25 @@ pydantic says about a mistake into file, line, key and the nearest known name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-    model_validator,
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from exporter.config_types import (
+    Duration,
+    HeaderValue,
+    HttpUrl,
+    Located,
+    Model,
+    UnknownName,
+    raise_all,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from exporter.paths import FilePath
+from exporter.prompts import LoadedPrompts
 from exporter.providers import PROVIDERS, Dialect
 from exporter.secret import Secret
-from exporter.units import parse_duration
 
 RESERVED_LABELS = frozenset(
     {"target", "provider", "model", "probe", "le", "quantile", "job", "instance", "reason",
@@ -35,37 +34,6 @@ RESERVED_LABELS = frozenset(
 """Label names that the exporter or Prometheus itself gives a meaning to."""
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-def _http_url(url: str) -> str:
-    if not re.match(r"https?://[^/\s?#]+", url):
-        raise ValueError("must be an http:// or https:// URL")
-    if "?" in url or "#" in url:
-        raise ValueError("must have no query and no fragment")
-    if "@" in url.split("/")[2]:
-        raise ValueError("must hold no user name or password; use api_key or headers")
-    return url.rstrip("/")
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-"""Seconds, written as in Prometheus: ``500ms``, ``30s``, ``1m30s``, ``1h``."""
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-
-
-class UnknownName(ValueError):
-    """A name that is none of the known ones; carries them, so that the nearest can be offered."""
-
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        self.name = name
-        self.known = tuple(known)
-        super().__init__(f"unknown {kind} {name!r}; known are {', '.join(self.known)}")
-
-
-class Model(BaseModel):
-    """A part of the configuration: unknown keys are mistakes, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class TimeoutOverrides(Model):
@@ -84,11 +52,11 @@ class TimeoutOverrides(Model):
 class TlsSettings(Model):
     """How a target's certificate is verified; verification cannot be turned off."""
 
-    ca_file: Path | None = None
+    ca_file: FilePath | None = None
     """Certificates to trust beside the system's."""
-    cert_file: Path | None = None
+    cert_file: FilePath | None = None
     """Client certificate chain, PEM."""
-    key_file: Path | None = None
+    key_file: FilePath | None = None
     """Private key of ``cert_file``, PEM."""
 
     @model_validator(mode="after")
@@ -123,7 +91,7 @@ class Probe(Model):
 
     prompt: str | None = Field(default=None, min_length=1)
     """The text to send; a fresh nonce is put before it."""
-    prompts_file: Path | None = None
+    prompts_file: LoadedPrompts | None = None
     """JSON lines, each ``{"prompt": "..."}``; probes take them in turn."""
     max_output_tokens: int = Field(default=64, ge=1, le=100_000)
     expect: Expectation | None = None
@@ -133,6 +101,11 @@ class Probe(Model):
         if (self.prompt is None) == (self.prompts_file is None):
             raise ValueError("set exactly one of prompt and prompts_file")
         return self
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """What to send, in turn; at least one text."""
+        return self.prompts_file.prompts if self.prompts_file else (self.prompt or "",)
 
 
 class Price(Model):
@@ -169,33 +142,54 @@ class Slo(Model):
 
 Connection = Literal["reuse", "fresh"]
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
 )
+
+
+def _label_mistakes(labels: Iterable[str]) -> Iterator[Located]:
+    for name in labels:
+        if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+            yield (name,), ValueError(f"{name!r} is not a Prometheus label name")
+        elif name in RESERVED_LABELS:
+            yield (name,), ValueError(f"label {name!r} is reserved for the exporter itself")
+
+
+def _header_mistakes(headers: Mapping[str, HeaderValue]) -> Iterator[Located]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            yield (name,), ValueError(f"{name!r} is not the name of a header")
+        elif isinstance(value, str) and name.lower() in SECRET_HEADERS:
+            yield (name,), ValueError("carries a secret; write {env: NAME} or {file: PATH}")
+        elif isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            yield (name,), ValueError("must be one line of ASCII")
 
 
 class Target(Model):
     """Who is asked."""
 
     name: str = Field(min_length=1, max_length=200)
-    provider: str
+    provider: str = Field(json_schema_extra={"enum": [*sorted(PROVIDERS)]})
+    """The dialect that the API speaks."""
     model: str = Field(min_length=1, max_length=200)
     base_url: HttpUrl | None = None
     """Where the API lives; the provider's public endpoint where not set."""
     region: str | None = None
     api_key: Secret | None = None
-    headers: dict[str, str | Secret] = {}
+    headers: dict[str, HeaderValue] = Field(default={})
     """Further request headers; those that carry credentials must be secrets."""
-    extra_body: dict[str, JsonValue] = {}
+    extra_body: dict[str, JsonValue] = Field(default={})
     """Further request fields, merged over the dialect's own."""
-    probes: tuple[str, ...] | None = None
+    probes: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names of the probes to ask; all of them where not set."""
     interval: Duration | None = None
     timeout: Duration | None = None
     timeouts: TimeoutOverrides = TimeoutOverrides()
     connection: Connection | None = None
     tls: TlsSettings = TlsSettings()
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default={})
     price: Price | None = None
     cold_start: ColdStart | None = None
     slo: Slo | None = None
@@ -210,25 +204,24 @@ class Target(Model):
     @field_validator("labels")
     @classmethod
     def _labels_are_allowed(cls, labels: dict[str, str]) -> dict[str, str]:
-        for name in labels:
-            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
-                raise ValueError(f"{name!r} is not a Prometheus label name")
-            if name in RESERVED_LABELS:
-                raise ValueError(f"label {name!r} is reserved for the exporter itself")
+        raise_all("labels", _label_mistakes(labels))
         return labels
 
     @field_validator("headers")
     @classmethod
-    def _credentials_are_secrets(cls, headers: dict[str, str | Secret]) -> dict[str, str | Secret]:
-        for name, value in headers.items():
-            if name.lower() in SECRET_HEADERS and isinstance(value, str):
-                raise ValueError(f"header {name} must be {{env: NAME}} or {{file: PATH}}")
+    def _headers_can_be_sent(cls, headers: dict[str, HeaderValue]) -> dict[str, HeaderValue]:
+        raise_all("headers", _header_mistakes(headers))
         return headers
 
     @model_validator(mode="after")
     def _endpoint_is_known(self) -> Self:
-        if not self.endpoint:
-            raise ValueError(f"base_url must be set for provider {self.provider!r}")
+        try:
+            endpoint = self.endpoint
+        except ValueError as error:
+            raise_all("Target", [(("region",), error)])
+        else:
+            if not endpoint:
+                raise ValueError(f"base_url must be set for provider {self.provider!r}")
         return self
 
     @property
@@ -265,7 +258,7 @@ class Web(Model):
 
     listen: str = "0.0.0.0:9850"
     """``HOST:PORT``; an IPv6 address stands in brackets."""
-    config_file: Path | None = None
+    config_file: FilePath | None = None
     """TLS and basic auth, in the format of Prometheus' exporter-toolkit."""
     enable_lifecycle: bool = False
     """Whether ``POST /-/reload`` is answered."""
@@ -300,39 +293,24 @@ DEFAULT_PROBES = {
 }
 
 
-class Config(BaseSettings):
-    """The whole configuration; ``INFERENCE_EXPORTER_...`` variables override the file, with
-    ``__`` for nesting."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        env_prefix="INFERENCE_EXPORTER_",
-        env_nested_delimiter="__",
-    )
+class Config(Model):
+    """The configuration of inference-exporter."""
 
     web: Web = Web()
     defaults: Defaults = Defaults()
-    probes: dict[str, Probe] = DEFAULT_PROBES
+    probes: dict[str, Probe] = Field(default=DEFAULT_PROBES, min_length=1)
     """What is asked, by name."""
     targets: tuple[Target, ...] = ()
     """Who is asked."""
     target_files: tuple[str, ...] = ()
     """Glob patterns of files with further targets, watched for changes."""
     budget: Budget | None = None
-    prices_file: Path | None = None
+    prices_file: FilePath | None = None
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:
-        seen: set[str] = set()
-        for target in self.targets:
-            if target.name in seen:
-                raise ValueError(f"two targets have the name {target.name!r}")
-            seen.add(target.name)
-            for probe in target.probes or ():
-                if probe not in self.probes:
-                    raise UnknownName(f"probe of target {target.name!r}:", probe, self.probes)
+        asked = [(target.name, target.probes or ()) for target in self.targets]
+        raise_all("Config", name_mistakes(asked, self.probes))
         return self
 
     def plans(self) -> tuple[Plan, ...]:
@@ -358,6 +336,27 @@ class Config(BaseSettings):
             stall=own.stall or default.stall,
             total=own.total or target.timeout or default.total or self.defaults.timeout,
         )
+
+
+def name_mistakes(
+    targets: Sequence[tuple[str | None, Sequence[str]]], probes: Collection[str]
+) -> Iterator[Located]:
+    """What is wrong between these targets, each a name and the names of its probes, and these
+    names of probes."""
+    seen: set[str] = set()
+    for index, (target, asked) in enumerate(targets):
+        if target in seen:
+            yield (
+                ("targets", index, "name"),
+                ValueError(f"another target is named {target!r}; rename one"),
+            )
+        seen.add(target)
+        for position, probe in enumerate(asked):
+            at = ("targets", index, "probes", position)
+            if probe not in probes:
+                yield at, UnknownName("probe", probe, probes)
+            elif probe in asked[:position]:
+                yield at, ValueError(f"probe {probe!r} is listed twice; remove one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from exporter.paths import FilePath
 
 REDACTED = "[secret]"
 _MIN_LENGTH = 4
@@ -29,19 +32,28 @@ class SecretError(Exception):
 class Secret(BaseModel):
     """A reference to a secret value: ``{env: NAME}`` or ``{file: PATH}``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     env: str | None = None
-    file: Path | None = None
+    """Name of the environment variable that holds the value."""
+    file: FilePath | None = None
+    """File that holds nothing but the value; it is read again for every probe."""
 
     @model_validator(mode="before")
     @classmethod
     def _is_a_reference(cls, value: object) -> object:
-        if isinstance(value, str):
+        if not isinstance(value, dict | Secret):
             raise ValueError(
                 "secrets are never values in the file; use {env: NAME} or {file: PATH}"
             )
         return value
+
+    @field_validator("env")
+    @classmethod
+    def _is_a_name(cls, env: str | None) -> str | None:
+        if env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", env):
+            raise ValueError("must be the name of an environment variable, not its value")
+        return env
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
@@ -53,10 +65,14 @@ class Secret(BaseModel):
         """The value as it is now: a file is read again every time, so that a rotated secret
         is taken up with the next probe.
 
-        :raises SecretError: the variable is not set, or the file is empty or not readable.
+        :raises SecretError: the variable is not set, the file is empty or not readable, or the
+            value cannot stand in an HTTP header.
         """
         value = self._read_file(self.file) if self.file else self._read_env(self.env or "")
         remember(value)
+        if not (value.isascii() and value.isprintable()):
+            source = f"secret file {self.file}" if self.file else f"variable {self.env}"
+            raise SecretError(f"{source} holds more than one line, or characters outside ASCII")
         return value
 
     @staticmethod
@@ -69,7 +85,7 @@ class Secret(BaseModel):
     @staticmethod
     def _read_file(path: Path) -> str:
         try:
-            value = path.read_text(encoding="utf-8").strip()
+            value = path.read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise SecretError(f"secret file {path} cannot be read: {reason}") from None
