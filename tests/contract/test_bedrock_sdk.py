@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,13 +74,14 @@ def ask_with_boto3(url: str, model: str = MODEL) -> Told:
         endpoint_url=url,
         config=Config(retries={"total_max_attempts": 1}),
     )
-    answer = client.converse_stream(
-        modelId=model,
-        messages=[{"role": "user", "content": [{"text": "Count to twenty"}]}],
-        inferenceConfig={"maxTokens": 64},
-    )
-    events = list(answer["stream"])
-    client.close()
+    with closing(client):
+        answer = client.converse_stream(
+            modelId=model,
+            messages=[{"role": "user", "content": [{"text": "Count to twenty"}]}],
+            inferenceConfig={"maxTokens": 64},
+        )
+        with closing(answer["stream"]) as stream:
+            events = list(stream)
     deltas = [
         event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event
     ]
