@@ -45,6 +45,8 @@ class Connection:
         self._http = h11.Connection(h11.SERVER)
         self.number = number
         self.requests = 0
+        self.keep_alive = True
+        """Whether responses leave the connection open; may be changed before each."""
 
     async def next_request(self) -> Request | None:
         """The next request; ``None`` when there will be none.
@@ -83,9 +85,9 @@ class Connection:
                 await self.write(self._frame(go_on))
             self._http.receive_data(await self._reader.read(_READ_BYTES))
 
-    def head(self, status: int, headers: Headers, keep_alive: bool = True) -> bytes:
+    def head(self, status: int, headers: Headers) -> bytes:
         """The bytes of a status line and headers."""
-        close: Headers = () if keep_alive else (("connection", "close"),)
+        close: Headers = () if self.keep_alive else (("connection", "close"),)
         return self._frame(h11.Response(status_code=status, headers=[*headers, *close]))
 
     def data(self, data: bytes) -> bytes:
@@ -96,10 +98,10 @@ class Connection:
         """The bytes that end a body."""
         return self._frame(h11.EndOfMessage())
 
-    def whole(self, response: Response, keep_alive: bool = True) -> bytes:
+    def whole(self, response: Response) -> bytes:
         """The bytes of a response with a length."""
         length = ("content-length", str(len(response.body)))
-        head = self.head(response.status, (*response.headers, length), keep_alive)
+        head = self.head(response.status, (*response.headers, length))
         return head + self.data(response.body) + self.end()
 
     def _frame(self, event: h11.Event) -> bytes:

@@ -61,6 +61,7 @@ class Exchange:
             processing_seconds=script.headers_seconds,
             rate_limits=script.rate_limits,
         )
+        self.connection.keep_alive = script.keep_alive
         random, fault = state.asked(script, self.entry.received_ns)
         wait_seconds = state.seconds_until_ready(script.boot, self.entry.received_ns)
         if wait_seconds and script.boot and not script.boot.holds_requests:
@@ -94,7 +95,6 @@ class Exchange:
             events_per_write=script.events_per_write,
             split_characters=script.split_characters,
             compressed=isinstance(fault, Compressed),
-            keep_alive=script.keep_alive,
         )
         await player.play(generate(script, fault, call.prompt, call.max_tokens, random))
 

@@ -35,7 +35,6 @@ class Player:
         events_per_write: int = 1,
         split_characters: bool = False,
         compressed: bool = False,
-        keep_alive: bool = True,
     ) -> None:
         self._connection = connection
         self._entry = entry
@@ -44,14 +43,13 @@ class Player:
         self._events_per_write = events_per_write
         self._split_characters = split_characters
         self._compressor = zlib.compressobj(wbits=_GZIP) if compressed else None
-        self._keep_alive = keep_alive
         self._events: list[bytes] = []
         self._tokens = 0
 
     async def play(self, steps: Iterable[Timed]) -> None:
         """Send the headers now and each step when it is due."""
         self._entry.status = 200
-        await self._connection.write(self._connection.head(200, self._headers(), self._keep_alive))
+        await self._connection.write(self._connection.head(200, self._headers()))
         for timed in steps:
             await sleep_until(self._start_ns + timed.at_seconds * NANOSECONDS)
             match timed.step:

@@ -143,7 +143,8 @@ class Simulator:
         except h11.RemoteProtocolError as error:
             text = (("content-type", "text/plain"),)
             response = Response(error.error_status_hint, text, f"{error}\n".encode())
-            await connection.write(connection.whole(response, keep_alive=False))
+            connection.keep_alive = False
+            await connection.write(connection.whole(response))
 
     def _entry(self, connection: Connection, request: Request) -> Entry:
         return Entry(

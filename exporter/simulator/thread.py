@@ -28,10 +28,10 @@ def run_in_thread(simulator: Simulator) -> Iterator[Simulator]:
     def run() -> None:
         try:
             asyncio.run(serve())
-        except OSError as error:
+        except BaseException as error:
             if started.done():
                 raise
-            started.set_exception(error)
+            started.set_exception(error)  # or the caller would wait for ever
 
     thread = threading.Thread(target=run, name="simulator", daemon=True)
     thread.start()

@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from exporter.result import NANOSECONDS
-from exporter.simulator import Script, Simulator, run_in_thread
-from exporter.simulator.faults import Endless
+from exporter.simulator import Error, ErrorKind, Script, Simulator, run_in_thread
+from exporter.simulator.faults import Endless, ErrorResponse
 from tests.simulator.clients import CLOSING, ask, body_of, connected, request
 
 FAST = Script(first_token_seconds=0.0, token_gap_seconds=0.0, answer="1 2 3")
@@ -46,6 +46,13 @@ async def test_a_script_can_close_the_connection() -> None:
         response = await client.rest()
     assert b"connection: close" in response
     assert response.endswith(LAST_CHUNK)
+
+
+async def test_a_script_can_close_the_connection_after_an_error_too() -> None:
+    script = Script(keep_alive=False, fault=ErrorResponse(Error(ErrorKind.OVERLOADED)))
+    async with Simulator({"m": script}) as simulator, connected(simulator) as client:
+        client.send(request())
+        assert b"connection: close" in await client.rest()
 
 
 async def test_requests_sent_ahead_are_answered_in_order() -> None:
