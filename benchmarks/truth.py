@@ -20,12 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import httpx
 
-from benchmarks.truth_clients import CLIENTS, CONDITIONS, Seen
+from benchmarks.truth_clients import CLIENTS, CONDITIONS, Case, Seen
 from exporter.result import NANOSECONDS
 
 SOURCE = Path(__file__).with_name("truth")
@@ -38,6 +38,7 @@ SCRIPTS = {
 }
 """Streams, and what each of them plays: 50 tokens a second, and so long before the first that a
 single process is not saturated, as with a real provider's short answers."""
+QUICK_SCRIPTS = {16: "truth-150-20-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ class Sends:
 
     id: str
     received_ns: int
+    """When the request's last segment arrived, by the kernel."""
+    read_ns: int
+    """When the server had read it."""
     first_token_ns: int
     first_token_written_ns: int
     """When the write returned; with ``first_token_ns`` it encloses the real send."""
@@ -136,14 +140,13 @@ class Truth:
         return {one.id: one for one in sends}
 
 
-def measure(truth: Truth, streams: int, condition: str, client: str, seconds: float) -> list[Pair]:
+def measure(truth: Truth, case: Case) -> list[Pair]:
     """One client's probes next to what the server did, measured in a fresh process."""
-    model = SCRIPTS[streams]
-    arguments = [client, truth.url, model, str(streams), str(seconds), condition]
-    command = [sys.executable, "-m", "benchmarks.truth_clients", *arguments]
+    command = [sys.executable, "-m", "benchmarks.truth_clients", truth.url]
+    command += [str(argument) for argument in astuple(case)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     sends = truth.sends()
-    tokens = int(model.rpartition("-")[2])
+    tokens = int(case.model.rpartition("-")[2])
     seen = [Seen(**json.loads(line)) for line in output.splitlines()]
     return [Pair(one, sends[one.request_id], tokens) for one in seen]
 
@@ -192,15 +195,15 @@ def print_uncertainty(measured: Measured) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
-    quick = parser.parse_args().quick
+    scripts, seconds = (QUICK_SCRIPTS, 1.5) if parser.parse_args().quick else (SCRIPTS, 10.0)
     started = time.monotonic()
     measured: Measured = {}
     with truth_server() as url:
         truth = Truth(url)
-        counts = [1, 64] if quick else list(SCRIPTS)
-        for streams, condition, client in itertools.product(counts, CONDITIONS, CLIENTS):
+        for streams, condition, client in itertools.product(scripts, CONDITIONS, CLIENTS):
             print(f"{client}, {streams} streams, {condition}", file=sys.stderr)
-            pairs = measure(truth, streams, condition, client, 1.0 if quick else 10.0)
+            case = Case(client, scripts[streams], streams, seconds, condition)
+            pairs = measure(truth, case)
             measured[streams, condition, client] = pairs
     for title, error in ERRORS.items():
         print_errors(measured, title, error)

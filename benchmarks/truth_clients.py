@@ -1,6 +1,6 @@
 """One measurement of ``benchmarks.truth``, in a process of its own.
 
-``python -m benchmarks.truth_clients CLIENT URL MODEL STREAMS SECONDS CONDITION`` keeps so many
+``python -m benchmarks.truth_clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps so many
 streams going for so long and prints what each probe saw, as JSON lines.
 """
 
@@ -12,7 +12,7 @@ import random
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 
@@ -147,35 +147,45 @@ async def block_now_and_then() -> None:
         time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251
 
 
-CONDITIONS: dict[str, Callable[[], Awaitable[None]] | None] = {
-    "quiet": None,
+async def leave_alone() -> None:
+    """Nobody else uses the loop."""
+
+
+CONDITIONS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+    "quiet": leave_alone,
     "blocked": block_now_and_then,
 }
 
 
-async def measure(
-    client: Client, url: str, model: str, streams: int, seconds: float, condition: str
-) -> list[Seen]:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one process measures."""
+
+    client: str
+    model: str
+    streams: int
+    seconds: float
+    condition: str
+
+
+async def measure(url: str, case: Case) -> list[Seen]:
     """All that the probes saw, but for the first of each stream, which opens its connection."""
-    disturb = CONDITIONS[condition]
-    disturbing = asyncio.ensure_future(disturb()) if disturb else None
     seen: list[Seen] = []
-    stop = 0.0
+    spread = script_seconds(case.model)
+    stop = time.monotonic() + 2 * spread + case.seconds
 
     async def stream(delay_seconds: float) -> None:
-        async with client(url, model) as ask:
+        async with CLIENTS[case.client](url, case.model) as ask:
             await asyncio.sleep(delay_seconds)
             await ask()
             while time.monotonic() < stop:
                 seen.append(await ask())
 
-    spread = script_seconds(model)
-    stop = time.monotonic() + 2 * spread + seconds
+    disturbing = asyncio.create_task(CONDITIONS[case.condition]())
     async with asyncio.TaskGroup() as streaming:
-        for number in range(streams):
-            streaming.create_task(stream(spread * number / streams))
-    if disturbing:
-        disturbing.cancel()
+        for number in range(case.streams):
+            streaming.create_task(stream(spread * number / case.streams))
+    disturbing.cancel()
     return seen
 
 
@@ -186,9 +196,9 @@ def script_seconds(model: str) -> float:
 
 
 def main() -> None:
-    client, url, model, streams, seconds, condition = sys.argv[1:]
-    seen = measure(CLIENTS[client], url, model, int(streams), float(seconds), condition)
-    for one in asyncio.run(seen):
+    url, client, model, streams, seconds, condition = sys.argv[1:]
+    case = Case(client, model, int(streams), float(seconds), condition)
+    for one in asyncio.run(measure(url, case)):
         print(json.dumps(asdict(one)))
 
 

@@ -342,15 +342,14 @@ def name_mistakes(
     targets: Sequence[tuple[str | None, Sequence[str]]], probes: Collection[str]
 ) -> Iterator[Located]:
     """What is wrong between these targets, each a name and the names of its probes, and these
-    names of probes."""
+    names of probes. A target that has no name yet is given as ``None``."""
     seen: set[str] = set()
     for index, (target, asked) in enumerate(targets):
         if target in seen:
-            yield (
-                ("targets", index, "name"),
-                ValueError(f"another target is named {target!r}; rename one"),
-            )
-        seen.add(target)
+            taken = ValueError(f"another target is named {target!r}; rename one")
+            yield ("targets", index, "name"), taken
+        elif target is not None:
+            seen.add(target)
         for position, probe in enumerate(asked):
             at = ("targets", index, "probes", position)
             if probe not in probes:

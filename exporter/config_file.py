@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.config import DEFAULT_PROBES, Config, name_mistakes
+from exporter.config_types import Located
 from exporter.explain import explain
 from exporter.mistakes import ConfigError, Mistake
 from exporter.origins import Origins
@@ -116,17 +117,20 @@ def _explained(detail: ErrorDetails, origins: Origins) -> Iterable[Mistake]:
     return [origins.mistake(detail["loc"], explain(detail), missing=detail["type"] == "missing")]
 
 
-def _names_in(values: Mapping[str, Any]) -> Iterator[Any]:
+def _names_in(values: Mapping[str, Any]) -> Iterator[Located]:
     """What is wrong with the names in values that may be wrong in every other way too."""
     probes = values.get("probes", DEFAULT_PROBES)
-    asked = [
-        (target.get("name"), [p for p in _list(target.get("probes")) if isinstance(p, str)])
-        if isinstance(target, dict)
-        else (None, [])
-        for target in _list(values.get("targets"))
-    ]
+    asked = [_name_and_probes(target) for target in _list(values.get("targets"))]
     if isinstance(probes, dict):
         yield from name_mistakes(asked, probes)
+
+
+def _name_and_probes(target: object) -> tuple[str | None, list[str]]:
+    if not isinstance(target, dict):
+        return None, []
+    name, probes = target.get("name"), _list(target.get("probes"))
+    texts_only = all(isinstance(probe, str) for probe in probes)
+    return name if isinstance(name, str) else None, probes if texts_only else []
 
 
 def _in_order(main: Path, mistakes: Iterable[Mistake]) -> list[Mistake]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import click
 
 from exporter.app import Exporter
-from exporter.config import Config, Target
+from exporter.config import Config
 from exporter.result import RateLimit
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect, ErrorResponse

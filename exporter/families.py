@@ -203,8 +203,6 @@ SCHEDULE_DELAY = _histogram(
     "How much later than scheduled a probe was started.",
 )
 PROBES_IN_FLIGHT = _gauge("inference_exporter_probes_in_flight", "Probes under way now.")
-BUDGET = _gauge("inference_budget_usd_per_day", "What all probing may cost in a UTC day.")
-BUDGET_SPENT = _gauge("inference_budget_spent_usd", "What probing has cost this UTC day.")
 
 SELF_FAMILIES: tuple[Family, ...] = (
     BUILD_INFO,
@@ -214,7 +212,5 @@ SELF_FAMILIES: tuple[Family, ...] = (
     MEASUREMENT_LAG,
     SCHEDULE_DELAY,
     PROBES_IN_FLIGHT,
-    BUDGET,
-    BUDGET_SPENT,
 )
 """Metrics of the exporter itself; they have no target."""

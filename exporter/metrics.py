@@ -1,7 +1,7 @@
 """How a ``ProbeResult`` becomes series.
 
-Each target and probe has a registry of its own. So targets may carry different labels, the
-series of a removed target go with its registry, and ``/probe`` can show one target alone.
+Each target and probe has metrics of its own, in no registry. So targets may carry different
+labels, the series of a removed target go with it, and ``/probe`` can show one target alone.
 
 Results are observed in the probing thread while the web thread collects; prometheus_client
 locks each value.
@@ -12,14 +12,13 @@ from __future__ import annotations
 import math
 import platform
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from prometheus_client import (
     GC_COLLECTOR,
     PLATFORM_COLLECTOR,
     PROCESS_COLLECTOR,
-    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
@@ -33,7 +32,7 @@ from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Fami
 from exporter.pricing import cost_usd
 from exporter.result import FailureReason, ProbeResult, SkipReason
 
-disable_created_metrics()  # they would double the series, and nothing reads them
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the series, and nothing reads them
 
 PlanKey = tuple[str, str]
 M = TypeVar("M", Counter, Gauge, Histogram)
@@ -61,18 +60,11 @@ _MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, names i
 _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 
 
-class Collector(Protocol):
-    """What can be rendered."""
-
-    def collect(self) -> Iterable[Metric]: ...
-
-
 class Series:
     """The metrics of some families, all with the same leading labels."""
 
     def __init__(self, declared: Iterable[Family], labels: dict[str, str]) -> None:
         self.labels = labels
-        self.registry = CollectorRegistry(auto_describe=False)
         self._counters: dict[Family, Counter] = {}
         self._gauges: dict[Family, Gauge] = {}
         self._histograms: dict[Family, Histogram] = {}
@@ -83,20 +75,12 @@ class Series:
         names = (*self.labels, *family.labels)
         match family.kind:
             case Kind.COUNTER:
-                self._counters[family] = Counter(
-                    family.name, family.help, names, registry=self.registry
-                )
+                self._counters[family] = Counter(family.name, family.help, names, registry=None)
             case Kind.GAUGE:
-                self._gauges[family] = Gauge(
-                    family.name, family.help, names, registry=self.registry
-                )
+                self._gauges[family] = Gauge(family.name, family.help, names, registry=None)
             case Kind.HISTOGRAM:
                 self._histograms[family] = Histogram(
-                    family.name,
-                    family.help,
-                    names,
-                    registry=self.registry,
-                    buckets=family.buckets,
+                    family.name, family.help, names, registry=None, buckets=family.buckets
                 )
 
     def counter(self, family: Family, **extra: str) -> Counter:
@@ -111,6 +95,16 @@ class Series:
     def clear(self, family: Family) -> None:
         """Drop all series of a gauge."""
         self._gauges[family].clear()
+
+    def collect(self, family: Family) -> Iterable[Metric]:
+        """The series of one family."""
+        match family.kind:
+            case Kind.COUNTER:
+                return self._counters[family].collect()
+            case Kind.GAUGE:
+                return self._gauges[family].collect()
+            case Kind.HISTOGRAM:
+                return self._histograms[family].collect()
 
     def _child(self, metric: M, extra: dict[str, str]) -> M:
         labels = {**self.labels, **extra}
@@ -283,32 +277,32 @@ class Metrics:
         if series := self._probes.get(key):
             series.skipped(reason)
 
-    def everything(self) -> Collector:
-        """All series, those of the process included."""
-        own = (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
-        return _Joined([s.registry for s in self._probes.values()] + [self.exporter.registry, *own])
+    def everything(self) -> Iterator[Metric]:
+        """All families, those of the process included, one after the other."""
+        yield from _joined(PROBE_FAMILIES, tuple(self._probes.values()))
+        yield from _joined(SELF_FAMILIES, (self.exporter,))
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            yield from collector.collect()
 
-    def of_target(self, target: str) -> Collector:
-        """The series of one target alone."""
-        probes = self._probes.items()
-        return _Joined([series.registry for key, series in probes if key[0] == target])
+    def of_target(self, target: str) -> Iterator[Metric]:
+        """The families of one target alone."""
+        probes = tuple(self._probes.items())
+        yield from _joined(PROBE_FAMILIES, [series for key, series in probes if key[0] == target])
 
 
-class _Joined:
-    """Several collectors as one, in which each family stands once, as the formats demand."""
-
-    def __init__(self, parts: list[Collector]) -> None:
-        self._parts = parts
-
-    def collect(self) -> Iterator[Metric]:
-        joined: dict[str, Metric] = {}
-        for part in self._parts:
-            for metric in part.collect():
-                if metric.name in joined:
-                    joined[metric.name].samples.extend(metric.samples)
+def _joined(declared: Iterable[Family], parts: Sequence[Series]) -> Iterator[Metric]:
+    """Each family once, with the samples of all parts, as the formats demand. A family is
+    collected only when it is asked for, so that no more than one is in memory."""
+    for family in declared:
+        whole: Metric | None = None
+        for part in parts:
+            for metric in part.collect(family):
+                if whole is None:
+                    whole = metric
                 else:
-                    joined[metric.name] = metric
-        yield from joined.values()
+                    whole.samples.extend(metric.samples)
+        if whole is not None:
+            yield whole
 
 
 def plan_labels(plan: Plan) -> dict[str, str]:

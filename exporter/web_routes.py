@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from prometheus_client import Metric
 from pydantic import JsonValue
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,7 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from exporter.exposition import render
-from exporter.metrics import Collector, Metrics
+from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
@@ -162,9 +163,9 @@ class _Site:
             raise HTTPException(500, f"not reloaded, nothing was changed: {error}\n") from error
         return PlainTextResponse("reloaded\n")
 
-    async def _rendered(self, collector: Collector, request: Request) -> Response:
+    async def _rendered(self, families: Iterable[Metric], request: Request) -> Response:
         accept = request.headers.get("Accept", "")
-        rendered = await self._in_background(lambda: render(collector, accept))
+        rendered = await self._in_background(lambda: render(families, accept))
         headers = {"Content-Type": rendered.content_type, "Vary": "Accept"}
         return Response(rendered.body, headers=headers)
 

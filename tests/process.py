@@ -24,21 +24,20 @@ def free_port() -> int:
         return port
 
 
-def eventually(
-    get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 20
-) -> T:
+def eventually(get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 20) -> T:
     """The value once it is as wanted; fails with the last one seen."""
     deadline = time.monotonic() + seconds
     while True:
+        seen: object
         try:
             value = get()
         except httpx.HTTPError as error:
-            value, problem = None, error
+            seen = error
         else:
-            problem = None
             if until(value):
                 return value
-        assert time.monotonic() < deadline, f"after {seconds} s still {problem or value!r}"
+            seen = value
+        assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
         time.sleep(0.05)
 
 

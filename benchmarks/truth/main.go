@@ -5,12 +5,17 @@
 // connection, without a buffer in between, and the wall-clock time is taken right before the
 // write. GET /log?since=N gives the sends of all requests but the first N, as JSON.
 //
+// A request's arrival is the kernel's stamp of its last segment: on a busy machine this process,
+// too, may come to read late. Linux only.
+//
 // It prints its base URL and serves until its standard input is closed.
 package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -20,13 +25,17 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
-// Sends says when one request was read and its answer sent, in wall-clock nanoseconds.
+// Sends says when one request came in and its answer went out, in wall-clock nanoseconds.
 type Sends struct {
 	ID       string `json:"id"`
 	Received int64  `json:"received_ns"`
+	Read     int64  `json:"read_ns"`
 	First    int64  `json:"first_token_ns"`
 	// Written is when the write of the first token returned: First and Written enclose the send.
 	Written int64 `json:"first_token_written_ns"`
@@ -51,16 +60,9 @@ func parseScript(model string) (script, error) {
 
 // history holds what was sent so far. A stream adds to it once it is over.
 type history struct {
+	started atomic.Int64
 	mutex   sync.Mutex
-	started int
 	over    []Sends
-}
-
-func (h *history) nextID() string {
-	h.mutex.Lock()
-	defer h.mutex.Unlock()
-	h.started++
-	return fmt.Sprintf("truth-%d", h.started)
 }
 
 func (h *history) add(sends Sends) {
@@ -75,26 +77,59 @@ func (h *history) since(count int) []Sends {
 	return append([]Sends{}, h.over[min(max(count, 0), len(h.over)):]...)
 }
 
-func serve(connection net.Conn, past *history) {
+// stampedReader reads from a socket and keeps the kernel's receive time of the last segment read.
+type stampedReader struct {
+	socket  syscall.RawConn
+	arrival int64
+}
+
+func (r *stampedReader) Read(buffer []byte) (int, error) {
+	var count, ancillaryCount int
+	var failed error
+	var ancillary [64]byte
+	err := r.socket.Read(func(fd uintptr) bool {
+		count, ancillaryCount, _, _, failed = syscall.Recvmsg(int(fd), buffer, ancillary[:], 0)
+		return failed != syscall.EAGAIN
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return 0, err
+	}
+	if count == 0 {
+		return 0, io.EOF
+	}
+	messages, err := syscall.ParseSocketControlMessage(ancillary[:ancillaryCount])
+	if err != nil || len(messages) != 1 {
+		return 0, errors.New("the kernel gave no receive time")
+	}
+	r.arrival = (*syscall.Timespec)(unsafe.Pointer(&messages[0].Data[0])).Nano()
+	return count, nil
+}
+
+func serve(connection *net.TCPConn, past *history) error {
 	defer connection.Close()
-	reader := bufio.NewReader(connection)
+	socket, err := connection.SyscallConn()
+	if err != nil {
+		return err
+	}
+	stamped := &stampedReader{socket: socket}
+	reader := bufio.NewReader(stamped)
 	for {
 		request, err := http.ReadRequest(reader)
 		if err != nil {
-			return
+			return err
 		}
 		body, err := io.ReadAll(request.Body)
-		received := time.Now()
-		if err != nil {
-			return
+		read := time.Now()
+		if err == nil {
+			err = answer(connection, request, body, stamped.arrival, read, past)
 		}
-		if err := answer(connection, request, body, received, past); err != nil {
-			return
+		if err != nil {
+			return err
 		}
 	}
 }
 
-func answer(to io.Writer, request *http.Request, body []byte, received time.Time, past *history) error {
+func answer(to io.Writer, request *http.Request, body []byte, arrival int64, read time.Time, past *history) error {
 	switch {
 	case request.Method == "GET" && request.URL.Path == "/log":
 		count, _ := strconv.Atoi(request.URL.Query().Get("since"))
@@ -104,11 +139,12 @@ func answer(to io.Writer, request *http.Request, body []byte, received time.Time
 		if err := json.Unmarshal(body, &question); err != nil {
 			return reply(to, "400 Bad Request", err.Error())
 		}
-		wanted, err := parseScript(question.Model)
+		play, err := parseScript(question.Model)
 		if err != nil {
 			return reply(to, "404 Not Found", err.Error())
 		}
-		sends, err := stream(to, wanted, question.Model, past.nextID(), received)
+		sends, err := stream(to, play, question.Model, fmt.Sprintf("truth-%d", past.started.Add(1)), read)
+		sends.Received = arrival
 		if err == nil {
 			past.add(sends)
 		}
@@ -120,15 +156,14 @@ func answer(to io.Writer, request *http.Request, body []byte, received time.Time
 func reply(to io.Writer, status string, content any) error {
 	body, err := json.Marshal(content)
 	if err == nil {
-		_, err = fmt.Fprintf(to, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			status, len(body), body)
+		_, err = fmt.Fprintf(to, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 	}
 	return err
 }
 
 // stream plays the script. All bytes are made before the first deadline.
-func stream(to io.Writer, play script, model, id string, received time.Time) (Sends, error) {
-	sends := Sends{ID: id, Received: received.UnixNano()}
+func stream(to io.Writer, play script, model, id string, read time.Time) (Sends, error) {
+	sends := Sends{ID: id, Read: read.UnixNano()}
 	opening := [][]byte{
 		[]byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n" +
 			"X-Request-Id: " + id + "\r\n\r\n"),
@@ -142,8 +177,7 @@ func stream(to io.Writer, play script, model, id string, received time.Time) (Se
 	}
 	closing := [][]byte{
 		event(id, model, `"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]`),
-		event(id, model, fmt.Sprintf(`"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":%d,"total_tokens":%d}`,
-			play.tokens, play.tokens+8)),
+		event(id, model, fmt.Sprintf(`"choices":[],"usage":{"prompt_tokens":8,"completion_tokens":%d}`, play.tokens)),
 	}
 	end := chunk("data: [DONE]\n\n")
 
@@ -151,7 +185,7 @@ func stream(to io.Writer, play script, model, id string, received time.Time) (Se
 		return sends, err
 	}
 	for i, token := range tokens {
-		time.Sleep(time.Until(received.Add(play.firstToken + time.Duration(i)*play.gap)))
+		time.Sleep(time.Until(read.Add(play.firstToken + time.Duration(i)*play.gap)))
 		sends.Last = time.Now().UnixNano()
 		if _, err := to.Write(token); err != nil {
 			return sends, err
@@ -177,16 +211,26 @@ func writeAll(to io.Writer, parts [][]byte) error {
 }
 
 func event(id, model, fields string) []byte {
-	return chunk(fmt.Sprintf(`data: {"id":"%s","object":"chat.completion.chunk","created":1,"model":"%s",%s}`+"\n\n",
-		id, model, fields))
+	head := fmt.Sprintf(`"id":"%s","object":"chat.completion.chunk","created":1,"model":"%s"`, id, model)
+	return chunk("data: {" + head + "," + fields + "}\n\n")
 }
 
 func chunk(content string) []byte {
 	return []byte(fmt.Sprintf("%x\r\n%s\r\n", len(content), content))
 }
 
+// stampArrivals asks the kernel to stamp what the connections of a listener receive.
+func stampArrivals(_, _ string, socket syscall.RawConn) error {
+	var refused error
+	err := socket.Control(func(fd uintptr) {
+		refused = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS, 1)
+	})
+	return errors.Join(err, refused)
+}
+
 func main() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listening := net.ListenConfig{Control: stampArrivals}
+	listener, err := listening.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -201,7 +245,6 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		connection.(*net.TCPConn).SetNoDelay(true)
-		go serve(connection, past)
+		go serve(connection.(*net.TCPConn), past) // Go sets TCP_NODELAY on each
 	}
 }

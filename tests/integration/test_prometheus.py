@@ -59,7 +59,7 @@ def prometheus(
     with run_in_thread(Simulator({"scripted": script})) as simulator:
         (folder / "exporter.yaml").write_text(CONFIG.format(port=port, url=simulator.url))
         (folder / "prometheus.yml").write_text(SCRAPE.format(port=port))
-        command = [
+        command: list[str | Path] = [
             program,
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",

@@ -142,9 +142,11 @@ def test_sigterm_lets_a_probe_end_and_exits_with_0(simulator: str, tmp_path: Pat
 def test_a_failed_probe_is_one_log_line_without_the_secret(simulator: str, tmp_path: Path) -> None:
     port, key = free_port(), "sk-not-to-be-seen-anywhere"
     text = configuration(simulator, port, "a", model="unknown")
-    text = text.replace("}", ", api_key: {env: SIM_KEY}}").replace(
-        "enable_lifecycle: true, api_key: {env: SIM_KEY}}", "enable_lifecycle: true}"
-    ).replace("300ms, api_key: {env: SIM_KEY}}", "300ms}")
+    text = (
+        text.replace("}", ", api_key: {env: SIM_KEY}}")
+        .replace("enable_lifecycle: true, api_key: {env: SIM_KEY}}", "enable_lifecycle: true}")
+        .replace("300ms, api_key: {env: SIM_KEY}}", "300ms}")
+    )
     with running(text, port, tmp_path, SIM_KEY=key) as run:
         eventually(lambda: run.value("inference_probe_failures_total", reason="not_found"))
         page = httpx.get(run.url).text + httpx.get(f"{run.url}/api/v1/targets").text

@@ -18,7 +18,7 @@ from exporter.config import Target, TlsSettings
 from exporter.network import Exchange
 from exporter.result import FailureReason
 from exporter.transport import EXCHANGE, Connections, NetworkFailure, proxy_for, tls_context
-from tests.wire import Act, chunk, response, wire_server
+from tests.wire import Act, Step, chunk, response, wire_server
 
 OK = response(200, b"hello")
 
@@ -180,7 +180,7 @@ async def test_arrival_is_when_the_kernel_got_the_bytes(
     encrypted: bool, server_tls: ssl.SSLContext, ca_file: Path
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    script = [head, 0.1, chunk(b"late"), 0.4, chunk(b"")]
+    script: list[Step] = [head, 0.1, chunk(b"late"), 0.4, chunk(b"")]
     with wire_server(script, tls=server_tls if encrypted else None) as server:
         scheme = "https" if encrypted else "http"
         where = target(f"{scheme}://localhost:{server.port}", tls={"ca_file": ca_file})
