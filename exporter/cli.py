@@ -93,6 +93,7 @@ def config_schema() -> None:
 @click.option("--model", help="Name of the model, with --provider.")
 @click.option("--base-url", help="Where the API lives, with --provider.")
 @click.option("--region", help="Region of the API, with --provider.")
+@click.option("--api-version", help="Version of the API, with --provider.")
 @click.option("--api-key-env", metavar="NAME", help="Variable that holds the key.")
 @click.option("--prompt", default=DEFAULT_PROMPT, help="What to ask, with --provider.")
 @click.option("--max-output-tokens", type=int, default=64, show_default=True)
@@ -135,6 +136,7 @@ def _ad_hoc_plan(options: dict[str, str | int | None]) -> Plan:
                     "model": options["model"],
                     "base_url": options["base_url"],
                     "region": options["region"],
+                    "api_version": options["api_version"],
                     "api_key": {"env": key} if (key := options["api_key_env"]) else None,
                 }
             ),

@@ -177,6 +177,8 @@ class Target(Model):
     base_url: HttpUrl | None = None
     """Where the API lives; the provider's public endpoint where not set."""
     region: str | None = None
+    api_version: str | None = None
+    """For providers whose API has several versions; the newest known one where not set."""
     api_key: Secret | None = None
     headers: dict[str, HeaderValue] = Field(default={})
     """Further request headers; those that carry credentials must be secrets."""
@@ -212,6 +214,15 @@ class Target(Model):
     def _headers_can_be_sent(cls, headers: dict[str, HeaderValue]) -> dict[str, HeaderValue]:
         raise_all("headers", _header_mistakes(headers))
         return headers
+
+    @model_validator(mode="after")
+    def _api_version_is_known(self) -> Self:
+        if self.api_version is not None:
+            try:
+                self.dialect.check_api_version(self.api_version)
+            except ValueError as error:
+                raise_all("Target", [(("api_version",), error)])
+        return self
 
     @model_validator(mode="after")
     def _endpoint_is_known(self) -> Self:

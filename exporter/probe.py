@@ -112,6 +112,7 @@ class _Attempt:
                 api_key=target.api_key.read() if target.api_key else None,
                 aws=await aws_credentials.current() if signed else None,
                 region=target.region,
+                api_version=target.api_version,
                 now=datetime.now(UTC),
                 extra_body=target.extra_body,
             )

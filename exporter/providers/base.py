@@ -40,6 +40,8 @@ class Call:
     api_key: str | None = field(default=None, repr=False)
     aws: AwsCredentials | None = None
     region: str | None = None
+    api_version: str | None = None
+    """The version of the API, where the provider has several and one is configured."""
     now: datetime | None = None
     """The time for signatures; dialects have no clock of their own."""
     extra_body: Mapping[str, object] = field(default_factory=dict)
@@ -159,6 +161,14 @@ class Decoder(Protocol):
         ...
 
 
+class Unversioned:
+    """A dialect whose API has one version only, or has it in its base URL."""
+
+    def check_api_version(self, version: str) -> None:
+        """:raises ValueError: always."""
+        raise ValueError("this provider has no API versions to choose from; remove it")
+
+
 class Dialect(Protocol):
     """One provider's wire format."""
 
@@ -166,6 +176,13 @@ class Dialect(Protocol):
         """Where the provider's public API lives; ``None`` where only the user can know.
 
         :raises ValueError: the provider has no such region; the message names those it has.
+        """
+        ...
+
+    def check_api_version(self, version: str) -> None:
+        """Whether the provider's API has this version.
+
+        :raises ValueError: it has not; the message says what can be set.
         """
         ...
 

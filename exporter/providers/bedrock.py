@@ -28,6 +28,7 @@ from exporter.providers.base import (
     Output,
     OutputKind,
     ResponseHead,
+    Unversioned,
     UsageReported,
 )
 from exporter.providers.errors import reason_for_status
@@ -161,7 +162,7 @@ class _ErrorBody(_Wire):
     message: str = Field(validation_alias=AliasChoices("message", "Message", "originalMessage"))
 
 
-class Bedrock(AwsSigned):
+class Bedrock(AwsSigned, Unversioned):
     """The ``bedrock`` dialect."""
 
     def public_base_url(self, region: str | None) -> str | None:

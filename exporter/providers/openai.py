@@ -28,6 +28,7 @@ from exporter.providers.base import (
     OutputKind,
     RequestIdentified,
     ResponseHead,
+    Unversioned,
     UsageReported,
 )
 from exporter.providers.errors import reason_for_status, says_not_ready
@@ -218,7 +219,7 @@ class _ErrorBody(Wire):
         return self.error
 
 
-class OpenAI:
+class OpenAI(Unversioned):
     """The ``openai`` dialect."""
 
     def public_base_url(self, region: str | None) -> str | None:
