@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from exporter.exposition import Format, negotiated
 from exporter.series import Exposed
@@ -18,6 +18,8 @@ _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 Key = tuple[Format, bool]
+Parts = tuple[bytes, ...]
+"""A body in pieces: joining megabytes would hold up the thread that reads streams."""
 
 
 class Scrapes:
@@ -29,7 +31,7 @@ class Scrapes:
     """
 
     def __init__(self) -> None:
-        self._under_way: dict[Key, asyncio.Task[bytes]] = {}
+        self._under_way: dict[Key, asyncio.Task[Parts]] = {}
 
     async def answer(self, shown: Iterable[Exposed], request: Request) -> Response:
         """The families in the format and coding that the request prefers."""
@@ -37,10 +39,10 @@ class Scrapes:
         body = await asyncio.shield(self._body(shown, (format_, compressed)))
         return _response(body, format_, compressed)
 
-    def _body(self, shown: Iterable[Exposed], key: Key) -> asyncio.Task[bytes]:
+    def _body(self, shown: Iterable[Exposed], key: Key) -> asyncio.Task[Parts]:
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(_body, shown, *key))
+            task = asyncio.create_task(asyncio.to_thread(_parts, shown, *key))
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key))
         return task
@@ -49,7 +51,7 @@ class Scrapes:
 async def answer_once(shown: Iterable[Exposed], request: Request) -> Response:
     """These families alone, for this request alone."""
     format_, compressed = _wishes(request)
-    body = await asyncio.to_thread(_body, shown, format_, compressed)
+    body = await asyncio.to_thread(_parts, shown, format_, compressed)
     return _response(body, format_, compressed)
 
 
@@ -59,16 +61,25 @@ def _wishes(request: Request) -> Key:
     return negotiated(request.headers.get("Accept", "")), compressed
 
 
-def _response(body: bytes, format_: Format, compressed: bool) -> Response:
-    headers = {"Content-Type": format_.content_type, "Vary": "Accept, Accept-Encoding"}
+def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
+    headers = {
+        "Content-Type": format_.content_type,
+        "Content-Length": str(sum(map(len, parts))),
+        "Vary": "Accept, Accept-Encoding",
+    }
     if compressed:
         headers["Content-Encoding"] = "gzip"
-    return Response(body, headers=headers)
+    return StreamingResponse(_one_by_one(parts), headers=headers)
 
 
-def _body(shown: Iterable[Exposed], format_: Format, compressed: bool) -> bytes:
+async def _one_by_one(parts: Parts) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool) -> Parts:
     parts = format_.parts(shown)
-    return b"".join(_zipped(parts) if compressed else parts)
+    return tuple(filter(None, _zipped(parts) if compressed else parts))
 
 
 def _zipped(parts: Iterator[bytes]) -> Iterator[bytes]:
