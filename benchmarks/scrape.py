@@ -1,0 +1,182 @@
+"""What a scrape costs, beside prometheus_client on the same series, and whom it holds up.
+
+Every target is probed once between two scrapes, as in life. ``--quick`` is a short form for CI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from benchmarks.samples import RESULT, plans
+from exporter.config import Web
+from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
+from exporter.metrics import Metrics
+from exporter.result import ProbeResult
+from exporter.status import Status
+from exporter.web import WebServer
+
+BEAT_SECONDS = 0.001
+SCRAPE_EVERY_SECONDS = 1.0
+CODINGS = ("identity", "gzip")
+SCRAPER = """
+import sys, time, urllib.request
+url, coding, pause, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+request = urllib.request.Request(url + "/metrics", headers={"Accept-Encoding": coding})
+for _ in range(count):
+    started = time.monotonic()
+    size = len(urllib.request.urlopen(request, timeout=60).read())
+    print(time.monotonic() - started, size)
+    time.sleep(max(0, started + pause - time.monotonic()))
+"""
+
+
+class Peer(Collector):
+    """The same series, as the official client library holds them."""
+
+    def __init__(self, text: bytes) -> None:
+        self._families = list(text_string_to_metric_families(text.decode()))
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def probe_all(metrics: Metrics, targets: int) -> None:
+    """One more result of every target."""
+    for plan in plans(targets):
+        metrics.observe(replace(RESULT, target=plan.target.name, probe=plan.probe_name))
+
+
+def scrape_seconds(metrics: Metrics, format_: Format, targets: int, rounds: int) -> float:
+    """The median of some scrapes, each after another probe of every target."""
+    times = []
+    for _ in range(rounds + 1):
+        times.append(seconds_of(lambda: format_.body(metrics.everything())))
+        probe_all(metrics, targets)
+    return statistics.median(times[1:])  # the first one in a format renders everything
+
+
+def print_rendering(metrics: Metrics, targets: int, rounds: int) -> None:
+    text = TEXT.body(metrics.everything())
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Peer(text))
+    peer = statistics.median(seconds_of(lambda: generate_latest(registry)) for _ in range(rounds))
+    series = sum(not line.startswith(b"#") for line in text.splitlines())
+    print(f"\n{targets:,} targets, {series:,} series: time to make a response\n")
+    print("| format | median, ms | MB | prometheus_client / this |\n|---|--:|--:|--:|")
+    for format_ in (TEXT, OPENMETRICS, PROTOBUF):
+        seconds = scrape_seconds(metrics, format_, targets, rounds)
+        size = len(format_.body(metrics.everything())) / 1e6
+        print(f"| {format_.media_type} | {seconds * 1e3:.1f} | {size:.1f} | {peer / seconds:.0f} |")
+    size = len(generate_latest(registry)) / 1e6
+    print(f"| prometheus_client's text | {peer * 1e3:.1f} | {size:.1f} | 1 |")
+    each = seconds_of(lambda: probe_all(metrics, targets)) / targets
+    print(f"\nCounting a result and rendering it in all three formats: {each * 1e6:.0f} us.")
+
+
+class Backend:
+    """As much of an exporter as the web server needs."""
+
+    lifecycle_enabled = False
+    ready = True
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.status = Status()
+        self.loop = asyncio.get_running_loop()
+
+    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+        raise KeyError(name)
+
+    async def reload(self) -> None:
+        return
+
+
+@asynccontextmanager
+async def lateness() -> AsyncIterator[list[float]]:
+    """How much later than asked this loop woke up, beat by beat, while the block lasted."""
+    late: list[float] = []
+
+    async def beat() -> None:
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(BEAT_SECONDS)
+            late.append(time.perf_counter() - started - BEAT_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield late
+    finally:
+        beating.cancel()
+
+
+async def scrape_from_outside(url: str, coding: str, count: int) -> list[tuple[float, int]]:
+    """Seconds and bytes of each scrape, done by another process."""
+    arguments = (sys.executable, "-c", SCRAPER, url, coding, str(SCRAPE_EVERY_SECONDS), str(count))
+    scraper = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
+    output, _ = await scraper.communicate()
+    lines = [line.split() for line in output.decode().splitlines()]
+    return [(float(seconds), int(size)) for seconds, size in lines]
+
+
+async def print_holdups(metrics: Metrics, scrapes: int) -> None:
+    """The loop that would read streams, while the server in its other thread is scraped."""
+    server = WebServer(Backend(metrics), Web(listen="127.0.0.1:0"))
+    server.start()
+    print(f"\nThe probing loop's lateness, ms, during {scrapes} scrapes\n")
+    print("| scraped | p50 | p99 | max | scrape, ms | MB |\n|---|--:|--:|--:|--:|--:|")
+    try:
+        async with lateness() as late:
+            await asyncio.sleep(scrapes * SCRAPE_EVERY_SECONDS)
+        print(f"| not at all | {milliseconds(late)} | | |")
+        for coding in CODINGS:
+            async with lateness() as late:
+                answers = await scrape_from_outside(server.url, coding, scrapes)
+            median = statistics.median(seconds for seconds, _ in answers)
+            size = answers[-1][1] / 1e6
+            print(f"| {coding} | {milliseconds(late)} | {median * 1e3:.0f} | {size:.1f} |")
+    finally:
+        server.stop()
+
+
+def milliseconds(values: list[float]) -> str:
+    """p50, p99 and the largest, as cells of a table."""
+    ordered = sorted(values)
+    chosen = (ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1])
+    return " | ".join(f"{seconds * 1e3:.2f}" for seconds in chosen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scrape", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
+    quick = parser.parse_args().quick
+    targets, rounds = (200, 3) if quick else (1_000, 7)
+    metrics = Metrics()
+    metrics.apply(plans(targets))
+    probe_all(metrics, targets)
+    print_rendering(metrics, targets, rounds)
+    asyncio.run(print_holdups(metrics, 3 if quick else 15))
+    print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+if __name__ == "__main__":
+    main()
