@@ -22,12 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from benchmarks.samples import RESULT, plans
-from exporter.config import Web
+from benchmarks.serving import serving
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
 from exporter.metrics import Metrics
-from exporter.result import ProbeResult
-from exporter.status import Status
-from exporter.web import WebServer
 
 BEAT_SECONDS = 0.001
 SCRAPE_EVERY_SECONDS = 1.0
@@ -93,24 +90,6 @@ def print_rendering(metrics: Metrics, targets: int, rounds: int) -> None:
     print(f"\nCounting a result and rendering it in all three formats: {each * 1e6:.0f} us.")
 
 
-class Backend:
-    """As much of an exporter as the web server needs."""
-
-    lifecycle_enabled = False
-    ready = True
-
-    def __init__(self, metrics: Metrics) -> None:
-        self.metrics = metrics
-        self.status = Status()
-        self.loop = asyncio.get_running_loop()
-
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
-        raise KeyError(name)
-
-    async def reload(self) -> None:
-        return
-
-
 @asynccontextmanager
 async def lateness() -> AsyncIterator[list[float]]:
     """How much later than asked this loop woke up, beat by beat, while the block lasted."""
@@ -140,22 +119,18 @@ async def scrape_from_outside(url: str, coding: str, count: int) -> list[tuple[f
 
 async def print_holdups(metrics: Metrics, scrapes: int) -> None:
     """The loop that would read streams, while the server in its other thread is scraped."""
-    server = WebServer(Backend(metrics), Web(listen="127.0.0.1:0"))
-    server.start()
     print(f"\nThe probing loop's lateness, ms, during {scrapes} scrapes\n")
     print("| scraped | p50 | p99 | max | scrape, ms | MB |\n|---|--:|--:|--:|--:|--:|")
-    try:
+    with serving(metrics) as url:
         async with lateness() as late:
             await asyncio.sleep(scrapes * SCRAPE_EVERY_SECONDS)
         print(f"| not at all | {milliseconds(late)} | | |")
         for coding in CODINGS:
             async with lateness() as late:
-                answers = await scrape_from_outside(server.url, coding, scrapes)
+                answers = await scrape_from_outside(url, coding, scrapes)
             median = statistics.median(seconds for seconds, _ in answers)
             size = answers[-1][1] / 1e6
             print(f"| {coding} | {milliseconds(late)} | {median * 1e3:.0f} | {size:.1f} |")
-    finally:
-        server.stop()
 
 
 def milliseconds(values: list[float]) -> str:

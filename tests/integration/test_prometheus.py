@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -14,6 +12,7 @@ import pytest
 from exporter.families import LATENCY_BUCKETS, TOKEN_TIME_BUCKETS
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import eventually, exporter, free_port, process
+from tests.prometheus import Prometheus, running_prometheus
 
 FIRST_TOKEN_SECONDS = 0.15
 TOKEN_GAP_SECONDS = 0.012
@@ -24,25 +23,6 @@ targets:
   - {{name: scripted, provider: openai, model: scripted, base_url: "{url}/v1",
      labels: {{team: search}}, price: {{input: 1, output: 2}}}}
 """
-SCRAPE = """
-global: {{scrape_interval: 500ms}}
-scrape_configs:
-  - job_name: inference
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
-
-
-@dataclass
-class Prometheus:
-    url: str
-    exporter_url: str
-
-    def query(self, expression: str) -> list[float]:
-        """The values of an instant query."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression})
-        data = json.loads(answer.text)
-        assert data["status"] == "success", data
-        return [float(series["value"][1]) for series in data["data"]["result"]]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +30,7 @@ def prometheus(
     tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     program, folder = tool("prometheus"), tmp_path_factory.mktemp("prometheus")
-    port, own_port = free_port(), free_port()
+    port = free_port()
     script = Script(
         first_token_seconds=FIRST_TOKEN_SECONDS,
         token_gap_seconds=TOKEN_GAP_SECONDS,
@@ -58,16 +38,11 @@ def prometheus(
     )
     with run_in_thread(Simulator({"scripted": script})) as simulator:
         (folder / "exporter.yaml").write_text(CONFIG.format(port=port, url=simulator.url))
-        (folder / "prometheus.yml").write_text(SCRAPE.format(port=port))
-        command: list[str | Path] = [
-            program,
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{own_port}",
-        ]
         run = exporter("run", "--config", folder / "exporter.yaml")
-        with process(run, folder / "exporter.log"), process(command, folder / "log"):
-            server = Prometheus(f"http://127.0.0.1:{own_port}", f"http://127.0.0.1:{port}")
+        with (
+            process(run, folder / "exporter.log"),
+            running_prometheus(program, folder, f"http://127.0.0.1:{port}") as server,
+        ):
             wanted = 'inference_probes_total{outcome="success"}'
             eventually(lambda: server.query(wanted), lambda v: v and v[0] >= 12, seconds=40)
             yield server

@@ -1,0 +1,58 @@
+"""A real Prometheus that scrapes one exporter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.process import eventually, free_port, process
+
+_CONFIG = """
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+  - job_name: inference
+    static_configs: [{{targets: ["{address}"]}}]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    url: str
+    exporter_url: str
+
+    def query(self, expression: str) -> list[float]:
+        """The values of an instant query."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression})
+        data = json.loads(answer.text)
+        assert data["status"] == "success", data
+        return [float(series["value"][1]) for series in data["data"]["result"]]
+
+
+@contextmanager
+def running_prometheus(
+    program: Path, folder: Path, exporter_url: str, **scrape_options: str
+) -> Iterator[Prometheus]:
+    """It scrapes twice a second, for the time of the block.
+
+    :param folder: where its files may be.
+    :param scrape_options: further lines of its scrape configuration.
+    """
+    port = free_port()
+    options = "".join(f"    {name}: {value}\n" for name, value in scrape_options.items())
+    config = _CONFIG.format(address=exporter_url.removeprefix("http://")) + options
+    (folder / "prometheus.yml").write_text(config)
+    command: list[str | Path] = [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with process(command, folder / "log"):
+        server = Prometheus(f"http://127.0.0.1:{port}", exporter_url)
+        eventually(lambda: server.query("vector(1)"))
+        yield server
