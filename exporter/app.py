@@ -20,6 +20,7 @@ from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import ProbeResult
 from exporter.schedule import Schedule
+from exporter.sharding import Shard
 from exporter.status import Status
 from exporter.web import WebServer
 
@@ -46,13 +47,16 @@ class ConfigSource(Protocol):
 
 
 class FileSource:
-    """A configuration file and the files that it names."""
+    """A configuration file and the files that it names; of its targets, those of one shard."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
         self._path = path
+        self._shard = shard
 
     def load(self) -> Config:
-        return config_file.load(self._path)
+        config = config_file.load(self._path)
+        owned = tuple(target for target in config.targets if self._shard.owns(target.name))
+        return config.model_copy(update={"targets": owned})
 
     def fingerprint(self) -> object:
         return config_file.fingerprint(self._path)

@@ -26,6 +26,7 @@ from exporter.probe import run_probe
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
+from exporter.sharding import Shard
 from exporter.terminal import Summary, console, show
 from exporter.transport import Connections
 from exporter.units import parse_duration
@@ -45,13 +46,28 @@ def main(log_level: str) -> None:
 
 @main.command()
 @click.option("--config", "path", type=_CONFIG, required=True, help="The YAML configuration.")
-def run(path: Path) -> None:
+@click.option(
+    "--shard",
+    default="0/1",
+    show_default=True,
+    metavar="I/N",
+    callback=lambda _context, _option, text: _shard(text),
+    help="Probe the I-th of N parts of the targets; auto/N: I is the host name's last number.",
+)
+def run(path: Path, shard: Shard) -> None:
     """Probe every configured target on its schedule and serve /metrics."""
-    _serve(_run_exporter(path))
+    _serve(_run_exporter(path, shard))
 
 
-async def _run_exporter(path: Path) -> None:
-    await Exporter(FileSource(path)).run(on_started=lambda url: None)
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+async def _run_exporter(path: Path, shard: Shard) -> None:
+    await Exporter(FileSource(path, shard)).run(on_started=lambda url: None)
 
 
 @main.command()

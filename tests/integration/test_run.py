@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -96,6 +98,31 @@ def test_a_reload_adds_and_removes_targets(how: str, simulator: str, tmp_path: P
         eventually(lambda: run.successes("c"), lambda count: count >= 1)
         assert run.value("inference_probes_total", target="b") is None
         assert run.successes("a") >= before
+
+
+def test_three_shards_probe_every_target_once(simulator: str, tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(12)]
+    ports = [free_port() for _ in range(3)]
+    config = tmp_path / "config.yaml"
+    config.write_text(configuration(simulator, ports[0], *names))
+    owners: Counter[str] = Counter()
+    with ExitStack() as stack:
+        for index, port in enumerate(ports):
+            run = exporter("run", "--config", config, "--shard", f"{index}/3")
+            listen = {"INFERENCE_EXPORTER_WEB__LISTEN": f"127.0.0.1:{port}"}
+            stack.enter_context(process(run, tmp_path / f"log{index}", **listen))
+        for port in ports:
+            url = f"http://127.0.0.1:{port}"
+            eventually(partial(httpx.get, f"{url}/-/ready"), lambda answer: answer.is_success)
+            rows = httpx.get(f"{url}/api/v1/targets").json()["targets"]
+            owners.update(row["target"] for row in rows)
+    assert owners == Counter(names)
+
+
+def test_a_shard_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    answer = cli("run", "--config", tmp_path / "config.yaml", "--shard", "3/3")
+    assert answer.returncode == 2
+    assert "there is no shard 3 of 3" in answer.stderr
 
 
 def test_a_bad_file_changes_nothing_and_is_told(simulator: str, tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Which of several exporters probes a target.
+
+Rendezvous hashing (Thaler and Ravishankar, 1998): each target goes to the shard that gives the
+highest hash with it. Every exporter knows the answer without asking another, and one more shard
+takes over its own share of the targets and moves no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several exporters that share a configuration."""
+
+    index: int = 0
+    """From 0."""
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str, host_name: str | None = None) -> Self:
+        """``0/3`` is the first of three; ``auto/3`` takes the number at the end of the host
+        name, which in a Kubernetes StatefulSet is the pod's ordinal.
+
+        :raises ValueError: it is neither, or there is no such shard.
+        """
+        match = re.fullmatch(r"(\d{1,4}|auto)/(\d{1,4})", text)
+        if not match:
+            raise ValueError(f"{text!r} is not INDEX/COUNT, such as 0/3, or auto/COUNT")
+        index = _ordinal(host_name or socket.gethostname()) if match[1] == "auto" else int(match[1])
+        count = int(match[2])
+        if index >= count:
+            raise ValueError(f"there is no shard {index} of {count}; they count from 0")
+        return cls(index, count)
+
+    def owns(self, key: str) -> bool:
+        """Whether this shard is the one that probes what has this key."""
+        return self.count == 1 or owner(key, self.count) == self.index
+
+
+def owner(key: str, shards: int) -> int:
+    """The shard, of so many, that a key belongs to."""
+    return max(range(shards), key=lambda shard: _weight(shard, key))
+
+
+def _weight(shard: int, key: str) -> bytes:
+    return hashlib.blake2b(f"{shard}\0{key}".encode(), digest_size=8).digest()
+
+
+def _ordinal(host_name: str) -> int:
+    match = re.fullmatch(r"[^.]*-(\d+)(\..*)?", host_name)
+    if not match:
+        raise ValueError(
+            f"the host name {host_name!r} does not end with a number, as a StatefulSet's pods do;"
+            " write the index in place of auto"
+        )
+    return int(match[1])
