@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 
 import httpx
 
+from exporter import loop
 from exporter.config import Config
 from exporter.probe import run_probe
 from exporter.result import NANOSECONDS
@@ -198,7 +199,7 @@ def script_seconds(model: str) -> float:
 def main() -> None:
     url, client, model, streams, seconds, condition = sys.argv[1:]
     case = Case(client, model, int(streams), float(seconds), condition)
-    for one in asyncio.run(measure(url, case)):
+    for one in loop.run(measure(url, case)):
         print(json.dumps(asdict(one)))
 
 

@@ -15,7 +15,7 @@ import click
 from pydantic import ValidationError
 from rich.live import Live
 
-from exporter import __version__, config_file
+from exporter import __version__, config_file, loop
 from exporter.app import Exporter, FileSource
 from exporter.check import report
 from exporter.config import DEFAULT_PROMPT, Config, Plan, Probe, Target, Timeouts, Web
@@ -127,7 +127,7 @@ def probe(
         raise click.UsageError("give either --config and --target, or --provider and --model")
     plans = _plans_of(_load(path), target) if path else (_ad_hoc_plan(ad_hoc),)
     ask = _ask_for_json if as_json else _ask_at_terminal
-    results = asyncio.run(ask(plans, count))
+    results = loop.run(ask(plans, count))
     sys.exit(0 if all(result.success for result in results) else 1)
 
 
@@ -215,7 +215,7 @@ def _load(path: Path) -> Config:
 
 def _serve(main: Coroutine[Any, Any, None]) -> None:
     try:
-        asyncio.run(main)
+        loop.run(main)
     except (ConfigError, WebError) as error:
         _fail(error)
 

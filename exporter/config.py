@@ -6,6 +6,7 @@ pydantic says about a mistake into file, line, key and the nearest known name.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -262,6 +263,9 @@ class Defaults(Model):
     timeout: Duration = 30.0
     timeouts: TimeoutOverrides = TimeoutOverrides()
     connection: Connection = "reuse"
+    max_uncertainty: Duration = 0.01
+    """A success whose times may be further off than this, since the exporter read too late, is
+    counted apart and its times are left out."""
 
 
 class Web(Model):
@@ -334,6 +338,7 @@ class Config(Model):
                 interval_seconds=target.interval or self.defaults.interval,
                 timeouts=self._timeouts(target),
                 fresh_connection=(target.connection or self.defaults.connection) == "fresh",
+                max_uncertainty_seconds=self.defaults.max_uncertainty,
             )
             for target in self.targets
             for name in (self.probes if target.probes is None else target.probes)
@@ -389,6 +394,7 @@ class Plan:
     interval_seconds: float
     timeouts: Timeouts
     fresh_connection: bool
+    max_uncertainty_seconds: float = math.inf
 
     @property
     def key(self) -> tuple[str, str]:

@@ -87,6 +87,10 @@ CONNECTION_PHASE_DURATION = _histogram(
 )
 PROBES = _counter("inference_probes_total", "Probes that came to an end.", "outcome")
 PROBE_FAILURES = _counter("inference_probe_failures_total", "Failed probes.", "reason")
+PROBES_UNCERTAIN = _counter(
+    "inference_probes_uncertain_total",
+    "Successful probes whose times are left out, since the exporter read too late to be sure.",
+)
 PROBES_SKIPPED = _counter(
     "inference_probes_skipped_total", "Scheduled probes that were not sent.", "reason"
 )
@@ -156,6 +160,7 @@ PROBE_FAMILIES: tuple[Family, ...] = (
     CONNECTION_PHASE_DURATION,
     PROBES,
     PROBE_FAILURES,
+    PROBES_UNCERTAIN,
     PROBES_SKIPPED,
     TOKENS,
     COST,
@@ -195,7 +200,7 @@ EVENT_LOOP_LAG = _histogram(
 MEASUREMENT_LAG = _histogram(
     "inference_exporter_measurement_lag_seconds",
     LAG_BUCKETS,
-    "The longest that a marked read of a probe waited for the exporter: its uncertainty.",
+    "The longest that a marked read of a probe waited for the exporter.",
 )
 SCHEDULE_DELAY = _histogram(
     "inference_exporter_schedule_delay_seconds",

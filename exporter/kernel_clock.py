@@ -31,6 +31,18 @@ class Arrival:
     """When the bytes arrived, monotonic nanoseconds."""
     lag: int | None
     """Nanoseconds from arrival to read; ``None`` where only the time of the read is known."""
+    waited: int | None = None
+    """The longest that any of the bytes can have waited to be read, in nanoseconds; ``None``
+    where nobody knows."""
+
+    def uncertainty(self, *, last: bool) -> int | None:
+        """How much earlier than ``at`` something in this read may have arrived, in nanoseconds.
+
+        The kernel's stamp is that of the bytes that came last.
+        """
+        if last and self.lag is not None:
+            return 0
+        return self.lag if self.waited is None else max(0, self.waited - (self.lag or 0))
 
 
 def stamp_arrivals(sock: socket.socket) -> None:
@@ -40,23 +52,28 @@ def stamp_arrivals(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
 
-def receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, Arrival]:
+def receive(
+    sock: socket.socket, max_bytes: int, empty_at: int | None = None
+) -> tuple[bytes, Arrival]:
     """Read without waiting, and tell when the bytes arrived.
 
+    :param empty_at: when nothing was waiting in the socket, monotonic nanoseconds.
     :raises BlockingIOError: there is nothing to read yet.
     """
+    data, now, lag = _receive(sock, max_bytes)
+    waited = None if empty_at is None else now - empty_at
+    return data, Arrival(now - (lag or 0), lag, waited)
+
+
+def _receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int, int | None]:
+    """Bytes, the time of the read, and for how long the last of them had waited."""
     if not _ANCILLARY_BYTES:
-        return sock.recv(max_bytes), Arrival(time.monotonic_ns(), None)
+        return sock.recv(max_bytes), time.monotonic_ns(), None
     data, ancillary, _, _ = sock.recvmsg(max_bytes, _ANCILLARY_BYTES)
     now, wall = time.monotonic_ns(), time.time_ns()
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-            return data, _arrival(now, wall - (seconds * 1_000_000_000 + nanoseconds))
-    return data, Arrival(now, None)
-
-
-def _arrival(now: int, lag: int) -> Arrival:
-    if 0 <= lag <= _MAX_LAG_NS:
-        return Arrival(now - lag, lag)
-    return Arrival(now, None)
+            lag = wall - (seconds * 1_000_000_000 + nanoseconds)
+            return data, now, lag if 0 <= lag <= _MAX_LAG_NS else None
+    return data, now, None

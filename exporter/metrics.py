@@ -74,6 +74,7 @@ class ProbeSeries(Series):
             self.counter(families.PROBES_SKIPPED, reason=skip)
         for type_ in _TOKEN_TYPES:
             self.counter(families.TOKENS, type=type_)
+        self.counter(families.PROBES_UNCERTAIN)
         self.counter(families.COST)
         self.counter(families.SERVED_MODEL_CHANGES)
         for family in (families.LAST_SUCCESS, families.LAST_TIMESTAMP):
@@ -105,8 +106,10 @@ class ProbeSeries(Series):
         if result.failure:
             reason = result.failure.reason
             self.counter(families.PROBE_FAILURES, reason=reason).inc(exemplar=exemplar)
-        else:
+        elif self._is_certain(result):
             self._observe_times(result, exemplar)
+        else:
+            self.counter(families.PROBES_UNCERTAIN).inc(exemplar=exemplar)
         self._set_last(result)
         self._count_tokens(result)
         self._note_provider(result)
@@ -131,11 +134,15 @@ class ProbeSeries(Series):
                     family = families.CONNECTION_PHASE_DURATION
                     self.histogram(family, phase=phase).observe(seconds)
 
+    def _is_certain(self, result: ProbeResult) -> bool:
+        return (result.uncertainty_seconds or 0) <= self._plan.max_uncertainty_seconds
+
     def _set_last(self, result: ProbeResult) -> None:
         self.gauge(families.LAST_SUCCESS).set(result.success)
         self.gauge(families.LAST_TIMESTAMP).set(result.finished_at)
+        usable = result.success and self._is_certain(result)
         for family, measure in _LAST_GAUGES:
-            value = measure(result) if result.success else None
+            value = measure(result) if usable else None
             self.gauge(family).set(math.nan if value is None else value)
 
     def _count_tokens(self, result: ProbeResult) -> None:
@@ -208,9 +215,8 @@ class Metrics:
         """Count a result; one of a target that has gone meanwhile is passed over."""
         if series := self._probes.get((result.target, result.probe)):
             series.observe(result)
-        if result.uncertainty_seconds is not None:
-            lag = self.exporter.histogram(families.MEASUREMENT_LAG)
-            lag.observe(result.uncertainty_seconds)
+        if result.lag_seconds is not None:
+            self.exporter.histogram(families.MEASUREMENT_LAG).observe(result.lag_seconds)
 
     def skipped(self, key: PlanKey, reason: SkipReason) -> None:
         """Count a scheduled probe that was not sent."""

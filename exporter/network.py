@@ -22,6 +22,7 @@ import aiohappyeyeballs
 import httpcore
 
 from exporter.kernel_clock import Arrival, receive, stamp_arrivals
+from exporter.loop import ProbingLoop
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 _READ_BYTES = 1 << 16
@@ -50,6 +51,9 @@ class Exchange:
     """``None`` while no connection had to be opened."""
     sent: int | None = None
     """When the latest bytes of the request were handed to the kernel, monotonic nanoseconds."""
+    sent_uncertainty: int = 0
+    """How much earlier that may have been, in nanoseconds: the process may have been set aside
+    on its way back from the kernel."""
     arrival: Arrival | None = None
     """The latest read."""
     closed: bool = False
@@ -106,6 +110,7 @@ class KernelStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._empty_at = time.monotonic_ns()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
@@ -113,15 +118,24 @@ class KernelStream(httpcore.AsyncNetworkStream):
     async def _read(self, max_bytes: int) -> bytes:
         while True:
             try:
-                data, arrival = receive(self._sock, max_bytes)
+                data, arrival = receive(self._sock, max_bytes, self._nothing_came_before())
             except BlockingIOError:
+                self._empty_at = time.monotonic_ns()
                 await _readable(self._sock)
             except OSError as error:
                 raise httpcore.ReadError(str(error)) from error
             else:
+                self._empty_at = time.monotonic_ns()
                 exchange = _exchange()
                 exchange.arrival, exchange.closed = arrival, not data
                 return data
+
+    def _nothing_came_before(self) -> int | None:
+        """What can be read now came after this, monotonic nanoseconds."""
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, ProbingLoop):
+            return None
+        return max(self._empty_at, loop.attentive_since_ns)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await _within(timeout, httpcore.WriteTimeout, self._write(buffer))
@@ -130,13 +144,25 @@ class KernelStream(httpcore.AsyncNetworkStream):
         if not buffer:  # httpcore writes an empty body as an empty buffer
             return
         try:
-            await asyncio.get_running_loop().sock_sendall(self._sock, buffer)
+            began = await self._send(memoryview(buffer))
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
         exchange = _exchange()
         if not exchange.handshaking:
             exchange.sent = time.monotonic_ns()
+            exchange.sent_uncertainty = exchange.sent - began
             exchange.on_sent()
+
+    async def _send(self, rest: memoryview) -> int:
+        """When the call began that handed over the last of these bytes, monotonic nanoseconds."""
+        while True:
+            began = time.monotonic_ns()
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except BlockingIOError:
+                await _writable(self._sock)
+            if not rest:
+                return began
 
     async def aclose(self) -> None:
         self._sock.close()
@@ -315,19 +341,29 @@ def _is_address(host: str) -> bool:
 
 async def _readable(sock: socket.socket) -> None:
     """Wait until there is something to read."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    descriptor = sock.fileno()
-
-    def ready() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    loop.add_reader(descriptor, ready)
+    loop, descriptor = asyncio.get_running_loop(), sock.fileno()
+    ready = loop.create_future()
+    loop.add_reader(descriptor, _resolve_once, ready)
     try:
-        await future
+        await ready
     finally:
         loop.remove_reader(descriptor)
+
+
+async def _writable(sock: socket.socket) -> None:
+    """Wait until the kernel takes more."""
+    loop, descriptor = asyncio.get_running_loop(), sock.fileno()
+    ready = loop.create_future()
+    loop.add_writer(descriptor, _resolve_once, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(descriptor)
+
+
+def _resolve_once(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _is_readable(sock: socket.socket) -> bool:

@@ -33,7 +33,7 @@ from exporter.providers.base import (
     ProtocolError,
     ResponseHead,
 )
-from exporter.record import StreamRecord
+from exporter.record import Mark, StreamRecord
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.secret import SecretError, redact
 from exporter.transport import EXCHANGE, Connections, NetworkFailure
@@ -230,13 +230,22 @@ class _Attempt:
             start=self._start,
             sent=self._exchange.sent,
             headers=self._headers_at,
-            first_token=record.first_token,
-            first_answer_token=record.first_answer_token,
-            last_token=record.last_token,
-            end=record.end,
+            first_token=_at(record.first_token),
+            first_answer_token=_at(record.first_answer_token),
+            last_token=_at(record.last_token),
+            end=_at(record.end),
             gaps=tuple(record.gaps),
             lag=record.lag,
+            uncertainty=_sum(record.uncertainty, self._exchange.sent_uncertainty),
         )
+
+
+def _sum(nanoseconds: int | None, more: int) -> int | None:
+    return None if nanoseconds is None else nanoseconds + more
+
+
+def _at(mark: Mark | None) -> int | None:
+    return mark.at if mark else None
 
 
 def _presentable(failure: Failure, head: ResponseHead | None) -> Failure:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from exporter.kernel_clock import Arrival
 from exporter.providers.base import (
@@ -19,15 +20,32 @@ from exporter.providers.base import (
 from exporter.result import Failure, Usage
 
 
+@dataclass(slots=True)
+class Mark:
+    """An event that the measures count from, and the read that held it."""
+
+    arrival: Arrival
+    last: bool = True
+    """Whether it was the last event of its read."""
+
+    @property
+    def at(self) -> int:
+        return self.arrival.at
+
+    @property
+    def uncertainty(self) -> int | None:
+        return self.arrival.uncertainty(last=self.last)
+
+
 class StreamRecord:
     """Marks are monotonic nanoseconds. What comes after the end marker is not part of the
     answer and is passed over."""
 
     def __init__(self) -> None:
-        self.first_token: int | None = None
-        self.first_answer_token: int | None = None
-        self.last_token: int | None = None
-        self.end: int | None = None
+        self.first_token: Mark | None = None
+        self.first_answer_token: Mark | None = None
+        self.last_token: Mark | None = None
+        self.end: Mark | None = None
         self.gaps: list[int] = []
         self.lag: int | None = None
         self.usage: Usage | None = None
@@ -38,17 +56,23 @@ class StreamRecord:
         self.heard = False
         """Whether there was any event at all."""
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
-        self._last_read: Arrival | None = None
 
     def take(self, events: Iterable[Event], arrival: Arrival) -> bool:
         """Fold in what one read brought; whether output was among it."""
-        before = self._last_read
+        before = self.last_token
         for event in events:
             if self.end is not None:
                 break
             self.heard = True
+            self._outrun_marks(arrival)
             self._take(event, arrival)
-        return self._last_read is not before
+        return self.last_token is not before
+
+    @property
+    def uncertainty(self) -> int | None:
+        """How far off the marks may be, in nanoseconds; ``None`` where that is not known."""
+        known = (mark.uncertainty for mark in self._marks())
+        return max((ns for ns in known if ns is not None), default=None)
 
     def text(self, kind: OutputKind) -> str:
         """All output of one kind."""
@@ -74,21 +98,31 @@ class StreamRecord:
             case Failed(failure):
                 self.failure = self.failure or failure
             case Ended():
-                self.end = arrival.at
+                self.end = Mark(arrival)
                 self._note_lag(arrival)
 
     def _mark_output(self, kind: OutputKind, arrival: Arrival) -> None:
+        mark, before = Mark(arrival), self.last_token
         if kind is OutputKind.ANSWER and self.first_answer_token is None:
-            self.first_answer_token = arrival.at
-        if arrival is self._last_read:
-            return  # several pieces in one read have one time, and no gap between them
+            self.first_answer_token = mark
         if self.first_token is None:
-            self.first_token = arrival.at
-        if self.last_token is not None:
-            self.gaps.append(arrival.at - self.last_token)
-        self.last_token = arrival.at
-        self._last_read = arrival
+            self.first_token = mark
+        self.last_token = mark
+        # Several pieces in one read have one time, and no gap between them.
+        if before and before.arrival is not arrival:
+            self.gaps.append(mark.at - before.at)
         self._note_lag(arrival)
+
+    def _marks(self) -> Iterator[Mark]:
+        yield from filter(
+            None, (self.first_token, self.first_answer_token, self.last_token, self.end)
+        )
+
+    def _outrun_marks(self, arrival: Arrival) -> None:
+        """A further event in the read of a mark: what was marked came before the read's end."""
+        for mark in self._marks():
+            if mark.arrival is arrival:
+                mark.last = False
 
     def _note_lag(self, arrival: Arrival) -> None:
         if arrival.lag is not None:

@@ -119,8 +119,11 @@ class Timeline:
     gaps: tuple[int, ...] = ()
     """Nanoseconds between each two consecutive reads that held output."""
     lag: int | None = None
-    """The longest that any read with a mark waited for this process, in nanoseconds: how far
-    off the marks may be. ``None`` where the platform gives no receive time."""
+    """The longest that any read with a mark waited for this process, in nanoseconds. ``None``
+    where the platform gives no receive time."""
+    uncertainty: int | None = None
+    """How far off the marks may be, in nanoseconds: where a late read brought several events at
+    once, only the last one's arrival is known. ``None`` where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +203,17 @@ class ProbeResult:
 
     @property
     def uncertainty_seconds(self) -> float | None:
-        return None if self.timeline.lag is None else self.timeline.lag / NANOSECONDS
+        """How far off any measure of this result may be."""
+        return _seconds(self.timeline.uncertainty)
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """The longest that a read with a mark waited for this process."""
+        return _seconds(self.timeline.lag)
+
+
+def _seconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / NANOSECONDS
 
 
 def _seconds_between(earlier: int | None, later: int | None) -> float | None:

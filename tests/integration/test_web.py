@@ -49,7 +49,13 @@ def result(of: Plan) -> ProbeResult:
         probe=of.probe_name,
         finished_at=time.time(),
         timeline=Timeline(
-            start=0, sent=0, first_token=250 * MS, last_token=450 * MS, end=460 * MS, lag=MS
+            start=0,
+            sent=0,
+            first_token=250 * MS,
+            last_token=450 * MS,
+            end=460 * MS,
+            lag=MS,
+            uncertainty=MS,
         ),
         usage=Usage(input=5, output=11),
         answer="private",

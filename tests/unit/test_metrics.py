@@ -44,6 +44,7 @@ GOOD = ProbeResult(
         end=1_215 * MS,
         gaps=(100 * MS, 900 * MS),
         lag=2 * MS,
+        uncertainty=1 * MS,
     ),
     usage=Usage(input=1_000, output=11, cached_input=200, cache_write=100, reasoning=3),
     connection=ConnectionPhases(dns_seconds=0.002, tcp_seconds=0.01, tls_seconds=0.03),
