@@ -110,7 +110,8 @@ class KernelStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._empty_at = time.monotonic_ns()
+        self._empty_at: int | None = time.monotonic_ns()
+        """What is in the socket now came after this."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
@@ -118,10 +119,11 @@ class KernelStream(httpcore.AsyncNetworkStream):
     async def _read(self, max_bytes: int) -> bytes:
         while True:
             try:
-                data, arrival = receive(self._sock, max_bytes, self._nothing_came_before())
+                data, arrival = receive(self._sock, max_bytes, self._empty_at)
             except BlockingIOError:
-                self._empty_at = time.monotonic_ns()
-                await _readable(self._sock)
+                looked_at = time.monotonic_ns()
+                since = await _readable(self._sock)
+                self._empty_at = None if since is None else max(looked_at, since)
             except OSError as error:
                 raise httpcore.ReadError(str(error)) from error
             else:
@@ -129,13 +131,6 @@ class KernelStream(httpcore.AsyncNetworkStream):
                 exchange = _exchange()
                 exchange.arrival, exchange.closed = arrival, not data
                 return data
-
-    def _nothing_came_before(self) -> int | None:
-        """What can be read now came after this, monotonic nanoseconds."""
-        loop = asyncio.get_running_loop()
-        if not isinstance(loop, ProbingLoop):
-            return None
-        return max(self._empty_at, loop.attentive_since_ns)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await _within(timeout, httpcore.WriteTimeout, self._write(buffer))
@@ -339,31 +334,41 @@ def _is_address(host: str) -> bool:
     return True
 
 
-async def _readable(sock: socket.socket) -> None:
-    """Wait until there is something to read."""
+async def _readable(sock: socket.socket) -> int | None:
+    """Wait until there is something to read, and tell when there was nothing yet, monotonic
+    nanoseconds; ``None`` where the loop does not know."""
     loop, descriptor = asyncio.get_running_loop(), sock.fileno()
-    ready = loop.create_future()
-    loop.add_reader(descriptor, _resolve_once, ready)
+    future: asyncio.Future[int | None] = loop.create_future()
+
+    def ready() -> None:
+        if not future.done():  # before the loop looks again, and forgets
+            future.set_result(_attentive_since(loop))
+
+    loop.add_reader(descriptor, ready)
     try:
-        await ready
+        return await future
     finally:
         loop.remove_reader(descriptor)
+
+
+def _attentive_since(loop: asyncio.AbstractEventLoop) -> int | None:
+    return loop.attentive_since_ns if isinstance(loop, ProbingLoop) else None
 
 
 async def _writable(sock: socket.socket) -> None:
     """Wait until the kernel takes more."""
     loop, descriptor = asyncio.get_running_loop(), sock.fileno()
-    ready = loop.create_future()
-    loop.add_writer(descriptor, _resolve_once, ready)
+    future: asyncio.Future[None] = loop.create_future()
+
+    def ready() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    loop.add_writer(descriptor, ready)
     try:
-        await ready
+        await future
     finally:
         loop.remove_writer(descriptor)
-
-
-def _resolve_once(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _is_readable(sock: socket.socket) -> bool:

@@ -30,7 +30,7 @@ def asked(script: list[Step], blocked_seconds: float = 0.0) -> ProbeResult:
 
     async def main() -> ProbeResult:
         probe = asyncio.create_task(ask(plan_for(server)))
-        while not server.requests:
+        while not server.requests:  # noqa: ASYNC110 - another thread fills it
             await asyncio.sleep(0.01)
         time.sleep(blocked_seconds)  # noqa: ASYNC251 - nobody reads meanwhile
         return await probe
