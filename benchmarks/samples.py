@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from exporter.config import Config, Plan
+from exporter.metrics import Metrics
 from exporter.result import ConnectionPhases, ProbeResult, Timeline, Usage
 
 MS = 1_000_000
@@ -51,3 +53,9 @@ RESULT = ProbeResult(
     served_model="gpt-6.1-mini-2026-09-01",
 )
 """A success with 64 tokens over a new connection."""
+
+
+def probe_all(metrics: Metrics, targets: int) -> None:
+    """One more result of every target."""
+    for plan in plans(targets):
+        metrics.observe(replace(RESULT, target=plan.target.name, probe=plan.probe_name))

@@ -10,35 +10,21 @@ import asyncio
 import os
 import platform
 import statistics
-import sys
 import time
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from benchmarks.samples import RESULT, plans
-from benchmarks.serving import serving
+from benchmarks.samples import plans, probe_all
+from benchmarks.serving import SCRAPE_EVERY_SECONDS, scrape_from_outside, serving
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
 from exporter.metrics import Metrics
 
 BEAT_SECONDS = 0.001
-SCRAPE_EVERY_SECONDS = 1.0
 CODINGS = ("identity", "gzip")
-SCRAPER = """
-import sys, time, urllib.request
-url, coding, pause, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
-request = urllib.request.Request(url + "/metrics", headers={"Accept-Encoding": coding})
-for _ in range(count):
-    started = time.monotonic()
-    size = len(urllib.request.urlopen(request, timeout=60).read())
-    print(time.monotonic() - started, size)
-    time.sleep(max(0, started + pause - time.monotonic()))
-"""
 
 
 class Peer(Collector):
@@ -55,12 +41,6 @@ def seconds_of(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def probe_all(metrics: Metrics, targets: int) -> None:
-    """One more result of every target."""
-    for plan in plans(targets):
-        metrics.observe(replace(RESULT, target=plan.target.name, probe=plan.probe_name))
 
 
 def scrape_seconds(metrics: Metrics, format_: Format, targets: int, rounds: int) -> float:
@@ -106,15 +86,6 @@ async def lateness() -> AsyncIterator[list[float]]:
         yield late
     finally:
         beating.cancel()
-
-
-async def scrape_from_outside(url: str, coding: str, count: int) -> list[tuple[float, int]]:
-    """Seconds and bytes of each scrape, done by another process."""
-    arguments = (sys.executable, "-c", SCRAPER, url, coding, str(SCRAPE_EVERY_SECONDS), str(count))
-    scraper = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
-    output, _ = await scraper.communicate()
-    lines = [line.split() for line in output.decode().splitlines()]
-    return [(float(seconds), int(size)) for seconds, size in lines]
 
 
 async def print_holdups(metrics: Metrics, scrapes: int) -> None:

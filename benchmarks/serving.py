@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -41,3 +43,30 @@ def serving(metrics: Metrics) -> Iterator[str]:
             yield server.url
         finally:
             server.stop()
+
+
+SCRAPE_EVERY_SECONDS = 1.0
+_SCRAPER = """
+import sys, time, urllib.request
+url, coding, pause, count = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+request = urllib.request.Request(url + "/metrics", headers={"Accept-Encoding": coding})
+for _ in range(count):
+    started = time.monotonic()
+    size = len(urllib.request.urlopen(request, timeout=60).read())
+    print(time.monotonic() - started, size)
+    time.sleep(max(0, started + pause - time.monotonic()))
+"""
+
+
+async def scrape_from_outside(url: str, coding: str, count: int) -> list[tuple[float, int]]:
+    """Seconds and bytes of each scrape, one a second, done by another process."""
+    arguments = (sys.executable, "-c", _SCRAPER, url, coding, str(SCRAPE_EVERY_SECONDS), str(count))
+    scraper = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
+    try:
+        output, _ = await scraper.communicate()
+    finally:
+        if scraper.returncode is None:
+            scraper.kill()
+            await scraper.wait()
+    lines = [line.split() for line in output.decode().splitlines()]
+    return [(float(seconds), int(size)) for seconds, size in lines]

@@ -2,8 +2,9 @@
 
 A truth server in Go, a process of its own, writes down when it sends what. The exporter's probe
 and a plain httpx loop measure it in turn, each in a fresh process, with few and with many streams,
-on a quiet event loop and on one that is blocked for 50 ms now and then. ``--quick`` is a short
-form for CI. Needs Go.
+on a quiet event loop, on one beside a web server that shows 1,000 targets to a scraper every
+second, and on one that is blocked for 50 ms now and then. ``--quick`` is a short form for CI. Needs
+Go.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ LATE_SECONDS = 0.005
 
 SCRIPTS = {
     1: "truth-60-20-8",
+    16: "truth-150-20-8",
     64: "truth-500-20-16",
     256: "truth-1500-20-16",
+    1_000: "truth-6000-20-16",
 }
 """Streams, and what each of them plays: 50 tokens a second, and so long before the first that a
 single process is not saturated, as with a real provider's short answers."""

@@ -18,14 +18,19 @@ from dataclasses import asdict, dataclass
 
 import httpx
 
+from benchmarks.samples import plans, probe_all
+from benchmarks.serving import scrape_from_outside, serving
 from exporter import loop
 from exporter.config import Config
+from exporter.metrics import Metrics
 from exporter.probe import run_probe
 from exporter.result import NANOSECONDS
 from exporter.transport import Connections
 
 BLOCK_SECONDS = 0.05
 BLOCK_EVERY_SECONDS = (0.15, 0.35)
+SCRAPED_TARGETS = 1_000
+_MAX_SCRAPES = 10_000
 PROMPT = "Count, separated by spaces."
 _TIMEOUT_SECONDS = 30
 
@@ -141,20 +146,50 @@ def _unused_tls() -> ssl.SSLContext:
 CLIENTS: dict[str, Client] = {"ours": ours, "plain httpx": plain_httpx}
 
 
-async def block_now_and_then() -> None:
-    """What a loop suffers from its other users."""
+async def _block_now_and_then() -> None:
     while True:
         await asyncio.sleep(random.uniform(*BLOCK_EVERY_SECONDS))
         time.sleep(BLOCK_SECONDS)  # noqa: ASYNC251
 
 
-async def leave_alone() -> None:
+@asynccontextmanager
+async def blocked() -> AsyncIterator[None]:
+    """What a loop suffers from its other users."""
+    async with _meanwhile(_block_now_and_then()):
+        yield
+
+
+@asynccontextmanager
+async def scraped() -> AsyncIterator[None]:
+    """The same process shows the series of 1,000 targets to a scraper, once a second."""
+    metrics = Metrics()
+    metrics.apply(plans(SCRAPED_TARGETS))
+    probe_all(metrics, SCRAPED_TARGETS)
+    with serving(metrics) as url:
+        async with _meanwhile(scrape_from_outside(url, "gzip", _MAX_SCRAPES)):
+            yield
+
+
+@asynccontextmanager
+async def quiet() -> AsyncIterator[None]:
     """Nobody else uses the loop."""
+    yield
 
 
-CONDITIONS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
-    "quiet": leave_alone,
-    "blocked": block_now_and_then,
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[None, None, object]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+CONDITIONS: dict[str, Callable[[], AbstractAsyncContextManager[None]]] = {
+    "quiet": quiet,
+    "scraped": scraped,
+    "blocked": blocked,
 }
 
 
@@ -173,7 +208,6 @@ async def measure(url: str, case: Case) -> list[Seen]:
     """All that the probes saw, but for the first of each stream, which opens its connection."""
     seen: list[Seen] = []
     spread = script_seconds(case.model)
-    stop = time.monotonic() + 2 * spread + case.seconds
 
     async def stream(delay_seconds: float) -> None:
         async with CLIENTS[case.client](url, case.model) as ask:
@@ -182,11 +216,10 @@ async def measure(url: str, case: Case) -> list[Seen]:
             while time.monotonic() < stop:
                 seen.append(await ask())
 
-    disturbing = asyncio.create_task(CONDITIONS[case.condition]())
-    async with asyncio.TaskGroup() as streaming:
+    async with CONDITIONS[case.condition](), asyncio.TaskGroup() as streaming:
+        stop = time.monotonic() + 2 * spread + case.seconds
         for number in range(case.streams):
             streaming.create_task(stream(spread * number / case.streams))
-    disturbing.cancel()
     return seen
 
 
