@@ -218,6 +218,7 @@ class _Attempt:
             finish_reason=record.finish_reason,
             served_model=record.served_model,
             request_id=self._facts.request_id or record.request_id,
+            model_load_seconds=record.model_load_seconds,
             status=self._head.status if self._head else None,
             rate_limits=self._facts.rate_limits,
             retry_after_seconds=self._facts.retry_after_seconds,

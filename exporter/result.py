@@ -142,6 +142,9 @@ class ProbeResult:
     """The provider's own word."""
     served_model: str | None = None
     request_id: str | None = None
+    model_load_seconds: float | None = None
+    """How long the server itself says it took to have the model in memory (Ollama's
+    ``load_duration``); ``None`` where it says nothing."""
     status: int | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None

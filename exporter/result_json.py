@@ -29,6 +29,7 @@ def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
         "finish_reason": result.finish_reason,
         "served_model": result.served_model,
         "request_id": result.request_id,
+        "model_load_seconds": result.model_load_seconds,
         "status": result.status,
         "answer": result.answer,
     }

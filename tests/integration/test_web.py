@@ -295,6 +295,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "finish_reason": None,
         "served_model": None,
         "request_id": "req_1",
+        "model_load_seconds": None,
         "status": 200,
     }
 
