@@ -48,6 +48,8 @@ class Facts:
     served_model: str = ""
     processing_seconds: float = 0.0
     """How long the provider says it took to the headers."""
+    load_seconds: float = 0.0
+    """How long the request waited for the model to be loaded."""
     rate_limits: tuple[RateLimit, ...] = ()
 
 
