@@ -32,6 +32,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.errors import reason_for_status, says_not_ready
 from exporter.providers.framing import FramedDecoder
+from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import finite, retry_after_seconds
 from exporter.providers.wire import CamelWire, excerpt, merged, parse, parse_if
@@ -290,8 +291,8 @@ class _Stream:
         self._id: str | None = None
         self._is_finished = False
 
-    def events(self, text: bytes) -> Iterator[Event]:
-        chunk = parse(_Chunk, text)
+    def events(self, message: ServerSentEvent) -> Iterator[Event]:
+        chunk = parse(_Chunk, message.data)
         yield from self._identity(chunk)
         for candidate in chunk.candidates or ():
             self._is_finished |= candidate.finish_reason is not None

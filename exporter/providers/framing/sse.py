@@ -24,7 +24,10 @@ class SseDecoder:
 
     def __init__(self) -> None:
         self._lines = Lines()
-        self._events = SseLines()
+        self._data: list[bytes] = []
+        self._event = ""
+        self._size = 0
+        self._at_start = True
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that these bytes complete.
@@ -32,31 +35,15 @@ class SseDecoder:
         :raises ProtocolError: ``too_large``, an event is longer than ``MAX_BYTES``.
         """
         lines = self._lines.feed(chunk)
-        events = [event for line in lines if (event := self._events.take(line)) is not None]
-        check_size(self._lines.pending_bytes + self._events.pending_bytes, "event")
+        events = [event for line in lines if (event := self._take(line)) is not None]
+        check_size(self._lines.pending_bytes + self._size, "event")
         return events
 
     def finish(self) -> list[ServerSentEvent]:
         """What the end of the body completes: some servers leave out the last empty line."""
         return self.feed(b"\n\n")
 
-
-class SseLines:
-    """Gathers lines into events."""
-
-    def __init__(self) -> None:
-        self._data: list[bytes] = []
-        self._event = ""
-        self._size = 0
-        self._at_start = True
-
-    @property
-    def pending_bytes(self) -> int:
-        """Length of the data that no empty line has dispatched yet."""
-        return self._size
-
-    def take(self, line: bytes) -> ServerSentEvent | None:
-        """The event that this line completes."""
+    def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._at_start:
             line = line.removeprefix(b"\xef\xbb\xbf")
             self._at_start = False
