@@ -30,11 +30,11 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.errors import reason_for_status, says_not_ready
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
-from exporter.providers.headers import finite, retry_after_seconds
+from exporter.providers.google_errors import GoogleError
+from exporter.providers.headers import retry_after_seconds
 from exporter.providers.wire import CamelWire, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
@@ -43,50 +43,33 @@ API_VERSIONS = ("v1", "v1beta")
 
 _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
 
-_REASON_BY_ERROR_INFO = {
-    "API_KEY_INVALID": FailureReason.AUTH,  # with status 400
-    "BILLING_DISABLED": FailureReason.QUOTA,
-}
-"""Words of google.rpc.ErrorInfo that overrule the code."""
-
-_REASON_BY_STATUS_WORD = {
-    "INVALID_ARGUMENT": FailureReason.BAD_REQUEST,
-    "FAILED_PRECONDITION": FailureReason.BAD_REQUEST,
-    "UNAUTHENTICATED": FailureReason.AUTH,
-    "PERMISSION_DENIED": FailureReason.AUTH,
-    "NOT_FOUND": FailureReason.NOT_FOUND,
-    "RESOURCE_EXHAUSTED": FailureReason.RATE_LIMITED,
-    "UNAVAILABLE": FailureReason.OVERLOADED,
-}
-"""For errors inside a stream that name no code."""
-
-
+_FILTERED_FINISHES = (
+    "SAFETY",
+    "RECITATION",
+    "LANGUAGE",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MODEL_ARMOR",
+    "ESCALATION",
+    "IMAGE_SAFETY",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_RECITATION",
+)
+_BROKEN_FINISHES = (
+    "OTHER",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "MALFORMED_FUNCTION_CALL",
+    "MALFORMED_RESPONSE",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+)
 _FAILED_FINISHES = {
+    **dict.fromkeys(_FILTERED_FINISHES, FailureReason.CONTENT_FILTER),
+    **dict.fromkeys(_BROKEN_FINISHES, FailureReason.SERVER_ERROR),
     "PUP_LIMITED_DISABLED": FailureReason.AUTH,  # the account broke the usage policy
-    "OTHER": FailureReason.SERVER_ERROR,
-    "IMAGE_OTHER": FailureReason.SERVER_ERROR,
-    "NO_IMAGE": FailureReason.SERVER_ERROR,
-    "MALFORMED_FUNCTION_CALL": FailureReason.SERVER_ERROR,
-    "MALFORMED_RESPONSE": FailureReason.SERVER_ERROR,
-    "UNEXPECTED_TOOL_CALL": FailureReason.SERVER_ERROR,
-    "TOO_MANY_TOOL_CALLS": FailureReason.SERVER_ERROR,
-    "MISSING_THOUGHT_SIGNATURE": FailureReason.SERVER_ERROR,
-    **dict.fromkeys(
-        (
-            "SAFETY",
-            "RECITATION",
-            "LANGUAGE",
-            "BLOCKLIST",
-            "PROHIBITED_CONTENT",
-            "SPII",
-            "MODEL_ARMOR",
-            "ESCALATION",
-            "IMAGE_SAFETY",
-            "IMAGE_PROHIBITED_CONTENT",
-            "IMAGE_RECITATION",
-        ),
-        FailureReason.CONTENT_FILTER,
-    ),
 }
 """Words for a stop that is neither the model's own nor the limit's; one that is not known is taken
 for a good one."""
@@ -170,46 +153,6 @@ class _UsageMetadata(CamelWire):
         )
 
 
-class _ErrorDetail(CamelWire):
-    """One of google.rpc's messages about an error, known by its fields."""
-
-    reason: str | None = None  # ErrorInfo
-    retry_delay: str | None = None  # RetryInfo: "17s", "0.5s"
-
-
-class _Error(CamelWire):
-    code: int | None = None
-    message: str | None = None
-    status: str | None = None
-    details: tuple[_ErrorDetail, ...] = ()
-
-    def failure(self, status: int | None = None) -> Failure:
-        """What the error means; inside a stream there is no HTTP ``status``, but a code."""
-        if status is None or status == HTTPStatus.OK:
-            status = self.code
-        detail = self.message or "the error has no message"
-        if self.status:
-            detail = f"{self.status}: {detail}"
-        return Failure(self._reason(status), detail, status, self._retry_after_seconds())
-
-    def _reason(self, status: int | None) -> FailureReason:
-        for detail in self.details:
-            if detail.reason in _REASON_BY_ERROR_INFO:
-                return _REASON_BY_ERROR_INFO[detail.reason]
-        message = (self.message or "").lower()
-        if status == HTTPStatus.BAD_REQUEST and "api key" in message:
-            return FailureReason.AUTH  # "API key expired", should there be no ErrorInfo
-        if status in (None, HTTPStatus.SERVICE_UNAVAILABLE) and says_not_ready(message):
-            return FailureReason.NOT_READY
-        if status is not None:
-            return reason_for_status(status)
-        return _REASON_BY_STATUS_WORD.get(self.status or "", FailureReason.SERVER_ERROR)
-
-    def _retry_after_seconds(self) -> float | None:
-        delays = (finite((detail.retry_delay or "").removesuffix("s")) for detail in self.details)
-        return max((delay for delay in delays if delay is not None and delay >= 0), default=None)
-
-
 class _Body(CamelWire):
     @model_validator(mode="before")
     @classmethod
@@ -226,11 +169,11 @@ class _Chunk(_Body):
     usage_metadata: _UsageMetadata | None = None
     model_version: str | None = None
     response_id: str | None = None
-    error: _Error | None = None
+    error: GoogleError | None = None
 
 
 class _ErrorBody(_Body):
-    error: _Error
+    error: GoogleError
 
 
 class Gemini:
@@ -272,7 +215,7 @@ class Gemini:
             return wrapped.error.failure(head.status)
         if head.status == HTTPStatus.OK:
             return None
-        return _Error(message=excerpt(body)).failure(head.status)
+        return GoogleError(message=excerpt(body)).failure(head.status)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         """Google sends no rate limits, and the request's id in the body."""

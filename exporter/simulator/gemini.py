@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from exporter.providers.base import OutputKind, ProtocolError
-from exporter.providers.wire import CamelWire, parse
+from exporter.providers.base import OutputKind
+from exporter.providers.wire import CamelWire
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import (
+    Facts,
+    Headers,
+    Refused,
+    Request,
+    Response,
+    bearer_key,
+    read_body,
+)
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -86,19 +94,14 @@ class GeminiHandler:
 
     def key(self, request: Request) -> str | None:
         """The Gemini API's key or, as for Vertex AI, an access token."""
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return request.headers.get("x-goog-api-key") or token or None
+        return request.headers.get("x-goog-api-key") or bearer_key(request)
 
     def read(self, request: Request) -> GenerateCall:
         if parse_qs(request.query).get("alt") != ["sse"]:
             raise Refused(Error(ErrorKind.BAD_REQUEST, "The simulator only streams with alt=sse."))
-        try:
-            body = parse(_Body, request.body)
-        except ProtocolError as error:
-            raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
-        _, _, last = unquote(request.path).rpartition("/")
+        body = read_body(_Body, request)
         return GenerateCall(
-            model=last.removesuffix(":streamGenerateContent"),
+            model=unquote(_PATH.sub(r"\1", request.path)),
             prompt="\n".join(part.text for content in body.contents for part in content.parts),
             max_tokens=body.generation_config.max_output_tokens,
             include_thoughts=body.generation_config.thinking_config.include_thoughts,

@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.providers.base import OutputKind, ProtocolError
-from exporter.providers.wire import Wire, parse
+from exporter.providers.base import OutputKind
+from exporter.providers.wire import Wire
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import (
+    Facts,
+    Headers,
+    Refused,
+    Request,
+    Response,
+    bearer_key,
+    read_body,
+)
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -86,14 +94,10 @@ class OpenAIHandler:
         return request.method == "POST" and request.path.endswith("/chat/completions")
 
     def key(self, request: Request) -> str | None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return key if scheme.lower() == "bearer" else None
+        return bearer_key(request)
 
     def read(self, request: Request) -> ChatCall:
-        try:
-            body = parse(_Body, request.body)
-        except ProtocolError as error:
-            raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
+        body = read_body(_Body, request)
         if not body.stream:
             raise Refused(Error(ErrorKind.BAD_REQUEST, "The simulator only streams."))
         return ChatCall(

@@ -11,7 +11,8 @@ broken server cannot fill the memory."""
 
 
 def check_size(size: int, what: str) -> None:
-    """
+    """Refuse what is too long.
+
     :raises ProtocolError: ``too_large``, so many bytes are more than a message may have.
     """
     if size > MAX_BYTES:

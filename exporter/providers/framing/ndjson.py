@@ -17,7 +17,7 @@ class NdjsonDecoder:
         :raises ProtocolError: ``too_large``, a line is longer than ``MAX_BYTES``.
         """
         texts = [line for line in self._lines.feed(chunk) if line.strip()]
-        check_size(max(map(len, texts), default=self._lines.pending_bytes), "line")
+        check_size(max(self._lines.pending_bytes, *map(len, texts), 0), "line")
         return texts
 
     def finish(self) -> list[bytes]:
