@@ -35,7 +35,7 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.google_errors import GoogleError
 from exporter.providers.headers import retry_after_seconds
-from exporter.providers.wire import CamelWire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import CamelWire, Count, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
 PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
@@ -129,12 +129,12 @@ class _PromptFeedback(CamelWire):
 
 
 class _UsageMetadata(CamelWire):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    total_token_count: int | None = None
+    prompt_token_count: Count | None = None
+    tool_use_prompt_token_count: Count | None = None
+    cached_content_token_count: Count | None = None
+    candidates_token_count: Count | None = None
+    thoughts_token_count: Count | None = None
+    total_token_count: Count | None = None
 
     def normalised(self) -> Usage | None:
         """``None`` where the block holds no counts: on Vertex AI it may name the kind of traffic

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from exporter.providers.base import (
     Call,
@@ -33,7 +32,7 @@ from exporter.providers.errors import reason_for_status
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.ndjson import NdjsonDecoder
 from exporter.providers.headers import retry_after_seconds
-from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import Count, Wire, excerpt, merged, parse, parse_if
 from exporter.result import NANOSECONDS, Failure, FailureReason, Usage
 
 _REASON_BY_PHRASE = {
@@ -43,8 +42,6 @@ _REASON_BY_PHRASE = {
     "requires a subscription": FailureReason.QUOTA,  # ollama.com, with status 403
 }
 """Texts exact enough to overrule the HTTP status: an error has nothing else."""
-
-_Nanoseconds = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class _Function(Wire):
@@ -81,9 +78,9 @@ class _Line(Wire):
     message: _Message | None = None
     done: bool = False
     done_reason: str | None = None
-    load_duration: _Nanoseconds | None = None
-    prompt_eval_count: int | None = None
-    eval_count: int | None = None
+    load_duration: Count | None = None
+    prompt_eval_count: Count | None = None
+    eval_count: Count | None = None
     error: str | None = None
 
     def usage(self) -> Usage | None:

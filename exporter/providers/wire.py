@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from exporter.providers.base import ProtocolError
 
 _EXCERPT_BYTES = 200
+
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""A number of tokens or nanoseconds. Servers have 64 bits for it; more would be too much for the
+arithmetic of a result."""
 
 
 class Wire(BaseModel):

@@ -213,6 +213,7 @@ def test_an_error_that_is_no_event_is_told_as_soon_as_it_is_whole() -> None:
     [
         b"data: {not JSON\r\n\r\n",
         b'data: {"candidates": 7}\r\n\r\n',
+        b'data: {"usageMetadata": {"promptTokenCount": 1%s}}\r\n\r\n' % (b"0" * 400),
         b"data: [DONE]\r\n\r\n",
         b'[{"candidates": []},\r\n{"candidates": []}]\r\n',  # as without alt=sse
     ],
@@ -418,6 +419,11 @@ def test_further_fields_join_those_of_the_dialect() -> None:
     thinking = {"thinkingConfig": {"includeThoughts": True}}
     request = Gemini().request(call(extra_body={"generationConfig": thinking}))
     assert json.loads(request.body)["generationConfig"] == {"maxOutputTokens": 64, **thinking}
+
+
+def test_a_field_set_to_null_is_left_out() -> None:
+    request = Gemini().request(call(extra_body={"generationConfig": {"maxOutputTokens": None}}))
+    assert json.loads(request.body)["generationConfig"] == {}
 
 
 VERTEX = "https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/publishers/google"
