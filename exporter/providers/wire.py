@@ -52,8 +52,8 @@ def parse_if(shape: type[W], data: bytes) -> W | None:
 
 def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
     """A request body with the user's own fields over it, as a JSON Merge Patch (RFC 7396): objects
-    are merged field by field, and a field set to null is left out."""
-    result = dict(body)
+    are merged field by field, and a field set to null in either is left out."""
+    result = {name: value for name, value in body.items() if value is not None}
     for name, value in extra.items():
         inner = result.pop(name, None)
         if isinstance(value, Mapping):

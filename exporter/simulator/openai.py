@@ -7,19 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.providers.base import OutputKind
-from exporter.providers.wire import Wire
+from exporter.providers.base import OutputKind, ProtocolError
+from exporter.providers.wire import Wire, parse
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import (
-    Facts,
-    Headers,
-    Refused,
-    Request,
-    Response,
-    bearer_key,
-    read_body,
-)
+from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -94,10 +86,14 @@ class OpenAIHandler:
         return request.method == "POST" and request.path.endswith("/chat/completions")
 
     def key(self, request: Request) -> str | None:
-        return bearer_key(request)
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key if scheme.lower() == "bearer" else None
 
     def read(self, request: Request) -> ChatCall:
-        body = read_body(_Body, request)
+        try:
+            body = parse(_Body, request.body)
+        except ProtocolError as error:
+            raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
         if not body.stream:
             raise Refused(Error(ErrorKind.BAD_REQUEST, "The simulator only streams."))
         return ChatCall(
