@@ -113,10 +113,15 @@ class _Candidate(CamelWire):
     finish_reason: str | None = None
     finish_message: str | None = None
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether generation has stopped; a reason that is not specified says that it goes on."""
+        return self.finish_reason not in (None, "", "FINISH_REASON_UNSPECIFIED")
+
     def events(self) -> Iterator[Event]:
         for part in (self.content and self.content.parts) or ():
             yield from (Output(kind, text) for kind, text in part.outputs() if text)
-        if self.finish_reason:
+        if self.finish_reason and self.is_finished:
             yield Finished(self.finish_reason)
             if reason := _FAILED_FINISHES.get(self.finish_reason):
                 detail = f"the stream finished with {self.finish_reason!r}"
@@ -238,7 +243,7 @@ class _Stream:
         chunk = parse(_Chunk, message.data)
         yield from self._identity(chunk)
         for candidate in chunk.candidates or ():
-            self._is_finished |= candidate.finish_reason is not None
+            self._is_finished |= candidate.is_finished
             yield from candidate.events()
         if chunk.prompt_feedback and (reason := chunk.prompt_feedback.block_reason):
             self._is_finished = True

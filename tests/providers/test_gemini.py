@@ -261,6 +261,11 @@ def test_a_finish_reason_is_the_models_own_or_a_failure(
     assert events_of(Gemini(), b"data: %s\r\n\r\n" % chunk) == expected
 
 
+def test_a_reason_that_is_not_specified_is_no_end() -> None:
+    body = b'data: {"candidates": [{"finishReason": "FINISH_REASON_UNSPECIFIED"}]}\r\n\r\n'
+    assert events_of(Gemini(), body) == []
+
+
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 ERRORS: list[tuple[int, str, str, list[dict[str, str]], FailureReason]] = [
     (
