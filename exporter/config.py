@@ -184,7 +184,7 @@ class Target(Model):
     headers: dict[str, HeaderValue] = Field(default={})
     """Further request headers; those that carry credentials must be secrets."""
     extra_body: dict[str, JsonValue] = Field(default={})
-    """Further request fields, merged over the dialect's own."""
+    """Further request fields, merged over the dialect's own as a JSON Merge Patch (RFC 7396)."""
     probes: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Names of the probes to ask; all of them where not set."""
     interval: Duration | None = None

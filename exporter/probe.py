@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -218,11 +219,16 @@ class _Attempt:
             finish_reason=record.finish_reason,
             served_model=record.served_model,
             request_id=self._facts.request_id or record.request_id,
+            model_load_seconds=record.model_load_seconds,
             status=self._head.status if self._head else None,
             rate_limits=self._facts.rate_limits,
-            retry_after_seconds=self._facts.retry_after_seconds,
+            retry_after_seconds=self._retry_after_seconds(failure),
             certificate_expires_at=exchange.certificate_expires_at,
         )
+
+    def _retry_after_seconds(self, failure: Failure | None) -> float | None:
+        in_headers = self._facts.retry_after_seconds
+        return failure.retry_after_seconds if failure and in_headers is None else in_headers
 
     def _timeline(self) -> Timeline:
         record = self._record
@@ -251,4 +257,5 @@ def _at(mark: Mark | None) -> int | None:
 def _presentable(failure: Failure, head: ResponseHead | None) -> Failure:
     """The failure as people may see it: without secrets, on one line and of bounded length."""
     detail = " ".join(redact(failure.detail).split())[:_MAX_DETAIL_CHARACTERS]
-    return Failure(failure.reason, detail, failure.status or (head.status if head else None))
+    status = failure.status or (head.status if head else None)
+    return replace(failure, detail=detail, status=status)

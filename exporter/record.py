@@ -11,6 +11,7 @@ from exporter.providers.base import (
     Event,
     Failed,
     Finished,
+    ModelLoaded,
     ModelServed,
     Output,
     OutputKind,
@@ -52,6 +53,7 @@ class StreamRecord:
         self.finish_reason: str | None = None
         self.served_model: str | None = None
         self.request_id: str | None = None
+        self.model_load_seconds: float | None = None
         self.failure: Failure | None = None
         self.heard = False
         """Whether there was any event at all."""
@@ -93,6 +95,8 @@ class StreamRecord:
                 self.served_model = name
             case RequestIdentified(request_id):
                 self.request_id = request_id
+            case ModelLoaded(seconds):
+                self.model_load_seconds = seconds
             case Finished(reason):
                 self.finish_reason = reason
             case Failed(failure):

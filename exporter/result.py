@@ -57,12 +57,13 @@ class Failure:
     """Why a probe failed.
 
     ``detail`` is for people and already free of secrets; ``status`` is the HTTP status, where
-    there was one.
+    there was one; ``retry_after_seconds`` is how long the error itself asks to be left alone.
     """
 
     reason: FailureReason
     detail: str
     status: int | None = None
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,13 @@ class ProbeResult:
     """The provider's own word."""
     served_model: str | None = None
     request_id: str | None = None
+    model_load_seconds: float | None = None
+    """How long the server itself says it took to have the model in memory (Ollama's
+    ``load_duration``); ``None`` where it says nothing."""
     status: int | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
+    """How long the provider asks to be left alone, in a header or in the error."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from exporter.result import ProbeResult
+from exporter.result import Failure, ProbeResult
 
 
 def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
@@ -16,7 +16,8 @@ def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
         "probe": result.probe,
         "finished_at": result.finished_at,
         "success": result.success,
-        "failure": asdict(result.failure) if result.failure else None,
+        "failure": _failure_to_json(result.failure) if result.failure else None,
+        "retry_after_seconds": result.retry_after_seconds,
         "time_to_first_token_seconds": result.time_to_first_token_seconds,
         "time_to_first_answer_token_seconds": result.time_to_first_answer_token_seconds,
         "time_per_output_token_seconds": result.time_per_output_token_seconds,
@@ -29,6 +30,11 @@ def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
         "finish_reason": result.finish_reason,
         "served_model": result.served_model,
         "request_id": result.request_id,
+        "model_load_seconds": result.model_load_seconds,
         "status": result.status,
         "answer": result.answer,
     }
+
+
+def _failure_to_json(failure: Failure) -> dict[str, JsonValue]:
+    return {"reason": failure.reason, "detail": failure.detail, "status": failure.status}

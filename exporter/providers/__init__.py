@@ -7,12 +7,16 @@ from types import MappingProxyType
 
 from exporter.providers.base import Dialect
 from exporter.providers.bedrock import Bedrock
+from exporter.providers.gemini import Gemini
+from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
         "openai": OpenAI(),
         "bedrock": Bedrock(),
+        "gemini": Gemini(),
+        "ollama": Ollama(),
     }
 )
 

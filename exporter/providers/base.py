@@ -114,6 +114,14 @@ class RequestIdentified:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLoaded:
+    """How long the server says it took to have the model in memory, in seconds: small for a warm
+    model, whose weights were there already, and the exact cold start for any other."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Generation stopped; ``reason`` is the provider's own word."""
 
@@ -132,7 +140,16 @@ class Ended:
     """The provider's end marker: the stream is whole."""
 
 
-Event = Output | UsageReported | ModelServed | RequestIdentified | Finished | Failed | Ended
+Event = (
+    Output
+    | UsageReported
+    | ModelServed
+    | RequestIdentified
+    | ModelLoaded
+    | Finished
+    | Failed
+    | Ended
+)
 
 
 class ProtocolError(Exception):

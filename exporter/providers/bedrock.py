@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from urllib.parse import quote
 
-from pydantic import AliasChoices, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AliasChoices, Field
 
 from exporter.providers.base import (
     AwsSigned,
@@ -36,7 +35,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
-from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import CamelWire, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
 _REGION_NAMES = """
@@ -78,19 +77,15 @@ _FAILED_STOPS = {
 }
 
 
-class _Wire(Wire):
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
-
-
-class _Reasoning(_Wire):
+class _Reasoning(CamelWire):
     text: str | None = None  # absent beside a signature and in encrypted reasoning
 
 
-class _ToolUse(_Wire):
+class _ToolUse(CamelWire):
     input: str | None = None
 
 
-class _Delta(_Wire):
+class _Delta(CamelWire):
     text: str | None = None
     reasoning_content: _Reasoning | None = None
     tool_use: _ToolUse | None = None
@@ -104,19 +99,19 @@ class _Delta(_Wire):
             yield Output(OutputKind.TOOL, self.tool_use.input)
 
 
-class _ContentBlockDelta(_Wire):
+class _ContentBlockDelta(CamelWire):
     """contentBlockDelta event"""
 
     delta: _Delta | None = None
 
 
-class _MessageStop(_Wire):
+class _MessageStop(CamelWire):
     """messageStop event"""
 
     stop_reason: str | None = None
 
 
-class _Usage(_Wire):
+class _Usage(CamelWire):
     input_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int | None = None
@@ -137,15 +132,15 @@ class _Usage(_Wire):
         )
 
 
-class _PromptRouter(_Wire):
+class _PromptRouter(CamelWire):
     invoked_model_id: str | None = None
 
 
-class _Trace(_Wire):
+class _Trace(CamelWire):
     prompt_router: _PromptRouter | None = None
 
 
-class _Metadata(_Wire):
+class _Metadata(CamelWire):
     """metadata event"""
 
     usage: _Usage | None = None
@@ -157,7 +152,7 @@ class _Metadata(_Wire):
         return router.invoked_model_id if router else None
 
 
-class _ErrorBody(_Wire):
+class _ErrorBody(CamelWire):
     # IAM's refusals write Message; modelStreamErrorException may hold only the model's own text.
     message: str = Field(validation_alias=AliasChoices("message", "Message", "originalMessage"))
 

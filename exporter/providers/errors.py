@@ -19,6 +19,7 @@ _BY_STATUS = {
     429: FailureReason.RATE_LIMITED,
     450: FailureReason.OVERLOADED,  # Alibaba PAI-EAS: the queue is full
     498: FailureReason.OVERLOADED,  # Groq: capacity_exceeded
+    499: FailureReason.SERVER_ERROR,  # Google, Ollama: cancelled, though not by this client
     501: FailureReason.BAD_REQUEST,
     503: FailureReason.OVERLOADED,
     529: FailureReason.OVERLOADED,  # Anthropic: overloaded_error

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from exporter.providers.base import ProtocolError
 
 _EXCERPT_BYTES = 200
 
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""A number of tokens or nanoseconds. Servers have 64 bits for it; more would be too much for the
+arithmetic of a result."""
+
 
 class Wire(BaseModel):
     """A JSON object as a provider sends it. What is not named is passed over, so that a new
     field never breaks a probe."""
+
+
+class CamelWire(Wire):
+    """The same with names in ``camelCase`` on the wire."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
 W = TypeVar("W", bound=Wire)
@@ -40,8 +51,16 @@ def parse_if(shape: type[W], data: bytes) -> W | None:
 
 
 def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
-    """A request body with the user's own fields over it; a field set to null is left out."""
-    return {name: value for name, value in {**body, **extra}.items() if value is not None}
+    """A request body with the user's own fields over it, as a JSON Merge Patch (RFC 7396): objects
+    are merged field by field, and a field set to null in either is left out."""
+    result = {name: value for name, value in body.items() if value is not None}
+    for name, value in extra.items():
+        inner = result.pop(name, None)
+        if isinstance(value, Mapping):
+            result[name] = merged(inner if isinstance(inner, Mapping) else {}, value)
+        elif value is not None:
+            result[name] = value
+    return result
 
 
 def excerpt(body: bytes) -> str:

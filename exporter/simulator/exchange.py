@@ -66,6 +66,7 @@ class Exchange:
         wait_seconds = state.seconds_until_ready(script.boot, self.entry.received_ns)
         if wait_seconds and script.boot and not script.boot.holds_requests:
             raise Refused(Error(ErrorKind.NOT_READY, "Loading model"))
+        self.facts = replace(self.facts, load_seconds=wait_seconds)
         start_ns = self.entry.received_ns + wait_seconds * NANOSECONDS
         await sleep_until(start_ns + script.headers_seconds * NANOSECONDS)
         match fault:

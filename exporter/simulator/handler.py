@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from exporter.providers.base import ProtocolError
+from exporter.providers.wire import W, parse
 from exporter.result import RateLimit
-from exporter.simulator.steps import Error, Step
+from exporter.simulator.steps import Error, ErrorKind, Step
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -48,6 +50,8 @@ class Facts:
     served_model: str = ""
     processing_seconds: float = 0.0
     """How long the provider says it took to the headers."""
+    load_seconds: float = 0.0
+    """How long the request waited for the model to be loaded."""
     rate_limits: tuple[RateLimit, ...] = ()
 
 
@@ -57,6 +61,23 @@ class Refused(Exception):
     def __init__(self, error: Error) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+def read_body(shape: type[W], request: Request) -> W:
+    """What a request says.
+
+    :raises Refused: its body is not of this shape.
+    """
+    try:
+        return parse(shape, request.body)
+    except ProtocolError as error:
+        raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
+
+
+def bearer_key(request: Request) -> str | None:
+    """The API key of a request that carries it as most providers have it."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key if scheme.lower() == "bearer" else None
 
 
 class Stream(Protocol):

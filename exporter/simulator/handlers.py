@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from exporter.simulator.bedrock import BedrockHandler
+from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import Handler, Request
+from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
 
-HANDLERS: tuple[Handler, ...] = (OpenAIHandler(), BedrockHandler())
+HANDLERS: tuple[Handler, ...] = (
+    OpenAIHandler(),
+    BedrockHandler(),
+    GeminiHandler(),
+    OllamaHandler(),
+)
 
 
 def handler_for(request: Request) -> Handler | None:

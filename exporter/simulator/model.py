@@ -34,6 +34,10 @@ class ModelState:
             return 0.0
         return max(0.0, boot.seconds - (now_ns - self.boot_began_ns) / NANOSECONDS)
 
+    def is_loaded(self, boot: Boot | None, now_ns: int) -> bool:
+        """Whether a request would be answered without waiting."""
+        return not (self.seconds_until_ready(boot, now_ns) or self._is_unloaded(boot, now_ns))
+
     def _is_unloaded(self, boot: Boot | None, now_ns: int) -> bool:
         if boot is None or boot.idle_seconds is None:
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from exporter.simulator.framing import compact_json
 from exporter.simulator.handler import Request, Response
@@ -15,6 +15,10 @@ def page(request: Request, models: Mapping[str, bool]) -> Response:
             return _health(models)
         case "GET", "/v1/models":
             return _model_list(models)
+        case "GET", "/api/ps":
+            return _ollama_models(model for model, ready in models.items() if ready)
+        case "GET", "/api/tags":
+            return _ollama_models(models)
         case _:
             return _json(404, {"error": f"There is nothing at {request.path}."})
 
@@ -32,6 +36,10 @@ def _model_list(models: Mapping[str, bool]) -> Response:
         if ready
     ]
     return _json(200, {"object": "list", "data": loaded})
+
+
+def _ollama_models(models: Iterable[str]) -> Response:
+    return _json(200, {"models": [{"name": model, "model": model} for model in models]})
 
 
 def _json(status: int, body: object) -> Response:

@@ -185,6 +185,6 @@ class Simulator:
         """Each model, and whether it is loaded."""
         now = time.monotonic_ns()
         return {
-            model: not self._state(model).seconds_until_ready(script.boot, now)
+            model: self._state(model).is_loaded(script.boot, now)
             for model, script in self.scripts.items()
         }

@@ -11,9 +11,15 @@ from exporter.transport import Connections
 
 
 async def probed(
-    provider: str, base_url: str, *, key_file: Path | None = None, model: str = "m"
+    provider: str,
+    base_url: str,
+    *,
+    key_file: Path | None = None,
+    model: str = "m",
+    **fields: object,
 ) -> ProbeResult:
-    """What one probe of a simulated provider finds out."""
+    """What one probe of a simulated provider finds out; ``fields`` are the target's further
+    ones."""
     target = Target.model_validate(
         {
             "name": "contract",
@@ -21,6 +27,7 @@ async def probed(
             "model": model,
             "base_url": base_url,
             "api_key": {"file": str(key_file)} if key_file else None,
+            **fields,
         }
     )
     plan = Plan(

@@ -289,6 +289,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
     assert last["last"] == {
         "success": True,
         "failure": None,
+        "retry_after_seconds": None,
         "time_to_first_token_seconds": 0.25,
         "time_to_first_answer_token_seconds": None,
         "time_per_output_token_seconds": 0.02,
@@ -301,6 +302,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "finish_reason": None,
         "served_model": None,
         "request_id": "req_1",
+        "model_load_seconds": None,
         "status": 200,
     }
 

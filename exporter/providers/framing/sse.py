@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.providers.base import ProtocolError
-from exporter.result import FailureReason
-
-MAX_EVENT_BYTES = 1 << 20
-"""More than any provider sends in one event; a longer one is refused, so that a hostile or
-broken server cannot fill the memory."""
+from exporter.providers.framing.lines import Lines, check_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +23,7 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._lines = Lines()
         self._data: list[bytes] = []
         self._event = ""
         self._size = 0
@@ -37,28 +32,16 @@ class SseDecoder:
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that these bytes complete.
 
-        :raises ProtocolError: ``too_large``, an event is longer than ``MAX_EVENT_BYTES``.
+        :raises ProtocolError: ``too_large``, an event is longer than ``MAX_BYTES``.
         """
-        lines = self._complete_lines(chunk)
+        lines = self._lines.feed(chunk)
         events = [event for line in lines if (event := self._take(line)) is not None]
-        if len(self._tail) + self._size > MAX_EVENT_BYTES:
-            raise ProtocolError(
-                f"one event is longer than {MAX_EVENT_BYTES} bytes", FailureReason.TOO_LARGE
-            )
+        check_size(self._lines.pending_bytes + self._size, "event")
         return events
 
     def finish(self) -> list[ServerSentEvent]:
         """What the end of the body completes: some servers leave out the last empty line."""
         return self.feed(b"\n\n")
-
-    def _complete_lines(self, chunk: bytes) -> list[bytes]:
-        pending = self._tail + chunk
-        # A CR at the very end may be half of a CRLF: it waits for the next bytes.
-        held = pending[-1:] if pending.endswith(b"\r") else b""
-        body = pending[: len(pending) - len(held)]
-        *lines, rest = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._tail = rest + held
-        return lines
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._at_start:

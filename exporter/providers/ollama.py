@@ -1,0 +1,176 @@
+"""Ollama's own chat API: one JSON object per line.
+
+Source: ollama's docs/api.md and its server's source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from pydantic import JsonValue
+
+from exporter.providers.base import (
+    Call,
+    Decoder,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    HeaderFacts,
+    HttpRequest,
+    ModelLoaded,
+    ModelServed,
+    Output,
+    OutputKind,
+    ResponseHead,
+    Unversioned,
+    UsageReported,
+)
+from exporter.providers.errors import reason_for_status
+from exporter.providers.framing import FramedDecoder
+from exporter.providers.framing.ndjson import NdjsonDecoder
+from exporter.providers.headers import retry_after_seconds
+from exporter.providers.wire import Count, Wire, excerpt, merged, parse, parse_if
+from exporter.result import NANOSECONDS, Failure, FailureReason, Usage
+
+_REASON_BY_PHRASE = {
+    "server busy": FailureReason.OVERLOADED,  # the queue is full
+    "llm server loading model": FailureReason.NOT_READY,  # with status 500
+    "usage limit": FailureReason.QUOTA,  # ollama.com, with status 429
+    "requires a subscription": FailureReason.QUOTA,  # ollama.com, with status 403
+}
+"""Texts exact enough to overrule the HTTP status: an error has nothing else."""
+
+
+class _Function(Wire):
+    name: str = ""
+    arguments: dict[str, JsonValue] | None = None
+
+
+class _ToolCall(Wire):
+    function: _Function = _Function()
+
+    @property
+    def text(self) -> str:
+        arguments = self.function.arguments
+        return json.dumps(arguments, ensure_ascii=False) if arguments else self.function.name
+
+
+class _Message(Wire):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+    def outputs(self) -> Iterator[tuple[OutputKind, str]]:
+        yield OutputKind.REASONING, self.thinking or ""
+        yield OutputKind.ANSWER, self.content or ""
+        for call in self.tool_calls or ():
+            yield OutputKind.TOOL, call.text
+
+
+class _Line(Wire):
+    """line of a chat response"""
+
+    model: str | None = None
+    remote_model: str | None = None  # the model of ollama.com that a local name stands for
+    message: _Message | None = None
+    done: bool = False
+    done_reason: str | None = None
+    load_duration: Count | None = None
+    prompt_eval_count: Count | None = None
+    eval_count: Count | None = None
+    error: str | None = None
+
+    def usage(self) -> Usage | None:
+        """``None`` where nothing is counted. Zeros are left out, as is what a prompt cache spared;
+        thought is in ``eval_count`` and not told apart."""
+        if self.prompt_eval_count is None and self.eval_count is None:
+            return None
+        return Usage(input=self.prompt_eval_count or 0, output=self.eval_count or 0)
+
+
+class _ErrorBody(Wire):
+    error: str
+
+
+class Ollama(Unversioned):
+    """The ``ollama`` dialect."""
+
+    def public_base_url(self, region: str | None) -> str | None:
+        return None
+
+    def request(self, call: Call) -> HttpRequest:
+        """A key is for ollama.com or a proxy: Ollama itself asks for none."""
+        headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
+        if call.api_key:
+            headers["authorization"] = f"Bearer {call.api_key}"
+        body = {
+            "model": call.model,
+            "messages": [{"role": "user", "content": call.prompt}],
+            "stream": True,
+            "options": {"num_predict": call.max_output_tokens},
+        }
+        return HttpRequest(
+            "POST",
+            f"{call.base_url}/api/chat",
+            headers,
+            json.dumps(merged(body, call.extra_body)).encode(),
+        )
+
+    def decoder(self) -> Decoder:
+        return FramedDecoder(NdjsonDecoder(), _ChatStream().events)
+
+    def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
+        error = parse_if(_ErrorBody, body)
+        if error is None and head.status == HTTPStatus.OK:
+            return None
+        return _failure_of(error.error if error else excerpt(body), head.status)
+
+    def header_facts(self, head: ResponseHead) -> HeaderFacts:
+        return HeaderFacts(retry_after_seconds=retry_after_seconds(head.headers))
+
+
+class _ChatStream:
+    """What the lines of one stream mean. The one that says ``done`` is the last."""
+
+    def __init__(self) -> None:
+        self._model: str | None = None
+        self._is_done = False
+
+    def events(self, text: bytes) -> Iterator[Event]:
+        if self._is_done:
+            return  # what comes behind the end is no part of the answer
+        line = parse(_Line, text)
+        model = line.remote_model or line.model
+        if model and model != self._model:
+            self._model = model
+            yield ModelServed(model)
+        if line.message:
+            yield from (Output(kind, said) for kind, said in line.message.outputs() if said)
+        if line.error:
+            yield Failed(_failure_of(line.error))
+        if line.done:
+            self._is_done = True
+            yield from _last_events(line)
+
+
+def _last_events(line: _Line) -> Iterator[Event]:
+    if line.done_reason:
+        yield Finished(line.done_reason)
+    if usage := line.usage():
+        yield UsageReported(usage)
+    if line.load_duration is not None:
+        yield ModelLoaded(line.load_duration / NANOSECONDS)
+    yield Ended()
+
+
+def _failure_of(message: str, status: int | None = None) -> Failure:
+    """The failure that an error's text means; inside a stream there is no ``status``."""
+    for phrase, reason in _REASON_BY_PHRASE.items():
+        if phrase in message:
+            return Failure(reason, message, status)
+    if status is None or status == HTTPStatus.OK:
+        return Failure(FailureReason.SERVER_ERROR, message, status)
+    return Failure(reason_for_status(status), message, status)
