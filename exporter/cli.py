@@ -90,6 +90,7 @@ def config_schema() -> None:
 @click.option("--config", "path", type=_CONFIG, help="Probe a target of this configuration.")
 @click.option("--target", help="Name of the target, with --config.")
 @click.option("--provider", type=click.Choice(sorted(PROVIDERS)), help="Probe without a file.")
+@click.option("--preset", help="Which server speaks it, with --provider openai.")
 @click.option("--model", help="Name of the model, with --provider.")
 @click.option("--base-url", help="Where the API lives, with --provider.")
 @click.option("--region", help="Region of the API, with --provider.")
@@ -133,6 +134,7 @@ def _ad_hoc_plan(options: dict[str, str | int | None]) -> Plan:
                 {
                     "name": options["model"],
                     "provider": options["provider"],
+                    "preset": options["preset"],
                     "model": options["model"],
                     "base_url": options["base_url"],
                     "region": options["region"],
