@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -33,6 +33,7 @@ from exporter.transport import Connections
 from exporter.web import WebError
 
 _CONFIG = click.Path(path_type=Path)
+FC = TypeVar("FC", bound=Callable[..., Any])
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
@@ -55,22 +56,35 @@ async def _run_exporter(path: Path) -> None:
     await Exporter(FileSource(path)).run(on_started=lambda url: None)
 
 
+def _address(_context: click.Context, _option: click.Parameter, listen: str) -> str:
+    try:
+        return Web(listen=listen).listen
+    except ValidationError as error:
+        raise click.BadParameter(explain(error.errors(include_url=False)[0])) from None
+
+
+def _listen_option(default: str) -> Callable[[FC], FC]:
+    return click.option(
+        "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
+    )
+
+
 @main.command()
-@click.option("--listen", default="127.0.0.1:9850", show_default=True, help="HOST:PORT")
+@_listen_option("127.0.0.1:9850")
 def demo(listen: str) -> None:
     """Run against simulated providers: no keys, no network, no file."""
     _serve(run_demo(listen))
 
 
 @main.command()
-@click.option("--listen", default="127.0.0.1:9851", show_default=True, help="HOST:PORT")
+@_listen_option("127.0.0.1:9851")
 def simulate(listen: str) -> None:
     """Run the provider simulator alone."""
     try:
         asyncio.run(run_simulator(*Web(listen=listen).host_and_port))
     except KeyboardInterrupt:
         pass
-    except (OSError, ValidationError) as error:
+    except OSError as error:
         _fail(error)
 
 

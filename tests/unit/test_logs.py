@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,15 +24,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Logging is the process's; later tests get it back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 @pytest.fixture
@@ -86,7 +77,8 @@ def test_a_secret_that_comes_back_is_taken_out_wherever_it_stands(stream: io.Str
     echo = Failure(FailureReason.AUTH, f"wrong key {SECRET}")
     log_failure(replace(RESULT, failure=echo, request_id=SECRET))
     log = structlog.get_logger("exporter.test")
-    log.error("message " + SECRET, field=SECRET, nested={"list": [SECRET]})
+    message = f"message {SECRET}"
+    log.error(message, field=SECRET, nested={"list": [SECRET]})
     try:
         raise ValueError(SECRET)
     except ValueError:
