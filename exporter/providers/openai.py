@@ -176,13 +176,15 @@ class OpenAI(Unversioned):
         )
 
     def _body(self, call: Call) -> dict[str, object]:
-        return {
+        body: dict[str, object] = {
             "model": call.model,
             "messages": [{"role": "user", "content": call.prompt}],
             "stream": True,
-            "stream_options": self._preset.stream_options,
             self._preset.token_limit: call.max_output_tokens,
         }
+        if options := self._preset.stream_options:
+            body["stream_options"] = options
+        return body
 
     def decoder(self) -> Decoder:
         return FramedDecoder(SseDecoder(), _ChatStream(self._preset).events)

@@ -38,7 +38,7 @@ _REASON_BY_CODE = _table(
         FailureReason.NOT_FOUND: "model_not_found DeploymentNotFound",
         FailureReason.CONTENT_FILTER: "content_filter data_inspection_failed",
         FailureReason.RATE_LIMITED: "rate_limit_exceeded rate_limit_error slow_down "
-        "limit_requests limit_burst_rate throttling_error",
+        "limit_requests limit_burst_rate throttling_error RateLimitReached",
         FailureReason.QUOTA: "insufficient_quota credit_balance_exhausted billing_error "
         "organization_spend_limit_exceeded project_spend_limit_exceeded "
         "organization_usage_limit_exceeded budget_exceeded "
