@@ -109,6 +109,23 @@ def test_a_terminal_gets_lines_for_people_and_no_secret_either(
     assert SECRET not in text
 
 
+def test_a_traceback_at_a_terminal_shows_no_local_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    configure_logging()
+    own_value = "only-in-a-local-variable"
+    try:
+        raise ValueError("what happened")
+    except ValueError:
+        structlog.get_logger("exporter.test").exception("crashed")
+    text = terminal.getvalue()
+    assert "what happened" in text
+    assert "Traceback" in text
+    assert own_value not in text
+
+
 @pytest.mark.parametrize(
     ("level", "events"),
     [("debug", ["d", "i", "w"]), ("info", ["i", "w"]), ("warning", ["w"]), ("error", [])],
