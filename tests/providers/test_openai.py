@@ -248,6 +248,7 @@ REAL: dict[str, tuple[str, str | None, Usage | None, bool]] = {
     "real-llama-server": (" dano bile bako bega", "length", Usage(24, 4), True),
     "real-llama-cpp-python": (" bake bume bomo baru", "length", None, True),
     "real-llama-cpp-python-interrupted": (" bina belo bepo busa", None, None, True),
+    "real-litellm-mock": ("The quick brownain.", "stop", Usage(8, 15), True),
     "real-litellm-llama-server": (
         " dano bile bako bega",
         "length",
