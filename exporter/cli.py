@@ -32,8 +32,8 @@ from exporter.terminal import Summary, console, show
 from exporter.transport import Connections
 from exporter.web import WebError
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _CONFIG = click.Path(path_type=Path)
-FC = TypeVar("FC", bound=Callable[..., Any])
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
@@ -63,7 +63,7 @@ def _address(_context: click.Context, _option: click.Parameter, listen: str) -> 
         raise click.BadParameter(explain(error.errors(include_url=False)[0])) from None
 
 
-def _listen_option(default: str) -> Callable[[FC], FC]:
+def _listen_option(default: str) -> Callable[[_Command], _Command]:
     return click.option(
         "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
     )
