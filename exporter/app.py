@@ -74,8 +74,7 @@ class Exporter:
         self.status = Status()
         self._prober = Prober((self.metrics.observe, self.status.observe, log_failure))
         self._schedule = Schedule(self._prober, self.metrics)
-        in_flight = self.metrics.exporter.gauge(families.PROBES_IN_FLIGHT)
-        in_flight.set_function(lambda: self._prober.in_flight)
+        self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
     def lifecycle_enabled(self) -> bool:

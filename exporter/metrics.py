@@ -1,10 +1,10 @@
 """How a ``ProbeResult`` becomes series.
 
-Each target and probe has metrics of its own, in no registry. So targets may carry different
-labels, the series of a removed target go with it, and ``/probe`` can show one target alone.
+Each target and probe has series of its own. So targets may carry different labels, the series of
+a removed target go with it, and ``/probe`` can show one target alone.
 
-Results are observed in the probing thread while the web thread collects; prometheus_client
-locks each value.
+Results are observed in the probing thread, which also renders what they change; the web thread
+puts the renderings together.
 """
 
 from __future__ import annotations
@@ -12,30 +12,18 @@ from __future__ import annotations
 import math
 import platform
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import (
-    GC_COLLECTOR,
-    PLATFORM_COLLECTOR,
-    PROCESS_COLLECTOR,
-    Counter,
-    Gauge,
-    Histogram,
-    Metric,
-    disable_created_metrics,
-)
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
 from exporter import __version__, families
 from exporter.config import Plan
 from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
 from exporter.pricing import cost_usd
 from exporter.result import FailureReason, ProbeResult, SkipReason
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the series, and nothing reads them
+from exporter.series import Block, Counter, Exposed, Gauge, Series, exposed
 
 PlanKey = tuple[str, str]
-M = TypeVar("M", Counter, Gauge, Histogram)
 Measure = Callable[[ProbeResult], float | None]
 
 _HISTOGRAMS: tuple[tuple[Family, Measure], ...] = (
@@ -58,57 +46,6 @@ _TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 _MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, names included
 _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
-
-
-class Series:
-    """The metrics of some families, all with the same leading labels."""
-
-    def __init__(self, declared: Iterable[Family], labels: dict[str, str]) -> None:
-        self.labels = labels
-        self._counters: dict[Family, Counter] = {}
-        self._gauges: dict[Family, Gauge] = {}
-        self._histograms: dict[Family, Histogram] = {}
-        for family in declared:
-            self._declare(family)
-
-    def _declare(self, family: Family) -> None:
-        names = (*self.labels, *family.labels)
-        match family.kind:
-            case Kind.COUNTER:
-                self._counters[family] = Counter(family.name, family.help, names, registry=None)
-            case Kind.GAUGE:
-                self._gauges[family] = Gauge(family.name, family.help, names, registry=None)
-            case Kind.HISTOGRAM:
-                self._histograms[family] = Histogram(
-                    family.name, family.help, names, registry=None, buckets=family.buckets
-                )
-
-    def counter(self, family: Family, **extra: str) -> Counter:
-        return self._child(self._counters[family], extra)
-
-    def gauge(self, family: Family, **extra: str) -> Gauge:
-        return self._child(self._gauges[family], extra)
-
-    def histogram(self, family: Family, **extra: str) -> Histogram:
-        return self._child(self._histograms[family], extra)
-
-    def clear(self, family: Family) -> None:
-        """Drop all series of a gauge."""
-        self._gauges[family].clear()
-
-    def collect(self, family: Family) -> Iterable[Metric]:
-        """The series of one family."""
-        match family.kind:
-            case Kind.COUNTER:
-                return self._counters[family].collect()
-            case Kind.GAUGE:
-                return self._gauges[family].collect()
-            case Kind.HISTOGRAM:
-                return self._histograms[family].collect()
-
-    def _child(self, metric: M, extra: dict[str, str]) -> M:
-        labels = {**self.labels, **extra}
-        return metric.labels(**labels) if labels else metric
 
 
 class ProbeSeries(Series):
@@ -173,12 +110,13 @@ class ProbeSeries(Series):
         self._set_last(result)
         self._count_tokens(result)
         self._note_provider(result)
+        self.freshen()
 
     def skipped(self, reason: SkipReason) -> None:
         """Count a scheduled probe that was not sent."""
         self.counter(families.PROBES_SKIPPED, reason=reason).inc()
 
-    def _observe_times(self, result: ProbeResult, exemplar: dict[str, str] | None) -> None:
+    def _observe_times(self, result: ProbeResult, exemplar: str | None) -> None:
         for family, measure in _HISTOGRAMS:
             value = measure(result)
             if value is not None:
@@ -250,6 +188,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.exporter = ExporterSeries()
+        self.probes_in_flight: Callable[[], int] = lambda: 0
+        """Asked at every scrape."""
         self._probes: dict[PlanKey, ProbeSeries] = {}
 
     def apply(self, plans: Iterable[Plan]) -> None:
@@ -277,32 +217,34 @@ class Metrics:
         if series := self._probes.get(key):
             series.skipped(reason)
 
-    def everything(self) -> Iterator[Metric]:
+    def everything(self) -> Iterator[Exposed]:
         """All families, those of the process included, one after the other."""
-        yield from _joined(PROBE_FAMILIES, tuple(self._probes.values()))
-        yield from _joined(SELF_FAMILIES, (self.exporter,))
+        self.exporter.gauge(families.PROBES_IN_FLIGHT).set(self.probes_in_flight())
+        yield from exposed(PROBE_FAMILIES, self._probes.values())
+        yield from exposed(SELF_FAMILIES, (self.exporter,))
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
-            yield from collector.collect()
+            yield from map(_of_library, collector.collect())
 
-    def of_target(self, target: str) -> Iterator[Metric]:
+    def of_target(self, target: str) -> Iterator[Exposed]:
         """The families of one target alone."""
         probes = tuple(self._probes.items())
-        yield from _joined(PROBE_FAMILIES, [series for key, series in probes if key[0] == target])
+        return exposed(PROBE_FAMILIES, [series for key, series in probes if key[0] == target])
 
 
-def _joined(declared: Iterable[Family], parts: Sequence[Series]) -> Iterator[Metric]:
-    """Each family once, with the samples of all parts, as the formats demand. A family is
-    collected only when it is asked for, so that no more than one is in memory."""
-    for family in declared:
-        whole: Metric | None = None
-        for part in parts:
-            for metric in part.collect(family):
-                if whole is None:
-                    whole = metric
-                else:
-                    whole.samples.extend(metric.samples)
-        if whole is not None:
-            yield whole
+def _of_library(metric: Metric) -> Exposed:
+    """A counter or gauge of the official client library."""
+    first = metric.samples[0]
+    counts = metric.type == "counter"
+    family = Family(
+        first.name, Kind.COUNTER if counts else Kind.GAUGE, metric.documentation, (*first.labels,)
+    )
+    block = Block(family, {})
+    for sample in metric.samples:
+        if counts:
+            block.child(Counter, sample.labels).inc(sample.value)
+        else:
+            block.child(Gauge, sample.labels).set(sample.value)
+    return Exposed(family, (block,))
 
 
 def plan_labels(plan: Plan) -> dict[str, str]:
@@ -330,5 +272,5 @@ def provider_text(text: str) -> str:
     return _NOT_IN_PROVIDER_TEXT.sub("_", text)[:_MAX_PROVIDER_TEXT]
 
 
-def _exemplar(result: ProbeResult) -> dict[str, str] | None:
-    return {"request_id": provider_text(result.request_id)} if result.request_id else None
+def _exemplar(result: ProbeResult) -> str | None:
+    return provider_text(result.request_id) if result.request_id else None

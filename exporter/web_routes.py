@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from prometheus_client import Metric
 from pydantic import JsonValue
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,13 +23,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.exposition import render
 from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
 from exporter.status import Status, StatusRow
 from exporter.status_page import View, render_page
+from exporter.web_scrapes import Scrapes, answer_once
 
 HEARTBEAT_SECONDS = 5.0
 """An exporter whose probing loop does not answer for so long is not healthy."""
@@ -99,6 +98,7 @@ class _Site:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._started = time.monotonic()
+        self._scrapes = Scrapes()
         self._one_at_a_time = asyncio.Lock()
         self._probing: dict[str, asyncio.Future[tuple[ProbeResult, ...]]] = {}
 
@@ -109,7 +109,7 @@ class _Site:
         return HTMLResponse(page.html, headers={"Content-Security-Policy": page.security_policy})
 
     async def metrics(self, request: Request) -> Response:
-        return await self._rendered(self._backend.metrics.everything(), request)
+        return await self._scrapes.answer(self._backend.metrics.everything(), request)
 
     async def targets(self, _request: Request) -> Response:
         rows = self._backend.status.rows()
@@ -133,7 +133,7 @@ class _Site:
         if isinstance(probing.exception(), KeyError):
             raise _no_such_target(name, self._target_names())
         probing.result()
-        return await self._rendered(self._backend.metrics.of_target(name), request)
+        return await answer_once(self._backend.metrics.of_target(name), request)
 
     async def healthy(self, _request: Request) -> Response:
         beat: Future[None] = Future()
@@ -162,12 +162,6 @@ class _Site:
         except ConfigError as error:
             raise HTTPException(500, f"not reloaded, nothing was changed: {error}\n") from error
         return PlainTextResponse("reloaded\n")
-
-    async def _rendered(self, families: Iterable[Metric], request: Request) -> Response:
-        accept = request.headers.get("Accept", "")
-        rendered = await self._in_background(lambda: render(families, accept))
-        headers = {"Content-Type": rendered.content_type, "Vary": "Accept"}
-        return Response(rendered.body, headers=headers)
 
     async def _in_background(self, work: Callable[[], T]) -> T:
         async with self._one_at_a_time:

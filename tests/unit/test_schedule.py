@@ -15,6 +15,7 @@ from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import ProbeResult
 from exporter.schedule import Schedule, next_on_grid, phase_seconds
+from tests.shown import families
 from tests.unit.test_probe import DONE, FINISH, TOKEN
 from tests.wire import STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
 
@@ -50,7 +51,7 @@ class Running:
         """The sum of all samples with this name and these labels."""
         return sum(
             sample.value
-            for metric in self.metrics.everything()
+            for metric in families(self.metrics.everything())
             for sample in metric.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
@@ -175,7 +176,7 @@ async def test_a_removed_target_is_no_longer_asked_and_its_series_go() -> None:
             assert len(server.requests) - asked <= 4
             names = {
                 sample.labels.get("target")
-                for metric in run.metrics.everything()
+                for metric in families(run.metrics.everything())
                 for sample in metric.samples
             }
     assert "drop" not in names

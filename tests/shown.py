@@ -1,0 +1,17 @@
+"""What an exposition shows, read back by the official parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from exporter.exposition import OPENMETRICS
+from exporter.series import Exposed
+
+
+def families(shown: Iterable[Exposed]) -> list[Metric]:
+    """The families as a scraper sees them."""
+    text = OPENMETRICS.body(shown).decode()
+    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
