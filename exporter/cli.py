@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.live import Live
 
 from exporter import __version__, config_file, loop
 from exporter.app import Exporter, FileSource
 from exporter.check import report
-from exporter.config import DEFAULT_PROMPT, Config, Plan, Probe, Target, Timeouts, Web
+from exporter.config import DEFAULT_PROMPT, Config, Plan, Web
 from exporter.config_file import ConfigError
 from exporter.demo import run_demo, run_simulator
+from exporter.explain import explain
 from exporter.logs import configure_logging
 from exporter.probe import run_probe
 from exporter.providers import PROVIDERS
@@ -29,9 +31,9 @@ from exporter.result_json import result_to_json
 from exporter.sharding import Shard
 from exporter.terminal import Summary, console, show
 from exporter.transport import Connections
-from exporter.units import parse_duration
 from exporter.web import WebError
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _CONFIG = click.Path(path_type=Path)
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
@@ -70,22 +72,35 @@ async def _run_exporter(path: Path, shard: Shard) -> None:
     await Exporter(FileSource(path, shard)).run(on_started=lambda url: None)
 
 
+def _address(_context: click.Context, _option: click.Parameter, listen: str) -> str:
+    try:
+        return Web(listen=listen).listen
+    except ValidationError as error:
+        raise click.BadParameter(explain(error.errors(include_url=False)[0])) from None
+
+
+def _listen_option(default: str) -> Callable[[_Command], _Command]:
+    return click.option(
+        "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
+    )
+
+
 @main.command()
-@click.option("--listen", default="127.0.0.1:9850", show_default=True, help="HOST:PORT")
+@_listen_option("127.0.0.1:9850")
 def demo(listen: str) -> None:
     """Run against simulated providers: no keys, no network, no file."""
     _serve(run_demo(listen))
 
 
 @main.command()
-@click.option("--listen", default="127.0.0.1:9851", show_default=True, help="HOST:PORT")
+@_listen_option("127.0.0.1:9851")
 def simulate(listen: str) -> None:
     """Run the provider simulator alone."""
     try:
         asyncio.run(run_simulator(*Web(listen=listen).host_and_port))
     except KeyboardInterrupt:
         pass
-    except (OSError, ValidationError) as error:
+    except OSError as error:
         _fail(error)
 
 
@@ -106,6 +121,7 @@ def config_schema() -> None:
 @click.option("--config", "path", type=_CONFIG, help="Probe a target of this configuration.")
 @click.option("--target", help="Name of the target, with --config.")
 @click.option("--provider", type=click.Choice(sorted(PROVIDERS)), help="Probe without a file.")
+@click.option("--preset", help="Which server speaks it, with --provider openai.")
 @click.option("--model", help="Name of the model, with --provider.")
 @click.option("--base-url", help="Where the API lives, with --provider.")
 @click.option("--region", help="Region of the API, with --provider.")
@@ -125,7 +141,7 @@ def probe(
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
-    plans = _plans_of(_load(path), target) if path else (_ad_hoc_plan(ad_hoc),)
+    plans = _plans_of(_load(path), target) if path else _ad_hoc_plans(ad_hoc)
     ask = _ask_for_json if as_json else _ask_at_terminal
     results = loop.run(ask(plans, count))
     sys.exit(0 if all(result.success for result in results) else 1)
@@ -140,38 +156,29 @@ def _plans_of(config: Config, target: str | None) -> tuple[Plan, ...]:
     return plans
 
 
-def _ad_hoc_plan(options: dict[str, str | int | None]) -> Plan:
+def _ad_hoc_plans(options: dict[str, str | int | None]) -> tuple[Plan, ...]:
+    """What the options say, read as the configuration file would be."""
     if not options["model"]:
         raise click.UsageError("--model is missing")
+    key = options.pop("api_key_env")
+    probe = {name: options.pop(name) for name in ("prompt", "max_output_tokens")}
+    defaults = {"timeout": options.pop("timeout")}
+    target = {**options, "name": options["model"], "api_key": {"env": key} if key else None}
+    config = {"defaults": defaults, "probes": {"cli": probe}, "targets": [target]}
     try:
-        return Plan(
-            target=Target.model_validate(
-                {
-                    "name": options["model"],
-                    "provider": options["provider"],
-                    "model": options["model"],
-                    "base_url": options["base_url"],
-                    "region": options["region"],
-                    "api_version": options["api_version"],
-                    "api_key": {"env": key} if (key := options["api_key_env"]) else None,
-                }
-            ),
-            probe_name="cli",
-            probe=Probe.model_validate(
-                {
-                    "prompt": options["prompt"],
-                    "max_output_tokens": options["max_output_tokens"],
-                }
-            ),
-            interval_seconds=0.0,
-            timeouts=Timeouts(total=parse_duration(options["timeout"])),
-            fresh_connection=False,
-        )
+        return Config.model_validate(config).plans()
     except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise click.UsageError("; ".join(mistakes)) from None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise _usage_error(error.errors(include_url=False)[0]) from None
+
+
+def _usage_error(mistake: ErrorDetails) -> click.UsageError:
+    """The mistake, at the option that holds the key of the configuration where it is."""
+    message, keys = explain(mistake), mistake["loc"]
+    if "api_key" in keys:
+        return click.BadParameter(message, param_hint="--api-key-env")
+    if isinstance(keys[-1], str):
+        return click.BadParameter(message, param_hint=f"--{keys[-1].replace('_', '-')}")
+    return click.UsageError(message)
 
 
 async def _results(plans: tuple[Plan, ...], count: int) -> AsyncIterator[ProbeResult]:
@@ -199,10 +206,12 @@ async def _ask_at_terminal(plans: tuple[Plan, ...], count: int) -> list[ProbeRes
     target = plans[0].target
     title = f"{target.name}: {target.model} at {target.endpoint}"
     results: list[ProbeResult] = []
-    with Live(show(title, results), console=console(), auto_refresh=False) as live:
+    out = console()
+    with Live(show(title, results), console=out, auto_refresh=False, transient=True) as live:
         async for result in _results(plans, count):
             results.append(result)
             live.update(show(title, results), refresh=True)
+    out.print(show(title, results))  # whole, where the live table may be cut to the screen
     return results
 
 

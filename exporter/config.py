@@ -10,9 +10,9 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config_types import (
     Duration,
@@ -25,7 +25,7 @@ from exporter.config_types import (
 )
 from exporter.paths import FilePath
 from exporter.prompts import LoadedPrompts
-from exporter.providers import PROVIDERS, Dialect
+from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for
 from exporter.secret import Secret
 
 RESERVED_LABELS = frozenset(
@@ -143,6 +143,8 @@ class Slo(Model):
 
 Connection = Literal["reuse", "fresh"]
 
+PresetName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*PRESETS]})]
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 SECRET_HEADERS = frozenset(
@@ -174,6 +176,9 @@ class Target(Model):
     name: str = Field(min_length=1, max_length=200)
     provider: str = Field(json_schema_extra={"enum": [*sorted(PROVIDERS)]})
     """The dialect that the API speaks."""
+    preset: PresetName | None = None
+    """For provider ``openai``: which server this is. Where not set, it is recognised by
+    ``base_url`` if it is a public one."""
     model: str = Field(min_length=1, max_length=200)
     base_url: HttpUrl | None = None
     """Where the API lives; the provider's public endpoint where not set."""
@@ -204,6 +209,13 @@ class Target(Model):
             raise UnknownName("provider", provider, PROVIDERS)
         return provider
 
+    @field_validator("preset")
+    @classmethod
+    def _preset_is_known(cls, preset: str | None) -> str | None:
+        if preset is not None and preset not in PRESETS:
+            raise UnknownName("preset", preset, PRESETS)
+        return preset
+
     @field_validator("labels")
     @classmethod
     def _labels_are_allowed(cls, labels: dict[str, str]) -> dict[str, str]:
@@ -215,6 +227,13 @@ class Target(Model):
     def _headers_can_be_sent(cls, headers: dict[str, HeaderValue]) -> dict[str, HeaderValue]:
         raise_all("headers", _header_mistakes(headers))
         return headers
+
+    @model_validator(mode="after")
+    def _preset_fits(self) -> Self:
+        if self.preset and self.provider != WITH_PRESETS:
+            wrong = ValueError(f"goes with provider {WITH_PRESETS!r} only; remove one of the two")
+            raise_all("Target", [(("preset",), wrong)])
+        return self
 
     @model_validator(mode="after")
     def _api_version_is_known(self) -> Self:
@@ -233,12 +252,13 @@ class Target(Model):
             raise_all("Target", [(("region",), error)])
         else:
             if not endpoint:
-                raise ValueError(f"base_url must be set for provider {self.provider!r}")
+                server = f"preset {self.preset!r}" if self.preset else f"provider {self.provider!r}"
+                raise ValueError(f"base_url must be set for {server}")
         return self
 
     @property
     def dialect(self) -> Dialect:
-        return PROVIDERS[self.provider]
+        return dialect_for(self.provider, self.preset, self.base_url)
 
     def header_values(self) -> dict[str, str]:
         """The further request headers, secrets read.

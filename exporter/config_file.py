@@ -111,10 +111,13 @@ def _validate(values: dict[str, Any], origins: Origins) -> tuple[Config | None, 
 
 
 def _explained(detail: ErrorDetails, origins: Origins) -> Iterable[Mistake]:
-    cause = detail.get("ctx", {}).get("error")
-    if isinstance(cause, PromptsFileError):
-        return cause.mistakes
-    return [origins.mistake(detail["loc"], explain(detail), missing=detail["type"] == "missing")]
+    at, cause = detail["loc"], detail.get("ctx", {}).get("error")
+    if not isinstance(cause, PromptsFileError):
+        return [origins.mistake(at, explain(detail), missing=detail["type"] == "missing")]
+    # What is wrong with the file as a whole is told where it is named.
+    return [
+        mistake if mistake.line else origins.mistake(at, str(mistake)) for mistake in cause.mistakes
+    ]
 
 
 def _names_in(values: Mapping[str, Any]) -> Iterator[Located]:

@@ -29,6 +29,17 @@ def _json_mistake(answer: str, wanted: object) -> str | None:
     if not isinstance(value, dict):
         return "the answer is JSON, but not an object"
     for name, member in wanted.items():
-        if name not in value or value[name] != member:
+        if name not in value or not _same(value[name], member):
             return f"member {name!r} of the answer is not {json.dumps(member)}"
     return None
+
+
+def _same(value: object, wanted: object) -> bool:
+    """Equality as JSON has it: in Python, ``True`` would equal 1."""
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(value[k], wanted[k]) for k in value)
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    return value == wanted

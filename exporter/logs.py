@@ -68,7 +68,8 @@ def log_failure(result: ProbeResult) -> None:
 
 def _renderers(terminal: bool) -> tuple[Processor, ...]:
     if terminal:
-        return (structlog.dev.ConsoleRenderer(),)
+        # Pretty tracebacks would show local variables, and a secret cut by their borders.
+        return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
     return (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
 
 

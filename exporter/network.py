@@ -65,6 +65,11 @@ class Exchange:
     on_sent: Callable[[], None] = field(default=_ignore, repr=False)
     """Called whenever ``sent`` has moved."""
 
+    def was_answered(self, at: int) -> None:
+        """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that
+        was set aside on its way back from the kernel takes the time of the sending too late."""
+        self.sent = min(at, self.sent or at)
+
 
 current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")
 

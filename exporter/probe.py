@@ -132,6 +132,7 @@ class _Attempt:
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
         self._headers_at = self._arrival.at
+        self._exchange.was_answered(self._headers_at)
         self._head = ResponseHead(response.status_code, dict(response.headers))
         self._facts = self._dialect.header_facts(self._head)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import time
@@ -104,7 +105,10 @@ class Schedule:
             self._metrics.skipped(key, reason)
             return
         self._note_delay(plan)
-        result = await self._prober.probe(plan)
+        try:
+            result = await self._prober.probe(plan)
+        except asyncio.CancelledError:
+            return  # the schedule was stopped; the probe itself goes on, and is counted
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
             self._quiet_until[plan.target.name] = time.monotonic() + quiet

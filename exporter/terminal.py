@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -49,15 +50,27 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
 
 
+_HEADINGS = (
+    "connect\nms",
+    "TTFT\nms",
+    "TPOT\nms",
+    "tokens\n/s",
+    "stall\nms",
+    "total\nms",
+    "tokens\nin/out",
+    "±\nms",
+)
+
+
 def show(title: str, results: Sequence[ProbeResult]) -> RenderableType:
     """The table of results so far and their summary."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=0
+    )
     table.add_column("#", justify="right")
-    table.add_column("outcome")
-    for heading in ("connect ms", "TTFT ms", "TPOT ms", "tok/s", "stall ms", "total ms"):
-        table.add_column(heading, justify="right")
-    table.add_column("tokens in/out", justify="right")
-    table.add_column("± ms", justify="right")
+    table.add_column("outcome", no_wrap=True)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
     for number, result in enumerate(results, 1):
         table.add_row(str(number), *_cells(result))
     return Group(table, *_summary_lines(results))
@@ -75,9 +88,10 @@ def _cells(result: ProbeResult) -> Iterable[str | Text]:
         if phases
         else None
     )
+    sent_over_a_kept_connection = phases is None and result.timeline.sent is not None
     usage = result.usage
     yield _outcome(result)
-    yield _milliseconds(connect) if phases else "reused"
+    yield "reused" if sent_over_a_kept_connection else _milliseconds(connect)
     yield _milliseconds(result.time_to_first_token_seconds)
     yield _milliseconds(result.time_per_output_token_seconds)
     yield _number(result.output_tokens_per_second)

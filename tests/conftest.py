@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 TOOLS = Path(__file__).parents[1] / ".tools" / "bin"
 
@@ -23,6 +25,17 @@ def _find_tool(name: str) -> Path:
     if found is None:
         pytest.skip(f"{name} is not installed: run `make tools`")
     return Path(found)
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """For tests that configure logging, which is the whole process's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.hookimpl(trylast=True)

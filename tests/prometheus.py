@@ -28,6 +28,7 @@ class Prometheus:
     def query(self, expression: str) -> list[float]:
         """The values of an instant query."""
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression})
+        answer.raise_for_status()  # while it starts, it says so with 503
         data = json.loads(answer.text)
         assert data["status"] == "success", data
         return [float(series["value"][1]) for series in data["data"]["result"]]

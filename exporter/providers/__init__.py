@@ -10,14 +10,29 @@ from exporter.providers.bedrock import Bedrock
 from exporter.providers.gemini import Gemini
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
+from exporter.providers.presets import PRESETS, preset_for
 
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
-        "openai": OpenAI(),
+        "openai": OpenAI(PRESETS["openai"]),
         "bedrock": Bedrock(),
         "gemini": Gemini(),
         "ollama": Ollama(),
     }
 )
 
-__all__ = ["PROVIDERS", "Dialect"]
+WITH_PRESETS = "openai"
+"""The provider whose dialect many servers speak, each a little differently."""
+
+
+def dialect_for(provider: str, preset: str | None, base_url: str | None) -> Dialect:
+    """The dialect of one target.
+
+    :raises KeyError: there is no such provider, or no such preset.
+    """
+    if provider == WITH_PRESETS:
+        return OpenAI(preset_for(preset, base_url))
+    return PROVIDERS[provider]
+
+
+__all__ = ["PRESETS", "PROVIDERS", "WITH_PRESETS", "Dialect", "dialect_for"]

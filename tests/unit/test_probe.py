@@ -176,6 +176,12 @@ async def test_data_after_the_end_marker_is_passed_over() -> None:
     assert result.answer == "1"
 
 
+async def test_nonsense_in_the_same_read_as_the_end_marker_is_passed_over() -> None:
+    together = chunk(b"data: [DONE]\n\ndata: {nonsense\n\n")
+    result = await result_of(STREAM_HEAD, delta(content="1"), FINISH + together + LAST_CHUNK)
+    assert result.success
+
+
 ERROR = chunk(b'data: {"error":{"message":"no room","code":"server_is_overloaded"}}\n\n')
 TOKEN = delta(content="1")
 

@@ -279,3 +279,13 @@ def test_a_socks_proxy_is_refused_with_its_reason(no_proxies: pytest.MonkeyPatch
 
 def test_equal_settings_share_one_context(tmp_path: Path) -> None:
     assert tls_context(TlsSettings()) is tls_context(TlsSettings())
+
+
+@pytest.mark.parametrize(("sent", "answered", "expected"), [(5, 9, 5), (9, 5, 5), (None, 5, 5)])
+def test_nothing_is_sent_after_its_answer_came(
+    sent: int | None, answered: int, expected: int
+) -> None:
+    """A process that was set aside while it sent would else measure a negative time."""
+    exchange = Exchange(sent=sent)
+    exchange.was_answered(answered)
+    assert exchange.sent == expected

@@ -1,0 +1,174 @@
+"""What the servers that speak Chat Completions do each in their own way.
+
+Everything that can be told from the wire is read from the wire, whichever server it is. A preset
+holds what cannot: where the API lives, what a request may say, and words and statuses that mean
+something else than everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import urlsplit
+
+from exporter.providers.bedrock import REGIONS as BEDROCK_REGIONS
+from exporter.result import FailureReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """One server, or one family of them."""
+
+    base_url: str | None = None
+    """Its public endpoint; ``None`` where it has none, or one for each region only."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """Its public endpoints by the name of the region."""
+    hosts: tuple[str, ...] = ()
+    """Patterns of the host names by which it is recognised."""
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The request field that bounds the output."""
+    reports_usage_unasked: bool = False
+    """Whether ``stream_options`` can be left out; some servers do not know it."""
+    pads_chunks: bool = False
+    """Whether it sends random padding against traffic analysis unless told not to."""
+    request_id_headers: tuple[str, ...] = ("x-request-id",)
+    """The first of these that a response has names the request."""
+    reason_by_code: Mapping[str, FailureReason] = field(default_factory=dict)
+    """Error codes that mean something else than everywhere."""
+    reason_by_status: Mapping[int, FailureReason] = field(default_factory=dict)
+    """Statuses that mean something else than everywhere, where no code says more."""
+
+    @property
+    def stream_options(self) -> dict[str, bool] | None:
+        """What to ask of the stream."""
+        if self.reports_usage_unasked:
+            return None
+        return {"include_usage": True} | (
+            {"include_obfuscation": False} if self.pads_chunks else {}
+        )
+
+    def endpoint(self, region: str | None) -> str | None:
+        """Where its public API lives; ``None`` where only the user can know.
+
+        :raises ValueError: it has no such region, or one must be chosen.
+        """
+        if region is None and (self.base_url or not self.regions):
+            return self.base_url
+        if region is not None and region in self.regions:
+            return self.regions[region]
+        if not self.regions:
+            raise ValueError("this server has no regions; remove region, or set base_url")
+        problem = "region must be set" if region is None else f"there is no region {region!r}"
+        raise ValueError(
+            f"{problem}; known are {', '.join(self.regions)}; set base_url for any other"
+        )
+
+
+COMPATIBLE = Preset()
+"""A server that nothing is known of."""
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "openai": Preset(
+            base_url="https://api.openai.com/v1",
+            # data residency
+            regions={
+                region: f"https://{region}.api.openai.com/v1"
+                for region in ("us", "eu", "ae", "au", "in", "jp")
+            },
+            hosts=("api.openai.com", "*.api.openai.com"),
+            token_limit="max_completion_tokens",  # reasoning models refuse the old name
+            pads_chunks=True,
+        ),
+        "bedrock": Preset(
+            regions={
+                region: f"https://bedrock-runtime.{region}.amazonaws.com/openai/v1"
+                for region in BEDROCK_REGIONS
+            },
+            hosts=("bedrock-runtime.*.amazonaws.com", "bedrock-mantle.*.api.aws"),
+            token_limit="max_completion_tokens",
+            request_id_headers=("x-amzn-requestid", "x-request-id"),
+        ),
+        "dashscope": Preset(
+            regions={
+                "beijing": "https://dashscope.aliyuncs.com/compatible-mode/v1",
+                "singapore": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+                "us": "https://dashscope-us.aliyuncs.com/compatible-mode/v1",
+                "hongkong": "https://cn-hongkong.dashscope.aliyuncs.com/compatible-mode/v1",
+            },
+            hosts=("*dashscope*.aliyuncs.com", "*.maas.aliyuncs.com"),
+            # Tokens per minute; at OpenAI the same word means "pay".
+            reason_by_code={"insufficient_quota": FailureReason.RATE_LIMITED},
+        ),
+        "deepseek": Preset(
+            base_url="https://api.deepseek.com",
+            hosts=("api.deepseek.com",),
+        ),
+        "fireworks": Preset(
+            base_url="https://api.fireworks.ai/inference/v1",
+            hosts=("*.fireworks.ai",),
+        ),
+        "gemini": Preset(
+            base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+            hosts=("generativelanguage.googleapis.com",),
+        ),
+        "groq": Preset(
+            base_url="https://api.groq.com/openai/v1",
+            hosts=("api.groq.com",),
+            token_limit="max_completion_tokens",
+        ),
+        "litellm": Preset(
+            request_id_headers=("x-litellm-call-id", "x-request-id"),
+        ),
+        "llamacpp": Preset(),
+        "mistral": Preset(
+            base_url="https://api.mistral.ai/v1",
+            hosts=("api.mistral.ai",),
+            reports_usage_unasked=True,
+            request_id_headers=("mistral-correlation-id", "x-request-id"),
+        ),
+        "nim": Preset(
+            # Its nginx answers before the engine behind it does.
+            reason_by_status={502: FailureReason.NOT_READY},
+        ),
+        "openrouter": Preset(
+            base_url="https://openrouter.ai/api/v1",
+            hosts=("openrouter.ai",),
+            reports_usage_unasked=True,
+            request_id_headers=("x-generation-id", "x-request-id"),
+        ),
+        "sglang": Preset(),
+        "tgi": Preset(
+            reason_by_status={429: FailureReason.OVERLOADED},  # its queue is full
+        ),
+        "together": Preset(
+            base_url="https://api.together.xyz/v1",
+            hosts=("*.together.xyz", "*.together.ai"),
+            reports_usage_unasked=True,
+            reason_by_status={403: FailureReason.BAD_REQUEST},  # the prompt is too long
+        ),
+        "vllm": Preset(),
+    }
+)
+"""The servers by the name that a target gives as its ``preset``."""
+
+
+def preset_for(name: str | None, base_url: str | None) -> Preset:
+    """The named server; else the one that lives at this base URL, which is OpenAI without one.
+
+    :raises KeyError: there is no preset of this name.
+    """
+    if name is not None:
+        return PRESETS[name]
+    if base_url is None:
+        return PRESETS["openai"]
+    host = urlsplit(base_url).hostname or ""
+    known = (
+        preset
+        for preset in PRESETS.values()
+        if any(fnmatchcase(host, pattern) for pattern in preset.hosts)
+    )
+    return next(known, COMPATIBLE)

@@ -1,0 +1,66 @@
+"""Whether an answer is the one that a probe expects, and what is said if it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.config import Expectation
+from exporter.expect import mistake
+
+
+def said(answer: str, **expect: Any) -> str | None:
+    return mistake(answer, Expectation.model_validate(expect))
+
+
+@pytest.mark.parametrize(
+    ("expect", "answer"),
+    [
+        ({}, ""),
+        ({}, "anything"),
+        ({"regex": "^1 .*20$"}, "1 2 20"),
+        ({"regex": "(?i)paris"}, "It is PARIS."),
+        ({"regex": "^b$"}, "b\n"),
+        ({"contains": "a.c"}, "xa.cx"),
+        ({"contains": "é"}, "café"),
+        ({"json": True}, " [1, 2] \n"),
+        ({"json": True}, "null"),
+        ({"json": False}, "not JSON"),
+        ({"json": {}}, "{}"),
+        ({"json": {"a": None}}, '{"a": null}'),
+        ({"json": {"a": [1, {"b": 2}]}}, '{"a": [1, {"b": 2}], "c": 3}'),
+        ({"json": {"a": 1.0}}, '{"a": 1}'),
+        ({"regex": "a", "contains": "b", "json": True}, '"ab"'),
+    ],
+)
+def test_a_right_answer_is_no_mistake(expect: dict[str, Any], answer: str) -> None:
+    assert said(answer, **expect) is None
+
+
+@pytest.mark.parametrize(
+    ("expect", "answer", "wrong"),
+    [
+        ({"regex": r"\b20\b"}, "1 200", r"the answer does not match '\\b20\\b'"),
+        ({"regex": "^b"}, "a\nb", "the answer does not match '^b'"),
+        ({"contains": "a.c"}, "abc", "the answer does not contain 'a.c'"),
+        ({"json": True}, "", "the answer is not JSON"),
+        ({"json": True}, "```json\n{}\n```", "the answer is not JSON"),
+        ({"json": True}, "[" * 100_000, "the answer is not JSON"),
+        ({"json": {"a": 1}}, "[1]", "the answer is JSON, but not an object"),
+        ({"json": {"a": 1}}, '{"b": 1}', "member 'a' of the answer is not 1"),
+        ({"json": {"a": None}}, "{}", "member 'a' of the answer is not null"),
+        ({"json": {"a": "x"}}, '{"a": "y"}', "member 'a' of the answer is not \"x\""),
+        ({"regex": "a", "contains": "b"}, "a", "the answer does not contain 'b'"),
+    ],
+)
+def test_a_wrong_answer_is_told_by_the_condition_that_it_breaks(
+    expect: dict[str, Any], answer: str, wrong: str
+) -> None:
+    assert said(answer, **expect) == wrong
+
+
+def test_true_is_not_one() -> None:
+    """In Python they are equal; in JSON they are not the same."""
+    assert said('{"a": 1}', json={"a": True}) == "member 'a' of the answer is not true"
+    assert said('{"a": [false]}', json={"a": [0]}) == "member 'a' of the answer is not [0]"
