@@ -7,15 +7,19 @@ from types import MappingProxyType
 
 from exporter.providers.base import Dialect
 from exporter.providers.bedrock import Bedrock
+from exporter.providers.dashscope import DashScope
 from exporter.providers.gemini import Gemini
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
+from exporter.providers.openai_responses import OpenAIResponses
 from exporter.providers.presets import PRESETS, preset_for
 
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
         "openai": OpenAI(PRESETS["openai"]),
+        "openai_responses": OpenAIResponses(PRESETS["openai"]),
         "bedrock": Bedrock(),
+        "dashscope": DashScope(),
         "gemini": Gemini(),
         "ollama": Ollama(),
     }
@@ -30,9 +34,10 @@ def dialect_for(provider: str, preset: str | None, base_url: str | None) -> Dial
 
     :raises KeyError: there is no such provider, or no such preset.
     """
-    if provider == WITH_PRESETS:
-        return OpenAI(preset_for(preset, base_url))
-    return PROVIDERS[provider]
+    dialect = PROVIDERS[provider]
+    if isinstance(dialect, OpenAI):
+        return type(dialect)(preset_for(preset, base_url))
+    return dialect
 
 
 __all__ = ["PRESETS", "PROVIDERS", "WITH_PRESETS", "Dialect", "dialect_for"]

@@ -32,7 +32,8 @@ from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import ErrorObject, explain, failure_of, unwrapped
 from exporter.providers.presets import COMPATIBLE, Preset
-from exporter.providers.wire import Wire, merged, parse
+from exporter.providers.usage import CachedTokens, ReasoningTokens
+from exporter.providers.wire import Wire, count, merged, parse
 from exporter.result import Failure, FailureReason, Usage
 
 END_MARKER = b"[DONE]"
@@ -45,21 +46,11 @@ _FAILED_FINISHES = {
 }
 
 
-class _CachedTokens(Wire):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None  # DashScope's explicit cache
-
-
-class _ReasoningTokens(Wire):
-    reasoning_tokens: int | None = None
-
-
 class _Usage(Wire):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    prompt_tokens_details: _CachedTokens | None = None
-    completion_tokens_details: _ReasoningTokens | None = None
+    prompt_tokens_details: CachedTokens | None = None
+    completion_tokens_details: ReasoningTokens | None = None
     reasoning_tokens: int | None = None  # SGLang
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
 
@@ -68,20 +59,15 @@ class _Usage(Wire):
         the prompt and completion counts here (OpenAI API reference, usage object)."""
         if self.prompt_tokens is None and self.completion_tokens is None:
             return None
-        prompt = self.prompt_tokens_details or _CachedTokens()
-        completion = self.completion_tokens_details or _ReasoningTokens()
+        prompt = self.prompt_tokens_details or CachedTokens()
+        completion = self.completion_tokens_details or ReasoningTokens()
         return Usage(
-            input=_count(self.prompt_tokens),
-            output=_count(self.completion_tokens),
-            cached_input=_count(prompt.cached_tokens, self.prompt_cache_hit_tokens),
-            cache_write=_count(prompt.cache_write_tokens, prompt.cache_creation_input_tokens),
-            reasoning=_count(completion.reasoning_tokens, self.reasoning_tokens),
+            input=count(self.prompt_tokens),
+            output=count(self.completion_tokens),
+            cached_input=count(prompt.cached_tokens, self.prompt_cache_hit_tokens),
+            cache_write=count(prompt.cache_write_tokens, prompt.cache_creation_input_tokens),
+            reasoning=count(completion.reasoning_tokens, self.reasoning_tokens),
         )
-
-
-def _count(*reported: int | None) -> int:
-    """The first count that says something; none is below zero."""
-    return max(0, next(filter(None, reported), 0))
 
 
 class _ContentPart(Wire):
@@ -110,7 +96,9 @@ class _ToolCall(Wire):
     function: _Function | None = None
 
 
-class _Delta(Wire):
+class Delta(Wire):
+    """What a chunk adds to the message."""
+
     content: str | list[_ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None  # vLLM, Groq, Together, OpenRouter, Ollama
@@ -131,7 +119,7 @@ class _Delta(Wire):
 
 
 class _Choice(Wire):
-    delta: _Delta | None = None  # absent in Azure's late content-filter annotations
+    delta: Delta | None = None  # absent in Azure's late content-filter annotations
     finish_reason: str | None = None
 
 
@@ -158,6 +146,8 @@ class _Chunk(Wire):
 class OpenAI(Unversioned):
     """The ``openai`` dialect, as one server speaks it."""
 
+    _path = "/chat/completions"
+
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         self._preset = preset
 
@@ -170,7 +160,7 @@ class OpenAI(Unversioned):
             headers["authorization"] = f"Bearer {call.api_key}"
         return HttpRequest(
             "POST",
-            f"{call.base_url}/chat/completions",
+            f"{call.base_url}{self._path}",
             headers,
             json.dumps(merged(self._body(call), call.extra_body)).encode(),
         )

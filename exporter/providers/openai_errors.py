@@ -34,9 +34,11 @@ _REASON_BY_CODE = _table(
         # no_db_connection is LiteLLM's word for a key that is not its master key, where it has
         # no others.
         FailureReason.AUTH: "invalid_api_key authentication_error permission_error access_denied "
-        "API_KEY_INVALID no_db_connection",
+        "API_KEY_INVALID no_db_connection unsupported_country_region_territory",
         FailureReason.NOT_FOUND: "model_not_found DeploymentNotFound",
-        FailureReason.CONTENT_FILTER: "content_filter data_inspection_failed",
+        # invalid_prompt is OpenAI's word for a prompt that was flagged, not for a malformed one.
+        FailureReason.CONTENT_FILTER: "content_filter data_inspection_failed invalid_prompt "
+        "bio_policy misalignment_policy_violation",
         FailureReason.RATE_LIMITED: "rate_limit_exceeded rate_limit_error slow_down "
         "limit_requests limit_burst_rate throttling_error RateLimitReached",
         FailureReason.QUOTA: "insufficient_quota credit_balance_exhausted billing_error "
@@ -53,7 +55,8 @@ _REASON_BY_TYPE = _table(
     {
         FailureReason.BAD_REQUEST: "invalid_request_error BadRequestError "
         "UnprocessableEntityError NotImplementedError exceed_context_size_error "
-        "not_supported_error context_length_exceeded invalid_parameter_error validation",
+        "not_supported_error context_length_exceeded invalid_parameter_error validation "
+        "unsupported_parameter unsupported_value data_residency_mismatch",
         FailureReason.NOT_FOUND: "not_found_error NotFoundError",
         FailureReason.OVERLOADED: "service_unavailable_error ServiceUnavailableError "
         "unavailable_error ModelUnavailable ModelServingError",

@@ -67,6 +67,19 @@ class Preset:
         )
 
 
+DASHSCOPE_HOSTS = {
+    "beijing": "dashscope.aliyuncs.com",
+    "singapore": "dashscope-intl.aliyuncs.com",
+    "us": "dashscope-us.aliyuncs.com",  # Virginia
+    "hongkong": "cn-hongkong.dashscope.aliyuncs.com",
+    # Alibaba Cloud's own names for the same:
+    "cn-beijing": "dashscope.aliyuncs.com",
+    "ap-southeast-1": "dashscope-intl.aliyuncs.com",
+    "us-east-1": "dashscope-us.aliyuncs.com",
+    "cn-hongkong": "cn-hongkong.dashscope.aliyuncs.com",
+}
+"""Where Alibaba Cloud Model Studio lives, without the hosts of single workspaces."""
+
 COMPATIBLE = Preset()
 """A server that nothing is known of."""
 
@@ -94,14 +107,22 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "dashscope": Preset(
             regions={
-                "beijing": "https://dashscope.aliyuncs.com/compatible-mode/v1",
-                "singapore": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-                "us": "https://dashscope-us.aliyuncs.com/compatible-mode/v1",
-                "hongkong": "https://cn-hongkong.dashscope.aliyuncs.com/compatible-mode/v1",
+                region: f"https://{host}/compatible-mode/v1"
+                for region, host in DASHSCOPE_HOSTS.items()
             },
             hosts=("*dashscope*.aliyuncs.com", "*.maas.aliyuncs.com"),
-            # Tokens per minute; at OpenAI the same word means "pay".
-            reason_by_code={"insufficient_quota": FailureReason.RATE_LIMITED},
+            reason_by_code={
+                # Tokens per minute; at OpenAI the same word means "pay".
+                "insufficient_quota": FailureReason.RATE_LIMITED,
+                # Of its own protocol:
+                "AllocationQuota.FreeTierOnly": FailureReason.QUOTA,  # used up, and no more wanted
+                "BadRequest": FailureReason.BAD_REQUEST,
+                "InternalError": FailureReason.SERVER_ERROR,
+                "InvalidParameter": FailureReason.BAD_REQUEST,
+                "ModelServingError": FailureReason.OVERLOADED,
+                "ModelUnavailable": FailureReason.NOT_READY,
+                "Throttling": FailureReason.RATE_LIMITED,
+            },
         ),
         "deepseek": Preset(
             base_url="https://api.deepseek.com",

@@ -63,6 +63,11 @@ def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str,
     return result
 
 
+def count(*reported: int | None) -> int:
+    """The first count that says something; none is below zero."""
+    return max(0, next(filter(None, reported), 0))
+
+
 def excerpt(body: bytes) -> str:
     """The beginning of an error body that is of no known shape."""
     text = body[:_EXCERPT_BYTES].decode("utf-8", errors="replace").strip()

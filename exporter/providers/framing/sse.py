@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from exporter.providers.framing.lines import Lines, check_size
+
+_STATUS = re.compile(rb"(?::HTTP_STATUS/|status: ?)([1-5]\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,9 @@ class ServerSentEvent:
 
     event: str
     data: bytes
+    status: int | None = None
+    """The HTTP status of this event alone, which Alibaba's servers tell in a comment
+    (``:HTTP_STATUS/429``) or in a field of their own (``status:429``)."""
 
 
 class SseDecoder:
@@ -26,6 +32,7 @@ class SseDecoder:
         self._lines = Lines()
         self._data: list[bytes] = []
         self._event = ""
+        self._status: int | None = None
         self._size = 0
         self._at_start = True
 
@@ -56,9 +63,11 @@ class SseDecoder:
             self._size += len(value)
         elif name == b"event":
             self._event = value.decode("utf-8", errors="replace")
+        elif status := _STATUS.fullmatch(line):
+            self._status = int(status[1])
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        event = ServerSentEvent(self._event, b"\n".join(self._data)) if self._data else None
-        self._data, self._event, self._size = [], "", 0
-        return event
+        data, event, status = self._data, self._event, self._status
+        self._data, self._event, self._status, self._size = [], "", None, 0
+        return ServerSentEvent(event, b"\n".join(data), status) if data else None

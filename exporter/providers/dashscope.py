@@ -1,0 +1,185 @@
+"""Alibaba Cloud Model Studio's own protocol, named DashScope: server-sent events by region.
+
+Sources: Alibaba Cloud's Model Studio documentation ("DashScope API reference", "Error codes") and
+the official SDK for Python. Its OpenAI-compatible faces are matters of ``openai`` and
+``openai_responses``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+
+from exporter.providers.base import (
+    Call,
+    Decoder,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    HeaderFacts,
+    HttpRequest,
+    Output,
+    RequestIdentified,
+    ResponseHead,
+    Unversioned,
+    UsageReported,
+)
+from exporter.providers.framing import FramedDecoder
+from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
+from exporter.providers.headers import retry_after_seconds
+from exporter.providers.increments import Increments
+from exporter.providers.openai import Delta
+from exporter.providers.openai_errors import ErrorObject, failure_of
+from exporter.providers.presets import PRESETS
+from exporter.providers.usage import InputOutputUsage
+from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
+from exporter.result import Failure
+
+_SERVER = PRESETS["dashscope"]
+_COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
+_SERVICE = "/services/aigc/text-generation/generation"
+
+_UNFINISHED = "null"
+"""What stands for a finish reason, as a text, until there is one."""
+
+
+class _Choice(Wire):
+    message: Delta | None = None  # as Chat Completions has it; multimodal models send parts
+    finish_reason: str | None = None
+
+
+class _Output(Wire):
+    choices: list[_Choice] | None = None
+    # Without choices, in the older result format:
+    text: str | None = None
+    finish_reason: str | None = None
+
+    def unified(self) -> list[_Choice]:
+        own = _Choice(message=Delta(content=self.text), finish_reason=self.finish_reason)
+        return self.choices or [own]
+
+
+class _Error(ErrorObject):
+    @property
+    def words(self) -> Sequence[str]:
+        """The code, and its parts: ``Throttling.RateQuota``, ``Model.AccessDenied``."""
+        return [self.code, *self.code.split(".")] if self.code else []
+
+
+class _Chunk(_Error):
+    """DashScope event"""
+
+    # A chunk that tells an error is itself the error, or holds one in the compatible shape.
+    output: _Output | None = None
+    usage: InputOutputUsage | None = None
+    request_id: str | None = None
+    error: _Error | None = None
+
+    @property
+    def problem(self) -> _Error | None:
+        return self.error or (self if self.code else None)
+
+
+class DashScope(Unversioned):
+    """The ``dashscope`` dialect. Its base URL is what the SDK calls ``base_http_api_url``."""
+
+    def public_base_url(self, region: str | None) -> str | None:
+        """The shared endpoint of a region; a workspace's own host is a base URL to be set.
+
+        A key is good in its own region only, so none is taken for granted.
+        """
+        endpoint = _SERVER.endpoint(region)
+        return endpoint and endpoint.replace(_COMPATIBLE_PATH, _PATH)
+
+    def request(self, call: Call) -> HttpRequest:
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream",
+            "x-dashscope-sse": "enable",
+        }
+        if call.api_key:
+            headers["authorization"] = f"Bearer {call.api_key}"
+        body: dict[str, object] = {
+            "model": call.model,
+            "input": {"messages": [{"role": "user", "content": call.prompt}]},
+            "parameters": {
+                "result_format": "message",
+                "incremental_output": True,
+                "max_tokens": call.max_output_tokens,
+            },
+        }
+        return HttpRequest(
+            "POST",
+            f"{call.base_url}{_SERVICE}",
+            headers,
+            json.dumps(merged(body, call.extra_body)).encode(),
+        )
+
+    def decoder(self) -> Decoder:
+        stream = _GenerationStream()
+        return FramedDecoder(SseDecoder(), stream.events, stream.at_end)
+
+    def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
+        error, status = _error_in(body)
+        if error is None and head.status == HTTPStatus.OK:
+            return None
+        if head.status != HTTPStatus.OK:
+            status = head.status
+        return failure_of(error or _Error(message=excerpt(body)), status, _SERVER)
+
+    def header_facts(self, head: ResponseHead) -> HeaderFacts:
+        return HeaderFacts(
+            request_id=head.headers.get("x-request-id"),
+            retry_after_seconds=retry_after_seconds(head.headers),
+        )
+
+
+class _GenerationStream:
+    """What the events of one stream mean. There is no end marker: the stream is whole when the
+    body ends behind a finish reason."""
+
+    def __init__(self) -> None:
+        self._request_id: str | None = None
+        self._increments = Increments()
+        self._finished = False
+
+    def events(self, message: ServerSentEvent) -> Iterator[Event]:
+        chunk = parse(_Chunk, message.data)
+        if chunk.request_id and chunk.request_id != self._request_id:
+            self._request_id = chunk.request_id
+            yield RequestIdentified(chunk.request_id)
+        if message.event == "error" or chunk.problem:
+            yield Failed(failure_of(chunk.problem or chunk, message.status, _SERVER))
+            return
+        if chunk.output and not self._finished:  # content behind the end is no part of the answer
+            for choice in chunk.output.unified():
+                yield from self._choice_events(choice)
+        if chunk.usage and (usage := chunk.usage.normalised()):
+            yield UsageReported(usage)
+
+    def _choice_events(self, choice: _Choice) -> Iterator[Event]:
+        reason = choice.finish_reason if choice.finish_reason != _UNFINISHED else None
+        for kind, text in choice.message.outputs() if choice.message else ():
+            if new := self._increments.new_in(kind, text, last=bool(reason)):
+                yield Output(kind, new)
+        if reason:
+            self._finished = True
+            yield Finished(reason)
+
+    def at_end(self) -> Iterator[Event]:
+        if self._finished:
+            yield Ended()
+
+
+def _error_in(body: bytes) -> tuple[_Error | None, int | None]:
+    """The error that a response without a stream holds, with the status that it names: a JSON
+    object, or an event of its own, since a stream was asked for."""
+    if (chunk := parse_if(_Chunk, body)) and chunk.problem:
+        return chunk.problem, None
+    framing = SseDecoder()
+    for event in [*framing.feed(body), *framing.finish()]:
+        if (chunk := parse_if(_Chunk, event.data)) and chunk.problem:
+            return chunk.problem, event.status
+    return None, None

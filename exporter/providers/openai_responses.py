@@ -1,0 +1,143 @@
+"""OpenAI's Responses API, and every server that speaks it too.
+
+Sources: the OpenAI API reference (responses-streaming), OpenAI's Python SDK, and the wire of the
+compatible servers, whose quirks are named where they are handled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exporter.providers.base import (
+    Call,
+    Decoder,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    ModelServed,
+    Output,
+    OutputKind,
+    RequestIdentified,
+    UsageReported,
+)
+from exporter.providers.framing import FramedDecoder
+from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
+from exporter.providers.openai import END_MARKER, OpenAI
+from exporter.providers.openai_errors import ErrorObject, failure_of
+from exporter.providers.presets import Preset
+from exporter.providers.usage import InputOutputUsage
+from exporter.providers.wire import Wire, parse
+from exporter.result import Failure, FailureReason
+
+_KIND_BY_DELTA = {
+    "response.reasoning_text.delta": OutputKind.REASONING,  # open-weight models
+    "response.reasoning_summary_text.delta": OutputKind.REASONING,
+    "response.output_text.delta": OutputKind.ANSWER,
+    "response.refusal.delta": OutputKind.REFUSAL,
+    "response.function_call_arguments.delta": OutputKind.TOOL,
+    "response.custom_tool_call_input.delta": OutputKind.TOOL,
+    "response.mcp_call_arguments.delta": OutputKind.TOOL,
+    "response.code_interpreter_call_code.delta": OutputKind.TOOL,
+    "response.shell_call_command.delta": OutputKind.TOOL,
+}
+
+_TERMINALS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+
+
+class _IncompleteDetails(Wire):
+    reason: str | None = None
+
+
+class _Response(Wire):
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    error: ErrorObject | str | None = None
+    incomplete_details: _IncompleteDetails | None = None
+    usage: InputOutputUsage | None = None
+
+    def facts(self) -> Iterator[Event]:
+        """Whose response it is, and what it has cost by now."""
+        if self.id:
+            yield RequestIdentified(self.id)
+        if self.model:
+            yield ModelServed(self.model)
+        if self.usage and (usage := self.usage.normalised()):
+            yield UsageReported(usage)
+
+
+class _Event(ErrorObject):
+    """Responses API event"""
+
+    # An error event is an error object itself, as the reference has it, or holds one.
+    delta: object = None  # a text where it is output, but an object for the output of a shell
+    response: _Response | None = None
+    error: ErrorObject | str | None = None
+
+    @property
+    def problem(self) -> ErrorObject | str:
+        return self.error or ErrorObject(code=self.code, message=self.message)
+
+
+class OpenAIResponses(OpenAI):
+    """The ``openai_responses`` dialect; hosts, headers and error bodies are Chat Completions'."""
+
+    _path = "/responses"
+
+    def _body(self, call: Call) -> dict[str, object]:
+        padding = {"stream_options": {"include_obfuscation": False}}
+        return {
+            "model": call.model,
+            "input": call.prompt,
+            "stream": True,
+            "store": False,
+            "max_output_tokens": call.max_output_tokens,
+            **(padding if self._preset.pads_chunks else {}),
+        }
+
+    def decoder(self) -> Decoder:
+        return FramedDecoder(SseDecoder(), _ResponseStream(self._preset).events)
+
+
+class _ResponseStream:
+    """What the events of one stream mean, up to the terminal one."""
+
+    def __init__(self, preset: Preset) -> None:
+        self._preset = preset
+        self._over = False
+
+    def events(self, message: ServerSentEvent) -> Iterator[Event]:
+        # OpenAI sends no [DONE]. Where one comes, it proves nothing: the terminal event does.
+        if self._over or message.data.strip() == END_MARKER:
+            return
+        event = parse(_Event, message.data)
+        kind = event.type or message.event
+        yield from self._meaning(kind, event)
+        if kind in _TERMINALS:
+            self._over = True
+            yield Ended()
+
+    def _meaning(self, kind: str, event: _Event) -> Iterator[Event]:
+        if output := _KIND_BY_DELTA.get(kind):
+            if isinstance(event.delta, str) and event.delta:
+                yield Output(output, event.delta)
+        elif kind == "error" or event.error:
+            yield Failed(failure_of(event.problem, preset=self._preset))
+        else:
+            response = event.response or _Response()
+            yield from response.facts()
+            if kind in _TERMINALS:
+                yield from self._end(response, response.status or kind.removeprefix("response."))
+
+    def _end(self, response: _Response, status: str) -> Iterator[Event]:
+        """Why generation stopped: the status, or what more is said of an incomplete response."""
+        details = response.incomplete_details
+        reason = (details and details.reason) or status
+        yield Finished(reason)
+        if reason == "content_filter":
+            said = f"the stream finished with {reason!r}"
+            yield Failed(Failure(FailureReason.CONTENT_FILTER, said))
+        elif status in ("failed", "cancelled"):
+            error = response.error or f"the response was {status} without an error"
+            yield Failed(failure_of(error, preset=self._preset))
