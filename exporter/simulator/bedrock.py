@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from exporter.providers.base import OutputKind, ProtocolError
+from exporter.providers.base import OutputKind
 from exporter.providers.framing.eventstream import encode
-from exporter.providers.wire import Wire, parse
+from exporter.providers.wire import Wire
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import Facts, Headers, Request, Response, read_body
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -94,10 +94,7 @@ class BedrockHandler:
         return identity and (identity[1] or identity[2])
 
     def read(self, request: Request) -> ConverseCall:
-        try:
-            body = parse(_Body, request.body)
-        except ProtocolError as error:
-            raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
+        body = read_body(_Body, request)
         return ConverseCall(
             model=unquote(request.path.split("/")[-2]),
             prompt="\n".join(block.text for message in body.messages for block in message.content),

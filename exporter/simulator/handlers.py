@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from exporter.simulator.bedrock import BedrockHandler
+from exporter.simulator.dashscope import DashScopeHandler
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import Handler, Request
 from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
+from exporter.simulator.openai_responses import OpenAIResponsesHandler
 
 HANDLERS: tuple[Handler, ...] = (
     OpenAIHandler(),
+    OpenAIResponsesHandler(),
     BedrockHandler(),
+    DashScopeHandler(),
     GeminiHandler(),
     OllamaHandler(),
 )

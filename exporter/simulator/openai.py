@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.providers.base import OutputKind, ProtocolError
-from exporter.providers.wire import Wire, parse
+from exporter.providers.base import OutputKind
+from exporter.providers.wire import Wire
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import (
+    Facts,
+    Headers,
+    Refused,
+    Request,
+    Response,
+    bearer_key,
+    read_body,
+)
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -54,7 +62,9 @@ class _Part(Wire):
     text: str = ""
 
 
-class _Message(Wire):
+class Message(Wire):
+    """One message of a request, or its text alone."""
+
     content: str | list[_Part] | None = None
 
     @property
@@ -72,7 +82,7 @@ class _Body(Wire):
     """chat completion request"""
 
     model: str
-    messages: list[_Message]
+    messages: list[Message]
     stream: bool = False
     stream_options: _StreamOptions | None = None
     max_tokens: int | None = None
@@ -86,14 +96,10 @@ class OpenAIHandler:
         return request.method == "POST" and request.path.endswith("/chat/completions")
 
     def key(self, request: Request) -> str | None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return key if scheme.lower() == "bearer" else None
+        return bearer_key(request)
 
     def read(self, request: Request) -> ChatCall:
-        try:
-            body = parse(_Body, request.body)
-        except ProtocolError as error:
-            raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
+        body = read_body(_Body, request)
         if not body.stream:
             raise Refused(Error(ErrorKind.BAD_REQUEST, "The simulator only streams."))
         return ChatCall(
@@ -134,7 +140,7 @@ class ChatStream:
 
     @property
     def headers(self) -> Headers:
-        return (("content-type", "text/event-stream; charset=utf-8"), *_headers(self._facts))
+        return stream_headers(self._facts)
 
     def render(self, step: Step) -> Iterator[bytes]:
         match step:
@@ -178,6 +184,11 @@ class ChatStream:
         }
 
 
+def stream_headers(facts: Facts) -> Headers:
+    """The headers of a response that streams."""
+    return (("content-type", "text/event-stream; charset=utf-8"), *_headers(facts))
+
+
 def _headers(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "x-request-id", f"req_{facts.number}"
     yield "openai-version", "2020-10-01"
@@ -190,8 +201,13 @@ def _headers(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def _error_body(error: Error) -> dict[str, Any]:
+    return {"error": error_object(error)}
+
+
+def error_object(error: Error) -> dict[str, Any]:
+    """An error in OpenAI's words."""
     _, kind, code = _ERRORS[error.kind]
-    return {"error": {"message": error.message, "type": kind, "param": None, "code": code}}
+    return {"message": error.message, "type": kind, "param": None, "code": code}
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

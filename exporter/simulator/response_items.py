@@ -1,0 +1,61 @@
+"""The items of which a response of OpenAI's Responses API is made: thought and messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.providers.base import OutputKind
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The Responses API's words for one kind of output."""
+
+    item: str
+    part: str
+    """Beginning of the events around a part of the item."""
+    part_type: str
+    text: str
+    """Beginning of the events with the text of the part."""
+    field: str = "text"
+    index: str = "content_index"
+
+    def content(self, text: str) -> dict[str, Any]:
+        """The part with so much text."""
+        part: dict[str, Any] = {"type": self.part_type, self.field: text}
+        return {**part, "annotations": []} if self.part_type == "output_text" else part
+
+
+_CONTENT = "response.content_part"
+SUMMARY = Shape(
+    "reasoning",
+    "response.reasoning_summary_part",
+    "summary_text",
+    "response.reasoning_summary_text",
+    index="summary_index",
+)
+SHAPES = {
+    OutputKind.REASONING: Shape("reasoning", _CONTENT, "reasoning_text", "response.reasoning_text"),
+    OutputKind.ANSWER: Shape("message", _CONTENT, "output_text", "response.output_text"),
+    OutputKind.REFUSAL: Shape("message", _CONTENT, "refusal", "response.refusal", "refusal"),
+}
+
+
+@dataclass(slots=True)
+class Item:
+    """An item of output under way."""
+
+    shape: Shape
+    id: str
+    text: str = ""
+    """What was said of it; nothing is where thought is hidden."""
+
+    def whole(self, status: str) -> dict[str, Any]:
+        content = [self.shape.content(self.text)] if self.text else []
+        item = {"id": self.id, "type": self.shape.item, "status": status}
+        if self.shape.item == "message":
+            return {**item, "role": "assistant", "content": content}
+        if self.shape is SUMMARY:
+            return {**item, "summary": content}
+        return {**item, "summary": [], "content": content}
