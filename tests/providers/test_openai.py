@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -283,6 +284,18 @@ def test_a_stream_that_died_upstream_is_a_server_error() -> None:
 def test_an_event_of_another_shape_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError, match=r"not a chat\.completion\.chunk"):
         events_of(OpenAI(), b"data: " + data + b"\n\n")
+
+
+@pytest.mark.parametrize("piece_bytes", [None, 1])
+def test_an_error_is_heard_although_nonsense_follows_it(piece_bytes: int | None) -> None:
+    data = b'data: {"error":{"message":"no","code":429}}\n\ndata: {nonsense\n\n'
+    decoder = OpenAI().decoder()
+    heard: list[Event] = []
+    size = piece_bytes or len(data)
+    with suppress(ProtocolError):
+        for start in range(0, len(data), size):
+            heard += decoder.feed(data[start : start + size])
+    assert heard == [failed(RATE_LIMITED, "no", 429)]
 
 
 USAGES: list[tuple[dict[str, Any], Usage | None]] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from exporter.providers.base import Event, ProtocolError
+from exporter.providers.base import Event, Failed, ProtocolError
 
 M_co = TypeVar("M_co", covariant=True)
 Message = TypeVar("Message")
@@ -48,7 +48,15 @@ class FramedDecoder(Generic[Message]):
         self._at_end = at_end
 
     def feed(self, data: bytes) -> Sequence[Event]:
-        return [event for message in self._framing.feed(data) for event in self._interpret(message)]
+        events: list[Event] = []
+        try:
+            for message in self._framing.feed(data):
+                events += self._interpret(message)
+        except ProtocolError:
+            # A stream that had told how it failed has said more than the way it broke off.
+            if not any(isinstance(event, Failed) for event in events):
+                raise
+        return events
 
     def finish(self) -> Sequence[Event]:
         try:
