@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from exporter.providers.anthropic import Anthropic
 from exporter.providers.base import Dialect
 from exporter.providers.bedrock import Bedrock
 from exporter.providers.gemini import Gemini
@@ -15,6 +16,7 @@ from exporter.providers.presets import PRESETS, preset_for
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
         "openai": OpenAI(PRESETS["openai"]),
+        "anthropic": Anthropic(),
         "bedrock": Bedrock(),
         "gemini": Gemini(),
         "ollama": Ollama(),

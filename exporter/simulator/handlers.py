@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.simulator.anthropic import AnthropicHandler
 from exporter.simulator.bedrock import BedrockHandler
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import Handler, Request
@@ -13,6 +14,7 @@ HANDLERS: tuple[Handler, ...] = (
     BedrockHandler(),
     GeminiHandler(),
     OllamaHandler(),
+    AnthropicHandler(),
 )
 
 
