@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from exporter.providers.anthropic import Anthropic
+from exporter.providers.azure import Azure
 from exporter.providers.base import Dialect
 from exporter.providers.bedrock import Bedrock
 from exporter.providers.gemini import Gemini
@@ -16,6 +17,7 @@ from exporter.providers.presets import PRESETS, preset_for
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
         "openai": OpenAI(PRESETS["openai"]),
+        "azure": Azure(),
         "anthropic": Anthropic(),
         "bedrock": Bedrock(),
         "gemini": Gemini(),
