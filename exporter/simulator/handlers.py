@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporter.simulator.anthropic import AnthropicHandler
+from exporter.simulator.azure import AzureHandler
 from exporter.simulator.bedrock import BedrockHandler
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import Handler, Request
@@ -10,6 +11,7 @@ from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
 
 HANDLERS: tuple[Handler, ...] = (
+    AzureHandler(),  # before OpenAI's, which claims every path of that ending
     OpenAIHandler(),
     BedrockHandler(),
     GeminiHandler(),
