@@ -12,7 +12,7 @@ from exporter.providers.base import OutputKind, ProtocolError
 from exporter.providers.wire import Wire, parse
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import Facts, Headers, Refused, Request, Response, bearer_key
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -105,8 +105,7 @@ class AnthropicHandler:
         return request.method == "POST" and request.path.endswith("/v1/messages")
 
     def key(self, request: Request) -> str | None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return key if scheme.lower() == "bearer" else request.headers.get("x-api-key")
+        return bearer_key(request) or request.headers.get("x-api-key")
 
     def read(self, request: Request) -> MessagesCall:
         version = request.headers.get("anthropic-version", "")

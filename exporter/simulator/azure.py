@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import Facts, Headers, Refused, Request, Response, bearer_key
 from exporter.simulator.openai import ChatCall, ChatStream, OpenAIHandler, rate_limit_headers
 from exporter.simulator.steps import (
     Begin,
@@ -55,7 +55,7 @@ class AzureHandler(OpenAIHandler):
 
     def key(self, request: Request) -> str | None:
         """The resource's key, or a bearer token, which may be the key as well."""
-        return request.headers.get("api-key") or super().key(request)
+        return request.headers.get("api-key") or bearer_key(request)
 
     def read(self, request: Request) -> AzureCall:
         path = _PATH.fullmatch(request.path)

@@ -11,7 +11,7 @@ from exporter.providers.base import OutputKind, ProtocolError
 from exporter.providers.wire import Wire, parse
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response
+from exporter.simulator.handler import Facts, Headers, Refused, Request, Response, bearer_key
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -86,8 +86,7 @@ class OpenAIHandler:
         return request.method == "POST" and request.path.endswith("/chat/completions")
 
     def key(self, request: Request) -> str | None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        return key if scheme.lower() == "bearer" else None
+        return bearer_key(request)
 
     def read(self, request: Request) -> ChatCall:
         try:

@@ -11,7 +11,7 @@ import anthropic
 import pytest
 
 from exporter.result import FailureReason, RateLimit, Usage
-from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
+from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
 from tests.contract.probing import probed
 from tests.providers.golden import fixture
 from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
@@ -21,7 +21,6 @@ PROMPT = "Count from 1 to 20."
 NONCE_TOKENS = 1
 """The probe puts a fresh nonce before its prompt; the SDK asks without."""
 FAST: dict[str, Any] = {"first_token_seconds": 0.01, "token_gap_seconds": 0.001}
-OVERLOADED = Error(ErrorKind.OVERLOADED)
 
 
 @dataclass(frozen=True)
@@ -100,16 +99,6 @@ async def test_the_sdk_and_our_probe_agree(script: Script, version: str) -> None
     assert theirs.usage is not None
     assert ours.usage.input == theirs.usage.input + NONCE_TOKENS
     assert (told.request_id, result.request_id) == ("req_1", "req_2")
-
-
-async def test_the_sdk_reads_a_refusal_and_our_probe_calls_it_one() -> None:
-    async with Simulator({"m": Script(**FAST, fault=faults.Refusal())}) as simulator:
-        told = await ask(simulator.url)
-        result = await probed("anthropic", simulator.url)
-    assert told.stop_reason == result.finish_reason == "refusal"
-    assert result.failure is not None
-    assert result.failure.reason is FailureReason.REFUSAL
-    assert result.answer == told.answer
 
 
 async def test_the_placeholder_alone_is_no_usage() -> None:
@@ -233,38 +222,6 @@ async def test_rate_limits_are_read_from_the_headers() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", reset)
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (faults.ErrorWithStatusOk(OVERLOADED), FailureReason.OVERLOADED),
-        (faults.RawResponse(502, b"<h1>Bad Gateway</h1>"), FailureReason.SERVER_ERROR),
-        (faults.Stall(after_tokens=0), FailureReason.TIMEOUT_FIRST_TOKEN),
-        (faults.Stall(after_tokens=2), FailureReason.TIMEOUT_STALL),
-        (faults.Disconnect(after_tokens=2), FailureReason.TRUNCATED),
-        (faults.Disconnect(after_tokens=2, reset=False), FailureReason.TRUNCATED),
-        (faults.MissingEndMarker(), FailureReason.TRUNCATED),
-        (faults.Garbage(), FailureReason.PROTOCOL),
-        (faults.EmptyAnswer(), FailureReason.EMPTY),
-        (faults.ContentFilter(), FailureReason.REFUSAL),
-        (faults.DataAfterEnd(), None),
-    ],
-    ids=repr,
-)
-async def test_our_probe_names_each_fault(
-    fault: faults.Fault, reason: FailureReason | None
-) -> None:
-    async with Simulator({"m": Script(**FAST, fault=fault)}) as simulator:
-        result = await probed("anthropic", simulator.url)
-    assert (result.failure and result.failure.reason) == reason
-
-
-async def test_our_probe_calls_a_booting_model_not_ready() -> None:
-    async with Simulator({"m": Script(boot=Boot(seconds=60.0))}) as simulator:
-        result = await probed("anthropic", simulator.url)
-    assert result.failure is not None
-    assert result.failure.reason is FailureReason.NOT_READY
-
-
 async def test_events_without_names_are_no_answer_to_the_sdk_nor_to_our_probe() -> None:
     body = fixture("anthropic", "without_event_names")
     with wire_server([STREAM_HEAD, chunk(body), LAST_CHUNK]) as server:
@@ -283,16 +240,26 @@ async def test_events_without_names_are_no_answer_to_the_sdk_nor_to_our_probe() 
     assert result.answer == ""
 
 
-async def test_pings_and_hidden_thought_do_not_move_the_first_token() -> None:
+async def test_hidden_thought_passes_before_the_first_token() -> None:
     script = Script(
         first_token_seconds=0.1,
         token_gap_seconds=0.02,
         reasoning_tokens=5,
         show_reasoning=False,
-        preamble=4,
         tokens_per_chunk=(1, 4, 8),
     )
     async with Simulator({"m": script}) as simulator:
         result = await probed("anthropic", simulator.url)
     assert result.time_to_first_token_seconds == pytest.approx(0.1 + 5 * 0.02, abs=0.04)
     assert result.time_per_output_token_seconds == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("fault", [faults.Refusal(), faults.ContentFilter()], ids=repr)
+async def test_every_refusal_has_the_word_that_the_sdk_reads(fault: faults.Fault) -> None:
+    async with Simulator({"m": Script(**FAST, fault=fault)}) as simulator:
+        told = await ask(simulator.url)
+        result = await probed("anthropic", simulator.url)
+    assert told.stop_reason == result.finish_reason == "refusal"
+    assert result.failure is not None
+    assert result.failure.reason is FailureReason.REFUSAL
+    assert result.answer == told.answer

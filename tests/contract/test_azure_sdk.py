@@ -15,7 +15,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
 from exporter.result import FailureReason, RateLimit, Usage
-from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
+from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
 from tests.contract.probing import probed
 
 KEY = "azure-simulated-key"
@@ -266,37 +266,6 @@ async def test_a_late_block_is_the_finish_reason_that_counts(key_file: Path) -> 
     assert result.failure.reason is FailureReason.CONTENT_FILTER
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (faults.ErrorWithStatusOk(Error(ErrorKind.OVERLOADED)), FailureReason.OVERLOADED),
-        (faults.RawResponse(502, b"<h1>Bad Gateway</h1>"), FailureReason.SERVER_ERROR),
-        (faults.Stall(after_tokens=0), FailureReason.TIMEOUT_FIRST_TOKEN),
-        (faults.Stall(after_tokens=2), FailureReason.TIMEOUT_STALL),
-        (faults.Disconnect(after_tokens=2), FailureReason.TRUNCATED),
-        (faults.MissingEndMarker(), FailureReason.TRUNCATED),
-        (faults.Garbage(), FailureReason.PROTOCOL),
-        (faults.EmptyAnswer(), FailureReason.EMPTY),
-        (faults.Refusal(), FailureReason.REFUSAL),
-        (faults.DataAfterEnd(), None),
-    ],
-    ids=repr,
-)
-async def test_our_probe_names_each_fault(
-    fault: faults.Fault, reason: FailureReason | None, key_file: Path
-) -> None:
-    async with Simulator({"m": Script(**FAST, fault=fault)}) as simulator:
-        result = await probed("azure", simulator.url, key_file=key_file)
-    assert (result.failure and result.failure.reason) == reason
-
-
-async def test_our_probe_calls_a_booting_model_not_ready(key_file: Path) -> None:
-    async with Simulator({"m": Script(boot=Boot(seconds=60.0))}) as simulator:
-        result = await probed("azure", simulator.url, key_file=key_file)
-    assert result.failure is not None
-    assert result.failure.reason is FailureReason.NOT_READY
-
-
 async def test_limits_below_zero_are_unknown_and_the_request_id_is_the_sdks(
     key_file: Path,
 ) -> None:
@@ -317,15 +286,10 @@ async def test_limits_below_zero_are_unknown_and_the_request_id_is_the_sdks(
     assert raw.request_id == result.request_id[:-1] + "2"
 
 
-async def test_neither_preamble_nor_annotations_move_the_first_token(key_file: Path) -> None:
-    script = Script(
-        first_token_seconds=0.15,
-        token_gap_seconds=0.02,
-        ending_seconds=0.05,
-        preamble=4,
-        tokens_per_chunk=(1, 4, 8),
-    )
-    async with Simulator({"m": script}) as simulator:
+async def test_the_sdk_reads_a_refusal_and_our_probe_calls_it_one(key_file: Path) -> None:
+    async with Simulator({"m": Script(**FAST, fault=faults.Refusal())}) as simulator:
+        told = await ask_v1(simulator.url)
         result = await probed("azure", simulator.url, key_file=key_file)
-    assert result.time_to_first_token_seconds == pytest.approx(0.15, abs=0.04)
-    assert result.time_per_output_token_seconds == pytest.approx(0.02, rel=0.1)
+    assert told.finish_reason == result.finish_reason == "stop"
+    assert result.failure is not None
+    assert result.failure.reason is FailureReason.REFUSAL
