@@ -48,6 +48,7 @@ _REASON_BY_TYPE = {
     "api_error": FailureReason.SERVER_ERROR,
     "timeout_error": FailureReason.SERVER_ERROR,
     "overloaded_error": FailureReason.OVERLOADED,
+    "no_db_connection": FailureReason.AUTH,  # LiteLLM: not its master key, and no other is known
 }
 
 _REASON_BY_PHRASE = {

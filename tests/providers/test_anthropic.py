@@ -118,6 +118,30 @@ GOLDEN: dict[str, list[Event]] = {
     ],
     "missing_message_stop": UNFINISHED,
     "cut_inside_message_stop": UNFINISHED,
+    "real-llama-server": [
+        RequestIdentified("chatcmpl-n98qDm0bFGwD0Wy5O9UEr2mP5mXPhmrs"),
+        ModelServed("tiny"),
+        *map(answer, (" bisa", " deki", " betu", " daga")),
+        *ended("max_tokens", UsageReported(Usage(input=24, output=4, cached_input=23))),
+    ],
+    "real-litellm-llama-server": [
+        RequestIdentified("msg_bd5c6843-eb1b-4d72-a2a6-5b6801508232"),
+        ModelServed("llama"),
+        answer(" boso"),
+        answer(" biba"),
+        *ended(usage=UsageReported(Usage(input=24, output=16, cached_input=23))),
+    ],
+    "real-litellm-upstream-died": [
+        RequestIdentified("msg_cda824b7-9844-4cbe-aeec-5b6b5972931c"),
+        ModelServed("llama"),
+        answer(" bemi"),
+        answer(" bebe"),
+        failed(
+            FailureReason.SERVER_ERROR,
+            "api_error: Response payload is not completed: <TransferEncodingError: 400, "
+            "message='Not enough data to satisfy transfer length header.'>",
+        ),
+    ],
     "data_after_the_end": [
         *WHOLE,
         answer(" and more"),
@@ -192,6 +216,7 @@ def test_an_error_has_the_reason_that_its_type_names_wherever_it_stands(
     [
         (503, error_body("unavailable_error", "Loading model"), FailureReason.NOT_READY, None),
         (503, error_body("unavailable_error", "no slot"), FailureReason.OVERLOADED, None),
+        (400, error_body("no_db_connection", "No connected db."), FailureReason.AUTH, None),
         (429, error_body("None", "budget exceeded"), FailureReason.RATE_LIMITED, None),
         (401, b'{"error":"no key"}', FailureReason.AUTH, "no key"),
         (413, b"<html>too large</html>", FailureReason.BAD_REQUEST, "<html>too large</html>"),
