@@ -67,10 +67,11 @@ class EntraTokens:
         try:
             self._credential = self._credential or azure.identity.DefaultAzureCredential()
             return self._credential.get_token(SCOPE)
-        except (azure.core.exceptions.AzureError, ValueError) as error:  # ValueError: a variable
-            raise SecretError(
-                f"no Entra token can be had, and api_key is not set: {error}"
-            ) from error
+        except (
+            azure.core.exceptions.AzureError,
+            ValueError,  # a variable of the environment makes no sense
+        ) as error:
+            raise SecretError(f"{_NO_TOKEN}: {error}") from error
 
 
 entra_tokens = EntraTokens()

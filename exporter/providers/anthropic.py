@@ -243,11 +243,11 @@ class _MessageStream:
             yield RequestIdentified(message.id)
         if message.model:
             yield ModelServed(message.model)
-        if message.usage:  # not reported yet: its output_tokens is a placeholder
+        if message.usage:  # not reported: its output_tokens is a placeholder
             self._usage = message.usage
 
     def _stopped(self, event: _Event) -> Iterator[Event]:
-        if event.usage:
+        if event.usage and event.usage.output_tokens is not None:
             self._usage = self._usage.updated(event.usage)
             yield UsageReported(self._usage.normalised())
         if event.delta and event.delta.stop_reason:
