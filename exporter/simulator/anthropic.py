@@ -13,6 +13,7 @@ from exporter.providers.wire import Wire, parse
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
 from exporter.simulator.handler import Facts, Headers, Refused, Request, Response, bearer_key
+from exporter.simulator.openai import Message
 from exporter.simulator.steps import (
     Begin,
     Broken,
@@ -69,26 +70,12 @@ _DELTAS = {
 _RATE_LIMIT_WINDOW = timedelta(minutes=1)
 
 
-class _Block(Wire):
-    text: str = ""
-
-
-class _Message(Wire):
-    content: str | list[_Block]
-
-    @property
-    def text(self) -> str:
-        if isinstance(self.content, str):
-            return self.content
-        return " ".join(block.text for block in self.content)
-
-
 class _Body(Wire):
     """Messages request"""
 
     model: str
     max_tokens: int
-    messages: list[_Message]
+    messages: list[Message]
     stream: bool = False
     temperature: float | None = None
     top_p: float | None = None
@@ -221,12 +208,8 @@ class MessageStream:
     def _stopped(self, reason: FinishReason, usage: Usage | None) -> bytes:
         delta: dict[str, Any] = {"stop_reason": _STOP_REASONS[reason], "stop_sequence": None}
         if delta["stop_reason"] == "refusal":
-            explanation = self._refusal or None
-            delta["stop_details"] = {
-                "type": "refusal",
-                "category": None,
-                "explanation": explanation,
-            }
+            details = {"category": None, "explanation": self._refusal or None}
+            delta["stop_details"] = {"type": "refusal", **details}
         told = {"usage": _usage(usage)} if usage else {}
         return _event("message_delta", delta=delta, **told)
 
@@ -257,11 +240,10 @@ def _prompt_usage(usage: Usage | None) -> dict[str, int]:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
-    details = {"thinking_tokens": usage.reasoning}
     return {
         **_prompt_usage(usage),
         "output_tokens": usage.output,
-        "output_tokens_details": details,
+        "output_tokens_details": {"thinking_tokens": usage.reasoning},
     }
 
 

@@ -54,7 +54,9 @@ class _Part(Wire):
     text: str = ""
 
 
-class _Message(Wire):
+class Message(Wire):
+    """What somebody says: a text, or parts of one."""
+
     content: str | list[_Part] | None = None
 
     @property
@@ -72,7 +74,7 @@ class _Body(Wire):
     """chat completion request"""
 
     model: str
-    messages: list[_Message]
+    messages: list[Message]
     stream: bool = False
     stream_options: _StreamOptions | None = None
     max_tokens: int | None = None

@@ -240,6 +240,15 @@ async def test_a_wrong_key_and_a_wrong_deployment_are_told_apart(way: Way, key_f
     assert result.failure.detail.startswith("DeploymentNotFound: ")
 
 
+async def test_a_deployments_path_without_a_version_is_no_resource() -> None:
+    async with Simulator({"m": Script(**FAST)}) as simulator:
+        base_url = f"{simulator.url}/openai/deployments/m"
+        client = openai.AsyncOpenAI(base_url=base_url, api_key=KEY, max_retries=0)
+        with pytest.raises(openai.NotFoundError, match="Resource not found") as caught:
+            await ask_openai(client)
+    assert caught.value.code == "404"
+
+
 async def test_the_inference_endpoint_refuses_what_it_does_not_know(key_file: Path) -> None:
     async with Simulator({"m": Script(**FAST)}) as simulator:
         url = f"{simulator.url}/models"
