@@ -29,7 +29,7 @@ from exporter.providers.errors import reason_for_status, says_not_ready
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds
-from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import Count, Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit, Usage
 
 PUBLIC_BASE_URL = "https://api.anthropic.com"
@@ -64,14 +64,14 @@ _NAMELESS = Failure(
 
 
 class _OutputDetails(Wire):
-    thinking_tokens: int | None = None
+    thinking_tokens: Count | None = None
 
 
 class _Usage(Wire):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    output_tokens: Count | None = None
     output_tokens_details: _OutputDetails | None = None
 
     def normalised(self) -> Usage:

@@ -21,6 +21,7 @@ from exporter.providers.base import (
     ResponseHead,
 )
 from exporter.providers.openai import OpenAI
+from exporter.providers.presets import Preset
 from exporter.providers.wire import merged
 from exporter.result import Failure, FailureReason
 
@@ -28,7 +29,7 @@ INFERENCE_VERSION = "2024-05-01-preview"
 """The only version of the Foundry inference endpoint that was ever published."""
 
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?|preview|latest|v1")
-_CHAT = OpenAI()
+_CHAT = OpenAI(Preset(request_id_headers=("x-request-id", "apim-request-id")))
 
 
 class Azure(EntraAuthorized):
@@ -82,8 +83,7 @@ class Azure(EntraAuthorized):
         return failure
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
-        facts = _CHAT.header_facts(head)
-        return replace(facts, request_id=facts.request_id or head.headers.get("apim-request-id"))
+        return _CHAT.header_facts(head)
 
 
 def _authorization(call: Call) -> dict[str, str]:

@@ -8,11 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exporter.providers.anthropic import FIRST_VERSION, VERSIONS
-from exporter.providers.base import OutputKind, ProtocolError
-from exporter.providers.wire import Wire, parse
+from exporter.providers.base import OutputKind
+from exporter.providers.wire import Wire
 from exporter.result import Usage
 from exporter.simulator.framing import compact_json, sse
-from exporter.simulator.handler import Facts, Headers, Refused, Request, Response, bearer_key
+from exporter.simulator.handler import (
+    Facts,
+    Headers,
+    Refused,
+    Request,
+    Response,
+    bearer_key,
+    read_body,
+)
 from exporter.simulator.openai import Message
 from exporter.simulator.steps import (
     Begin,
@@ -98,10 +106,7 @@ class AnthropicHandler:
         version = request.headers.get("anthropic-version", "")
         if version not in VERSIONS:
             raise _bad_request(f"anthropic-version: {version!r} is not a valid version")
-        try:
-            body = parse(_Body, request.body)
-        except ProtocolError as error:
-            raise _bad_request(str(error)) from None
+        body = read_body(_Body, request)
         if version != FIRST_VERSION and body.sampling:
             raise _bad_request(f"{body.sampling[0]}: Extra inputs are not permitted")
         if not body.stream:

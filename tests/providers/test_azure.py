@@ -82,9 +82,7 @@ GOLDEN: dict[str, list[Event]] = {
     "error_midway": [
         *START,
         ONE,
-        failed(
-            FailureReason.RATE_LIMITED, "429: Rate limit is exceeded. Try again in 7 seconds.", 429
-        ),
+        failed(FailureReason.RATE_LIMITED, "Rate limit is exceeded. Try again in 7 seconds.", 429),
     ],
     "error_in_words": [
         *START,
@@ -104,7 +102,7 @@ GOLDEN: dict[str, list[Event]] = {
     ],
     "missing_done": WHOLE[:-1],
     "cut_inside_done": WHOLE[:-1],
-    "data_after_the_end": [*WHOLE, answer(" and more")],
+    "data_after_the_end": WHOLE,
     "multibyte": [*START, answer("é世界🙂"), STOP, USAGE, Ended()],
 }
 
