@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 
 import click
@@ -15,6 +16,8 @@ from exporter.simulator.faults import Disconnect, ErrorResponse
 from exporter.simulator.steps import Error, ErrorKind
 
 INTERVAL = "5s"
+KEY_VARIABLE = "SIMULATED_API_KEY"
+"""Any value opens the simulator's door; without one, a probe would look for real credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,36 @@ MODELS = (
         {"stack": "candidate"},
     ),
     SimulatedModel(
+        "claude-thinker",
+        "anthropic",
+        "",
+        Script(
+            first_token_seconds=0.45,
+            token_gap_seconds=0.011,
+            jitter=0.25,
+            preamble=1,
+            reasoning_tokens=24,
+            cached_input_tokens=8,
+            rate_limits=(RateLimit("requests", 1000, 990), RateLimit("tokens", 80_000, 76_000)),
+        ),
+        {"stack": "candidate"},
+        {"input": 1.0, "cached_input": 0.1, "output": 5.0},
+    ),
+    SimulatedModel(
+        "azure-deployment",
+        "azure",
+        "",
+        Script(
+            first_token_seconds=0.4,
+            token_gap_seconds=0.015,
+            jitter=0.3,
+            tokens_per_chunk=(6, 4),  # its content filter holds text back
+            served_model="hosted-large-2026-09-01",
+        ),
+        {"stack": "candidate"},
+        {"input": 2.0, "output": 10.0},
+    ),
+    SimulatedModel(
         "flaky-gateway",
         "openai",
         "/v1",
@@ -172,6 +205,7 @@ async def run_demo(listen: str) -> None:
     :param listen: ``HOST:PORT`` of the exporter's own pages.
     :raises WebError: it cannot listen there.
     """
+    os.environ[KEY_VARIABLE] = "simulated-key"
     with run_in_thread(Simulator(_scripts())) as simulator:
         await Exporter(_Fixed(_config(listen, simulator.url))).run(_say_where)
 
@@ -202,6 +236,7 @@ def _config(listen: str, simulator_url: str) -> Config:
                     "provider": model.provider,
                     "model": model.name,
                     "base_url": simulator_url + model.path,
+                    "api_key": {"env": KEY_VARIABLE},
                     "labels": model.labels,
                     "price": model.price or None,
                 }

@@ -20,6 +20,7 @@ import structlog
 
 from exporter import __version__
 from exporter.aws_credentials import aws_credentials
+from exporter.azure_credentials import entra_tokens
 from exporter.config import Plan
 from exporter.deadlines import Deadlines
 from exporter.expect import mistake
@@ -29,6 +30,7 @@ from exporter.prompts import with_nonce
 from exporter.providers.base import (
     AwsSigned,
     Call,
+    EntraAuthorized,
     HeaderFacts,
     OutputKind,
     ProtocolError,
@@ -103,15 +105,18 @@ class _Attempt:
 
     async def _request(self, prompt: str) -> httpx.Request:
         target = self._plan.target
-        signed = isinstance(self._dialect, AwsSigned) and not target.api_key
+        api_key = target.api_key.read() if target.api_key else None
+        signed = isinstance(self._dialect, AwsSigned) and not api_key
+        authorized = isinstance(self._dialect, EntraAuthorized) and not api_key
         request = self._dialect.request(
             Call(
                 model=target.model,
                 prompt=with_nonce(prompt, secrets.token_hex(_NONCE_BYTES)),
                 max_output_tokens=self._plan.probe.max_output_tokens,
                 base_url=target.endpoint,
-                api_key=target.api_key.read() if target.api_key else None,
+                api_key=api_key,
                 aws=await aws_credentials.current() if signed else None,
+                entra_token=await entra_tokens.current() if authorized else None,
                 region=target.region,
                 api_version=target.api_version,
                 now=datetime.now(UTC),

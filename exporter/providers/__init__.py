@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from exporter.providers.anthropic import Anthropic
+from exporter.providers.azure import Azure
 from exporter.providers.base import Dialect
 from exporter.providers.bedrock import Bedrock
 from exporter.providers.dashscope import DashScope
@@ -18,6 +20,8 @@ PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
         "openai": OpenAI(PRESETS["openai"]),
         "openai_responses": OpenAIResponses(PRESETS["openai"]),
+        "azure": Azure(),
+        "anthropic": Anthropic(),
         "bedrock": Bedrock(),
         "dashscope": DashScope(),
         "gemini": Gemini(),

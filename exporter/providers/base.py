@@ -28,6 +28,10 @@ class AwsSigned:
     """Marks a dialect whose requests are signed with ``Call.aws`` where there is no API key."""
 
 
+class EntraAuthorized:
+    """Marks a dialect whose requests carry ``Call.entra_token`` where there is no API key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model, with all that a dialect may need to put it on the wire."""
@@ -39,6 +43,7 @@ class Call:
     """Where the API lives, with no slash at its end."""
     api_key: str | None = field(default=None, repr=False)
     aws: AwsCredentials | None = None
+    entra_token: str | None = field(default=None, repr=False)
     region: str | None = None
     api_version: str | None = None
     """The version of the API, where the provider has several and one is configured."""

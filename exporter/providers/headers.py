@@ -27,15 +27,25 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> tuple[RateLimit, ...]:
-    """``x-ratelimit-limit-requests`` and its siblings; a value below zero means unknown (seen
-    on Azure) and is left out."""
-    limits = []
-    for resource in ("requests", "tokens"):
-        limit = _not_negative(headers.get(f"{prefix}limit-{resource}"))
-        remaining = _not_negative(headers.get(f"{prefix}remaining-{resource}"))
-        if limit is not None or remaining is not None:
-            limits.append(RateLimit(resource, limit, remaining))
-    return tuple(limits)
+    """``x-ratelimit-limit-requests`` and its siblings."""
+    told = (
+        rate_limit(
+            resource,
+            headers.get(f"{prefix}limit-{resource}"),
+            headers.get(f"{prefix}remaining-{resource}"),
+        )
+        for resource in ("requests", "tokens")
+    )
+    return tuple(limit for limit in told if limit)
+
+
+def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateLimit | None:
+    """What two headers say of one resource; a value below zero means unknown (seen on Azure) and
+    is left out."""
+    of_limit, of_remaining = _not_negative(limit), _not_negative(remaining)
+    if of_limit is None and of_remaining is None:
+        return None
+    return RateLimit(resource, of_limit, of_remaining)
 
 
 def finite(text: str | None) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from exporter.simulator.anthropic import AnthropicHandler
+from exporter.simulator.azure import AzureHandler
 from exporter.simulator.bedrock import BedrockHandler
 from exporter.simulator.dashscope import DashScopeHandler
 from exporter.simulator.gemini import GeminiHandler
@@ -11,12 +13,14 @@ from exporter.simulator.openai import OpenAIHandler
 from exporter.simulator.openai_responses import OpenAIResponsesHandler
 
 HANDLERS: tuple[Handler, ...] = (
+    AzureHandler(),  # before OpenAI's, which claims every path of that ending
     OpenAIHandler(),
     OpenAIResponsesHandler(),
     BedrockHandler(),
     DashScopeHandler(),
     GeminiHandler(),
     OllamaHandler(),
+    AnthropicHandler(),
 )
 
 

@@ -193,6 +193,11 @@ def _headers(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "x-request-id", f"req_{facts.number}"
     yield "openai-version", "2020-10-01"
     yield "openai-processing-ms", f"{facts.processing_seconds * 1000:.0f}"
+    yield from rate_limit_headers(facts)
+
+
+def rate_limit_headers(facts: Facts) -> Iterator[tuple[str, str]]:
+    """What is left of each limited resource."""
     for limited in facts.rate_limits:
         if limited.limit is not None:
             yield f"x-ratelimit-limit-{limited.resource}", f"{limited.limit:.0f}"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +87,22 @@ class Probing:
         return results
 
 
+TargetOptions = Callable[[str, str], tuple[str, ...]]
+"""The options of ``probe`` for a server's base URL, with its ``/v1``, and a model."""
+
+
 def openai_target(base_url: str, model: str) -> tuple[str, ...]:
     """The options of ``probe`` for an OpenAI-compatible server."""
-    options = ("--provider", "openai", "--model", model, "--base-url", base_url)
+    return _target("openai", base_url, model)
+
+
+def anthropic_target(base_url: str, model: str) -> tuple[str, ...]:
+    """The options of ``probe`` for the Anthropic face of the same server."""
+    return _target("anthropic", base_url.removesuffix("/v1"), model)
+
+
+def _target(provider: str, base_url: str, model: str) -> tuple[str, ...]:
+    options = ("--provider", provider, "--model", model, "--base-url", base_url)
     return (*options, "--api-key-env", "REAL_SERVER_KEY")
 
 

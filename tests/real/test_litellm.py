@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, before a mock of its own and before real servers."""
+"""LiteLLM's proxy, before a mock of its own and before real servers, through both its faces."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ import pytest
 
 from exporter.result import FailureReason
 from tests.real.conftest import Figures
-from tests.real.exporter_process import Probing, openai_target, probe
+from tests.real.exporter_process import (
+    Probing,
+    TargetOptions,
+    anthropic_target,
+    openai_target,
+    probe,
+)
 from tests.real.servers import CONTEXT_TOKENS, Installation, Server, generations
+
+both_faces = pytest.mark.parametrize("face", [openai_target, anthropic_target])
 
 
 def test_its_mock_model_is_timed(litellm: Server, figures: Figures) -> None:
@@ -28,17 +36,27 @@ def test_its_mock_model_is_timed(litellm: Server, figures: Figures) -> None:
         assert 0 < result.time_to_first_token_seconds < result.request_duration_seconds
 
 
+def test_its_mock_model_does_not_stream_to_anthropics_face(litellm: Server) -> None:
+    """It answers with one JSON object, whatever it was asked for."""
+    [result] = probe(*anthropic_target(litellm.base_url, "mock"))
+
+    assert result.status == 200
+    assert result.reason is FailureReason.TRUNCATED
+
+
+@both_faces
 def test_it_hands_on_the_usage_of_the_server_behind_it(
-    litellm: Server, llama_server: Server, figures: Figures
+    face: TargetOptions, litellm: Server, llama_server: Server, figures: Figures
 ) -> None:
     known = len(generations(llama_server.log))
 
-    results = probe(*openai_target(litellm.base_url, "llama"), "-n", "10")
+    results = probe(*face(litellm.base_url, "llama"), "-n", "10")
 
     truths = generations(llama_server.log)[known:]
-    figures.keep("LiteLLM's proxy before llama-server", results)
+    figures.keep(f"LiteLLM's proxy, {face.__name__}", results)
     figures.keep_log(truths)
     for result, truth in zip(results, truths, strict=True):
+        assert result.success
         assert result.usage is not None
         assert result.usage.output == truth.output_tokens == 64
         assert result.usage.input - result.usage.cached_input == truth.evaluated_prompt_tokens
@@ -56,6 +74,7 @@ def test_it_makes_up_usage_for_a_server_that_gives_none(litellm: Server) -> None
     assert result.usage.output > words
 
 
+@both_faces
 @pytest.mark.parametrize(
     ("model", "reason", "status"),
     [
@@ -66,31 +85,34 @@ def test_it_makes_up_usage_for_a_server_that_gives_none(litellm: Server) -> None
     ],
 )
 def test_its_errors_have_reasons(
-    litellm: Server, model: str, reason: FailureReason, status: int
+    face: TargetOptions, litellm: Server, model: str, reason: FailureReason, status: int
 ) -> None:
-    [result] = probe(*openai_target(litellm.base_url, model))
+    [result] = probe(*face(litellm.base_url, model))
 
     assert result.failure is not None
     assert (result.reason, result.failure.status) == (reason, status)
 
 
-def test_a_wrong_key_is_auth(litellm: Server) -> None:
+@both_faces
+def test_a_wrong_key_is_auth(face: TargetOptions, litellm: Server) -> None:
     """Without a database it can look no key up, and says so with status 400."""
-    [result] = probe(*openai_target(litellm.base_url, "mock"), key="sk-wrong")
+    [result] = probe(*face(litellm.base_url, "mock"), key="sk-wrong")
 
     assert result.reason is FailureReason.AUTH
 
 
+@both_faces
 def test_a_server_that_dies_behind_it_is_an_error_within_the_stream(
-    litellm: Server, installation: Installation, doomed_port: int
+    face: TargetOptions, litellm: Server, installation: Installation, doomed_port: int
 ) -> None:
     with installation.llama_server(doomed_port) as server:
         server.wait_until_ready("/health")
-        target = openai_target(litellm.base_url, "doomed")
+        known = server.log.read_text().count("launch_slot_")
+        target = face(litellm.base_url, "doomed")
         probing = Probing(*target, "--max-output-tokens", str(CONTEXT_TOKENS - 512))
-        while "launch_slot_" not in server.log.read_text():
+        while server.log.read_text().count("launch_slot_") == known:
             time.sleep(0.01)
-        time.sleep(0.5)
+        time.sleep(1)
         server.kill()
 
         [result] = probing.results()

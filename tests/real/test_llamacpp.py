@@ -16,6 +16,8 @@ from tests.real.conftest import Figures
 from tests.real.exporter_process import (
     Probing,
     Result,
+    TargetOptions,
+    anthropic_target,
     openai_target,
     probe,
     running_exporter,
@@ -42,17 +44,18 @@ def one_target(
     max_output_tokens: int,
     timeouts: Mapping[str, str] | None = None,
     interval: str = "1h",
+    provider: str = "openai",
 ) -> dict[str, object]:
-    """A configuration with the target ``llama``.
+    """A configuration with the target ``llama``, asked by OpenAI's or by Anthropic's protocol.
 
     Connections are not reused: this server promises to keep them and yet closes each after its
     stream, so that one probe right after the other could be sent down a dying one.
     """
     target = {
         "name": "llama",
-        "provider": "openai",
+        "provider": provider,
         "model": MODEL,
-        "base_url": base_url,
+        "base_url": base_url if provider == "openai" else base_url.removesuffix("/v1"),
         "api_key": {"env": "REAL_SERVER_KEY"},
         "connection": "fresh",
         "interval": interval,
@@ -95,19 +98,23 @@ def median_ratio(results: Sequence[Result], truths: Sequence[Generation]) -> flo
     )
 
 
+@pytest.mark.parametrize(
+    ("provider", "finish_reason"), [("openai", "length"), ("anthropic", "max_tokens")]
+)
 def test_results_agree_with_the_servers_own_log(
-    llama_server: Server, tmp_path: Path, figures: Figures
+    provider: str, finish_reason: str, llama_server: Server, tmp_path: Path, figures: Figures
 ) -> None:
     known = len(generations(llama_server.log))
 
-    results = probe(*options(tmp_path, one_target(llama_server.base_url, 128)), "-n", "20")
+    config = one_target(llama_server.base_url, 128, provider=provider)
+    results = probe(*options(tmp_path, config), "-n", "20")
 
     assert [result.failure for result in results] == [None] * 20
     truths = new_generations(llama_server, known, 20)
-    figures.keep("llama.cpp's llama-server", results)
+    figures.keep(f"llama.cpp's llama-server, {provider}", results)
     figures.keep_log(truths)
     for result, truth in zip(results, truths, strict=True):
-        assert result.finish_reason == "length"
+        assert result.finish_reason == finish_reason
         assert result.served_model == MODEL
         assert len(result.answer.split()) == 128
         assert result.usage is not None
@@ -126,8 +133,9 @@ def test_the_nonce_keeps_the_prompt_out_of_the_cache(llama_server: Server, tmp_p
     assert all(usage.cached_input < usage.input / 4 for usage in usages)
 
 
-def test_a_wrong_key_is_auth(llama_server: Server) -> None:
-    [result] = probe(*openai_target(llama_server.base_url, MODEL), key="sk-wrong")
+@pytest.mark.parametrize("face", [openai_target, anthropic_target])
+def test_a_wrong_key_is_auth(face: TargetOptions, llama_server: Server) -> None:
+    [result] = probe(*face(llama_server.base_url, MODEL), key="sk-wrong")
 
     assert result.failure is not None
     assert (result.reason, result.failure.status) == (FailureReason.AUTH, 401)
