@@ -24,7 +24,7 @@ test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
 test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
 	$(MAKE) -C tests/real
 
-bench: $(VENV)/.installed-dev ## Measure how true the measurements are
+bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what they cost
 	$(BIN)/python -m benchmarks $(ARGS)
 
 check: lint types check-lock package ## Check everything but the tests

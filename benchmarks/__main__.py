@@ -1,7 +1,9 @@
-"""``python -m benchmarks`` runs every benchmark."""
+"""``python -m benchmarks`` runs every benchmark; ``--quick`` in its short form."""
 
 from __future__ import annotations
 
-from benchmarks.truth import main
+from benchmarks import histograms, load, scrape, truth
 
-main()
+for benchmark in (truth, scrape, histograms, load):
+    print(f"\n## {benchmark.__name__}")
+    benchmark.main()

@@ -78,7 +78,9 @@ class Pair:
         return abs(self._real(self.sends.first_token_ns, self.seen.first_token_ns))
 
     @property
-    def time_per_output_token_error(self) -> float:
+    def time_per_output_token_error(self) -> float | None:
+        if self.seen.time_per_output_token_seconds is None:
+            return None
         real = self._real(self.sends.first_token_ns, self.sends.last_token_ns) / (self.tokens - 1)
         return abs(self.seen.time_per_output_token_seconds - real)
 
@@ -96,7 +98,7 @@ class Pair:
         return (later_ns - earlier_ns) / NANOSECONDS
 
 
-ERRORS: Mapping[str, Callable[[Pair], float]] = {
+ERRORS: Mapping[str, Callable[[Pair], float | None]] = {
     "TTFT": lambda pair: pair.time_to_first_token_error,
     "first token's arrival": lambda pair: pair.arrival_error,
     "TPOT": lambda pair: pair.time_per_output_token_error,
@@ -162,13 +164,19 @@ def quantiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
     return p50, p99, largest
 
 
-def print_errors(measured: Measured, title: str, error: Callable[[Pair], float]) -> None:
+def print_errors(measured: Measured, title: str, error: Callable[[Pair], float | None]) -> None:
     print(f"\n{title}: error, ms\n")
     print("| streams | loop | ours p50 | p99 | max | plain httpx p50 | p99 | max | p99 ratio |")
     print("|--:|---|--:|--:|--:|--:|--:|--:|--:|")
     for streams, condition in dict.fromkeys((s, c) for s, c, _ in measured):
         ours, plain = (
-            quantiles_ms([error(pair) for pair in measured[streams, condition, client]])
+            quantiles_ms(
+                [
+                    found
+                    for pair in measured[streams, condition, client]
+                    if (found := error(pair)) is not None
+                ]
+            )
             for client in CLIENTS
         )
         figures = " | ".join(f"{figure:.3f}" for figure in (*ours, *plain))

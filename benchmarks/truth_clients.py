@@ -43,7 +43,8 @@ class Seen:
     first_token_ns: int
     """Arrival of the first token, wall-clock nanoseconds."""
     time_to_first_token_seconds: float
-    time_per_output_token_seconds: float
+    time_per_output_token_seconds: float | None
+    """``None`` where all output came in one read."""
     request_duration_seconds: float
     uncertainty_seconds: float | None
     """``None`` where the client does not know."""
@@ -80,7 +81,6 @@ async def ours(url: str, model: str) -> AsyncIterator[Ask]:
         if result.failure or result.request_id is None or first_token is None:
             raise RuntimeError(f"the probe failed: {result.failure}")
         assert first is not None
-        assert per_token is not None
         assert duration is not None
         return Seen(
             result.request_id,
