@@ -12,6 +12,8 @@ from typing import Protocol
 import structlog
 
 from exporter import __version__, config_file, families
+from exporter.budget import Spending
+from exporter.budget_keeper import BudgetKeeper
 from exporter.config import Config
 from exporter.config_file import ConfigError
 from exporter.heartbeat import watch_loop
@@ -76,7 +78,9 @@ class Exporter:
         self.ready = False
         self.metrics = Metrics()
         self.status = Status()
-        self._prober = Prober((self.metrics.observe, self.status.observe, log_failure))
+        spending = Spending()
+        self._budgets = BudgetKeeper(spending, self.metrics.exporter)
+        self._prober = Prober((self.metrics.observe, self.status.observe, log_failure), spending)
         self._schedule = Schedule(self._prober, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
@@ -102,6 +106,7 @@ class Exporter:
             async with asyncio.TaskGroup() as tasks:
                 watchers = [
                     tasks.create_task(self._watch_configuration()),
+                    tasks.create_task(self._budgets.run()),
                     tasks.create_task(watch_loop(self._note_lag, self._schedule.realign)),
                 ]
                 await self._stopping.wait()
@@ -112,12 +117,14 @@ class Exporter:
             self._schedule.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
             await self._prober.aclose(GRACE_SECONDS)
+            self._budgets.close()
             server.stop()
 
     async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
+        :raises OverBudget: they could pass a budget.
         """
         plans = [plan for plan in self._config.plans() if plan.target.name == name]
         if not plans:
@@ -145,10 +152,13 @@ class Exporter:
     async def _apply(self, config: Config) -> None:
         plans = config.plans()
         self._config = config
-        self.metrics.apply(plans)
+        self._budgets.apply(config)
+        self.metrics.apply(plans, config.mix)
         self.status.apply(plans)
         await self._prober.apply(plans)
         self._schedule.apply(plans)
+        for target, why in config.unknown_prices():
+            log.warning("price not known: cost and budgets leave it out", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
 

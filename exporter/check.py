@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from itertools import groupby
 from pathlib import Path
 
 from exporter.config import Config, Plan, Target
-from exporter.pricing import cost_usd
-from exporter.result import Usage
+from exporter.forecast import (
+    CHARACTERS_PER_TOKEN,
+    DAY_SECONDS,
+    DAYS_PER_MONTH,
+    NOTHING,
+    Load,
+    by_target,
+)
+from exporter.pricing import exact
 from exporter.secret import Secret, SecretError
 from exporter.units import format_duration
-
-DAY_SECONDS = 86_400
-DAYS_PER_MONTH = 30
-CHARACTERS_PER_TOKEN = 4
-_NONCE_CHARACTERS = 18
 
 _NOTE = (
     f"Estimated: input tokens are characters / {CHARACTERS_PER_TOKEN}; output tokens are"
     f" max_output_tokens, so\nreal spend is mostly lower. A month has {DAYS_PER_MONTH} days."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Load:
-    """What one plan, or several together, send in a day."""
-
-    probes: float
-    input_tokens: float
-    output_tokens: float
-    usd: Decimal | None
-    """``None`` where a price is not known."""
-
-    def __add__(self, other: _Load) -> _Load:
-        unknown = self.usd is None or other.usd is None
-        return _Load(
-            self.probes + other.probes,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            None if unknown else (self.usd or Decimal()) + (other.usd or Decimal()),
-        )
-
-
-_NOTHING = _Load(0, 0, 0, Decimal())
 
 
 def report(config: Config) -> str:
@@ -54,31 +31,14 @@ def report(config: Config) -> str:
     if not plans:
         return "\n".join([*_warnings(config), "No targets: nothing will be probed.", ""])
     rows: list[tuple[str, ...]] = [_HEADINGS]
-    known = total = _NOTHING
-    for _, group in groupby(plans, key=lambda plan: plan.target.name):
-        of_target = list(group)
-        load = sum(map(_load, of_target), _NOTHING)
+    known = total = NOTHING
+    for of_target, load in by_target(plans):
         rows.append(_row(of_target, load))
         total += load
-        known += load if load.usd is not None else _NOTHING
+        known += load if load.usd is not None else NOTHING
     rows.append(("total", "", "", "", *_figures(total)))
-    return "\n".join([*_table(rows), "", *_spend(known, total), *_warnings(config), ""])
-
-
-def _load(plan: Plan) -> _Load:
-    probes = DAY_SECONDS / plan.interval_seconds
-    prompts = plan.probe.prompts
-    characters = sum(map(len, prompts)) / len(prompts) + _NONCE_CHARACTERS
-    tokens = Usage(
-        input=round(characters / CHARACTERS_PER_TOKEN), output=plan.probe.max_output_tokens
-    )
-    price = plan.target.price
-    return _Load(
-        probes,
-        probes * tokens.input,
-        probes * tokens.output,
-        Decimal(probes) * cost_usd(tokens, price) if price else None,
-    )
+    spend = [*_spend(known, total), *_budgets(config), _NOTE]
+    return "\n".join([*_table(rows), "", *spend, *_warnings(config), ""])
 
 
 _HEADINGS = (
@@ -90,20 +50,29 @@ _HEADINGS = (
     "TOKENS IN",
     "TOKENS OUT",
     "USD/DAY",
+    "USD/MONTH",
 )
 
 
-def _row(plans: Sequence[Plan], load: _Load) -> tuple[str, ...]:
+_FIGURES = 5
+"""How many of the columns are figures: the last ones."""
+
+
+def _row(plans: Sequence[Plan], load: Load) -> tuple[str, ...]:
     target = plans[0].target
     names = ", ".join(plan.probe_name for plan in plans)
     every = format_duration(plans[0].interval_seconds)
     return (target.name, target.provider, target.model, f"{names} every {every}", *_figures(load))
 
 
-def _figures(load: _Load) -> tuple[str, ...]:
-    usd = "unknown price" if load.usd is None else f"{load.usd:.2f}"
+def _figures(load: Load) -> tuple[str, ...]:
     counts = (load.probes, load.input_tokens, load.output_tokens)
-    return (*(f"{count:,.0f}" for count in counts), usd)
+    usd = ("unknown", "unknown") if load.usd is None else _per_day_and_month(load.usd)
+    return (*(f"{count:,.0f}" for count in counts), *usd)
+
+
+def _per_day_and_month(usd: Decimal) -> tuple[str, str]:
+    return f"{usd:.2f}", f"{usd * DAYS_PER_MONTH:.2f}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -111,20 +80,45 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (
-            cell.ljust(width) if index < len(row) - 4 else cell.rjust(width)
+            cell.ljust(width) if index < len(row) - _FIGURES else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(cells).rstrip()
 
 
-def _spend(known: _Load, total: _Load) -> Iterator[str]:
-    usd = known.usd or Decimal()
+def _spend(known: Load, total: Load) -> Iterator[str]:
+    day, month = _per_day_and_month(known.usd or Decimal())
     least = "" if total.usd is not None else ", besides targets of unknown price"
-    yield f"Spend: {usd:.2f} USD per day, {usd * DAYS_PER_MONTH:.2f} USD per month{least}."
-    yield _NOTE
+    yield f"Spend: {day} USD per day, {month} USD per month{least}."
+
+
+def _budgets(config: Config) -> Iterator[str]:
+    """Every budget, and whether it will be reached."""
+    plans = config.plans()
+    if config.budget.usd_per_day is not None:
+        yield _budget("all targets", config.budget.usd_per_day, plans)
+    for target in config.targets:
+        if target.budget:
+            own = [plan for plan in plans if plan.target.name == target.name]
+            yield _budget(target.name, target.budget.usd_per_day, own)
+
+
+def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
+    spend = sum((load.usd or Decimal() for _, load in by_target(plans)), Decimal())
+    share = spend / exact(usd_per_day)
+    budget = f"Budget of {whose}: {usd_per_day:.2f} USD per day, {share:.0%} of it needed"
+    if share <= 1:
+        return f"{budget}."
+    reached = format_duration(int(DAY_SECONDS / share))
+    return f"{budget}: it will stop probing {reached} after midnight UTC."
 
 
 def _warnings(config: Config) -> Iterator[str]:
+    for name, why in config.unknown_prices():
+        yield f"warning: target {name}: price not known: {why}"
+    budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
+    if config.budget.state_file is None and any(budgets):
+        yield "warning: budgets begin anew at every restart; set budget.state_file"
     for name in _not_acted_on(config):
         yield f"warning: {name} is accepted, but this version does not act on it"
     for target in config.targets:
@@ -139,10 +133,6 @@ def _warnings(config: Config) -> Iterator[str]:
 
 
 def _not_acted_on(config: Config) -> Iterator[str]:
-    if config.budget:
-        yield "budget"
-    if config.prices_file:
-        yield "prices_file"
     if any(target.cold_start for target in config.targets):
         yield "cold_start"
 

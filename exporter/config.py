@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
@@ -24,13 +25,28 @@ from exporter.config_types import (
     raise_all,
 )
 from exporter.paths import FilePath
+from exporter.price_entry import UnknownPrice
+from exporter.price_file import LoadedPrices
+from exporter.price_settings import (
+    Budget,
+    Currencies,
+    PriceMix,
+    PriceSettings,
+    ServerPriceSettings,
+    TargetBudget,
+    TokenPriceSettings,
+    currency_mistakes,
+)
+from exporter.price_vendors import vendor_of
+from exporter.pricing import Mix, Price, exact
 from exporter.prompts import LoadedPrompts
 from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for
 from exporter.secret import Secret
+from exporter.slo import Slo
 
 RESERVED_LABELS = frozenset(
     {"target", "provider", "model", "probe", "le", "quantile", "job", "instance", "reason",
-     "outcome", "type", "phase", "resource", "slo", "endpoint", "region", "served_model"}
+     "outcome", "type", "phase", "resource", "slo", "mix", "endpoint", "region", "served_model"}
 )  # fmt: skip
 """Label names that the exporter or Prometheus itself gives a meaning to."""
 
@@ -108,16 +124,10 @@ class Probe(Model):
         """What to send, in turn; at least one text."""
         return self.prompts_file.prompts if self.prompts_file else (self.prompt or "",)
 
-
-class Price(Model):
-    """USD per million tokens."""
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    """Input read from the provider's cache; the price of ``input`` where not set."""
-    cache_write: float | None = Field(default=None, ge=0)
-    """Input stored into the provider's cache; the price of ``input`` where not set."""
+    @cached_property
+    def longest_prompt_bytes(self) -> int:
+        """How long any of the prompts is at most, as UTF-8."""
+        return max(len(prompt.encode()) for prompt in self.prompts)
 
 
 class ColdStart(Model):
@@ -125,20 +135,6 @@ class ColdStart(Model):
 
     idle: Duration
     """How long the target is left alone before a cold probe."""
-
-
-class LatencyObjective(Model):
-    """A share of probes that must be faster than a threshold."""
-
-    threshold: Duration
-    ratio: float = Field(gt=0, lt=1)
-
-
-class Slo(Model):
-    """Objectives, exported as gauges so that one static rule file serves every configuration."""
-
-    success_ratio: float | None = Field(default=None, gt=0, lt=1)
-    time_to_first_token: LatencyObjective | None = None
 
 
 Connection = Literal["reuse", "fresh"]
@@ -198,7 +194,11 @@ class Target(Model):
     connection: Connection | None = None
     tls: TlsSettings = TlsSettings()
     labels: dict[str, str] = Field(default={})
-    price: Price | None = None
+    price: PriceSettings | None = None
+    """What it costs; looked up in ``prices_file`` where not set."""
+    price_key: str | None = Field(default=None, min_length=1)
+    """The model's key in ``prices_file``, where provider and model do not lead to it."""
+    budget: TargetBudget | None = None
     cold_start: ColdStart | None = None
     slo: Slo | None = None
 
@@ -312,12 +312,6 @@ class Web(Model):
         return host.strip("[]") or "0.0.0.0", int(port)
 
 
-class Budget(Model):
-    """What all probing together may cost."""
-
-    usd_per_day: float = Field(gt=0)
-
-
 DEFAULT_PROMPT = "Count from 1 to 20, separated by spaces."
 DEFAULT_PROBES = {
     "short": Probe(
@@ -339,14 +333,56 @@ class Config(Model):
     """Who is asked."""
     target_files: tuple[str, ...] = ()
     """Glob patterns of files with further targets, watched for changes."""
-    budget: Budget | None = None
-    prices_file: FilePath | None = None
+    budget: Budget = Budget()
+    prices_file: LoadedPrices | None = None
+    """LiteLLM's ``model_prices_and_context_window.json``; gives a price to targets without."""
+    currencies: Currencies = Field(default={})
+    """What one unit of each currency that a price is in is worth, in USD."""
+    price_mix: PriceMix = PriceMix()
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:
         asked = [(target.name, target.probes or ()) for target in self.targets]
         raise_all("Config", name_mistakes(asked, self.probes))
+        prices = [target.price for target in self.targets]
+        raise_all("Config", currency_mistakes(prices, self.currencies))
         return self
+
+    def price_of(self, target: Target) -> Price:
+        """What a target costs: its own price, else the price file's.
+
+        :raises UnknownPrice: there is neither.
+        """
+        match target.price:
+            case TokenPriceSettings() as price:
+                return price.in_usd(self.currencies)
+            case ServerPriceSettings() as price:
+                return price.whole_server()
+        if self.prices_file is None:
+            raise UnknownPrice("set price, or prices_file")
+        service_tier = target.extra_body.get("service_tier")
+        if target.price_key:
+            return self.prices_file.by_key(target.price_key, service_tier)
+        vendor = vendor_of(target.provider, target.endpoint)
+        if vendor is None:
+            raise UnknownPrice(f"nobody knows who bills for {target.endpoint}; set price_key")
+        return self.prices_file.by_model(vendor, target.model, target.region, service_tier)
+
+    def unknown_prices(self) -> Iterator[tuple[str, str]]:
+        """The name of every target whose price is not known, and why it is not, where a price
+        file or a budget says that somebody cares."""
+        for target in self.targets:
+            if not (self.prices_file or self.budget.usd_per_day or target.budget):
+                continue
+            try:
+                self.price_of(target)
+            except UnknownPrice as unknown:
+                yield target.name, str(unknown)
+
+    @property
+    def mix(self) -> Mix:
+        """How prices are blended."""
+        return Mix(exact(self.price_mix.input), exact(self.price_mix.output))
 
     def plans(self) -> tuple[Plan, ...]:
         """Every target with every probe that it is to be asked, defaults filled in."""
@@ -359,10 +395,17 @@ class Config(Model):
                 timeouts=self._timeouts(target),
                 fresh_connection=(target.connection or self.defaults.connection) == "fresh",
                 max_uncertainty_seconds=self.defaults.max_uncertainty,
+                price=self._known_price_of(target),
             )
             for target in self.targets
             for name in (self.probes if target.probes is None else target.probes)
         )
+
+    def _known_price_of(self, target: Target) -> Price | None:
+        try:
+            return self.price_of(target)
+        except UnknownPrice:
+            return None
 
     def _timeouts(self, target: Target) -> Timeouts:
         own, default = target.timeouts, self.defaults.timeouts
@@ -415,6 +458,8 @@ class Plan:
     timeouts: Timeouts
     fresh_connection: bool
     max_uncertainty_seconds: float = math.inf
+    price: Price | None = None
+    """``None`` where it is not known."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -17,10 +17,10 @@ from pydantic_core import ErrorDetails
 from exporter.config import DEFAULT_PROBES, Config, name_mistakes
 from exporter.config_types import Located
 from exporter.explain import explain
-from exporter.mistakes import ConfigError, Mistake
+from exporter.mistakes import ConfigError, Mistake, WrongFile
 from exporter.origins import Origins
 from exporter.paths import folder_of
-from exporter.prompts import MAX_FILE_BYTES, PromptsFileError
+from exporter.prompts import MAX_FILE_BYTES
 from exporter.variables import overrides, set_variables, unknown_variables
 from exporter.yaml_lines import Document, parse_document, read_bytes, read_document
 
@@ -112,7 +112,7 @@ def _validate(values: dict[str, Any], origins: Origins) -> tuple[Config | None, 
 
 def _explained(detail: ErrorDetails, origins: Origins) -> Iterable[Mistake]:
     at, cause = detail["loc"], detail.get("ctx", {}).get("error")
-    if not isinstance(cause, PromptsFileError):
+    if not isinstance(cause, WrongFile):
         return [origins.mistake(at, explain(detail), missing=detail["type"] == "missing")]
     # What is wrong with the file as a whole is told where it is named.
     return [
@@ -149,14 +149,16 @@ def _in_order(main: Path, mistakes: Iterable[Mistake]) -> list[Mistake]:
 
 def watched_files(path: Path) -> tuple[Path, ...]:
     """Every file that a configuration is made of: the main file, the target files that match
-    now, and prompts files. Secrets and certificates are not among them: they are read again
-    when they are used."""
+    now, prompts files and the price file. Secrets and certificates are not among them: they are
+    read again when they are used."""
     try:
         value = _parsed(path, read_bytes(path, MAX_FILE_BYTES)).value
     except ConfigError:
         return (path,)
     values = _merged(value if isinstance(value, dict) else {}, overrides())
-    return (path, *_target_files(values.get("target_files"), path), *_prompts_files(values))
+    named = (*_prompts_files(values), values.get("prices_file"))
+    files = (folder_of(file) / file for file in named if isinstance(file, str))
+    return (path, *_target_files(values.get("target_files"), path), *files)
 
 
 @lru_cache(maxsize=4)
@@ -165,12 +167,10 @@ def _parsed(path: Path, content: bytes) -> Document:
     return parse_document(path, content)
 
 
-def _prompts_files(values: Mapping[str, Any]) -> Iterator[Path]:
+def _prompts_files(values: Mapping[str, Any]) -> Iterator[object]:
     probes = values.get("probes")
     for probe in probes.values() if isinstance(probes, dict) else ():
-        file = probe.get("prompts_file") if isinstance(probe, dict) else None
-        if isinstance(file, str):
-            yield folder_of(file) / file
+        yield probe.get("prompts_file") if isinstance(probe, dict) else None
 
 
 def fingerprint(path: Path) -> str:

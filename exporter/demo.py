@@ -47,7 +47,7 @@ MODELS = (
             rate_limits=(RateLimit("requests", 500, 480), RateLimit("tokens", 200_000, 188_000)),
         ),
         {"stack": "baseline"},
-        {"input": 2.0, "cached_input": 0.1, "output": 10.0},
+        {"input": 0.75, "cached_input": 0.075, "output": 4.5},
     ),
     SimulatedModel(
         "hosted-reasoner",
@@ -61,7 +61,7 @@ MODELS = (
             show_reasoning=False,
         ),
         {"stack": "baseline"},
-        {"input": 1.0, "output": 8.0},
+        {"input": 0.25, "output": 2.0},
     ),
     SimulatedModel(
         "hosted-thinker",

@@ -103,8 +103,24 @@ TOKENS = _counter(
     " reasoning is a part of output.",
     "type",
 )
-COST = _counter("inference_cost_usd_total", "Cost of all probes at the configured price.")
-PRICE = _gauge("inference_price_usd_per_million_tokens", "Configured price.", "type")
+COST = _counter(
+    "inference_cost_usd_total", "Cost of all probes, by the provider's own token count."
+)
+PRICE = _gauge(
+    "inference_price_usd_per_million_tokens",
+    "Price in force for short requests at peak hours.",
+    "type",
+)
+USD_PER_MILLION = _gauge(
+    "inference_usd_per_million_tokens",
+    "Price as users compare it: output alone, or blended by the mix of price_mix; for a server paid"
+    " by the hour, what its time came to in the latest successful probe.",
+    "mix",
+)
+ASSUMED_CONCURRENCY = _gauge(
+    "inference_price_assumed_concurrency",
+    "Streams that a server paid by the hour is taken to serve at once, as fast as the probe's.",
+)
 LAST_SUCCESS = _gauge("inference_last_probe_success", "Whether the latest probe succeeded.")
 LAST_TIMESTAMP = _gauge(
     "inference_last_probe_timestamp_seconds", "When the latest probe ended, Unix time."
@@ -153,6 +169,13 @@ SLO_OBJECTIVE = _gauge(
     "inference_slo_objective_ratio", "Share of probes that an SLO asks for.", "slo"
 )
 
+SLO_PROBES = _counter(
+    "inference_slo_probes_total",
+    "Probes that an SLO judged: for success all, for times the successful ones.",
+    "slo",
+)
+SLO_GOOD_PROBES = _counter("inference_slo_good_probes_total", "Probes that met an SLO.", "slo")
+
 PROBE_FAMILIES: tuple[Family, ...] = (
     TIME_TO_FIRST_TOKEN,
     TIME_TO_FIRST_ANSWER_TOKEN,
@@ -168,6 +191,8 @@ PROBE_FAMILIES: tuple[Family, ...] = (
     TOKENS,
     COST,
     PRICE,
+    USD_PER_MILLION,
+    ASSUMED_CONCURRENCY,
     LAST_SUCCESS,
     LAST_TIMESTAMP,
     LAST_TIME_TO_FIRST_TOKEN,
@@ -182,8 +207,36 @@ PROBE_FAMILIES: tuple[Family, ...] = (
     CERTIFICATE_EXPIRY,
     SLO_THRESHOLD,
     SLO_OBJECTIVE,
+    SLO_PROBES,
+    SLO_GOOD_PROBES,
 )
 
+PRICE_MIX = _gauge(
+    "inference_price_mix_input_tokens",
+    "Input tokens that go with one output token in blended prices.",
+)
+BUDGET = _gauge(
+    "inference_budget_usd_per_day",
+    "What all probing may cost in a day of UTC; +Inf without a budget.",
+)
+BUDGET_SPENT = _gauge(
+    "inference_budget_spent_usd",
+    "What all probing has cost today (UTC); probes of unknown usage count as their worst case.",
+)
+TARGET_BUDGET = _gauge(
+    "inference_target_budget_usd_per_day",
+    "What probing a target may cost in a day of UTC.",
+    "target",
+)
+TARGET_BUDGET_SPENT = _gauge(
+    "inference_target_budget_spent_usd",
+    "What probing a target that has a budget has cost today (UTC).",
+    "target",
+)
+BUDGET_STATE_SAVED = _gauge(
+    "inference_budget_state_saved",
+    "Whether budget.state_file could be written; NaN without one.",
+)
 BUILD_INFO = _gauge(
     "inference_exporter_build_info", "Version of the exporter; always 1.", "version", "python"
 )
@@ -213,6 +266,12 @@ SCHEDULE_DELAY = _histogram(
 PROBES_IN_FLIGHT = _gauge("inference_exporter_probes_in_flight", "Probes under way now.")
 
 SELF_FAMILIES: tuple[Family, ...] = (
+    PRICE_MIX,
+    BUDGET,
+    BUDGET_SPENT,
+    TARGET_BUDGET,
+    TARGET_BUDGET_SPENT,
+    BUDGET_STATE_SAVED,
     BUILD_INFO,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,

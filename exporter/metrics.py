@@ -13,15 +13,17 @@ import math
 import platform
 import re
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
 from exporter import __version__, families
 from exporter.config import Plan
 from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
-from exporter.pricing import cost_usd
+from exporter.pricing import DEFAULT_MIX, Mix, ServerPrice, TokenPrice, finished_cost_usd
 from exporter.result import FailureReason, ProbeResult, SkipReason
 from exporter.series import Block, Counter, Exposed, Gauge, Series, exposed
+from exporter.slo import Objective
 
 PlanKey = tuple[str, str]
 Measure = Callable[[ProbeResult], float | None]
@@ -51,12 +53,13 @@ _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 class ProbeSeries(Series):
     """What is exported about one target and one probe."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, mix: Mix) -> None:
         super().__init__(PROBE_FAMILIES, plan_labels(plan))
         self._plan = plan
         self._served_model: str | None = None
+        self._cost = Decimal()
         self._create_zeroes()
-        self.apply(plan)
+        self.apply(plan, mix)
 
     def _create_zeroes(self) -> None:
         """All that can be known in advance exists from the start, so that the first failure is
@@ -82,21 +85,43 @@ class ProbeSeries(Series):
         for family, _ in _LAST_GAUGES:
             self.gauge(family).set(math.nan)
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, mix: Mix) -> None:
         """Take over what a plan with the same labels says anew."""
-        self._plan = plan
+        self._plan, self._mix = plan, mix
         self._set_info()
-        self.clear(families.PRICE)
-        for type_, usd in prices(plan).items():
-            self.gauge(families.PRICE, type=type_).set(usd)
+        self._show_price()
+        self._show_objectives()
+
+    def _show_price(self) -> None:
+        for family in (families.PRICE, families.USD_PER_MILLION, families.ASSUMED_CONCURRENCY):
+            self.clear(family)
+        match self._plan.price:
+            case TokenPrice(rates):
+                for type_ in _TOKEN_TYPES:
+                    self.gauge(families.PRICE, type=type_).set(float(getattr(rates, type_)))
+                self._compare(rates.output, self._mix.blended(rates))
+            case ServerPrice(_, concurrency):
+                self.gauge(families.ASSUMED_CONCURRENCY).set(float(concurrency))
+
+    def _compare(self, output: Decimal, blended: Decimal) -> None:
+        """Show USD per million tokens."""
+        self.gauge(families.USD_PER_MILLION, mix="output").set(float(output))
+        self.gauge(families.USD_PER_MILLION, mix="blended").set(float(blended))
+
+    def _show_objectives(self) -> None:
         self.clear(families.SLO_OBJECTIVE)
         self.clear(families.SLO_THRESHOLD)
-        slo = plan.target.slo
-        if slo and slo.success_ratio:
-            self.gauge(families.SLO_OBJECTIVE, slo="success").set(slo.success_ratio)
-        if slo and (latency := slo.time_to_first_token):
-            self.gauge(families.SLO_OBJECTIVE, slo="time_to_first_token").set(latency.ratio)
-            self.gauge(families.SLO_THRESHOLD, slo="time_to_first_token").set(latency.threshold)
+        for objective in self._objectives():
+            name, seconds = objective.name, objective.threshold_seconds
+            self.gauge(families.SLO_OBJECTIVE, slo=name).set(objective.ratio)
+            if seconds is not None:
+                self.gauge(families.SLO_THRESHOLD, slo=name).set(seconds)
+            self.counter(families.SLO_PROBES, slo=name)
+            self.counter(families.SLO_GOOD_PROBES, slo=name)
+
+    def _objectives(self) -> Iterable[Objective]:
+        slo = self._plan.target.slo
+        return slo.objectives() if slo else ()
 
     def observe(self, result: ProbeResult) -> None:
         """Count one result."""
@@ -112,6 +137,8 @@ class ProbeSeries(Series):
             self.counter(families.PROBES_UNCERTAIN).inc(exemplar=exemplar)
         self._set_last(result)
         self._count_tokens(result)
+        self._count_cost(result)
+        self._judge(result)
         self._note_provider(result)
         self.freshen()
 
@@ -146,13 +173,31 @@ class ProbeSeries(Series):
             self.gauge(family).set(math.nan if value is None else value)
 
     def _count_tokens(self, result: ProbeResult) -> None:
-        usage, price = result.usage, self._plan.target.price
-        if usage is None:
-            return
-        for type_ in _TOKEN_TYPES:
-            self.counter(families.TOKENS, type=type_).inc(max(0, getattr(usage, type_)))
-        if price:
-            self.counter(families.COST).inc(float(cost_usd(usage, price)))
+        if result.usage:
+            for type_ in _TOKEN_TYPES:
+                self.counter(families.TOKENS, type=type_).inc(max(0, getattr(result.usage, type_)))
+
+    def _count_cost(self, result: ProbeResult) -> None:
+        match self._plan.price:
+            case TokenPrice() as price:
+                self._add_cost(finished_cost_usd(result, price) or Decimal())
+            case ServerPrice() as price:
+                output = price.usd_per_million_output_tokens(result)
+                if output is not None:
+                    self._compare(output, output * self._mix.output_share)
+
+    def _add_cost(self, usd: Decimal) -> None:
+        """The sum is kept exact, and the counter shows it: adding up rounded amounts would not
+        come to the same."""
+        before, self._cost = self._cost, self._cost + usd
+        self.counter(families.COST).inc(float(self._cost) - float(before))
+
+    def _judge(self, result: ProbeResult) -> None:
+        for objective in self._objectives():
+            good = objective.met_by(result)
+            if good is not None:
+                self.counter(families.SLO_PROBES, slo=objective.name).inc()
+                self.counter(families.SLO_GOOD_PROBES, slo=objective.name).inc(good)
 
     def _note_provider(self, result: ProbeResult) -> None:
         for limit in result.rate_limits:
@@ -199,15 +244,16 @@ class Metrics:
         """Asked at every scrape."""
         self._probes: dict[PlanKey, ProbeSeries] = {}
 
-    def apply(self, plans: Iterable[Plan]) -> None:
+    def apply(self, plans: Iterable[Plan], mix: Mix = DEFAULT_MIX) -> None:
         """Have series for exactly these plans. Series whose labels stay keep their values."""
+        self.exporter.gauge(families.PRICE_MIX).set(float(mix.input / mix.output))
         kept: dict[PlanKey, ProbeSeries] = {}
         for plan in plans:
             series = self._probes.get(plan.key)
             if series and series.labels == plan_labels(plan):
-                series.apply(plan)
+                series.apply(plan, mix)
             else:
-                series = ProbeSeries(plan)
+                series = ProbeSeries(plan, mix)
             kept[plan.key] = series
         self._probes = kept
 
@@ -258,19 +304,6 @@ def plan_labels(plan: Plan) -> dict[str, str]:
     target = plan.target
     values = (target.name, target.provider, target.model, plan.probe_name)
     return dict(zip(COMMON_LABELS, values, strict=True)) | target.labels
-
-
-def prices(plan: Plan) -> dict[str, float]:
-    """USD per million tokens by token type; empty where no price is known."""
-    price = plan.target.price
-    if price is None:
-        return {}
-    return {
-        "input": price.input,
-        "cached_input": price.input if price.cached_input is None else price.cached_input,
-        "cache_write": price.input if price.cache_write is None else price.cache_write,
-        "output": price.output,
-    }
 
 
 def provider_text(text: str) -> str:

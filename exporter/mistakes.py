@@ -35,6 +35,14 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
+class WrongFile(ValueError):
+    """Carries the mistakes of a file that the configuration names through validation."""
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        self.mistakes = mistakes
+        super().__init__("; ".join(map(str, mistakes)))
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What to do about an unknown name."""
     names = list(known)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator
+
+from exporter.mistakes import ConfigError, WrongFile
+
+T = TypeVar("T")
 
 
 class FileText(str):
@@ -38,3 +43,20 @@ def resolve(value: object) -> object:
 
 
 FilePath = Annotated[Path, BeforeValidator(resolve)]
+
+
+def loaded_by(kind: type[T], load: Callable[[Path], T]) -> Callable[[object], object]:
+    """A validator that puts in place of a path what is in the file: something of this kind."""
+
+    def validate(value: object) -> object:
+        if isinstance(value, kind):
+            return value
+        path = resolve(value)
+        if not isinstance(path, Path):
+            raise ValueError("must be the path of a file")
+        try:
+            return load(path)
+        except ConfigError as error:
+            raise WrongFile(error.mistakes) from None
+
+    return validate

@@ -26,7 +26,7 @@ from exporter.deadlines import Deadlines
 from exporter.expect import mistake
 from exporter.kernel_clock import Arrival
 from exporter.network import Exchange
-from exporter.prompts import with_nonce
+from exporter.prompts import NONCE_BYTES, with_nonce
 from exporter.providers.base import (
     AwsSigned,
     Call,
@@ -45,7 +45,6 @@ MAX_BODY_BYTES = 16 << 20
 _MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_DETAIL_CHARACTERS = 300
 _DRAIN_SECONDS = 1.0
-_NONCE_BYTES = 8
 _HEADERS = {
     "user-agent": f"inference-exporter/{__version__}",
     "accept-encoding": "identity",  # compression holds tokens back until a block is full
@@ -111,7 +110,7 @@ class _Attempt:
         request = self._dialect.request(
             Call(
                 model=target.model,
-                prompt=with_nonce(prompt, secrets.token_hex(_NONCE_BYTES)),
+                prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
                 max_output_tokens=self._plan.probe.max_output_tokens,
                 base_url=target.endpoint,
                 api_key=api_key,

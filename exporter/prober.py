@@ -8,6 +8,7 @@ from itertools import cycle
 
 import structlog
 
+from exporter.budget import Hold, Spending
 from exporter.config import Plan
 from exporter.probe import run_probe
 from exporter.result import ProbeResult
@@ -37,10 +38,12 @@ def _tell(listener: Listener, result: ProbeResult) -> None:
 
 
 class Prober:
-    """Runs probes of the plans that it was given; each result goes to every listener."""
+    """Runs probes of the plans that it was given, as far as the budgets go; each result goes to
+    every listener."""
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
+    def __init__(self, listeners: Iterable[Listener], spending: Spending | None = None) -> None:
         self._listeners = tuple(listeners)
+        self._spending = spending or Spending()
         self._standing: dict[tuple[str, str], _Standing] = {}
         self._in_flight: set[asyncio.Task[ProbeResult]] = set()
 
@@ -71,22 +74,30 @@ class Prober:
         """Whether a probe of this plan is under way."""
         return self._standing[plan.key].lock.locked()
 
+    def affords(self, plan: Plan) -> bool:
+        """Whether a probe of this plan is certain to stay within the budgets."""
+        return self._spending.affords(plan)
+
     async def probe(self, plan: Plan) -> ProbeResult:
         """Ask once, after any probe of the same plan that is under way.
 
         The probe goes on even if the caller is cancelled: what was sent is always counted.
 
         :raises KeyError: the plan is none of those taken over.
+        :raises OverBudget: it could pass a budget.
         """
-        task = asyncio.create_task(self._probe(self._standing[plan.key]))
+        standing = self._standing[plan.key]
+        task = asyncio.create_task(self._probe(standing, self._spending.hold(standing.plan)))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
-    async def _probe(self, standing: _Standing) -> ProbeResult:
-        async with standing.lock:
-            prompt = next(standing.prompts)
-            result = await run_probe(standing.plan, prompt, standing.connections)
+    async def _probe(self, standing: _Standing, hold: Hold) -> ProbeResult:
+        with hold:
+            async with standing.lock:
+                prompt = next(standing.prompts)
+                result = await run_probe(standing.plan, prompt, standing.connections)
+            hold.ended(result)
         for listener in self._listeners:
             _tell(listener, result)
         return result

@@ -9,12 +9,16 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError, WithJsonSchema
 
 from exporter.mistakes import ConfigError, Mistake
-from exporter.paths import resolve
+from exporter.paths import loaded_by
 from exporter.yaml_lines import decode, read_bytes
 
 MAX_FILE_BYTES = 16 << 20
 _MAX_MISTAKES = 20
 """A file of another format is wrong on every line; the first ones tell enough."""
+
+NONCE_BYTES = 8
+NONCE_CHARACTERS = 2 * NONCE_BYTES + 2
+"""How much longer the nonce makes a prompt: hexadecimal digits and an empty line."""
 
 
 def with_nonce(prompt: str, nonce: str) -> str:
@@ -69,29 +73,13 @@ def _explain(error: ValidationError) -> str:
     return f'{wrong}; write {{"prompt": "..."}}'
 
 
-class PromptsFileError(ValueError):
-    """Carries the mistakes of a prompts file through validation."""
-
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
-        self.mistakes = mistakes
-        super().__init__("; ".join(map(str, mistakes)))
-
-
-def _load(value: object) -> object:
-    if isinstance(value, PromptsFile):
-        return value
-    path = resolve(value)
-    if not isinstance(path, Path):
-        raise ValueError("must be the path of a file")
-    try:
-        return PromptsFile(path, load_prompts(path))
-    except ConfigError as error:
-        raise PromptsFileError(error.mistakes) from None
+def _load(path: Path) -> PromptsFile:
+    return PromptsFile(path, load_prompts(path))
 
 
 LoadedPrompts = Annotated[
     PromptsFile,
-    BeforeValidator(_load),
+    BeforeValidator(loaded_by(PromptsFile, _load)),
     WithJsonSchema({"type": "string", "format": "path"}),
 ]
 """Written as a path, read at once: a configuration is whole, or it is not loaded."""

@@ -118,6 +118,8 @@ class Schedule:
             return SkipReason.OVERLAP
         if time.monotonic() < self._quiet_until.get(plan.target.name, 0):
             return SkipReason.RETRY_AFTER
+        if not self._prober.affords(plan):
+            return SkipReason.BUDGET
         return None
 
     def _note_delay(self, plan: Plan) -> None:

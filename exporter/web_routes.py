@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.budget import OverBudget
 from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError
 from exporter.result import ProbeResult
@@ -64,6 +65,7 @@ class Backend(Protocol):
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
+        :raises OverBudget: they could pass a budget.
         """
         ...
 
@@ -130,8 +132,11 @@ class _Site:
             )
         if probing.cancelled():
             raise HTTPException(503, "not probed to the end: the exporter is stopping\n")
-        if isinstance(probing.exception(), KeyError):
-            raise _no_such_target(name, self._target_names())
+        match probing.exception():
+            case KeyError():
+                raise _no_such_target(name, self._target_names())
+            case OverBudget() as over:
+                raise HTTPException(503, f"not probed: {over}; days begin at 00:00 UTC\n")
         probing.result()
         return await answer_once(self._backend.metrics.of_target(name), request)
 

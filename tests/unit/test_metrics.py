@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from exporter.config import Plan, Price, Probe, Target, Timeouts
+from exporter.config import Config, Plan
 from exporter.families import PROBE_FAMILIES, SELF_FAMILIES
 from exporter.metrics import Metrics
-from exporter.pricing import cost_usd
 from exporter.result import (
     ConnectionPhases,
     Failure,
@@ -55,22 +51,9 @@ BAD = replace(GOOD, failure=Failure(FailureReason.QUOTA, "pay"), usage=None)
 
 
 def plan(name: str = "t", **target: Any) -> Plan:
-    return Plan(
-        target=Target.model_validate(
-            {
-                "name": name,
-                "provider": "openai",
-                "model": "m",
-                "base_url": "http://127.0.0.1:1/v1",
-                **target,
-            }
-        ),
-        probe_name="p",
-        probe=Probe(prompt="x"),
-        interval_seconds=60,
-        timeouts=Timeouts(total=5),
-        fresh_connection=False,
-    )
+    settings = {"name": name, "provider": "openai", "model": "m", "base_url": "http://127.0.0.1:1"}
+    config = {"probes": {"p": {"prompt": "x"}}, "targets": [{**settings, **target}]}
+    return Config.model_validate(config).plans()[0]
 
 
 def samples(shown: Iterable[Exposed]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -232,32 +215,3 @@ def test_one_target_can_be_shown_alone() -> None:
     metrics = Metrics()
     metrics.apply([plan("a"), plan("b")])
     assert {given["target"] for _, given, _ in samples(metrics.of_target("a"))} == {"a"}
-
-
-def test_an_slo_is_exported_as_gauges() -> None:
-    metrics = Metrics()
-    latency = {"threshold": "1500ms", "ratio": 0.95}
-    metrics.apply([plan(slo={"success_ratio": 0.99, "time_to_first_token": latency})])
-    assert value(metrics, "inference_slo_objective_ratio", slo="success") == 0.99
-    assert value(metrics, "inference_slo_objective_ratio", slo="time_to_first_token") == 0.95
-    assert value(metrics, "inference_slo_threshold_seconds", slo="time_to_first_token") == 1.5
-
-
-tokens = st.integers(0, 2_000_000)
-money = st.decimals(0, 1000, places=4)
-
-
-@given(tokens, tokens, tokens, tokens, money, money, money, money)
-def test_money_adds_up_exactly(
-    plain: int, cached: int, written: int, output: int,
-    price_in: Decimal, price_cached: Decimal, price_written: Decimal, price_out: Decimal,
-) -> None:  # fmt: skip
-    usage = Usage(plain + cached + written, output, cached_input=cached, cache_write=written)
-    price = Price(
-        input=float(price_in),
-        output=float(price_out),
-        cached_input=float(price_cached),
-        cache_write=float(price_written),
-    )
-    exact = plain * price_in + cached * price_cached + written * price_written + output * price_out
-    assert cost_usd(usage, price) == exact / 1_000_000

@@ -1,0 +1,197 @@
+"""What probing costs in a day, and when to stop for it.
+
+A probe is sent only if the most that it can cost is left of every budget that it counts
+towards. That much is held back while it is under way, then replaced by what it did cost, so
+probes in flight together cannot pass a budget either. A day is a day of UTC, and a probe counts
+on the day on which it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from exporter.config import Config, Plan, Target
+from exporter.pricing import TokenPrice, exact, finished_cost_usd
+from exporter.prompts import NONCE_CHARACTERS
+from exporter.result import ProbeResult
+
+PROMPT_OVERHEAD_TOKENS = 256
+"""More than the templates of chat models put around a prompt."""
+
+ZERO = Decimal()
+
+
+class OverBudget(Exception):
+    """A probe could pass a budget; ``str`` says which."""
+
+
+def worst_usd(plan: Plan) -> Decimal:
+    """The most that one probe of a plan can cost; 0 where it has no price per token.
+
+    Tokenizers for text work on bytes, so a prompt has no more tokens than bytes.
+    """
+    if not isinstance(plan.price, TokenPrice):
+        return ZERO
+    sent = plan.probe.longest_prompt_bytes + NONCE_CHARACTERS
+    extra = len(json.dumps(plan.target.extra_body))
+    tokens = sent + extra + PROMPT_OVERHEAD_TOKENS
+    return plan.price.worst_usd(tokens, plan.probe.max_output_tokens)
+
+
+def charged_usd(result: ProbeResult, plan: Plan) -> Decimal:
+    """What a probe is taken to have cost: the worst case where something was generated, or may
+    have been, and the provider did not say how much."""
+    if not isinstance(plan.price, TokenPrice):
+        return ZERO
+    cost = finished_cost_usd(result, plan.price)
+    if cost is not None:
+        return cost
+    refused = result.timeline.sent is None or result.status not in {None, httpx.codes.OK}
+    return ZERO if refused else worst_usd(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What was spent on one day, by target; targets that have gone since are still counted."""
+
+    date: date
+    usd: Mapping[str, Decimal]
+
+    @property
+    def total_usd(self) -> Decimal:
+        return sum(self.usd.values(), ZERO)
+
+    def plus(self, target: str, usd: Decimal) -> Day:
+        return Day(self.date, {**self.usd, target: self.usd.get(target, ZERO) + usd})
+
+
+class Spending:
+    """The budgets, what was spent of them today, and what is held back for probes in flight.
+
+    Used on the probing loop alone.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._day = Day(self._today(), {})
+        self._holds: set[Hold] = set()
+        self._limit: Decimal | None = None
+        self._target_limits: dict[str, Decimal] = {}
+
+    def apply(self, config: Config) -> None:
+        """Take over the budgets of a configuration; what was spent stays spent."""
+        usd = config.budget.usd_per_day
+        self._limit = None if usd is None else exact(usd)
+        self._target_limits = dict(_limits(config.targets))
+
+    def resume(self, day: Day) -> None:
+        """Take over what an earlier process has spent, if that was today."""
+        if day.date == self._today():
+            self._day = day
+
+    def exhaust(self) -> None:
+        """Count the budgets as spent today: what was spent really is not known."""
+        self._day = Day(self._today(), {**self._target_limits, "": self._limit or ZERO})
+
+    @property
+    def day(self) -> Day:
+        """Today so far."""
+        if (today := self._today()) != self._day.date:
+            self._day = Day(today, {})
+        return self._day
+
+    @property
+    def committed(self) -> Day:
+        """Today so far, as if every probe under way had cost all that it can."""
+        usd = defaultdict(Decimal, self.day.usd)
+        for hold in self._holds:
+            usd[hold.plan.target.name] += hold.usd
+        return Day(self.day.date, usd)
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The budget of all targets together, USD per day."""
+        return self._limit
+
+    @property
+    def target_limits(self) -> Mapping[str, Decimal]:
+        """The targets that have a budget of their own, USD per day."""
+        return self._target_limits
+
+    def affords(self, plan: Plan) -> bool:
+        """Whether a probe of this plan is certain to stay within the budgets."""
+        return self._passed_by(plan, worst_usd(plan)) is None
+
+    def hold(self, plan: Plan) -> Hold:
+        """Hold back what a probe can cost, until it is settled.
+
+        :raises OverBudget: so much is not left.
+        """
+        usd = worst_usd(plan)
+        if passed := self._passed_by(plan, usd):
+            raise OverBudget(f"a probe of {plan.target.name!r} could pass {passed}")
+        hold = Hold(self, plan, usd)
+        self._holds.add(hold)
+        return hold
+
+    def settle(self, hold: Hold, usd: Decimal) -> None:
+        """Put what a probe cost in place of what was held back for it."""
+        self._holds.discard(hold)
+        self._day = self.day.plus(hold.plan.target.name, usd)
+
+    def _passed_by(self, plan: Plan, usd: Decimal) -> str | None:
+        """The budget that would be passed, in words."""
+        if not usd:
+            return None
+        committed, name = self.committed, plan.target.name
+        if self._limit is not None and committed.total_usd + usd > self._limit:
+            return f"the budget of {self._limit:f} USD a day"
+        limit = self._target_limits.get(name)
+        if limit is not None and committed.usd.get(name, ZERO) + usd > limit:
+            return f"its budget of {limit:f} USD a day"
+        return None
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._now(), UTC).date()
+
+
+class Hold:
+    """Money held back for one probe. Leaving the block without a result, which takes a crash or
+    the end of the process, counts as the worst case."""
+
+    def __init__(self, spending: Spending, plan: Plan, usd: Decimal) -> None:
+        self.plan = plan
+        self.usd = usd
+        self._spending = spending
+        self._charge = usd
+
+    def ended(self, result: ProbeResult) -> None:
+        """The probe is over."""
+        self._charge = charged_usd(result, self.plan)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._spending.settle(self, self._charge)
+
+
+def _limits(targets: Iterable[Target]) -> Iterable[tuple[str, Decimal]]:
+    for target in targets:
+        if target.budget:
+            yield target.name, exact(target.budget.usd_per_day)

@@ -1,0 +1,106 @@
+"""Shows what is spent of the budgets, and keeps it in a file over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from decimal import Decimal
+from pathlib import Path
+
+import structlog
+
+from exporter import families
+from exporter.budget import Day, Spending
+from exporter.config import Config
+from exporter.metrics import ExporterSeries
+from exporter.spend_file import SpendFileError, read_day, write_day
+
+_TICK_SECONDS = 1.0
+"""How much spend a crash can forget. What is held back for probes under way counts as spent in
+the file, so that a crash rather remembers too much."""
+
+log = structlog.get_logger(__name__)
+
+
+class BudgetKeeper:
+    """Has a turn every second; the file is written only when there is something new."""
+
+    def __init__(self, spending: Spending, series: ExporterSeries) -> None:
+        self._spending = spending
+        self._series = series
+        self._path: Path | None = None
+        self._saved: Day | None = None
+        self._problem: str | None = None
+
+    def apply(self, config: Config) -> None:
+        """Take over the budgets and the state file of a configuration."""
+        self._spending.apply(config)
+        path = config.budget.state_file
+        if path != self._path:
+            self._path, self._saved, self._problem = path, None, None
+            if path:
+                self._resume(path)
+        if path is None and (self._spending.limit is not None or self._spending.target_limits):
+            log.warning("budgets begin anew at every restart; set budget.state_file")
+        self._series.gauge(families.BUDGET_STATE_SAVED).set(math.nan)
+        for family in (families.TARGET_BUDGET, families.TARGET_BUDGET_SPENT):
+            self._series.clear(family)
+        self._show()
+
+    async def run(self) -> None:
+        """Show and save until cancelled."""
+        while True:
+            self._show()
+            day = self._spending.committed
+            if self._path and day != self._saved:
+                self._note(day, await asyncio.to_thread(_problem_of_saving, self._path, day))
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def close(self) -> None:
+        """Save for the last time, once no more probes are under way."""
+        if self._path:
+            day = self._spending.committed
+            self._note(day, _problem_of_saving(self._path, day))
+
+    def _resume(self, path: Path) -> None:
+        try:
+            day = read_day(path)
+        except SpendFileError as error:
+            log.error(
+                "what was spent today is not known: the budgets count as spent until midnight UTC;"
+                " to undo that, stop the exporter and remove the file",
+                error=str(error),
+            )
+            self._spending.exhaust()
+            return
+        if day:
+            self._spending.resume(day)
+
+    def _note(self, day: Day, problem: str | None) -> None:
+        if problem is None:
+            self._saved = day
+        elif problem != self._problem:
+            log.error("spend not saved: a restart will forget it", error=problem)
+        self._problem = problem
+        self._series.gauge(families.BUDGET_STATE_SAVED).set(problem is None)
+
+    def _show(self) -> None:
+        spending, day = self._spending, self._spending.day
+        self._series.gauge(families.BUDGET).set(_or_infinite(spending.limit))
+        self._series.gauge(families.BUDGET_SPENT).set(float(day.total_usd))
+        for target, limit in spending.target_limits.items():
+            spent = day.usd.get(target, Decimal())
+            self._series.gauge(families.TARGET_BUDGET, target=target).set(float(limit))
+            self._series.gauge(families.TARGET_BUDGET_SPENT, target=target).set(float(spent))
+
+
+def _problem_of_saving(path: Path, day: Day) -> str | None:
+    try:
+        write_day(path, day)
+    except SpendFileError as error:
+        return str(error)
+    return None
+
+
+def _or_infinite(limit: Decimal | None) -> float:
+    return math.inf if limit is None else float(limit)

@@ -1,0 +1,148 @@
+"""One entry of LiteLLM's price file as a price. Its costs are USD for a single token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal, InvalidOperation
+
+from exporter.pricing import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, Window
+
+Entry = Mapping[str, object]
+
+_FIELDS = {
+    "input": ("input_cost_per_token",),
+    "output": ("output_cost_per_token",),
+    "cached_input": ("cache_read_input_token_cost", "input_cost_per_token_cache_hit"),
+    "cache_write": ("cache_creation_input_token_cost",),
+    "reasoning": ("output_cost_per_reasoning_token",),
+}
+"""What each of our token types may be called there. Of several cache writes it is the one that
+lives shortest: that is what a request gets which asks for none."""
+
+_COST_OF_THE_REQUEST = "input_cost_per_request"
+_SERVICE_TIERS = {"balanced", "batches", "flex", "priority", "ultrafast"}
+_THRESHOLD = re.compile(r"(?:input|output)_cost_per_token_above_(\d+)k_tokens")
+_REGIONAL = "regional_processing_uplift_multiplier_"
+
+
+class UnknownPrice(Exception):
+    """There is no price that is sure; ``str`` says why."""
+
+
+def token_price(
+    key: str, entry: Entry, service_tier: object = None, processed_in: str | None = None
+) -> TokenPrice:
+    """The price in an entry.
+
+    :param service_tier: what requests ask for; a tier of normal price may have any name.
+    :param processed_in: ``eu`` or ``us``, where the endpoint charges for staying there.
+    :raises UnknownPrice: the entry does not say what a request of ours costs.
+    """
+    if entry.get(_COST_OF_THE_REQUEST):
+        raise UnknownPrice(f"{key!r} has a price per request besides that of tokens")
+    suffix = f"_{service_tier}" if service_tier in _SERVICE_TIERS else ""
+    prices = _Prices(key, entry, suffix)
+    factor = prices.number(entry.get(f"{_REGIONAL}{processed_in}", 1))
+    return _scaled(
+        TokenPrice(prices.base(), tuple(prices.tiers()), prices.off_peak()),
+        factor * TOKENS_PER_PRICE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """The prices in one entry, as they stand there; ``suffix`` is its service tier's."""
+
+    key: str
+    entry: Entry
+    suffix: str
+
+    def base(self) -> Rates:
+        ranges = self._ranges()
+        return self._rates(ranges[0][1] if ranges else {})
+
+    def tiers(self) -> Iterator[Tier]:
+        """``tiered_pricing`` where there is one: it overrides the fields for long input."""
+        if ranges := self._ranges():
+            yield from (Tier(above, self._rates(given)) for above, given in ranges[1:])
+            return
+        for thousands in self._thresholds():
+            if given := self._given(self.entry, f"_above_{thousands}k_tokens{self.suffix}"):
+                yield Tier(self._last_below(thousands), self._rates(given))
+
+    def off_peak(self) -> OffPeak | None:
+        pricing = self.entry.get("off_peak_pricing")
+        if not isinstance(pricing, dict):
+            return None
+        rates = self._rates(self._given(pricing, ""))
+        windows = (w for each in pricing.get("windows", ()) for w in self._windows(each))
+        return OffPeak(rates, tuple(windows))
+
+    def number(self, value: object) -> Decimal:
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal(-1)
+        if not (number.is_finite() and number >= 0):
+            raise UnknownPrice(f"{self.key!r} has the price {value!r}")
+        return number
+
+    def _thresholds(self) -> list[int]:
+        return sorted({int(found[1]) for found in map(_THRESHOLD.match, self.entry) if found})
+
+    def _last_below(self, thousands: int) -> int:
+        """xAI's higher price begins at the threshold, everybody else's behind it."""
+        at_threshold = self.entry.get("litellm_provider") == "xai"
+        return thousands * 1000 - (1 if at_threshold else 0)
+
+    def _ranges(self) -> list[tuple[int, Mapping[str, Decimal]]]:
+        tiers = self.entry.get("tiered_pricing")
+        if self.suffix or not isinstance(tiers, list):
+            return []
+        found = [
+            (int(self.number(tier["range"][0])), self._given(tier, ""))
+            for tier in tiers
+            if isinstance(tier, dict) and isinstance(tier.get("range"), list) and tier["range"]
+        ]
+        return sorted(found, key=lambda tier: tier[0])
+
+    def _windows(self, window: object) -> Iterator[Window]:
+        if not isinstance(window, dict):
+            raise UnknownPrice(f"{self.key!r} has the off-peak hours {window!r}")
+        hours, days = window.get("hours_utc"), window.get("weekdays")
+        weekdays = frozenset(days if isinstance(days, list) else range(1, 8))
+        for span in hours if isinstance(hours, list) else [hours]:
+            try:
+                start, end = map(time.fromisoformat, str(span).split("-"))
+            except ValueError:
+                raise UnknownPrice(f"{self.key!r} has the off-peak hours {span!r}") from None
+            yield Window(weekdays, start, end)
+
+    def _given(self, fields: Mapping[str, object], suffix: str) -> Mapping[str, Decimal]:
+        """The rates that are there under names with this suffix."""
+        return {
+            ours: self.number(fields[theirs[0]])
+            for ours, names in _FIELDS.items()
+            if (theirs := [n + suffix for n in names if fields.get(n + suffix) is not None])
+        }
+
+    def _rates(self, given: Mapping[str, Decimal]) -> Rates:
+        """These rates, over those of a short request."""
+        try:
+            return Rates.of({**self._given(self.entry, self.suffix), **given})
+        except KeyError as missing:
+            tier = f" in the service tier {self.suffix[1:]}" if self.suffix else ""
+            what = f"{self.key!r} has no price of {missing.args[0]} tokens{tier}"
+            raise UnknownPrice(what) from None
+
+
+def _scaled(price: TokenPrice, factor: Decimal) -> TokenPrice:
+    off_peak = price.off_peak
+    return TokenPrice(
+        price.rates.times(factor),
+        tuple(Tier(tier.above_input_tokens, tier.rates.times(factor)) for tier in price.tiers),
+        OffPeak(off_peak.rates.times(factor), off_peak.windows) if off_peak else None,
+    )

@@ -1,0 +1,121 @@
+"""Prices by model, from LiteLLM's ``model_prices_and_context_window.json``.
+
+One JSON object, whose keys name models in several ways. A model is looked up under each of them
+in turn, an entry of another vendor is never taken, and what is not found has no price.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from exporter.mistakes import ConfigError, Mistake, did_you_mean
+from exporter.paths import loaded_by
+from exporter.price_entry import Entry, UnknownPrice, token_price
+from exporter.price_vendors import Vendor
+from exporter.pricing import TokenPrice
+from exporter.yaml_lines import read_bytes
+
+MAX_FILE_BYTES = 16 << 20
+
+_MODES = (None, "chat", "completion", "responses")
+_OF_USE = re.compile(
+    r"(in|out)put_cost_per_(token|reasoning_token|request)|cache_(read|creation)_input_token_cost"
+    r"|tiered_pricing|off_peak_pricing|regional_processing|litellm_provider$|alias_of$"
+)
+_DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFile:
+    """A price file as it was when the configuration was loaded."""
+
+    path: Path
+    entries: Mapping[str, Entry]
+
+    def by_key(self, key: str, service_tier: object) -> TokenPrice:
+        """The price under exactly this key.
+
+        :raises UnknownPrice: there is none.
+        """
+        entry = self._entry(key)
+        if entry is None:
+            known = [name for name in self.entries if name[0] == key[0]]
+            raise UnknownPrice(f"prices_file has no {key!r}; {did_you_mean(key, known)}")
+        return token_price(key, entry, service_tier)
+
+    def by_model(
+        self, vendor: Vendor, model: str, region: str | None, service_tier: object
+    ) -> TokenPrice:
+        """The price of a vendor's model.
+
+        :raises UnknownPrice: there is none.
+        """
+        for key in _keys(vendor, model, region):
+            entry = self._entry(key)
+            if entry is not None and entry.get("litellm_provider") in vendor.names:
+                return token_price(key, entry, service_tier, vendor.processed_in)
+        raise UnknownPrice(f"prices_file has no {model!r} of {' or '.join(vendor.names)}")
+
+    def _entry(self, key: str) -> Entry | None:
+        entry = self.entries.get(key)
+        alias = entry.get("alias_of") if entry else None
+        return self.entries.get(alias) if isinstance(alias, str) else entry
+
+
+def _keys(vendor: Vendor, model: str, region: str | None) -> Iterator[str]:
+    """Where a model may be, in order: behind its vendor, alone, and both again without the date
+    of a dated alias."""
+    for name in dict.fromkeys((model, _DATE.sub("", model))):
+        for prefix in vendor.names:
+            if region:
+                yield f"{prefix}/{region}/{name}"
+            yield f"{prefix}/{name}"
+        yield name
+
+
+def load_prices(path: Path) -> PriceFile:
+    """What is in a price file, as far as it is of use here.
+
+    :raises ConfigError: it cannot be read, or is not such a file.
+    """
+    content = read_bytes(path, MAX_FILE_BYTES)
+    try:
+        document = json.loads(content, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise ConfigError([Mistake(f"is not JSON; {_WANTED}", path)]) from None
+    models = document.items() if isinstance(document, dict) else ()
+    entries = {name: _of_use(entry) for name, entry in models if name and _is_model(entry)}
+    if not entries:
+        raise ConfigError([Mistake(f"holds no models; {_WANTED}", path)])
+    return PriceFile(path, entries)
+
+
+_WANTED = "use LiteLLM's model_prices_and_context_window.json"
+
+
+def _is_model(entry: object) -> bool:
+    """Other entries explain the file, or are about pictures and sounds."""
+    if not isinstance(entry, dict):
+        return False
+    return "alias_of" in entry or ("litellm_provider" in entry and entry.get("mode") in _MODES)
+
+
+def _of_use(entry: Entry) -> Entry:
+    """There are thousands of entries: what is never looked at is not kept."""
+    return {name: value for name, value in entry.items() if _OF_USE.match(name)}
+
+
+LoadedPrices = Annotated[
+    PriceFile,
+    BeforeValidator(loaded_by(PriceFile, load_prices)),
+    WithJsonSchema({"type": "string", "format": "path"}),
+]
+"""Written as a path, read at once: a configuration is whole, or it is not loaded."""

@@ -1,0 +1,68 @@
+"""Whose price list holds for a target, in the names of LiteLLM's price file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Who sends the bill."""
+
+    names: tuple[str, ...]
+    """What ``litellm_provider`` may be."""
+    processed_in: str | None = None
+    """``eu`` or ``us`` at an endpoint that promises it, for a price."""
+
+
+_BY_PROVIDER: Mapping[str, Vendor] = {
+    "anthropic": Vendor(("anthropic",)),
+    "azure": Vendor(("azure", "azure_ai")),
+    "bedrock": Vendor(("bedrock", "bedrock_converse")),
+    "gemini": Vendor(("gemini",)),
+}
+"""Dialects that one vendor alone speaks, behind whatever gateway."""
+
+_BY_HOST: Mapping[str, Vendor] = {
+    "api.openai.com": Vendor(("openai",)),
+    "eu.api.openai.com": Vendor(("openai",), processed_in="eu"),
+    "us.api.openai.com": Vendor(("openai",), processed_in="us"),
+    "openai.azure.com": Vendor(("azure",)),
+    "services.ai.azure.com": Vendor(("azure_ai", "azure")),
+    "api.anthropic.com": Vendor(("anthropic",)),
+    "generativelanguage.googleapis.com": Vendor(("gemini",)),
+    "api.aws": Vendor(("bedrock_mantle",)),
+    "dashscope-intl.aliyuncs.com": Vendor(("dashscope",)),
+    "dashscope-us.aliyuncs.com": Vendor(("dashscope",)),
+    "ap-southeast-1.maas.aliyuncs.com": Vendor(("dashscope",)),
+    "us-east-1.maas.aliyuncs.com": Vendor(("dashscope",)),
+    "api.cerebras.ai": Vendor(("cerebras",)),
+    "api.cohere.com": Vendor(("cohere_chat", "cohere")),
+    "api.deepinfra.com": Vendor(("deepinfra",)),
+    "api.deepseek.com": Vendor(("deepseek",)),
+    "api.fireworks.ai": Vendor(("fireworks_ai",)),
+    "api.groq.com": Vendor(("groq",)),
+    "api.mistral.ai": Vendor(("mistral",)),
+    "api.moonshot.ai": Vendor(("moonshot",)),
+    "openrouter.ai": Vendor(("openrouter",)),
+    "api.perplexity.ai": Vendor(("perplexity",)),
+    "api.sambanova.ai": Vendor(("sambanova",)),
+    "api.together.ai": Vendor(("together_ai",)),
+    "api.together.xyz": Vendor(("together_ai",)),
+    "api.x.ai": Vendor(("xai",)),
+    "api.z.ai": Vendor(("zai",)),
+}
+"""Everybody else is known by the host, or by what it ends with. Alibaba's mainland hosts are
+not among them: they bill in CNY, at prices that the file does not have."""
+
+
+def vendor_of(provider: str, endpoint: str) -> Vendor | None:
+    """The vendor behind a target; ``None`` where nobody can know, as with a gateway."""
+    host = urlsplit(endpoint).hostname or ""
+    parts = host.split(".")
+    for start in range(len(parts)):
+        if vendor := _BY_HOST.get(".".join(parts[start:])):
+            return vendor
+    return _BY_PROVIDER.get(provider)
