@@ -116,9 +116,7 @@ def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
 def _warnings(config: Config) -> Iterator[str]:
     for name, why in config.unknown_prices():
         yield f"warning: target {name}: price not known: {why}"
-    budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
-    if config.budget.state_file is None and any(budgets):
-        yield "warning: budgets begin anew at every restart; set budget.state_file"
+    yield from _state_file_warnings(config)
     for name in _not_acted_on(config):
         yield f"warning: {name} is accepted, but this version does not act on it"
     for target in config.targets:
@@ -130,6 +128,15 @@ def _warnings(config: Config) -> Iterator[str]:
         for file in _tls_files(target):
             if not file.is_file():
                 yield f"warning: target {target.name}: there is no file {file}"
+
+
+def _state_file_warnings(config: Config) -> Iterator[str]:
+    file = config.budget.state_file
+    budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
+    if file is None and any(budgets):
+        yield "warning: budgets begin anew at every restart; set budget.state_file"
+    if file and not file.parent.is_dir():
+        yield f"warning: budget.state_file: {file.parent} is not a folder"
 
 
 def _not_acted_on(config: Config) -> Iterator[str]:

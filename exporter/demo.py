@@ -207,7 +207,7 @@ async def run_demo(listen: str) -> None:
     """
     os.environ[KEY_VARIABLE] = "simulated-key"
     with run_in_thread(Simulator(_scripts())) as simulator:
-        await Exporter(_Fixed(_config(listen, simulator.url))).run(_say_where)
+        await Exporter(_Fixed(demo_config(listen, simulator.url))).run(_say_where)
 
 
 async def run_simulator(host: str, port: int) -> None:
@@ -225,7 +225,8 @@ def _scripts() -> dict[str, Script]:
     return {model.name: model.script for model in MODELS}
 
 
-def _config(listen: str, simulator_url: str) -> Config:
+def demo_config(listen: str, simulator_url: str) -> Config:
+    """The demo's models as targets."""
     return Config.model_validate(
         {
             "web": {"listen": listen},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 
@@ -67,7 +67,9 @@ def load(plan: Plan) -> Load:
 def _usd(plan: Plan, tokens: Usage) -> Decimal | None:
     match plan.price:
         case TokenPrice() as price:
-            return price.peak_rates_for(tokens.input).cost_usd(tokens)
+            rates = price.peak_rates_for(tokens.input)
+            thought = tokens.output if rates.reasoning > rates.output else 0
+            return rates.cost_usd(replace(tokens, reasoning=thought))
         case ServerPrice():
             return Decimal()  # it is paid for whether it is probed or not
     return None
