@@ -147,7 +147,8 @@ class Spending:
     def settle(self, hold: Hold, usd: Decimal) -> None:
         """Put what a probe cost in place of what was held back for it."""
         self._holds.discard(hold)
-        self._day = self.day.plus(hold.plan.target.name, usd)
+        if usd:
+            self._day = self.day.plus(hold.plan.target.name, usd)
 
     def _passed_by(self, plan: Plan, usd: Decimal) -> str | None:
         """The budget that would be passed, in words."""

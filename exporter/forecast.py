@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
+from math import ceil
 
 from exporter.config import Plan
 from exporter.pricing import ServerPrice, TokenPrice
@@ -53,7 +54,7 @@ def load(plan: Plan) -> Load:
     prompts = plan.probe.prompts
     characters = sum(map(len, prompts)) / len(prompts) + NONCE_CHARACTERS
     tokens = Usage(
-        input=round(characters / CHARACTERS_PER_TOKEN), output=plan.probe.max_output_tokens
+        input=ceil(characters / CHARACTERS_PER_TOKEN), output=plan.probe.max_output_tokens
     )
     each = _usd(plan, tokens)
     return Load(

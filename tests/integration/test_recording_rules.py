@@ -1,0 +1,41 @@
+"""The recording rules, judged by Prometheus' own tool and by what the exporter exports."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.families import PROBE_FAMILIES, SELF_FAMILIES
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = FOLDER / "recording-rules.yml"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "rules", "--lint=all", "--lint-fatal", RULES),
+        ("test", "rules", FOLDER / "tests" / "recording_test.yml"),
+    ],
+    ids=["check", "test"],
+)
+def test_promtool_agrees(tool: Callable[[str], Path], arguments: tuple[str | Path, ...]) -> None:
+    ran = subprocess.run(
+        [tool("promtool"), *arguments], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_rules_read_only_what_is_exported_or_recorded() -> None:
+    text = RULES.read_text()
+    recorded = set(re.findall(r"record: (\S+)", text))
+    expressions = re.sub(r"#.*|record: \S+", "", text)
+    read = set(re.findall(r"\b(?:[a-z]+:)?inference_\w+(?::\w+)?", expressions))
+    exported = {family.name for family in (*PROBE_FAMILIES, *SELF_FAMILIES)}
+    assert read - {name for name in read if ":" in name} <= exported
+    assert {name for name in read if ":" in name} <= recorded
+    assert "inference_slo_good_probes_total" in read
