@@ -95,13 +95,16 @@ class Spending:
         self._target_limits = dict(_limits(config.targets))
 
     def resume(self, day: Day) -> None:
-        """Take over what an earlier process has spent, if that was today."""
-        if day.date == self._today():
-            self._day = day
+        """Take over what an earlier process has spent, if that was today, and more than this
+        process knows of."""
+        if day.date == self.day.date:
+            known = self.day.usd
+            more = {name: usd for name, usd in day.usd.items() if usd > known.get(name, ZERO)}
+            self._day = Day(day.date, {**known, **more})
 
     def exhaust(self) -> None:
         """Count the budgets as spent today: what was spent really is not known."""
-        self._day = Day(self._today(), {**self._target_limits, "": self._limit or ZERO})
+        self.resume(Day(self.day.date, {**self._target_limits, "": self._limit or ZERO}))
 
     @property
     def day(self) -> Day:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +17,14 @@ from exporter.spend_file import SpendFileError, read_day, write_day
 _TICK_SECONDS = 1.0
 """How much spend a crash can forget. What is held back for probes under way counts as spent in
 the file, so that a crash rather remembers too much."""
+
+_OF_CONFIGURED_ONES = (
+    families.BUDGET,
+    families.TARGET_BUDGET,
+    families.TARGET_BUDGET_SPENT,
+    families.BUDGET_STATE_SAVED,
+)
+"""What there is no series of without a budget, or without a state file."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +49,7 @@ class BudgetKeeper:
                 self._resume(path)
         if path is None and (self._spending.limit is not None or self._spending.target_limits):
             log.warning("budgets begin anew at every restart; set budget.state_file")
-        self._series.gauge(families.BUDGET_STATE_SAVED).set(math.nan)
-        for family in (families.TARGET_BUDGET, families.TARGET_BUDGET_SPENT):
+        for family in _OF_CONFIGURED_ONES:
             self._series.clear(family)
         self._show()
 
@@ -86,7 +92,8 @@ class BudgetKeeper:
 
     def _show(self) -> None:
         spending, day = self._spending, self._spending.day
-        self._series.gauge(families.BUDGET).set(_or_infinite(spending.limit))
+        if spending.limit is not None:
+            self._series.gauge(families.BUDGET).set(float(spending.limit))
         self._series.gauge(families.BUDGET_SPENT).set(float(day.total_usd))
         for target, limit in spending.target_limits.items():
             spent = day.usd.get(target, Decimal())
@@ -100,7 +107,3 @@ def _problem_of_saving(path: Path, day: Day) -> str | None:
     except SpendFileError as error:
         return str(error)
     return None
-
-
-def _or_infinite(limit: Decimal | None) -> float:
-    return math.inf if limit is None else float(limit)

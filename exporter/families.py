@@ -217,7 +217,7 @@ PRICE_MIX = _gauge(
 )
 BUDGET = _gauge(
     "inference_budget_usd_per_day",
-    "What all probing may cost in a day of UTC; +Inf without a budget.",
+    "What all probing may cost in a day of UTC.",
 )
 BUDGET_SPENT = _gauge(
     "inference_budget_spent_usd",
@@ -235,7 +235,7 @@ TARGET_BUDGET_SPENT = _gauge(
 )
 BUDGET_STATE_SAVED = _gauge(
     "inference_budget_state_saved",
-    "Whether budget.state_file could be written; NaN without one.",
+    "Whether budget.state_file could be written.",
 )
 BUILD_INFO = _gauge(
     "inference_exporter_build_info", "Version of the exporter; always 1.", "version", "python"

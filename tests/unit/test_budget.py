@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import stat
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -24,7 +23,7 @@ from exporter.prober import Prober
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.schedule import Schedule
 from exporter.spend_file import SpendFileError, read_day, write_day
-from tests.unit.test_metrics import GOOD, value
+from tests.unit.test_metrics import GOOD, samples, value
 from tests.unit.test_schedule import ANSWER
 from tests.wire import wire_server
 
@@ -225,7 +224,7 @@ def served(url: str, **settings: Any) -> Config:
 
 
 async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it() -> None:
-    with wire_server(ANSWER) as server:
+    with wire_server([0.02, *ANSWER]) as server:
         config = served(server.url, budget={"usd_per_day": 0.0035})
         metrics, money = Metrics(), spending(config)
         prober = Prober([metrics.observe], money)
@@ -343,14 +342,27 @@ def test_a_failed_write_leaves_the_old_state(tmp_path: Path) -> None:
         read_day(tmp_path / "spent.json")
 
 
-def test_without_a_budget_the_limit_is_infinite_and_spend_is_still_shown() -> None:
+def names(metrics: Metrics) -> set[str]:
+    return {name for name, _, _ in samples(metrics.everything()) if "budget" in name}
+
+
+def test_without_a_budget_there_is_no_limit_and_spend_is_still_shown() -> None:
     config = configure({"name": "t"})
     money = spending(config)
     probe(money, config.plans()[0], 50)
     _, metrics = kept(config, money)
-    assert value(metrics, "inference_budget_usd_per_day") == math.inf
     assert value(metrics, "inference_budget_spent_usd") == 0.0005
-    assert math.isnan(value(metrics, "inference_budget_state_saved"))
+    assert names(metrics) == {"inference_budget_spent_usd"}
+
+
+def test_a_state_file_that_is_named_later_lowers_no_spend(tmp_path: Path) -> None:
+    file = tmp_path / "spent.json"
+    write_day(file, Day(TODAY, {"t": Decimal("0.0001"), "other": Decimal("0.0005")}))
+    config = configure({"name": "t"}, budget={"usd_per_day": 1, "state_file": str(file)})
+    money = spending(config)
+    probe(money, config.plans()[0], 50)
+    kept(config, money)
+    assert money.day.usd == {"t": Decimal("0.0005"), "other": Decimal("0.0005")}
 
 
 def test_a_reload_changes_the_budget_and_forgets_no_spend() -> None:
@@ -363,5 +375,4 @@ def test_a_reload_changes_the_budget_and_forgets_no_spend() -> None:
     assert money.affords(plan)
     probe(money, plan, 100)
     assert not money.affords(plan)
-    names = {sample.name for metric in metrics.everything() for sample in metric.samples}
-    assert "inference_target_budget_spent_usd" not in names
+    assert names(metrics) == {"inference_budget_spent_usd", "inference_budget_usd_per_day"}

@@ -133,7 +133,7 @@ def test_all_token_types_are_read() -> None:
     assert (rates.cached_input, rates.cache_write) == (Decimal("0.1"), Decimal("2.5"))
     assert found(**at("api.deepseek.com"), model="chat").rates.cached_input == Decimal("0.006")
     qwen = found(**at("dashscope-us.aliyuncs.com"), model="qwen").rates
-    assert (qwen.output, qwen.reasoning) == (6, 8)
+    assert (qwen.output, qwen.reasoning) == (Decimal(6), Decimal(8))
 
 
 @pytest.mark.parametrize(
