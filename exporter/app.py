@@ -80,7 +80,8 @@ class Exporter:
         self.status = Status()
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
-        self._prober = Prober((self.metrics.observe, self.status.observe, log_failure), spending)
+        listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
+        self._prober = Prober(listeners, spending)
         self._schedule = Schedule(self._prober, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 

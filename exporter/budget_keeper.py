@@ -12,6 +12,7 @@ from exporter import families
 from exporter.budget import Day, Spending
 from exporter.config import Config
 from exporter.metrics import ExporterSeries
+from exporter.result import ProbeResult
 from exporter.spend_file import SpendFileError, read_day, write_day
 
 _TICK_SECONDS = 1.0
@@ -53,8 +54,12 @@ class BudgetKeeper:
             self._series.clear(family)
         self._show()
 
+    def observe(self, _result: ProbeResult) -> None:
+        """Show what a probe has changed."""
+        self._show()
+
     async def run(self) -> None:
-        """Show and save until cancelled."""
+        """Show and save until cancelled: midnight changes something too."""
         while True:
             self._show()
             day = self._spending.committed
