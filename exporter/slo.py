@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
 
 from exporter.config_types import Duration, Model
 from exporter.result import ProbeResult
+
+
+Measure = Callable[[ProbeResult], float | None]
+
+_TIMES: Mapping[str, Measure] = {
+    "time_to_first_token": lambda result: result.time_to_first_token_seconds,
+    "request_duration": lambda result: result.request_duration_seconds,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +27,7 @@ class Objective:
     ratio: float
     threshold_seconds: float | None = None
     """``None`` for an objective that has nothing to do with time."""
-    measure: Callable[[ProbeResult], float | None] = lambda result: None
+    measure: Measure = lambda result: None
 
     def met_by(self, result: ProbeResult) -> bool | None:
         """Whether a probe was good; ``None`` where this objective does not judge it.
@@ -54,17 +62,7 @@ class Slo(Model):
         """Those that are set."""
         if self.success_ratio is not None:
             yield Objective("success", self.success_ratio)
-        if first := self.time_to_first_token:
-            yield Objective(
-                "time_to_first_token",
-                first.ratio,
-                first.threshold,
-                lambda result: result.time_to_first_token_seconds,
-            )
-        if whole := self.request_duration:
-            yield Objective(
-                "request_duration",
-                whole.ratio,
-                whole.threshold,
-                lambda result: result.request_duration_seconds,
-            )
+        for name, measure in _TIMES.items():
+            latency: LatencyObjective | None = getattr(self, name)
+            if latency:
+                yield Objective(name, latency.ratio, latency.threshold, measure)
