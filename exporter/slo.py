@@ -10,7 +10,6 @@ from pydantic import Field
 from exporter.config_types import Duration, Model
 from exporter.result import ProbeResult
 
-
 Measure = Callable[[ProbeResult], float | None]
 
 _TIMES: Mapping[str, Measure] = {
