@@ -29,15 +29,10 @@ _BY_HOST: Mapping[str, Vendor] = {
     "api.openai.com": Vendor(("openai",)),
     "eu.api.openai.com": Vendor(("openai",), processed_in="eu"),
     "us.api.openai.com": Vendor(("openai",), processed_in="us"),
-    "openai.azure.com": Vendor(("azure",)),
-    "services.ai.azure.com": Vendor(("azure_ai", "azure")),
     "api.anthropic.com": Vendor(("anthropic",)),
     "generativelanguage.googleapis.com": Vendor(("gemini",)),
-    "api.aws": Vendor(("bedrock_mantle",)),
     "dashscope-intl.aliyuncs.com": Vendor(("dashscope",)),
     "dashscope-us.aliyuncs.com": Vendor(("dashscope",)),
-    "ap-southeast-1.maas.aliyuncs.com": Vendor(("dashscope",)),
-    "us-east-1.maas.aliyuncs.com": Vendor(("dashscope",)),
     "api.cerebras.ai": Vendor(("cerebras",)),
     "api.cohere.com": Vendor(("cohere_chat", "cohere")),
     "api.deepinfra.com": Vendor(("deepinfra",)),
@@ -54,15 +49,20 @@ _BY_HOST: Mapping[str, Vendor] = {
     "api.x.ai": Vendor(("xai",)),
     "api.z.ai": Vendor(("zai",)),
 }
-"""Everybody else is known by the host, or by what it ends with. Alibaba's mainland hosts are
-not among them: they bill in CNY, at prices that the file does not have."""
+"""Everybody else is known by the host. OpenAI's other regions are not among them, whose surcharge
+the file does not have, nor Alibaba's mainland hosts, which bill in CNY at prices of their own."""
+
+_BY_DOMAIN: Mapping[str, Vendor] = {
+    ".openai.azure.com": Vendor(("azure",)),
+    ".services.ai.azure.com": Vendor(("azure_ai", "azure")),
+    ".api.aws": Vendor(("bedrock_mantle",)),
+    ".ap-southeast-1.maas.aliyuncs.com": Vendor(("dashscope",)),
+    ".us-east-1.maas.aliyuncs.com": Vendor(("dashscope",)),
+}
 
 
 def vendor_of(provider: str, endpoint: str) -> Vendor | None:
     """The vendor behind a target; ``None`` where nobody can know, as with a gateway."""
     host = urlsplit(endpoint).hostname or ""
-    parts = host.split(".")
-    for start in range(len(parts)):
-        if vendor := _BY_HOST.get(".".join(parts[start:])):
-            return vendor
-    return _BY_PROVIDER.get(provider)
+    of_domain = (vendor for domain, vendor in _BY_DOMAIN.items() if host.endswith(domain))
+    return _BY_HOST.get(host) or next(of_domain, None) or _BY_PROVIDER.get(provider)

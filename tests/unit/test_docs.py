@@ -48,7 +48,7 @@ def models_in(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The models that a value may hold, each with what stands between their keys and its own."""
     if "$ref" in schema:
         yield schema["$ref"].rpartition("/")[2], "."
-    for inner in schema.get("anyOf", ()):
+    for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
         yield from models_in(inner)
     for container, between in (("items", "[]"), ("additionalProperties", ".NAME")):
         if isinstance(schema.get(container), dict):

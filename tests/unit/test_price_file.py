@@ -157,6 +157,7 @@ def test_off_peak_prices_hold_in_their_hours(at_time: str, input: str) -> None:
         ("https://bedrock-mantle.us-east-1.api.aws/openai/v1", ("bedrock_mantle",)),
         ("https://me.openai.azure.com/openai/v1", ("azure",)),
         ("https://ws.ap-southeast-1.maas.aliyuncs.com/compatible-mode/v1", ("dashscope",)),
+        ("https://jp.api.openai.com/v1", None),
         ("https://api.openai.com.evil.example/v1", None),
         ("https://ws.cn-beijing.maas.aliyuncs.com/compatible-mode/v1", None),
         ("http://127.0.0.1:8000/v1", None),
@@ -192,7 +193,9 @@ def test_a_missing_file_is_told_with_the_other_mistakes(tmp_path: Path) -> None:
     main = write(tmp_path / "c.yaml", {"prices_file": "gone.json", "targets": [{"name": "t"}]})
     with pytest.raises(ConfigError) as caught:
         config_file.load(main)
-    assert any(mistake.file == tmp_path / "gone.json" for mistake in caught.value.mistakes)
+    of_file = [str(m) for m in caught.value.mistakes if m.key == "prices_file"]
+    gone = f"{tmp_path / 'gone.json'}: there is no such file; check the path"
+    assert of_file == [f"{main}:1: prices_file: {gone}"]
     assert len(caught.value.mistakes) > 1
 
 

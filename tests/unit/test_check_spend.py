@@ -1,8 +1,7 @@
-"""What check-config says a configuration will spend, before it does."""
+"""What check-config says of money: spend, budgets, and what would undo them."""
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -95,17 +94,10 @@ def test_long_input_is_estimated_in_its_tier() -> None:
     assert usd_per_day(configure({"name": "a", "price": tiered})) == Decimal("0.04032")
 
 
-def test_the_example_configuration_costs_less_than_a_dollar_a_day(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "k")
-    monkeypatch.setenv("GATEWAY_KEY", "k")
-    monkeypatch.setenv("DASHSCOPE_API_KEY", "k")
+def test_the_example_configuration_costs_less_than_a_dollar_a_day() -> None:
     config = config_file.load(EXAMPLE)
+    assert all(plan.price for plan in config.plans())
     assert 0 < usd_per_day(config) < 1
-    priced = [plan for plan in config.plans() if plan.price]
-    assert priced == list(config.plans())
-    assert not re.search("unknown", report(config))
 
 
 def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() -> None:
