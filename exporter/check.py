@@ -15,7 +15,7 @@ from exporter.forecast import (
     Load,
     by_target,
 )
-from exporter.pricing import exact
+from exporter.pricing import ServerPrice, exact
 from exporter.secret import Secret, SecretError
 from exporter.units import format_duration
 
@@ -37,7 +37,7 @@ def report(config: Config) -> str:
         total += load
         known += load if load.usd is not None else NOTHING
     rows.append(("total", "", "", "", *_figures(total)))
-    spend = [*_spend(known, total), *_budgets(config), _NOTE]
+    spend = [*_spend(known, total), *_budgets(config), *_servers(plans), _NOTE]
     return "\n".join([*_table(rows), "", *spend, *_warnings(config), ""])
 
 
@@ -55,7 +55,7 @@ _HEADINGS = (
 
 
 _FIGURES = 5
-"""How many of the columns are figures: the last ones."""
+"""How many of the columns, the last ones, are figures."""
 
 
 def _row(plans: Sequence[Plan], load: Load) -> tuple[str, ...]:
@@ -111,6 +111,17 @@ def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
         return f"{budget}."
     reached = format_duration(int(DAY_SECONDS / share))
     return f"{budget}: it will stop probing {reached} after midnight UTC."
+
+
+def _servers(plans: Iterable[Plan]) -> Iterator[str]:
+    """What is assumed of servers paid by the hour, whose probes add nothing to the spend."""
+    for (plan, *_), _load in by_target(plans):
+        if isinstance(plan.price, ServerPrice):
+            usd, streams = plan.price.usd_per_hour, plan.price.concurrency
+            yield (
+                f"Server of {plan.target.name}: {usd:.2f} USD per hour anyway,"
+                f" taken to serve {streams.normalize():f} at once."
+            )
 
 
 def _warnings(config: Config) -> Iterator[str]:

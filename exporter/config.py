@@ -371,8 +371,9 @@ class Config(Model):
     def unknown_prices(self) -> Iterator[tuple[str, str]]:
         """The name of every target whose price is not known, and why it is not, where a price
         file or a budget says that somebody cares."""
+        everybody = self.prices_file or self.budget.usd_per_day
         for target in self.targets:
-            if not (self.prices_file or self.budget.usd_per_day or target.budget):
+            if not (everybody or target.budget or target.price_key):
                 continue
             try:
                 self.price_of(target)

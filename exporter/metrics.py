@@ -183,7 +183,7 @@ class ProbeSeries(Series):
                 self._add_cost(finished_cost_usd(result, price) or Decimal())
             case ServerPrice() as price:
                 output = price.usd_per_million_output_tokens(result)
-                if output is not None:
+                if output is not None and self._is_certain(result):
                     self._compare(output, output * self._mix.output_share)
 
     def _add_cost(self, usd: Decimal) -> None:
@@ -194,7 +194,7 @@ class ProbeSeries(Series):
 
     def _judge(self, result: ProbeResult) -> None:
         for objective in self._objectives():
-            good = objective.met_by(result)
+            good = objective.met_by(result, certain=self._is_certain(result))
             if good is not None:
                 self.counter(families.SLO_PROBES, slo=objective.name).inc()
                 self.counter(families.SLO_GOOD_PROBES, slo=objective.name).inc(good)

@@ -43,17 +43,16 @@ class Rates:
 
         Cached input and cache writes are parts of the input, reasoning is a part of the output,
         and each is charged at its own rate. Of a provider that counts a part as larger than the
-        whole, the parts are charged, and no negative rest.
+        whole, the parts are charged, and no negative rest; a negative count is none.
         """
-        plain = max(0, usage.input - usage.cached_input - usage.cache_write)
-        answer = max(0, usage.output - usage.reasoning)
-        return (
-            plain * self.input
-            + usage.cached_input * self.cached_input
-            + usage.cache_write * self.cache_write
-            + answer * self.output
-            + usage.reasoning * self.reasoning
-        ) / TOKENS_PER_PRICE
+        counts = (
+            (usage.input - usage.cached_input - usage.cache_write, self.input),
+            (usage.cached_input, self.cached_input),
+            (usage.cache_write, self.cache_write),
+            (usage.output - usage.reasoning, self.output),
+            (usage.reasoning, self.reasoning),
+        )
+        return sum((max(0, count) * rate for count, rate in counts), Decimal()) / TOKENS_PER_PRICE
 
     def times(self, factor: Decimal) -> Rates:
         return Rates(*(getattr(self, field.name) * factor for field in fields(self)))

@@ -42,8 +42,10 @@ def test_each_target_and_the_total_are_told_by_day_and_by_month() -> None:
 
 
 def test_a_server_of_ones_own_costs_no_more_for_being_probed() -> None:
-    text = report(configure({"name": "a"}, {"name": "own", "price": {"usd_per_hour": 4}}))
+    server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
+    text = report(configure({"name": "a"}, {"name": "own", "price": server}))
     assert "Spend: 0.74 USD per day" in text
+    assert "Server of own: 8.00 USD per hour anyway, taken to serve 16 at once.\n" in text
 
 
 @pytest.mark.parametrize(

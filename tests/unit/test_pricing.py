@@ -107,6 +107,11 @@ def test_parts_larger_than_the_whole_leave_no_negative_rest() -> None:
     assert charged.cost_usd(usage) == (300 * Decimal("0.5") + 20 * 4) / 1_000_000
 
 
+def test_a_negative_count_gives_no_money_back() -> None:
+    charged = rates(input="1", output="2")
+    assert charged.cost_usd(Usage(input=-5, output=-5, cached_input=-5, reasoning=-9)) >= 0
+
+
 def test_what_is_not_priced_apart_costs_what_it_is_part_of() -> None:
     assert rates(input="3", output="15") == Rates(*map(Decimal, (3, 3, 3, 15, 15)))
 

@@ -55,6 +55,14 @@ def test_a_failure_is_charged_to_the_success_objective_alone() -> None:
     assert counts(metrics, "request_duration") == (1, 1)
 
 
+def test_a_time_that_is_too_uncertain_is_not_judged() -> None:
+    known = first_token_after(1)
+    late = replace(known, timeline=replace(known.timeline, uncertainty=50 * MS))
+    metrics = observed(late)
+    assert counts(metrics, "success") == (1, 1)
+    assert counts(metrics, "time_to_first_token") == (0, 0)
+
+
 @pytest.mark.parametrize(("milliseconds", "good"), [(1, 1), (200, 1), (200.001, 0), (900, 0)])
 def test_a_probe_at_the_threshold_is_still_good(milliseconds: float, good: int) -> None:
     metrics = observed(first_token_after(milliseconds))
