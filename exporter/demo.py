@@ -34,6 +34,8 @@ class SimulatedModel:
 
 _THROTTLED = ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down.", retry_after_seconds=4))
 
+# Prices are list prices of small models, in November 2026: were the demo real, it would cost less
+# than a dollar a day at one probe a minute.
 MODELS = (
     SimulatedModel(
         "hosted-large",
@@ -47,7 +49,7 @@ MODELS = (
             rate_limits=(RateLimit("requests", 500, 480), RateLimit("tokens", 200_000, 188_000)),
         ),
         {"stack": "baseline"},
-        {"input": 0.75, "cached_input": 0.075, "output": 4.5},
+        {"input": 0.2, "cached_input": 0.02, "output": 1.25},
     ),
     SimulatedModel(
         "hosted-reasoner",
@@ -61,7 +63,7 @@ MODELS = (
             show_reasoning=False,
         ),
         {"stack": "baseline"},
-        {"input": 0.25, "output": 2.0},
+        {"input": 0.1, "cached_input": 0.01, "output": 0.5},
     ),
     SimulatedModel(
         "hosted-thinker",
@@ -76,7 +78,7 @@ MODELS = (
             rate_limits=(RateLimit("requests", 500, 490), RateLimit("tokens", 200_000, 195_000)),
         ),
         {"stack": "candidate"},
-        {"input": 1.0, "cached_input": 0.1, "output": 8.0},
+        {"input": 0.2, "cached_input": 0.02, "output": 1.2},
     ),
     SimulatedModel(
         "qwen-singapore",
@@ -89,7 +91,7 @@ MODELS = (
             tokens_per_chunk=(1, 4),
         ),
         {"stack": "candidate"},
-        {"input": 1.6, "cached_input": 0.32, "output": 6.4},
+        {"input": 0.4, "output": 1.2},
     ),
     SimulatedModel(
         "vllm-qwen",
@@ -162,7 +164,7 @@ MODELS = (
             served_model="gemini-flash-001",
         ),
         {"stack": "candidate"},
-        {"input": 0.3, "cached_input": 0.03, "output": 2.5},
+        {"input": 0.25, "cached_input": 0.025, "output": 1.5},
     ),
     SimulatedModel(
         "ollama-qwen",
