@@ -120,7 +120,7 @@ MODELS = (
             rate_limits=(RateLimit("requests", 1000, 990), RateLimit("tokens", 80_000, 76_000)),
         ),
         {"stack": "candidate"},
-        {"input": 1.0, "cached_input": 0.1, "output": 5.0},
+        {"input": 0.1, "cached_input": 0.01, "output": 0.5},
     ),
     SimulatedModel(
         "azure-deployment",
@@ -134,7 +134,7 @@ MODELS = (
             served_model="hosted-large-2026-09-01",
         ),
         {"stack": "candidate"},
-        {"input": 2.0, "output": 10.0},
+        {"input": 0.2, "cached_input": 0.02, "output": 1.25},
     ),
     SimulatedModel(
         "flaky-gateway",
