@@ -16,6 +16,9 @@ TOKEN_TIME_BUCKETS = (
 )  # fmt: skip
 SPEED_BUCKETS = (1, 2.5, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000)
 PHASE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+COLD_BUCKETS = (
+    0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1800,
+)  # fmt: skip
 LAG_BUCKETS = (
     0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10,
 )  # fmt: skip
@@ -87,6 +90,40 @@ CONNECTION_PHASE_DURATION = _histogram(
     PHASE_BUCKETS,
     "Time to open a connection, by phase; never part of the time to first token.",
     "phase",
+)
+COLD_START_DURATION = _histogram(
+    "inference_cold_start_duration_seconds",
+    COLD_BUCKETS,
+    "From the first attempt's last byte sent to the first token of a model that was cold, across"
+    " retries while it was not ready.",
+)
+COLD_START_PENALTY = _histogram(
+    "inference_cold_start_penalty_seconds",
+    COLD_BUCKETS,
+    "Cold-start duration minus the median of the recent warm times to first token; not below 0.",
+)
+COLD_STARTS = _counter(
+    "inference_cold_starts_total",
+    "Cold starts measured, by how the model showed that it was cold; none: it was not, although"
+    " it had been left alone.",
+    "signal",
+)
+COLD_START_ATTEMPTS = _counter(
+    "inference_cold_start_attempts_total",
+    "Requests that measured cold starts took, retries included.",
+)
+BOOT_PHASE_DURATION = _gauge(
+    "inference_boot_phase_duration_seconds",
+    "From the first refused connection of the latest boot of the server to the end of a phase.",
+    "phase",
+)
+NOT_READY_SINCE = _gauge(
+    "inference_not_ready_since_timestamp_seconds",
+    "Since when the model has not been ready to answer, Unix time; NaN while it is.",
+)
+NOT_READY_LIMIT = _gauge(
+    "inference_not_ready_limit_seconds",
+    "How long the model may be not ready before that is a fault.",
 )
 PROBES = _counter("inference_probes_total", "Probes that came to an end.", "outcome")
 PROBE_FAILURES = _counter("inference_probe_failures_total", "Failed probes.", "reason")
@@ -184,6 +221,13 @@ PROBE_FAMILIES: tuple[Family, ...] = (
     REQUEST_DURATION,
     OUTPUT_TOKENS_PER_SECOND,
     CONNECTION_PHASE_DURATION,
+    COLD_START_DURATION,
+    COLD_START_PENALTY,
+    COLD_STARTS,
+    COLD_START_ATTEMPTS,
+    BOOT_PHASE_DURATION,
+    NOT_READY_SINCE,
+    NOT_READY_LIMIT,
     PROBES,
     PROBE_FAILURES,
     PROBES_UNCERTAIN,

@@ -15,6 +15,7 @@ from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.openai_responses import OpenAIResponses
 from exporter.providers.presets import PRESETS, preset_for
+from exporter.providers.vllm import VLLM
 
 PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
     {
@@ -26,6 +27,7 @@ PROVIDERS: Mapping[str, Dialect] = MappingProxyType(
         "dashscope": DashScope(),
         "gemini": Gemini(),
         "ollama": Ollama(),
+        "vllm": VLLM(PRESETS["vllm"]),
     }
 )
 

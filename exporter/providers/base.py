@@ -32,6 +32,10 @@ class EntraAuthorized:
     """Marks a dialect whose requests carry ``Call.entra_token`` where there is no API key."""
 
 
+class SelfHosted:
+    """Marks a dialect of a server whose boots are watched without being asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model, with all that a dialect may need to put it on the wire."""
