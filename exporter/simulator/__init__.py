@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.simulator.ledger import Sent, Served
-from exporter.simulator.script import Boot, Script
+from exporter.simulator.script import Boot, Script, Sign
 from exporter.simulator.server import Simulator
 from exporter.simulator.steps import Error, ErrorKind
 from exporter.simulator.thread import run_in_thread
@@ -15,6 +15,7 @@ __all__ = [
     "Script",
     "Sent",
     "Served",
+    "Sign",
     "Simulator",
     "run_in_thread",
 ]

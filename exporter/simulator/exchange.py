@@ -21,8 +21,15 @@ from exporter.simulator.handler import Call, Facts, Handler, Refused, Request, R
 from exporter.simulator.ledger import Entry
 from exporter.simulator.model import ModelState
 from exporter.simulator.player import Player, sleep_until
-from exporter.simulator.script import Script
+from exporter.simulator.script import Script, Sign
 from exporter.simulator.steps import Error, ErrorKind
+
+_REFUSALS: dict[Sign, Fault] = {
+    Sign.NOT_READY: ErrorResponse(Error(ErrorKind.NOT_READY, "Loading model")),
+    Sign.BAD_GATEWAY: RawResponse(502, b"<h1>Bad Gateway</h1>", (("content-type", "text/html"),)),
+    Sign.UNAVAILABLE: RawResponse(503),
+}
+"""What a request meets while its model is being loaded."""
 
 
 @dataclass(slots=True)
@@ -51,10 +58,7 @@ class Exchange:
         await send(self.connection, self.entry, self.handler.error(error, self.facts))
 
     async def answer(self, call: Call, script: Script, state: ModelState) -> None:
-        """Answer as the script says.
-
-        :raises Refused: the model is still being loaded.
-        """
+        """Answer as the script says."""
         self.facts = replace(
             self.facts,
             served_model=script.served_model or call.model,
@@ -63,11 +67,19 @@ class Exchange:
         )
         self.connection.keep_alive = script.keep_alive
         random, fault = state.asked(script, self.entry.received_ns)
-        wait_seconds = state.seconds_until_ready(script.boot, self.entry.received_ns)
-        if wait_seconds and script.boot and not script.boot.holds_requests:
-            raise Refused(Error(ErrorKind.NOT_READY, "Loading model"))
-        self.facts = replace(self.facts, load_seconds=wait_seconds)
-        start_ns = self.entry.received_ns + wait_seconds * NANOSECONDS
+        loading_seconds = state.seconds_until_ready(script.boot, self.entry.received_ns)
+        held_seconds = 0.0
+        if script.boot and loading_seconds:
+            match script.boot.sign:
+                case Sign.HELD | Sign.ASLEEP:
+                    held_seconds = loading_seconds
+                case Sign.SILENT:
+                    first_token = script.first_token_seconds + loading_seconds
+                    script = replace(script, first_token_seconds=first_token)
+                case sign:
+                    fault = _REFUSALS[sign]
+        self.facts = replace(self.facts, load_seconds=held_seconds)
+        start_ns = self.entry.received_ns + held_seconds * NANOSECONDS
         await sleep_until(start_ns + script.headers_seconds * NANOSECONDS)
         match fault:
             case Hang():

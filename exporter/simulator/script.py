@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
 from exporter.result import RateLimit
 from exporter.simulator.faults import Fault
 
 COUNTING = " ".join(str(number) for number in range(1, 21))
 """The answer to the probe that is asked by default."""
+
+
+class Sign(StrEnum):
+    """How a model that is being loaded shows itself to whoever asks it."""
+
+    NOT_READY = "not_ready"
+    """An error in the provider's own words: llama.cpp's 503, Bedrock's ModelNotReadyException."""
+    BAD_GATEWAY = "bad_gateway"
+    """The 502 of a proxy whose server is not there yet."""
+    UNAVAILABLE = "unavailable"
+    """The bare 503 of a proxy that starts a server (Hugging Face endpoints)."""
+    HELD = "held"
+    """The request waits for its headers (Knative, Ollama)."""
+    ASLEEP = "asleep"
+    """The same, while health and model list say that all is well (vLLM's sleep mode)."""
+    SILENT = "silent"
+    """The stream opens at once; only its first token is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +39,7 @@ class Boot:
     idleness."""
     idle_seconds: float | None = None
     """How long without a request until the model is unloaded; ``None``: it never is."""
-    holds_requests: bool = False
-    """Whether a request waits for the model, or is told at once that it is not ready."""
+    sign: Sign = Sign.NOT_READY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from exporter.simulator.handlers import handler_for
 from exporter.simulator.ledger import Entry, Served
 from exporter.simulator.model import ModelState
 from exporter.simulator.pages import page
-from exporter.simulator.script import Script
+from exporter.simulator.script import Script, Sign
 from exporter.simulator.steps import Error, ErrorKind
 
 _LEDGER_LENGTH = 5_000
@@ -34,6 +34,8 @@ class Simulator:
 
     ``scripts`` says what each model does; the mapping may be changed between requests.
     ``accept_seconds`` passes before a new connection is taken up, TLS handshake included.
+    ``listen_after_seconds`` pass until there are connections at all: up to then they are refused,
+    as by vLLM while it boots.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Simulator:
         api_key: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         accept_seconds: float = 0.0,
+        listen_after_seconds: float = 0.0,
     ) -> None:
         self.scripts = dict(scripts)
         self._host = host
@@ -52,6 +55,7 @@ class Simulator:
         self._api_key = api_key
         self._ssl_context = ssl_context
         self._accept_seconds = accept_seconds
+        self._listen_after_seconds = listen_after_seconds
         self._ledger: deque[Served] = deque(maxlen=_LEDGER_LENGTH)
         self._models: dict[str, ModelState] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,8 +82,16 @@ class Simulator:
 
     async def __aenter__(self) -> Self:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
+        try:
+            listener.bind((self._host, self._port))
+            if not self._listen_after_seconds:
+                listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
         self._port = listener.getsockname()[1]
         self._started_ns = time.monotonic_ns()
         self._spawn(self._accept(listener), listener)
@@ -91,9 +103,18 @@ class Simulator:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def restart(self) -> None:
+        """Break off everything, forget what is loaded, and boot again at the same address."""
+        await self._stop()
+        self._models.clear()
+        await self.__aenter__()
 
     def _spawn(self, work: Coroutine[Any, Any, None], sock: socket.socket) -> None:
         """Run a task that owns a socket. A task that is cancelled early never starts, so the
@@ -105,6 +126,9 @@ class Simulator:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        if self._listen_after_seconds:
+            await asyncio.sleep(self._listen_after_seconds)
+            listener.listen(_BACKLOG)
         while True:
             try:
                 sock, _ = await loop.sock_accept(listener)
@@ -182,9 +206,10 @@ class Simulator:
         return self._models.setdefault(model, fresh)
 
     def _ready_models(self) -> dict[str, bool]:
-        """Each model, and whether it is loaded."""
+        """Each model, and whether it seems to be loaded: one that sleeps does."""
         now = time.monotonic_ns()
         return {
-            model: self._state(model).is_loaded(script.boot, now)
+            model: not self._state(model).seconds_until_ready(script.boot, now)
+            or (script.boot is not None and script.boot.sign is Sign.ASLEEP)
             for model, script in self.scripts.items()
         }

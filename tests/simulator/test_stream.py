@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 
@@ -10,7 +9,7 @@ import httpx
 import pytest
 
 from exporter.result import NANOSECONDS, RateLimit, Usage
-from exporter.simulator import Boot, Script, Simulator
+from exporter.simulator import Script, Simulator
 from tests.simulator.clients import ask, body_of, connected, events, messages, request
 
 FAST = Script(first_token_seconds=0.0, token_gap_seconds=0.0, answer="1 2 3")
@@ -157,37 +156,6 @@ async def test_pages_beside_the_models(path: str, status: int) -> None:
         response = await client.get(simulator.url + path)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json"
-
-
-async def test_a_cold_model_refuses_until_it_is_loaded_and_after_idleness_again() -> None:
-    cold = Boot(seconds=0.2, idle_seconds=0.3)
-    script = Script(first_token_seconds=0.0, token_gap_seconds=0.0, boot=cold)
-    async with Simulator({"m": script}) as simulator, httpx.AsyncClient() as client:
-
-        async def statuses() -> list[int]:
-            url = f"{simulator.url}/v1/chat/completions"
-            answer = await client.post(url, content=body_of())
-            health = await client.get(f"{simulator.url}/health")
-            models = await client.get(f"{simulator.url}/v1/models")
-            return [answer.status_code, health.status_code, len(models.json()["data"])]
-
-        assert await statuses() == [503, 503, 0]
-        await asyncio.sleep(0.21)
-        assert await statuses() == [200, 200, 1]
-        await asyncio.sleep(0.32)
-        assert await statuses() == [503, 503, 0]
-
-
-async def test_a_cold_model_can_hold_requests_instead() -> None:
-    cold = Boot(seconds=0.2, holds_requests=True)
-    script = Script(first_token_seconds=0.05, boot=cold)
-    async with Simulator({"m": script}) as simulator:
-        started = time.monotonic_ns()
-        await ask(simulator)
-        await ask(simulator)
-        first, second = simulator.ledger
-    assert (first.outputs[0].monotonic_ns - started) / NANOSECONDS >= 0.24
-    assert (second.outputs[0].monotonic_ns - second.received_ns) / NANOSECONDS < 0.2
 
 
 async def test_scripts_may_change_between_requests() -> None:
