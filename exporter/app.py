@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from exporter import __version__, config_file, families
+from exporter.boot import Boots
 from exporter.budget import Spending
 from exporter.budget_keeper import BudgetKeeper
-from exporter.config import Config
+from exporter.cold_start import ColdStarts
+from exporter.config import Config, Plan
 from exporter.config_file import ConfigError
 from exporter.heartbeat import watch_loop
 from exporter.logs import log_failure
 from exporter.metrics import Metrics
 from exporter.prober import Prober
+from exporter.readiness import Readiness
 from exporter.result import ProbeResult
 from exporter.schedule import Schedule
 from exporter.sharding import Shard
 from exporter.status import Status
+from exporter.thermometer import Thermometer
 from exporter.web import WebServer
 
 GRACE_SECONDS = 20.0
@@ -78,11 +82,15 @@ class Exporter:
         self.ready = False
         self.metrics = Metrics()
         self.status = Status()
+        self._readiness = Readiness((self.metrics.waiting, self.status.waiting))
+        self._boots = Boots(self._readiness, self.metrics.booting, self._probe_booting)
+        self._thermometer = Thermometer(self._readiness, self._boots)
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
-        self._prober = Prober(listeners, spending)
-        self._schedule = Schedule(self._prober, self.metrics)
+        self._prober = Prober(listeners, spending, self._thermometer.judge)
+        self._cold_starts = ColdStarts(self._prober, self._thermometer, self._readiness)
+        self._schedule = Schedule(self._prober, self.metrics, self._cold_starts.keeps_back)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -108,7 +116,7 @@ class Exporter:
                 watchers = [
                     tasks.create_task(self._watch_configuration()),
                     tasks.create_task(self._budgets.run()),
-                    tasks.create_task(watch_loop(self._note_lag, self._schedule.realign)),
+                    tasks.create_task(watch_loop(self._note_lag, self._realign)),
                 ]
                 await self._stopping.wait()
                 for watcher in watchers:
@@ -116,6 +124,8 @@ class Exporter:
         finally:
             self.ready = False
             self._schedule.stop()
+            self._cold_starts.stop()
+            self._boots.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
             await self._prober.aclose(GRACE_SECONDS)
             self._budgets.close()
@@ -156,6 +166,10 @@ class Exporter:
         self._budgets.apply(config)
         self.metrics.apply(plans, config.mix)
         self.status.apply(plans)
+        self._readiness.keep(plan.target.name for plan in plans)
+        self._thermometer.apply(plans)
+        self._boots.apply(plans)
+        self._cold_starts.apply(plans)
         await self._prober.apply(plans)
         self._schedule.apply(plans)
         for target, why in config.unknown_prices():
@@ -176,6 +190,13 @@ class Exporter:
             pass  # logged and counted; there is nobody to tell
         except Exception:
             log.exception("reload crashed, the old configuration stays in force")
+
+    def _realign(self) -> None:
+        self._schedule.realign()
+        self._cold_starts.realign()
+
+    def _probe_booting(self, plan: Plan) -> Awaitable[ProbeResult]:
+        return self._prober.probe(plan, self._thermometer.judge_attempt)
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -22,6 +22,7 @@ from exporter.config_types import (
     Located,
     Model,
     UnknownName,
+    UrlPath,
     raise_all,
 )
 from exporter.paths import FilePath
@@ -41,6 +42,7 @@ from exporter.price_vendors import vendor_of
 from exporter.pricing import Mix, Price, exact
 from exporter.prompts import LoadedPrompts
 from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for
+from exporter.providers.base import SelfHosted
 from exporter.secret import Secret
 from exporter.slo import Slo
 
@@ -49,6 +51,9 @@ RESERVED_LABELS = frozenset(
      "outcome", "type", "phase", "resource", "slo", "mix", "endpoint", "region", "served_model"}
 )  # fmt: skip
 """Label names that the exporter or Prometheus itself gives a meaning to."""
+
+_IDLES_PER_CYCLE = 4
+_READY_LIMIT_SECONDS = 600.0
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -135,6 +140,38 @@ class ColdStart(Model):
 
     idle: Duration
     """How long the target is left alone before a cold probe."""
+    every: Duration | None = None
+    """How often that is done; four times ``idle`` where not set."""
+    group: str | None = Field(default=None, min_length=1, max_length=200)
+    """Targets with the same group share a model server: they are left alone together."""
+    retry: Duration = 2.0
+    """How long to wait before a model that is not ready is asked again."""
+    limit: Duration = 600.0
+    """How long a model may be not ready before that is a failure."""
+
+    @model_validator(mode="after")
+    def _leaves_time_for_warm_probes(self) -> Self:
+        if self.every is not None and self.every <= self.idle:
+            every = ValueError("must be longer than idle; in between, warm probes are sent")
+            raise_all("ColdStart", [(("every",), every)])
+        return self
+
+    @property
+    def every_seconds(self) -> float:
+        return self.every or _IDLES_PER_CYCLE * self.idle
+
+
+class Boot(Model):
+    """Watch the server of a model from the first refused connection to the first token."""
+
+    health_path: UrlPath = "/health"
+    """Answers with success once the server is healthy."""
+    models_path: UrlPath = "/v1/models"
+    """Lists the models that the server has loaded."""
+    poll: Duration = 1.0
+    """How often the server is looked at."""
+    limit: Duration = 900.0
+    """How long a boot may take before it is a failure."""
 
 
 Connection = Literal["reuse", "fresh"]
@@ -200,6 +237,8 @@ class Target(Model):
     """The model's key in ``prices_file``, where provider and model do not lead to it."""
     budget: TargetBudget | None = None
     cold_start: ColdStart | None = None
+    boot: Boot | None = None
+    """How its server is watched while it boots; provider ``vllm`` is watched in any case."""
     slo: Slo | None = None
 
     @field_validator("provider")
@@ -259,6 +298,17 @@ class Target(Model):
     @property
     def dialect(self) -> Dialect:
         return dialect_for(self.provider, self.preset, self.base_url)
+
+    @property
+    def watched_boot(self) -> Boot | None:
+        """How the boots of its server are watched; ``None`` where they are not."""
+        return self.boot or (Boot() if isinstance(self.dialect, SelfHosted) else None)
+
+    @property
+    def ready_limit_seconds(self) -> float:
+        """How long the model may be not ready before that is a fault."""
+        limits = [it.limit for it in (self.watched_boot, self.cold_start) if it]
+        return max(limits, default=_READY_LIMIT_SECONDS)
 
     def header_values(self) -> dict[str, str]:
         """The further request headers, secrets read.
@@ -346,6 +396,11 @@ class Config(Model):
         raise_all("Config", name_mistakes(asked, self.probes))
         prices = [target.price for target in self.targets]
         raise_all("Config", currency_mistakes(prices, self.currencies))
+        return self
+
+    @model_validator(mode="after")
+    def _groups_keep_one_silence(self) -> Self:
+        raise_all("Config", _group_mistakes(self.targets))
         return self
 
     def price_of(self, target: Target) -> Price:
@@ -436,6 +491,18 @@ def name_mistakes(
                 yield at, UnknownName("probe", probe, probes)
             elif probe in asked[:position]:
                 yield at, ValueError(f"probe {probe!r} is listed twice; remove one")
+
+
+def _group_mistakes(targets: Iterable[Target]) -> Iterator[Located]:
+    first: dict[str, tuple[str, ColdStart]] = {}
+    for index, target in enumerate(targets):
+        cold = target.cold_start
+        if cold is None or cold.group is None:
+            continue
+        name, other = first.setdefault(cold.group, (target.name, cold))
+        if (cold.idle, cold.every_seconds) != (other.idle, other.every_seconds):
+            wrong = f"must have the idle and every of target {name!r}, which is in the same group"
+            yield ("targets", index, "cold_start"), ValueError(wrong)
 
 
 @dataclass(frozen=True, slots=True)

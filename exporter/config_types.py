@@ -62,6 +62,15 @@ Duration = Annotated[
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _url_path(path: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", path):
+        raise ValueError("must be a path on the server that begins with /, as in /health")
+    return path
+
+
+UrlPath = Annotated[str, AfterValidator(_url_path)]
+
+
 class UnknownName(ValueError):
     """A name that is none of the known ones; the nearest of them is offered."""
 

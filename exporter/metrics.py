@@ -12,16 +12,16 @@ from __future__ import annotations
 import math
 import platform
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
-from exporter import __version__, families
+from exporter import __version__, cold_series, families
 from exporter.config import Plan
 from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
 from exporter.pricing import DEFAULT_MIX, Mix, ServerPrice, TokenPrice, finished_cost_usd
-from exporter.result import FailureReason, ProbeResult, SkipReason
+from exporter.result import BootPhase, FailureReason, ProbeResult, SkipReason, Waiting
 from exporter.series import Block, Counter, Exposed, Gauge, Series, exposed
 from exporter.slo import Objective
 
@@ -80,6 +80,7 @@ class ProbeSeries(Series):
         self.counter(families.PROBES_UNCERTAIN)
         self.counter(families.COST)
         self.counter(families.SERVED_MODEL_CHANGES)
+        cold_series.create_zeroes(self, self._plan)
         for family in (families.LAST_SUCCESS, families.LAST_TIMESTAMP):
             self.gauge(family).set(math.nan)
         for family, _ in _LAST_GAUGES:
@@ -89,6 +90,7 @@ class ProbeSeries(Series):
         """Take over what a plan with the same labels says anew."""
         self._plan, self._mix = plan, mix
         self._set_info()
+        cold_series.apply(self, plan)
         self._show_price()
         self._show_objectives()
 
@@ -131,10 +133,14 @@ class ProbeSeries(Series):
         if result.failure:
             reason = result.failure.reason
             self.counter(families.PROBE_FAILURES, reason=reason).inc(exemplar=exemplar)
+        elif result.cold:
+            self._observe_connection(result)
         elif self._is_certain(result):
             self._observe_times(result, exemplar)
         else:
             self.counter(families.PROBES_UNCERTAIN).inc(exemplar=exemplar)
+        if result.cold:
+            cold_series.observe(self, result.cold, success=result.success, exemplar=exemplar)
         self._set_last(result)
         self._count_tokens(result)
         self._count_cost(result)
@@ -154,6 +160,9 @@ class ProbeSeries(Series):
         gaps = self.histogram(families.INTER_CHUNK_LATENCY)
         for gap in result.inter_chunk_latencies_seconds:
             gaps.observe(gap)
+        self._observe_connection(result)
+
+    def _observe_connection(self, result: ProbeResult) -> None:
         if result.connection:
             for phase in _PHASES:
                 seconds = getattr(result.connection, f"{phase}_seconds")
@@ -167,6 +176,8 @@ class ProbeSeries(Series):
     def _set_last(self, result: ProbeResult) -> None:
         self.gauge(families.LAST_SUCCESS).set(result.success)
         self.gauge(families.LAST_TIMESTAMP).set(result.finished_at)
+        if result.success and result.cold:
+            return  # the times of the warm model stay what they were
         usable = result.success and self._is_certain(result)
         for family, measure in _LAST_GAUGES:
             value = measure(result) if usable else None
@@ -269,6 +280,16 @@ class Metrics:
         if series := self._probes.get(key):
             series.skipped(reason)
 
+    def waiting(self, target: str, waiting: Waiting | None) -> None:
+        """Take over what a target is being waited for."""
+        for series in self._of(target):
+            cold_series.set_waiting(series, waiting)
+
+    def booting(self, target: str, durations: Mapping[BootPhase, float]) -> None:
+        """Take over how far a target's server has come in its boot."""
+        for series in self._of(target):
+            cold_series.set_boot(series, durations)
+
     def everything(self) -> Iterator[Exposed]:
         """All families, those of the process included, one after the other."""
         self.exporter.gauge(families.PROBES_IN_FLIGHT).set(self.probes_in_flight())
@@ -279,8 +300,11 @@ class Metrics:
 
     def of_target(self, target: str) -> Iterator[Exposed]:
         """The families of one target alone."""
+        return exposed(PROBE_FAMILIES, self._of(target))
+
+    def _of(self, target: str) -> list[ProbeSeries]:
         probes = tuple(self._probes.items())
-        return exposed(PROBE_FAMILIES, [series for key, series in probes if key[0] == target])
+        return [series for key, series in probes if key[0] == target]
 
 
 def _of_library(metric: Metric) -> Exposed:

@@ -18,7 +18,7 @@ from typing import cast
 import httpx
 import structlog
 
-from exporter import __version__
+from exporter import USER_AGENT
 from exporter.aws_credentials import aws_credentials
 from exporter.azure_credentials import entra_tokens
 from exporter.config import Plan
@@ -46,7 +46,7 @@ _MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_DETAIL_CHARACTERS = 300
 _DRAIN_SECONDS = 1.0
 _HEADERS = {
-    "user-agent": f"inference-exporter/{__version__}",
+    "user-agent": USER_AGENT,
     "accept-encoding": "identity",  # compression holds tokens back until a block is full
 }
 

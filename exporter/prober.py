@@ -17,6 +17,12 @@ from exporter.transport import Connections
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[ProbeResult], None]
+Judge = Callable[[Plan, ProbeResult], ProbeResult | None]
+"""What is to be told of a result; ``None``: nothing, since it is not the last of its kind."""
+
+
+def _as_it_is(_plan: Plan, result: ProbeResult) -> ProbeResult:
+    return result
 
 
 class _Standing:
@@ -38,12 +44,18 @@ def _tell(listener: Listener, result: ProbeResult) -> None:
 
 
 class Prober:
-    """Runs probes of the plans that it was given, as far as the budgets go; each result goes to
-    every listener."""
+    """Runs probes of the plans that it was given, as far as the budgets go; each result, judged,
+    goes to every listener."""
 
-    def __init__(self, listeners: Iterable[Listener], spending: Spending | None = None) -> None:
+    def __init__(
+        self,
+        listeners: Iterable[Listener],
+        spending: Spending | None = None,
+        judge: Judge = _as_it_is,
+    ) -> None:
         self._listeners = tuple(listeners)
         self._spending = spending or Spending()
+        self._judge = judge
         self._standing: dict[tuple[str, str], _Standing] = {}
         self._in_flight: set[asyncio.Task[ProbeResult]] = set()
 
@@ -78,8 +90,10 @@ class Prober:
         """Whether a probe of this plan is certain to stay within the budgets."""
         return self._spending.affords(plan)
 
-    async def probe(self, plan: Plan) -> ProbeResult:
+    async def probe(self, plan: Plan, judge: Judge | None = None) -> ProbeResult:
         """Ask once, after any probe of the same plan that is under way.
+
+        :param judge: judges the result instead of the usual one.
 
         The probe goes on even if the caller is cancelled: what was sent is always counted.
 
@@ -87,20 +101,26 @@ class Prober:
         :raises OverBudget: it could pass a budget.
         """
         standing = self._standing[plan.key]
-        task = asyncio.create_task(self._probe(standing, self._spending.hold(standing.plan)))
+        probing = self._probe(plan, standing, self._spending.hold(plan), judge or self._judge)
+        task = asyncio.create_task(probing)
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
-    async def _probe(self, standing: _Standing, hold: Hold) -> ProbeResult:
+    async def _probe(
+        self, plan: Plan, standing: _Standing, hold: Hold, judge: Judge
+    ) -> ProbeResult:
         with hold:
             async with standing.lock:
                 prompt = next(standing.prompts)
-                result = await run_probe(standing.plan, prompt, standing.connections)
+                result = await run_probe(plan, prompt, standing.connections)
             hold.ended(result)
+        judged = judge(plan, result)
+        if judged is None:
+            return result
         for listener in self._listeners:
-            _tell(listener, result)
-        return result
+            _tell(listener, judged)
+        return judged
 
     async def aclose(self, grace_seconds: float) -> None:
         """Let running probes end within the grace time, then end them, and close everything."""

@@ -30,6 +30,7 @@ def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
         "finish_reason": result.finish_reason,
         "served_model": result.served_model,
         "request_id": result.request_id,
+        "cold": asdict(result.cold) if result.cold else None,
         "model_load_seconds": result.model_load_seconds,
         "status": result.status,
         "answer": result.answer,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import structlog
@@ -16,6 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter import families
 from exporter.config import Plan
+from exporter.grid import next_on_grid, phase_seconds
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import SkipReason
@@ -30,17 +29,8 @@ log = structlog.get_logger(__name__)
 PlanKey = tuple[str, str]
 
 
-def phase_seconds(key: PlanKey, interval_seconds: float) -> float:
-    """Where in its interval a plan runs: the same after every restart, and spread evenly over
-    all plans, so that a thousand targets are never asked at once."""
-    digest = hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64 * interval_seconds
-
-
-def next_on_grid(now: float, key: PlanKey, interval_seconds: float) -> float:
-    """The next moment, Unix seconds, at which a plan is due."""
-    phase = phase_seconds(key, interval_seconds)
-    return math.ceil((now - phase) / interval_seconds) * interval_seconds + phase
+def _keeps_back_nothing(_plan: Plan) -> bool:
+    return False
 
 
 class Schedule:
@@ -50,9 +40,16 @@ class Schedule:
     and counted, never made up for: a burst of late probes would measure itself.
     """
 
-    def __init__(self, prober: Prober, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        prober: Prober,
+        metrics: Metrics,
+        keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
+    ) -> None:
+        """:param keeps_back: whether a plan must wait, lest it spoil a cold start."""
         self._prober = prober
         self._metrics = metrics
+        self._keeps_back = keeps_back
         self._plans: dict[PlanKey, Plan] = {}
         self._quiet_until: dict[str, float] = {}
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -114,6 +111,8 @@ class Schedule:
             self._quiet_until[plan.target.name] = time.monotonic() + quiet
 
     def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
+        if self._keeps_back(plan):
+            return SkipReason.COLD_START
         if self._prober.is_busy(plan):
             return SkipReason.OVERLAP
         if time.monotonic() < self._quiet_until.get(plan.target.name, 0):

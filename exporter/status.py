@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from exporter.config import Plan
-from exporter.result import FailureReason, ProbeResult
+from exporter.result import ColdSignal, FailureReason, ProbeResult, Waiting
 
 HISTORY_LENGTH = 60
 """How many of its latest results a plan remembers."""
@@ -25,6 +25,8 @@ class Sample:
     time_to_first_token_seconds: float | None
     output_tokens_per_second: float | None
     failure_reason: FailureReason | None
+    cold: bool = False
+    """Whether the model had to be started, so that its time is none of a warm one."""
 
     @classmethod
     def of(cls, result: ProbeResult) -> Sample:
@@ -33,6 +35,7 @@ class Sample:
             result.time_to_first_token_seconds,
             result.output_tokens_per_second,
             result.failure.reason if result.failure else None,
+            result.cold is not None and result.cold.signal is not ColdSignal.NONE,
         )
 
 
@@ -43,6 +46,9 @@ class StatusRow:
     plan: Plan
     last: ProbeResult | None = None
     history: tuple[Sample, ...] = ()
+    last_cold: ProbeResult | None = None
+    """The latest success that was a cold start."""
+    waiting: Waiting | None = None
 
     def with_plan(self, plan: Plan) -> StatusRow:
         """The same past under a new plan; forgotten if it was another model's past."""
@@ -50,7 +56,8 @@ class StatusRow:
 
     def with_result(self, result: ProbeResult) -> StatusRow:
         history = (*self.history, Sample.of(result))[-HISTORY_LENGTH:]
-        return replace(self, last=result, history=history)
+        cold = result if result.cold and result.success else self.last_cold
+        return replace(self, last=result, history=history, last_cold=cold)
 
 
 class Status:
@@ -72,6 +79,12 @@ class Status:
         key = (result.target, result.probe)
         if row := self._rows.get(key):
             self._rows[key] = row.with_result(result)
+
+    def waiting(self, target: str, waiting: Waiting | None) -> None:
+        """Take over what a target is being waited for."""
+        for key, row in self._rows.items():
+            if key[0] == target:
+                self._rows[key] = replace(row, waiting=waiting)
 
     def rows(self) -> tuple[StatusRow, ...]:
         return tuple(self._rows.values())

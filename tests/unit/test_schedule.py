@@ -11,10 +11,11 @@ from dataclasses import replace
 import pytest
 
 from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.grid import next_on_grid, phase_seconds
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import ProbeResult
-from exporter.schedule import Schedule, next_on_grid, phase_seconds
+from exporter.schedule import Schedule
 from tests.shown import families
 from tests.unit.test_probe import DONE, FINISH, TOKEN
 from tests.wire import STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server

@@ -1,0 +1,199 @@
+"""Watches the servers of self-hosted models boot, from the first refused connection to the first
+token, and again whenever they restart."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from exporter.cold_sequence import sign_of
+from exporter.config import Boot, Plan
+from exporter.readiness import Readiness
+from exporter.result import (
+    NANOSECONDS,
+    BootPhase,
+    Coldness,
+    ColdSignal,
+    Failure,
+    FailureReason,
+    ProbeResult,
+)
+from exporter.server_pages import ServerPages
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[str, Mapping[BootPhase, float]], None]
+"""Is told the name of a target, and the seconds after which its booting server had ended each
+phase so far; none while nothing but refused connections was seen."""
+Probe = Callable[[Plan], Awaitable[ProbeResult]]
+
+
+class BootRecord:
+    """One boot. Its clock starts with the first connection that was refused."""
+
+    def __init__(self, began_ns: int) -> None:
+        self.began_ns = began_ns
+        self._ended: dict[BootPhase, int] = {}
+
+    @property
+    def began_at(self) -> float:
+        """Unix seconds."""
+        return time.time() - self.elapsed_seconds
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return (time.monotonic_ns() - self.began_ns) / NANOSECONDS
+
+    def reach(self, phase: BootPhase, at_ns: int) -> bool:
+        """Note that a phase has ended, and with it, at the latest now, every one before it: a poll
+        may see a phase only after a probe has seen a later one. Whether that is news."""
+        if phase in self._ended:
+            return False
+        phases = list(BootPhase)
+        for earlier in phases[: phases.index(phase) + 1]:
+            self._ended[earlier] = min(at_ns, self._ended.get(earlier, at_ns))
+        return True
+
+    @property
+    def durations(self) -> dict[BootPhase, float]:
+        """Seconds from the beginning to the end of each phase so far."""
+        return {p: (at - self.began_ns) / NANOSECONDS for p, at in self._ended.items()}
+
+
+class BootWatch:
+    """Watches the server of one target."""
+
+    def __init__(
+        self, plan: Plan, settings: Boot, readiness: Readiness, listener: Listener, probe: Probe
+    ) -> None:
+        self.plan = plan
+        self._settings = settings
+        self._readiness = readiness
+        self._listener = listener
+        self._probe = probe
+        self._pages = ServerPages(plan.target)
+        self._boot: BootRecord | None = None
+
+    async def run(self) -> None:
+        """Look at the server until cancelled."""
+        while True:
+            if not self._readiness.is_resting(self.plan.target.name):
+                try:
+                    await self._look()
+                except Exception:
+                    log.exception("looking at a server crashed", target=self.plan.target.name)
+            await asyncio.sleep(self._settings.poll)
+
+    async def _look(self) -> None:
+        health = await self._pages.look(self._settings.health_path)
+        if health.is_down:
+            self._begin(health.began_ns, health.detail)
+        self._note(BootPhase.LISTENING, health.connected_ns)
+        if self._boot and health.is_good:
+            self._note(BootPhase.HEALTHY, health.answered_ns)
+            await self._look_for_the_model()
+
+    async def _look_for_the_model(self) -> None:
+        models = await self._pages.look(self._settings.models_path)
+        if models.lists(self.plan.target.model):
+            self._note(BootPhase.MODEL_LISTED, models.answered_ns)
+            await self._ask_for_the_first_token()
+
+    def _begin(self, at_ns: int, detail: str) -> None:
+        if self._boot is None:
+            self._boot = BootRecord(at_ns)
+            log.info("the server of a target is not ready", target=self.plan.target.name)
+            self._listener(self.plan.target.name, {})
+        self._waiting(self._boot, detail)
+
+    def _waiting(self, boot: BootRecord, detail: str) -> None:
+        self._readiness.not_ready(self.plan.target.name, boot.began_at, detail)
+
+    def _note(self, phase: BootPhase, at_ns: int | None) -> None:
+        boot = self._boot
+        if boot and at_ns is not None and boot.reach(phase, at_ns):
+            self._listener(self.plan.target.name, boot.durations)
+            self._waiting(boot, f"{phase.value} after {boot.durations[phase]:.1f} s")
+
+    async def _ask_for_the_first_token(self) -> None:
+        """The judge ends the boot when it sees the success, of this probe or of any other."""
+        if self._boot is None:
+            return
+        left = self._settings.limit - self._boot.elapsed_seconds
+        timeouts = replace(self.plan.timeouts, total=max(left, self.plan.timeouts.total))
+        patient = replace(timeouts, first_token=timeouts.total)
+        result = await self._probe(replace(self.plan, timeouts=patient))
+        if result.failure and not sign_of(result, expected=True):
+            # The server is up; what is wrong now is not its boot, and would be again.
+            self._end()
+
+    def _end(self) -> None:
+        self._boot = None
+        self._readiness.ready(self.plan.target.name)
+
+    def judge(self, result: ProbeResult) -> ProbeResult:
+        """What a result means, given how far the server has come."""
+        if result.failure:
+            return self._failed(result, result.failure)
+        boot, first_token = self._boot, result.timeline.first_token
+        if boot is None or first_token is None or result.timeline.start < boot.began_ns:
+            return result
+        self._note(BootPhase.FIRST_TOKEN, first_token)
+        log.info("the server of a target has booted", target=result.target, **boot.durations)
+        self._end()
+        return replace(result, cold=Coldness(ColdSignal.BOOT))
+
+    def _failed(self, result: ProbeResult, failure: Failure) -> ProbeResult:
+        sign = sign_of(result, expected=True)
+        unsent = sign is ColdSignal.REFUSED and result.timeline.sent is None
+        if unsent or sign is ColdSignal.NOT_READY:
+            self._begin(result.timeline.start, failure.detail)
+        if sign is None or self._boot is None:
+            return result
+        if self._boot.elapsed_seconds > self._settings.limit:
+            return result  # too long for a boot: the failure is what it is
+        return replace(result, failure=replace(failure, reason=FailureReason.NOT_READY))
+
+
+class Boots:
+    """The watches of all targets whose servers are watched."""
+
+    def __init__(self, readiness: Readiness, listener: Listener, probe: Probe) -> None:
+        self._readiness = readiness
+        self._listener = listener
+        self._probe = probe
+        self._watches: dict[str, BootWatch] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Watch the servers of exactly these plans, each with its target's first probe. A watch
+        whose plan stays goes on."""
+        wanted: dict[str, Plan] = {}
+        for plan in plans:
+            if plan.target.watched_boot:
+                wanted.setdefault(plan.target.name, plan)
+        for name in [n for n, w in self._watches.items() if wanted.get(n) != w.plan]:
+            del self._watches[name]
+            self._tasks.pop(name).cancel()
+        for name, plan in wanted.items():
+            if name not in self._watches:
+                self._start(plan)
+
+    def _start(self, plan: Plan) -> None:
+        settings = plan.target.watched_boot or Boot()
+        watch = BootWatch(plan, settings, self._readiness, self._listener, self._probe)
+        self._watches[plan.target.name] = watch
+        self._tasks[plan.target.name] = asyncio.create_task(watch.run())
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self.apply(())
+
+    def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
+        """A result of a watched target as its watch sees it; any other as it is."""
+        watch = self._watches.get(plan.target.name)
+        return watch.judge(result) if watch else result

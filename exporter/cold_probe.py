@@ -1,0 +1,82 @@
+"""One cold probe: asked, and asked again for as long as the model says that it is not ready."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+from exporter.cold_sequence import ColdSequence
+from exporter.config import ColdStart, Plan, Timeouts
+from exporter.prober import Prober
+from exporter.readiness import Readiness
+from exporter.result import Failure, FailureReason, ProbeResult
+from exporter.thermometer import Thermometer
+
+_TIMEOUTS = frozenset({FailureReason.TIMEOUT_FIRST_TOKEN, FailureReason.TIMEOUT_TOTAL})
+
+
+class ColdProbe:
+    """What was asked becomes one result, however many attempts it takes: those that find the
+    model not ready are part of a cold start, and no failures."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: ColdStart,
+        prober: Prober,
+        thermometer: Thermometer,
+        readiness: Readiness,
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._prober = prober
+        self._thermometer = thermometer
+        self._readiness = readiness
+        self._sequence = ColdSequence(after_idle=True)
+        self._goes_on = False
+
+    async def carry_out(self) -> ProbeResult:
+        """Ask until the model answers, fails in another way, or takes longer than its limit."""
+        while True:
+            result = await self._prober.probe(self._patient_plan(), self._judge)
+            if not self._goes_on:
+                return result
+            asked_for = min(result.retry_after_seconds or 0.0, self._seconds_left)
+            await asyncio.sleep(max(self._settings.retry, asked_for))
+
+    @property
+    def _seconds_left(self) -> float:
+        return self._settings.limit - self._sequence.elapsed_seconds
+
+    def _patient_plan(self) -> Plan:
+        """The plan with time for a request that is held until the model is there."""
+        usual = self._plan.timeouts
+        total = max(self._seconds_left, usual.total)
+        return replace(
+            self._plan, timeouts=Timeouts(total=total, connect=usual.connect, stall=usual.stall)
+        )
+
+    def _judge(self, plan: Plan, result: ProbeResult) -> ProbeResult | None:
+        """The result to be told; ``None`` for an attempt that will be repeated."""
+        self._thermometer.attempted(plan, result)
+        not_ready = self._sequence.take(result)
+        self._goes_on = not_ready and self._seconds_left > self._settings.retry
+        failure = self._final(result.failure, not_ready) if result.failure else None
+        if failure and failure.reason is FailureReason.NOT_READY:
+            since = time.time() - self._sequence.elapsed_seconds
+            self._readiness.not_ready(plan.target.name, since, failure.detail)
+        elif result.success:
+            self._readiness.ready(plan.target.name)
+        if self._goes_on:
+            return None
+        cold = self._sequence.coldness(result, self._thermometer.warm_times(plan))
+        return replace(result, failure=failure, cold=cold)
+
+    def _final(self, failure: Failure, not_ready: bool) -> Failure:
+        """A failure as it is told: whatever says that the model is not there is ``not_ready``."""
+        if not not_ready and failure.reason not in _TIMEOUTS:
+            return failure
+        attempts = self._sequence.attempts
+        detail = f"not ready at attempt {attempts}: {failure.detail}"
+        return replace(failure, reason=FailureReason.NOT_READY, detail=detail)

@@ -1,0 +1,89 @@
+"""Attempts at a model that is not ready, and what they come to once it answers."""
+
+from __future__ import annotations
+
+import time
+
+from exporter.result import NANOSECONDS, Coldness, ColdSignal, FailureReason, ProbeResult
+from exporter.warmth import WarmTimes
+
+COLD_LOAD_SECONDS = 0.25
+"""A warm model's load time is that of scheduling, some tens of milliseconds (Ollama)."""
+
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+_UNREACHED = frozenset({FailureReason.CONNECT, FailureReason.TIMEOUT_CONNECT})
+
+
+def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
+    """How a result shows that the model is not ready; ``None`` where it does not.
+
+    :param expected: whether the model may well be cold, so that a server that is not there, or a
+        proxy that has none, are signs of it. At any other time they are faults.
+    """
+    failure = result.failure
+    if failure is None:
+        return None
+    if failure.reason is FailureReason.NOT_READY:
+        return ColdSignal.NOT_READY
+    if expected and failure.reason in _UNREACHED:
+        return ColdSignal.REFUSED
+    if expected and failure.status in _GATEWAY_STATUSES:
+        return ColdSignal.GATEWAY
+    return None
+
+
+def is_loaded_now(result: ProbeResult) -> bool:
+    """Whether the server says that it had to load the model for this answer."""
+    return (result.model_load_seconds or 0.0) >= COLD_LOAD_SECONDS
+
+
+class ColdSequence:
+    """The attempts so far."""
+
+    def __init__(self, *, after_idle: bool) -> None:
+        """:param after_idle: whether the target was left alone before, on purpose."""
+        self._after_idle = after_idle
+        self._began_ns: int | None = None
+        self._signal: ColdSignal | None = None
+        self.attempts = 0
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the first attempt was sent."""
+        began = time.monotonic_ns() if self._began_ns is None else self._began_ns
+        return (time.monotonic_ns() - began) / NANOSECONDS
+
+    def take(self, result: ProbeResult) -> bool:
+        """Note an attempt; whether it found the model not ready."""
+        self.attempts += 1
+        if self._began_ns is None:
+            self._began_ns = result.timeline.sent or result.timeline.start
+        sign = sign_of(result, expected=self._after_idle)
+        self._signal = self._signal or sign
+        return sign is not None
+
+    def coldness(self, result: ProbeResult, warm: WarmTimes) -> Coldness:
+        """What the sequence comes to with this result, the latest taken."""
+        duration = self._duration_seconds(result)
+        median = warm.median
+        return Coldness(
+            signal=self._signal or _signal_of_success(duration, result, warm),
+            attempts=self.attempts,
+            duration_seconds=duration,
+            penalty_seconds=max(0.0, duration - median) if duration and median else None,
+        )
+
+    def _duration_seconds(self, result: ProbeResult) -> float | None:
+        first_token = result.timeline.first_token
+        if result.failure or first_token is None or self._began_ns is None:
+            return None
+        return (first_token - self._began_ns) / NANOSECONDS
+
+
+def _signal_of_success(duration: float | None, result: ProbeResult, warm: WarmTimes) -> ColdSignal:
+    """How a model that answered the first attempt shows that it was cold."""
+    if is_loaded_now(result):
+        return ColdSignal.LOAD_TIME
+    if duration is not None and warm.is_outlier(duration, enough=1):
+        return ColdSignal.SLOW
+    return ColdSignal.NONE

@@ -1,0 +1,153 @@
+"""Measures models after idleness: leaves their server alone, probes cold, and at once warm.
+
+Targets that share a model server share a silence too: whoever is asked first wakes the server for
+all of them. So each silence measures one of them, and they take turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from exporter.cold_probe import ColdProbe
+from exporter.config import ColdStart, Plan
+from exporter.grid import next_on_grid, phase_seconds
+from exporter.prober import Prober
+from exporter.readiness import Readiness
+from exporter.thermometer import Thermometer
+
+_BUSY_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Targets that are left alone together."""
+
+    key: tuple[str, str]
+    """Its place in time, and what no two groups share."""
+    plans: tuple[Plan, ...]
+    """All plans of its targets."""
+    settings: ColdStart
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(plan.target.name for plan in self.plans))
+
+    def next_silence(self, now: float) -> float:
+        """When the targets are next to be left alone, Unix seconds."""
+        return next_on_grid(now, self.key, self.settings.every_seconds)
+
+    def turn(self, due: float) -> Plan:
+        """The plan that is measured after the silence that begins at ``due``: the first one of
+        some target. It follows from the time alone, so that a restart keeps the turns."""
+        every = self.settings.every_seconds
+        silences = round((due - phase_seconds(self.key, every)) / every)
+        name = self.targets[silences % len(self.targets)]
+        return next(plan for plan in self.plans if plan.target.name == name)
+
+
+def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:
+    """Every group, by its key. A target that names none is one by itself."""
+    members: dict[tuple[str, str], list[Plan]] = {}
+    for plan in plans:
+        if settings := plan.target.cold_start:
+            key = ("group", settings.group) if settings.group else ("target", plan.target.name)
+            members.setdefault(key, []).append(plan)
+    return {
+        key: Group(key, tuple(of_group), of_group[0].target.cold_start)
+        for key, of_group in members.items()
+        if of_group[0].target.cold_start
+    }
+
+
+class ColdStarts:
+    """Carries out the silences of all groups, each in a task of its own."""
+
+    def __init__(self, prober: Prober, thermometer: Thermometer, readiness: Readiness) -> None:
+        self._prober = prober
+        self._thermometer = thermometer
+        self._readiness = readiness
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._kept_back: set[str] = set()
+
+    def keeps_back(self, plan: Plan) -> bool:
+        """Whether a plan must not be carried out now, lest it wake the server or ask it while it
+        is being started."""
+        return plan.target.name in self._kept_back
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Measure exactly these plans; a group that stays as it is goes on with its silence."""
+        wanted = groups_of(plans)
+        for key in [k for k, group in self._groups.items() if wanted.get(k) != group]:
+            del self._groups[key]
+            self._tasks.pop(key).cancel()
+        for key, group in wanted.items():
+            if key not in self._groups:
+                self._groups[key] = group
+                self._tasks[key] = asyncio.create_task(self._keep_on(group))
+
+    def stop(self) -> None:
+        """Measure no more; a probe under way goes on."""
+        self.apply(())
+
+    def realign(self) -> None:
+        """Put every group back on its grid, after the wall clock was set."""
+        plans = [plan for group in self._groups.values() for plan in group.plans]
+        self.stop()
+        self.apply(plans)
+
+    async def _keep_on(self, group: Group) -> None:
+        while True:
+            due = group.next_silence(time.time())
+            await asyncio.sleep(due - time.time())
+            try:
+                await self._measure(group, group.turn(due))
+            except Exception:
+                log.exception("measuring a cold start crashed", targets=group.targets)
+
+    async def _measure(self, group: Group, plan: Plan) -> None:
+        self._kept_back.update(group.targets)
+        try:
+            if await self._silence(group):
+                await self._cold_then_warm(group, plan)
+            else:
+                log.warning("never left alone for long enough", targets=group.targets)
+        finally:
+            self._kept_back.difference_update(group.targets)
+            for target in group.targets:
+                self._readiness.rested(target)
+
+    async def _silence(self, group: Group) -> bool:
+        """Wait until no target of the group was asked for long enough: a probe that was under way,
+        or that somebody asked for by hand, makes it longer. Whether it came to that in time."""
+        began = time.monotonic()
+        self._rest(group, "left alone until it is cold")
+        while (left := self._silence_left(group, began)) > 0:
+            if time.monotonic() - began > group.settings.every_seconds:
+                return False
+            await asyncio.sleep(left)
+        return True
+
+    def _silence_left(self, group: Group, began: float) -> float:
+        silence = time.monotonic() - began
+        idle = [self._thermometer.idle_seconds(target) for target in group.targets]
+        left = group.settings.idle - min(silence if i is None else i for i in idle)
+        busy = any(self._prober.is_busy(plan) for plan in group.plans)
+        return max(left, _BUSY_SECONDS) if busy else left
+
+    async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
+        self._rest(group, f"{plan.target.name} is asked cold")
+        cold = ColdProbe(plan, group.settings, self._prober, self._thermometer, self._readiness)
+        if (await cold.carry_out()).success:
+            await self._prober.probe(plan)
+
+    def _rest(self, group: Group, why: str) -> None:
+        for target in group.targets:
+            self._readiness.resting(target, time.time(), why)

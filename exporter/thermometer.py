@@ -1,0 +1,145 @@
+"""Tells cold results from warm ones, so that neither is taken for the other.
+
+A cold result is one of these: the first success after the model said that it was not ready; one
+whose server says that it had to load the model; the first answer of a server that was watched
+while it booted (``exporter.boot``); the answer to a probe after a silence kept on purpose
+(``exporter.cold_start``); or, where nothing else shows it, an outlier after an idle spell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from exporter.boot import Boots
+from exporter.cold_sequence import ColdSequence, is_loaded_now, sign_of
+from exporter.config import Plan
+from exporter.readiness import Readiness
+from exporter.result import NANOSECONDS, Coldness, FailureReason, ProbeResult
+from exporter.warmth import WarmTimes
+
+IDLE_SECONDS = 300.0
+"""An idle spell, where the target does not say what is one: Ollama unloads a model after so long,
+and nothing common does so earlier."""
+_MISSED_INTERVALS = 2
+
+
+@dataclass(slots=True)
+class _Past:
+    """What is remembered of one target."""
+
+    asked: tuple[str, str]
+    """Its model and endpoint: what the past is the past of."""
+    warm: dict[str, WarmTimes] = field(default_factory=dict)
+    """By the name of the probe."""
+    sequence: ColdSequence | None = None
+    """Under way, if the model was last seen not ready."""
+    last_end_ns: int | None = None
+
+
+class Thermometer:
+    """Judges every result before it is told."""
+
+    def __init__(self, readiness: Readiness, boots: Boots) -> None:
+        self._readiness = readiness
+        self._boots = boots
+        self._pasts: dict[str, _Past] = {}
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Remember the targets of exactly these plans."""
+        before, self._pasts = self._pasts, {}
+        for plan in plans:
+            target = plan.target
+            asked = (target.model, target.endpoint)
+            past = before.get(target.name)
+            if past is None or past.asked != asked:
+                past = _Past(asked)
+            self._pasts.setdefault(target.name, past)
+
+    def warm_times(self, plan: Plan) -> WarmTimes:
+        """The recent warm times of a plan."""
+        return self._past(plan).warm.setdefault(plan.probe_name, WarmTimes())
+
+    def idle_seconds(self, target: str) -> float | None:
+        """How long ago the latest probe of a target ended; ``None`` if there was none."""
+        past = self._pasts.get(target)
+        if past is None or past.last_end_ns is None:
+            return None
+        return (time.monotonic_ns() - past.last_end_ns) / NANOSECONDS
+
+    def attempted(self, plan: Plan, result: ProbeResult) -> None:
+        """Note an attempt at a cold model, which somebody else judges."""
+        self._past(plan).last_end_ns = time.monotonic_ns()
+        self._boots.judge(plan, result)
+
+    def judge_attempt(self, plan: Plan, result: ProbeResult) -> ProbeResult | None:
+        """As ``judge``, for a probe that was sent to see whether the model is ready: that it is
+        not is no news, and is not told."""
+        judged = self.judge(plan, result)
+        failure = judged.failure
+        return None if failure and failure.reason is FailureReason.NOT_READY else judged
+
+    def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
+        """The result of a probe, marked if it is cold."""
+        past = self._past(plan)
+        idle_seconds = _idle_before(result, past)
+        past.last_end_ns = time.monotonic_ns()
+        result = self._boots.judge(plan, result)
+        if result.cold:
+            return result
+        if result.failure:
+            self._note_failure(plan, past, result)
+            return result
+        cold = self._coldness(plan, past, result, idle_seconds)
+        self._readiness.ready(plan.target.name)
+        seconds = result.time_to_first_token_seconds
+        if cold is None and seconds and idle_seconds is not None:
+            # Nobody knows how long the model had been idle before the very first probe.
+            self.warm_times(plan).add(seconds)
+        return replace(result, cold=cold)
+
+    def _past(self, plan: Plan) -> _Past:
+        """Its past; one that nobody will ask for again if the target has gone meanwhile."""
+        target = plan.target
+        return self._pasts.get(target.name) or _Past((target.model, target.endpoint))
+
+    def _note_failure(self, plan: Plan, past: _Past, result: ProbeResult) -> None:
+        if plan.target.watched_boot or not sign_of(result, expected=False):
+            return  # whoever watches the server knows better
+        past.sequence = past.sequence or ColdSequence(after_idle=False)
+        past.sequence.take(result)
+        since = time.time() - past.sequence.elapsed_seconds
+        detail = result.failure.detail if result.failure else ""
+        self._readiness.not_ready(plan.target.name, since, detail)
+
+    def _coldness(
+        self, plan: Plan, past: _Past, result: ProbeResult, idle_seconds: float | None
+    ) -> Coldness | None:
+        sequence, past.sequence = past.sequence, None
+        is_cold = sequence is not None or is_loaded_now(result)
+        if not is_cold and not self._is_silently_cold(plan, result, idle_seconds):
+            return None
+        sequence = sequence or ColdSequence(after_idle=False)
+        sequence.take(result)
+        return sequence.coldness(result, self.warm_times(plan))
+
+    def _is_silently_cold(
+        self, plan: Plan, result: ProbeResult, idle_seconds: float | None
+    ) -> bool:
+        """The rule for a model that shows by nothing but its first token that it was cold. A
+        plan's own rhythm is no idle spell: else a provider that gets slow would be called cold."""
+        seconds = result.time_to_first_token_seconds
+        if idle_seconds is None or seconds is None:
+            return False
+        cold_start = plan.target.cold_start
+        spell = cold_start.idle if cold_start else IDLE_SECONDS
+        if idle_seconds < max(spell, _MISSED_INTERVALS * plan.interval_seconds):
+            return False
+        return self.warm_times(plan).is_outlier(seconds)
+
+
+def _idle_before(result: ProbeResult, past: _Past) -> float | None:
+    if past.last_end_ns is None:
+        return None
+    return (result.timeline.start - past.last_end_ns) / NANOSECONDS

@@ -1,0 +1,124 @@
+"""All that measures cold starts, put together as in the exporter, with what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from exporter.boot import Boots
+from exporter.cold_probe import ColdProbe
+from exporter.cold_start import ColdStarts
+from exporter.config import Config, Plan
+from exporter.metrics import Metrics
+from exporter.prober import Prober
+from exporter.readiness import Readiness
+from exporter.result import ProbeResult, Waiting
+from exporter.schedule import Schedule
+from exporter.simulator import Simulator
+from exporter.thermometer import Thermometer
+
+
+def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
+    """A target that asks the simulator's model ``m``."""
+    return {
+        "name": "t",
+        "provider": "openai",
+        "model": "m",
+        "base_url": f"{simulator.url}/v1",
+        **fields,
+    }
+
+
+def plans_of(*targets: dict[str, Any], interval: str = "1h") -> tuple[Plan, ...]:
+    """A plan for each target."""
+    defaults = {"interval": interval, "timeout": "5s"}
+    return Config.model_validate({"defaults": defaults, "targets": targets}).plans()
+
+
+class Rig:
+    """Everything but the web server."""
+
+    def __init__(self) -> None:
+        self.results: list[ProbeResult] = []
+        self.waiting: list[Waiting | None] = []
+        self.metrics = Metrics()
+        self.readiness = Readiness((self.metrics.waiting, self._note_waiting))
+        self.boots = Boots(self.readiness, self.metrics.booting, self._probe_booting)
+        self.thermometer = Thermometer(self.readiness, self.boots)
+        listeners = (self.metrics.observe, self.results.append)
+        self.prober = Prober(listeners, self.thermometer.judge)
+        self.cold_starts = ColdStarts(self.prober, self.thermometer, self.readiness)
+        self.schedule = Schedule(self.prober, self.metrics, self.cold_starts.keeps_back)
+
+    def _note_waiting(self, _target: str, waiting: Waiting | None) -> None:
+        self.waiting.append(waiting)
+
+    async def _probe_booting(self, plan: Plan) -> ProbeResult:
+        return await self.prober.probe(plan, self.thermometer.judge_attempt)
+
+    async def apply(self, *plans: Plan) -> None:
+        self.metrics.apply(plans)
+        self.thermometer.apply(plans)
+        self.boots.apply(plans)
+        self.cold_starts.apply(plans)
+        await self.prober.apply(plans)
+        self.schedule.apply(plans)
+
+    async def probe_cold(self, plan: Plan) -> ProbeResult:
+        """What a cold probe comes to that is sent now."""
+        settings = plan.target.cold_start
+        assert settings
+        probe = ColdProbe(plan, settings, self.prober, self.thermometer, self.readiness)
+        return await probe.carry_out()
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of all samples with this name and these labels; NaN without any."""
+        found = [
+            value
+            for exposed in self.metrics.everything()
+            for block in exposed.blocks
+            if exposed.family.name == name
+            for own, child in block.series()
+            if labels.items() <= {**block.labels, **own}.items()
+            for value in [getattr(child, "value", None)]
+            if value is not None
+        ]
+        return math.fsum(found) if found else math.nan
+
+    def count(self, name: str) -> int:
+        """How many observations a histogram has, of all targets together."""
+        return sum(
+            sum(child.counts)
+            for exposed in self.metrics.everything()
+            for block in exposed.blocks
+            if exposed.family.name == name
+            for _, child in block.series()
+            if hasattr(child, "counts")
+        )
+
+
+@asynccontextmanager
+async def rig(*plans: Plan) -> AsyncIterator[Rig]:
+    """A rig under way with these plans."""
+    run = Rig()
+    run.schedule.start()
+    await run.apply(*plans)
+    try:
+        yield run
+    finally:
+        run.schedule.stop()
+        run.cold_starts.stop()
+        run.boots.stop()
+        await run.prober.aclose(grace_seconds=1)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for a condition to hold."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,197 @@
+"""Every way in which a cold model shows itself, measured against the simulator's script."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.result import ColdSignal, FailureReason
+from exporter.simulator import Boot, Script, Sign, Simulator, faults
+from exporter.simulator.steps import Error, ErrorKind
+from tests.cold.rig import Rig, plans_of, rig, target
+
+LOADING_SECONDS = 0.8
+IDLE_SECONDS = 0.3
+RETRY_SECONDS = 0.15
+FIRST_TOKEN_SECONDS = 0.05
+SLACK_SECONDS = 0.15
+"""How long an attempt itself, and a late wake-up on a busy machine, may take."""
+
+
+def cold_start(**settings: Any) -> dict[str, Any]:
+    """Settings under which no silence begins by itself in the course of a test."""
+    return {"idle": "30d", "retry": f"{RETRY_SECONDS}s", "limit": "5s", **settings}
+
+
+@dataclass(frozen=True)
+class Case:
+    sign: Sign
+    signal: ColdSignal
+    retried: bool
+    provider: str = "openai"
+
+
+CASES = [
+    Case(Sign.NOT_READY, ColdSignal.NOT_READY, retried=True),
+    Case(Sign.NOT_READY, ColdSignal.NOT_READY, retried=True, provider="bedrock"),
+    Case(Sign.BAD_GATEWAY, ColdSignal.GATEWAY, retried=True),
+    Case(Sign.UNAVAILABLE, ColdSignal.GATEWAY, retried=True),
+    Case(Sign.HELD, ColdSignal.SLOW, retried=False),
+    Case(Sign.ASLEEP, ColdSignal.SLOW, retried=False),
+    Case(Sign.SILENT, ColdSignal.SLOW, retried=False),
+]
+
+
+def script_with(boot: Boot | None = None) -> Script:
+    return Script(first_token_seconds=FIRST_TOKEN_SECONDS, token_gap_seconds=0.0, boot=boot)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> dict[str, str]:
+    path = tmp_path / "key"
+    path.write_text("sk-simulated")
+    return {"file": str(path)}
+
+
+def assert_no_failure(run: Rig) -> None:
+    assert all(result.success for result in run.results)
+    for reason in FailureReason:
+        assert run.value("inference_probe_failures_total", reason=reason) == 0
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.provider}-{case.sign}")
+async def test_a_cold_start_takes_as_long_as_the_script_says(
+    case: Case, key: dict[str, str]
+) -> None:
+    async with Simulator({"m": script_with()}) as simulator:
+        (plan,) = plans_of(
+            target(simulator, provider=case.provider, api_key=key, cold_start=cold_start())
+        )
+        async with rig(plan) as run:
+            for _ in range(4):
+                await run.prober.probe(plan)
+            asked = len(simulator.ledger)
+            await asyncio.sleep(IDLE_SECONDS + 0.1)
+            boot = Boot(LOADING_SECONDS, IDLE_SECONDS, case.sign)
+            simulator.scripts["m"] = script_with(boot)
+
+            result = await run.probe_cold(plan)
+
+            attempts = simulator.ledger[asked:]
+            assert_no_failure(run)
+            assert run.count("inference_time_to_first_token_seconds") == 4
+            assert run.count("inference_cold_start_duration_seconds") == 1
+            assert run.count("inference_cold_start_penalty_seconds") == 1
+            assert run.value("inference_cold_starts_total", signal=case.signal) == 1
+            assert run.value("inference_cold_start_attempts_total") == len(attempts)
+    assert result.cold is not None
+    assert result.cold.attempts == len(attempts)
+    assert (len(attempts) > 1) is case.retried
+    assert len(attempts) <= LOADING_SECONDS / RETRY_SECONDS + 2
+    duration, scripted = result.cold.duration_seconds, LOADING_SECONDS + FIRST_TOKEN_SECONDS
+    assert duration is not None
+    error = duration - scripted
+    assert -0.02 < error < SLACK_SECONDS + (RETRY_SECONDS if case.retried else 0.0)
+    assert result.cold.penalty_seconds == pytest.approx(duration - FIRST_TOKEN_SECONDS, abs=0.05)
+
+
+async def test_a_server_that_is_not_there_yet_is_a_cold_start() -> None:
+    script = Script(first_token_seconds=FIRST_TOKEN_SECONDS, token_gap_seconds=0.0)
+    async with Simulator({"m": script}, listen_after_seconds=LOADING_SECONDS) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            result = await run.probe_cold(plan)
+            assert_no_failure(run)
+            assert len(simulator.ledger) == 1, "refused connections cost the server nothing"
+    assert result.cold is not None
+    assert result.cold.signal is ColdSignal.REFUSED
+    assert result.cold.duration_seconds is not None
+    error = result.cold.duration_seconds - LOADING_SECONDS - FIRST_TOKEN_SECONDS
+    assert -0.05 < error < RETRY_SECONDS + SLACK_SECONDS
+
+
+async def test_a_model_that_was_not_unloaded_is_told_to_be_warm() -> None:
+    async with Simulator({"m": Script(token_gap_seconds=0.0)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            for _ in range(4):
+                await run.prober.probe(plan)
+            result = await run.probe_cold(plan)
+            assert run.count("inference_time_to_first_token_seconds") == 4
+    assert result.cold is not None
+    assert (result.cold.signal, result.cold.attempts) == (ColdSignal.NONE, 1)
+    assert result.cold.penalty_seconds == pytest.approx(0, abs=0.05)
+
+
+async def test_a_model_that_never_gets_ready_is_not_ready_and_an_alert() -> None:
+    boot = Boot(60, sign=Sign.BAD_GATEWAY)
+    async with Simulator({"m": script_with(boot)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start(limit="500ms")))
+        async with rig(plan) as run:
+            result = await run.probe_cold(plan)
+            since = run.value("inference_not_ready_since_timestamp_seconds")
+            assert run.value("inference_not_ready_limit_seconds") == 0.5
+            assert run.value("inference_probe_failures_total", reason="not_ready") == 1
+            assert run.value("inference_probe_failures_total", reason="server_error") == 0
+            assert run.value("inference_cold_starts_total") == 0
+    assert result.failure is not None
+    assert result.failure.reason is FailureReason.NOT_READY
+    assert result.failure.status == 502
+    assert result.finished_at - since == pytest.approx(0.5, abs=2 * RETRY_SECONDS)
+
+
+async def test_a_request_that_is_held_for_too_long_is_not_ready() -> None:
+    boot = Boot(60, sign=Sign.HELD)
+    async with Simulator({"m": script_with(boot)}) as simulator:
+        fields = target(simulator, cold_start=cold_start(limit="400ms"), timeout="200ms")
+        (plan,) = plans_of(fields)
+        async with rig(plan) as run:
+            result = await run.probe_cold(plan)
+            assert run.value("inference_not_ready_since_timestamp_seconds") > 0
+            assert len(simulator.ledger) <= 1
+    assert result.failure is not None
+    assert result.failure.reason is FailureReason.NOT_READY
+    assert "0.4 s" in result.failure.detail
+
+
+async def test_any_other_failure_ends_a_cold_probe_as_what_it_is() -> None:
+    wrong_key = faults.ErrorResponse(Error(ErrorKind.INVALID_KEY, "No."))
+    async with Simulator({"m": Script(fault=wrong_key)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            result = await run.probe_cold(plan)
+            assert len(simulator.ledger) == 1
+    assert result.failure is not None
+    assert result.failure.reason is FailureReason.AUTH
+
+
+async def test_a_provider_may_say_when_to_ask_again() -> None:
+    later = faults.ErrorResponse(Error(ErrorKind.NOT_READY, "Loading model", 0.6))
+    async with Simulator({"m": Script(fault=later)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            probing = asyncio.create_task(run.probe_cold(plan))
+            await asyncio.sleep(0.4)
+            assert len(simulator.ledger) == 1
+            simulator.scripts["m"] = Script()
+            assert (await probing).success
+
+
+async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
+    """The failures count: nobody had told the exporter to expect them."""
+    async with Simulator({"m": script_with(Boot(LOADING_SECONDS))}) as simulator:
+        (plan,) = plans_of(target(simulator), interval="200ms")
+        async with rig(plan) as run:
+            await asyncio.sleep(LOADING_SECONDS + 0.8)
+            failures = run.value("inference_probe_failures_total", reason="not_ready")
+            warm = run.count("inference_time_to_first_token_seconds")
+            assert run.value("inference_not_ready_since_timestamp_seconds") != 0
+            assert run.value("inference_cold_starts_total", signal="not_ready") == 1
+            assert run.value("inference_cold_start_attempts_total") == failures + 1
+            (cold,) = (result.cold for result in run.results if result.cold)
+            assert warm == len(run.results) - failures - 1 > 0
+    assert cold.duration_seconds == pytest.approx(LOADING_SECONDS, abs=0.2 + SLACK_SECONDS)
