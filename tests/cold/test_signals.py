@@ -84,6 +84,8 @@ async def test_a_cold_start_takes_as_long_as_the_script_says(
             attempts = simulator.ledger[asked:]
             assert_no_failure(run)
             assert run.count("inference_time_to_first_token_seconds") == 4
+            latest = run.value("inference_last_probe_time_to_first_token_seconds")
+            assert latest == pytest.approx(FIRST_TOKEN_SECONDS, abs=0.05)
             assert run.count("inference_cold_start_duration_seconds") == 1
             assert run.count("inference_cold_start_penalty_seconds") == 1
             assert run.value("inference_cold_starts_total", signal=case.signal) == 1

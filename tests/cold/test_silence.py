@@ -1,0 +1,170 @@
+"""When a cold start is measured: after a silence that nobody breaks, and at once warm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from exporter.cold_start import groups_of
+from exporter.config import Config, Plan
+from exporter.result import NANOSECONDS
+from exporter.simulator import Boot, Script, Served, Sign, Simulator
+from tests.cold.rig import Rig, plans_of, rig, target, until
+
+FAST = Script(first_token_seconds=0.01, token_gap_seconds=0.0)
+IDLE_SECONDS = 0.8
+COLD_START = {"idle": f"{IDLE_SECONDS}s", "every": "2s", "retry": "100ms"}
+
+
+def silences(ledger: Sequence[Served]) -> list[int]:
+    """Which requests came after a silence, by their place in the ledger."""
+    return [
+        number
+        for number, (before, after) in enumerate(pairwise(ledger), 1)
+        if (after.received_ns - before.ended_ns) / NANOSECONDS >= IDLE_SECONDS
+    ]
+
+
+def cold_results(run: Rig) -> list[str]:
+    return [result.target for result in run.results if result.cold]
+
+
+async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
+    async with Simulator({"m": FAST}) as simulator:
+        plans = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
+        async with rig(*plans) as run:
+            await until(lambda: len(cold_results(run)) == 2)
+            await asyncio.sleep(0.1)
+            skipped = run.value("inference_probes_skipped_total", reason="cold_start")
+            ledger = simulator.ledger
+    cold = [number for number, result in enumerate(run.results) if result.cold]
+    assert silences(ledger)[-2:] == cold
+    for number in cold:
+        assert (ledger[number + 1].received_ns - ledger[number].ended_ns) / NANOSECONDS < 0.15
+        assert run.results[number + 1].cold is None
+    assert skipped >= 4
+    assert cold[1] - cold[0] >= 4, "between two silences, probes are sent as usual"
+
+
+async def test_targets_that_share_a_server_are_silent_together_and_take_turns() -> None:
+    settings = {**COLD_START, "group": "gpu"}
+    async with Simulator({"m": FAST}) as simulator:
+        plans = plans_of(
+            target(simulator, name="a", cold_start=settings),
+            target(simulator, name="b", cold_start=settings),
+            interval="200ms",
+        )
+        async with rig(*plans) as run:
+            await until(lambda: len(cold_results(run)) == 2)
+            ledger = simulator.ledger
+    assert sorted(cold_results(run)) == ["a", "b"]
+    after_silence = {run.results[number].target for number in silences(ledger)[-2:]}
+    assert after_silence == {"a", "b"}
+
+
+async def test_targets_without_a_group_do_not_wait_for_each_other() -> None:
+    async with Simulator({"m": FAST}) as simulator:
+        plans = plans_of(
+            target(simulator, name="a", cold_start=COLD_START),
+            target(simulator, name="b"),
+            interval="200ms",
+        )
+        async with rig(*plans) as run:
+            await until(lambda: cold_results(run))
+            assert run.value("inference_probes_skipped_total", target="b", reason="cold_start") == 0
+
+
+async def test_a_probe_asked_for_by_hand_makes_the_silence_longer() -> None:
+    async with Simulator({"m": FAST}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=COLD_START))
+        async with rig(plan) as run:
+            await until(lambda: run.readiness.is_resting("t"))
+            await asyncio.sleep(IDLE_SECONDS / 2)
+            await run.prober.probe(plan)
+            await until(lambda: cold_results(run))
+            by_hand, cold = simulator.ledger[:2]
+    assert (cold.received_ns - by_hand.ended_ns) / NANOSECONDS >= IDLE_SECONDS
+
+
+async def test_a_server_that_is_never_left_alone_is_not_measured() -> None:
+    settings = {**COLD_START, "every": "1s"}
+    async with Simulator({"m": FAST}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=settings))
+        async with rig(plan) as run:
+            for _ in range(12):
+                await run.prober.probe(plan)
+                await asyncio.sleep(0.25)
+            assert not cold_results(run)
+
+
+async def test_while_a_model_is_started_nobody_else_asks_for_it() -> None:
+    boot = Boot(seconds=0.8, idle_seconds=0.5, sign=Sign.HELD)
+    async with Simulator({"m": FAST}) as simulator:
+        plans = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
+        async with rig(*plans) as run:
+            await until(lambda: run.readiness.is_resting("t"))
+            simulator.scripts["m"] = Script(
+                first_token_seconds=0.01, token_gap_seconds=0.0, boot=boot
+            )
+            await until(lambda: cold_results(run))
+            cold = next(result for result in run.results if result.cold)
+            assert cold.cold is not None
+            assert cold.cold.duration_seconds == pytest.approx(0.8, abs=0.2)
+            held = simulator.ledger[run.results.index(cold)]
+            assert not [
+                served
+                for served in simulator.ledger
+                if held.received_ns < served.received_ns < held.outputs[0].monotonic_ns
+            ]
+
+
+async def test_a_reload_ends_the_silence_of_a_target_that_is_measured_no_more() -> None:
+    async with Simulator({"m": FAST}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
+        (changed,) = plans_of(target(simulator), interval="200ms")
+        async with rig(plan) as run:
+            await until(lambda: run.readiness.is_resting("t"))
+            await run.apply(changed)
+            await asyncio.sleep(0)
+            assert not run.cold_starts.keeps_back(changed)
+            assert not run.readiness.is_resting("t")
+            results = len(run.results)
+            await until(lambda: len(run.results) > results, seconds=1)
+
+
+def config(*cold_starts: dict[str, Any]) -> tuple[Plan, ...]:
+    return Config.model_validate(
+        {
+            "targets": [
+                {
+                    "name": f"t{number}",
+                    "provider": "openai",
+                    "model": "m",
+                    "base_url": "http://127.0.0.1:1/v1",
+                    "cold_start": settings,
+                }
+                for number, settings in enumerate(cold_starts)
+            ]
+        }
+    ).plans()
+
+
+def test_turns_go_round_and_follow_from_the_time_alone() -> None:
+    plans = config(*[{"idle": "10m", "group": "gpu"}] * 3)
+    (group,) = groups_of(plans).values()
+    due, turns = group.next_silence(1_790_000_000.0), []
+    for _ in range(6):
+        turns.append(group.turn(due).target.name)
+        due = group.next_silence(due + 1)
+    assert sorted(turns[:3]) == ["t0", "t1", "t2"]
+    assert turns[:3] == turns[3:]
+
+
+def test_a_silence_is_followed_by_three_times_as_long_without_one() -> None:
+    (group,) = groups_of(config({"idle": "30m"})).values()
+    first = group.next_silence(1_790_000_000.0)
+    assert group.next_silence(first + 1) - first == pytest.approx(2 * 3600)

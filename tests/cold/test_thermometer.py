@@ -1,0 +1,118 @@
+"""Which results are cold, where nobody kept a silence: what the server tells, and outliers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from exporter.config import Config, Plan
+from exporter.result import NANOSECONDS, ColdSignal, ProbeResult, Timeline
+from exporter.warmth import ENOUGH, WarmTimes
+from tests.cold.rig import Rig
+
+WARM_SECONDS = 0.4
+COLD_SECONDS = 3.0
+INTERVAL_SECONDS = 60.0
+
+
+def plan(**fields: Any) -> Plan:
+    target = {"name": "t", "provider": "openai", "model": "m", "base_url": "http://127.0.0.1:1"}
+    (only,) = Config.model_validate({"targets": [{**target, **fields}]}).plans()
+    return only
+
+
+def answer(seconds: float, after_idle_seconds: float, **fields: Any) -> ProbeResult:
+    """A success that begins so long after the result that was judged last."""
+    start = time.monotonic_ns() + round(after_idle_seconds * NANOSECONDS)
+    first_token = start + round(seconds * NANOSECONDS)
+    return ProbeResult(
+        target="t",
+        probe="short",
+        finished_at=time.time(),
+        timeline=Timeline(start=start, sent=start, first_token=first_token),
+        **fields,
+    )
+
+
+async def judged(plan: Plan, *results: Callable[[], ProbeResult]) -> list[ColdSignal | None]:
+    run = Rig()
+    await run.apply(plan)
+    try:
+        verdicts = [run.thermometer.judge(plan, result()) for result in results]
+    finally:
+        run.cold_starts.stop()
+        run.schedule.apply(())
+    return [verdict.cold.signal if verdict.cold else None for verdict in verdicts]
+
+
+def warm(seconds: float = WARM_SECONDS) -> Callable[[], ProbeResult]:
+    return lambda: answer(seconds, INTERVAL_SECONDS)
+
+
+HISTORY = [warm()] * (ENOUGH + 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds", "idle_seconds", "signal"),
+    [
+        pytest.param({}, COLD_SECONDS, 301, ColdSignal.SLOW, id="an outlier after an idle spell"),
+        pytest.param({}, COLD_SECONDS, 299, None, id="not idle for long enough"),
+        pytest.param({}, WARM_SECONDS * 1.9, 301, None, id="no outlier"),
+        pytest.param(
+            {"interval": "10m"}, COLD_SECONDS, 600, None, id="the plan's own rhythm is no idleness"
+        ),
+        pytest.param({"interval": "10m"}, COLD_SECONDS, 1201, ColdSignal.SLOW, id="two missed"),
+        pytest.param(
+            {"cold_start": {"idle": "150s"}}, COLD_SECONDS, 151, ColdSignal.SLOW, id="as configured"
+        ),
+    ],
+)
+async def test_a_silent_cold_start_is_an_outlier_after_an_idle_spell(
+    fields: dict[str, Any], seconds: float, idle_seconds: float, signal: ColdSignal | None
+) -> None:
+    late = lambda: answer(seconds, idle_seconds)  # noqa: E731
+    assert (await judged(plan(**fields), *HISTORY, late))[-1] is signal
+
+
+async def test_nothing_is_an_outlier_before_enough_is_known() -> None:
+    late = lambda: answer(COLD_SECONDS, 301)  # noqa: E731
+    assert await judged(plan(), *HISTORY[2:], late) == [None] * ENOUGH
+
+
+async def test_a_provider_that_gets_slow_is_not_called_cold() -> None:
+    slow = [warm(COLD_SECONDS)] * 5
+    assert (await judged(plan(), *HISTORY, *slow))[-5:] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("load_seconds", "signal"), [(0.06, None), (2.1, ColdSignal.LOAD_TIME)], ids=["warm", "cold"]
+)
+async def test_a_server_that_tells_its_load_time_needs_no_rule(
+    load_seconds: float, signal: ColdSignal | None
+) -> None:
+    told = lambda: answer(2.5, 1, model_load_seconds=load_seconds)  # noqa: E731
+    assert await judged(plan(), warm(), told) == [None, signal]
+
+
+async def test_the_past_of_another_model_counts_for_nothing() -> None:
+    run = Rig()
+    for asked in (plan(), plan(model="other")):
+        await run.apply(asked)
+        assert run.thermometer.warm_times(asked).median is None
+        for result in HISTORY:
+            run.thermometer.judge(asked, result())
+        assert run.thermometer.warm_times(asked).median == pytest.approx(WARM_SECONDS)
+
+
+def test_warm_times_are_rarely_taken_for_cold_ones() -> None:
+    """The benchmark says how rarely; here only that the order of magnitude stays."""
+    random, times, wrong = Random(1), WarmTimes(), 0
+    for _ in range(2000):
+        seconds = WARM_SECONDS * random.lognormvariate(0, 0.25)
+        wrong += times.is_outlier(seconds)
+        times.add(seconds)
+    assert wrong <= 4
