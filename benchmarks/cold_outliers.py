@@ -89,8 +89,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_outliers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer draws, for CI")
     draws = QUICK if parser.parse_args().quick else FULL
-    print(f"cold: later than all of the latest {WINDOW_LENGTH} warm times (at least {ENOUGH}), than "
-          f"their median + {DEVIATIONS:g} x 1.4826 MAD,\nand than {FACTOR:g} x median; "
+    print(f"cold: later than all of the latest {WINDOW_LENGTH} warm times (at least {ENOUGH}), "
+          f"than their median + {DEVIATIONS:g} x 1.4826 MAD\nand than {FACTOR:g} x median; "
           f"warm median {MEDIAN_SECONDS:g} s, {draws:,} draws\n")  # fmt: skip
     heads = " | ".join(f"cold + {penalty:g} s" for penalty in PENALTIES)
     print(f"| warm traffic | false positives | {heads} |")

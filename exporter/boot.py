@@ -145,7 +145,8 @@ class BootWatch:
         self._note(BootPhase.FIRST_TOKEN, first_token)
         log.info("the server of a target has booted", target=result.target, **boot.durations)
         self._end()
-        return replace(result, cold=Coldness(ColdSignal.BOOT))
+        duration = boot.durations[BootPhase.FIRST_TOKEN]
+        return replace(result, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))
 
     def _failed(self, result: ProbeResult, failure: Failure) -> ProbeResult:
         sign = sign_of(result, expected=True)

@@ -29,11 +29,14 @@ def apply(series: Series, plan: Plan) -> None:
 
 
 def observe(series: Series, cold: Coldness, *, success: bool, exemplar: str | None) -> None:
-    """Count a cold result. What follows from no success is only what it took."""
+    """Count a cold result. A failure counts with what it took alone; a boot has its own gauges,
+    since it began before anything could be sent."""
     series.counter(families.COLD_START_ATTEMPTS).inc(cold.attempts)
     if not success:
         return
     series.counter(families.COLD_STARTS, signal=cold.signal).inc(exemplar=exemplar)
+    if cold.signal is ColdSignal.BOOT:
+        return
     if cold.duration_seconds is not None:
         series.histogram(families.COLD_START_DURATION).observe(cold.duration_seconds, exemplar)
     if cold.penalty_seconds is not None:

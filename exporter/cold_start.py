@@ -128,7 +128,7 @@ class ColdStarts:
         """Wait until no target of the group was asked for long enough: a probe that was under way,
         or that somebody asked for by hand, makes it longer. Whether it came to that in time."""
         began = time.monotonic()
-        self._rest(group, "left alone until it is cold")
+        self._rest(group, "left alone, to be asked cold,")
         while (left := self._silence_left(group, began)) > 0:
             if time.monotonic() - began > group.settings.every_seconds:
                 return False
@@ -143,7 +143,7 @@ class ColdStarts:
         return max(left, _BUSY_SECONDS) if busy else left
 
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
-        self._rest(group, f"{plan.target.name} is asked cold")
+        self._rest(group, f"{plan.target.name} is being asked cold")
         cold = ColdProbe(plan, group.settings, self._prober, self._thermometer, self._readiness)
         if (await cold.carry_out()).success:
             await self._prober.probe(plan)

@@ -11,13 +11,15 @@ import click
 from exporter.app import Exporter
 from exporter.config import Config
 from exporter.result import RateLimit
-from exporter.simulator import Script, Simulator, run_in_thread
+from exporter.simulator import Boot, Script, Sign, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect, ErrorResponse
 from exporter.simulator.steps import Error, ErrorKind
 
 INTERVAL = "5s"
 KEY_VARIABLE = "SIMULATED_API_KEY"
 """Any value opens the simulator's door; without one, a probe would look for real credentials."""
+_LISTENS_AFTER_SECONDS = 8.0
+_RESTARTS_EVERY_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class SimulatedModel:
     script: Script
     labels: dict[str, str] = field(default_factory=dict)
     price: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
+    """Further settings of the target."""
+    restarts: bool = False
+    """Whether it has a server of its own, which boots with the demo and restarts now and then."""
 
 
 _THROTTLED = ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down.", retry_after_seconds=4))
@@ -95,7 +101,7 @@ MODELS = (
     ),
     SimulatedModel(
         "vllm-qwen",
-        "openai",
+        "vllm",
         "/v1",
         Script(
             first_token_seconds=0.12,
@@ -103,8 +109,22 @@ MODELS = (
             jitter=0.2,
             reasoning_tokens=12,
             tokens_per_chunk=(1, 1, 2),
+            boot=Boot(seconds=14),
         ),
         {"stack": "candidate"},
+        restarts=True,
+    ),
+    SimulatedModel(
+        "scale-to-zero",
+        "openai",
+        "/v1",
+        Script(
+            first_token_seconds=0.25,
+            token_gap_seconds=0.015,
+            jitter=0.2,
+            boot=Boot(seconds=7, idle_seconds=12, sign=Sign.HELD),
+        ),
+        settings={"cold_start": {"idle": "15s", "every": "60s"}},
     ),
     SimulatedModel(
         "claude-thinker",
@@ -208,8 +228,16 @@ async def run_demo(listen: str) -> None:
     :raises WebError: it cannot listen there.
     """
     os.environ[KEY_VARIABLE] = "simulated-key"
-    with run_in_thread(Simulator(_scripts())) as simulator:
-        await Exporter(_Fixed(demo_config(listen, simulator.url))).run(_say_where)
+    hosted = Simulator(_scripts(restarts=False))
+    own = Simulator(_scripts(restarts=True), listen_after_seconds=_LISTENS_AFTER_SECONDS)
+    with run_in_thread(hosted), run_in_thread(own, beside=_restart_now_and_then):
+        await Exporter(_Fixed(demo_config(listen, hosted.url, own.url))).run(_say_where)
+
+
+async def _restart_now_and_then(simulator: Simulator) -> None:
+    while True:
+        await asyncio.sleep(_RESTARTS_EVERY_SECONDS)
+        await simulator.restart()
 
 
 async def run_simulator(host: str, port: int) -> None:
@@ -217,18 +245,22 @@ async def run_simulator(host: str, port: int) -> None:
 
     :raises OSError: the address cannot be listened on.
     """
-    async with Simulator(_scripts(), host=host, port=port) as simulator:
+    scripts = _scripts(restarts=False) | _scripts(restarts=True)
+    async with Simulator(scripts, host=host, port=port) as simulator:
         for model in MODELS:
             click.echo(f"{model.provider}: {model.name} at {simulator.url}{model.path}")
         await asyncio.Event().wait()
 
 
-def _scripts() -> dict[str, Script]:
-    return {model.name: model.script for model in MODELS}
+def _scripts(*, restarts: bool) -> dict[str, Script]:
+    return {model.name: model.script for model in MODELS if model.restarts is restarts}
 
 
-def demo_config(listen: str, simulator_url: str) -> Config:
-    """The demo's models as targets."""
+def demo_config(listen: str, hosted_url: str, own_url: str | None = None) -> Config:
+    """The demo's models as targets.
+
+    :param own_url: the server that restarts; the same as the others' where not given.
+    """
     return Config.model_validate(
         {
             "web": {"listen": listen},
@@ -238,10 +270,11 @@ def demo_config(listen: str, simulator_url: str) -> Config:
                     "name": model.name,
                     "provider": model.provider,
                     "model": model.name,
-                    "base_url": simulator_url + model.path,
+                    "base_url": (own_url if own_url and model.restarts else hosted_url) + model.path,
                     "api_key": {"env": KEY_VARIABLE},
                     "labels": model.labels,
                     "price": model.price or None,
+                    **model.settings,
                 }
                 for model in MODELS
             ],

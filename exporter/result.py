@@ -82,8 +82,8 @@ class Coldness:
     attempts: int = 1
     """Requests it took, those that found the model not ready included."""
     duration_seconds: float | None = None
-    """From the first attempt sent to the first token; ``None`` where there was no token, and for
-    a watched boot, which began before anything could be sent."""
+    """From the first attempt sent, or from the first refused connection of a watched boot, to the
+    first token; ``None`` where there was no token."""
     penalty_seconds: float | None = None
     """How much longer that is than the recent warm median, where there is one."""
 

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter.result import FailureReason
 from exporter.status import HISTORY_LENGTH, Sample
 
 _STEP = 2
@@ -20,7 +21,10 @@ class Sparkline:
     line: str
     """The times of successes; interrupted by failures."""
     failures: str
-    """A stroke from top to bottom for each failure."""
+    """A stroke from top to bottom for each failure of a model that was ready."""
+    colds: str
+    """The same for each answer of a cold model, whose time would dwarf the warm ones, and for each
+    that found the model not ready."""
     description: str
     """The same in words."""
 
@@ -32,17 +36,31 @@ class Sparkline:
         left = WIDTH - len(history) * _STEP + _STEP // 2
         return cls(
             line=_line(history, left),
-            failures="".join(
-                f"M{left + index * _STEP} 0v{HEIGHT}"
-                for index, sample in enumerate(history)
-                if sample.failure_reason
-            ),
+            failures=_strokes([_has_failed(sample) for sample in history], left),
+            colds=_strokes([_is_cold(sample) for sample in history], left),
             description=_describe(history),
         )
 
 
+def _is_cold(sample: Sample) -> bool:
+    if sample.failure_reason:
+        return sample.failure_reason is FailureReason.NOT_READY
+    return sample.cold
+
+
+def _has_failed(sample: Sample) -> bool:
+    return sample.failure_reason is not None and not _is_cold(sample)
+
+
 def _times(history: Sequence[Sample]) -> list[float | None]:
-    return [None if s.failure_reason else s.time_to_first_token_seconds for s in history]
+    """The times of the warm successes."""
+    return [None if s.failure_reason or s.cold else s.time_to_first_token_seconds for s in history]
+
+
+def _strokes(where: Sequence[bool], left: int) -> str:
+    return "".join(
+        f"M{left + index * _STEP} 0v{HEIGHT}" for index, here in enumerate(where) if here
+    )
 
 
 def _line(history: Sequence[Sample], left: int) -> str:
@@ -60,8 +78,10 @@ def _line(history: Sequence[Sample], left: int) -> str:
 
 def _describe(history: Sequence[Sample]) -> str:
     times = [time for time in _times(history) if time is not None]
-    failed = sum(sample.failure_reason is not None for sample in history)
+    failed = sum(map(_has_failed, history))
     text = f"last {len(history)} probes: {failed} failed"
+    if cold := sum(map(_is_cold, history)):
+        text += f", {cold} cold or not ready"
     if times:
         low, middle, high = (
             f"{t:.3g} s" for t in (min(times), statistics.median(times), max(times))

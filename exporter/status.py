@@ -56,7 +56,7 @@ class StatusRow:
 
     def with_result(self, result: ProbeResult) -> StatusRow:
         history = (*self.history, Sample.of(result))[-HISTORY_LENGTH:]
-        cold = result if result.cold and result.success else self.last_cold
+        cold = result if history[-1].cold and result.success else self.last_cold
         return replace(self, last=result, history=history, last_cold=cold)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader
 
 from exporter import __version__
+from exporter.result import Coldness, ColdSignal, Waiting
 from exporter.sparkline import HEIGHT, WIDTH, Sparkline
 from exporter.status import StatusRow
 
@@ -26,6 +27,8 @@ _TEMPLATE = Environment(
 class State(StrEnum):
     OK = "ok"
     FAILING = "failing"
+    STARTING = "starting"
+    """Not ready, but not yet for so long that something must be wrong."""
     PENDING = "pending"
     """Not yet probed."""
 
@@ -76,7 +79,12 @@ class Line:
     model: str
     probe: str
     labels: Mapping[str, str]
+    waiting: str
+    """What it is being waited for, and for how long."""
     time_to_first_token: str
+    cold_start: str
+    """The latest cold start or boot, and how long it took."""
+    cold_start_ago: str
     sparkline: Sparkline | None
     tokens_per_second: str
     duration: str
@@ -89,23 +97,28 @@ class Line:
     def of(cls, row: StatusRow, now: float) -> Line:
         target, last = row.plan.target, row.last
         failure = last.failure if last else None
-        good = last if last and last.success else None
+        good = last if last and last.success and not last.cold else None
+        cold = row.last_cold
+        waiting = "" if _state(row, now) is State.FAILING else _waiting(row.waiting, now)
         age = now - last.finished_at if last else 0.0
         return cls(
-            state=_state(row),
+            state=_state(row, now),
             target=target.name,
             provider=target.provider,
             model=target.model,
             probe=row.plan.probe_name,
             labels=target.labels,
+            waiting=waiting,
+            cold_start=_cold_start(cold.cold) if cold and cold.cold else "",
+            cold_start_ago=f"{_span(now - cold.finished_at)} ago" if cold else "",
             time_to_first_token=_seconds(good.time_to_first_token_seconds if good else None),
             sparkline=Sparkline.of(row.history),
             tokens_per_second=_rate(good.output_tokens_per_second if good else None),
             duration=_seconds(good.request_duration_seconds if good else None),
-            failure_reason=failure.reason if failure else "",
+            failure_reason=failure.reason if failure and not waiting else "",
             failure_detail=failure.detail if failure else "",
             ago=f"{_span(age)} ago" if last else "",
-            late=age > _LATE_INTERVALS * row.plan.interval_seconds,
+            late=age > _LATE_INTERVALS * row.plan.interval_seconds and not waiting,
         )
 
 
@@ -117,10 +130,10 @@ def render_page(rows: Sequence[StatusRow], uptime_seconds: float, view: View) ->
         nonce=nonce,
         version=__version__,
         uptime=_span(uptime_seconds),
-        totals=_totals(rows),
+        totals=_totals(rows, now),
         states=State,
         total=len(rows),
-        lines=[Line.of(row, now) for row in rows if view.show in (None, _state(row))],
+        lines=[Line.of(row, now) for row in rows if view.show in (None, _state(row, now))],
         view=view,
         refresh_seconds=REFRESH_SECONDS,
         width=WIDTH,
@@ -133,14 +146,32 @@ def render_page(rows: Sequence[StatusRow], uptime_seconds: float, view: View) ->
     )
 
 
-def _state(row: StatusRow) -> State:
+def _state(row: StatusRow, now: float) -> State:
+    waiting = row.waiting
+    if waiting and not waiting.ready:
+        late = now - waiting.since > row.plan.target.ready_limit_seconds
+        return State.FAILING if late else State.STARTING
     if row.last is None:
         return State.PENDING
     return State.OK if row.last.success else State.FAILING
 
 
-def _totals(rows: Iterable[StatusRow]) -> Counter[State]:
-    return Counter(map(_state, rows))
+def _cold_start(cold: Coldness) -> str:
+    kind = "boot" if cold.signal is ColdSignal.BOOT else "cold"
+    return f"{kind} {_seconds(cold.duration_seconds)}"
+
+
+def _waiting(waiting: Waiting | None, now: float) -> str:
+    if waiting is None:
+        return ""
+    span = _span(now - waiting.since)
+    if waiting.ready:
+        return f"{waiting.detail} for {span}"
+    return f"not ready for {span}: {waiting.detail}"
+
+
+def _totals(rows: Iterable[StatusRow], now: float) -> Counter[State]:
+    return Counter(_state(row, now) for row in rows)
 
 
 def _seconds(value: float | None) -> str:

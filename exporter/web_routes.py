@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import asdict
 from typing import Protocol, TypeVar
 
 from pydantic import JsonValue
@@ -229,6 +230,7 @@ def _to_json(rows: Iterable[StatusRow]) -> list[JsonValue]:
             "labels": dict(row.plan.target.labels),
             "endpoint": row.plan.target.endpoint,
             "interval_seconds": row.plan.interval_seconds,
+            "waiting": asdict(row.waiting) if row.waiting else None,
             "last": _last_to_json(row.last) if row.last else None,
         }
         for row in rows

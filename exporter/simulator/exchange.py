@@ -71,7 +71,7 @@ class Exchange:
         held_seconds = 0.0
         if script.boot and loading_seconds:
             match script.boot.sign:
-                case Sign.HELD | Sign.ASLEEP:
+                case Sign.HELD:
                     held_seconds = loading_seconds
                 case Sign.SILENT:
                     first_token = script.first_token_seconds + loading_seconds

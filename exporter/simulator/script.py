@@ -23,9 +23,8 @@ class Sign(StrEnum):
     UNAVAILABLE = "unavailable"
     """The bare 503 of a proxy that starts a server (Hugging Face endpoints)."""
     HELD = "held"
-    """The request waits for its headers (Knative, Ollama)."""
-    ASLEEP = "asleep"
-    """The same, while health and model list say that all is well (vLLM's sleep mode)."""
+    """The request waits for its headers; health and model list say that all is well (Knative,
+    Ollama, vLLM's sleep mode)."""
     SILENT = "silent"
     """The stream opens at once; only its first token is late."""
 

@@ -206,10 +206,10 @@ class Simulator:
         return self._models.setdefault(model, fresh)
 
     def _ready_models(self) -> dict[str, bool]:
-        """Each model, and whether it seems to be loaded: one that sleeps does."""
+        """Each model, and whether it is loaded or will be by the request that asks for it."""
         now = time.monotonic_ns()
         return {
             model: not self._state(model).seconds_until_ready(script.boot, now)
-            or (script.boot is not None and script.boot.sign is Sign.ASLEEP)
+            or (script.boot is not None and script.boot.sign in (Sign.HELD, Sign.SILENT))
             for model, script in self.scripts.items()
         }

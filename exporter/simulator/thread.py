@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 from exporter.simulator.server import Simulator
 
 
 @contextmanager
-def run_in_thread(simulator: Simulator) -> Iterator[Simulator]:
+def run_in_thread(
+    simulator: Simulator, beside: Callable[[Simulator], Coroutine[Any, Any, None]] | None = None
+) -> Iterator[Simulator]:
     """Serve in another thread until the block ends.
 
+    :param beside: what is done in that thread meanwhile.
     :raises OSError: the address cannot be listened on.
     """
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -23,7 +27,9 @@ def run_in_thread(simulator: Simulator) -> Iterator[Simulator]:
         stop = asyncio.Event()
         async with simulator:
             started.set_result((asyncio.get_running_loop(), stop))
+            task = asyncio.ensure_future(beside(simulator) if beside else stop.wait())
             await stop.wait()
+            task.cancel()
 
     def run() -> None:
         try:

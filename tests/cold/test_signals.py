@@ -41,7 +41,7 @@ CASES = [
     Case(Sign.BAD_GATEWAY, ColdSignal.GATEWAY, retried=True),
     Case(Sign.UNAVAILABLE, ColdSignal.GATEWAY, retried=True),
     Case(Sign.HELD, ColdSignal.SLOW, retried=False),
-    Case(Sign.ASLEEP, ColdSignal.SLOW, retried=False),
+    Case(Sign.HELD, ColdSignal.SLOW, retried=False, provider="vllm"),
     Case(Sign.SILENT, ColdSignal.SLOW, retried=False),
 ]
 

@@ -9,7 +9,16 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.config import Plan, Probe, Target, Timeouts
-from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
+from exporter.result import (
+    Coldness,
+    ColdSignal,
+    Failure,
+    FailureReason,
+    ProbeResult,
+    Timeline,
+    Usage,
+    Waiting,
+)
 from exporter.sparkline import WIDTH, Sparkline
 from exporter.status import HISTORY_LENGTH, Sample, Status
 from exporter.status_page import State, View, render_page
@@ -240,13 +249,62 @@ def test_the_page_marks_a_row_without_recent_news_as_late() -> None:
 
 
 def test_the_page_shows_rows_of_one_state_if_asked_to() -> None:
-    plans = [plan("good"), plan("bad"), plan("new")]
+    plans = [plan("good"), plan("bad"), plan("cold"), plan("new")]
     status = status_of(*plans)
     status.observe(success(plans[0]))
     status.observe(failure(plans[1]))
-    for state, name in zip(State, ("good", "bad", "new"), strict=True):
+    status.waiting("cold", Waiting(time.time(), "Loading model"))
+    for state, name in zip(State, ("good", "bad", "cold", "new"), strict=True):
         shown = page(status, View(show=state)).rows[1:]
         assert [row[1] for row in shown] == [f"{name}openai / m"]
+
+
+def test_the_page_tells_what_a_target_is_being_waited_for() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(failure(asked))
+    status.waiting("a", Waiting(time.time() - 12, "Loading model"))
+    cells = page(status).rows[1]
+    assert (cells[0], cells[-1]) == ("starting", "not ready for 12 s: Loading model")
+    status.waiting("a", Waiting(time.time() - 125, "left alone", ready=True))
+    status.observe(success(asked, finished_at=time.time() - 120))
+    cells = page(status).rows[1]
+    assert (cells[0], cells[-1]) == ("ok", "left alone for 2 min")
+    assert 'class="number late"' not in render_page(status.rows(), 0, ALL).html
+
+
+def test_a_target_that_is_not_ready_for_too_long_is_failing() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(failure(asked))
+    long_ago = time.time() - asked.target.ready_limit_seconds - 1
+    status.waiting("a", Waiting(long_ago, "Loading model"))
+    cells = page(status).rows[1]
+    assert (cells[0], cells[-1]) == ("failing", "rate_limited HTTP 429: slow down")
+
+
+@pytest.mark.parametrize(
+    ("signal", "shown"),
+    [(ColdSignal.SLOW, "312 mscold 4.50 s"), (ColdSignal.BOOT, "312 msboot 4.50 s")],
+)
+def test_the_page_remembers_the_latest_cold_start(signal: ColdSignal, shown: str) -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(replace(success(asked), cold=Coldness(signal, 3, 4.5, 4.2)))
+    status.observe(replace(success(asked), cold=Coldness(ColdSignal.NONE, 1, 0.3, 0.0)))
+    status.observe(success(asked))
+    assert page(status).rows[1][3] == shown
+
+
+def test_cold_answers_are_strokes_and_do_not_dwarf_the_warm_ones() -> None:
+    warm, cold = Sample(NOW, 0.3, 50, None), Sample(NOW, 9.0, 50, None, cold=True)
+    unready = Sample(NOW, None, None, FailureReason.NOT_READY)
+    drawn = Sparkline.of([warm, unready, cold, warm])
+    assert drawn is not None
+    assert drawn.colds.count("M") == 2
+    assert drawn.failures == ""
+    assert drawn.line == "M113 2h0M119 2h0", "interrupted, and of full height"
+    assert "0 failed, 2 cold or not ready" in drawn.description
 
 
 def test_the_page_without_targets_says_what_to_do() -> None:
