@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from random import Random
 
 from exporter.result import NANOSECONDS
 from exporter.simulator.faults import Fault
-from exporter.simulator.script import Boot, Script
+from exporter.simulator.script import Boot, Script, Sign
+
+
+class Presence(Enum):
+    """Whether a server has a model."""
+
+    ABSENT = auto()
+    """Requests for it fail."""
+    ON_DEMAND = auto()
+    """It is not in memory, but a request waits until it is."""
+    LOADED = auto()
 
 
 @dataclass(slots=True)
@@ -34,11 +45,15 @@ class ModelState:
             return 0.0
         return max(0.0, boot.seconds - (now_ns - self.boot_began_ns) / NANOSECONDS)
 
-    def is_loaded(self, boot: Boot | None, now_ns: int) -> bool:
-        """Whether a request would be answered without waiting."""
-        return not (self.seconds_until_ready(boot, now_ns) or self._is_unloaded(boot, now_ns))
+    def presence(self, boot: Boot | None, now_ns: int) -> Presence:
+        """Whether the model is there."""
+        if not (self.seconds_until_ready(boot, now_ns) or self._is_unloaded(boot, now_ns)):
+            return Presence.LOADED
+        waits = boot is not None and boot.sign in (Sign.HELD, Sign.SILENT)
+        return Presence.ON_DEMAND if waits else Presence.ABSENT
 
     def _is_unloaded(self, boot: Boot | None, now_ns: int) -> bool:
         if boot is None or boot.idle_seconds is None:
             return False
-        return now_ns - self.last_request_ns > boot.idle_seconds * NANOSECONDS
+        loaded_ns = self.boot_began_ns + boot.seconds * NANOSECONDS
+        return now_ns - max(self.last_request_ns, loaded_ns) > boot.idle_seconds * NANOSECONDS

@@ -1,4 +1,4 @@
-"""Ollama's own chat API, as its docs/api.md describes it. Let a script with a ``boot`` hold
+"""Ollama's own chat API, as its docs/api.md describes it. Let the ``boot`` of a script hold
 requests: Ollama answers nothing, not even the status line, before the model is loaded."""
 
 from __future__ import annotations

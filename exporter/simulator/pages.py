@@ -1,4 +1,4 @@
-"""What model servers tell about themselves: health, and the models that they have loaded."""
+"""What model servers tell about themselves: health, and the models that they have."""
 
 from __future__ import annotations
 
@@ -6,36 +6,39 @@ from collections.abc import Iterable, Mapping
 
 from exporter.simulator.framing import compact_json
 from exporter.simulator.handler import Request, Response
+from exporter.simulator.model import Presence
 
 
-def page(request: Request, models: Mapping[str, bool]) -> Response:
-    """The page that is asked for; ``models`` tells whether each of them is loaded."""
+def page(request: Request, models: Mapping[str, Presence]) -> Response:
+    """The page that is asked for; ``models`` tells whether each of them is there."""
     match request.method, request.path:
         case "GET", "/health":
             return _health(models)
         case "GET", "/v1/models":
             return _model_list(models)
         case "GET", "/api/ps":
-            return _ollama_models(model for model, ready in models.items() if ready)
+            return _ollama_models(
+                model for model, presence in models.items() if presence is Presence.LOADED
+            )
         case "GET", "/api/tags":
             return _ollama_models(models)
         case _:
             return _json(404, {"error": f"There is nothing at {request.path}."})
 
 
-def _health(models: Mapping[str, bool]) -> Response:
-    if all(models.values()):
+def _health(models: Mapping[str, Presence]) -> Response:
+    if Presence.ABSENT not in models.values():
         return _json(200, {"status": "ok"})
     return _json(503, {"error": {"message": "Loading model", "type": "unavailable_error"}})
 
 
-def _model_list(models: Mapping[str, bool]) -> Response:
-    loaded = [
+def _model_list(models: Mapping[str, Presence]) -> Response:
+    listed = [
         {"id": model, "object": "model", "created": 0, "owned_by": "simulator"}
-        for model, ready in models.items()
-        if ready
+        for model, presence in models.items()
+        if presence is not Presence.ABSENT
     ]
-    return _json(200, {"object": "list", "data": loaded})
+    return _json(200, {"object": "list", "data": listed})
 
 
 def _ollama_models(models: Iterable[str]) -> Response:

@@ -19,9 +19,9 @@ from exporter.simulator.exchange import Exchange, send
 from exporter.simulator.handler import Facts, Refused, Request, Response
 from exporter.simulator.handlers import handler_for
 from exporter.simulator.ledger import Entry, Served
-from exporter.simulator.model import ModelState
+from exporter.simulator.model import ModelState, Presence
 from exporter.simulator.pages import page
-from exporter.simulator.script import Script, Sign
+from exporter.simulator.script import Script
 from exporter.simulator.steps import Error, ErrorKind
 
 _LEDGER_LENGTH = 5_000
@@ -125,13 +125,12 @@ class Simulator:
         task.add_done_callback(lambda _: sock.close())
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         if self._listen_after_seconds:
             await asyncio.sleep(self._listen_after_seconds)
             listener.listen(_BACKLOG)
         while True:
             try:
-                sock, _ = await loop.sock_accept(listener)
+                sock = await _accepted(listener)
             except OSError:  # out of file descriptors, or the client has already gone
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
@@ -181,7 +180,7 @@ class Simulator:
     async def _answer(self, connection: Connection, request: Request, entry: Entry) -> None:
         handler = handler_for(request)
         if handler is None:
-            await send(connection, entry, page(request, self._ready_models()))
+            await send(connection, entry, page(request, self._presences()))
             return
         self._requests += 1
         facts = Facts(number=self._requests, created_at=int(time.time()))
@@ -205,11 +204,28 @@ class Simulator:
         fresh = ModelState(model, self._started_ns, self._started_ns)
         return self._models.setdefault(model, fresh)
 
-    def _ready_models(self) -> dict[str, bool]:
-        """Each model, and whether it is loaded or will be by the request that asks for it."""
+    def _presences(self) -> dict[str, Presence]:
         now = time.monotonic_ns()
         return {
-            model: not self._state(model).seconds_until_ready(script.boot, now)
-            or (script.boot is not None and script.boot.sign in (Sign.HELD, Sign.SILENT))
+            model: self._state(model).presence(script.boot, now)
             for model, script in self.scripts.items()
         }
+
+
+async def _accepted(listener: socket.socket) -> socket.socket:
+    """The next connection. asyncio's own ``sock_accept`` loses one that comes as it is cancelled,
+    which a server that restarts under its clients' eyes does all the time."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            sock, _ = listener.accept()
+        except BlockingIOError:
+            waits = asyncio.Event()
+            loop.add_reader(listener, waits.set)
+            try:
+                await waits.wait()
+            finally:
+                loop.remove_reader(listener)
+        else:
+            sock.setblocking(False)
+            return sock

@@ -42,6 +42,7 @@ CASES = [
     Case(Sign.UNAVAILABLE, ColdSignal.GATEWAY, retried=True),
     Case(Sign.HELD, ColdSignal.SLOW, retried=False),
     Case(Sign.HELD, ColdSignal.SLOW, retried=False, provider="vllm"),
+    Case(Sign.HELD, ColdSignal.LOAD_TIME, retried=False, provider="ollama"),
     Case(Sign.SILENT, ColdSignal.SLOW, retried=False),
 ]
 

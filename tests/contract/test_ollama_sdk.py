@@ -12,7 +12,7 @@ import ollama
 import pytest
 
 from exporter.result import FailureReason, Usage
-from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
+from exporter.simulator import Boot, Error, ErrorKind, Script, Sign, Simulator, faults
 from exporter.simulator.faults import ErrorMidStream, ErrorResponse, ErrorWithStatusOk, Fault
 from tests.contract.probing import probed
 
@@ -91,7 +91,7 @@ async def test_what_the_cache_spared_is_not_counted() -> None:
 
 
 async def test_a_cold_model_shows_in_the_time_to_headers_and_in_its_own_words() -> None:
-    boot = Boot(seconds=0.3, idle_seconds=0.5, holds_requests=True)
+    boot = Boot(seconds=0.3, idle_seconds=0.5, sign=Sign.HELD)
     async with Simulator({"m": replace(QUICK, boot=boot)}) as simulator:
         await asyncio.sleep(0.6)
         cold = await probed("ollama", simulator.url)
