@@ -41,7 +41,7 @@ def dialect_for(provider: str, preset: str | None, base_url: str | None) -> Dial
     :raises KeyError: there is no such provider, or no such preset.
     """
     dialect = PROVIDERS[provider]
-    if isinstance(dialect, OpenAI):
+    if isinstance(dialect, OpenAI) and not isinstance(dialect, VLLM):
         return type(dialect)(preset_for(preset, base_url))
     return dialect
 

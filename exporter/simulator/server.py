@@ -81,17 +81,9 @@ class Simulator:
         return self._connections
 
     async def __aenter__(self) -> Self:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        try:
-            listener.bind((self._host, self._port))
-            if not self._listen_after_seconds:
-                listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
+        listener = _bound(self._host, self._port)
+        if not self._listen_after_seconds:
+            listener.listen(_BACKLOG)
         self._port = listener.getsockname()[1]
         self._started_ns = time.monotonic_ns()
         self._spawn(self._accept(listener), listener)
@@ -210,6 +202,22 @@ class Simulator:
             model: self._state(model).presence(script.boot, now)
             for model, script in self.scripts.items()
         }
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at this address, which refuses connections until it listens.
+
+    :raises OSError: the address cannot be had.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setblocking(False)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{error.strerror}: {host}:{port}") from error
+    return sock
 
 
 async def _accepted(listener: socket.socket) -> socket.socket:

@@ -76,7 +76,7 @@ async def test_a_cold_start_takes_as_long_as_the_script_says(
             for _ in range(4):
                 await run.prober.probe(plan)
             asked = len(simulator.ledger)
-            await asyncio.sleep(IDLE_SECONDS + 0.1)
+            await asyncio.sleep(LOADING_SECONDS + IDLE_SECONDS + 0.1)
             boot = Boot(LOADING_SECONDS, IDLE_SECONDS, case.sign)
             simulator.scripts["m"] = script_with(boot)
 
