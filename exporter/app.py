@@ -81,7 +81,7 @@ class Exporter:
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
-        self._prober = Prober(listeners, spending)
+        self._prober = Prober(listeners, spending=spending)
         self._schedule = Schedule(self._prober, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 

@@ -41,7 +41,7 @@ class Prober:
     """Runs probes of the plans that it was given, as far as the budgets go; each result goes to
     every listener."""
 
-    def __init__(self, listeners: Iterable[Listener], spending: Spending | None = None) -> None:
+    def __init__(self, listeners: Iterable[Listener], *, spending: Spending | None = None) -> None:
         self._listeners = tuple(listeners)
         self._spending = spending or Spending()
         self._standing: dict[tuple[str, str], _Standing] = {}

@@ -78,7 +78,7 @@ class Day:
         self.metrics = Metrics()
         self.spending = Spending(now=lambda: self.now)
         self.spending.apply(self.config)
-        self.prober = Prober([self.metrics.observe], self.spending)
+        self.prober = Prober([self.metrics.observe], spending=self.spending)
         self.metrics.apply(self.config.plans())
 
     async def probe(self, plan: Plan) -> None:
