@@ -88,7 +88,7 @@ class Exporter:
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
-        self._prober = Prober(listeners, spending, self._thermometer.judge)
+        self._prober = Prober(listeners, spending=spending, judge=self._thermometer.judge)
         self._cold_starts = ColdStarts(self._prober, self._thermometer, self._readiness)
         self._schedule = Schedule(self._prober, self.metrics, self._cold_starts.keeps_back)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight

@@ -270,7 +270,8 @@ def demo_config(listen: str, hosted_url: str, own_url: str | None = None) -> Con
                     "name": model.name,
                     "provider": model.provider,
                     "model": model.name,
-                    "base_url": (own_url if own_url and model.restarts else hosted_url) + model.path,
+                    "base_url": (own_url if own_url and model.restarts else hosted_url)
+                    + model.path,
                     "api_key": {"env": KEY_VARIABLE},
                     "labels": model.labels,
                     "price": model.price or None,

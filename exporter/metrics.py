@@ -198,10 +198,10 @@ class ProbeSeries(Series):
                     self._compare(output, output * self._mix.output_share)
 
     def _add_cost(self, usd: Decimal) -> None:
-        """The sum is kept exact, and the counter shows it: adding up rounded amounts would not
-        come to the same."""
-        before, self._cost = self._cost, self._cost + usd
-        self.counter(families.COST).inc(float(self._cost) - float(before))
+        """The sum is kept exact, and rounded to be shown: a sum of rounded amounts would be
+        another."""
+        self._cost += usd
+        self.counter(families.COST).grow_to(float(self._cost))
 
     def _judge(self, result: ProbeResult) -> None:
         for objective in self._objectives():

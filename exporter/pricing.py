@@ -173,9 +173,10 @@ class Mix:
 DEFAULT_MIX = Mix(Decimal(3), Decimal(1))
 
 
-def finished_cost_usd(result: ProbeResult, price: TokenPrice) -> Decimal | None:
-    """What a probe cost; ``None`` where the provider did not say how many tokens it used."""
-    if result.usage is None:
+def finished_cost_usd(result: ProbeResult, price: Price | None) -> Decimal | None:
+    """What a probe cost; ``None`` where it has no price by the token, or the provider did not say
+    how many tokens it used."""
+    if result.usage is None or not isinstance(price, TokenPrice):
         return None
     return price.cost_usd(result.usage, datetime.fromtimestamp(result.finished_at, UTC))
 

@@ -50,6 +50,7 @@ class Prober:
     def __init__(
         self,
         listeners: Iterable[Listener],
+        *,
         spending: Spending | None = None,
         judge: Judge = _as_it_is,
     ) -> None:

@@ -66,6 +66,16 @@ class Counter(Value):
             self.exemplar = Exemplar(exemplar, amount, time.time())
         self._block.stale = True
 
+    def grow_to(self, total: float) -> None:
+        """Have this value, for sums that are kept more exactly elsewhere.
+
+        :raises ValueError: it is less than before.
+        """
+        if total < self.value:
+            raise ValueError("counters only grow")
+        self.value = total
+        self._block.stale = True
+
 
 class Gauge(Value):
     """A number as it is now."""

@@ -50,7 +50,7 @@ class Rig:
         self.boots = Boots(self.readiness, self.metrics.booting, self._probe_booting)
         self.thermometer = Thermometer(self.readiness, self.boots)
         listeners = (self.metrics.observe, self.results.append)
-        self.prober = Prober(listeners, self.thermometer.judge)
+        self.prober = Prober(listeners, judge=self.thermometer.judge)
         self.cold_starts = ColdStarts(self.prober, self.thermometer, self.readiness)
         self.schedule = Schedule(self.prober, self.metrics, self.cold_starts.keeps_back)
 

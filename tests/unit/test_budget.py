@@ -227,7 +227,7 @@ async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it()
     with wire_server([0.02, *ANSWER]) as server:
         config = served(server.url, budget={"usd_per_day": 0.0035})
         metrics, money = Metrics(), spending(config)
-        prober = Prober([metrics.observe], money)
+        prober = Prober([metrics.observe], spending=money)
         schedule = Schedule(prober, metrics)
         metrics.apply(config.plans())
         await prober.apply(config.plans())
