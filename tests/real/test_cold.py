@@ -129,10 +129,6 @@ def test_a_model_that_the_server_puts_to_sleep_is_a_cold_start_without_a_word(
             )
             scrape = exporter.metrics()
     colds = scrape.value("inference_cold_start_duration_seconds_count")
-    cold = scrape.value("inference_cold_start_duration_seconds_sum") / colds
-    warm = scrape.value("inference_time_to_first_token_seconds_sum") / scrape.value(
-        "inference_time_to_first_token_seconds_count"
-    )
-    assert cold > 3 * warm
     assert scrape.value("inference_cold_start_attempts_total") == colds
+    assert scrape.value("inference_cold_start_penalty_seconds_sum") > 0.2
     assert not scrape.failures()
