@@ -61,7 +61,7 @@ class FileSource:
 
     def load(self) -> Config:
         config = config_file.load(self._path)
-        owned = tuple(target for target in config.targets if self._shard.owns(target.name))
+        owned = tuple(target for target in config.targets if self._shard.owns(target.server))
         return config.model_copy(update={"targets": owned})
 
     def fingerprint(self) -> object:

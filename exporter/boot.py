@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import structlog
 
+from exporter.budget import OverBudget
 from exporter.cold_sequence import sign_of
 from exporter.config import Boot, Plan
 from exporter.readiness import Readiness
@@ -126,7 +127,11 @@ class BootWatch:
         left = self._settings.limit - self._boot.elapsed_seconds
         timeouts = replace(self.plan.timeouts, total=max(left, self.plan.timeouts.total))
         patient = replace(timeouts, first_token=timeouts.total)
-        result = await self._probe(replace(self.plan, timeouts=patient))
+        try:
+            result = await self._probe(replace(self.plan, timeouts=patient))
+        except OverBudget:
+            self._end()  # without its first token
+            return
         if result.failure and not sign_of(result, expected=True):
             # The server is up; what is wrong now is not its boot, and would be again.
             self._end()

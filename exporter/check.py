@@ -128,8 +128,6 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, why in config.unknown_prices():
         yield f"warning: target {name}: price not known: {why}"
     yield from _state_file_warnings(config)
-    for name in _not_acted_on(config):
-        yield f"warning: {name} is accepted, but this version does not act on it"
     for target in config.targets:
         for secret in _secrets(target):
             try:
@@ -148,11 +146,6 @@ def _state_file_warnings(config: Config) -> Iterator[str]:
         yield "warning: budgets begin anew at every restart; set budget.state_file"
     if file and not file.parent.is_dir():
         yield f"warning: budget.state_file: {file.parent} is not a folder"
-
-
-def _not_acted_on(config: Config) -> Iterator[str]:
-    if any(target.cold_start for target in config.targets):
-        yield "cold_start"
 
 
 def _secrets(target: Target) -> Iterator[Secret]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from exporter.budget import OverBudget
 from exporter.cold_probe import ColdProbe
 from exporter.config import ColdStart, Plan
 from exporter.grid import next_on_grid, phase_seconds
@@ -145,8 +146,11 @@ class ColdStarts:
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
         self._rest(group, f"{plan.target.name} is being asked cold")
         cold = ColdProbe(plan, group.settings, self._prober, self._thermometer, self._readiness)
-        if (await cold.carry_out()).success:
-            await self._prober.probe(plan)
+        try:
+            if (await cold.carry_out()).success:
+                await self._prober.probe(plan)
+        except OverBudget as error:
+            log.warning("cold start not measured", target=plan.target.name, why=str(error))
 
     def _rest(self, group: Group, why: str) -> None:
         for target in group.targets:

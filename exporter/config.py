@@ -296,6 +296,12 @@ class Target(Model):
         return self
 
     @property
+    def server(self) -> str:
+        """What targets that share a model server share: they go to the same shard, since only one
+        exporter can leave a server alone."""
+        return (self.cold_start and self.cold_start.group) or self.name
+
+    @property
     def dialect(self) -> Dialect:
         return dialect_for(self.provider, self.preset, self.base_url)
 

@@ -261,6 +261,7 @@ def demo_config(listen: str, hosted_url: str, own_url: str | None = None) -> Con
 
     :param own_url: the server that restarts; the same as the others' where not given.
     """
+    own_url = own_url or hosted_url
     return Config.model_validate(
         {
             "web": {"listen": listen},
@@ -270,8 +271,7 @@ def demo_config(listen: str, hosted_url: str, own_url: str | None = None) -> Con
                     "name": model.name,
                     "provider": model.provider,
                     "model": model.name,
-                    "base_url": (own_url if own_url and model.restarts else hosted_url)
-                    + model.path,
+                    "base_url": (own_url if model.restarts else hosted_url) + model.path,
                     "api_key": {"env": KEY_VARIABLE},
                     "labels": model.labels,
                     "price": model.price or None,

@@ -50,7 +50,7 @@ def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Load]]:
 
 def load(plan: Plan) -> Load:
     """What a plan sends in a day, if every answer is as long as it may be."""
-    probes = DAY_SECONDS / plan.interval_seconds
+    probes = _probes(plan)
     prompts = plan.probe.prompts
     characters = sum(map(len, prompts)) / len(prompts) + NONCE_CHARACTERS
     tokens = Usage(
@@ -63,6 +63,16 @@ def load(plan: Plan) -> Load:
         probes * tokens.output,
         None if each is None else Decimal(probes) * each,
     )
+
+
+def _probes(plan: Plan) -> float:
+    """How many a day; each silence before a cold start keeps some back, and ends with two."""
+    scheduled = DAY_SECONDS / plan.interval_seconds
+    cold_start = plan.target.cold_start
+    if cold_start is None:
+        return scheduled
+    silences = DAY_SECONDS / cold_start.every_seconds
+    return scheduled - silences * (cold_start.idle / plan.interval_seconds) + 2 * silences
 
 
 def _usd(plan: Plan, tokens: Usage) -> Decimal | None:

@@ -32,14 +32,14 @@ class Objective:
         """Whether a probe was good; ``None`` where this objective does not judge it.
 
         Times are judged on successes only: a failure is the success objective's, and would
-        otherwise be charged to the error budgets of all.
+        otherwise be charged to the error budgets of all. A cold answer is no measure of them.
 
         :param certain: whether the probe's times are known well enough to be judged.
         """
         if self.threshold_seconds is None:
             return result.success
         seconds = self.measure(result)
-        if not (result.success and certain) or seconds is None:
+        if not (result.success and certain) or result.cold or seconds is None:
             return None
         return seconds <= self.threshold_seconds
 

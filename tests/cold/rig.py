@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from exporter.boot import Boots
+from exporter.budget import Spending
 from exporter.cold_probe import ColdProbe
 from exporter.cold_start import ColdStarts
 from exporter.config import Config, Plan
@@ -33,10 +34,15 @@ def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
     }
 
 
+def config_of(*targets: dict[str, Any], interval: str = "1h") -> Config:
+    """A configuration with these targets."""
+    defaults = {"interval": interval, "timeout": "5s"}
+    return Config.model_validate({"defaults": defaults, "targets": targets})
+
+
 def plans_of(*targets: dict[str, Any], interval: str = "1h") -> tuple[Plan, ...]:
     """A plan for each target."""
-    defaults = {"interval": interval, "timeout": "5s"}
-    return Config.model_validate({"defaults": defaults, "targets": targets}).plans()
+    return config_of(*targets, interval=interval).plans()
 
 
 class Rig:
@@ -50,7 +56,8 @@ class Rig:
         self.boots = Boots(self.readiness, self.metrics.booting, self._probe_booting)
         self.thermometer = Thermometer(self.readiness, self.boots)
         listeners = (self.metrics.observe, self.results.append)
-        self.prober = Prober(listeners, judge=self.thermometer.judge)
+        self.spending = Spending()
+        self.prober = Prober(listeners, spending=self.spending, judge=self.thermometer.judge)
         self.cold_starts = ColdStarts(self.prober, self.thermometer, self.readiness)
         self.schedule = Schedule(self.prober, self.metrics, self.cold_starts.keeps_back)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from exporter.cold_start import groups_of
 from exporter.config import Config, Plan
 from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator
-from tests.cold.rig import Rig, plans_of, rig, target, until
+from tests.cold.rig import Rig, config_of, plans_of, rig, target, until
 
 FAST = Script(first_token_seconds=0.01, token_gap_seconds=0.0)
 IDLE_SECONDS = 0.8
@@ -120,6 +121,23 @@ async def test_while_a_model_is_started_nobody_else_asks_for_it() -> None:
                 for served in simulator.ledger
                 if held.received_ns < served.received_ns < held.outputs[0].monotonic_ns
             ]
+
+
+async def test_a_cold_start_that_could_pass_a_budget_is_not_measured() -> None:
+    price, budget = {"input": 1000, "output": 1000}, {"usd_per_day": 0.01}
+    async with Simulator({"m": FAST}) as simulator:
+        config = config_of(
+            target(simulator, cold_start=COLD_START, price=price, budget=budget),
+            interval="200ms",
+        )
+        (plan,) = config.plans()
+        async with rig(plan) as run:
+            run.spending.apply(config)
+            await until(lambda: run.cold_starts.keeps_back(plan))
+            await until(lambda: not run.cold_starts.keeps_back(plan))
+            await until(lambda: run.value("inference_probes_skipped_total", reason="budget"))
+            assert not cold_results(run)
+            assert math.isnan(run.value("inference_not_ready_since_timestamp_seconds"))
 
 
 async def test_a_reload_ends_the_silence_of_a_target_that_is_measured_no_more() -> None:

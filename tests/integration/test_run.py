@@ -16,6 +16,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.app import FileSource
+from exporter.sharding import Shard
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import cli, eventually, exporter, free_port, process
 
@@ -118,6 +120,17 @@ def test_three_shards_probe_every_target_once(simulator: str, tmp_path: Path) ->
             rows = httpx.get(f"{url}/api/v1/targets").json()["targets"]
             owners.update(row["target"] for row in rows)
     assert owners == Counter(names)
+
+
+def test_targets_of_one_model_server_stay_on_one_shard(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    common = "provider: openai, model: m, base_url: 'http://127.0.0.1:9/v1'"
+    cold = "cold_start: {idle: 30m, group: gpu}"
+    config.write_text(
+        "\n".join(["targets:", *(f"  - {{name: t{n}, {common}, {cold}}}" for n in range(9))])
+    )
+    owned = [len(FileSource(config, Shard(index, 3)).load().targets) for index in range(3)]
+    assert sorted(owned) == [0, 0, 9]
 
 
 def test_a_shard_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ def one_target(
     timeouts: Mapping[str, str] | None = None,
     interval: str = "1h",
     provider: str = "openai",
+    **settings: object,
 ) -> dict[str, object]:
-    """A configuration with the target ``llama``, asked by OpenAI's or by Anthropic's protocol.
+    """A configuration with the target ``llama``, asked by OpenAI's or by Anthropic's protocol,
+    with any further settings.
 
     Connections are not reused: this server promises to keep them and yet closes each after its
     stream, so that one probe right after the other could be sent down a dying one.
@@ -60,6 +62,7 @@ def one_target(
         "connection": "fresh",
         "interval": interval,
         "timeouts": dict(timeouts or {}),
+        **settings,
     }
     probe = {"prompt": PROMPT, "max_output_tokens": max_output_tokens}
     return {"probes": {"talk": probe}, "targets": [target]}

@@ -91,6 +91,12 @@ def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:
     assert "warning: budget" not in report(configure({"name": "a"}, budget=there))
 
 
+def test_a_silence_keeps_probes_back_and_ends_with_two() -> None:
+    cold_start = {"idle": "30m", "every": "2h"}
+    ((_, load),) = by_target(configure({"name": "a", "cold_start": cold_start}).plans())
+    assert load.probes == 1440 * 3 / 4 + 2 * 12
+
+
 def test_long_input_is_estimated_in_its_tier() -> None:
     tiered = {"input": 1, "output": 0, "above": [{"input_tokens": 13, "input": 2}]}
     assert usd_per_day(configure({"name": "a", "price": tiered})) == Decimal("0.04032")
