@@ -155,8 +155,8 @@ class BootWatch:
 
     def _failed(self, result: ProbeResult, failure: Failure) -> ProbeResult:
         sign = sign_of(result, expected=True)
-        unsent = sign is ColdSignal.REFUSED and result.timeline.sent is None
-        if unsent or sign is ColdSignal.NOT_READY:
+        refused = failure.reason is FailureReason.CONNECT and result.timeline.sent is None
+        if refused or sign is ColdSignal.NOT_READY:
             self._begin(result.timeline.start, failure.detail)
         if sign is None or self._boot is None:
             return result

@@ -13,8 +13,6 @@ from exporter.readiness import Readiness
 from exporter.result import Failure, FailureReason, ProbeResult
 from exporter.thermometer import Thermometer
 
-_TIMEOUTS = frozenset({FailureReason.TIMEOUT_FIRST_TOKEN, FailureReason.TIMEOUT_TOTAL})
-
 
 class ColdProbe:
     """What was asked becomes one result, however many attempts it takes: those that find the
@@ -62,7 +60,9 @@ class ColdProbe:
         self._thermometer.attempted(plan, result)
         not_ready = self._sequence.take(result)
         self._goes_on = not_ready and self._seconds_left > self._settings.retry
-        failure = self._final(result.failure, not_ready) if result.failure else None
+        failure = result.failure
+        if failure and (not_ready or _was_held_to_the_end(result, failure)):
+            failure = self._not_ready(failure)
         if failure and failure.reason is FailureReason.NOT_READY:
             since = time.time() - self._sequence.elapsed_seconds
             self._readiness.not_ready(plan.target.name, since, failure.detail)
@@ -73,10 +73,12 @@ class ColdProbe:
         cold = self._sequence.coldness(result, self._thermometer.warm_times(plan))
         return replace(result, failure=failure, cold=cold)
 
-    def _final(self, failure: Failure, not_ready: bool) -> Failure:
-        """A failure as it is told: whatever says that the model is not there is ``not_ready``."""
-        if not not_ready and failure.reason not in _TIMEOUTS:
-            return failure
-        attempts = self._sequence.attempts
-        detail = f"not ready at attempt {attempts}: {failure.detail}"
+    def _not_ready(self, failure: Failure) -> Failure:
+        """The failure as it is told, whatever showed that the model is not there."""
+        detail = f"attempt {self._sequence.attempts}: {failure.detail}"
         return replace(failure, reason=FailureReason.NOT_READY, detail=detail)
+
+
+def _was_held_to_the_end(result: ProbeResult, failure: Failure) -> bool:
+    timed_out = failure.reason is FailureReason.TIMEOUT_TOTAL
+    return timed_out and result.timeline.first_token is None

@@ -145,7 +145,8 @@ class ColdStarts:
 
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
         self._rest(group, f"{plan.target.name} is being asked cold")
-        cold = ColdProbe(plan, group.settings, self._prober, self._thermometer, self._readiness)
+        settings = plan.target.cold_start or group.settings
+        cold = ColdProbe(plan, settings, self._prober, self._thermometer, self._readiness)
         try:
             if (await cold.carry_out()).success:
                 await self._prober.probe(plan)
