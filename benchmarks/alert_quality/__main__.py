@@ -1,7 +1,7 @@
 """``python -m benchmarks.alert_quality``: 30 simulated days of 20 targets, judged.
 
-Needs the programs of ``make tools``. ``--quick`` is a short form for CI; ``--docs`` renews the table
-and the plot in docs/.
+Needs the programs of ``make tools``. ``--quick`` is a short form for CI; ``--docs`` renews the
+tables and the plot in docs/.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def main() -> None:
     options = _options()
     targets, days = (5, 8) if options.quick else (options.targets, options.days)
     began = time.monotonic()
-    print(f"{targets} targets, {days} days after a week of learning, seed {options.seed}", flush=True)
+    print(
+        f"{targets} targets, {days} days after a week of learning, seed {options.seed}", flush=True
+    )
     fleet = simulate(targets, days, options.seed)
     with tempfile.TemporaryDirectory(prefix="alert-quality-") as folder:
         happened = _replay(fleet, Path(folder))

@@ -72,7 +72,7 @@ class Fleet:
 
     @property
     def minutes(self) -> int:
-        return self.failed.shape[1]
+        return int(self.failed.shape[1])
 
 
 def simulate(targets: int, days: int, seed: int) -> Fleet:

@@ -84,8 +84,19 @@ class Replay:
         """Backfill series."""
         text = self._folder / "series.om"
         write_openmetrics(text, series)
-        create = [self._tools.promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet"]
-        command = [*create, f"--max-block-duration={_BLOCK}", text, self._folder / "data"]
+        create: list[str | Path] = [
+            self._tools.promtool,
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            "--quiet",
+        ]
+        command: list[str | Path] = [
+            *create,
+            f"--max-block-duration={_BLOCK}",
+            text,
+            self._folder / "data",
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         text.unlink()
 

@@ -16,7 +16,12 @@ DAYS_PER_MONTH = 30
 
 def report(fleet: Fleet, found: Sequence[Found], false: Sequence[Episode]) -> str:
     """Tables of what was found and of what was not there."""
-    return "\n".join([*_found_table(found), "", *_noise_table(fleet, found), "", *_false(fleet, false)]) + "\n"
+    return (
+        "\n".join(
+            [*_found_table(found), "", *_noise_table(fleet, found), "", *_false(fleet, false)]
+        )
+        + "\n"
+    )
 
 
 def _found_table(found: Sequence[Found]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Series of samples between numpy and Prometheus: the exporter's own, and what rules make of them."""
+"""Series between numpy and Prometheus: the exporter's own, and what rules make of them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""PromQL that several panels share."""
+
+from __future__ import annotations
+
+WINDOW = "$__rate_interval"
+TIME_TO_FIRST_TOKEN = "inference_time_to_first_token_seconds"
+SPEED = "inference_output_tokens_per_second"
+
+
+def success_ratio(matchers: str, by: str, window: str = WINDOW) -> str:
+    """The share of probes that succeeded."""
+    good = f'increase(inference_probes_total{{{matchers},outcome="success"}}[{window}])'
+    every = f"increase(inference_probes_total{{{matchers}}}[{window}])"
+    return f"sum by ({by}) ({good}) / sum by ({by}) ({every})"
+
+
+def quantile(q: float, histogram: str, matchers: str, by: str, window: str = WINDOW) -> str:
+    """A quantile of a histogram; empty while nothing is observed."""
+    rate = f"rate({histogram}_bucket{{{matchers}}}[{window}])"
+    return f"histogram_quantile({q:g}, sum by (le, {by}) ({rate}))"
+
+
+def total(counter: str, matchers: str, by: str, window: str = WINDOW) -> str:
+    """How much a counter grew."""
+    return f"sum by ({by}) (increase({counter}{{{matchers}}}[{window}]))"
+
+
+def against_usual(matchers: str, measure: str) -> str:
+    """How much slower than the same hour of the last week: 0 is as usual, 0.5 is +50 %."""
+    series = f'target:inference_latency:deviation_10m{{{matchers},measure="{measure}"}}'
+    return f"exp({series}) - 1"
