@@ -27,5 +27,5 @@ def total(counter: str, matchers: str, by: str, window: str = WINDOW) -> str:
 
 def against_usual(matchers: str, measure: str) -> str:
     """How much slower than the same hour of the last week: 0 is as usual, 0.5 is +50 %."""
-    series = f'target:inference_latency:deviation_10m{{{matchers},measure="{measure}"}}'
+    series = f'target:inference_latency:deviation_12m{{{matchers},measure="{measure}"}}'
     return f"exp({series}) - 1"

@@ -78,7 +78,7 @@ def _now() -> Section:
             number(
                 Text(
                     "Slower than usual",
-                    "Targets whose time to first token was, over 10 minutes, more than 20 % above"
+                    "Targets whose time to first token was, over 12 minutes, more than 20 % above"
                     " the median of the same hour on the last seven days.",
                 ),
                 COUNT,
@@ -119,7 +119,7 @@ def _table() -> Panel:
     text = Text(
         "Targets",
         "One row per target, over the last hour. 'against usual' compares the time to first token"
-        " of the last 10 minutes with the same hour of the last seven days. A click on a target"
+        " of the last 12 minutes with the same hour of the last seven days. A click on a target"
         " opens its details.",
     )
     return rows(text, BY_TARGET.split(", "), columns, link=to_target())
@@ -150,7 +150,7 @@ def _speed() -> Section:
             over_time(
                 Text(
                     "Time to first token against usual",
-                    "How much slower than in the same hour of the last seven days, the mean of 10"
+                    "How much slower than in the same hour of the last seven days, the mean of 12"
                     " minutes. Needs three days of history.",
                 ),
                 RATIO,

@@ -74,7 +74,7 @@ def _now() -> Section:
             number(
                 Text(
                     "Against usual",
-                    "Time to first token of 10 minutes against the same hour of seven days.",
+                    "Time to first token of 12 minutes against the same hour of seven days.",
                 ),
                 RATIO,
                 Query(against_usual(TARGETS, "time_to_first_token"), "{{probe}}"),
