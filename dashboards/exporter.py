@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as builders
 
 from dashboards.expressions import WINDOW, quantile, total
-from dashboards.frame import SELF, Frame, Section
+from dashboards.frame import SELF, Frame, Panel, Section
 from dashboards.panels import (
     COUNT,
     RATIO,
@@ -112,7 +112,21 @@ def _trust() -> Section:
                 width=8,
                 log=True,
             ),
+            _uncertain(),
         ],
+    )
+
+
+def _uncertain() -> Panel:
+    uncertain = total("inference_probes_uncertain_total", SELF, "target")
+    return over_time(
+        Text(
+            "Uncertain results",
+            "Successful probes whose times were left out, because they were read too late.",
+        ),
+        COUNT,
+        Query(uncertain, "{{target}}"),
+        stacked=True,
     )
 
 

@@ -16,8 +16,8 @@ def success_ratio(matchers: str, by: str, window: str = WINDOW) -> str:
 
 def quantile(q: float, histogram: str, matchers: str, by: str, window: str = WINDOW) -> str:
     """A quantile of a histogram; empty while nothing is observed."""
-    rate = f"rate({histogram}_bucket{{{matchers}}}[{window}])"
-    return f"histogram_quantile({q:g}, sum by (le, {by}) ({rate}))"
+    buckets = f"increase({histogram}_bucket{{{matchers}}}[{window}])"
+    return f"histogram_quantile({q:g}, sum by (le, {by}) ({buckets}))"
 
 
 def total(counter: str, matchers: str, by: str, window: str = WINDOW) -> str:

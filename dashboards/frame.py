@@ -59,8 +59,7 @@ class Frame:
 def variable(name: str, title: str, query: str, *, many: bool = True) -> builders.QueryVariable:
     """A choice among the values of a label; all of them, where many may be chosen."""
     built = builders.QueryVariable(name).label(title).datasource(DATASOURCE)
-    built = built.query({"query": query, "refId": f"variable-{name}"})
-    built = built.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+    built = built.query(query).refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
     built = built.sort(models.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
     if many:
         everything = models.VariableOption(text="All", value="$__all", selected=True)
@@ -118,8 +117,8 @@ def _datasource() -> builders.DatasourceVariable:
 def _exporters() -> tuple[builders.QueryVariable, ...]:
     build = "inference_exporter_build_info"
     return (
-        variable("job", "job", f"label_values({build}, job)"),
-        variable("instance", "instance", f'label_values({build}{{job=~"$job"}}, instance)'),
+        variable("job", "Job", f"label_values({build}, job)"),
+        variable("instance", "Instance", f'label_values({build}{{job=~"$job"}}, instance)'),
     )
 
 

@@ -332,5 +332,13 @@ def _money() -> Section:
                 Query(f"inference_price_usd_per_million_tokens{{{TARGETS}}}", "price of {{type}}"),
                 width=8,
             ),
+            number(
+                Text(
+                    "Assumed concurrency",
+                    "For a server paid by the hour: the streams that it is taken to serve at once.",
+                ),
+                COUNT,
+                Query(f"inference_price_assumed_concurrency{{{TARGETS}}}", "{{probe}}"),
+            ),
         ],
     )
