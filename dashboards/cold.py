@@ -100,7 +100,7 @@ def _boots() -> Section:
             number(
                 Text("Not ready", "How long models have not been ready; none when all are."),
                 SECONDS,
-                Query(f"max(time() - {since}) or vector(0)"),
+                Query(f"max(time() - {since} >= 0) or vector(0)"),
                 steps=Steps(orange=60, red=600),
             ),
             number(

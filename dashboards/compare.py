@@ -42,8 +42,19 @@ def _quantile_ratio(q: float, histogram: str) -> str:
     return _ratio(quantile(q, histogram, "MATCHERS", "job", RANGE))
 
 
+def _price(by: str, matchers: str) -> str:
+    price = "target:inference_usd_per_million_tokens:avg1h"
+    return f'avg by ({by}) ({price}{{{matchers},mix="blended"}})'
+
+
+def _price_ratio() -> str:
+    candidate, baseline = (
+        _price("job", f'job=~"$job",target=~"{of}"') for of in ("$candidate", "$baseline")
+    )
+    return f"{candidate} / on (job) ({baseline})"
+
+
 def _ratios() -> Section:
-    price = 'avg by (job) (inference_usd_per_million_tokens{MATCHERS,mix="blended"})'
     return Section(
         "Candidate / baseline",
         [
@@ -61,7 +72,7 @@ def _ratios() -> Section:
             _less_is_better(
                 "Duration p95", "Request duration, p95", _quantile_ratio(0.95, DURATION)
             ),
-            _less_is_better("USD per million tokens", "Blended price", _ratio(price)),
+            _less_is_better("USD per million tokens", "Blended price", _price_ratio()),
             _less_is_better(
                 "Cold start p50", "Median cold start", _quantile_ratio(0.5, COLD_START)
             ),
@@ -136,7 +147,7 @@ def _stream() -> Section:
 
 
 def _reliability() -> Section:
-    price = f'avg by (target) (inference_usd_per_million_tokens{{{BOTH},mix="blended"}})'
+    both = 'job=~"$job",target=~"$baseline|$candidate"'
     return Section(
         "Reliability and price",
         [
@@ -151,7 +162,7 @@ def _reliability() -> Section:
                     "USD per million tokens", "Blended by the configured mix of input and output."
                 ),
                 USD,
-                Query(price, "{{target}}"),
+                Query(_price("target", both), "{{target}}"),
                 width=8,
             ),
             over_time(

@@ -161,8 +161,6 @@ def _work() -> Section:
 
 def _spend() -> Section:
     spent = f"inference_budget_spent_usd{{{SELF}}}"
-    target_spent = f"inference_target_budget_spent_usd{{{SELF}}}"
-    target_budget = f"inference_target_budget_usd_per_day{{{SELF}}}"
     return Section(
         "Spend",
         [
@@ -174,9 +172,12 @@ def _spend() -> Section:
                 width=8,
             ),
             over_time(
-                Text("Budgets of targets", "Share that is spent of each target's own budget."),
+                Text(
+                    "Budgets", "Share that is spent of the whole budget and of each target's own."
+                ),
                 RATIO,
-                Query(f"{target_spent} / {target_budget}", "{{target}}"),
+                Query(f"instance:inference_budget_spent:ratio{{{SELF}}}", "all, {{instance}}"),
+                Query(f"target:inference_budget_spent:ratio{{{SELF}}}", "{{target}}"),
                 width=8,
             ),
             number(

@@ -8,16 +8,16 @@ SPEED = "inference_output_tokens_per_second"
 
 
 def success_ratio(matchers: str, by: str, window: str = WINDOW) -> str:
-    """The share of probes that succeeded."""
+    """The share of probes that succeeded; empty while there are none."""
     good = f'increase(inference_probes_total{{{matchers},outcome="success"}}[{window}])'
     every = f"increase(inference_probes_total{{{matchers}}}[{window}])"
-    return f"sum by ({by}) ({good}) / sum by ({by}) ({every})"
+    return f"(sum by ({by}) ({good}) / sum by ({by}) ({every}) >= 0)"
 
 
 def quantile(q: float, histogram: str, matchers: str, by: str, window: str = WINDOW) -> str:
     """A quantile of a histogram; empty while nothing is observed."""
     buckets = f"increase({histogram}_bucket{{{matchers}}}[{window}])"
-    return f"histogram_quantile({q:g}, sum by (le, {by}) ({buckets}))"
+    return f"(histogram_quantile({q:g}, sum by (le, {by}) ({buckets})) >= 0)"
 
 
 def total(counter: str, matchers: str, by: str, window: str = WINDOW) -> str:

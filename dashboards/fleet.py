@@ -94,7 +94,7 @@ def _now() -> Section:
             number(
                 Text("Cost of 24 hours", "What the probes of the last 24 hours cost."),
                 USD,
-                Query(total("inference_cost_usd_total", TARGETS, "job", "1d")),
+                Query(f"sum(target:inference_cost_usd:increase1d{{{FLEET_TARGETS}}})"),
             ),
             _table(),
         ],
@@ -114,7 +114,8 @@ def _table() -> Panel:
             SLOW,
         ),
         Column("tokens/s p50", COUNT, quantile(0.5, SPEED, TARGETS, BY_TARGET, "1h")),
-        Column("USD 24h", USD, total("inference_cost_usd_total", TARGETS, BY_TARGET, "1d")),
+        Column("USD 24h", USD, _spent("increase1d")),
+        Column("USD 30d", USD, _spent("increase30d")),
     ]
     text = Text(
         "Targets",
@@ -123,6 +124,10 @@ def _table() -> Panel:
         " opens its details.",
     )
     return rows(text, BY_TARGET.split(", "), columns, link=to_target())
+
+
+def _spent(window: str) -> str:
+    return f"sum by ({BY_TARGET}) (target:inference_cost_usd:{window}{{{FLEET_TARGETS}}})"
 
 
 def _speed() -> Section:

@@ -328,7 +328,9 @@ def _money() -> Section:
             over_time(
                 Text("USD per million tokens", "As users compare it: output alone, and blended."),
                 USD,
-                Query(f"inference_usd_per_million_tokens{{{TARGETS}}}", "{{mix}}"),
+                Query(
+                    f"target:inference_usd_per_million_tokens:avg1h{{{FLEET_TARGETS}}}", "{{mix}}"
+                ),
                 Query(f"inference_price_usd_per_million_tokens{{{TARGETS}}}", "price of {{type}}"),
                 width=8,
             ),

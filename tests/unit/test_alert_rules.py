@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.queries import ROOT, RUNBOOKS, rules, selectors
+from tests.queries import (
+    ROOT,
+    RUNBOOKS,
+    panel_queries,
+    rule_queries,
+    rules,
+    runbook_queries,
+    selectors,
+)
 
 ALERTS = [rule for _, rule in rules() if "alert" in rule]
 RECORDED = {rule["record"] for _, rule in rules() if "record" in rule}
@@ -60,8 +68,6 @@ def test_links_between_runbooks_lead_somewhere(page: Any) -> None:
 
 
 def test_every_recorded_series_is_read_by_somebody() -> None:
-    from tests.queries import panel_queries, rule_queries, runbook_queries
-
     asked = [*panel_queries(), *rule_queries(), *runbook_queries()]
     read = {s.name for query in asked for s in selectors(query.with_variables({}))}
     assert not RECORDED - read

@@ -1,5 +1,5 @@
-"""The dashboards are as their code says, follow the conventions of Grafana's dashboard-linter, and ask
-for what the exporter declares."""
+"""The dashboards are as their code says, please Grafana's dashboard-linter, and ask for what the
+exporter declares."""
 
 from __future__ import annotations
 
@@ -144,9 +144,8 @@ def _ranges(expression: promql.Expr) -> Iterator[tuple[str, promql.MatrixSelecto
 
     def visit(node: promql.Expr) -> bool:
         if isinstance(node, promql.Call):
-            for argument in node.args:
-                if isinstance(argument, promql.MatrixSelector):
-                    found.append((node.func.name, argument))
+            ranges = (part for part in node.args if isinstance(part, promql.MatrixSelector))
+            found.extend((node.func.name, part) for part in ranges)
         return True
 
     promql.walk(expression, visit)
