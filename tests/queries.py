@@ -14,7 +14,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 DASHBOARDS = sorted((ROOT / "dashboards" / "json").glob("*.json"))
-RULE_FILES = sorted((ROOT / "deploy" / "prometheus").glob("*.yml"))
+RULES = ROOT / "deploy" / "prometheus"
+RULE_FILES = [*sorted(RULES.glob("*-rules.yml")), RULES / "alerts.yml"]
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("Inference*.md"))
 
 GRAFANA_VARIABLES = {"__rate_interval": "5m", "__range": "1h"}
