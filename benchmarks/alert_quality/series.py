@@ -51,6 +51,8 @@ def target_name(target: int) -> str:
 def exported(fleet: Fleet) -> Iterator[Series]:
     """What the exporter would have exported of a fleet, scraped once a minute."""
     times = START + 60 * np.arange(fleet.minutes)
+    for name in ("up", "inference_exporter_build_info"):
+        yield Series(name, {"instance": "exporter"}, times, np.ones(fleet.minutes))
     for target in range(fleet.targets):
         labels = {"target": target_name(target), "model": "m", "probe": "short"}
         made = ~fleet.missing[target]
