@@ -16,7 +16,14 @@ TESTS = sorted((RULES / "tests").glob("*_test.yml"))
 
 
 def test_promtool_accepts_every_rule_file(tool: Callable[[str], Path]) -> None:
-    command = [tool("promtool"), "check", "rules", "--lint=all", "--lint-fatal", *RULE_FILES]
+    command: list[str | Path] = [
+        tool("promtool"),
+        "check",
+        "rules",
+        "--lint=all",
+        "--lint-fatal",
+        *RULE_FILES,
+    ]
     check = subprocess.run(command, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr
 
@@ -26,13 +33,14 @@ def test_promtool_accepts_every_rule_file(tool: Callable[[str], Path]) -> None:
 def test_alerts_fire_when_they_must_and_stay_silent_when_they_must(
     tool: Callable[[str], Path], path: Path
 ) -> None:
-    command = [tool("promtool"), "test", "rules", path]
+    command: list[str | Path] = [tool("promtool"), "test", "rules", path]
     check = subprocess.run(command, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr
 
 
 def test_every_alert_is_tested_both_ways() -> None:
-    fires, silent = set(), set()
+    fires: set[str] = set()
+    silent: set[str] = set()
     for path in TESTS:
         for group in yaml.safe_load(path.read_text())["tests"]:
             for case in group.get("alert_rule_test", ()):
