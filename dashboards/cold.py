@@ -25,10 +25,14 @@ def build() -> builders.Dashboard:
     return frame.fill(_starts(), _boots())
 
 
+def _count(counter: str, by: str) -> str:
+    return f"round({total(counter, TARGETS, by, RANGE)})"
+
+
 def _starts() -> Section:
     by = "target, model"
     columns = [
-        Column("cold starts", COUNT, total(f"{DURATION}_count", TARGETS, by, RANGE)),
+        Column("cold starts", COUNT, _count(f"{DURATION}_count", by)),
         Column("cold p50", SECONDS, quantile(0.5, DURATION, TARGETS, by, RANGE)),
         Column("cold p95", SECONDS, quantile(0.95, DURATION, TARGETS, by, RANGE)),
         Column("warm TTFT p50", SECONDS, quantile(0.5, TIME_TO_FIRST_TOKEN, TARGETS, by, RANGE)),
@@ -36,7 +40,7 @@ def _starts() -> Section:
         Column(
             "requests",
             COUNT,
-            total("inference_cold_start_attempts_total", TARGETS, by, RANGE),
+            _count("inference_cold_start_attempts_total", by),
         ),
     ]
     signals = total("inference_cold_starts_total", TARGETS, "signal")
@@ -95,6 +99,7 @@ def _boots() -> Section:
                 ),
                 SECONDS,
                 Query(phases, "{{target}} {{phase}}"),
+                empty="no server has booted",
                 width=16,
             ),
             number(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
 
-from dashboards.expressions import SPEED, TIME_TO_FIRST_TOKEN, quantile, success_ratio
+from dashboards.expressions import exact_quantile, quantile, success_ratio
 from dashboards.frame import SELF, Frame, Panel, Section, choose_pair
 from dashboards.panels import COUNT, RATIO, SECONDS, USD, Query, Steps, Text, number, over_time
 
 BASELINE = f'{SELF},target=~"$baseline",probe=~"$probe"'
 CANDIDATE = f'{SELF},target=~"$candidate",probe=~"$probe"'
 BOTH = f'{SELF},target=~"$baseline|$candidate",probe=~"$probe"'
-TIME_PER_OUTPUT_TOKEN = "inference_time_per_output_token_seconds"
-DURATION = "inference_request_duration_seconds"
+TIME_TO_FIRST_TOKEN = "inference_last_probe_time_to_first_token_seconds"
+TIME_PER_OUTPUT_TOKEN = "inference_last_probe_time_per_output_token_seconds"
+DURATION = "inference_last_probe_request_duration_seconds"
+SPEED = "inference_last_probe_output_tokens_per_second"
 COLD_START = "inference_cold_start_duration_seconds"
 RANGE = "$__range"
 NOT_WORSE = Steps(orange=1.05, red=1.2)
@@ -38,8 +40,12 @@ def _ratio(expression: str) -> str:
     return f"{candidate} / on (job) ({baseline})"
 
 
-def _quantile_ratio(q: float, histogram: str) -> str:
-    return _ratio(quantile(q, histogram, "MATCHERS", "job", RANGE))
+def _quantile_ratio(q: float, gauge: str) -> str:
+    return _ratio(f"avg by (job) ({exact_quantile(q, gauge, 'MATCHERS', RANGE)})")
+
+
+def _cold_start_ratio() -> str:
+    return _ratio(quantile(0.5, COLD_START, "MATCHERS", "job", RANGE))
 
 
 def _price(by: str, matchers: str) -> str:
@@ -73,9 +79,7 @@ def _ratios() -> Section:
                 "Duration p95", "Request duration, p95", _quantile_ratio(0.95, DURATION)
             ),
             _less_is_better("USD per million tokens", "Blended price", _price_ratio()),
-            _less_is_better(
-                "Cold start p50", "Median cold start", _quantile_ratio(0.5, COLD_START)
-            ),
+            _less_is_better("Cold start p50", "Median cold start", _cold_start_ratio()),
             number(
                 Text(
                     "Tokens/s p50",
@@ -84,6 +88,7 @@ def _ratios() -> Section:
                 COUNT,
                 Query(_quantile_ratio(0.5, SPEED)),
                 steps=NOT_LESS,
+                width=3,
             ),
             number(
                 Text(
@@ -93,6 +98,7 @@ def _ratios() -> Section:
                 COUNT,
                 Query(_ratio(success_ratio("MATCHERS", "job", RANGE))),
                 steps=Steps(orange=0.995, red=0.98),
+                width=3,
             ),
         ],
     )
@@ -100,12 +106,12 @@ def _ratios() -> Section:
 
 def _less_is_better(title: str, what: str, expression: str) -> Panel:
     text = Text(title, f"{what}, candidate by baseline; 1 is equal, less is better.")
-    return number(text, COUNT, Query(expression), steps=NOT_WORSE)
+    return number(text, COUNT, Query(expression), steps=NOT_WORSE, width=3)
 
 
-def _both(histogram: str, *quantiles: float) -> list[Query]:
+def _both(gauge: str, *quantiles: float) -> list[Query]:
     return [
-        Query(quantile(q, histogram, BOTH, "target"), f"p{q * 100:g} {{{{target}}}}")
+        Query(exact_quantile(q, gauge, BOTH), f"p{q * 100:g} {{{{target}}}} {{{{probe}}}}")
         for q in quantiles
     ]
 
@@ -168,7 +174,7 @@ def _reliability() -> Section:
             over_time(
                 Text("Cold start, median", "Of both, where cold starts are measured."),
                 SECONDS,
-                *_both(COLD_START, 0.5),
+                Query(quantile(0.5, COLD_START, BOTH, "target"), "{{target}}"),
                 width=8,
             ),
         ],

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from dashboards.prometheus import Line
 
@@ -100,12 +100,15 @@ def _lines(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
             axes.plot(times, values, ".", markersize=3, label=line.name)
         else:
             axes.plot(times, values, linewidth=1, label=line.name)
+    low, high = axes.get_ylim()
     if style.get("scaleDistribution", {}).get("type") == "log":
         axes.set_yscale("log")
-    elif axes.get_ylim()[0] > 0:
-        axes.set_ylim(bottom=0)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(min(low, 0), high + (high - min(low, 0)) * 0.25)  # room for the legend
     unit = defaults["unit"]
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value, unit)))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
     axes.tick_params(labelsize=6)
     axes.grid(alpha=0.25)
@@ -129,7 +132,8 @@ def _heatmap(axes: Axes, lines: Sequence[Line]) -> None:
 
 def _table(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
     _empty(axes, "")
-    names, units = _columns(panel)
+    names: dict[str, str] = panel["transformations"][2]["options"]["renameByName"]
+    units, words = _overrides(panel, "unit"), _mappings(panel)
     keys = [
         name
         for name in panel["transformations"][1]["options"]["include"]["names"]
@@ -139,7 +143,9 @@ def _table(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
     for line in lines:
         title = names[f"Value #{line.ref}"]
         row = tuple(line.labels.get(key, "") for key in keys)
-        cells.setdefault(row, {})[title] = text(_last(line), units.get(title, "short"))
+        value = words.get(title, {}).get(f"{_last(line):g}")
+        shown = value["text"] if value else text(_last(line), units.get(title, "short"))
+        cells.setdefault(row, {})[title] = shown
     titles = list(names.values())
     content = [[*row, *(cells[row].get(title, "") for title in titles)] for row in sorted(cells)]
     table = axes.table(cellText=content, colLabels=[*keys, *titles], loc="upper center")
@@ -147,16 +153,18 @@ def _table(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
     table.set_fontsize(7)
 
 
-def _columns(panel: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """The titles of the queries' values, and the units by title."""
-    names: dict[str, str] = panel["transformations"][2]["options"]["renameByName"]
-    units = {
+def _overrides(panel: Mapping[str, Any], setting: str) -> dict[str, Any]:
+    """A setting of single columns, by their titles."""
+    return {
         override["matcher"]["options"]: prop["value"]
         for override in panel["fieldConfig"]["overrides"]
         for prop in override["properties"]
-        if prop["id"] == "unit"
+        if prop["id"] == setting
     }
-    return names, units
+
+
+def _mappings(panel: Mapping[str, Any]) -> dict[str, Any]:
+    return {title: maps[0]["options"] for title, maps in _overrides(panel, "mappings").items()}
 
 
 def _last(line: Line) -> float:
@@ -170,4 +178,4 @@ def _step(line: Line) -> float:
 
 
 def _clock(value: float) -> str:
-    return datetime.fromtimestamp(value, UTC).strftime("%d %H:%M")
+    return datetime.fromtimestamp(value, UTC).strftime("%H:%M:%S")

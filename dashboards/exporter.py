@@ -95,21 +95,21 @@ def _trust() -> Section:
                 ),
                 SECONDS,
                 *_p99(MEASUREMENT_LAG),
-                width=8,
+                width=6,
                 log=True,
             ),
             over_time(
                 Text("Event loop lag", "How much later than asked the probing loop woke up."),
                 SECONDS,
                 *_p99(LOOP_LAG),
-                width=8,
+                width=6,
                 log=True,
             ),
             over_time(
                 Text("Schedule delay", "How much later than planned probes were started."),
                 SECONDS,
                 *_p99(SCHEDULE_DELAY),
-                width=8,
+                width=6,
                 log=True,
             ),
             _uncertain(),
@@ -126,7 +126,9 @@ def _uncertain() -> Panel:
         ),
         COUNT,
         Query(uncertain, "{{target}}"),
+        width=6,
         stacked=True,
+        empty="none",
     )
 
 

@@ -78,7 +78,7 @@ def _now() -> Section:
             number(
                 Text(
                     "Slower than usual",
-                    "Targets whose time to first token was, over 12 minutes, more than 20 % above"
+                    "Targets whose time to first token was, over 15 minutes, more than 20 % above"
                     " the median of the same hour on the last seven days.",
                 ),
                 COUNT,
@@ -120,7 +120,7 @@ def _table() -> Panel:
     text = Text(
         "Targets",
         "One row per target, over the last hour. 'against usual' compares the time to first token"
-        " of the last 12 minutes with the same hour of the last seven days. A click on a target"
+        " of the last 15 minutes with the same hour of the last seven days. A click on a target"
         " opens its details.",
     )
     return rows(text, BY_TARGET.split(", "), columns, link=to_target())
@@ -155,7 +155,7 @@ def _speed() -> Section:
             over_time(
                 Text(
                     "Time to first token against usual",
-                    "How much slower than in the same hour of the last seven days, the mean of 12"
+                    "How much slower than in the same hour of the last seven days, the mean of 15"
                     " minutes. Needs three days of history.",
                 ),
                 RATIO,
@@ -182,6 +182,7 @@ def _failures() -> Section:
                 Query(f"{failures} > 0", "{{reason}}"),
                 width=8,
                 stacked=True,
+                empty="no failures",
             ),
             over_time(
                 Text("Skipped probes", "Probes that were due but not sent, and why."),

@@ -33,6 +33,8 @@ USD = "currencyUSD"
 COUNT = "short"
 
 EMPTY = "no data"
+MIN_STEP = "5m"
+"""Points lie no closer than this, so that each stands for several probes of the usual interval."""
 
 P = TypeVar("P", timeseries.Panel, stat.Panel, table.Panel, heatmap.Panel)
 
@@ -84,8 +86,10 @@ def over_time(
     stacked: bool = False,
     dots: bool = False,
     log: bool = False,
+    empty: str = EMPTY,
 ) -> timeseries.Panel:
-    """Lines, bars that add up (``stacked``) or single measurements (``dots``)."""
+    """Lines, bars that add up (``stacked``) or single measurements (``dots``); ``empty`` is what
+    it says when there are none."""
     panel = _described(timeseries.Panel(), text, unit, width, 8)
     panel = panel.legend(
         common.VizLegendOptions()
@@ -98,13 +102,13 @@ def over_time(
         common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
     )
     panel = panel.line_width(1.5).fill_opacity(0).show_points(VisibilityMode.NEVER)
-    panel = panel.axis_soft_min(0).span_nulls(False)
+    panel = panel.axis_soft_min(0).span_nulls(False).no_value(empty).interval(MIN_STEP)
     if stacked:
         stacking = common.StackingConfig().mode(StackingMode.NORMAL).group("A")
         panel = panel.draw_style(GraphDrawStyle.BARS).fill_opacity(80).stacking(stacking)
     if dots:
         panel = panel.draw_style(GraphDrawStyle.POINTS).show_points(VisibilityMode.ALWAYS)
-        panel = panel.point_size(4)
+        panel = panel.point_size(4).interval("15s")
     if log:
         scale = common.ScaleDistributionConfig()
         panel = panel.scale_distribution(scale.type(ScaleDistribution.LOG).log(10))
@@ -114,7 +118,13 @@ def over_time(
 
 
 def number(
-    text: Text, unit: str, query: Query, *, steps: Steps | None = None, width: int = 4
+    text: Text,
+    unit: str,
+    query: Query,
+    *,
+    steps: Steps | None = None,
+    width: int = 4,
+    empty: str = EMPTY,
 ) -> stat.Panel:
     """One value now, with a small line behind it."""
     panel = _described(stat.Panel(), text, unit, width, 4)
@@ -124,7 +134,7 @@ def number(
         panel = panel.thresholds(steps.build()).color_mode(BigValueColorMode.VALUE)
     else:
         panel = panel.color_mode(BigValueColorMode.NONE)
-    return panel.with_target(_target(query, "A").range())
+    return panel.no_value(empty).with_target(_target(query, "A").range())
 
 
 def label(text: Text, query: Query, *, width: int = 4) -> stat.Panel:
@@ -184,7 +194,12 @@ def distribution(text: Text, unit: str, expression: str, *, width: int = 12) -> 
     """A histogram's buckets over time."""
     panel = _described(heatmap.Panel(), text, unit, width, 8)
     color = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
-    panel = panel.calculate(False).color(color).y_axis(heatmap.YAxisConfig().unit(unit))
+    panel = (
+        panel.calculate(False)
+        .interval(MIN_STEP)
+        .color(color)
+        .y_axis(heatmap.YAxisConfig().unit(unit))
+    )
     target = _target(Query(expression, "{{le}}"), "A").range().format(PromQueryFormat.HEATMAP)
     return panel.with_target(target)
 

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import httpx
 
+from exporter.units import parse_duration
+
 _ANY = {"job": ".+", "instance": ".+", "target": ".+", "probe": ".+"}
 _LEGEND = re.compile(r"{{\s*(\w+)\s*}}")
 
@@ -54,8 +56,10 @@ class Prometheus:
         self, panel: Mapping[str, Any], start: float, end: float, step: float
     ) -> list[Line]:
         """All series of all its queries."""
+        step = max(step, parse_duration(panel.get("interval", "15s")))
         times = {
-            "__rate_interval": f"{max(60, 4 * step):.0f}s",
+            "__rate_interval": f"{max(60, step + 15):.0f}s",
+            "__interval": f"{step:.0f}s",
             "__range": f"{end - start:.0f}s",
         }
         lines: list[Line] = []

@@ -36,11 +36,11 @@ class Span:
 
 def picture(document: Mapping[str, Any], prometheus: Prometheus, span: Span) -> Figure:
     """A dashboard as one figure."""
-    height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in document["panels"])
-    figure = plt.figure(figsize=(24 * _CELL_INCHES[0], (height + 1) * _CELL_INCHES[1]), dpi=80)
-    figure.suptitle(document["title"], x=0.01, ha="left", fontsize=13, weight="bold")
+    height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in document["panels"]) + 1
+    figure = plt.figure(figsize=(24 * _CELL_INCHES[0], height * _CELL_INCHES[1]), dpi=80)
+    figure.text(0.006, 1 - 0.8 / height, document["title"], fontsize=13, weight="bold")
     for panel in document["panels"]:
-        axes = _place(figure, panel, height + 1)
+        axes = _place(figure, panel, height)
         if panel["type"] == "row":
             axes.axis("off")
             axes.text(0, 0.3, panel["title"], fontsize=11, color="#335")

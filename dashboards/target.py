@@ -74,7 +74,7 @@ def _now() -> Section:
             number(
                 Text(
                     "Against usual",
-                    "Time to first token of 12 minutes against the same hour of seven days.",
+                    "Time to first token of 15 minutes against the same hour of seven days.",
                 ),
                 RATIO,
                 Query(against_usual(TARGETS, "time_to_first_token"), "{{probe}}"),
@@ -95,22 +95,18 @@ def _now() -> Section:
                 Text("Certificate", "Time until the server's TLS certificate expires."),
                 SECONDS,
                 Query(f"{expiry} - time()", "{{probe}}"),
+                empty="no TLS",
                 steps=Steps(orange=30 * DAY_SECONDS, red=14 * DAY_SECONDS),
             ),
             label(
                 Text("Served model", "The model that the provider names in its answers."),
                 Query(f"inference_target_info{{{TARGETS}}}", "{{served_model}}"),
-                width=8,
+                width=12,
             ),
             label(
-                Text("Endpoint", "Where the target is asked."),
-                Query(f"inference_target_info{{{TARGETS}}}", "{{endpoint}}"),
-                width=8,
-            ),
-            label(
-                Text("Region", "The configured region; empty where the provider has none."),
-                Query(f"inference_target_info{{{TARGETS}}}", "{{region}}"),
-                width=8,
+                Text("Endpoint", "Where the target is asked, and its region if it has one."),
+                Query(f"inference_target_info{{{TARGETS}}}", "{{endpoint}} {{region}}"),
+                width=12,
             ),
         ],
     )
@@ -261,6 +257,7 @@ def _failures() -> Section:
                 Query(f"{failures} > 0", "{{reason}}"),
                 width=8,
                 stacked=True,
+                empty="no failures",
             ),
             over_time(
                 Text("Skipped probes", "Probes that were due but not sent, and why."),
@@ -341,6 +338,7 @@ def _money() -> Section:
                 ),
                 COUNT,
                 Query(f"inference_price_assumed_concurrency{{{TARGETS}}}", "{{probe}}"),
+                empty="priced by token",
             ),
         ],
     )

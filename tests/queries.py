@@ -18,7 +18,7 @@ RULES = ROOT / "deploy" / "prometheus"
 RULE_FILES = [*sorted(RULES.glob("*-rules.yml")), RULES / "alerts.yml"]
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("Inference*.md"))
 
-GRAFANA_VARIABLES = {"__rate_interval": "5m", "__range": "1h"}
+GRAFANA_VARIABLES = {"__rate_interval": "5m", "__interval": "5m", "__range": "1h"}
 _LABEL_VALUES = re.compile(r"label_values\((.+), \w+\)")
 _PROMQL_BLOCK = re.compile(r"```promql\n(.+?)```", re.DOTALL)
 

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.timeout(400)
 
 CHOSEN = {
     "job": ".+", "instance": ".+", "target": "baseline", "probe": ".+",
-    "baseline": "baseline", "candidate": "candidate", "__rate_interval": "1m", "__range": "5m",
+    "baseline": "baseline", "candidate": "candidate", "__rate_interval": "1m",
+    "__interval": "1m", "__range": "5m",
 }  # fmt: skip
 PANELS = [*panel_queries(), *variable_queries()]
 RECORDED = [query for query in rule_queries() if not query.where.startswith("alerts ")]
