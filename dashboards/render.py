@@ -50,13 +50,13 @@ def picture(document: Mapping[str, Any], prometheus: Prometheus, span: Span) -> 
 
 
 def _place(figure: Figure, panel: Mapping[str, Any], height: int) -> Axes:
+    """The panel's cells, counted from the top, less room for its title and labels."""
     at = panel["gridPos"]
-    margin = 0.0 if panel["type"] == "row" else 0.55
-    left, width = (at["x"] + margin * 1.6) / 24, (at["w"] - margin * 2) / 24
-    bottom = 1 - (at["y"] + 1 + at["h"] - margin * 1.4) / height
-    return figure.add_axes(
-        (left, bottom, width, (at["h"] - margin * 4.2 if margin else 1) / height)
-    )
+    is_row = panel["type"] == "row"
+    left, right, above, below = (0.15, 0, 0, 0) if is_row else (0.75, 0.15, 0.8, 0.6)
+    bottom = 1 - (1 + at["y"] + at["h"] - below) / height
+    size = (at["w"] - left - right) / 24, (at["h"] - above - below) / height
+    return figure.add_axes(((at["x"] + left) / 24, bottom, *size))
 
 
 def main() -> None:
