@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_an_alert_judges_series_that_exist(seen: Observatory, query: Query) -> N
     seen.query(query.expression)  # it is understood; most alerts have no reason to fire
     for selector in selectors(query.expression):
         selected = SILENT.sub("", str(selector))
-        assert eventually(lambda it=selected: seen.query(it), seconds=30), selected
+        assert eventually(partial(seen.query, selected), seconds=30), selected
 
 
 @pytest.mark.parametrize("query", RUNBOOKS, ids=lambda query: query.where)
@@ -86,4 +87,4 @@ def test_a_query_of_a_runbook_is_understood_and_reads_series_that_exist(
     seen.query(query.expression)
     for selector in selectors(query.expression):
         anybody = re.sub(r'target="TARGET"', 'target=~".+"', str(selector))
-        assert eventually(lambda it=anybody: seen.query(it), seconds=30), anybody
+        assert eventually(partial(seen.query, anybody), seconds=30), anybody
