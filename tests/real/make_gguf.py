@@ -51,7 +51,8 @@ def weights(tokens: int) -> dict[str, npt.NDArray[np.float32]]:
 
     def matrix(outputs: int, inputs: int) -> npt.NDArray[np.float32]:
         scale = 1 / np.sqrt(inputs)
-        return (random.standard_normal((outputs, inputs)) * scale).astype(np.float32)
+        values = random.standard_normal((outputs, inputs)) * scale
+        return np.asarray(values, dtype=np.float32)
 
     def into_residual(inputs: int) -> npt.NDArray[np.float32]:
         values = matrix(WIDTH, inputs)

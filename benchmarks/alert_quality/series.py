@@ -1,0 +1,81 @@
+"""Series between numpy and Prometheus: the exporter's own, and what rules make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.alert_quality.fleet import Array, Fleet
+
+START = 1_767_571_200
+"""When the simulation begins: Monday, 5 January 2026, 00:00 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series; times are Unix seconds."""
+
+    name: str
+    labels: Mapping[str, str]
+    times: Sequence[float] | npt.NDArray[np.int64]
+    values: Sequence[float] | Array | Sequence[str]
+
+    def lines(self) -> Iterator[str]:
+        """As OpenMetrics."""
+        labels = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
+        head = f"{self.name}{{{labels}}} "
+        pairs = zip(self.times, self.values, strict=True)
+        return (f"{head}{value} {time}\n" for time, value in pairs)
+
+
+def write_openmetrics(path: Path, series: Iterable[Series]) -> None:
+    """Write series, those of one name together."""
+    by_name: dict[str, list[Series]] = {}
+    for one in series:
+        by_name.setdefault(one.name, []).append(one)
+    with path.open("w") as file:
+        for same in by_name.values():
+            for one in same:
+                file.writelines(one.lines())
+        file.write("# EOF\n")
+
+
+def target_name(target: int) -> str:
+    return f"t{target:02}"
+
+
+def exported(fleet: Fleet) -> Iterator[Series]:
+    """What the exporter would have exported of a fleet, scraped once a minute."""
+    times = START + 60 * np.arange(fleet.minutes)
+    for name in ("up", "inference_exporter_build_info"):
+        yield Series(name, {"instance": "exporter"}, times, np.ones(fleet.minutes))
+    for target in range(fleet.targets):
+        labels = {"target": target_name(target), "model": "m", "probe": "short"}
+        made = ~fleet.missing[target]
+        failed = fleet.failed[target]
+        gauges = {
+            "success": np.where(failed, 0.0, 1.0),
+            "timestamp_seconds": times.astype(float),
+            "time_to_first_token_seconds": _unless(failed, fleet.time_to_first_token[target]),
+            "time_per_output_token_seconds": _unless(failed, fleet.time_per_output_token[target]),
+        }
+        for name, values in gauges.items():
+            yield Series(f"inference_last_probe_{name}", labels, times, _held(values, made))
+        for outcome, of_it in (("success", ~failed), ("failure", failed)):
+            counts = np.cumsum(of_it & made).astype(float)
+            name = "inference_probes_total"
+            yield Series(name, {**labels, "outcome": outcome}, times, counts.round(6))
+
+
+def _unless(failed: npt.NDArray[np.bool_], values: Array) -> Array:
+    return np.where(failed, np.nan, values.round(5))
+
+
+def _held(values: Array, made: npt.NDArray[np.bool_]) -> list[str]:
+    """A probe that was not made leaves the value before it."""
+    latest = np.maximum.accumulate(np.where(made, np.arange(len(values)), 0))
+    return ["NaN" if value != value else f"{value:.10g}" for value in values[latest].tolist()]

@@ -1,0 +1,38 @@
+"""Build the dashboards into ``dashboards/json``, the operator's rules into ``deploy/prometheus``.
+
+With ``--check`` nothing is written: it says what has fallen behind.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dashboards.build import dashboard_files
+from dashboards.operator import prometheus_rule_file
+
+ROOT = Path(__file__).parents[1]
+
+
+def built() -> Mapping[Path, str]:
+    """Every file that is made, and what belongs into it."""
+    return {**dashboard_files(ROOT), **prometheus_rule_file(ROOT)}
+
+
+def main() -> None:
+    stale = [
+        path for path, text in built().items() if not path.exists() or path.read_text() != text
+    ]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+            sys.exit(f"fallen behind their source: {names}; run `make dashboards` and commit them")
+        return
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(built()[path])
+
+
+if __name__ == "__main__":
+    main()

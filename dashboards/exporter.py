@@ -1,0 +1,241 @@
+"""The exporter itself: whether its numbers can be trusted, and what they cost."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as builders
+
+from dashboards.expressions import WINDOW, quantile, total
+from dashboards.frame import SELF, Frame, Panel, Section
+from dashboards.panels import (
+    COUNT,
+    RATIO,
+    SECONDS,
+    USD,
+    Query,
+    Steps,
+    Text,
+    label,
+    number,
+    over_time,
+)
+
+BYTES = "bytes"
+MEASUREMENT_LAG = "inference_exporter_measurement_lag_seconds"
+LOOP_LAG = "inference_exporter_event_loop_lag_seconds"
+SCHEDULE_DELAY = "inference_exporter_schedule_delay_seconds"
+
+
+def build() -> builders.Dashboard:
+    """The monitor of the monitor."""
+    frame = Frame(
+        uid="inference-exporter",
+        title="Inference / Exporter",
+        description="Whether the exporter itself is well: uncertainty, delays, skips, spend.",
+        variables=(),
+    )
+    return frame.fill(_now(), _trust(), _work(), _spend(), _process())
+
+
+def _now() -> Section:
+    reloaded = f"inference_exporter_config_last_reload_success_timestamp_seconds{{{SELF}}}"
+    return Section(
+        "Now",
+        [
+            label(
+                Text("Version", "Of the exporter."),
+                Query(f"inference_exporter_build_info{{{SELF}}}", "{{version}} on {{python}}"),
+            ),
+            number(
+                Text("Configuration", "Whether the latest change of the configuration was good."),
+                "bool_yes_no",
+                Query(f"min(inference_exporter_config_last_reload_successful{{{SELF}}})"),
+                steps=Steps(orange=1, red=0.5),
+            ),
+            number(
+                Text("Configuration in force for", "Time since it was loaded."),
+                SECONDS,
+                Query(f"time() - {reloaded}", "{{instance}}"),
+            ),
+            number(
+                Text("Uncertainty, p99", "How late one read in a hundred is read, last hour."),
+                SECONDS,
+                Query(quantile(0.99, MEASUREMENT_LAG, SELF, "job", "1h")),
+                steps=Steps(orange=0.003, red=0.01),
+            ),
+            number(
+                Text("Probes in flight", "Probes under way now."),
+                COUNT,
+                Query(f"sum(inference_exporter_probes_in_flight{{{SELF}}})"),
+            ),
+            number(
+                Text("Probes of an hour", "Probes that came to an end in the last hour."),
+                COUNT,
+                Query(total("inference_probes_total", SELF, "job", "1h")),
+            ),
+        ],
+    )
+
+
+def _p99(histogram: str) -> tuple[Query, Query]:
+    return (
+        Query(quantile(0.5, histogram, SELF, "instance"), "p50 {{instance}}"),
+        Query(quantile(0.99, histogram, SELF, "instance"), "p99 {{instance}}"),
+    )
+
+
+def _trust() -> Section:
+    return Section(
+        "Can the numbers be trusted?",
+        [
+            over_time(
+                Text(
+                    "Measurement lag",
+                    "The longest that a read with a mark waited for the exporter: the uncertainty"
+                    " of a result.",
+                ),
+                SECONDS,
+                *_p99(MEASUREMENT_LAG),
+                width=6,
+                log=True,
+            ),
+            over_time(
+                Text("Event loop lag", "How much later than asked the probing loop woke up."),
+                SECONDS,
+                *_p99(LOOP_LAG),
+                width=6,
+                log=True,
+            ),
+            over_time(
+                Text("Schedule delay", "How much later than planned probes were started."),
+                SECONDS,
+                *_p99(SCHEDULE_DELAY),
+                width=6,
+                log=True,
+            ),
+            _uncertain(),
+        ],
+    )
+
+
+def _uncertain() -> Panel:
+    uncertain = total("inference_probes_uncertain_total", SELF, "target")
+    return over_time(
+        Text(
+            "Uncertain results",
+            "Successful probes whose times were left out, because they were read too late.",
+        ),
+        COUNT,
+        Query(uncertain, "{{target}}"),
+        width=6,
+        stacked=True,
+        empty="none",
+    )
+
+
+def _work() -> Section:
+    probes = f"sum by (instance) (rate(inference_probes_total{{{SELF}}}[{WINDOW}]))"
+    flight = f"inference_exporter_probes_in_flight{{{SELF}}}"
+    return Section(
+        "Work",
+        [
+            over_time(
+                Text("Probes per second", "Probes that came to an end."),
+                "ops",
+                Query(probes, "{{instance}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Probes in flight", "Probes under way at the moment of the scrape."),
+                COUNT,
+                Query(flight, "{{instance}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Skipped probes", "Probes that were due but not sent, and why."),
+                COUNT,
+                Query(total("inference_probes_skipped_total", SELF, "reason"), "{{reason}}"),
+                width=8,
+                stacked=True,
+            ),
+        ],
+    )
+
+
+def _spend() -> Section:
+    spent = f"inference_budget_spent_usd{{{SELF}}}"
+    return Section(
+        "Spend",
+        [
+            over_time(
+                Text("Budget of the day", "Spent today (UTC), and the limit where there is one."),
+                USD,
+                Query(spent, "spent {{instance}}"),
+                Query(f"inference_budget_usd_per_day{{{SELF}}} < Inf", "budget {{instance}}"),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "Budgets", "Share that is spent of the whole budget and of each target's own."
+                ),
+                RATIO,
+                Query(f"instance:inference_budget_spent:ratio{{{SELF}}}", "all, {{instance}}"),
+                Query(f"target:inference_budget_spent:ratio{{{SELF}}}", "{{target}}"),
+                width=8,
+            ),
+            number(
+                Text(
+                    "Spend kept",
+                    "Whether the day's spend survives a restart: the state file could be written.",
+                ),
+                "bool_yes_no",
+                Query(f"inference_budget_state_saved{{{SELF}}} >= 0", "{{instance}}"),
+                steps=Steps(orange=1, red=0.5),
+            ),
+            number(
+                Text(
+                    "Price mix",
+                    "Input tokens that go with one output token in blended prices.",
+                ),
+                COUNT,
+                Query(f"inference_price_mix_input_tokens{{{SELF}}}", "{{instance}}"),
+            ),
+        ],
+    )
+
+
+def _process() -> Section:
+    cpu = f"rate(process_cpu_seconds_total{{{SELF}}}[{WINDOW}])"
+    return Section(
+        "Process",
+        [
+            over_time(
+                Text("CPU", "Share of one core."),
+                RATIO,
+                Query(
+                    f"{cpu} and on (instance) inference_exporter_build_info{{{SELF}}}",
+                    "{{instance}}",
+                ),
+                width=8,
+            ),
+            over_time(
+                Text("Memory", "Resident memory."),
+                BYTES,
+                Query(
+                    f"process_resident_memory_bytes{{{SELF}}}"
+                    f" and on (instance) inference_exporter_build_info{{{SELF}}}",
+                    "{{instance}}",
+                ),
+                width=8,
+            ),
+            over_time(
+                Text("Scrape", "How long Prometheus waits for the series."),
+                SECONDS,
+                Query(
+                    f"scrape_duration_seconds{{{SELF}}}"
+                    f" and on (instance) inference_exporter_build_info{{{SELF}}}",
+                    "{{instance}}",
+                ),
+                width=8,
+            ),
+        ],
+    )

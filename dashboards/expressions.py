@@ -1,0 +1,38 @@
+"""PromQL that several panels share."""
+
+from __future__ import annotations
+
+WINDOW = "$__rate_interval"
+STEP = "$__interval"
+TIME_TO_FIRST_TOKEN = "inference_time_to_first_token_seconds"
+SPEED = "inference_output_tokens_per_second"
+
+
+def success_ratio(matchers: str, by: str, window: str = WINDOW) -> str:
+    """The share of probes that succeeded; empty while there are none."""
+    good = f'increase(inference_probes_total{{{matchers},outcome="success"}}[{window}])'
+    every = f"increase(inference_probes_total{{{matchers}}}[{window}])"
+    return f"(sum by ({by}) ({good}) / sum by ({by}) ({every}) >= 0)"
+
+
+def quantile(q: float, histogram: str, matchers: str, by: str, window: str = WINDOW) -> str:
+    """A quantile of a histogram; empty while nothing is observed."""
+    buckets = f"increase({histogram}_bucket{{{matchers}}}[{window}])"
+    return f"(histogram_quantile({q:g}, sum by (le, {by}) ({buckets})) >= 0)"
+
+
+def exact_quantile(q: float, gauge: str, matchers: str, window: str = WINDOW) -> str:
+    """A quantile of the successful probes' own values, without bucket error, for each probe. It
+    reads every value: for some targets, not for a fleet."""
+    return f"quantile_over_time({q:g}, ({gauge}{{{matchers}}} > 0)[{window}:15s])"
+
+
+def total(counter: str, matchers: str, by: str, window: str = STEP) -> str:
+    """How much a counter grew, by default from each point of a panel to the next."""
+    return f"sum by ({by}) (increase({counter}{{{matchers}}}[{window}]))"
+
+
+def against_usual(matchers: str, measure: str) -> str:
+    """How much slower than the same hour of the last week: 0 is as usual, 0.5 is +50 %."""
+    series = f'target:inference_latency:deviation_15m{{{matchers},measure="{measure}"}}'
+    return f"exp({series}) - 1"

@@ -1,0 +1,44 @@
+"""The rule files as a ``PrometheusRule``, for the Prometheus operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RULE_FILES = ("recording-rules.yml", "regression-rules.yml", "alerts.yml")
+HEADER = "# Made by `make dashboards` from the rule files beside it. Do not edit.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Long expressions as blocks, as people write them."""
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def prometheus_rule_file(root: Path) -> Mapping[Path, str]:
+    """The file and its content."""
+    folder = root / "deploy" / "prometheus"
+    groups: list[dict[str, Any]] = []
+    for name in RULE_FILES:
+        if (folder / name).exists():
+            groups += yaml.safe_load((folder / name).read_text())["groups"]
+    document = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {
+            "name": "inference-exporter",
+            "labels": {"app.kubernetes.io/name": "inference-exporter"},
+        },
+        "spec": {"groups": groups},
+    }
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+    return {folder / "prometheusrule.yaml": HEADER + text}

@@ -1,0 +1,92 @@
+"""What a panel's queries give, from a real Prometheus, with Grafana's variables filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from exporter.units import parse_duration
+
+_ANY = {"job": ".+", "instance": ".+", "target": ".+", "probe": ".+"}
+_LEGEND = re.compile(r"{{\s*(\w+)\s*}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series of a panel."""
+
+    ref: str
+    name: str
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    """Unix seconds and values; one point for an instant query."""
+
+
+def filled(expression: str, variables: Mapping[str, str]) -> str:
+    """An expression as Grafana would send it."""
+    for name, value in variables.items():
+        expression = re.sub(rf"\$({name}\b|{{{name}}})", value, expression)
+    return expression
+
+
+class Prometheus:
+    """Answers the queries of panels."""
+
+    def __init__(self, url: str, variables: Mapping[str, str]) -> None:
+        self._client = httpx.Client(base_url=url, timeout=120)
+        self._variables = {**_ANY, **variables}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def of_panel(
+        self, panel: Mapping[str, Any], start: float, end: float, step: float
+    ) -> list[Line]:
+        """All series of all its queries."""
+        step = max(step, parse_duration(panel.get("interval", "15s")))
+        times = {
+            "__rate_interval": f"{max(60, step + 15):.0f}s",
+            "__interval": f"{step:.0f}s",
+            "__range": f"{end - start:.0f}s",
+        }
+        lines: list[Line] = []
+        for target in panel["targets"]:
+            query = filled(target["expr"], {**times, **self._variables})
+            if target.get("instant") and not target.get("range"):
+                result = self._ask("query", query=query, time=end)
+            else:
+                result = self._ask("query_range", query=query, start=start, end=end, step=step)
+            lines += [_line(target, series) for series in result]
+        return lines
+
+    def _ask(self, endpoint: str, **parameters: str | float) -> list[dict[str, Any]]:
+        answer = self._client.post(f"/api/v1/{endpoint}", data=parameters).json()
+        if answer["status"] != "success":
+            raise ValueError(f"{parameters['query']}: {answer['error']}")
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+
+def _line(target: Mapping[str, Any], series: Mapping[str, Any]) -> Line:
+    labels = series["metric"]
+    points = series.get("values") or [series["value"]]
+    legend = target.get("legendFormat", "__auto")
+    if legend == "__auto":
+        name = ", ".join(f"{k}={v}" for k, v in labels.items() if k != "__name__")
+    else:
+        name = _LEGEND.sub(lambda match: labels.get(match[1], ""), legend)
+    numbers = tuple((float(time), float(value)) for time, value in points)
+    return Line(target["refId"], name, labels, numbers)

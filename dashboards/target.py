@@ -1,0 +1,344 @@
+"""Target detail: every measure of one target."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as builders
+
+from dashboards.expressions import (
+    SPEED,
+    TIME_TO_FIRST_TOKEN,
+    WINDOW,
+    against_usual,
+    quantile,
+    success_ratio,
+    total,
+)
+from dashboards.frame import FLEET_TARGETS, TARGETS, Frame, Section, choose_one_target, mark
+from dashboards.panels import (
+    COUNT,
+    GOOD,
+    RATIO,
+    SECONDS,
+    SLOW,
+    USD,
+    Query,
+    Steps,
+    Text,
+    distribution,
+    label,
+    number,
+    over_time,
+)
+
+DAY_SECONDS = 86_400
+VLLM_TIME_TO_FIRST_TOKEN = "vllm:time_to_first_token_seconds"
+VLLM_QUEUE_TIME = "vllm:request_queue_time_seconds"
+
+
+def build() -> builders.Dashboard:
+    """What to look at once a target is suspected."""
+    frame = Frame(
+        uid="inference-target",
+        title="Inference / Target",
+        description="Every measure of one target: where its time goes, what fails, what changed.",
+        variables=choose_one_target(),
+    )
+    built = frame.fill(
+        _now(), _first_token(), _stream(), _network(), _failures(), _limits(), _money()
+    )
+    changes = f"increase(inference_served_model_changes_total{{{TARGETS}}}[{WINDOW}]) > 0"
+    return built.annotation(mark("Served model changed", changes, "purple"))
+
+
+def _last(measure: str) -> str:
+    return f"inference_last_probe_{measure}{{{TARGETS}}}"
+
+
+def _now() -> Section:
+    expiry = f"inference_tls_certificate_expiry_timestamp_seconds{{{TARGETS}}}"
+    left = f"target:inference_slo_error_budget_left:ratio_rate30d{{{FLEET_TARGETS}}}"
+    return Section(
+        "Now",
+        [
+            number(
+                Text("Success", "Share of the probes of the last hour that succeeded."),
+                RATIO,
+                Query(success_ratio(TARGETS, "target", "1h")),
+                steps=GOOD,
+            ),
+            number(
+                Text("Time to first token", "Of the latest successful probe."),
+                SECONDS,
+                Query(f"{_last('time_to_first_token_seconds')} > 0", "{{probe}}"),
+            ),
+            number(
+                Text(
+                    "Against usual",
+                    "Time to first token of 15 minutes against the same hour of seven days.",
+                ),
+                RATIO,
+                Query(against_usual(TARGETS, "time_to_first_token"), "{{probe}}"),
+                steps=SLOW,
+            ),
+            number(
+                Text("Tokens per second", "Of the latest successful probe, after its first token."),
+                COUNT,
+                Query(f"{_last('output_tokens_per_second')} > 0", "{{probe}}"),
+            ),
+            number(
+                Text("Error budget left", "Of the last 30 days, for each objective."),
+                RATIO,
+                Query(left, "{{slo}}"),
+                steps=Steps(orange=0.5, red=0.1),
+            ),
+            number(
+                Text("Certificate", "Time until the server's TLS certificate expires."),
+                SECONDS,
+                Query(f"{expiry} - time()", "{{probe}}"),
+                empty="no TLS",
+                steps=Steps(orange=30 * DAY_SECONDS, red=14 * DAY_SECONDS),
+            ),
+            label(
+                Text("Served model", "The model that the provider names in its answers."),
+                Query(f"inference_target_info{{{TARGETS}}}", "{{served_model}}"),
+                width=12,
+            ),
+            label(
+                Text("Endpoint", "Where the target is asked, and its region if it has one."),
+                Query(f"inference_target_info{{{TARGETS}}}", "{{endpoint}} {{region}}"),
+                width=12,
+            ),
+        ],
+    )
+
+
+def _quantiles(histogram: str, *, exemplars: bool = False) -> tuple[Query, Query]:
+    return (
+        Query(quantile(0.5, histogram, TARGETS, "probe"), "p50 {{probe}}", exemplars),
+        Query(quantile(0.95, histogram, TARGETS, "probe"), "p95 {{probe}}"),
+    )
+
+
+def _first_token() -> Section:
+    usual = f'target:inference_latency:usual_ln{{{TARGETS},measure="time_to_first_token"}}'
+    return Section(
+        "First token",
+        [
+            over_time(
+                Text(
+                    "Time to first token",
+                    "From the last byte of the request to the first output of any kind. The dots"
+                    " are exemplars: each carries the provider's request id.",
+                ),
+                SECONDS,
+                *_quantiles(TIME_TO_FIRST_TOKEN, exemplars=True),
+                Query(f"exp({usual})", "usual at this hour {{probe}}"),
+            ),
+            over_time(
+                Text("Single probes", "The exact time to first token of each successful probe."),
+                SECONDS,
+                Query(f"{_last('time_to_first_token_seconds')} > 0", "{{probe}}"),
+                dots=True,
+            ),
+            distribution(
+                Text("Distribution", "How many probes took how long to the first token."),
+                SECONDS,
+                total(f"{TIME_TO_FIRST_TOKEN}_bucket", TARGETS, "le"),
+            ),
+            over_time(
+                Text(
+                    "Time to first answer token",
+                    "The same for visible text: later than the first token by what is reasoning.",
+                ),
+                SECONDS,
+                *_quantiles("inference_time_to_first_answer_token_seconds"),
+            ),
+        ],
+    )
+
+
+def _stream() -> Section:
+    return Section(
+        "Stream",
+        [
+            over_time(
+                Text("Output tokens per second", "After the first token."),
+                COUNT,
+                *_quantiles(SPEED),
+                width=8,
+            ),
+            over_time(
+                Text("Time per output token", "Mean of each probe, by the provider's own count."),
+                SECONDS,
+                *_quantiles("inference_time_per_output_token_seconds"),
+                Query(_last("time_per_output_token_seconds") + " > 0", "latest {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Request duration", "From the last byte of the request to the end marker."),
+                SECONDS,
+                *_quantiles("inference_request_duration_seconds"),
+                Query(_last("request_duration_seconds") + " > 0", "latest {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Longest stall", "The longest silence within the latest answer."),
+                SECONDS,
+                Query(_last("max_stall_seconds") + " >= 0", "{{probe}}"),
+                dots=True,
+            ),
+            over_time(
+                Text("Time between chunks", "Each gap between two reads; a chunk is not a token."),
+                SECONDS,
+                Query(
+                    quantile(0.5, "inference_inter_chunk_latency_seconds", TARGETS, "probe"),
+                    "p50 {{probe}}",
+                ),
+                Query(
+                    quantile(0.99, "inference_inter_chunk_latency_seconds", TARGETS, "probe"),
+                    "p99 {{probe}}",
+                ),
+            ),
+        ],
+    )
+
+
+def _network() -> Section:
+    phases = "inference_connection_phase_duration_seconds"
+    server = quantile(0.5, VLLM_TIME_TO_FIRST_TOKEN, 'job=~".+"', "model_name")
+    queue = quantile(0.5, VLLM_QUEUE_TIME, 'job=~".+"', "model_name")
+    return Section(
+        "Network and queue",
+        [
+            over_time(
+                Text(
+                    "Opening a connection, median",
+                    "By phase; never part of the time to first token. Few points where connections"
+                    " are reused.",
+                ),
+                SECONDS,
+                Query(quantile(0.5, phases, TARGETS, "phase"), "{{phase}}"),
+            ),
+            over_time(
+                Text(
+                    "Client and server",
+                    "For vLLM: the server's own time to first token and queue time beside what this"
+                    " client felt. What lies between is the network. The server's are of all its"
+                    " requests, not of the probes alone.",
+                ),
+                SECONDS,
+                Query(quantile(0.5, TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
+                Query(server, "server {{model_name}}"),
+                Query(queue, "queue {{model_name}}"),
+            ),
+        ],
+    )
+
+
+def _failures() -> Section:
+    failures = total("inference_probe_failures_total", TARGETS, "reason")
+    return Section(
+        "Failures",
+        [
+            over_time(
+                Text("Outcomes", "How many probes came to an end, and how."),
+                COUNT,
+                Query(
+                    total("inference_probes_total", TARGETS, "outcome"),
+                    "{{outcome}}",
+                    exemplars=True,
+                ),
+                width=8,
+                stacked=True,
+            ),
+            over_time(
+                Text("Failures by reason", "Why probes failed."),
+                COUNT,
+                Query(f"{failures} > 0", "{{reason}}"),
+                width=8,
+                stacked=True,
+                empty="no failures",
+            ),
+            over_time(
+                Text("Skipped probes", "Probes that were due but not sent, and why."),
+                COUNT,
+                Query(total("inference_probes_skipped_total", TARGETS, "reason"), "{{reason}}"),
+                width=8,
+                stacked=True,
+            ),
+        ],
+    )
+
+
+def _limits() -> Section:
+    remaining = f"inference_rate_limit_remaining{{{TARGETS}}}"
+    limit = f"inference_rate_limit_limit{{{TARGETS}}}"
+    burn = f"target:inference_slo_burn_rate:ratio_rate1h{{{FLEET_TARGETS}}}"
+    objective = f"target:inference_slo_objective:ratio{{{FLEET_TARGETS}}}"
+    threshold = f"inference_slo_threshold_seconds{{{TARGETS}}}"
+    return Section(
+        "Limits and objectives",
+        [
+            over_time(
+                Text("Rate limit left", "Share of the provider's limit that is left, as it says."),
+                RATIO,
+                Query(f"{remaining} / {limit}", "{{resource}} {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Burn rate", "Of the last hour; 1 spends the error budget in 30 days."),
+                COUNT,
+                Query(burn, "{{slo}}"),
+                width=8,
+            ),
+            number(
+                Text("Objective", "The share of probes that each SLO asks for."),
+                RATIO,
+                Query(objective, "{{slo}}"),
+            ),
+            number(
+                Text("Latency allowed", "The latency below which a probe is good."),
+                SECONDS,
+                Query(threshold, "{{slo}}"),
+            ),
+        ],
+    )
+
+
+def _money() -> Section:
+    return Section(
+        "Tokens and cost",
+        [
+            over_time(
+                Text("Tokens", "Tokens of the probes by type; reasoning is a part of output."),
+                COUNT,
+                Query(total("inference_tokens_total", TARGETS, "type"), "{{type}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Cost", "What the probes of this target cost."),
+                USD,
+                Query(total("inference_cost_usd_total", TARGETS, "probe"), "{{probe}}"),
+                width=8,
+                stacked=True,
+            ),
+            over_time(
+                Text("USD per million tokens", "As users compare it: output alone, and blended."),
+                USD,
+                Query(
+                    f"target:inference_usd_per_million_tokens:avg1h{{{FLEET_TARGETS}}}", "{{mix}}"
+                ),
+                Query(f"inference_price_usd_per_million_tokens{{{TARGETS}}}", "price of {{type}}"),
+                width=8,
+            ),
+            number(
+                Text(
+                    "Assumed concurrency",
+                    "For a server paid by the hour: the streams that it is taken to serve at once.",
+                ),
+                COUNT,
+                Query(f"inference_price_assumed_concurrency{{{TARGETS}}}", "{{probe}}"),
+                empty="priced by token",
+            ),
+        ],
+    )

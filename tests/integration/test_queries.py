@@ -1,0 +1,90 @@
+"""Every query of every panel, rule and runbook has an answer, and a finite one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks.alert_quality.replay import Tools
+from tests.integration.observatory import Observatory, observatory
+from tests.process import eventually
+from tests.queries import (
+    Query,
+    panel_queries,
+    rule_queries,
+    runbook_queries,
+    selectors,
+    variable_queries,
+)
+
+pytestmark = pytest.mark.timeout(400)
+
+CHOSEN = {
+    "job": ".+", "instance": ".+", "target": "baseline", "probe": ".+",
+    "baseline": "baseline", "candidate": "candidate", "__rate_interval": "1m",
+    "__interval": "1m", "__range": "5m",
+}  # fmt: skip
+PANELS = [*panel_queries(), *variable_queries()]
+RECORDED = [query for query in rule_queries() if not query.where.startswith("alerts ")]
+ALERTS = [query for query in rule_queries() if query.where.startswith("alerts ")]
+RUNBOOKS = list(runbook_queries())
+SILENT = re.compile(r" offset \w+")
+"""A week ago nobody measured anything here."""
+
+
+@pytest.fixture(scope="module")
+def seen(
+    tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Observatory]:
+    tools = Tools(tool("prometheus"), tool("promtool"))
+    with observatory(tools, tmp_path_factory.mktemp("observatory")) as watching:
+        yield watching
+
+
+def of(target: str) -> dict[str, str]:
+    return {**CHOSEN, "target": target}
+
+
+def answer(seen: Observatory, query: Query) -> list[float]:
+    """The first answer among those for one target and for all of them."""
+    chosen = ("baseline", "sleepy", "vllm", "flaky", ".+")
+    for target in chosen:
+        if values := seen.query(query.with_variables(of(target))):
+            return values
+    return []
+
+
+@pytest.mark.parametrize("query", PANELS, ids=lambda query: query.where)
+def test_a_panel_shows_something(seen: Observatory, query: Query) -> None:
+    values = eventually(lambda: answer(seen, query), seconds=30)
+    assert all(map(math.isfinite, values)), values
+
+
+@pytest.mark.parametrize("query", RECORDED, ids=lambda query: query.where)
+def test_a_recording_rule_records_something(seen: Observatory, query: Query) -> None:
+    values = eventually(lambda: seen.query(SILENT.sub("", query.expression)), seconds=30)
+    assert any(map(math.isfinite, values)), values
+    assert not any(map(math.isinf, values)), values
+
+
+@pytest.mark.parametrize("query", ALERTS, ids=lambda query: query.where)
+def test_an_alert_judges_series_that_exist(seen: Observatory, query: Query) -> None:
+    seen.query(query.expression)  # it is understood; most alerts have no reason to fire
+    for selector in selectors(query.expression):
+        selected = SILENT.sub("", str(selector))
+        assert eventually(partial(seen.query, selected), seconds=30), selected
+
+
+@pytest.mark.parametrize("query", RUNBOOKS, ids=lambda query: query.where)
+def test_a_query_of_a_runbook_is_understood_and_reads_series_that_exist(
+    seen: Observatory, query: Query
+) -> None:
+    seen.query(query.expression)
+    for selector in selectors(query.expression):
+        anybody = re.sub(r'target="TARGET"', 'target=~".+"', str(selector))
+        assert eventually(partial(seen.query, anybody), seconds=30), anybody
