@@ -93,7 +93,7 @@ async def test_what_the_cache_spared_is_not_counted() -> None:
 async def test_a_cold_model_shows_in_the_time_to_headers_and_in_its_own_words() -> None:
     boot = Boot(seconds=0.3, idle_seconds=0.5, sign=Sign.HELD)
     async with Simulator({"m": replace(QUICK, boot=boot)}) as simulator:
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.9)
         cold = await probed("ollama", simulator.url)
         warm = await probed("ollama", simulator.url)
     assert cold.model_load_seconds == pytest.approx(0.3, abs=0.02)

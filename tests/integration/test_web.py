@@ -283,6 +283,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "labels": {"team": "search"},
         "endpoint": "https://api.openai.com/v1",
         "interval_seconds": 30,
+        "waiting": None,
         "last": None,
     }
     assert last["last"].pop("finished_at") == pytest.approx(time.time(), abs=5)
@@ -302,6 +303,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "finish_reason": None,
         "served_model": None,
         "request_id": "req_1",
+        "cold": None,
         "model_load_seconds": None,
         "status": 200,
     }
