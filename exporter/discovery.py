@@ -24,6 +24,8 @@ from exporter.kubernetes_api import ApiError, JsonObject, KubernetesApi
 from exporter.series import Series
 from exporter.target_template import Found, render
 
+_FIRST_ANSWER_SECONDS = 2.0
+"""For so long a configuration waits for what is there, so that it does not begin without."""
 _GONE = 410
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 _ENDED = ("Succeeded", "Failed")
@@ -105,6 +107,7 @@ class _Watcher:
         namespace = query.namespace or self._api.namespace
         self._path = f"/api/v1/namespaces/{namespace}/{query.role}s"
         self._stopping = threading.Event()
+        self.answered = threading.Event()
         self.seen: Mapping[str, _Seen] = {}
         """By unique id; replaced as a whole, so that any thread may read it."""
         self.last_success = 0.0
@@ -165,6 +168,7 @@ class _Watcher:
         self.last_success = time.time()
         if not self._stopping.is_set() and seen != self.seen:
             self.seen = seen
+        self.answered.set()
 
 
 class Discovery:
@@ -216,6 +220,9 @@ class Discovery:
             query for d in config.kubernetes_discovery for query in _queries(config, d)
         )
         kept = {q: self._watchers.get(q) or _Watcher(q) for q in queries}
+        deadline = time.monotonic() + _FIRST_ANSWER_SECONDS
+        for query in kept.keys() - self._watchers.keys():
+            kept[query].answered.wait(max(0.0, deadline - time.monotonic()))
         for query in self._watchers.keys() - kept.keys():
             self._watchers[query].stop()
         self._watchers = kept

@@ -54,4 +54,6 @@ def _closed(schema: Any) -> Any:
         closed.setdefault("additionalProperties", False)
     if schema.get("x-kubernetes-int-or-string"):
         closed["type"] = ["integer", "string"]
+    if isinstance(pattern := schema.get("pattern"), str) and "(?i)" in pattern:
+        closed["pattern"] = "(?i)" + pattern.replace("(?i)", "")  # Go allows it anywhere
     return closed

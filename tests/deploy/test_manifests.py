@@ -169,7 +169,7 @@ def test_dashboards_and_rules_come_from_the_files_that_are_checked(tool: Tool) -
     [
         ({"shard": 3}, "additional properties 'shard' not allowed"),
         ({"shards": 0}, "minimum: got 0, want 1"),
-        ({"config": {}}, "missing property 'targets'"),
+        ({"config": {"targets": None}}, "missing property 'targets'"),
         ({"serviceMonitor": {"interval": "often"}}, "does not match pattern"),
         ({"probe": {"enabled": True}}, "minItems: got 0, want 1"),
         ({"shards": 2, "leaderElection": {"enabled": True}}, "leaderElection goes with shards: 1"),

@@ -27,7 +27,11 @@ _FOUND = {
             "namespaces": ["inference"],
             "selector": "app.kubernetes.io/component=model-server",
             "port": "http",
-            "target": {**_TARGET, "name": "{namespace}/{name}"},
+            "target": {
+                **_TARGET,
+                "name": "{namespace}/{name}",
+                "base_url": "http://{address}:{port}/v1",
+            },
         }
     ],
     "targets": [],
