@@ -19,7 +19,7 @@ KUBERNETES_VERSION = "1.37.0"
 Document = dict[str, Any]
 Tool = Callable[[str], Path]
 
-_TARGET = {"name": "vllm", "provider": "openai", "preset": "vllm", "model": "default"}
+_TARGET = {"name": "vllm", "provider": "vllm", "model": "default"}
 _CONFIG = {"targets": [{**_TARGET, "base_url": "http://vllm.inference.svc:8000/v1"}]}
 _FOUND = {
     "kubernetes_discovery": [
