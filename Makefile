@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-real bench check lint types check-lock package format lock upgrade tools clean
+.PHONY: help run test test-real bench check lint types check-lock package sbom audit format lock upgrade tools clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -49,6 +49,13 @@ package: $(VENV)/.installed-dev ## Build the wheel and try it alone in a fresh e
 	build/package/venv/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
 	build/package/venv/bin/pip install --quiet --no-deps --no-index build/package/*.whl
 	cd build/package && venv/bin/python -I -c 'import exporter.cli' && venv/bin/inference-exporter --version
+
+sbom: package ## Write the software bill of materials of what is installed: build/sbom.cdx.json
+	$(BIN)/cyclonedx-py environment build/package/venv/bin/python --pyproject pyproject.toml \
+	    --output-reproducible --output-file build/sbom.cdx.json
+
+audit: $(VENV)/.installed-dev ## Ask the vulnerability database for what is installed (needs the Internet)
+	$(BIN)/python tools/audit.py $(BIN)/pip-audit requirements.txt
 
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Protocol
 
@@ -18,13 +18,16 @@ from exporter.budget_keeper import BudgetKeeper
 from exporter.cold_start import ColdStarts
 from exporter.config import Config, Plan
 from exporter.config_file import ConfigError
+from exporter.discovery import Discovery
 from exporter.heartbeat import watch_loop
+from exporter.leader import LeaderElection
 from exporter.logs import log_failure
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.readiness import Readiness
 from exporter.result import ProbeResult
 from exporter.schedule import Schedule
+from exporter.series import Series
 from exporter.sharding import Shard
 from exporter.status import Status
 from exporter.thermometer import Thermometer
@@ -51,21 +54,36 @@ class ConfigSource(Protocol):
         """A value that changes when the configuration may have."""
         ...
 
+    def report(self, series: Series) -> None:
+        """Set the metrics of what the configuration is made of."""
+        ...
+
 
 class FileSource:
-    """A configuration file and the files that it names; of its targets, those of one shard."""
+    """A configuration file, the files that it names and what is found in the cluster; of its
+    targets, those of one shard."""
 
     def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
         self._path = path
         self._shard = shard
+        self._discovery = Discovery()
 
     def load(self) -> Config:
-        config = config_file.load(self._path)
+        config = self._discovery.with_targets_found(config_file.load(self._path))
         owned = tuple(target for target in config.targets if self._shard.owns(target.server))
         return config.model_copy(update={"targets": owned})
 
     def fingerprint(self) -> object:
-        return config_file.fingerprint(self._path)
+        return config_file.fingerprint(self._path), self._discovery.fingerprint()
+
+    def report(self, series: Series) -> None:
+        """Set the metrics of what the configuration is made of."""
+        self._discovery.report(series)
+
+
+def _fixed(config: Config) -> object:
+    """What a reload cannot change."""
+    return config.web, config.leader_election, config.kubernetes
 
 
 class Exporter:
@@ -81,6 +99,7 @@ class Exporter:
         self.loop = asyncio.get_running_loop()
         self.ready = False
         self.metrics = Metrics()
+        self.metrics.reporters.append(source.report)
         self.status = Status()
         self._readiness = Readiness((self.metrics.waiting, self.status.waiting))
         self._boots = Boots(self._readiness, self.metrics.booting, self._probe_booting)
@@ -88,7 +107,13 @@ class Exporter:
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
-        self._prober = Prober(listeners, spending=spending, judge=self._thermometer.judge)
+        self._election = self._stand_for_election(self._config)
+        self._prober = Prober(
+            listeners,
+            spending=spending,
+            judge=self._thermometer.judge,
+            may_probe=self._may_probe,
+        )
         self._cold_starts = ColdStarts(self._prober, self._thermometer, self._readiness)
         self._schedule = Schedule(self._prober, self.metrics, self._cold_starts.keeps_back)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
@@ -96,6 +121,11 @@ class Exporter:
     @property
     def lifecycle_enabled(self) -> bool:
         return self._config.web.enable_lifecycle
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether another exporter is the one that probes."""
+        return not self._may_probe()
 
     async def run(self, on_started: Callable[[str], None]) -> None:
         """Probe until SIGTERM or SIGINT.
@@ -108,6 +138,8 @@ class Exporter:
         try:
             self._schedule.start()
             await self._apply(self._config)
+            if self._election:
+                self._election.start()
             self._handle_signals()
             self.ready = True
             log.info("started", version=__version__, url=server.url)
@@ -128,6 +160,8 @@ class Exporter:
             self._boots.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
             await self._prober.aclose(GRACE_SECONDS)
+            if self._election:  # another begins only now that no probe is under way
+                await asyncio.to_thread(self._election.stop)
             self._budgets.close()
             server.stop()
 
@@ -155,16 +189,24 @@ class Exporter:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
                 log.error("not reloaded, the old configuration stays in force", error=str(error))
                 raise
-            if config.web != self._config.web:
-                log.warning("changes under web take effect after a restart")
+            if _fixed(config) != _fixed(self._config):
+                log.warning("changes of web and leader election take effect after a restart")
             await self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
     async def _apply(self, config: Config) -> None:
-        plans = config.plans()
         self._config = config
         self._budgets.apply(config)
-        self.metrics.apply(plans, config.mix)
+        await self._apply_plans()
+        for target, why in config.unknown_prices():
+            log.warning("price not known: cost and budgets leave it out", target=target, why=why)
+        self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
+        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
+
+    async def _apply_plans(self) -> None:
+        """A standby has none: it would show targets that it knows nothing of."""
+        plans = self._config.plans() if self._may_probe() else ()
+        self.metrics.apply(plans, self._config.mix)
         self.status.apply(plans)
         self._readiness.keep(plan.target.name for plan in plans)
         self._thermometer.apply(plans)
@@ -172,10 +214,24 @@ class Exporter:
         self._cold_starts.apply(plans)
         await self._prober.apply(plans)
         self._schedule.apply(plans)
-        for target, why in config.unknown_prices():
-            log.warning("price not known: cost and budgets leave it out", target=target, why=why)
-        self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
-        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
+
+    def _stand_for_election(self, config: Config) -> LeaderElection | None:
+        if config.leader_election is None:
+            return None
+        election = LeaderElection(config.kubernetes, self._leadership_changed)
+        self.metrics.reporters.append(election.report)
+        return election
+
+    def _may_probe(self) -> bool:
+        return self._election is None or self._election.leads()
+
+    def _leadership_changed(self) -> None:
+        self.loop.call_soon_threadsafe(lambda: self._soon(self._follow_leadership()))
+
+    async def _follow_leadership(self) -> None:
+        async with self._reloading:
+            if self.ready:
+                await self._apply_plans()
 
     async def _watch_configuration(self) -> None:
         while True:
@@ -204,7 +260,10 @@ class Exporter:
         self.loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
 
     def _reload_soon(self) -> None:
-        task = self.loop.create_task(self._try_reload())
+        self._soon(self._try_reload())
+
+    def _soon(self, work: Coroutine[None, None, None]) -> None:
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

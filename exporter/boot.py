@@ -13,6 +13,7 @@ import structlog
 from exporter.budget import OverBudget
 from exporter.cold_sequence import sign_of
 from exporter.config import Boot, Plan
+from exporter.prober import StandsBy
 from exporter.readiness import Readiness
 from exporter.result import (
     NANOSECONDS,
@@ -129,7 +130,7 @@ class BootWatch:
         patient = replace(timeouts, first_token=timeouts.total)
         try:
             result = await self._probe(replace(self.plan, timeouts=patient))
-        except OverBudget:
+        except (OverBudget, StandsBy):
             self._end()  # without its first token
             return
         if result.failure and not sign_of(result, expected=True):

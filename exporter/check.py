@@ -29,7 +29,10 @@ def report(config: Config) -> str:
     """The targets with what they are sent and what that may cost, and warnings; plain text."""
     plans = config.plans()
     if not plans:
-        return "\n".join([*_warnings(config), "No targets: nothing will be probed.", ""])
+        none = "No targets: nothing will be probed."
+        if config.kubernetes_discovery:
+            none = "No targets but those that will be found in the cluster."
+        return "\n".join([*_warnings(config), none, ""])
     rows: list[tuple[str, ...]] = [_HEADINGS]
     known = total = NOTHING
     for of_target, load in by_target(plans):

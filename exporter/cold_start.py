@@ -17,7 +17,7 @@ from exporter.budget import OverBudget
 from exporter.cold_probe import ColdProbe
 from exporter.config import ColdStart, Plan
 from exporter.grid import next_on_grid, phase_seconds
-from exporter.prober import Prober
+from exporter.prober import Prober, StandsBy
 from exporter.readiness import Readiness
 from exporter.thermometer import Thermometer
 
@@ -152,6 +152,8 @@ class ColdStarts:
                 await self._prober.probe(plan)
         except OverBudget as error:
             log.warning("cold start not measured", target=plan.target.name, why=str(error))
+        except StandsBy:
+            log.info("cold start left to the leader", target=plan.target.name)
 
     def _rest(self, group: Group, why: str) -> None:
         for target in group.targets:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
+from exporter.config_kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config_types import (
     Duration,
     HeaderValue,
@@ -45,6 +46,7 @@ from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialec
 from exporter.providers.base import SelfHosted
 from exporter.secret import Secret
 from exporter.slo import Slo
+from exporter.target_template import template_mistakes
 
 RESERVED_LABELS = frozenset(
     {"target", "provider", "model", "probe", "le", "quantile", "job", "instance", "reason",
@@ -395,6 +397,11 @@ class Config(Model):
     currencies: Currencies = Field(default={})
     """What one unit of each currency that a price is in is worth, in USD."""
     price_mix: PriceMix = PriceMix()
+    kubernetes: Kubernetes = Kubernetes()
+    kubernetes_discovery: tuple[KubernetesDiscovery, ...] = ()
+    """Further targets, found in a Kubernetes cluster."""
+    leader_election: Literal["kubernetes-lease"] | None = None
+    """Whether several exporters agree on one that probes."""
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:
@@ -445,6 +452,11 @@ class Config(Model):
     def mix(self) -> Mix:
         """How prices are blended."""
         return Mix(exact(self.price_mix.input), exact(self.price_mix.output))
+
+    @model_validator(mode="after")
+    def _templates_make_targets(self) -> Self:
+        raise_all("Config", template_mistakes(self.kubernetes_discovery, Target, self.probes))
+        return self
 
     def plans(self) -> tuple[Plan, ...]:
         """Every target with every probe that it is to be asked, defaults filled in."""

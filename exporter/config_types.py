@@ -83,18 +83,18 @@ Located = tuple[Location, ValueError]
 """A mistake and where it is, seen from the model that noticed it."""
 
 
-def raise_all(title: str, mistakes: Iterable[Located]) -> None:
+def raise_all(title: str, mistakes: Iterable[Located | InitErrorDetails]) -> None:
     """Make pydantic report these mistakes where they are, not at the model as a whole."""
     details = [
-        InitErrorDetails(
-            type=PydanticCustomError("value_error", "{error}", {"error": error}),
-            loc=location,
-            input=None,
-        )
-        for location, error in mistakes
+        _details(*mistake) if isinstance(mistake, tuple) else mistake for mistake in mistakes
     ]
     if details:
         raise ValidationError.from_exception_data(title, details)
+
+
+def _details(location: Location, error: ValueError) -> InitErrorDetails:
+    wrong = PydanticCustomError("value_error", "{error}", {"error": error})
+    return InitErrorDetails(type=wrong, loc=location, input=None)
 
 
 class Model(BaseModel):

@@ -11,6 +11,7 @@ import click
 from exporter.app import Exporter
 from exporter.config import Config
 from exporter.result import RateLimit
+from exporter.series import Series
 from exporter.simulator import Boot, Script, Sign, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect, ErrorResponse
 from exporter.simulator.steps import Error, ErrorKind
@@ -219,6 +220,9 @@ class _Fixed:
 
     def fingerprint(self) -> object:
         return None
+
+    def report(self, series: Series) -> None:
+        """There is nothing to tell."""
 
 
 async def run_demo(listen: str) -> None:

@@ -308,6 +308,25 @@ SCHEDULE_DELAY = _histogram(
     "How much later than scheduled a probe was started.",
 )
 PROBES_IN_FLIGHT = _gauge("inference_exporter_probes_in_flight", "Probes under way now.")
+LEADER = _gauge(
+    "inference_exporter_leader",
+    "Whether this exporter is the one of several that probes; only with leader election.",
+)
+LEADER_INFO = _gauge(
+    "inference_exporter_leader_info",
+    "The exporter that probes, as this one sees it; always 1.",
+    "leader",
+)
+DISCOVERED_TARGETS = _gauge(
+    "inference_exporter_discovered_targets",
+    "What was found in the cluster; refused is what makes no valid target, as the log explains.",
+    "state",
+)
+KUBERNETES_LAST_SUCCESS = _gauge(
+    "inference_exporter_kubernetes_last_success_timestamp_seconds",
+    "When the Kubernetes API server last answered, Unix time, by what it was asked for.",
+    "purpose",
+)
 
 SELF_FAMILIES: tuple[Family, ...] = (
     PRICE_MIX,
@@ -323,5 +342,9 @@ SELF_FAMILIES: tuple[Family, ...] = (
     MEASUREMENT_LAG,
     SCHEDULE_DELAY,
     PROBES_IN_FLIGHT,
+    LEADER,
+    LEADER_INFO,
+    DISCOVERED_TARGETS,
+    KUBERNETES_LAST_SUCCESS,
 )
 """Metrics of the exporter itself; they have no target."""

@@ -253,6 +253,8 @@ class Metrics:
         self.exporter = ExporterSeries()
         self.probes_in_flight: Callable[[], int] = lambda: 0
         """Asked at every scrape."""
+        self.reporters: list[Callable[[Series], None]] = []
+        """Asked at every scrape, too, to set what only they know."""
         self._probes: dict[PlanKey, ProbeSeries] = {}
 
     def apply(self, plans: Iterable[Plan], mix: Mix = DEFAULT_MIX) -> None:
@@ -293,6 +295,8 @@ class Metrics:
     def everything(self) -> Iterator[Exposed]:
         """All families, those of the process included, one after the other."""
         self.exporter.gauge(families.PROBES_IN_FLIGHT).set(self.probes_in_flight())
+        for report in self.reporters:
+            report(self.exporter)
         yield from exposed(PROBE_FAMILIES, self._probes.values())
         yield from exposed(SELF_FAMILIES, (self.exporter,))
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):

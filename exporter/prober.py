@@ -25,6 +25,10 @@ def _as_it_is(_plan: Plan, result: ProbeResult) -> ProbeResult:
     return result
 
 
+class StandsBy(Exception):
+    """Not probed: another exporter is the one that probes."""
+
+
 class _Standing:
     """What a plan needs beyond one probe: its place in its prompts, its target's connections,
     and a lock, so that it never overlaps itself."""
@@ -53,10 +57,13 @@ class Prober:
         *,
         spending: Spending | None = None,
         judge: Judge = _as_it_is,
+        may_probe: Callable[[], bool] = lambda: True,
     ) -> None:
         self._listeners = tuple(listeners)
         self._spending = spending or Spending()
         self._judge = judge
+        self.may_probe = may_probe
+        """Whether this exporter is the one that probes, at this very moment."""
         self._standing: dict[tuple[str, str], _Standing] = {}
         self._in_flight: set[asyncio.Task[ProbeResult]] = set()
 
@@ -100,7 +107,10 @@ class Prober:
 
         :raises KeyError: the plan is none of those taken over.
         :raises OverBudget: it could pass a budget.
+        :raises StandsBy: another exporter is the one that probes.
         """
+        if not self.may_probe():
+            raise StandsBy
         standing = self._standing[plan.key]
         probing = self._probe(plan, standing, self._spending.hold(plan), judge or self._judge)
         task = asyncio.create_task(probing)

@@ -111,6 +111,8 @@ class Schedule:
             self._quiet_until[plan.target.name] = time.monotonic() + quiet
 
     def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
+        if not self._prober.may_probe():
+            return SkipReason.PAUSED
         if self._keeps_back(plan):
             return SkipReason.COLD_START
         if self._prober.is_busy(plan):

@@ -27,6 +27,7 @@ from starlette.routing import Route
 from exporter.budget import OverBudget
 from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError
+from exporter.prober import StandsBy
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
 from exporter.status import Status, StatusRow
@@ -38,6 +39,7 @@ HEARTBEAT_SECONDS = 5.0
 _SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it gives up
 _MAX_NAMES_SHOWN = 20
+_STANDS_BY = "not probed: this exporter stands by, another one probes\n"
 
 T = TypeVar("T")
 
@@ -57,6 +59,11 @@ class Backend(Protocol):
     @property
     def ready(self) -> bool:
         """Whether targets are being probed: not yet while starting, no more while stopping."""
+        ...
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether another exporter is the one that probes."""
         ...
 
     @property
@@ -119,6 +126,8 @@ class _Site:
         return await self._in_background(lambda: JSONResponse({"targets": _to_json(rows)}))
 
     async def probe(self, request: Request) -> Response:
+        if self._backend.stands_by:
+            raise HTTPException(503, _STANDS_BY)
         name = self._target_name(request)
         timeout_seconds = _scrape_timeout_seconds(request)
         if not self._backend.ready:
@@ -136,6 +145,8 @@ class _Site:
         match probing.exception():
             case KeyError():
                 raise _no_such_target(name, self._target_names())
+            case StandsBy():
+                raise HTTPException(503, _STANDS_BY)
             case OverBudget() as over:
                 raise HTTPException(503, f"not probed: {over}; days begin at 00:00 UTC\n")
         probing.result()

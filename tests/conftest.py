@@ -17,10 +17,10 @@ TOOLS = Path(__file__).parents[1] / ".tools" / "bin"
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], Path]:
     """Finds an outside program, such as prometheus, or skips the test."""
-    return _find_tool
+    return find_tool
 
 
-def _find_tool(name: str) -> Path:
+def find_tool(name: str) -> Path:
     found = shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
     if found is None:
         pytest.skip(f"{name} is not installed: run `make tools`")

@@ -77,6 +77,7 @@ class Exporter:
         self.status = Status()
         self.ready = True
         self.lifecycle_enabled = True
+        self.stands_by = False
         self.probe_seconds = 0.0
         self.probes = 0
         self.reloads = 0

@@ -1,0 +1,48 @@
+"""The part of the configuration that is about the cluster which the exporter runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exporter.config_types import Duration, HttpUrl, Model
+from exporter.paths import FilePath
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes puts what a pod needs to speak to the API server."""
+
+Role = Literal["pod", "service"]
+Port = Annotated[int, Field(ge=1, le=65535)] | Annotated[str, Field(min_length=1)]
+
+
+class Kubernetes(Model):
+    """How the API server is reached; within a cluster nothing needs to be set."""
+
+    api_server: HttpUrl | None = None
+    """Where not set, the one of the cluster that the exporter runs in."""
+    token_file: FilePath = SERVICE_ACCOUNT / "token"
+    """Read for every request, since Kubernetes renews it; without the file, none is sent."""
+    ca_file: FilePath = SERVICE_ACCOUNT / "ca.crt"
+    """The only certificates to trust; without the file, the system's."""
+    namespace: str | None = Field(default=None, min_length=1)
+    """Where not set, that of the service account."""
+    lease: str = Field(default="inference-exporter", min_length=1)
+    """Name of the Lease by which several exporters agree on a leader."""
+    lease_duration: Duration = Field(default=15.0, ge=3)
+    """How long after its last renewal a leader leads no more and another may take over."""
+
+
+class KubernetesDiscovery(Model):
+    """Pods or services of which each becomes a target."""
+
+    role: Role = "pod"
+    namespaces: tuple[str, ...] = ()
+    """The exporter's own where empty."""
+    selector: str = Field(min_length=1)
+    """A label selector, as ``kubectl get -l`` takes it."""
+    port: Port
+    """The name or the number of the port that serves the API."""
+    target: dict[str, object]
+    """A target whose texts may hold placeholders."""

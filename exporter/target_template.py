@@ -1,0 +1,119 @@
+"""Templates of targets: what is found in a cluster is put in the place of placeholders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails
+
+from exporter.config_kubernetes import KubernetesDiscovery
+from exporter.config_types import Located, Location, UnknownName
+from exporter.mistakes import did_you_mean
+
+_FIELDS = ("name", "model", "base_url", "region", "labels")
+"""Braces elsewhere, as in ``extra_body``, are none of ours."""
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_SIMPLE = ("namespace", "name", "address", "port")
+_MAPPINGS = ("label", "annotation")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One pod or service with the port that was asked for."""
+
+    namespace: str
+    name: str
+    address: str
+    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    port: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+class MissingValueError(ValueError):
+    """What was found lacks a label or annotation that the template names."""
+
+
+class _Everything(dict[str, str]):
+    """Has every label, for a look at a template before anything is found."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return "example"
+
+
+_EXAMPLE = Found("namespace", "name", "192.0.2.1", 8000, _Everything(), _Everything())
+
+
+def render(template: Mapping[str, object], found: Found) -> dict[str, object]:
+    """The target of what was found, yet to be validated.
+
+    :raises MissingValueError: a label or annotation is not there.
+    :raises UnknownName: there is no such placeholder.
+    """
+    return {
+        key: _filled(value, found) if key in _FIELDS else value
+        for key, value in {"name": "{namespace}/{name}", **template}.items()
+    }
+
+
+def _filled(value: object, found: Found) -> object:
+    if isinstance(value, dict):
+        return {key: _filled(inner, found) for key, inner in value.items()}
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(lambda match: _value(match[1], found), value)
+    return value
+
+
+def _value(placeholder: str, found: Found) -> str:
+    if placeholder in _SIMPLE:
+        return str(getattr(found, placeholder))
+    kind, _, key = placeholder.partition(":")
+    if kind not in _MAPPINGS or not key:
+        known = (*_SIMPLE, *(f"{kind}:KEY" for kind in _MAPPINGS))
+        raise UnknownName("placeholder", placeholder, known)
+    value: str | None = getattr(found, f"{kind}s").get(key)
+    if value is None:
+        raise MissingValueError(f"it has no {kind} {key!r}")
+    return value
+
+
+def template_mistakes(
+    discoveries: Iterable[KubernetesDiscovery],
+    target: type[BaseModel],
+    probes: Collection[str],
+) -> Iterator[InitErrorDetails | Located]:
+    """What is wrong with templates whatever may be found.
+
+    :param target: the model of a target.
+    :param probes: the names that there are.
+    """
+    for index, discovery in enumerate(discoveries):
+        at = ("kubernetes_discovery", index, "target")
+        try:
+            asked = target.model_validate(render(discovery.target, _EXAMPLE))
+        except UnknownName as error:
+            yield at, error
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                yield _moved(at, detail, target)
+        else:
+            for position, probe in enumerate(getattr(asked, "probes", None) or ()):
+                if probe not in probes:
+                    yield (*at, "probes", position), UnknownName("probe", probe, probes)
+
+
+def _moved(
+    at: Location, detail: ErrorDetails, target: type[BaseModel]
+) -> InitErrorDetails | Located:
+    location = (*at, *detail["loc"])
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        offer = did_you_mean(str(location[-1]), target.model_fields)
+        return location, ValueError(f"unknown key; {offer}")
+    moved = InitErrorDetails(type=detail["type"], loc=location, input=detail["input"])
+    if "ctx" in detail:
+        moved["ctx"] = detail["ctx"]
+    return moved

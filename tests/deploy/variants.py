@@ -1,0 +1,132 @@
+"""Everything that is deployed, rendered by the programs that its users render it with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+CHART = ROOT / "deploy" / "helm" / "inference-exporter"
+KUBERNETES_VERSION = "1.37.0"
+
+Document = dict[str, Any]
+Tool = Callable[[str], Path]
+
+_TARGET = {"name": "vllm", "provider": "vllm", "model": "default"}
+_CONFIG = {"targets": [{**_TARGET, "base_url": "http://vllm.inference.svc:8000/v1"}]}
+_FOUND = {
+    "kubernetes_discovery": [
+        {
+            "namespaces": ["inference"],
+            "selector": "app.kubernetes.io/component=model-server",
+            "port": "http",
+            "target": {
+                **_TARGET,
+                "name": "{namespace}/{name}",
+                "base_url": "http://{address}:{port}/v1",
+            },
+        }
+    ],
+    "targets": [],
+}
+_OPERATOR = {
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "podMonitor": {"enabled": True},
+    "probe": {"enabled": True, "targets": ["vllm"]},
+    "prometheusRule": {"enabled": True},
+    "dashboards": {"enabled": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing that can be deployed."""
+
+    name: str
+    folder: str | None = None
+    """Of the kustomization; a variant without one is of the chart."""
+    values: Document | None = None
+
+    def render(self, tool: Tool) -> list[Document]:
+        """Its documents, as kustomize or Helm makes them."""
+        if self.folder is not None:
+            return kustomize(tool, KUBERNETES / self.folder)
+        return helm(tool, {"config": _CONFIG, **(self.values or {})})
+
+
+VARIANTS = (
+    Variant("base", "base"),
+    Variant("sharded", "overlays/sharded"),
+    Variant("highly-available", "overlays/highly-available"),
+    Variant("operator", "overlays/operator"),
+    Variant("vllm-with-sidecar", "examples/vllm"),
+    Variant("helm-default"),
+    Variant("helm-sharded", values={"shards": 3}),
+    Variant(
+        "helm-highly-available",
+        values={
+            "config": _FOUND,
+            "leaderElection": {"enabled": True},
+            "discovery": {"enabled": True, "namespaces": ["inference"]},
+        },
+    ),
+    Variant("helm-operator", values=_OPERATOR),
+    Variant(
+        "helm-pinned-down",
+        values={
+            "image": {"repository": "registry.example/inference-exporter", "tag": "1.2.3"},
+            "imagePullSecrets": [{"name": "registry"}],
+            "keysSecret": "",
+            "nodeSelector": {"kubernetes.io/arch": "amd64"},
+            "tolerations": [{"key": "monitoring", "operator": "Exists"}],
+            "podAnnotations": {"example.com/owner": "inference"},
+            "podLabels": {"team": "inference"},
+            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
+            "networkPolicy": {"enabled": False},
+        },
+    ),
+)
+
+
+def kustomize(tool: Tool, folder: Path) -> list[Document]:
+    return _documents(_output(tool("kustomize"), "build", str(folder)))
+
+
+def helm(tool: Tool, values: Document) -> list[Document]:
+    """What the chart makes of these values, its test included.
+
+    :raises subprocess.CalledProcessError: Helm refused; ``stderr`` says why.
+    """
+    command = (tool("helm"), "template", "mine", str(CHART), "--namespace", "monitoring")
+    version = ("--kube-version", KUBERNETES_VERSION)
+    return _documents(_output(*command, *version, "--values", "-", input=json.dumps(values)))
+
+
+def _output(program: Path, *arguments: str, input: str | None = None) -> str:
+    return subprocess.run(
+        [str(program), *arguments], input=input, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def _documents(text: str) -> list[Document]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def workloads(documents: list[Document]) -> Iterator[tuple[str, Document]]:
+    """The name and the pod of everything that runs pods."""
+    for document in documents:
+        if document["kind"] == "Pod":
+            yield document["metadata"]["name"], document
+        elif "template" in document.get("spec", {}):
+            yield document["metadata"]["name"], document["spec"]["template"]
+
+
+def containers(pod: Document) -> list[Document]:
+    return [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
