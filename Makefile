@@ -10,7 +10,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-real bench check lint types check-lock package sbom audit format lock upgrade tools clean
+.PHONY: help run test test-real bench check lint types check-lock package sbom audit format lock \
+	upgrade dashboards tools clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -67,12 +68,15 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --output-file requirements-dev.txt \
 	    --constraint requirements.txt --constraint requirements-build.txt
 
+dashboards: $(VENV)/.installed-dev ## Build the dashboards and the Prometheus operator's rules
+	$(BIN)/python -m dashboards
+
 tools: ## Build the outside programs that integration tests run (needs Go)
 	tools/install-tools
 
 clean: ## Remove all that make and the tools have made
 	rm -rf $(VENV) .venv-real .tools build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find exporter tests -name __pycache__ -exec rm -rf {} +
+	find exporter tests dashboards benchmarks -name __pycache__ -exec rm -rf {} +
 
 $(VENV)/.installed: requirements.txt requirements-build.txt pyproject.toml
 	@python=$$(tools/find-python) && { [ -x $(BIN)/python ] || "$$python" -m venv --clear $(VENV); }

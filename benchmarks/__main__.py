@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import cold_outliers, cold_starts, histograms, load, scrape, truth
+from benchmarks import alerts, cold_outliers, cold_starts, histograms, load, scrape, truth
 
-for benchmark in (truth, scrape, histograms, load, cold_outliers, cold_starts):
+for benchmark in (truth, scrape, histograms, load, cold_outliers, cold_starts, alerts):
     print(f"\n## {benchmark.__name__}")
     benchmark.main()
