@@ -25,7 +25,9 @@ from exporter.kernel_clock import Arrival, receive, stamp_arrivals
 from exporter.loop import ProbingLoop
 from exporter.result import NANOSECONDS, ConnectionPhases
 
-_READ_BYTES = 1 << 16
+_READ_BYTES = 1 << 12
+"""At most so much is read and taken apart at a time. Cut by a hostile server into chunks of one
+byte, 64 KiB would keep every other stream waiting for a quarter of a second."""
 _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
 
 T = TypeVar("T")
@@ -49,6 +51,9 @@ class Exchange:
 
     connection: ConnectionPhases | None = None
     """``None`` while no connection had to be opened."""
+    began: int | None = None
+    """When the first bytes of the request were about to be handed to the kernel, monotonic
+    nanoseconds."""
     sent: int | None = None
     """When the latest bytes of the request were handed to the kernel, monotonic nanoseconds."""
     sent_uncertainty: int = 0
@@ -64,6 +69,12 @@ class Exchange:
     """Whether TLS is being set up; what is written then is no part of the request."""
     on_sent: Callable[[], None] = field(default=_ignore, repr=False)
     """Called whenever ``sent`` has moved."""
+
+    @property
+    def is_answer_stale(self) -> bool:
+        """Whether what was read came before the request, or was read before it: a server that
+        sends more than it was asked for leaves that in the connection."""
+        return self.began is None or self.arrival is None or self.arrival.at < self.began
 
     def was_answered(self, at: int) -> None:
         """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that
@@ -119,22 +130,27 @@ class KernelStream(httpcore.AsyncNetworkStream):
         """What is in the socket now came after this."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
+        size = min(max_bytes, _READ_BYTES)
+        return await _within(timeout, httpcore.ReadTimeout, self._read(size))
 
     async def _read(self, max_bytes: int) -> bytes:
+        waited = False
         while True:
             try:
                 data, arrival = receive(self._sock, max_bytes, self._empty_at)
             except BlockingIOError:
-                looked_at = time.monotonic_ns()
+                waited, looked_at = True, time.monotonic_ns()
                 since = await _readable(self._sock)
                 self._empty_at = None if since is None else max(looked_at, since)
             except OSError as error:
                 raise httpcore.ReadError(str(error)) from error
             else:
-                self._empty_at = time.monotonic_ns()
+                if len(data) < max_bytes:
+                    self._empty_at = time.monotonic_ns()
                 exchange = _exchange()
                 exchange.arrival, exchange.closed = arrival, not data
+                if not waited:  # a flood takes turns with all else
+                    await asyncio.sleep(0)
                 return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -143,12 +159,14 @@ class KernelStream(httpcore.AsyncNetworkStream):
     async def _write(self, buffer: bytes) -> None:
         if not buffer:  # httpcore writes an empty body as an empty buffer
             return
+        started = time.monotonic_ns()
         try:
             began = await self._send(memoryview(buffer))
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
         exchange = _exchange()
         if not exchange.handshaking:
+            exchange.began = exchange.began or started
             exchange.sent = time.monotonic_ns()
             exchange.sent_uncertainty = exchange.sent - began
             exchange.on_sent()
@@ -204,12 +222,20 @@ class TlsStream(httpcore.AsyncNetworkStream):
         return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
 
     async def _read(self, max_bytes: int) -> bytes:
+        size = min(max_bytes, _READ_BYTES)
         try:
-            return await self._pump(lambda: self._tls.read(max_bytes))
+            data = await self._pump(lambda: self._tls.read(size))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""  # HTTP's own framing tells whether the message was whole
+            data = b""  # HTTP's own framing tells whether the message was whole
         except ssl.SSLError as error:
             raise httpcore.ReadError(str(error)) from error
+        if not data:
+            _exchange().closed = True
+        elif (
+            self._tls.pending()
+        ):  # the rest of a record needs no network read, where others come in
+            await asyncio.sleep(0)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await _within(timeout, httpcore.WriteTimeout, self._write(buffer))

@@ -29,6 +29,9 @@ _IDLE_SECONDS = 120.0
 """Idle connections are given up before the usual NAT gateways and load balancers forget them
 (4 minutes on Azure, 350 s on AWS): a silently dead connection would look like a dead provider."""
 
+_MAX_HEADERS = 256
+"""Each header costs time. Servers are content with some dozens, Python's own client with 100."""
+
 _FAILURES = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -70,6 +73,10 @@ class KernelTransport(httpx.AsyncBaseTransport):
         current_exchange.set(exchange)
         with _failures(exchange, responded=False):
             response = await self._pool.handle_async_request(_core_request(request))
+        if len(response.headers) > _MAX_HEADERS:
+            await response.aclose()
+            detail = f"the response has more than {_MAX_HEADERS} headers"
+            raise NetworkFailure(FailureReason.TOO_LARGE, detail)
         return httpx.Response(
             response.status,
             headers=response.headers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from bisect import bisect_left
 
 from exporter.providers.base import OutputKind
 
@@ -34,5 +34,5 @@ class Increments:
 def _common_length(one: str, other: str) -> int:
     """How many characters two texts have in common at their beginning. It may be less than what
     was said: a character of several tokens can be shown as U+FFFD until it is whole."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    lengths = range(1, min(len(one), len(other)) + 1)
+    return bisect_left(lengths, True, key=lambda length: one[:length] != other[:length])

@@ -23,7 +23,7 @@ class Lines:
     """Cuts bytes into lines; a line ends with LF, CRLF or CR."""
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()
 
     @property
     def pending_bytes(self) -> int:
@@ -32,10 +32,13 @@ class Lines:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that these bytes complete, without their ends."""
-        pending = self._tail + chunk
+        ends_line = self._tail.endswith(b"\r") or b"\n" in chunk or b"\r" in chunk
+        self._tail += chunk
+        if not ends_line:
+            return []  # and no look at all that came before, or a long line would take forever
         # A CR at the very end may be half of a CRLF: it waits for the next bytes.
-        held = pending[-1:] if pending.endswith(b"\r") else b""
-        body = pending[: len(pending) - len(held)]
+        held = b"\r" if self._tail.endswith(b"\r") else b""
+        body = bytes(self._tail).removesuffix(held)
         *lines, rest = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._tail = rest + held
+        self._tail = bytearray(rest + held)
         return lines

@@ -60,7 +60,7 @@ class SseDecoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(line)
         elif name == b"event":
             self._event = value.decode("utf-8", errors="replace")
         elif status := _STATUS.fullmatch(line):
