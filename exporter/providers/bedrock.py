@@ -35,7 +35,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
-from exporter.providers.wire import CamelWire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import CamelWire, Count, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
 _REGION_NAMES = """
@@ -112,11 +112,11 @@ class _MessageStop(CamelWire):
 
 
 class _Usage(CamelWire):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    total_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_write_input_tokens: int | None = None
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    total_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_write_input_tokens: Count | None = None
 
     def normalised(self) -> Usage:
         """``inputTokens`` leaves out what was read from or written to a cache ("Prompt caching"

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from exporter.providers.errors import reason_for_status, says_not_ready
 from exporter.providers.headers import finite
-from exporter.providers.wire import CamelWire
+from exporter.providers.wire import CamelWire, HttpStatus
 from exporter.result import Failure, FailureReason
 
 _REASON_BY_ERROR_INFO = {
@@ -37,7 +37,7 @@ class _Detail(CamelWire):
 class GoogleError(CamelWire):
     """An error as Google's servers describe it."""
 
-    code: int | None = None
+    code: HttpStatus = None
     message: str | None = None
     status: str | None = None
     details: tuple[_Detail, ...] = ()

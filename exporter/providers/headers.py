@@ -66,5 +66,5 @@ def _seconds_between_dates(earlier: str | None, later: str | None) -> float | No
     try:
         start, end = parsedate_to_datetime(earlier or ""), parsedate_to_datetime(later or "")
         return (end - start).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -33,7 +33,7 @@ from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import ErrorObject, explain, failure_of, unwrapped
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.usage import CachedTokens, ReasoningTokens
-from exporter.providers.wire import Wire, count, merged, parse
+from exporter.providers.wire import LenientCount, Wire, count, merged, parse
 from exporter.result import Failure, FailureReason, Usage
 
 END_MARKER = b"[DONE]"
@@ -47,12 +47,12 @@ _FAILED_FINISHES = {
 
 
 class _Usage(Wire):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: LenientCount | None = None
+    completion_tokens: LenientCount | None = None
     prompt_tokens_details: CachedTokens | None = None
     completion_tokens_details: ReasoningTokens | None = None
-    reasoning_tokens: int | None = None  # SGLang
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    reasoning_tokens: LenientCount | None = None  # SGLang
+    prompt_cache_hit_tokens: LenientCount | None = None  # DeepSeek
 
     def normalised(self) -> Usage | None:
         """``None`` where the block holds no counts. Cached and reasoning tokens are parts of

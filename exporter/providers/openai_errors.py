@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from exporter.providers.errors import reason_for_status, says_not_ready
 from exporter.providers.presets import COMPATIBLE, Preset
-from exporter.providers.wire import Wire, excerpt, parse_if
+from exporter.providers.wire import HttpStatus, Wire, excerpt, parse_if
 from exporter.result import Failure, FailureReason
 
 
@@ -90,7 +90,7 @@ class ErrorObject(Wire):
     code: _Text = None
     status: _Text = None  # Gemini: INVALID_ARGUMENT and the like
     details: Annotated[list[_ErrorDetail], BeforeValidator(_as_list)] = Field(default=[])  # Gemini
-    http_status_code: int | None = None  # TGI
+    http_status_code: HttpStatus = None  # TGI
 
     @property
     def http_status(self) -> int | None:

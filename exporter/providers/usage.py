@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from exporter.providers.wire import Wire, count
+from exporter.providers.wire import LenientCount, Wire, count
 from exporter.result import Usage
 
 
 class CachedTokens(Wire):
     """Parts of the prompt that were read from a cache or written to one."""
 
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None  # DashScope's explicit cache
+    cached_tokens: LenientCount | None = None
+    cache_write_tokens: LenientCount | None = None
+    cache_creation_input_tokens: LenientCount | None = None  # DashScope's explicit cache
 
 
 class ReasoningTokens(Wire):
     """The part of the output that is thought."""
 
-    reasoning_tokens: int | None = None
+    reasoning_tokens: LenientCount | None = None
 
 
 class InputOutputUsage(Wire):
     """The counts of the Responses API and of DashScope's own protocol."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: LenientCount | None = None
+    output_tokens: LenientCount | None = None
     input_tokens_details: CachedTokens | None = None
     prompt_tokens_details: CachedTokens | None = None  # DashScope
     output_tokens_details: ReasoningTokens | None = None

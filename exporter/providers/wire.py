@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from exporter.providers.base import ProtocolError
 
-_EXCERPT_BYTES = 200
+_TOO_MANY = 1 << 63  # servers have 64 bits; more would be too much for the arithmetic of a result
 
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
-"""A number of tokens or nanoseconds. Servers have 64 bits for it; more would be too much for the
-arithmetic of a result."""
+Count = Annotated[int, Field(ge=0, lt=_TOO_MANY)]
+"""A number of tokens or nanoseconds."""
+LenientCount = Annotated[int, Field(lt=_TOO_MANY)]
+"""The same where servers were seen to send numbers below zero, which ``count`` passes over."""
+_STATUSES = range(100, 600)
+HttpStatus = Annotated[int | None, AfterValidator(lambda code: code if code in _STATUSES else None)]
+"""An HTTP status in a body; any other number says nothing."""
 
 
 class Wire(BaseModel):
@@ -69,9 +73,9 @@ def count(*reported: int | None) -> int:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of an error body that is of no known shape."""
-    text = body[:_EXCERPT_BYTES].decode("utf-8", errors="replace").strip()
-    return text or "the response has no body"
+    """An error body that is of no known shape. It is cut when secrets have been taken out: half a
+    secret would not be known for one."""
+    return body.decode("utf-8", errors="replace").strip() or "the response has no body"
 
 
 def _first(error: ValidationError) -> str:
