@@ -42,6 +42,10 @@ class Deadlines:
         """Output came: until more of it, or the end, there may pass ``stall``."""
         self._move(FailureReason.TIMEOUT_STALL, self._timeouts.stall, "no further output")
 
+    def ended(self) -> None:
+        """The end marker came: nothing that the provider still does can make the probe late."""
+        self._timer.reschedule(None)
+
     def failure(self) -> Failure:
         """What ran out."""
         return self._running_out

@@ -26,6 +26,7 @@ from exporter.deadlines import Deadlines
 from exporter.expect import mistake
 from exporter.kernel_clock import Arrival
 from exporter.network import Exchange
+from exporter.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.prompts import NONCE_BYTES, with_nonce
 from exporter.providers.base import (
     AwsSigned,
@@ -43,7 +44,8 @@ from exporter.transport import EXCHANGE, Connections, NetworkFailure
 
 MAX_BODY_BYTES = 16 << 20
 _MAX_ERROR_BODY_BYTES = 64 << 10
-_MAX_DETAIL_CHARACTERS = 300
+_MAX_WORD_CHARACTERS = 256
+_MAX_OUTPUT_CHARACTERS = 1 << 20
 _DRAIN_SECONDS = 1.0
 _HEADERS = {
     "user-agent": USER_AGENT,
@@ -77,13 +79,17 @@ class _Attempt:
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
-        self._body_prefix = b""
+        self._body_prefix = bytearray()
 
     async def carry_out(self, prompt: str, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
-        problem = await self._problem(prompt, connections)
-        # What the stream itself said of a failure is more exact than how it then broke off.
-        return self._record.failure or problem or self._judge()
+        try:
+            problem = await self._problem(prompt, connections)
+            # What the provider itself said of a failure is more exact than how it then broke off.
+            return self._record.failure or self._rejection() or problem or self._judge()
+        except Exception as error:
+            log.exception("probe crashed", target=self._plan.target.name)
+            return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
     async def _problem(self, prompt: str, connections: Connections) -> Failure | None:
         try:
@@ -97,9 +103,6 @@ class _Attempt:
             return Failure(error.reason, str(error))
         except SecretError as error:
             return Failure(FailureReason.AUTH, str(error))
-        except Exception as error:
-            log.exception("probe crashed", target=self._plan.target.name)
-            return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
         return None
 
     async def _request(self, prompt: str) -> httpx.Request:
@@ -135,11 +138,13 @@ class _Attempt:
 
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
-        self._headers_at = self._arrival.at
-        self._exchange.was_answered(self._headers_at)
-        self._head = ResponseHead(response.status_code, dict(response.headers))
-        self._facts = self._dialect.header_facts(self._head)
         try:
+            if self._exchange.is_answer_stale:
+                raise ProtocolError("the response came before the request was sent")
+            self._headers_at = self._arrival.at
+            self._exchange.was_answered(self._headers_at)
+            self._head = ResponseHead(response.status_code, dict(response.headers.items()))
+            self._facts = self._dialect.header_facts(self._head)
             await self._read(response)
         finally:
             await response.aclose()
@@ -159,7 +164,10 @@ class _Attempt:
             self._keep(data)
             if self._record.take(decoder.feed(data), self._arrival):
                 self._deadlines.output()
+            if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
+                raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
             if self._record.end is not None:
+                self._deadlines.ended()
                 await self._drain(body)
                 return
         self._record.take(decoder.finish(), self._arrival)
@@ -181,9 +189,7 @@ class _Attempt:
     def _keep(self, data: bytes) -> None:
         self._body_size += len(data)
         if self._body_size > MAX_BODY_BYTES:
-            raise ProtocolError(
-                f"the response is longer than {MAX_BODY_BYTES} bytes", FailureReason.TOO_LARGE
-            )
+            raise _too_large("response", MAX_BODY_BYTES, "bytes")
         room = _MAX_ERROR_BODY_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
@@ -192,13 +198,15 @@ class _Attempt:
     def _arrival(self) -> Arrival:
         return self._exchange.arrival or Arrival(time.monotonic_ns(), None)
 
+    def _rejection(self) -> Failure | None:
+        """What a response that is no stream says, be it whole or not."""
+        if self._head and (self._head.status != httpx.codes.OK or not self._record.heard):
+            return self._dialect.failure(self._head, bytes(self._body_prefix))
+        return None
+
     def _judge(self) -> Failure | None:
-        """The failure in a response that came to its end."""
+        """The failure in a stream that came to its end."""
         record = self._record
-        if self._head and (self._head.status != httpx.codes.OK or not record.heard):
-            failure = self._dialect.failure(self._head, self._body_prefix)
-            if failure:
-                return failure
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, "the stream ended without its end marker")
         if refusal := record.text(OutputKind.REFUSAL):
@@ -216,14 +224,14 @@ class _Attempt:
             probe=self._plan.probe_name,
             finished_at=time.time(),
             timeline=self._timeline(),
-            failure=_presentable(failure, self._head) if failure else None,
+            failure=_told(failure, self._head) if failure else None,
             usage=record.usage,
             connection=exchange.connection,
-            answer=record.text(OutputKind.ANSWER),
-            reasoning=record.text(OutputKind.REASONING),
-            finish_reason=record.finish_reason,
-            served_model=record.served_model,
-            request_id=self._facts.request_id or record.request_id,
+            answer=redact(record.text(OutputKind.ANSWER)),
+            reasoning=redact(record.text(OutputKind.REASONING)),
+            finish_reason=_word(record.finish_reason),
+            served_model=_word(record.served_model),
+            request_id=_word(self._facts.request_id or record.request_id),
             model_load_seconds=record.model_load_seconds,
             status=self._head.status if self._head else None,
             rate_limits=self._facts.rate_limits,
@@ -259,8 +267,16 @@ def _at(mark: Mark | None) -> int | None:
     return mark.at if mark else None
 
 
-def _presentable(failure: Failure, head: ResponseHead | None) -> Failure:
-    """The failure as people may see it: without secrets, on one line and of bounded length."""
-    detail = " ".join(redact(failure.detail).split())[:_MAX_DETAIL_CHARACTERS]
+def _too_large(what: str, limit: int, unit: str) -> ProtocolError:
+    return ProtocolError(f"the {what} is longer than {limit} {unit}", FailureReason.TOO_LARGE)
+
+
+def _word(said: str | None) -> str | None:
+    return presentable(said, _MAX_WORD_CHARACTERS) if said else None
+
+
+def _told(failure: Failure, head: ResponseHead | None) -> Failure:
+    """The failure as people may see it."""
+    detail = presentable(failure.detail, MAX_DETAIL_CHARACTERS)
     status = failure.status or (head.status if head else None)
     return replace(failure, detail=detail, status=status)

@@ -47,6 +47,7 @@ class StreamRecord:
         self.first_answer_token: Mark | None = None
         self.last_token: Mark | None = None
         self.end: Mark | None = None
+        self.output_characters = 0
         self.gaps: list[int] = []
         self.lag: int | None = None
         self.usage: Usage | None = None
@@ -88,6 +89,7 @@ class StreamRecord:
         match event:
             case Output(kind, text):
                 self._texts[kind].append(text)
+                self.output_characters += len(text)
                 self._mark_output(kind, arrival)
             case UsageReported(usage):
                 self.usage = usage

@@ -16,9 +16,10 @@ import httpx
 from exporter import USER_AGENT
 from exporter.config import Target
 from exporter.network import Exchange
+from exporter.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS
-from exporter.secret import SecretError, redact
+from exporter.secret import SecretError
 from exporter.transport import EXCHANGE, Connections, NetworkFailure
 
 _PATIENCE_SECONDS = 5.0
@@ -97,7 +98,7 @@ class ServerPages:
                     response = await transport.handle_async_request(request)
                     body = await _body_of(response)
         except NetworkFailure as error:
-            return Look(began_ns, detail=redact(str(error)))
+            return Look(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
         except TimeoutError:
             detail = f"{path} was not answered within {_PATIENCE_SECONDS:g} s"
             return Look(began_ns, _connected_ns(began_ns, exchange), detail=detail)
@@ -122,7 +123,7 @@ class ServerPages:
 
 async def _body_of(response: httpx.Response) -> bytes:
     """The beginning of a body."""
-    body = b""
+    body = bytearray()
     try:
         async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as parts:
             async for part in parts:
@@ -131,7 +132,7 @@ async def _body_of(response: httpx.Response) -> bytes:
                     break
     finally:
         await response.aclose()
-    return body
+    return bytes(body)
 
 
 def _connected_ns(began_ns: int, exchange: Exchange) -> int | None:
