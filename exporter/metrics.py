@@ -46,6 +46,10 @@ _PHASES = ("dns", "tcp", "tls")
 _OUTCOMES = ("success", "failure")
 _TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
 
+MAX_SERVED_MODELS = 16
+"""Names of one target that become a label value; a provider that has ever new ones would fill
+Prometheus with series."""
+_OTHER_MODEL = "other"
 _MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, names included
 _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 
@@ -58,6 +62,7 @@ class ProbeSeries(Series):
         self._plan = plan
         self._served_model: str | None = None
         self._cost = Decimal()
+        self._shown_models: set[str] = set()
         self._create_zeroes()
         self.apply(plan, mix)
 
@@ -226,6 +231,12 @@ class ProbeSeries(Series):
             self._served_model = served
             self._set_info()
 
+    def _shown_model(self) -> str:
+        served = self._served_model
+        if served and len(self._shown_models) < MAX_SERVED_MODELS:
+            self._shown_models.add(served)
+        return served if served in self._shown_models else _OTHER_MODEL if served else ""
+
     def _set_info(self) -> None:
         target = self._plan.target
         self.clear(families.TARGET_INFO)
@@ -233,7 +244,7 @@ class ProbeSeries(Series):
             families.TARGET_INFO,
             endpoint=target.endpoint,
             region=target.region or "",
-            served_model=self._served_model or "",
+            served_model=self._shown_model(),
         ).set(1)
 
 
