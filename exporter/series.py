@@ -5,13 +5,14 @@ a few. So the series of one family and one target form a ``Block``, which rememb
 like in each format that somebody scrapes; a scrape is then little more than a concatenation.
 kube-state-metrics keeps its series in the same way.
 
-Values are changed in one thread, the probing one. Others read them through a rendering that is
-replaced whole, so that no lock is needed.
+Values are changed in one thread, the probing one, and rendered in others too. The lock of a block
+keeps the two apart: no rendering shows half a change, and none replaces a newer one.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,10 +62,11 @@ class Counter(Value):
         """
         if amount < 0:
             raise ValueError("counters only grow")
-        self.value += amount
-        if exemplar:
-            self.exemplar = Exemplar(exemplar, amount, time.time())
-        self._block.stale = True
+        with self._block.lock:
+            self.value += amount
+            if exemplar:
+                self.exemplar = Exemplar(exemplar, amount, time.time())
+            self._block.stale = True
 
     def grow_to(self, total: float) -> None:
         """Have this value, for sums that are kept more exactly elsewhere.
@@ -73,8 +75,9 @@ class Counter(Value):
         """
         if total < self.value:
             raise ValueError("counters only grow")
-        self.value = total
-        self._block.stale = True
+        with self._block.lock:
+            self.value = total
+            self._block.stale = True
 
 
 class Gauge(Value):
@@ -87,8 +90,9 @@ class Gauge(Value):
         self.value = 0.0
 
     def set(self, value: float) -> None:
-        self.value = float(value)
-        self._block.stale = True
+        with self._block.lock:
+            self.value = float(value)
+            self._block.stale = True
 
 
 class Histogram(Value):
@@ -110,16 +114,17 @@ class Histogram(Value):
     def observe(self, value: float, exemplar: str | None = None) -> None:
         """Count one observation; ``exemplar`` is the id of the request behind it."""
         bucket = bisect_left(self._block.family.buckets, value)
-        self.counts[bucket] += 1
-        self.sum += value
-        if value > 0:
-            index = native_index(value)
-            self.native[index] = self.native.get(index, 0) + 1
-        else:
-            self.zeroes += 1
-        if exemplar:
-            self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
-        self._block.stale = True
+        with self._block.lock:
+            self.counts[bucket] += 1
+            self.sum += value
+            if value > 0:
+                index = native_index(value)
+                self.native[index] = self.native.get(index, 0) + 1
+            else:
+                self.zeroes += 1
+            if exemplar:
+                self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
+            self._block.stale = True
 
 
 def native_index(value: float) -> int:
@@ -142,13 +147,15 @@ V = TypeVar("V", Counter, Gauge, Histogram)
 class Block:
     """The series of one family that share their leading labels."""
 
-    __slots__ = ("_rendered", "children", "family", "labels", "stale")
+    __slots__ = ("_rendered", "children", "family", "labels", "lock", "stale")
 
     def __init__(self, family: Family, labels: Mapping[str, str]) -> None:
         self.family = family
         self.labels = labels
         self.children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
         """By the values of the family's own labels."""
+        self.lock = threading.Lock()
+        """Held while a value changes, and while the block is rendered."""
         self.stale = True
         self._rendered: dict[Callable[[Block], bytes], bytes] = {}
 
@@ -157,36 +164,45 @@ class Block:
         key = tuple(own[label] for label in self.family.labels)
         found = self.children.get(key)
         if found is None:
-            found = self.children[key] = _KINDS[self.family.kind](self)
-            self.stale = True
+            found = _KINDS[self.family.kind](self)
+            with self.lock:
+                self.children[key] = found
+                self.stale = True
         if not isinstance(found, kind):
             raise TypeError(f"{self.family.name} is a {self.family.kind}")
         return found
 
     def clear(self) -> None:
         """Drop all series."""
-        self.children = {}
-        self.stale = True
+        with self.lock:
+            self.children = {}
+            self.stale = True
 
     def series(self) -> Iterator[tuple[dict[str, str], Counter | Gauge | Histogram]]:
         """The values, each with the family's own labels; the leading ones are left out."""
-        for own, child in tuple(self.children.items()):
+        for own, child in self.children.items():
             yield dict(zip(self.family.labels, own, strict=True)), child
 
     def rendered(self, render: Callable[[Block], bytes]) -> bytes:
         """How the block looks in a format, from memory as long as nothing changes."""
-        self.freshen()
-        found = self._rendered.get(render)
-        if found is None:
-            found = self._rendered[render] = render(self)
-        return found
+        if self.stale or render not in self._rendered:
+            with self.lock:
+                self._catch_up()
+                if render not in self._rendered:
+                    self._rendered[render] = render(self)
+        return self._rendered[render]
 
     def freshen(self) -> None:
         """Bring all that is remembered in step with the values."""
         if self.stale:
-            self.stale = False  # before it is rendered: a change meanwhile counts again
-            for render in tuple(self._rendered):
+            with self.lock:
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self.stale:
+            for render in self._rendered:
                 self._rendered[render] = render(self)
+            self.stale = False
 
 
 class Series:

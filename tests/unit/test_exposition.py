@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from collections.abc import Iterable
 
 import pytest
@@ -196,3 +198,33 @@ WITH_NATIVE_HISTOGRAMS = (
 )
 def test_the_scraper_gets_the_format_that_it_likes_best(accept: str, wanted: Format) -> None:
     assert negotiated(accept) is wanted
+
+
+def test_a_rendering_never_shows_half_a_change(series: Series) -> None:
+    """Prometheus refuses a native histogram whose buckets do not add up to its count."""
+    wait = series.histogram(WAIT, phase="dns")
+
+    def observe() -> None:
+        for number in range(1, 20_001):
+            wait.observe(number / 1000)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        observing = threading.Thread(target=observe)
+        observing.start()
+        bodies: list[bytes] = []
+        while observing.is_alive():
+            bodies.append(body(PROTOBUF, series))
+        observing.join()
+    finally:
+        sys.setswitchinterval(interval)
+    for histogram in map(waiting, bodies[::10]):
+        assert sum(histogram.native_counts()) == histogram.count
+    assert waiting(body(PROTOBUF, series)).count == 20_004
+
+
+def waiting(shown: bytes) -> HistogramMessage:
+    histogram = read_families(shown)[2].metrics[0].histogram
+    assert histogram
+    return histogram
