@@ -32,7 +32,7 @@ from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
 from exporter.status import Status, StatusRow
 from exporter.status_page import View, render_page
-from exporter.web_scrapes import Scrapes, answer_once
+from exporter.web_scrapes import Scrapes
 
 HEARTBEAT_SECONDS = 5.0
 """An exporter whose probing loop does not answer for so long is not healthy."""
@@ -40,6 +40,7 @@ _SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it gives up
 _MAX_NAMES_SHOWN = 20
 _STANDS_BY = "not probed: this exporter stands by, another one probes\n"
+_COMPRESSED = (Middleware(GZipMiddleware, compresslevel=1),)
 
 T = TypeVar("T")
 
@@ -90,15 +91,14 @@ def routes(backend: Backend) -> Starlette:
     site = _Site(backend)
     return Starlette(
         routes=[
-            Route("/", site.page),
+            Route("/", site.page, middleware=_COMPRESSED),
             Route("/metrics", site.metrics),
             Route("/probe", site.probe),
-            Route("/api/v1/targets", site.targets),
+            Route("/api/v1/targets", site.targets, middleware=_COMPRESSED),
             Route("/-/healthy", site.healthy),
             Route("/-/ready", site.ready),
             Route("/-/reload", site.reload, methods=["POST"]),
         ],
-        middleware=[Middleware(GZipMiddleware, compresslevel=1)],
     )
 
 
@@ -108,7 +108,7 @@ class _Site:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._started = time.monotonic()
-        self._scrapes = Scrapes()
+        self._scrapes = Scrapes(self._in_background)
         self._one_at_a_time = asyncio.Lock()
         self._probing: dict[str, asyncio.Future[tuple[ProbeResult, ...]]] = {}
 
@@ -150,7 +150,7 @@ class _Site:
             case OverBudget() as over:
                 raise HTTPException(503, f"not probed: {over}; days begin at 00:00 UTC\n")
         probing.result()
-        return await answer_once(self._backend.metrics.of_target(name), request)
+        return await self._scrapes.answer_alone(self._backend.metrics.of_target(name), request)
 
     async def healthy(self, _request: Request) -> Response:
         beat: Future[None] = Future()

@@ -1,11 +1,11 @@
-"""Response bodies of scrapes: made in a worker thread, once for all who ask at the same time."""
+"""Response bodies of scrapes: made in the background, once for all who ask at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,43 +20,45 @@ _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 Key = tuple[Format, bool]
 Parts = tuple[bytes, ...]
 """A body in pieces: joining megabytes would hold up the thread that reads streams."""
+Background = Callable[[Callable[[], Parts]], Awaitable[Parts]]
+"""Carries out what takes processor time."""
 
 
 class Scrapes:
-    """Answers scrapes of the same families.
+    """Answers scrapes.
 
     Two Prometheus servers of a highly available pair often ask together. Whoever comes while a
     body in the same format is being made gets that one: it is some milliseconds older than its
     request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_background: Background) -> None:
+        self._in_background = in_background
         self._under_way: dict[Key, asyncio.Task[Parts]] = {}
 
     async def answer(self, shown: Iterable[Exposed], request: Request) -> Response:
-        """The families in the format and coding that the request prefers."""
-        format_, compressed = _wishes(request)
-        body = await asyncio.shield(self._body(shown, (format_, compressed)))
-        return _response(body, format_, compressed)
+        """All families, in the format and coding that the request prefers."""
+        key = _wishes(request)
+        return _response(await asyncio.shield(self._shared(shown, key)), *key)
 
-    def _body(self, shown: Iterable[Exposed], key: Key) -> asyncio.Task[Parts]:
+    async def answer_alone(self, shown: Iterable[Exposed], request: Request) -> Response:
+        """These families, made for this request alone."""
+        key = _wishes(request)
+        return _response(await self._made(shown, key), *key)
+
+    def _shared(self, shown: Iterable[Exposed], key: Key) -> asyncio.Task[Parts]:
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(_parts, shown, *key))
-            self._under_way[key] = task
+            task = self._under_way[key] = asyncio.create_task(self._made(shown, key))
             task.add_done_callback(lambda _: self._under_way.pop(key))
         return task
 
-
-async def answer_once(shown: Iterable[Exposed], request: Request) -> Response:
-    """These families alone, for this request alone."""
-    format_, compressed = _wishes(request)
-    body = await asyncio.to_thread(_parts, shown, format_, compressed)
-    return _response(body, format_, compressed)
+    async def _made(self, shown: Iterable[Exposed], key: Key) -> Parts:
+        return await self._in_background(lambda: _parts(shown, *key))
 
 
 def _wishes(request: Request) -> Key:
-    coding = request.headers.get("Accept-Encoding", "")
+    coding = request.headers.get("Accept-Encoding", "").lower()
     compressed = "gzip" in coding and not _NO_GZIP.search(coding)
     return negotiated(request.headers.get("Accept", "")), compressed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 import socket
 import ssl
@@ -174,6 +175,56 @@ def test_metrics_are_compressed_only_for_those_who_can_read_it(client: httpx.Cli
     assert squeezed.text.count("\n") == plain.text.count("\n")
 
 
+FORMATS = (
+    "text/plain",
+    "application/openmetrics-text;version=1.0.0",
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/probe?target=a"])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_format_survives_compression(client: httpx.Client, path: str, format_: str) -> None:
+    wanted = {"Accept": format_, "Accept-Encoding": "GZIP"}
+    with client.stream("GET", path, headers=wanted) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) == len(raw)
+    plain = client.get(path, headers={"Accept": format_, "Accept-Encoding": "identity"})
+    assert answer.headers["content-type"] == plain.headers["content-type"]
+    assert gzip.decompress(raw).count(b"inference_") == plain.content.count(b"inference_") > 0
+
+
+@pytest.mark.parametrize("coding", ["gzip;q=0", "gzip; q=0.000, identity", "br", "GZIP;q=0, *"])
+@pytest.mark.parametrize("path", ["/metrics", "/probe?target=a"])
+def test_nobody_gets_a_coding_that_they_refuse(
+    client: httpx.Client, path: str, coding: str
+) -> None:
+    answer = client.get(path, headers={"Accept-Encoding": coding})
+    assert "content-encoding" not in answer.headers
+    assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+async def test_scrapes_at_once_share_one_body(
+    exporter: Exporter, running: tuple[Exporter, str]
+) -> None:
+    made = 0
+
+    def slow_to_tell() -> int:
+        nonlocal made
+        made += 1
+        time.sleep(0.3)
+        return made
+
+    exporter.metrics.probes_in_flight = slow_to_tell
+    async with httpx.AsyncClient(base_url=running[1]) as client:
+        one, other = await asyncio.gather(client.get("/metrics"), client.get("/metrics"))
+        assert one.content == other.content
+        assert made == 1
+        await client.get("/metrics")
+    assert made == 2
+
+
 def test_metrics_answer_head_without_a_body(client: httpx.Client) -> None:
     answer = client.head("/metrics")
     assert answer.status_code == 200
@@ -307,6 +358,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "cold": None,
         "model_load_seconds": None,
         "status": 200,
+        "cold": None,
     }
 
 
