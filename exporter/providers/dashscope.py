@@ -34,7 +34,7 @@ from exporter.providers.openai import Delta
 from exporter.providers.openai_errors import ErrorObject, failure_of
 from exporter.providers.presets import PRESETS
 from exporter.providers.usage import InputOutputUsage
-from exporter.providers.wire import Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import Few, Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
@@ -51,7 +51,7 @@ class _Choice(Wire):
 
 
 class _Output(Wire):
-    choices: list[_Choice] | None = None
+    choices: Few[_Choice] | None = None
     # Without choices, in the older result format:
     text: str | None = None
     finish_reason: str | None = None

@@ -35,7 +35,7 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.google_errors import GoogleError
 from exporter.providers.headers import retry_after_seconds
-from exporter.providers.wire import CamelWire, Count, excerpt, merged, parse, parse_if
+from exporter.providers.wire import CamelWire, Count, Few, excerpt, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, Usage
 
 PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
@@ -105,7 +105,7 @@ class _Part(CamelWire):
 
 
 class _Content(CamelWire):
-    parts: list[_Part] | None = None
+    parts: Few[_Part] | None = None
 
 
 class _Candidate(CamelWire):
@@ -169,7 +169,7 @@ class _Body(CamelWire):
 class _Chunk(_Body):
     """GenerateContentResponse"""
 
-    candidates: list[_Candidate] | None = None
+    candidates: Few[_Candidate] | None = None
     prompt_feedback: _PromptFeedback | None = None
     usage_metadata: _UsageMetadata | None = None
     model_version: str | None = None

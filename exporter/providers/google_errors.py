@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from pydantic import Field
+
 from exporter.providers.errors import reason_for_status, says_not_ready
 from exporter.providers.headers import finite
-from exporter.providers.wire import CamelWire, HttpStatus
+from exporter.providers.wire import CamelWire, Few, HttpStatus
 from exporter.result import Failure, FailureReason
 
 _REASON_BY_ERROR_INFO = {
@@ -40,7 +42,7 @@ class GoogleError(CamelWire):
     code: HttpStatus = None
     message: str | None = None
     status: str | None = None
-    details: tuple[_Detail, ...] = ()
+    details: Few[_Detail] = Field(default=[])
 
     def failure(self, status: int | None = None) -> Failure:
         """What the error means; inside a stream there is no HTTP ``status``, but a code."""

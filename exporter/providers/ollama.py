@@ -32,7 +32,7 @@ from exporter.providers.errors import reason_for_status
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.ndjson import NdjsonDecoder
 from exporter.providers.headers import retry_after_seconds
-from exporter.providers.wire import Count, Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import Count, Few, Wire, excerpt, merged, parse, parse_if
 from exporter.result import NANOSECONDS, Failure, FailureReason, Usage
 
 _REASON_BY_PHRASE = {
@@ -61,7 +61,7 @@ class _ToolCall(Wire):
 class _Message(Wire):
     content: str | None = None
     thinking: str | None = None
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: Few[_ToolCall] | None = None
 
     def outputs(self) -> Iterator[tuple[OutputKind, str]]:
         yield OutputKind.REASONING, self.thinking or ""

@@ -33,7 +33,7 @@ from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import ErrorObject, explain, failure_of, unwrapped
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.usage import CachedTokens, ReasoningTokens
-from exporter.providers.wire import LenientCount, Wire, count, merged, parse
+from exporter.providers.wire import Few, LenientCount, Wire, count, merged, parse
 from exporter.result import Failure, FailureReason, Usage
 
 END_MARKER = b"[DONE]"
@@ -70,12 +70,15 @@ class _Usage(Wire):
         )
 
 
-class _ContentPart(Wire):
-    """Mistral's reasoning models send content as typed parts; ``thinking`` nests them again."""
+class _Thought(Wire):
+    text: str = ""
+
+
+class _ContentPart(_Thought):
+    """Mistral's reasoning models send content as typed parts; ``thinking`` has parts in turn."""
 
     type: str = ""
-    text: str = ""
-    thinking: list[_ContentPart] | str | None = None
+    thinking: Few[_Thought] | str | None = None
 
     def outputs(self) -> Iterator[tuple[OutputKind, str]]:
         if self.type != "thinking":
@@ -99,11 +102,11 @@ class _ToolCall(Wire):
 class Delta(Wire):
     """What a chunk adds to the message."""
 
-    content: str | list[_ContentPart] | None = None
+    content: str | Few[_ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None  # vLLM, Groq, Together, OpenRouter, Ollama
     refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: Few[_ToolCall] | None = None
 
     def outputs(self) -> Iterator[tuple[OutputKind, str]]:
         # Some servers send both names of the reasoning field with the same text.
@@ -137,7 +140,7 @@ class _Chunk(Wire):
     id: str | None = None
     object: str | None = None
     model: str | None = None
-    choices: list[_Choice] | None = None
+    choices: Few[_Choice] | None = None
     usage: _Usage | None = None
     error: ErrorObject | str | None = None
     x_groq: _Groq | None = None

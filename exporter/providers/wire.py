@@ -21,6 +21,11 @@ HttpStatus = Annotated[int | None, AfterValidator(lambda code: code if code in _
 """An HTTP status in a body; any other number says nothing."""
 
 
+T = TypeVar("T")
+Few = Annotated[list[T], Field(max_length=32)]
+"""A list of things of which a message has one or two. A million would take seconds to read."""
+
+
 class Wire(BaseModel):
     """A JSON object as a provider sends it. What is not named is passed over, so that a new
     field never breaks a probe."""

@@ -153,11 +153,12 @@ def flood(data: bytes) -> Iterator[str]:
 
 
 async def longest_pause(probe: asyncio.Task[list[ProbeResult]]) -> float:
-    """The longest time, in seconds, for which a probe kept the event loop from all else."""
-    longest, before = 0.0, time.monotonic()
+    """The longest time, in seconds of this thread alone, for which a probe kept the event loop
+    from all else."""
+    longest, before = 0.0, time.thread_time()
     while not probe.done():
         await asyncio.sleep(0.001)
-        now = time.monotonic()
+        now = time.thread_time()
         longest, before = max(longest, now - before), now
     return longest
 
@@ -177,6 +178,26 @@ async def test_a_flood_leaves_others_their_turn(body: bytes) -> None:
         pause = await longest_pause(probe)
     assert reason(probe.result()[0]) in (FailureReason.TIMEOUT_TOTAL, FailureReason.TOO_LARGE)
     assert pause < 0.4
+
+
+MANY = b"{}," * 300_000 + b"{}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "message"),
+    [
+        ("openai", b'data: {"choices":[%s]}\n\n' % MANY),
+        ("gemini", b'data: {"candidates":[{"content":{"parts":[%s]}}]}\n\n' % MANY),
+        ("dashscope", b'data: {"output":{"choices":[%s]}}\n\n' % MANY),
+        ("ollama", b'{"message":{"tool_calls":[%s]}}\n' % MANY),
+    ],
+)
+async def test_a_message_of_countless_parts_is_none(provider: str, message: bytes) -> None:
+    with wire_server([STREAM_HEAD, chunk(message), LAST_CHUNK]) as server:
+        probe = asyncio.create_task(ask(plan_for(server.url, total=20, provider=provider)))
+        pause = await longest_pause(probe)
+    assert reason(probe.result()[0]) is FailureReason.PROTOCOL
+    assert pause < 0.5
 
 
 async def test_a_line_that_comes_byte_by_byte_costs_no_more_than_its_length() -> None:

@@ -1,8 +1,7 @@
 """Amazon's binary event stream, ``application/vnd.amazon.eventstream``.
 
 A message is a prelude (its whole length, the length of its headers, a CRC-32 of these two),
-headers, a payload, and a CRC-32 of everything before. Integers are big-endian. The bounds are
-those of botocore. Source: "Event stream encoding" of the Amazon Transcribe developer guide.
+headers, a payload, and a CRC-32 of everything before. Integers are big-endian. Source: "Event stream encoding" of the Amazon Transcribe developer guide.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ from io import BytesIO
 from zlib import crc32
 
 from exporter.providers.base import ProtocolError
+from exporter.providers.framing.lines import MAX_BYTES
 from exporter.result import FailureReason
 
-MAX_HEADERS_BYTES = 128 << 10
-MAX_PAYLOAD_BYTES = 24 << 20
+MAX_HEADERS_BYTES = 128 << 10  # as botocore has it
+MAX_PAYLOAD_BYTES = MAX_BYTES  # where botocore takes 24 MiB, which would take a second to read
 
 _LENGTHS = struct.Struct(">II")
 _CRC_BYTES = 4

@@ -7,7 +7,7 @@ import re
 
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]')
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]')
 
 
 class SseOrJsonDecoder(SseDecoder):
