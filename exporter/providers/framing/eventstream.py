@@ -1,7 +1,8 @@
 """Amazon's binary event stream, ``application/vnd.amazon.eventstream``.
 
 A message is a prelude (its whole length, the length of its headers, a CRC-32 of these two),
-headers, a payload, and a CRC-32 of everything before. Integers are big-endian. Source: "Event stream encoding" of the Amazon Transcribe developer guide.
+headers, a payload, and a CRC-32 of everything before. Integers are big-endian. Source: "Event
+stream encoding" of the Amazon Transcribe developer guide.
 """
 
 from __future__ import annotations
