@@ -358,7 +358,6 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "cold": None,
         "model_load_seconds": None,
         "status": 200,
-        "cold": None,
     }
 
 
