@@ -231,10 +231,8 @@ class TlsStream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadError(str(error)) from error
         if not data:
             _exchange().closed = True
-        elif (
-            self._tls.pending()
-        ):  # the rest of a record needs no network read, where others come in
-            await asyncio.sleep(0)
+        elif self._tls.pending():
+            await asyncio.sleep(0)  # what is left of a record needs no read, which would do so
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:

@@ -20,7 +20,6 @@ _STATUSES = range(100, 600)
 HttpStatus = Annotated[int | None, AfterValidator(lambda code: code if code in _STATUSES else None)]
 """An HTTP status in a body; any other number says nothing."""
 
-
 T = TypeVar("T")
 Few = Annotated[list[T], Field(max_length=32)]
 """A list of things of which a message has one or two. A million would take seconds to read."""
