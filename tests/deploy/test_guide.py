@@ -15,7 +15,7 @@ from tests.deploy.schemas import validate
 from tests.deploy.variants import CHART, KUBERNETES_VERSION, ROOT, Tool, kustomize
 
 GUIDE = (ROOT / "docs" / "kubernetes.md").read_text()
-BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+BLOCKS: list[str] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 FOLDERS = sorted(set(re.findall(r"`(deploy/kubernetes/[\w/-]+)`", GUIDE)))
 
 
