@@ -118,8 +118,15 @@ def test_services_and_monitors_find_the_pods(variant: Variant, tool: Tool) -> No
 
 
 @every_variant
-def test_its_configurations_are_right(variant: Variant, tool: Tool, tmp_path: Path) -> None:
+def test_its_configurations_are_right(
+    variant: Variant, tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     documents = variant.render(tool)
+    for container in (
+        container for _, pod in workloads(documents) for container in containers(pod)
+    ):
+        for variable in container.get("env", ()):
+            monkeypatch.setenv(variable["name"], variable["value"])
     texts = [d["data"]["config.yaml"] for d in documents if "config.yaml" in d.get("data", {})]
     assert texts
     for text in texts:
@@ -127,6 +134,8 @@ def test_its_configurations_are_right(variant: Variant, tool: Tool, tmp_path: Pa
         path.write_text(text)
         config = config_file.load(path)
         assert config.targets or config.kubernetes_discovery
+        leases = [d["metadata"]["name"] for d in documents if d["kind"] == "Lease"]
+        assert leases == ([config.kubernetes.lease] if config.leader_election else [])
 
 
 @pytest.mark.parametrize("name", ["sharded", "helm-sharded"])
