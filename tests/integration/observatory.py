@@ -52,6 +52,7 @@ SCRIPTS = {
 }
 SERVER = {"vllm": Script(first_token_seconds=0.08, token_gap_seconds=0.004, boot=Boot(seconds=1))}
 SERVER_LISTENS_AFTER_SECONDS = 4.0
+SERVER_RESTARTS_EVERY_SECONDS = 30.0
 
 CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}
@@ -156,7 +157,7 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
     own = Simulator(SERVER, listen_after_seconds=SERVER_LISTENS_AFTER_SECONDS)
     with (
         run_in_thread(hosted, beside=_change_the_model),
-        run_in_thread(own),
+        run_in_thread(own, beside=_boot_now_and_then),
         _metrics_of(own, server_port),
     ):
         secure = hosted.url.replace("127.0.0.1", "localhost")
@@ -178,6 +179,12 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
             enough = 'count(inference_probes_total{outcome="success"} >= 15)'
             eventually(lambda: seen.query(enough), lambda counts: counts == [5], seconds=90)
             yield seen
+
+
+async def _boot_now_and_then(simulator: Simulator) -> None:
+    while True:
+        await asyncio.sleep(SERVER_RESTARTS_EVERY_SECONDS)
+        await simulator.restart()
 
 
 async def _change_the_model(simulator: Simulator) -> None:
