@@ -20,6 +20,7 @@ class _Backend:
 
     lifecycle_enabled = False
     ready = True
+    stands_by = False
 
     def __init__(self, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
         self.metrics = metrics

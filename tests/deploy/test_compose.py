@@ -61,7 +61,7 @@ def test_prometheus_takes_its_configuration_and_all_rules(tool: Tool, tmp_path: 
 def test_alertmanager_starts_with_its_configuration(tool: Tool, tmp_path: Path) -> None:
     config = seen_by("alertmanager", tmp_path) / "etc" / "alertmanager" / "alertmanager.yml"
     port = free_port()
-    command = [
+    command: list[str | Path] = [
         tool("alertmanager"),
         f"--config.file={config}",
         f"--storage.path={tmp_path}",
