@@ -47,7 +47,7 @@ def text(value: float, unit: str) -> str:
         return f"{value / 2**20:.3g} MiB"
     if unit == "bool_yes_no":
         return "Yes" if value else "No"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value / 1000:.3g} K"
 
 
 def _seconds(value: float) -> str:

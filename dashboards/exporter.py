@@ -33,7 +33,7 @@ def build() -> builders.Dashboard:
         description="Whether the exporter itself is well: uncertainty, delays, skips, spend.",
         variables=(),
     )
-    return frame.fill(_now(), _trust(), _work(), _spend(), _process())
+    return frame.fill(_now(), _trust(), _work(), _spend(), _cluster(), _process())
 
 
 def _now() -> Section:
@@ -198,6 +198,41 @@ def _spend() -> Section:
                 ),
                 COUNT,
                 Query(f"inference_price_mix_input_tokens{{{SELF}}}", "{{instance}}"),
+            ),
+        ],
+    )
+
+
+def _cluster() -> Section:
+    leader = f"inference_exporter_leader{{{SELF}}}"
+    since = f"inference_exporter_kubernetes_last_success_timestamp_seconds{{{SELF}}}"
+    alone = "not in a cluster"
+    return Section(
+        "In Kubernetes",
+        [
+            label(
+                Text("Leader", "The one exporter of several that probes, as all of them see it."),
+                Query(f"inference_exporter_leader_info{{{SELF}}}", "{{leader}}"),
+            ),
+            number(
+                Text("Leaders", "How many exporters probe; with leader election there is one."),
+                COUNT,
+                Query(f"sum({leader})"),
+                empty="no election",
+            ),
+            over_time(
+                Text("Discovered targets", "What was found in the cluster; refused is no target."),
+                COUNT,
+                Query(f"inference_exporter_discovered_targets{{{SELF}}}", "{{state}} {{instance}}"),
+                width=8,
+                empty=alone,
+            ),
+            over_time(
+                Text("API server", "Time since the Kubernetes API server last answered."),
+                SECONDS,
+                Query(f"time() - {since}", "{{purpose}} {{instance}}"),
+                width=8,
+                empty=alone,
             ),
         ],
     )

@@ -148,7 +148,7 @@ def label(text: Text, query: Query, *, width: int = 4) -> stat.Panel:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One measure of a table, a query of its own; ``key`` columns name the row instead."""
+    """One measure of a table, with a query of its own."""
 
     title: str
     unit: str

@@ -12,8 +12,16 @@ import httpx
 
 from exporter.units import parse_duration
 
-_ANY = {"job": ".+", "instance": ".+", "target": ".+", "probe": ".+"}
+_POINTS = 240
 _LEGEND = re.compile(r"{{\s*(\w+)\s*}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that is shown, Unix seconds."""
+
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,9 @@ def filled(expression: str, variables: Mapping[str, str]) -> str:
 class Prometheus:
     """Answers the queries of panels."""
 
-    def __init__(self, url: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, url: str, min_step_seconds: float | None = None) -> None:
         self._client = httpx.Client(base_url=url, timeout=120)
-        self._variables = {**_ANY, **variables}
+        self._min_step_seconds = min_step_seconds
 
     def __enter__(self) -> Self:
         return self
@@ -53,10 +61,12 @@ class Prometheus:
         self._client.close()
 
     def of_panel(
-        self, panel: Mapping[str, Any], start: float, end: float, step: float
+        self, panel: Mapping[str, Any], span: Span, variables: Mapping[str, str]
     ) -> list[Line]:
         """All series of all its queries."""
-        step = max(step, parse_duration(panel.get("interval", "15s")))
+        start, end = span.start, span.end
+        step = self._min_step_seconds or parse_duration(panel.get("interval", "15s"))
+        step = max(step, (end - start) / _POINTS)
         times = {
             "__rate_interval": f"{max(60, step + 15):.0f}s",
             "__interval": f"{step:.0f}s",
@@ -64,7 +74,7 @@ class Prometheus:
         }
         lines: list[Line] = []
         for target in panel["targets"]:
-            query = filled(target["expr"], {**times, **self._variables})
+            query = filled(target["expr"], {**times, **variables})
             if target.get("instant") and not target.get("range"):
                 result = self._ask("query", query=query, time=end)
             else:

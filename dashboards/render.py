@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,19 @@ from matplotlib.figure import Figure
 
 from dashboards.build import DASHBOARDS, as_json
 from dashboards.drawing import draw
-from dashboards.prometheus import Prometheus
+from dashboards.prometheus import Prometheus, Span
 
 _CELL_INCHES = (0.62, 0.36)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What the pictures show, Unix seconds."""
-
-    start: float
-    end: float
-    step: float
-
-
-def picture(document: Mapping[str, Any], prometheus: Prometheus, span: Span) -> Figure:
-    """A dashboard as one figure."""
+def picture(
+    document: Mapping[str, Any], prometheus: Prometheus, span: Span, chosen: Mapping[str, str]
+) -> Figure:
+    """A dashboard as one figure; ``chosen`` are the values of variables that have one at a time."""
+    variables = {
+        variable["name"]: ".+" if variable.get("multi") else chosen.get(variable["name"], "")
+        for variable in document["templating"]["list"]
+    }
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in document["panels"]) + 1
     figure = plt.figure(figsize=(24 * _CELL_INCHES[0], height * _CELL_INCHES[1]), dpi=80)
     figure.text(0.006, 1 - 0.8 / height, document["title"], fontsize=13, weight="bold")
@@ -45,7 +41,7 @@ def picture(document: Mapping[str, Any], prometheus: Prometheus, span: Span) -> 
             axes.axis("off")
             axes.text(0, 0.3, panel["title"], fontsize=11, color="#335")
         else:
-            draw(axes, panel, prometheus.of_panel(panel, span.start, span.end, span.step))
+            draw(axes, panel, prometheus.of_panel(panel, span, variables))
     return figure
 
 
@@ -66,15 +62,16 @@ def main() -> None:
     parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--hours", type=float, default=6)
     parser.add_argument("--end", type=float, default=time.time(), help="Unix seconds; now")
+    parser.add_argument("--min-step", type=float, help="seconds; as the panels say")
     options = parser.parse_args()
-    span = Span(options.end - options.hours * 3600, options.end, options.hours * 3600 / 240)
-    variables = dict(pair.split("=", 1) for pair in options.var)
+    span = Span(options.end - options.hours * 3600, options.end)
+    chosen = dict(pair.split("=", 1) for pair in options.var)
     options.out.mkdir(parents=True, exist_ok=True)
     mpl.use("Agg")
-    with Prometheus(options.prometheus, variables) as prometheus:
+    with Prometheus(options.prometheus, options.min_step) as prometheus:
         for build in DASHBOARDS:
             document = as_json(build())
-            figure = picture(document, prometheus, span)
+            figure = picture(document, prometheus, span, chosen)
             figure.savefig(options.out / f"{document['uid']}.png")
             plt.close(figure)
 

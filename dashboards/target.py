@@ -313,13 +313,13 @@ def _money() -> Section:
                 Text("Tokens", "Tokens of the probes by type; reasoning is a part of output."),
                 COUNT,
                 Query(total("inference_tokens_total", TARGETS, "type"), "{{type}}"),
-                width=8,
+                width=7,
             ),
             over_time(
                 Text("Cost", "What the probes of this target cost."),
                 USD,
                 Query(total("inference_cost_usd_total", TARGETS, "probe"), "{{probe}}"),
-                width=8,
+                width=6,
                 stacked=True,
             ),
             over_time(
@@ -329,7 +329,7 @@ def _money() -> Section:
                     f"target:inference_usd_per_million_tokens:avg1h{{{FLEET_TARGETS}}}", "{{mix}}"
                 ),
                 Query(f"inference_price_usd_per_million_tokens{{{TARGETS}}}", "price of {{type}}"),
-                width=8,
+                width=7,
             ),
             number(
                 Text(

@@ -52,17 +52,24 @@ def episodes(fleet: Fleet, firing: Iterable[Series]) -> Iterator[Episode]:
     for series in firing:
         target, severity = numbers[series.labels["target"]], series.labels["severity"]
         minutes = [(int(time) - START) // 60 for time in map(float, series.times)]
-        start = previous = minutes[0]
-        for minute in [*minutes[1:], math.inf]:
-            if minute - previous > _SAME_EPISODE_MINUTES:
-                yield Episode(series.name, severity, target, start, previous)
-                start = int(minute) if minute < math.inf else 0
-            previous = int(minute) if minute < math.inf else previous
+        for run in _runs(minutes):
+            yield Episode(series.name, severity, target, run[0], run[-1])
+
+
+def _runs(minutes: Sequence[int]) -> Iterator[list[int]]:
+    """The minutes, parted where they are silent for long."""
+    run = [minutes[0]]
+    for minute in minutes[1:]:
+        if minute - run[-1] > _SAME_EPISODE_MINUTES:
+            yield run
+            run = []
+        run.append(minute)
+    yield run
 
 
 def detections(fleet: Fleet, happened: Sequence[Episode]) -> list[Found]:
-    """How soon each incident was found: by an alert that fires for it, while it lasts or in its
-    aftermath. One that had begun before it does not count."""
+    """How soon each incident was found by an alert that is right for it, while it lasts. One that
+    had fired before it does not count."""
     return [Found(incident, _found_after(incident, happened)) for incident in fleet.incidents]
 
 

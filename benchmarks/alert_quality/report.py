@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY, Fleet, Kind
 from benchmarks.alert_quality.judge import Episode, Found
@@ -54,8 +54,8 @@ def _row(head: str, kind: Kind, cases: Sequence[Found], *, counted: bool = True)
     return f"| {head}{times} | {cells} | {_span(after, max)} |"
 
 
-def _span(minutes: Sequence[float], pick: object) -> str:
-    if not minutes or not callable(pick):
+def _span(minutes: Sequence[float], pick: Callable[[Sequence[float]], float]) -> str:
+    if not minutes:
         return ""
     value = pick(minutes)
     return f"{value:.0f} min" if value < 120 else f"{value / 60:.1f} h"

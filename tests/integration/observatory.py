@@ -19,10 +19,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import prometheus_client
 import trustme
+import yaml
 from prometheus_client.core import CollectorRegistry, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -33,10 +35,13 @@ from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
 from exporter.simulator.steps import Error, ErrorKind
+from tests.deploy.variants import KUBERNETES
+from tests.kubernetes.api_server import ApiServer, running
 from tests.process import eventually, exporter, free_port, process
 from tests.queries import RULE_FILES, RULES
 
 HISTORY_DAYS = 5.5
+RBAC = KUBERNETES / "components"
 OVERLOADED = ErrorResponse(Error(ErrorKind.OVERLOADED, "Try again later."))
 SCRIPTS = {
     "baseline": Script(
@@ -52,6 +57,7 @@ SCRIPTS = {
 }
 SERVER = {"vllm": Script(first_token_seconds=0.08, token_gap_seconds=0.004, boot=Boot(seconds=1))}
 SERVER_LISTENS_AFTER_SECONDS = 4.0
+SERVER_RESTARTS_EVERY_SECONDS = 30.0
 
 CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}
@@ -82,8 +88,18 @@ targets:
      tls: {{ca_file: {folder}/ca.pem}}, slo: {{success_ratio: 0.9}}}}
   - {{name: sleepy, provider: openai, model: sleepy, base_url: "{secure}/v1",
      tls: {{ca_file: {folder}/ca.pem}}, cold_start: {{idle: 3s, every: 8s, retry: 200ms}}}}
-  - {{name: vllm, provider: vllm, model: vllm, base_url: "{server}/v1",
-     price: {{usd_per_hour: 2}}, boot: {{limit: 20m, poll: 200ms}}}}
+{kubernetes}
+leader_election: kubernetes-lease
+kubernetes_discovery:
+  - selector: app=vllm
+    port: http
+    target:
+      name: vllm
+      provider: vllm
+      model: vllm
+      base_url: "http://{{address}}:{{port}}/v1"
+      price: {{usd_per_hour: 2}}
+      boot: {{limit: 20m, poll: 200ms}}
 """
 PROMETHEUS = """
 global: {{scrape_interval: 1s, evaluation_interval: 2s}}
@@ -156,12 +172,14 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
     own = Simulator(SERVER, listen_after_seconds=SERVER_LISTENS_AFTER_SECONDS)
     with (
         run_in_thread(hosted, beside=_change_the_model),
-        run_in_thread(own),
+        run_in_thread(own, beside=_boot_now_and_then),
         _metrics_of(own, server_port),
+        _cluster(own, folder) as kubernetes,
     ):
         secure = hosted.url.replace("127.0.0.1", "localhost")
         config = folder / "exporter.yaml"
-        config.write_text(CONFIG.format(port=port, folder=folder, secure=secure, server=own.url))
+        text = CONFIG.format(port=port, folder=folder, secure=secure, kubernetes=kubernetes)
+        config.write_text(text)
         scrape = folder / "prometheus.yml"
         scrape.write_text(PROMETHEUS.format(folder=folder, exporter=port, server=server_port))
         _write_impatient_rules(folder / "rules")
@@ -180,10 +198,44 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
             yield seen
 
 
+async def _boot_now_and_then(simulator: Simulator) -> None:
+    while True:
+        await asyncio.sleep(SERVER_RESTARTS_EVERY_SECONDS)
+        await simulator.restart()
+
+
 async def _change_the_model(simulator: Simulator) -> None:
     await asyncio.sleep(10)
     simulator.scripts["baseline"] = replace(SCRIPTS["baseline"], served_model="baseline-2026-11-01")
     await asyncio.Event().wait()
+
+
+@contextmanager
+def _cluster(server: Simulator, folder: Path) -> Iterator[str]:
+    """A cluster that the exporter runs in, with a pod of the server; how it is configured."""
+    roles = [RBAC / name / "rbac.yaml" for name in ("leader-election", "discovery")]
+    rules = [
+        thing
+        for path in roles
+        for thing in yaml.safe_load_all(path.read_text())
+        if thing["kind"] == "Role"
+    ]
+    cluster = ApiServer(rules)
+    cluster.put("leases", yaml.safe_load((RBAC / "leader-election" / "lease.yaml").read_text()))
+    cluster.put("pods", _pod(httpx.URL(server.url).port or 0))
+    (folder / "kubernetes").mkdir()
+    with running(cluster, folder / "kubernetes") as settings:
+        yield settings.replace("lease_duration: 3s", "lease_duration: 60s")  # however busy we are
+
+
+def _pod(port: int) -> dict[str, Any]:
+    container = {"name": "vllm", "ports": [{"name": "http", "containerPort": port}]}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": "vllm-0", "labels": {"app": "vllm"}},
+        "spec": {"containers": [container]},
+        "status": {"phase": "Running", "podIP": "127.0.0.1"},
+    }
 
 
 def _write_impatient_rules(folder: Path) -> None:
