@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isinf
+from statistics import median
 
-import numpy as np
-
+from exporter.compare import rank
 from exporter.compare.measures import (
     DEFINITIONS,
+    MIN_COLD_STARTS,
     MIN_SAMPLES,
+    ColdStart,
     Measure,
     Quantile,
     RatioOfSums,
     Statistic,
     SuccessRatio,
 )
+from exporter.compare.percentile import percentile_effect
 from exporter.compare.pool import Pool
 from exporter.compare.proportions import difference_interval, difference_p_value, two_sided_z
 from exporter.compare.report import (
@@ -28,7 +32,7 @@ from exporter.compare.report import (
     Tally,
     Versus,
 )
-from exporter.compare.resampling import Floats, harrell_davis
+from exporter.compare.resampling import harrell_davis
 from exporter.compare.sample import Sample
 from exporter.compare.verdict import Band, Effect, Verdict, decide, holm
 
@@ -51,23 +55,12 @@ def analyse(
     :param look: which look of several this is; ``settings.confidence`` is then this look's.
     """
     names = [party.name for party in subject.candidates]
-    warm, cold = (
-        Pool(
-            [sample for sample in samples if sample.cold is is_cold],
-            subject.baseline.name,
-            names,
-            settings.draws,
-            settings.seed,
-        )
-        for is_cold in (False, True)
-    )
+    warm = [sample for sample in samples if not sample.cold]
+    pool = Pool(warm, subject.baseline.name, names, settings.draws, settings.seed)
+    cold = _cold_starts(samples)
     outcomes = {
         (name, measure): _outcome(
-            definition.statistic,
-            cold if measure is Measure.COLD_START else warm,
-            subject.baseline.name,
-            name,
-            settings.confidence,
+            definition.statistic, pool, cold, (subject.baseline.name, name), settings.confidence
         )
         for name in names
         for measure, definition in DEFINITIONS.items()
@@ -78,7 +71,7 @@ def analyse(
         settings=settings,
         tallies=tuple(_tally(party, samples) for party in subject.parties),
         versus=_judge(subject, outcomes, settings),
-        run_length=warm.run_length,
+        run_length=pool.run_length,
         started_at=min(times, default=0.0),
         ended_at=max(times, default=0.0),
         look=look,
@@ -143,8 +136,13 @@ def _why_undecided(effect: Effect, band: Band) -> str:
 
 
 def _outcome(
-    statistic: Statistic, pool: Pool, baseline: str, candidate: str, confidence: float
+    statistic: Statistic,
+    pool: Pool,
+    cold: Mapping[str, Sequence[float]],
+    sides: tuple[str, str],
+    confidence: float,
 ) -> _Outcome:
+    baseline, candidate = sides
     match statistic:
         case Quantile():
             return _compare_quantiles(statistic, pool, baseline, candidate, confidence)
@@ -152,6 +150,8 @@ def _outcome(
             return _compare_ratios(statistic, pool, baseline, candidate, confidence)
         case SuccessRatio():
             return _compare_successes(pool, baseline, candidate, confidence)
+        case ColdStart():
+            return _compare_cold_starts(cold[baseline], cold[candidate], confidence)
 
 
 def _compare_quantiles(
@@ -165,7 +165,11 @@ def _compare_quantiles(
     draws = [
         pool.quantiles(name, statistic.value, statistic.share) for name in (baseline, candidate)
     ]
-    return _Outcome(before, after, _ratio_effect(after / before, draws[1] / draws[0], confidence))
+    return _Outcome(
+        before,
+        after,
+        percentile_effect(after / before, draws[1] / draws[0], pool.units, confidence),
+    )
 
 
 def _compare_ratios(
@@ -185,7 +189,11 @@ def _compare_ratios(
         return _Outcome(before, after, None, lacking)
     if not before or not after:
         return _Outcome(before, after, None, "a price of 0 leaves no ratio")
-    return _Outcome(before, after, _ratio_effect(after / before, draws[1] / draws[0], confidence))
+    return _Outcome(
+        before,
+        after,
+        percentile_effect(after / before, draws[1] / draws[0], pool.units, confidence),
+    )
 
 
 def _compare_successes(pool: Pool, baseline: str, candidate: str, confidence: float) -> _Outcome:
@@ -199,13 +207,25 @@ def _compare_successes(pool: Pool, baseline: str, candidate: str, confidence: fl
     return _Outcome(*values, Effect(after.value - before.value, low, high, p_value))
 
 
-def _ratio_effect(value: float, draws: Floats, confidence: float) -> Effect:
-    """The percentile interval, and the p-value that belongs to it."""
-    known = draws[~np.isnan(draws)]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    beyond = min(int((known <= 1).sum()), int((known >= 1).sum()))
-    return Effect(value, float(low), float(high), min(1.0, 2 * (beyond + 1) / (len(known) + 1)))
+def _cold_starts(samples: Sequence[Sample]) -> Mapping[str, Sequence[float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        if sample.cold_start_seconds:
+            found[sample.target].append(sample.cold_start_seconds)
+    return found
+
+
+def _compare_cold_starts(
+    baseline: Sequence[float], candidate: Sequence[float], confidence: float
+) -> _Outcome:
+    before, after = (median(side) if side else None for side in (baseline, candidate))
+    lacking = _lacking([len(baseline), len(candidate)], MIN_COLD_STARTS)
+    if lacking:
+        return _Outcome(before, after, None, lacking)
+    effect = rank.ratio(baseline, candidate, confidence)
+    if isinf(effect.high):
+        return _Outcome(before, after, None, "too few cold starts for so much confidence")
+    return _Outcome(before, after, effect)
 
 
 def _lacking(sizes: Sequence[int], wanted: int) -> str:

@@ -39,6 +39,11 @@ class Pool:
         )
         self._resampling = Resampling([*strata.values()], self.run_length, draws, seed)
 
+    @property
+    def units(self) -> float:
+        """How many blocks, or runs of blocks, know nothing of each other."""
+        return len(self._index) / self.run_length
+
     def values(self, target: str, value: Value) -> Floats:
         """What is known of a value."""
         return np.array([known for _, known in self._known(target, value)])

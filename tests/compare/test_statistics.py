@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import mstats
+from scipy.stats import mannwhitneyu, mstats
 
+from exporter.compare import rank
 from exporter.compare.proportions import (
     Share,
     difference_interval,
@@ -138,3 +141,39 @@ def test_a_look_forced_between_two_spends_no_more_than_is_due() -> None:
 
     assert forced.number == 3
     assert sum(look.alpha for look in looks(1000, 0.05)[:2]) + forced.alpha == pytest.approx(0.0125)
+
+
+@given(
+    st.lists(st.floats(0.01, 100), min_size=1, max_size=9, unique=True),
+    st.lists(st.floats(0.01, 100), min_size=1, max_size=9, unique=True),
+)
+def test_cold_starts_are_tested_as_mann_and_whitney_did(
+    baseline: list[float], candidate: list[float]
+) -> None:
+    assume(not set(baseline) & set(candidate))
+    effect = rank.ratio(baseline, candidate, 0.95)
+
+    theirs = mannwhitneyu(baseline, candidate, method="exact").pvalue
+    assert effect.p_value == pytest.approx(theirs)
+    assert effect.low <= effect.value <= effect.high
+    if abs(effect.p_value - 0.05) > 1e-9:
+        assert (effect.low < 1 < effect.high) == (effect.p_value > 0.05)
+
+
+def test_many_cold_starts_have_the_interval_of_the_exact_test() -> None:
+    random = np.random.default_rng(5)
+    before, after = random.lognormal(size=60), 2 * random.lognormal(size=60)
+
+    effect = rank.ratio(list(before), list(after), 0.95)
+
+    exact = mannwhitneyu(before, after, method="exact").pvalue
+    assert effect.p_value == pytest.approx(exact, rel=0.03)
+    for bound in (effect.low, effect.high):
+        assert mannwhitneyu(bound * before, after).pvalue == pytest.approx(0.05, abs=0.002)
+
+
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_too_few_cold_starts_bound_nothing(few: int) -> None:
+    effect = rank.ratio([1.0] * few, [9.0] * few, 0.95)
+
+    assert (effect.low, effect.high) == (0, math.inf)
