@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a process for each core
+
 import numpy as np
 
 from benchmarks.compare_trials import (
@@ -55,7 +57,7 @@ def print_coverage(trials: Trials, sizes: Sequence[int]) -> list[float]:
     print("|---|---|--:|--:|--:|")
     shares = []
     for probes in sizes:
-        for pair in ((0, 0), (1, 1), (2, 2), (0, 2), (2, 1)):
+        for pair in ((0, 0), (1, 1), (2, 2), (0, 2)):
             held = trials.outcomes(partial(cover, pair, probes))
             cells = []
             for measure in (Measure.TTFT_P50, Measure.TTFT_P95):
@@ -89,15 +91,15 @@ def print_power(trials: Trials) -> dict[str, list[tuple[float, float]]]:
     print("| shape | probes | " + " | ".join(f"{d:+.0%}" for d in DIFFERENCES) + " |")
     print("|---|--:|" + "--:|" * len(DIFFERENCES))
     curves = {}
-    for index, shape in enumerate(SHAPES):
-        for probes in (200, 800):
-            shares = [
-                trials.share(partial(called_worse, index, 1 + difference, probes))
-                for difference in DIFFERENCES
-            ]
-            curves[f"{shape.name}, {probes} probes"] = list(zip(DIFFERENCES, shares, strict=True))
-            cells = " | ".join(f"{share:.0%}" for share in shares)
-            print(f"| {shape.name} | {probes} | {cells} |", flush=True)
+    for index, probes in ((0, 200), (1, 200), (2, 200), (0, 800)):
+        shares = [
+            trials.share(partial(called_worse, index, 1 + difference, probes))
+            for difference in DIFFERENCES
+        ]
+        name = SHAPES[index].name
+        curves[f"{name}, {probes} probes"] = list(zip(DIFFERENCES, shares, strict=True))
+        cells = " | ".join(f"{share:.0%}" for share in shares)
+        print(f"| {name} | {probes} | {cells} |", flush=True)
     return curves
 
 
@@ -106,7 +108,7 @@ def print_sequential(trials: Trials, planned: int) -> list[float]:
     print("| first token | better or worse at some look | without spending | probes used |")
     print("|---|--:|--:|--:|")
     wrong = []
-    for slower in (1.0, 1.15, 1.5, 2.0):
+    for slower in (1.0, 1.3, 2.0):
         stories = trials.outcomes(partial(look_repeatedly, slower, planned))
         honest, naive = (
             float(np.mean([getattr(story, name) for story in stories]))
@@ -114,7 +116,8 @@ def print_sequential(trials: Trials, planned: int) -> list[float]:
         )
         used = float(np.mean([story.probes for story in stories]))
         wrong += [honest] if slower == 1.0 else []
-        print(f"| {slower - 1:+.0%} | {honest:.1%} | {naive:.1%} | {used:.0f} |", flush=True)
+        cell = f"{naive:.1%}" if slower == 1.0 else ""
+        print(f"| {slower - 1:+.0%} | {honest:.1%} | {cell} | {used:.0f} |", flush=True)
     return wrong
 
 
@@ -136,12 +139,12 @@ def main() -> None:
             wrong = print_false_verdicts(Trials(pool, 60))
             coverage_slack, wrong_slack = chance(200), chance(60)
         else:
-            coverage = print_coverage(Trials(pool, 2000), [16, 160, 200, 400])
-            wrong = print_false_verdicts(Trials(pool, 1000))
-            curves = print_power(Trials(pool, 300))
+            coverage = print_coverage(Trials(pool, 1000), [40, 160, 200])
+            wrong = print_false_verdicts(Trials(pool, 500))
+            curves = print_power(Trials(pool, 150))
             if options.plot:
                 options.plot.write_text(json.dumps(curves))
-            wrong += print_sequential(Trials(pool, 500), 500)
+            wrong += print_sequential(Trials(pool, 200), 300)
     print(f"\n{os.cpu_count()} cores, {time.monotonic() - started:.0f} s")
     low, high = 0.93 - coverage_slack, 0.97 + coverage_slack
     if min(coverage) < low or max(coverage) > high or max(wrong) > 0.05 + wrong_slack:

@@ -131,8 +131,8 @@ def _finding(
 
 def _why_undecided(effect: Effect, band: Band) -> str:
     if effect.low <= band.neutral <= effect.high:
-        return "may be no difference, may be one beyond the margin"
-    return "differs by itself, but not surely enough for one of many measures"
+        return "could be the same or not"
+    return "not certain enough for one of many"
 
 
 def _outcome(
@@ -224,7 +224,7 @@ def _compare_cold_starts(
         return _Outcome(before, after, None, lacking)
     effect = rank.ratio(baseline, candidate, confidence)
     if isinf(effect.high):
-        return _Outcome(before, after, None, "too few cold starts for so much confidence")
+        return _Outcome(before, after, None, "too few cold starts")
     return _Outcome(before, after, effect)
 
 
@@ -233,7 +233,7 @@ def _lacking(sizes: Sequence[int], wanted: int) -> str:
     found = min(sizes)
     if found >= wanted:
         return ""
-    return "no data" if not max(sizes) else f"{found} of the {wanted} values that it takes"
+    return "no data" if not max(sizes) else f"{found} of {wanted} values"
 
 
 def _tally(party: Party, samples: Sequence[Sample]) -> Tally:

@@ -80,6 +80,8 @@ class Definition:
     """What a measure is called, computed from and compared by."""
 
     title: str
+    short: str
+    """The title where there is little room, in the field's own abbreviations."""
     unit: Unit
     statistic: Statistic
     margin: float
@@ -122,37 +124,57 @@ COST_MARGIN = 0.05
 COLD_START_MARGIN = 0.20
 
 
-def _latency(title: str, value: Value, share: float) -> Definition:
+def _latency(title: str, short: str, value: Value, share: float) -> Definition:
+    rank = f"p{share * 100:.0f}"
     return Definition(
-        f"{title} p{share * 100:.0f}", Unit.SECONDS, Quantile(value, share), LATENCY_MARGIN
+        f"{title} {rank}",
+        f"{short} {rank}",
+        Unit.SECONDS,
+        Quantile(value, share),
+        LATENCY_MARGIN,
     )
 
 
 DEFINITIONS: Mapping[Measure, Definition] = {
-    Measure.TTFT_P50: _latency("Time to first token", _ttft, 0.50),
-    Measure.TTFT_P95: _latency("Time to first token", _ttft, 0.95),
-    Measure.TPOT_P50: _latency("Time per output token", _tpot, 0.50),
-    Measure.TPOT_P95: _latency("Time per output token", _tpot, 0.95),
-    Measure.DURATION_P50: _latency("Request duration", _duration, 0.50),
-    Measure.DURATION_P95: _latency("Request duration", _duration, 0.95),
+    Measure.TTFT_P50: _latency("Time to first token", "TTFT", _ttft, 0.50),
+    Measure.TTFT_P95: _latency("Time to first token", "TTFT", _ttft, 0.95),
+    Measure.TPOT_P50: _latency("Time per output token", "TPOT", _tpot, 0.50),
+    Measure.TPOT_P95: _latency("Time per output token", "TPOT", _tpot, 0.95),
+    Measure.DURATION_P50: _latency("Request duration", "duration", _duration, 0.50),
+    Measure.DURATION_P95: _latency("Request duration", "duration", _duration, 0.95),
     Measure.TOKENS_PER_SECOND: Definition(
         "Output tokens per second p50",
+        "tokens/s p50",
         Unit.TOKENS_PER_SECOND,
         Quantile(_tokens_per_second, 0.50),
         LATENCY_MARGIN,
         higher_is_better=True,
     ),
     Measure.SUCCESS: Definition(
-        "Success ratio", Unit.SHARE, SuccessRatio(), SUCCESS_MARGIN, higher_is_better=True
+        "Success ratio",
+        "success",
+        Unit.SHARE,
+        SuccessRatio(),
+        SUCCESS_MARGIN,
+        higher_is_better=True,
     ),
     Measure.USD_PER_MILLION_TOKENS: Definition(
-        "USD per million tokens", Unit.USD, RatioOfSums(_cost, _tokens, 1e6), COST_MARGIN
+        "USD per million tokens",
+        "USD/M tokens",
+        Unit.USD,
+        RatioOfSums(_cost, _tokens, 1e6),
+        COST_MARGIN,
     ),
     Measure.USD_PER_THOUSAND_REQUESTS: Definition(
-        "USD per thousand requests", Unit.USD, RatioOfSums(_cost, _one_request, 1e3), COST_MARGIN
+        "USD per thousand requests",
+        "USD/k requests",
+        Unit.USD,
+        RatioOfSums(_cost, _one_request, 1e3),
+        COST_MARGIN,
     ),
     Measure.COLD_START: Definition(
         "Cold start p50",
+        "cold start p50",
         Unit.SECONDS,
         ColdStart(),
         COLD_START_MARGIN,

@@ -66,7 +66,7 @@ def test_a_tail_needs_more_samples_than_a_median() -> None:
     assert verdicts(report)[Measure.TTFT_P50] is Verdict.WORSE
     tail = report.versus[0].finding(Measure.TTFT_P95)
     assert (tail.effect, tail.verdict) == (None, Verdict.UNDECIDED)
-    assert tail.note == "60 of the 160 values that it takes"
+    assert tail.note == "60 of 160 values"
     assert tail.candidate is not None
 
 

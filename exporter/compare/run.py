@@ -1,0 +1,140 @@
+"""From what the command line asks for to a report: live, from the past, or from a file."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from exporter import config_file
+from exporter.compare import samples_file
+from exporter.compare.errors import PartiesError
+from exporter.compare.options import Options
+from exporter.compare.parties import (
+    Question,
+    plans_ad_hoc,
+    plans_from_config,
+    subject_of,
+)
+from exporter.compare.progress import Bar
+from exporter.compare.report import Report, Subject
+from exporter.compare.sampler import PROBES_PER_BLOCK, Sampler
+from exporter.compare.samples_file import Kept, Recorder, SamplesError
+from exporter.compare.session import Limits, Session
+from exporter.compare.session import report as report_on
+from exporter.config import Plan
+
+DEFAULT_PROBES = 200
+DEFAULT_PROBES_UNTIL_DECIDED = 1000
+
+
+def report(options: Options) -> Report:
+    """The report that is asked for.
+
+    :raises PartiesError: it is not clear what is asked for.
+    :raises ConfigError: a file cannot be used.
+    :raises CompareError: samples cannot be had, read or kept.
+    """
+    if options.from_samples:
+        kept = samples_file.read(options.from_samples)
+        return report_on(kept.subject, kept.samples, options.settings)
+    if not options.baseline or not options.candidates:
+        raise PartiesError("say what to compare: --baseline and --candidate")
+    return _live(options, options.baseline)
+
+
+def _live(options: Options, baseline: str) -> Report:
+    if options.config:
+        config = config_file.load(options.config)
+        plans, question = plans_from_config(config, baseline, options.candidates, options.asking)
+    else:
+        plans, question = plans_ad_hoc(baseline, options.candidates, options.asking)
+    limits = _limits(options, plans)
+    subject = subject_of(
+        plans, question, planned_probes=limits.probes, until_decided=limits.until_decided
+    )
+    path = options.samples or _new_file()
+    earlier = _earlier(path, subject)
+    session = Session(subject, options.settings, limits, earlier.samples if earlier else ())
+    interrupted = _sample(session, plans, question, limits, path, earlier)
+    _say_where(session, path, interrupted)
+    return report_on(subject, session.samples, options.settings)
+
+
+def _limits(options: Options, plans: tuple[Plan, ...]) -> Limits:
+    unknown = [plan.target.name for plan in plans if not plan.target.price]
+    if options.budget_usd is not None and unknown:
+        raise PartiesError(
+            f"--budget needs the price of every target; set the price of {', '.join(unknown)}"
+        )
+    default = DEFAULT_PROBES_UNTIL_DECIDED if options.until_decided else DEFAULT_PROBES
+    blocks = -(-(options.probes or default) // PROBES_PER_BLOCK)
+    return Limits(
+        probes=blocks * PROBES_PER_BLOCK,
+        until_decided=options.until_decided,
+        budget_usd=options.budget_usd,
+        pause_seconds=options.pause_seconds,
+        cold_idle_seconds=options.cold_idle_seconds,
+        cold_rounds=options.cold_rounds if options.cold_idle_seconds is not None else 0,
+    )
+
+
+def _new_file() -> Path:
+    return Path(f"compare-{datetime.now().astimezone():%Y%m%d-%H%M%S}.jsonl")
+
+
+def _earlier(path: Path, subject: Subject) -> Kept | None:
+    """The samples of an interrupted session; ``None`` where there was none."""
+    if not path.exists():
+        return None
+    kept = samples_file.read(path)
+    if replace(kept.subject, notes=()) != replace(subject, notes=()):
+        raise SamplesError(
+            f"{path}: holds the samples of a comparison of other targets, prompts or limits;"
+            " name another file, or repeat the command that began it"
+        )
+    return kept
+
+
+def _sample(
+    session: Session,
+    plans: tuple[Plan, ...],
+    question: Question,
+    limits: Limits,
+    path: Path,
+    earlier: Kept | None,
+) -> bool:
+    """Gather samples; whether the user interrupted it."""
+    expected = len(plans) * (limits.probes + limits.cold_rounds)
+    with ExitStack() as stack:
+        recorder = stack.enter_context(
+            Recorder.take_up(path) if earlier else Recorder.begin(path, session.subject)
+        )
+        bar = stack.enter_context(Bar(expected, len(session.samples), session.spent_usd))
+        try:
+            asyncio.run(_run(session, plans, question, recorder, bar))
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
+async def _run(
+    session: Session, plans: tuple[Plan, ...], question: Question, recorder: Recorder, bar: Bar
+) -> None:
+    sampler = Sampler(plans, question.prompts)
+    try:
+        await session.run(sampler, recorder, bar)
+    finally:
+        await sampler.aclose()
+
+
+def _say_where(session: Session, path: Path, interrupted: bool) -> None:
+    if interrupted:
+        click.echo(f"Interrupted; to go on, repeat the command with --samples {path}", err=True)
+    elif session.stopped_because:
+        click.echo(f"Stopped, since {session.stopped_because}.", err=True)
+    click.echo(f"Samples: {path} (report anew: compare --from-samples {path})", err=True)
