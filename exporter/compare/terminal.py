@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, JustifyMethod, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from exporter.compare.report import Report, Versus
 from exporter.compare.verdict import Verdict
-from exporter.compare.wording import HEADINGS, Row, headline, method, rows, story
+from exporter.compare.wording import Row, headline, method, rows, story
 
 _STYLES = {
     Verdict.BETTER: "bold green",
@@ -30,13 +30,16 @@ def show(report: Report) -> RenderableType:
 
 def _table(report: Report, versus: Versus) -> Table:
     table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    names = {"Baseline": report.subject.baseline.name, "Candidate": versus.candidate.name}
-    for heading in HEADINGS:
-        figures = heading not in ("Measure", "Verdict")
-        justify: JustifyMethod = "right" if figures else "left"
-        table.add_column(names.get(heading, heading), justify=justify, no_wrap=True)
+    table.add_column("measure", no_wrap=True)
+    for heading in (report.subject.baseline.name, versus.candidate.name):
+        table.add_column(heading, justify="right", min_width=7, overflow="fold")
+    confidence = f"{report.settings.confidence * 100:.3g} %"
+    table.add_column(f"change ({confidence} interval)", justify="right", no_wrap=True)
+    table.add_column("verdict")
     for row in rows(versus):
-        table.add_row(row.finding.definition.short, *row.figures, _verdict(row))
+        change = f"{row.change} ({row.interval})" if row.change else ""
+        title = row.finding.definition.short
+        table.add_row(title, row.baseline, row.candidate, change, _verdict(row))
     return table
 
 

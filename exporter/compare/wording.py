@@ -45,12 +45,18 @@ def _row(finding: Finding) -> Row:
         baseline=value_text(finding, finding.baseline),
         candidate=value_text(finding, finding.candidate),
         change=_change(finding, effect.value) if effect else "",
-        interval=f"{_change(finding, effect.low)} to {_change(finding, effect.high)}"
+        interval=_span(_change(finding, effect.low), _change(finding, effect.high))
         if effect
         else "",
         verdict=verdict_text(finding),
         note=finding.note,
     )
+
+
+def _span(low: str, high: str) -> str:
+    """``-47 to -32 %``: the unit once, if it is the same."""
+    start, _, unit = low.partition(" ")
+    return f"{start} to {high}" if unit == high.partition(" ")[2] else f"{low} to {high}"
 
 
 def verdict_text(finding: Finding) -> str:
@@ -66,7 +72,7 @@ def margin_text(finding: Finding) -> str:
 
 
 def value_text(finding: Finding, value: float | None) -> str:
-    """A value with its unit."""
+    """A value, with its unit unless the measure's title has it."""
     if value is None:
         return "-"
     match finding.definition.unit:
@@ -75,9 +81,9 @@ def value_text(finding: Finding, value: float | None) -> str:
         case Unit.SHARE:
             return f"{value * 100:.1f} %"
         case Unit.USD:
-            return f"{value:.2f} USD" if value >= 0.1 else f"{value:.2g} USD"
+            return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
         case Unit.TOKENS_PER_SECOND:
-            return f"{value:.3g} tokens/s"
+            return f"{value:.3g}"
 
 
 def seconds_text(seconds: float) -> str:
@@ -97,9 +103,11 @@ def _change(finding: Finding, effect: float) -> str:
 def ratio_text(ratio: float) -> str:
     """A factor as a change; from twice as much on, factors are easier to grasp."""
     if ratio >= 2:
-        return f"x {ratio:.3g}"
+        return f"{ratio:.3g} times"
     return f"{(ratio - 1) * 100:+.{1 if abs(ratio - 1) < 0.1 else 0}f} %"
 
+
+_UNITS_IN_TITLES = (Unit.USD, Unit.TOKENS_PER_SECOND)
 
 _HEADLINES = {
     (True, False): "{candidate} beats {baseline}",
@@ -172,6 +180,8 @@ def story(versus: Versus) -> str:
 def _clause(aspect: _Aspect, finding: Finding) -> str:
     figures = f"{value_text(finding, finding.candidate)} instead of"
     figures += f" {value_text(finding, finding.baseline)}"
+    if finding.definition.unit in _UNITS_IN_TITLES:
+        figures += f" {finding.definition.unit}"
     match finding.verdict:
         case Verdict.BETTER:
             return f"{aspect.better} ({figures})"

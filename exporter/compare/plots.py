@@ -1,0 +1,153 @@
+"""The charts of a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+
+from exporter.compare.measures import SuccessRatio, Value
+from exporter.compare.report import Finding, Report
+from exporter.compare.sample import Sample
+from exporter.compare.svg import Axis, Frame, Point
+from exporter.compare.wording import seconds_text
+
+_SHARES = tuple(number / 200 for number in range(1, 200))
+_LOG_FROM_RATIO = 15.0
+_MOST_POINTS = 500
+_FARTHEST = 7.0
+"""So many margins to either side are drawn of an interval."""
+_DOT = 0.93
+"""A dot must not hide the arrow that says there is more."""
+_DAY_SECONDS = 86_400
+
+Draw = Callable[[Report], str]
+
+
+def style(report: Report, target: str) -> str:
+    """The class that gives a target its colour in every chart."""
+    names = [party.name for party in report.subject.parties]
+    return f"s{names.index(target) % 6}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A finding on a scale where the margin is 1 and better is to the right; within -1 and 1."""
+
+    low: float
+    middle: float
+    high: float
+    beyond_left: bool
+    beyond_right: bool
+
+
+BAR_MARGIN = 1 / _FARTHEST
+
+
+def bar(finding: Finding) -> Bar | None:
+    """Where to draw a finding; ``None`` where it has no interval."""
+    effect = finding.effect
+    if not effect:
+        return None
+    low, middle, high = (_margins(finding, v) for v in (effect.low, effect.value, effect.high))
+    if not finding.definition.higher_is_better:
+        low, middle, high = -high, -middle, -low
+    return Bar(
+        low=_within(low),
+        middle=_within(middle, _DOT),
+        high=_within(high),
+        beyond_left=low < -_FARTHEST,
+        beyond_right=high > _FARTHEST,
+    )
+
+
+def _within(margins: float, edge: float = 1.0) -> float:
+    return max(-edge, min(edge, margins / _FARTHEST))
+
+
+def _margins(finding: Finding, effect: float) -> float:
+    if isinstance(finding.definition.statistic, SuccessRatio):
+        return effect / finding.margin
+    return math.log(effect) / math.log1p(finding.margin) if effect > 0 else -math.inf
+
+
+def distribution(
+    report: Report, value: Value, label: str, text: Callable[[float], str] = seconds_text
+) -> str:
+    """Cumulative distributions, one line for each target; empty without values."""
+    by_target = {
+        party.name: sorted(
+            known
+            for sample in report.samples
+            if sample.target == party.name and not sample.cold
+            if (known := value(sample))
+        )
+        for party in report.subject.parties
+    }
+    shown = {name: values for name, values in by_target.items() if len(values) > 1}
+    if not shown:
+        return ""
+    low = min(values[0] for values in shown.values())
+    high = max(_at(values, _SHARES[-1]) for values in shown.values())
+    high = max(high, low * 1.01)
+    log = high / low > _LOG_FROM_RATIO
+    frame = Frame(
+        Axis(low if log else 0.0, high, label, text, log),
+        Axis(0.0, 1.0, "", lambda share: f"{share * 100:.0f} %", own_ticks=(0, 0.25, 0.5, 0.75, 1)),
+    )
+    lines = [
+        frame.line([(_at(values, share), share) for share in _SHARES], style(report, name))
+        for name, values in shown.items()
+    ]
+    return frame.render(f"Distribution: {label}", *lines)
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def course(report: Report, value: Value, label: str) -> str:
+    """The value of each probe over time, and strokes for failures; empty without values."""
+    points = {
+        party.name: _course_of(report.samples, party.name, value)
+        for party in report.subject.parties
+    }
+    highest = max((y for own in points.values() for _, y in own), default=0.0)
+    if not highest:
+        return ""
+    frame = Frame(
+        Axis(report.started_at, max(report.ended_at, report.started_at + 1), "UTC", _clock(report)),
+        Axis(0.0, highest * 1.05, "", seconds_text),
+        width=900,
+        height=240,
+    )
+    parts = [
+        frame.dots(own, style(report, name), 1.6 if len(own) > 150 else 2.4)
+        for name, own in points.items()
+    ]
+    for party in report.subject.parties:
+        failures = [s.finished_at for s in report.samples if s.target == party.name and s.failure]
+        parts.append(frame.strokes(failures[:_MOST_POINTS], style(report, party.name)))
+    return frame.render(f"Over time: {label}", *parts)
+
+
+def _course_of(samples: Sequence[Sample], target: str, value: Value) -> list[Point]:
+    """One point for each probe, or for the median of several in a row where they are many."""
+    known = [
+        (sample.finished_at, seconds)
+        for sample in samples
+        if sample.target == target and not sample.cold and (seconds := value(sample))
+    ]
+    together = math.ceil(len(known) / _MOST_POINTS)
+    return [
+        (median(x for x, _ in group), median(y for _, y in group))
+        for start in range(0, len(known), together)
+        if (group := known[start : start + together])
+    ]
+
+
+def _clock(report: Report) -> Callable[[float], str]:
+    form = "%d %b %H:%M" if report.ended_at - report.started_at > _DAY_SECONDS else "%H:%M:%S"
+    return lambda when: datetime.fromtimestamp(when, UTC).strftime(form)
