@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from exporter import config_file
-from exporter.compare import samples_file
+from exporter.compare import history, samples_file
 from exporter.compare.errors import PartiesError
-from exporter.compare.options import Options
+from exporter.compare.options import Asking, Options
 from exporter.compare.parties import (
     Question,
     plans_ad_hoc,
@@ -21,6 +21,7 @@ from exporter.compare.parties import (
     subject_of,
 )
 from exporter.compare.progress import Bar
+from exporter.compare.prometheus import Prometheus
 from exporter.compare.report import Report, Subject
 from exporter.compare.sampler import PROBES_PER_BLOCK, Sampler
 from exporter.compare.samples_file import Kept, Recorder, SamplesError
@@ -44,7 +45,27 @@ def report(options: Options) -> Report:
         return report_on(kept.subject, kept.samples, options.settings)
     if not options.baseline or not options.candidates:
         raise PartiesError("say what to compare: --baseline and --candidate")
+    if options.prometheus:
+        return _past(options, options.prometheus, options.baseline)
     return _live(options, options.baseline)
+
+
+def _past(options: Options, url: str, baseline: str) -> Report:
+    if options.asking != Asking(probe=options.asking.probe):
+        raise PartiesError("what was asked in the past cannot be chosen, but for --probe")
+    with Prometheus(url, options.prometheus_token_env) as prometheus:
+        kept = history.read(
+            prometheus,
+            baseline,
+            options.candidates,
+            options.asking.probe,
+            options.since_seconds,
+        )
+    if options.samples:
+        with Recorder.begin(options.samples, kept.subject) as recorder:
+            for sample in kept.samples:
+                recorder.add(sample)
+    return report_on(kept.subject, kept.samples, options.settings)
 
 
 def _live(options: Options, baseline: str) -> Report:

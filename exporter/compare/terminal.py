@@ -9,7 +9,7 @@ from rich.text import Text
 
 from exporter.compare.report import Report, Versus
 from exporter.compare.verdict import Verdict
-from exporter.compare.wording import Row, headline, method, rows, story
+from exporter.compare.wording import headline, method, rows, story
 
 _STYLES = {
     Verdict.BETTER: "bold green",
@@ -34,15 +34,11 @@ def _table(report: Report, versus: Versus) -> Table:
     for heading in (report.subject.baseline.name, versus.candidate.name):
         table.add_column(heading, justify="right", min_width=7, overflow="fold")
     confidence = f"{report.settings.confidence * 100:.3g} %"
-    table.add_column(f"change ({confidence} interval)", justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column(f"change ({confidence})", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for row in rows(versus):
-        change = f"{row.change} ({row.interval})" if row.change else ""
+        change = Text(f"{row.change} ({row.interval})") if row.change else Text(row.note, "dim")
+        verdict = Text(row.verdict, style=_STYLES[row.finding.verdict])
         title = row.finding.definition.short
-        table.add_row(title, row.baseline, row.candidate, change, _verdict(row))
+        table.add_row(title, row.baseline, row.candidate, change, verdict)
     return table
-
-
-def _verdict(row: Row) -> Text:
-    text = Text(row.verdict, style=_STYLES[row.finding.verdict])
-    return text.append(f" ({row.note})", style="dim") if row.note else text

@@ -67,7 +67,7 @@ def verdict_text(finding: Finding) -> str:
 
 def margin_text(finding: Finding) -> str:
     if isinstance(finding.definition.statistic, SuccessRatio):
-        return f"{finding.margin * 100:g} points"
+        return f"{finding.margin * 100:g} pp"
     return f"{finding.margin * 100:.3g} %"
 
 
@@ -94,9 +94,9 @@ def seconds_text(seconds: float) -> str:
 
 
 def _change(finding: Finding, effect: float) -> str:
-    """``-34 %``; a share changes by points."""
+    """``-34 %``; a share changes by percentage points (pp)."""
     if isinstance(finding.definition.statistic, SuccessRatio):
-        return f"{effect * 100:+.1f} points"
+        return f"{effect * 100:+.1f} pp"
     return ratio_text(effect)
 
 
