@@ -38,8 +38,9 @@ def _duration(text: str) -> float:
 
 def _margin(text: str) -> tuple[Measure, float]:
     name, _, share = text.partition("=")
-    if name not in list(Measure):
-        raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, Measure)}")
+    names = [measure.value for measure in Measure]
+    if name not in names:
+        raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, names)}")
     try:
         margin = float(share)
     except ValueError:
@@ -58,7 +59,7 @@ def _margin(text: str) -> tuple[Measure, float]:
 @click.option(
     "--length",
     "lengths",
-    type=click.Choice([*Length]),
+    type=click.Choice([length.value for length in Length]),
     multiple=True,
     help="Ask texts of about so many tokens; repeatable.",
 )

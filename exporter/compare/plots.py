@@ -22,8 +22,8 @@ _FARTHEST = 7.0
 _DOT = 0.93
 """A dot must not hide the arrow that says there is more."""
 _DAY_SECONDS = 86_400
-
-Draw = Callable[[Report], str]
+_TIME_STEPS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, _DAY_SECONDS)
+_MOST_TIME_TICKS = 9
 
 
 def style(report: Report, target: str) -> str:
@@ -118,7 +118,7 @@ def course(report: Report, value: Value, label: str) -> str:
     if not highest:
         return ""
     frame = Frame(
-        Axis(report.started_at, max(report.ended_at, report.started_at + 1), "UTC", _clock(report)),
+        _time_axis(report.started_at, max(report.ended_at, report.started_at + 1)),
         Axis(0.0, highest * 1.05, "", seconds_text),
         width=900,
         height=240,
@@ -140,14 +140,23 @@ def _course_of(samples: Sequence[Sample], target: str, value: Value) -> list[Poi
         for sample in samples
         if sample.target == target and not sample.cold and (seconds := value(sample))
     ]
-    together = math.ceil(len(known) / _MOST_POINTS)
+    together = max(1, math.ceil(len(known) / _MOST_POINTS))
     return [
         (median(x for x, _ in group), median(y for _, y in group))
-        for start in range(0, len(known), together)
-        if (group := known[start : start + together])
+        for group in (known[at : at + together] for at in range(0, len(known), together))
     ]
 
 
-def _clock(report: Report) -> Callable[[float], str]:
-    form = "%d %b %H:%M" if report.ended_at - report.started_at > _DAY_SECONDS else "%H:%M:%S"
-    return lambda when: datetime.fromtimestamp(when, UTC).strftime(form)
+def _time_axis(begin: float, end: float) -> Axis:
+    """Ticks at full minutes, hours or days."""
+    step = next((s for s in _TIME_STEPS if (end - begin) / s <= _MOST_TIME_TICKS), _DAY_SECONDS)
+    if step >= _DAY_SECONDS:
+        form = "%d %b"
+    elif end - begin > _DAY_SECONDS:
+        form = "%d %b %H:%M"
+    else:
+        form = "%H:%M" if step >= 60 else "%H:%M:%S"
+    ticks = tuple(float(at * step) for at in range(math.ceil(begin / step), int(end // step) + 1))
+    return Axis(
+        begin, end, "UTC", lambda at: f"{datetime.fromtimestamp(at, UTC):{form}}", own_ticks=ticks
+    )

@@ -26,7 +26,8 @@ class Share:
         """Wilson (1927): all shares from which this one is at most ``z`` deviations away."""
         share, total = self.value, self.total
         middle = share + z * z / (2 * total)
-        half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+        spread = max(0.0, share * (1 - share))  # rounding may put a share beyond 1
+        half = z * math.sqrt(spread / total + z * z / (4 * total * total))
         scale = 1 + z * z / total
         return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 

@@ -18,7 +18,7 @@ from exporter.transport import Connections
 PROBES_PER_BLOCK = 2
 """Of each target."""
 
-_RETRY_SECONDS = 0.5
+_RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
 """A model that is not ready by then has failed to start."""
 

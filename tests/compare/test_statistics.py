@@ -162,12 +162,12 @@ def test_cold_starts_are_tested_as_mann_and_whitney_did(
 
 def test_many_cold_starts_have_the_interval_of_the_exact_test() -> None:
     random = np.random.default_rng(5)
-    before, after = random.lognormal(size=60), 2 * random.lognormal(size=60)
+    before, after = random.lognormal(size=60), 1.4 * random.lognormal(size=60)
 
     effect = rank.ratio(list(before), list(after), 0.95)
 
     exact = mannwhitneyu(before, after, method="exact").pvalue
-    assert effect.p_value == pytest.approx(exact, rel=0.03)
+    assert effect.p_value == pytest.approx(exact, rel=0.05)
     for bound in (effect.low, effect.high):
         assert mannwhitneyu(bound * before, after).pvalue == pytest.approx(0.05, abs=0.002)
 
