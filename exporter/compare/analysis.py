@@ -60,10 +60,14 @@ def analyse(
     cold = _cold_starts(samples)
     outcomes = {
         (name, measure): _outcome(
-            definition.statistic, pool, cold, (subject.baseline.name, name), settings.confidence
+            DEFINITIONS[measure].statistic,
+            pool,
+            cold,
+            (subject.baseline.name, name),
+            settings.confidence,
         )
         for name in names
-        for measure, definition in DEFINITIONS.items()
+        for measure in settings.measures
     }
     times = [sample.finished_at for sample in samples]
     return Report(
@@ -93,7 +97,7 @@ def _judge(
                     corrected.get((party.name, measure)),
                     settings,
                 )
-                for measure in DEFINITIONS
+                for measure in settings.measures
             ),
         )
         for party in subject.candidates
@@ -246,6 +250,7 @@ def _tally(party: Party, samples: Sequence[Sample]) -> Tally:
         probes=len(own) - cold,
         failures=dict(Counter(s.failure for s in failed if s.failure).most_common()),
         example=next((sample.detail for sample in failed if sample.detail), ""),
+        uncertain=sum(sample.uncertain for sample in own),
         cold_probes=cold,
         cost_usd=sum(costs) if costs else None,
     )

@@ -110,6 +110,13 @@ def _margin(text: str) -> tuple[Measure, float]:
     multiple=True,
     help="What counts as the same, such as ttft_p95=0.2; repeatable.",
 )
+@click.option(
+    "--measure",
+    "measures",
+    type=click.Choice([measure.value for measure in Measure]),
+    multiple=True,
+    help="Judge this one, and no others but those named as well; repeatable.",
+)
 @click.option("--json", "json_file", type=_OUTPUT, help="Write the report as JSON; - prints it.")
 @click.option("--markdown", type=_OUTPUT, help="The same as Markdown.")
 @click.option("--html", type=_OUTPUT, help="The same as one HTML file with plots.")
@@ -125,6 +132,7 @@ def compare(
     lengths: tuple[str, ...],
     max_output_tokens: int | None,
     margins: tuple[tuple[Measure, float], ...],
+    measures: tuple[str, ...],
     json_file: Path | None,
     markdown: Path | None,
     html: Path | None,
@@ -140,7 +148,8 @@ def compare(
     with what of it is needed; prices are in USD per million tokens.
     """
     asking = Asking(probe, prompts_file, tuple(map(Length, lengths)), max_output_tokens)
-    settings = Settings(margins=dict(margins))
+    chosen = tuple(measure for measure in Measure if not measures or measure.value in measures)
+    settings = Settings(measures=chosen, margins=dict(margins))
     options = Options(asking=asking, settings=settings, **rest)  # type: ignore[arg-type]
     report = _report(options)
     outputs = {json_file: _json, markdown: to_markdown, html: to_html}

@@ -37,6 +37,7 @@ def _tally(tally: Tally) -> JsonValue:
         "name": tally.party.name,
         "probes": tally.probes,
         "failures": dict(tally.failures),
+        "uncertain": tally.uncertain,
         "cold_probes": tally.cold_probes,
         "cost_usd": tally.cost_usd,
     }

@@ -6,17 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from exporter.ad_hoc import AdHocError, ad_hoc_plan, parse_target
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking
-from exporter.compare.prompts import Prompt, of_lengths
+from exporter.compare.prompts import Length, Prompt, of_lengths
 from exporter.compare.report import Party, Subject
 from exporter.config import DEFAULT_PROBES, Config, Plan, Probe, Target
 from exporter.mistakes import did_you_mean
 from exporter.prompts import load_prompts
-
-AD_HOC_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Question:
     """The same for the report."""
 
 
-def plans_from_config(
+def plans_of(
     config: Config, baseline: str, candidates: Sequence[str], asking: Asking
 ) -> tuple[tuple[Plan, ...], Question]:
     """The baseline's plan, then the candidates'.
@@ -50,28 +48,9 @@ def plans_from_config(
     return tuple(asked), question
 
 
-def plans_ad_hoc(
-    baseline: str, candidates: Sequence[str], asking: Asking
-) -> tuple[tuple[Plan, ...], Question]:
-    """The same for targets that are written out, as in ``provider=openai,model=...``.
-
-    :raises PartiesError: one of them is no target.
-    :raises ConfigError: the file of prompts cannot be used.
-    """
-    question = _question(asking, DEFAULT_PROBES, list(DEFAULT_PROBES))
-    try:
-        plans = tuple(
-            ad_hoc_plan(
-                parse_target(text), question.probe, AD_HOC_TIMEOUT_SECONDS, question.probe_name
-            )
-            for text in (baseline, *candidates)
-        )
-    except AdHocError as error:
-        raise PartiesError(str(error)) from None
-    return plans, question
-
-
-def subject_of(plans: Sequence[Plan], question: Question, **more: object) -> Subject:
+def subject_of(
+    plans: Sequence[Plan], question: Question, planned_probes: int, *, until_decided: bool
+) -> Subject:
     """What a report says of who was compared and how.
 
     :raises PartiesError: two targets have the same name.
@@ -79,16 +58,17 @@ def subject_of(plans: Sequence[Plan], question: Question, **more: object) -> Sub
     baseline, *candidates = (_party(plan.target) for plan in plans)
     names = [plan.target.name for plan in plans]
     if len(set(names)) < len(names):
-        raise PartiesError("two sides have the same name; give one of them another by name=...")
-    subject = Subject(
+        raise PartiesError("two sides are the same target; compare different ones")
+    return Subject(
         baseline=baseline,
         candidates=tuple(candidates),
         source="All sides were asked in turn, each prompt twice, as in A B B A.",
         asked=question.words,
         fingerprint=_fingerprint(plans, question),
+        planned_probes=planned_probes,
+        until_decided=until_decided,
         notes=tuple(_notes(plans)),
     )
-    return replace(subject, **more)  # type: ignore[arg-type]
 
 
 def _common_probes(config: Config, names: Sequence[str]) -> list[str]:
@@ -104,27 +84,30 @@ def _question(asking: Asking, probes: Mapping[str, Probe], common: Sequence[str]
     if sum(given) > 1:
         raise PartiesError("give only one of --probe, --prompts-file and --length")
     if asking.prompts_file:
-        texts = load_prompts(asking.prompts_file)
-        question = Question(
-            "prompts-file",
-            Probe(prompt=texts[0], max_output_tokens=256),
-            tuple(map(Prompt, texts)),
-            f"The {len(texts)} prompts of {asking.prompts_file.name} were asked.",
-        )
+        question = _from_file(asking.prompts_file)
     elif asking.lengths:
-        lengths = " and ".join(asking.lengths)
-        question = Question(
-            "length",
-            DEFAULT_PROBES["short"],
-            of_lengths(asking.lengths),
-            f"Prompts of about {lengths} tokens were asked.",
-        )
+        question = _of_lengths(asking.lengths)
     else:
         question = _configured(asking.probe, probes, common)
     if asking.max_output_tokens is None:
         return question
     shorter = question.probe.model_copy(update={"max_output_tokens": asking.max_output_tokens})
     return replace(question, probe=shorter)
+
+
+def _from_file(path: Path) -> Question:
+    texts = load_prompts(path)
+    return Question(
+        "prompts-file",
+        Probe(prompt=texts[0], max_output_tokens=256),
+        tuple(map(Prompt, texts)),
+        f"The {len(texts)} prompts of {path.name} were asked.",
+    )
+
+
+def _of_lengths(lengths: Sequence[Length]) -> Question:
+    words = f"Prompts of about {' and '.join(lengths)} tokens were asked."
+    return Question("length", DEFAULT_PROBES["short"], of_lengths(lengths), words)
 
 
 def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[str]) -> Question:

@@ -17,6 +17,8 @@ DRAWS = 9_999
 class Settings:
     """How samples are judged."""
 
+    measures: tuple[Measure, ...] = tuple(Measure)
+    """What is judged; fewer measures need less correction, if they are chosen beforehand."""
     margins: Mapping[Measure, float] = field(default_factory=dict)
     """Where they differ from a measure's own."""
     confidence: float = CONFIDENCE
@@ -96,7 +98,11 @@ class Versus:
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
 
     def finding(self, measure: Measure) -> Finding:
-        return next(finding for finding in self.findings if finding.measure is measure)
+        """:raises LookupError: the measure was not judged."""
+        for finding in self.findings:
+            if finding.measure is measure:
+                return finding
+        raise LookupError(measure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,8 @@ class Tally:
     """By reason, the most frequent first."""
     example: str = ""
     """What one of the failures said."""
+    uncertain: int = 0
+    """Successes without times, since this machine was too busy to take them."""
     cold_probes: int = 0
     cost_usd: float | None = None
     """``None`` where the price is not known."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -10,16 +9,12 @@ from pathlib import Path
 
 import click
 
-from exporter import config_file
+from exporter import config_file, loop
 from exporter.compare import history, samples_file
+from exporter.compare.ad_hoc import ad_hoc_config
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking, Options
-from exporter.compare.parties import (
-    Question,
-    plans_ad_hoc,
-    plans_from_config,
-    subject_of,
-)
+from exporter.compare.parties import Question, plans_of, subject_of
 from exporter.compare.progress import Bar
 from exporter.compare.prometheus import Prometheus
 from exporter.compare.report import Report, Subject
@@ -31,6 +26,7 @@ from exporter.config import Plan
 
 DEFAULT_PROBES = 200
 DEFAULT_PROBES_UNTIL_DECIDED = 1000
+_AD_HOC_TIMEOUT = "60s"
 
 
 def report(options: Options) -> Report:
@@ -69,15 +65,15 @@ def _past(options: Options, url: str, baseline: str) -> Report:
 
 
 def _live(options: Options, baseline: str) -> Report:
+    names = [baseline, *options.candidates]
     if options.config:
         config = config_file.load(options.config)
-        plans, question = plans_from_config(config, baseline, options.candidates, options.asking)
     else:
-        plans, question = plans_ad_hoc(baseline, options.candidates, options.asking)
+        config = ad_hoc_config(names, _AD_HOC_TIMEOUT)
+        names = [target.name for target in config.targets]
+    plans, question = plans_of(config, names[0], names[1:], options.asking)
     limits = _limits(options, plans)
-    subject = subject_of(
-        plans, question, planned_probes=limits.probes, until_decided=limits.until_decided
-    )
+    subject = subject_of(plans, question, limits.probes, until_decided=limits.until_decided)
     path = options.samples or _new_file()
     earlier = _earlier(path, subject)
     session = Session(subject, options.settings, limits, earlier.samples if earlier else ())
@@ -137,7 +133,7 @@ def _sample(
         )
         bar = stack.enter_context(Bar(expected, len(session.samples), session.spent_usd))
         try:
-            asyncio.run(_run(session, plans, question, recorder, bar))
+            loop.run(_run(session, plans, question, recorder, bar))
         except KeyboardInterrupt:
             return True
     return False

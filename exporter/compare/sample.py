@@ -21,6 +21,8 @@ class Sample:
     """The reason; ``None`` for a success."""
     detail: str = ""
     """About the failure, for people; free of secrets."""
+    uncertain: bool = False
+    """A success whose times may be too far off, since this process read too late; it has none."""
     time_to_first_token_seconds: float | None = None
     time_per_output_token_seconds: float | None = None
     request_duration_seconds: float | None = None

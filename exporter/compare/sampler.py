@@ -114,9 +114,10 @@ def to_sample(
     cold: bool = False,
     cold_start: float | None = None,
 ) -> Sample:
-    """What is kept of a result; times of successes only."""
+    """What is kept of a result; times of successes only, and of those only certain ones."""
     usage, price, failure = result.usage, plan.target.price, result.failure
-    good = result.success
+    certain = (result.uncertainty_seconds or 0.0) <= plan.max_uncertainty_seconds
+    good = result.success and certain
     return Sample(
         target=result.target,
         block=block,
@@ -124,6 +125,7 @@ def to_sample(
         finished_at=result.finished_at,
         failure=failure.reason.value if failure else None,
         detail=failure.detail if failure else "",
+        uncertain=result.success and not certain,
         time_to_first_token_seconds=result.time_to_first_token_seconds if good else None,
         time_per_output_token_seconds=result.time_per_output_token_seconds if good else None,
         request_duration_seconds=result.request_duration_seconds if good else None,

@@ -165,9 +165,10 @@ _ASPECTS = (
 def story(versus: Versus) -> str:
     """The verdict in plain sentences."""
     by_verdict: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    judged = {finding.measure: finding for finding in versus.findings}
     for aspect in _ASPECTS:
-        finding = versus.finding(aspect.measure)
-        by_verdict[finding.verdict].append(_clause(aspect, finding))
+        if finding := judged.get(aspect.measure):
+            by_verdict[finding.verdict].append(_clause(aspect, finding))
     sentences = [
         _sentence("It", by_verdict[Verdict.BETTER]),
         _sentence("But it" if by_verdict[Verdict.BETTER] else "It", by_verdict[Verdict.WORSE]),
@@ -222,6 +223,10 @@ def tally_text(tally: Tally) -> str:
         text += f", {tally.failed} failed ({reasons}); they count against success and have no times"
     else:
         text += ", none failed"
+    if tally.uncertain:
+        text += (
+            f"; {tally.uncertain} have no times, since this machine was too busy to take them well"
+        )
     if tally.cold_probes:
         text += f"; {tally.cold_probes} after idleness"
     if tally.cost_usd is not None:

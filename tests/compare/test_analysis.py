@@ -172,3 +172,17 @@ def test_several_candidates_are_judged_against_one_baseline() -> None:
 
 def test_no_samples_are_no_verdict() -> None:
     assert set(compare().verdicts()) == {Verdict.UNDECIDED}
+
+
+def test_fewer_measures_need_less_correction() -> None:
+    samples = side(BASELINE, 100) + side(CANDIDATE, 100, slower=1.08)
+    alone = replace(SETTINGS, measures=(Measure.TTFT_P50,))
+
+    among_many = analyse(subject(), samples, SETTINGS).versus[0].finding(Measure.TTFT_P50)
+    [by_itself] = analyse(subject(), samples, alone).versus[0].findings
+
+    assert by_itself.effect == among_many.effect
+    assert by_itself.effect is not None
+    assert by_itself.corrected_p == by_itself.effect.p_value
+    assert among_many.corrected_p is not None
+    assert among_many.corrected_p > by_itself.corrected_p
