@@ -15,7 +15,7 @@ from exporter.compare.measures import Measure
 from exporter.compare.report import Party, Report, Settings, Subject
 from exporter.compare.sample import Sample
 from exporter.compare.sequential import looks
-from exporter.compare.verdict import Verdict
+from exporter.compare.verdict import Band, Verdict, decide
 
 Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator
@@ -160,9 +160,9 @@ def false_verdict(with_episodes: bool, probes: int, seed: int) -> bool:
     return differs(equal_providers(with_episodes, probes, seed))
 
 
-def found(shape: int, slower: float, probes: int, seed: int) -> Verdict:
-    """What is said of the median time to first token of a candidate that much slower, when it is
-    judged together with all other measures."""
+def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[bool, bool]:
+    """Whether the median time to first token of a candidate that much slower is found to be
+    worse: judged together with all other measures, and alone."""
     random = np.random.default_rng(seed)
     common = prompts(random, probes)
     samples: list[Sample] = []
@@ -174,7 +174,17 @@ def found(shape: int, slower: float, probes: int, seed: int) -> Verdict:
             if sample.failure is None
         ]
     report = analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
-    return report.versus[0].finding(Measure.TTFT_P50).verdict
+    finding = report.versus[0].finding(Measure.TTFT_P50)
+    if finding.effect is None:
+        return False, False
+    alone = decide(
+        finding.effect,
+        Band.of_ratio(finding.margin),
+        finding.effect.p_value,
+        SETTINGS.alpha,
+        higher_is_better=False,
+    )
+    return finding.verdict is Verdict.WORSE, alone is Verdict.WORSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +216,3 @@ def look_repeatedly(slower: float, planned: int, seed: int) -> Story:
         if report.decided:
             stopped = min(stopped, look.probes)
     return Story(stopped, honest, naive)
-
-
-def called_worse(shape: int, slower: float, probes: int, seed: int) -> bool:
-    return found(shape, slower, probes, seed) is Verdict.WORSE

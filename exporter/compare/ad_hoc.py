@@ -11,7 +11,10 @@ from exporter.config import Config
 from exporter.explain import explain
 from exporter.mistakes import did_you_mean
 
-_KEYS = ("name", "provider", "preset", "model", "base_url", "region", "api_version")
+_KEYS = (
+    "name", "provider", "preset", "model", "base_url", "region", "api_version", "connection",
+    "timeout",
+)  # fmt: skip
 _OTHER_KEYS = ("api_key_env", "input_price", "output_price")
 _EXAMPLE = "provider=openai,model=qwen3-32b,base_url=http://10.0.0.7:8000/v1"
 

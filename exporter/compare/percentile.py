@@ -15,6 +15,8 @@ from scipy import special
 from exporter.compare.resampling import Floats
 from exporter.compare.verdict import Effect
 
+_FEW_BEYOND = 10
+
 
 def percentile_effect(ratio: float, draws: Floats, units: float, confidence: float) -> Effect:
     """The effect of a candidate whose measure is ``ratio`` times the baseline's.
@@ -25,9 +27,20 @@ def percentile_effect(ratio: float, draws: Floats, units: float, confidence: flo
     known = draws[~np.isnan(draws)]
     tail = _widened((1 - confidence) / 2, units)
     low, high = np.quantile(known, [tail, 1 - tail])
-    beyond = min(int((known <= 1).sum()), int((known >= 1).sum()))
-    share = (beyond + 1) / (len(known) + 1)
-    return Effect(ratio, float(low), float(high), min(1.0, 2 * _narrowed(share, units)))
+    return Effect(ratio, float(low), float(high), _p_value(known, units))
+
+
+def _p_value(draws: Floats, units: float) -> float:
+    """Of "the ratio is 1". Where hardly any draw is beyond 1, their number says little: the
+    distance from 1 in standard deviations says how much smaller the chance is."""
+    beyond = min(int((draws <= 1).sum()), int((draws >= 1).sum()))
+    share = (beyond + 1) / (len(draws) + 1)
+    if beyond < _FEW_BEYOND:
+        logs = np.log(draws[draws > 0])
+        deviation = float(logs.std())
+        distance = abs(float(logs.mean())) / deviation if deviation else math.inf
+        share = min(share, float(special.ndtr(-distance)))
+    return min(1.0, 2 * _narrowed(share, units))
 
 
 def _widened(tail: float, units: float) -> float:

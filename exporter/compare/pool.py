@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 
@@ -29,15 +30,15 @@ class Pool:
         seed: int,
     ) -> None:
         self._samples: dict[str, list[Sample]] = defaultdict(list)
-        strata: dict[int, str] = {}
+        self._strata: dict[int, str] = {}
         for sample in sorted(samples, key=lambda sample: sample.block):
             self._samples[sample.target].append(sample)
-            strata[sample.block] = sample.stratum
-        self._index = {block: index for index, block in enumerate(strata)}
+            self._strata[sample.block] = sample.stratum
+        self._index = {block: index for index, block in enumerate(self._strata)}
         self.run_length = max(
             (run_length(series) for series in self._differences(baseline, candidates)), default=1
         )
-        self._resampling = Resampling([*strata.values()], self.run_length, draws, seed)
+        self._resampling = Resampling([*self._strata.values()], self.run_length, draws, seed)
 
     @property
     def units(self) -> float:
@@ -93,7 +94,18 @@ class Pool:
             before = self._by_block(baseline, of_block)
             for candidate in candidates:
                 after = self._by_block(candidate, of_block)
-                yield [after[block] - before[block] for block in before if block in after]
+                yield self._without_strata(
+                    {block: after[block] - before[block] for block in before if block in after}
+                )
+
+    def _without_strata(self, by_block: Mapping[int, float]) -> Sequence[float]:
+        """The series without what each stratum has of its own: strata take turns, and what comes
+        again with each turn is no memory."""
+        of_stratum: dict[str, list[float]] = defaultdict(list)
+        for block, value in by_block.items():
+            of_stratum[self._strata[block]].append(value)
+        means = {stratum: fmean(values) for stratum, values in of_stratum.items()}
+        return [value - means[self._strata[block]] for block, value in by_block.items()]
 
     def _by_block(
         self, target: str, of_block: Callable[[Sequence[Sample]], float | None]

@@ -22,6 +22,9 @@ Counts = npt.NDArray[np.int32]
 
 _CHUNK_CELLS = 4_000_000
 _INSIGNIFICANT_LAGS = 5
+_MIN_RUNS = 12
+"""Fewer would leave nothing to draw from; a slowness that lasts longer than a twelfth of the whole
+is not told from a lasting one."""
 
 
 class Resampling:
@@ -115,14 +118,15 @@ def run_length(series: Sequence[float]) -> int:
     one slow probe does not decide.
     """
     size = len(series)
-    if size < 2 * _INSIGNIFICANT_LAGS or len(set(series)) == 1:
+    longest = size // _MIN_RUNS
+    if longest < 2 or len(set(series)) == 1:
         return 1
-    longest = min(3 * math.isqrt(size), size // 3)
-    covariances = _autocovariances(_ranks(series), longest)
+    farthest = min(3 * math.isqrt(size), size // 3)
+    covariances = _autocovariances(_ranks(series), farthest)
     bandwidth = 2 * _last_significant_lag(covariances / covariances[0], size)
     if not bandwidth:
         return 1
-    lags = np.arange(1, min(bandwidth, longest) + 1)
+    lags = np.arange(1, min(bandwidth, farthest) + 1)
     window = np.clip(2 * (1 - lags / bandwidth), 0, 1) * covariances[lags]
     spectrum = covariances[0] + 2 * window.sum()
     if spectrum <= 0:

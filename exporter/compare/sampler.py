@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
+from random import Random
 
 from exporter.check import CHARACTERS_PER_TOKEN
 from exporter.compare.prompts import Prompt
@@ -33,7 +35,9 @@ class Sampler:
 
     def __init__(self, plans: Sequence[Plan], prompts: Sequence[Prompt]) -> None:
         self._plans = tuple(plans)
-        self._prompts = tuple(prompts)
+        self._prompts: dict[str, list[Prompt]] = defaultdict(list)
+        for prompt in prompts:
+            self._prompts[prompt.stratum].append(prompt)
         self._connections = {plan.target.name: Connections(plan.target) for plan in plans}
         self.retry_after_seconds = 0.0
         """How long the targets wanted to be left alone after the latest block."""
@@ -49,7 +53,12 @@ class Sampler:
         return once + once[::-1]
 
     def prompt(self, block: int) -> Prompt:
-        return self._prompts[block % len(self._prompts)]
+        """Strata take turns; within one, all prompts are asked before any is asked again, each
+        time in another order, so that what recurs elsewhere never meets the same prompts."""
+        number, place = divmod(block, len(self._prompts))
+        own = [*self._prompts.values()][place]
+        turn, position = divmod(number, len(own))
+        return Random(turn).sample(own, len(own))[position]
 
     def estimate_usd(self, block: int) -> Decimal:
         """The most that a block is likely to cost: input by its characters, all of the output

@@ -207,14 +207,6 @@ def _listed(items: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def summary(versus: Versus) -> str:
-    """How many measures have which verdict."""
-    counts = (
-        f"{len(found)} {verdict.value}" for verdict in Verdict if (found := versus.having(verdict))
-    )
-    return f"Of {len(versus.findings)} measures: {', '.join(counts)}."
-
-
 def tally_text(tally: Tally) -> str:
     """How the probes of a target went."""
     text = f"{tally.party.name}: {tally.probes} probes"
