@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from exporter.simulator import Script, Simulator, run_in_thread
@@ -48,9 +47,10 @@ SIDES = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare_example")
     parser.add_argument("--html", required=True, help="where to write the report")
+    parser.add_argument("--samples", required=True, help="where to keep the samples")
     parser.add_argument("-n", default="300", help="probes of each side")
     options = parser.parse_args()
-    with run_in_thread(Simulator(SCRIPTS)) as simulator, tempfile.TemporaryDirectory() as folder:
+    with run_in_thread(Simulator(SCRIPTS)) as simulator:
         baseline, *candidates = (
             f"name={name},provider=openai,model={model},base_url={simulator.url}/v1,"
             f"input_price={dollars_in},output_price={dollars_out}"
@@ -61,7 +61,7 @@ def main() -> None:
             command += ["--candidate", candidate]
         command += ["--prompts-file", str(PROMPTS), "-n", options.n, "--html", options.html]
         command += ["--cold-idle", "20s", "--cold-rounds", "6"]
-        subprocess.run([*command, "--samples", f"{folder}/samples.jsonl"], check=True)
+        subprocess.run([*command, "--samples", options.samples], check=True)
 
 
 if __name__ == "__main__":

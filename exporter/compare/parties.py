@@ -101,7 +101,7 @@ def _from_file(path: Path) -> Question:
         "prompts-file",
         Probe(prompt=texts[0], max_output_tokens=256),
         tuple(map(Prompt, texts)),
-        f"The {len(texts)} prompts of {path.name} were asked.",
+        f"The prompts of {path.name} were asked, {len(texts)} in number.",
     )
 
 
@@ -127,8 +127,7 @@ def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[
         name,
         probe,
         tuple(map(Prompt, probe.prompts)),
-        f"The probe {name!r} was asked: {len(probe.prompts)} prompt(s), at most"
-        f" {probe.max_output_tokens} output tokens.",
+        f"The probe {name!r} was asked, with at most {probe.max_output_tokens} output tokens.",
     )
 
 

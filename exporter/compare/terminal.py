@@ -18,6 +18,8 @@ _STYLES = {
     Verdict.UNDECIDED: "yellow",
 }
 
+_WIDEST_NAME = 16
+
 
 def show(report: Report) -> RenderableType:
     """A table for each candidate, the verdict in words, and how it was found."""
@@ -32,7 +34,8 @@ def _table(report: Report, versus: Versus) -> Table:
     table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure", no_wrap=True)
     for heading in (report.subject.baseline.name, versus.candidate.name):
-        table.add_column(heading, justify="right", min_width=7, overflow="fold")
+        width = min(max(len(heading), 7), _WIDEST_NAME)
+        table.add_column(heading, justify="right", min_width=width, overflow="fold")
     confidence = f"{report.settings.confidence * 100:.3g} %"
     table.add_column(f"change ({confidence})", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)

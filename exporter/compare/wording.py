@@ -191,7 +191,8 @@ def _clause(aspect: _Aspect, finding: Finding) -> str:
         case Verdict.SAME:
             return aspect.same
         case Verdict.UNDECIDED:
-            return finding.definition.title[0].lower() + finding.definition.title[1:]
+            title = finding.definition.title
+            return title if title.startswith("USD") else title[0].lower() + title[1:]
 
 
 def _sentence(subject: str, clauses: Sequence[str]) -> str:

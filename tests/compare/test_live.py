@@ -248,7 +248,7 @@ def test_lengths_and_own_prompts_are_asked_in_turn(compare: Comparing, tmp_path:
     result = compare("slow", "fast", "-n", "4", "--prompts-file", str(own))
     asked = [sample["input_tokens"] for sample in compare.kept()]
     assert asked in ([2] * 4 + [4] * 4, [4] * 4 + [2] * 4)
-    assert "The 2 prompts of own.jsonl were asked." in " ".join(result.stdout.split())
+    assert "The prompts of own.jsonl were asked, 2 in number." in " ".join(result.stdout.split())
 
 
 def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> None:
