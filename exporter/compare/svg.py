@@ -91,8 +91,9 @@ class Frame:
 
         :param title: what it shows, for those who cannot see it.
         """
+        box = f"0 0 {self.width} {self.height}"
         return (
-            f'<svg class="chart" viewBox="0 0 {self.width} {self.height}" role="img"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="{box}" role="img"'
             f' aria-label="{escape(title)}">{"".join(self._axes())}{"".join(parts)}</svg>'
         )
 
