@@ -26,6 +26,7 @@ from exporter.units import parse_duration
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+_INTERRUPTED = 130  # as shells have it for SIGINT
 _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 
 
@@ -194,5 +195,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _exit_code(report: Report, fail_on: Sequence[str]) -> int:
+    if report.interrupted:
+        return _INTERRUPTED
     wrong = {_FAIL_ON[name] for name in fail_on}
     return 1 if wrong & set(report.verdicts()) else 0

@@ -46,7 +46,7 @@ def read(
     standing = {name: _standing(prometheus, name, since_seconds) for name in names}
     probes = _common_probes(standing, probe)
     asked = {name: [s for s in all_ if s.probe in probes] for name, all_ in standing.items()}
-    samples = {name: [s for one in all_ for s in _samples(one)] for name, all_ in asked.items()}
+    samples = {name: [s for one in all_ for s in samples_of(one)] for name, all_ in asked.items()}
     parties = [_party(name, asked[name]) for name in names]
     subject = Subject(
         baseline=parties[0],
@@ -58,7 +58,7 @@ def read(
         asked=f"The probe {' and '.join(map(repr, probes))} was asked.",
         notes=tuple(notes(prometheus, asked, samples, standing, since_seconds)),
     )
-    return Kept(subject, tuple(_in_blocks(samples, probes)))
+    return Kept(subject, tuple(in_blocks(samples, probes)))
 
 
 def _standing(prometheus: Prometheus, target: str, since_seconds: float) -> list[Standing]:
@@ -96,7 +96,7 @@ def _common_probes(
     return tuple(sorted(common))
 
 
-def _samples(one: Standing) -> Iterator[Sample]:
+def samples_of(one: Standing) -> Iterator[Sample]:
     """One sample for each probe that was seen; blocks are numbered later."""
     before: float | None = None
     latest = -math.inf
@@ -147,7 +147,7 @@ def _cold_start(one: Standing, when: float, before: float) -> Iterator[Sample]:
         )
 
 
-def _in_blocks(samples: Mapping[str, Sequence[Sample]], probes: Sequence[str]) -> Iterator[Sample]:
+def in_blocks(samples: Mapping[str, Sequence[Sample]], probes: Sequence[str]) -> Iterator[Sample]:
     """The samples, with the ones of a span of time in one block. A span is long enough for two
     probes of the side that is probed less often, as in a live comparison."""
     warm = [sample for own in samples.values() for sample in own if not sample.cold]

@@ -140,6 +140,8 @@ class Report:
     ended_at: float
     look: str = ""
     """Which look of a sequential comparison this is, in words."""
+    interrupted: bool = False
+    """Whether the user ended the sampling before its time."""
     samples: tuple[Sample, ...] = ()
 
     def verdicts(self) -> Iterator[Verdict]:

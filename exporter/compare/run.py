@@ -79,7 +79,8 @@ def _live(options: Options, baseline: str) -> Report:
     session = Session(subject, options.settings, limits, earlier.samples if earlier else ())
     interrupted = _sample(session, plans, question, limits, path, earlier)
     _say_where(session, path, interrupted)
-    return report_on(subject, session.samples, options.settings)
+    found = report_on(subject, session.samples, options.settings)
+    return replace(found, interrupted=interrupted)
 
 
 def _limits(options: Options, plans: tuple[Plan, ...]) -> Limits:

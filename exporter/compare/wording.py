@@ -233,6 +233,8 @@ def method(report: Report) -> Iterator[str]:
     if report.started_at:
         times = (_time(when) for when in (report.started_at, report.ended_at))
         yield f"Samples were taken from {' to '.join(times)}."
+    if report.interrupted:
+        yield "The comparison was interrupted before its end."
     yield from map(tally_text, report.tallies)
     yield (
         f"Change is the candidate's value against the baseline's, with a"
