@@ -11,8 +11,10 @@ from statistics import median
 from exporter.compare import rank
 from exporter.compare.measures import (
     DEFINITIONS,
+    MIN_BURSTS,
     MIN_COLD_STARTS,
     MIN_SAMPLES,
+    TAIL_SHARE,
     ColdStart,
     Measure,
     Quantile,
@@ -164,6 +166,10 @@ def _compare_quantiles(
     sides = [pool.values(name, statistic.value) for name in (baseline, candidate)]
     before, after = (harrell_davis(s, statistic.share) if len(s) else None for s in sides)
     lacking = _lacking([len(side) for side in sides], statistic.min_samples)
+    if not lacking and statistic.share >= TAIL_SHARE:
+        lacking = _lacking_bursts(
+            pool.bursts((baseline, candidate), statistic.value, statistic.share)
+        )
     if lacking or not before or not after:
         return _Outcome(before, after, None, lacking)
     draws = [
@@ -238,6 +244,11 @@ def _lacking(sizes: Sequence[int], wanted: int) -> str:
     if found >= wanted:
         return ""
     return "no data" if not max(sizes) else f"{found} of {wanted} values"
+
+
+def _lacking_bursts(found: float) -> str:
+    """The same for a tail, which wants its slow probes spread over the whole time."""
+    return "" if found >= MIN_BURSTS else f"slow in {found:.0f} of {MIN_BURSTS} bursts"
 
 
 def _tally(party: Party, samples: Sequence[Sample]) -> Tally:

@@ -14,6 +14,10 @@ MIN_SAMPLES = 40
 TAIL_SAMPLES = 8
 """So many samples there must be, and so many of them beyond a quantile on its thinner side, for an
 interval to be given; ``python -m benchmarks.compare`` shows that intervals hold from there on."""
+MIN_BURSTS = 6
+"""In so many bursts the slow probes must have come: one bad minute is no tail."""
+TAIL_SHARE = 0.9
+"""From this quantile on it is a tail."""
 MIN_COLD_STARTS = 4
 """Below, no interval has bounds."""
 

@@ -14,6 +14,8 @@ from exporter.compare.proportions import Share
 from exporter.compare.resampling import Floats, Integers, Resampling, run_length
 from exporter.compare.sample import Sample
 
+_ONE_BURST_BLOCKS = 2
+
 
 class Pool:
     """Samples and one resampling of their blocks.
@@ -54,6 +56,22 @@ class Pool:
         return self._resampling.quantiles(
             self.values(target, value), self._blocks(target, value), share
         )
+
+    def bursts(self, targets: Sequence[str], value: Value, share: float) -> float:
+        """In how many bursts the values beyond the quantile of all these targets came, a large
+        one among small ones counting for nearly all (the inverse of Simpson's index). Blocks with
+        at most one block between them are of one burst."""
+        everybody = [known for target in targets for known in self._known(target, value)]
+        threshold = np.quantile([known for _, known in everybody], share)
+        sizes: list[int] = []
+        latest: float = -math.inf
+        for index in sorted(index for index, known in everybody if known > threshold):
+            if index - latest > _ONE_BURST_BLOCKS:
+                sizes.append(0)
+            sizes[-1] += 1
+            latest = index
+        squares = sum(size**2 for size in sizes)
+        return sum(sizes) ** 2 / squares if squares else 0.0
 
     def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
         """The ratio of sums in each draw; both values are known of the same samples."""

@@ -22,8 +22,8 @@ Counts = npt.NDArray[np.int32]
 
 _CHUNK_CELLS = 4_000_000
 _INSIGNIFICANT_LAGS = 5
-_MIN_RUNS = 12
-"""Fewer would leave nothing to draw from; a slowness that lasts longer than a twelfth of the whole
+_MIN_RUNS = 6
+"""Fewer would leave nothing to draw from; a slowness that lasts longer than a sixth of the whole
 is not told from a lasting one."""
 
 

@@ -186,3 +186,26 @@ def test_fewer_measures_need_less_correction() -> None:
     assert by_itself.corrected_p == by_itself.effect.p_value
     assert among_many.corrected_p is not None
     assert among_many.corrected_p > by_itself.corrected_p
+
+
+def slowed(sample: Sample, *, during: range) -> Sample:
+    """The same probe, ten times as slow during some blocks."""
+    factor = 10 if sample.block in during else 1
+    return replace(
+        sample, time_to_first_token_seconds=factor * (sample.time_to_first_token_seconds or 0)
+    )
+
+
+def test_one_bad_quarter_of_an_hour_is_no_tail() -> None:
+    steady = side(BASELINE, 400)
+    once = [slowed(sample, during=range(80, 100)) for sample in side(CANDIDATE, 400)]
+    often = [slowed(sample, during=range(0, 200, 10)) for sample in side(CANDIDATE, 400)]
+
+    bunched, spread = (
+        compare(steady, candidate).versus[0].finding(Measure.TTFT_P95)
+        for candidate in (once, often)
+    )
+
+    assert (bunched.verdict, bunched.effect) == (Verdict.UNDECIDED, None)
+    assert bunched.note.startswith("slow in 1 of ")
+    assert spread.verdict is Verdict.WORSE
