@@ -17,6 +17,7 @@ from exporter.compare.wording import seconds_text
 _SHARES = tuple(number / 200 for number in range(1, 200))
 _LOG_FROM_RATIO = 15.0
 _MOST_POINTS = 500
+_MANY_POINTS = 150
 _FARTHEST = 7.0
 """So many margins to either side are drawn of an interval."""
 _DOT = 0.93
@@ -110,26 +111,26 @@ def _at(ordered: Sequence[float], share: float) -> float:
 
 def course(report: Report, value: Value, label: str) -> str:
     """The value of each probe over time, and strokes for failures; empty without values."""
-    points = {
-        party.name: _course_of(report.samples, party.name, value)
-        for party in report.subject.parties
-    }
+    warm = [sample for sample in report.samples if not sample.cold]
+    points = {party.name: _course_of(warm, party.name, value) for party in report.subject.parties}
     highest = max((y for own in points.values() for _, y in own), default=0.0)
     if not highest:
         return ""
+    times = [sample.finished_at for sample in warm]
+    begin, end = min(times), max(times)
     frame = Frame(
-        _time_axis(report.started_at, max(report.ended_at, report.started_at + 1)),
+        _time_axis(begin, max(end, begin + 1)),
         Axis(0.0, highest * 1.05, "", seconds_text),
         width=900,
         height=240,
     )
     parts = [
-        frame.dots(own, style(report, name), 1.6 if len(own) > 150 else 2.4)
+        frame.dots(own, style(report, name), 1.6 if len(own) > _MANY_POINTS else 2.4)
         for name, own in points.items()
     ]
-    for party in report.subject.parties:
-        failures = [s.finished_at for s in report.samples if s.target == party.name and s.failure]
-        parts.append(frame.strokes(failures[:_MOST_POINTS], style(report, party.name)))
+    for name in points:
+        failures = [s.finished_at for s in warm if s.target == name and s.failure]
+        parts.append(frame.strokes(failures[:_MOST_POINTS], style(report, name)))
     return frame.render(f"Over time: {label}", *parts)
 
 
@@ -138,7 +139,7 @@ def _course_of(samples: Sequence[Sample], target: str, value: Value) -> list[Poi
     known = [
         (sample.finished_at, seconds)
         for sample in samples
-        if sample.target == target and not sample.cold and (seconds := value(sample))
+        if sample.target == target and (seconds := value(sample))
     ]
     together = max(1, math.ceil(len(known) / _MOST_POINTS))
     return [
