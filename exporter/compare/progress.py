@@ -25,7 +25,7 @@ class Bar:
     :param expected: how many probes there will be at most.
     """
 
-    def __init__(self, expected: int, done: int, spent_usd: float) -> None:
+    def __init__(self, expected: int, done: int) -> None:
         console = Console(stderr=True, highlight=False)
         self._failed = 0
         self._progress = Progress(
@@ -42,7 +42,7 @@ class Bar:
             disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(
-            "comparing", total=expected, completed=done, spent=spent_usd, failed=""
+            "comparing", total=expected, completed=done, spent=0.0, failed=""
         )
 
     def sampled(self, sample: Sample, spent_usd: float) -> None:

@@ -149,11 +149,11 @@ class Report:
 
     @property
     def decided(self) -> bool:
-        """Whether more samples would change nothing: every measure that can have a verdict by
-        further probing has one."""
+        """Whether more probes would change nothing: every measure that both sides have, but for
+        the cold start, which has probes of its own, has a verdict."""
         return all(
             finding.verdict is not Verdict.UNDECIDED
             for versus in self.versus
             for finding in versus.findings
-            if finding.effect is not None
+            if finding.baseline and finding.candidate and finding.measure is not Measure.COLD_START
         )

@@ -132,7 +132,7 @@ def _sample(
         recorder = stack.enter_context(
             Recorder.take_up(path) if earlier else Recorder.begin(path, session.subject)
         )
-        bar = stack.enter_context(Bar(expected, len(session.samples), session.spent_usd))
+        bar = stack.enter_context(Bar(expected, len(session.samples)))
         try:
             loop.run(_run(session, plans, question, recorder, bar))
         except KeyboardInterrupt:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from decimal import Decimal
 from random import Random
 
 from exporter.check import CHARACTERS_PER_TOKEN
@@ -20,6 +19,17 @@ from exporter.transport import Connections
 PROBES_PER_BLOCK = 2
 """Of each target."""
 
+_PAID_FAILURES = frozenset(
+    {
+        FailureReason.TIMEOUT_FIRST_TOKEN,
+        FailureReason.TIMEOUT_STALL,
+        FailureReason.TIMEOUT_TOTAL,
+        FailureReason.TRUNCATED,
+        FailureReason.PROTOCOL,
+        FailureReason.TOO_LARGE,
+        FailureReason.WRONG_ANSWER,
+    }
+)
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
 """A model that is not ready by then has failed to start."""
@@ -60,24 +70,28 @@ class Sampler:
         turn, position = divmod(number, len(own))
         return Random(turn).sample(own, len(own))[position]
 
-    def estimate_usd(self, block: int) -> Decimal:
-        """The most that a block is likely to cost: input by its characters, all of the output
-        that is allowed. Targets without a price count for nothing."""
+    def estimate_usd(self, block: int) -> float:
+        """The most that a block is likely to cost."""
+        return sum(self._estimate(plan, block) for plan in self.order(block))
+
+    def paid_usd(self, sample: Sample) -> float:
+        """What a probe cost. One that was answered without a count of tokens, or was broken off
+        before it, is estimated: providers charge for it all the same."""
+        if sample.cost_usd is not None:
+            return sample.cost_usd
+        if sample.failure is not None and sample.failure not in _PAID_FAILURES:
+            return 0.0
+        plan = next(plan for plan in self._plans if plan.target.name == sample.target)
+        return self._estimate(plan, sample.block)
+
+    def _estimate(self, plan: Plan, block: int) -> float:
+        """Input by its characters, and all of the output that is allowed; nothing where there is
+        no price."""
         characters = len(self.prompt(block).text)
-        return sum(
-            (
-                cost_usd(
-                    Usage(
-                        input=characters // CHARACTERS_PER_TOKEN + 1,
-                        output=plan.probe.max_output_tokens,
-                    ),
-                    plan.target.price,
-                )
-                for plan in self.order(block)
-                if plan.target.price
-            ),
-            Decimal(),
+        tokens = Usage(
+            input=characters // CHARACTERS_PER_TOKEN + 1, output=plan.probe.max_output_tokens
         )
+        return float(cost_usd(tokens, plan.target.price)) if plan.target.price else 0.0
 
     async def block(self, block: int) -> AsyncIterator[Sample]:
         """Ask everybody twice, one after the other."""

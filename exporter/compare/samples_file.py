@@ -101,13 +101,19 @@ class Recorder:
             raise SamplesError(f"{path}: cannot be written: {error.strerror}") from None
 
     def add(self, sample: Sample) -> None:
-        """Write a sample so that it survives this process."""
+        """Write a sample so that it survives this process.
+
+        :raises SamplesError: it cannot be written.
+        """
         values = asdict(sample)
         self._write({name: v for name, v in values.items() if v != _DEFAULTS[name]})
 
     def _write(self, document: dict[str, object]) -> None:
-        self._file.write(json.dumps(document) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(document) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise SamplesError(f"{self._file.name}: cannot be written: {error.strerror}") from None
 
     def __enter__(self) -> Recorder:
         return self

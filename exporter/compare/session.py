@@ -63,21 +63,18 @@ class Session:
         self.stopped_because = ""
         self._settings = settings
         self._limits = limits
-        self._spent = sum(sample.cost_usd or 0.0 for sample in self.samples)
-
-    @property
-    def spent_usd(self) -> float:
-        return self._spent
+        self._spent = 0.0
 
     async def run(self, sampler: Sampler, recorder: Recorder, listener: Listener) -> None:
         """Sample until a limit is reached.
 
         :raises SamplingError: a target never answers.
         """
+        self._spent = sum(map(sampler.paid_usd, self.samples))
         async for sample in self._all(sampler, listener):
             recorder.add(sample)
             self.samples.append(sample)
-            self._spent += sample.cost_usd or 0.0
+            self._spent += sampler.paid_usd(sample)
             listener.sampled(sample, self._spent)
             self._check_hope(sample.target)
 
@@ -122,7 +119,7 @@ class Session:
 
     def _too_dear(self, sampler: Sampler, block: int) -> bool:
         budget = self._limits.budget_usd
-        if budget is None or self._spent + float(sampler.estimate_usd(block)) <= budget:
+        if budget is None or self._spent + sampler.estimate_usd(block) <= budget:
             return False
         self.stopped_because = f"the budget of {budget:g} USD does not allow another block"
         return True

@@ -209,3 +209,16 @@ def test_one_bad_quarter_of_an_hour_is_no_tail() -> None:
     assert (bunched.verdict, bunched.effect) == (Verdict.UNDECIDED, None)
     assert bunched.note.startswith("slow in 1 of ")
     assert spread.verdict is Verdict.WORSE
+
+
+@pytest.mark.parametrize(
+    ("count", "slower", "decided"), [(60, 2.0, False), (40, 1.0, False), (400, 2.0, True)]
+)
+def test_all_is_decided_once_every_measure_has_a_verdict(
+    count: int, slower: float, decided: bool
+) -> None:
+    """With 60 probes the medians have one, but the tails have no interval yet. That nobody knows
+    a price or a cold start does not matter: more probes would not tell."""
+    report = compare(side(BASELINE, count), side(CANDIDATE, count, slower=slower))
+
+    assert report.decided is decided
