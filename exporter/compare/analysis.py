@@ -38,6 +38,10 @@ from exporter.compare.resampling import harrell_davis
 from exporter.compare.sample import Sample
 from exporter.compare.verdict import Band, Effect, Verdict, decide, holm
 
+_MOST_WORK = 40_000_000
+"""Draws times samples: seconds, not minutes, for a week of probes."""
+_MIN_DRAWS = 1_999
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -58,7 +62,8 @@ def analyse(
     """
     names = [party.name for party in subject.candidates]
     warm = [sample for sample in samples if not sample.cold]
-    pool = Pool(warm, subject.baseline.name, names, settings.draws, settings.seed)
+    draws = min(settings.draws, max(_MIN_DRAWS, _MOST_WORK // max(1, len(warm))))
+    pool = Pool(warm, subject.baseline.name, names, draws, settings.seed)
     cold = _cold_starts(samples)
     outcomes = {
         (name, measure): _outcome(
