@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from benchmarks import alerts, cold_outliers, cold_starts, histograms, load, scrape, truth
+from benchmarks import (
+    alerts,
+    cold_outliers,
+    cold_starts,
+    compare,
+    histograms,
+    load,
+    scrape,
+    truth,
+)
 
-for benchmark in (truth, scrape, histograms, load, cold_outliers, cold_starts, alerts):
+for benchmark in (truth, scrape, histograms, load, cold_outliers, cold_starts, alerts, compare):
     print(f"\n## {benchmark.__name__}")
     benchmark.main()

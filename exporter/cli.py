@@ -19,6 +19,7 @@ from rich.live import Live
 from exporter import __version__, config_file, loop
 from exporter.app import Exporter, FileSource
 from exporter.check import report
+from exporter.compare.command import compare
 from exporter.config import DEFAULT_PROMPT, Config, Plan, Web
 from exporter.config_file import ConfigError
 from exporter.demo import run_demo, run_simulator
@@ -59,6 +60,9 @@ def main(log_level: str) -> None:
 def run(path: Path, shard: Shard) -> None:
     """Probe every configured target on its schedule and serve /metrics."""
     _serve(_run_exporter(path, shard))
+
+
+main.add_command(compare)
 
 
 def _shard(text: str) -> Shard:

@@ -1,0 +1,68 @@
+"""The question that `compare` was made for, acted out: is a hosted Qwen endpoint, or a big hosted
+API, better than our own vLLM, on our own prompts?
+
+All three are simulated and take the time that such services take, so this runs for a quarter of
+an hour. It writes the report that docs/compare.md shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from exporter.simulator import Script, Simulator, run_in_thread
+from exporter.simulator.faults import ErrorResponse
+from exporter.simulator.script import Boot
+from exporter.simulator.steps import Error, ErrorKind
+
+PROMPTS = Path(__file__).parents[1] / "docs" / "example-prompts.jsonl"
+_BUSY = ErrorResponse(Error(ErrorKind.OVERLOADED, "The engine is overloaded."))
+
+SCRIPTS = {
+    "qwen3-32b": Script(
+        first_token_seconds=0.16, token_gap_seconds=0.0085, jitter=0.3, answer_tokens=40
+    ),
+    "qwen-plus": Script(
+        first_token_seconds=0.22,
+        token_gap_seconds=0.006,
+        jitter=0.3,
+        answer_tokens=40,
+        fault=_BUSY,
+        fault_ratio=0.05,
+        boot=Boot(seconds=2.5, idle_seconds=15, holds_requests=True),
+    ),
+    "large-1": Script(
+        first_token_seconds=0.38, token_gap_seconds=0.009, jitter=0.3, answer_tokens=44
+    ),
+}
+SIDES = (
+    ("our-vllm", "qwen3-32b", "0.30", "0.90"),
+    ("qwen-hosted", "qwen-plus", "0.40", "1.20"),
+    ("big-api", "large-1", "2.00", "8.00"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare_example")
+    parser.add_argument("--html", required=True, help="where to write the report")
+    parser.add_argument("--samples", required=True, help="where to keep the samples")
+    parser.add_argument("-n", default="300", help="probes of each side")
+    options = parser.parse_args()
+    with run_in_thread(Simulator(SCRIPTS)) as simulator:
+        baseline, *candidates = (
+            f"name={name},provider=openai,model={model},base_url={simulator.url}/v1,"
+            f"input_price={dollars_in},output_price={dollars_out}"
+            for name, model, dollars_in, dollars_out in SIDES
+        )
+        command = [sys.executable, "-m", "exporter", "compare", "--baseline", baseline]
+        for candidate in candidates:
+            command += ["--candidate", candidate]
+        command += ["--prompts-file", str(PROMPTS), "-n", options.n, "--html", options.html]
+        command += ["--cold-idle", "20s", "--cold-rounds", "6"]
+        subprocess.run([*command, "--samples", options.samples], check=True)
+
+
+if __name__ == "__main__":
+    main()

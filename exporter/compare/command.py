@@ -1,0 +1,201 @@
+"""The command ``compare``: its options, and what they ask for."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from exporter.compare.errors import CompareError, PartiesError
+from exporter.compare.html import to_html
+from exporter.compare.json_report import to_json
+from exporter.compare.markdown import to_markdown
+from exporter.compare.measures import Measure
+from exporter.compare.options import Asking, Options
+from exporter.compare.prompts import Length
+from exporter.compare.report import Report, Settings
+from exporter.compare.terminal import show
+from exporter.compare.verdict import Verdict
+from exporter.mistakes import ConfigError, did_you_mean
+from exporter.terminal import console
+from exporter.units import parse_duration
+
+_PATH = click.Path(path_type=Path, dir_okay=False)
+_OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+_INTERRUPTED = 130  # as shells have it for SIGINT
+_FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _margin(text: str) -> tuple[Measure, float]:
+    name, _, share = text.partition("=")
+    names = [measure.value for measure in Measure]
+    if name not in names:
+        raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, names)}")
+    try:
+        margin = float(share)
+    except ValueError:
+        margin = 0.0
+    if not 0 < margin < float("inf"):
+        raise click.BadParameter(f"{share!r} is no share such as 0.1, which is 10 %")
+    return Measure(name), margin
+
+
+@click.command()
+@click.option("--config", type=_PATH, help="Take the targets from this configuration.")
+@click.option("--baseline", metavar="TARGET", help="Name of a target, or key=value,... (below).")
+@click.option("--candidate", "candidates", metavar="TARGET", multiple=True, help="Repeatable.")
+@click.option("--probe", help="Ask this probe of the configuration.")
+@click.option("--prompts-file", type=_PATH, help='Ask these: JSON lines, {"prompt": "..."}.')
+@click.option(
+    "--length",
+    "lengths",
+    type=click.Choice([length.value for length in Length]),
+    multiple=True,
+    help="Ask texts of about so many tokens; repeatable.",
+)
+@click.option("--max-output-tokens", type=click.IntRange(1))
+@click.option(
+    "-n",
+    "probes",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Probes of each target (200), or at most so many with --until-decided (1000).",
+)
+@click.option(
+    "--pause",
+    "pause_seconds",
+    type=_duration,
+    metavar="DURATION",
+    default="0s",
+    help="Between blocks.",
+)
+@click.option(
+    "--budget",
+    "budget_usd",
+    type=click.FloatRange(0, min_open=True),
+    metavar="USD",
+    help="Stop before spending more.",
+)
+@click.option("--until-decided", is_flag=True, help="Stop once every verdict is certain enough.")
+@click.option(
+    "--cold-idle",
+    "cold_idle_seconds",
+    type=_duration,
+    metavar="DURATION",
+    help="Afterwards leave the targets alone for so long and measure their cold start.",
+)
+@click.option("--cold-rounds", type=click.IntRange(1), default=6, show_default=True)
+@click.option("--samples", type=_PATH, help="Keep the samples here, or take up what is there.")
+@click.option("--from-samples", type=_PATH, help="Make the report of a samples file anew.")
+@click.option("--prometheus", metavar="URL", help="Compare what was probed in the past.")
+@click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
+@click.option(
+    "--since", "since_seconds", type=_duration, metavar="DURATION", default="7d", show_default=True
+)
+@click.option(
+    "--margin",
+    "margins",
+    type=_margin,
+    metavar="MEASURE=SHARE",
+    multiple=True,
+    help="What counts as the same, such as ttft_p95=0.2; repeatable.",
+)
+@click.option(
+    "--measure",
+    "measures",
+    type=click.Choice([measure.value for measure in Measure]),
+    multiple=True,
+    help="Judge this one, and no others but those named as well; repeatable.",
+)
+@click.option("--json", "json_file", type=_OUTPUT, help="Write the report as JSON; - prints it.")
+@click.option("--markdown", type=_OUTPUT, help="The same as Markdown.")
+@click.option("--html", type=_OUTPUT, help="The same as one HTML file with plots.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([*_FAIL_ON]),
+    multiple=True,
+    help="Exit with 1 if any measure has this verdict; repeatable.",
+)
+def compare(
+    probe: str | None,
+    prompts_file: Path | None,
+    lengths: tuple[str, ...],
+    max_output_tokens: int | None,
+    margins: tuple[tuple[Measure, float], ...],
+    measures: tuple[str, ...],
+    json_file: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    fail_on: tuple[str, ...],
+    **rest: object,
+) -> None:
+    """Judge candidates against a baseline, measure by measure: better, same within a margin,
+    worse, or not enough data.
+
+    Asks both sides in turn, or reads what was probed in the past (--prometheus), or remakes the
+    report of samples that were kept (--from-samples). Without --config and --prometheus, write a
+    target as provider=openai,model=M,base_url=URL,api_key_env=NAME,input_price=1,output_price=2
+    with what of it is needed; prices are in USD per million tokens.
+    """
+    asking = Asking(probe, prompts_file, tuple(map(Length, lengths)), max_output_tokens)
+    chosen = tuple(measure for measure in Measure if not measures or measure.value in measures)
+    settings = Settings(measures=chosen, margins=dict(margins))
+    options = Options(asking=asking, settings=settings, **rest)  # type: ignore[arg-type]
+    report = _report(options)
+    outputs = {json_file: _json, markdown: to_markdown, html: to_html}
+    if not any(path == Path("-") for path in outputs):
+        console().print(show(report))
+    for path, form in outputs.items():
+        if path:
+            _write(path, form(report))
+    sys.exit(_exit_code(report, fail_on))
+
+
+def _report(options: Options) -> Report:
+    for package in ("numpy", "scipy"):
+        if importlib.util.find_spec(package) is None:
+            raise click.UsageError(
+                f"compare needs {package}: pip install 'inference-exporter[compare]'"
+            )
+    from exporter.compare import run  # noqa: PLC0415 - needs what an extra installs
+
+    try:
+        return run.report(options)
+    except PartiesError as error:
+        raise click.UsageError(str(error)) from None
+    except (ConfigError, CompareError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+def _json(report: Report) -> str:
+    return json.dumps(to_json(report), indent=2) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    if path == Path("-"):
+        click.echo(text, nl=False)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
+
+
+def _exit_code(report: Report, fail_on: Sequence[str]) -> int:
+    if report.interrupted:
+        return _INTERRUPTED
+    wrong = {_FAIL_ON[name] for name in fail_on}
+    return 1 if wrong & set(report.verdicts()) else 0

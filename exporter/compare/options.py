@@ -1,0 +1,41 @@
+"""What the command line says, typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporter.compare.prompts import Length
+from exporter.compare.report import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is to be asked; at most one of the first three is given."""
+
+    probe: str | None = None
+    prompts_file: Path | None = None
+    lengths: tuple[Length, ...] = ()
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Who is to be compared, from where, and when to stop."""
+
+    baseline: str | None
+    candidates: tuple[str, ...]
+    config: Path | None
+    asking: Asking
+    probes: int | None
+    pause_seconds: float
+    budget_usd: float | None
+    until_decided: bool
+    cold_idle_seconds: float | None
+    cold_rounds: int
+    samples: Path | None
+    from_samples: Path | None
+    prometheus: str | None
+    prometheus_token_env: str | None
+    since_seconds: float
+    settings: Settings = field(default_factory=Settings)

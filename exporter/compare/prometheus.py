@@ -1,0 +1,129 @@
+"""What a Prometheus server remembers, as typed series."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from exporter.compare.errors import CompareError
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+_TIMEOUT_SECONDS = 60.0
+_CHUNK_SECONDS = 86_400.0
+"""So much is asked for at a time: a server bounds how many samples one query may load."""
+
+
+class HistoryError(CompareError):
+    """Prometheus cannot be asked, or does not know what was asked for."""
+
+
+class _Series(BaseModel):
+    metric: dict[str, str]
+    values: list[tuple[float, str]] = []
+    value: tuple[float, str] | None = None
+
+
+class _Data(BaseModel):
+    result: list[_Series]
+
+
+class _Answer(BaseModel):
+    data: _Data
+
+
+class _Values(BaseModel):
+    data: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The samples of one series as they were scraped."""
+
+    labels: Mapping[str, str]
+    samples: Mapping[float, float]
+    """Value by time of scrape, Unix seconds; series of one scrape have the same time."""
+
+
+def quoted(text: str) -> str:
+    """A string as PromQL has it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+class Prometheus:
+    """The HTTP API of a server; use it with ``with``.
+
+    :param token_env: the variable that holds a bearer token, if one is needed.
+    :raises HistoryError: from every method, if the server cannot answer.
+    """
+
+    def __init__(self, url: str, token_env: str | None) -> None:
+        headers = {}
+        if token_env:
+            if token_env not in os.environ:
+                raise HistoryError(f"the variable {token_env} is not set; it must hold the token")
+            headers["authorization"] = f"Bearer {os.environ[token_env]}"
+        try:
+            self._client = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS)
+            self.name = self._client.base_url.host or url
+        except httpx.InvalidURL:
+            raise HistoryError("--prometheus is not a URL such as http://localhost:9090") from None
+
+    def scraped(self, selector: str, since_seconds: float) -> Iterator[Series]:
+        """The raw samples of series, oldest first; a series may come in several parts."""
+        now = time.time()
+        begin = now - since_seconds
+        while begin < now:
+            end = min(now, begin + _CHUNK_SECONDS)
+            query = f"{selector}[{round((end - begin) * 1000)}ms]"
+            for series in self._query(query, end):
+                samples = {at: float(value) for at, value in series.values}
+                yield Series(series.metric, samples)
+            begin = end
+
+    def instant(self, query: str) -> list[tuple[Mapping[str, str], float]]:
+        """Labels and value of each series that an expression has now."""
+        found = self._query(query, time.time())
+        return [(series.metric, float(series.value[1])) for series in found if series.value]
+
+    def label_values(self, label: str, selector: str) -> list[str]:
+        text = self._get(f"api/v1/label/{label}/values", {"match[]": selector})
+        return _parse(_Values, text).data
+
+    def _query(self, query: str, at: float) -> list[_Series]:
+        text = self._get("api/v1/query", {"query": query, "time": f"{at:.3f}"})
+        return _parse(_Answer, text).data.result
+
+    def _get(self, path: str, parameters: Mapping[str, str]) -> str:
+        try:
+            answer = self._client.get(path, params=parameters)
+        except httpx.HTTPError as error:
+            raise HistoryError(
+                f"Prometheus at {self.name} cannot be asked: {error}; check --prometheus"
+            ) from None
+        if answer.status_code != httpx.codes.OK:
+            raise HistoryError(
+                f"Prometheus at {self.name} answers {answer.status_code}:"
+                f" {' '.join(answer.text.split())[:200]}"
+            )
+        return answer.text
+
+    def __enter__(self) -> Prometheus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+
+def _parse(model: type[Answer], text: str) -> Answer:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError:
+        raise HistoryError("the answer is not Prometheus'; check --prometheus") from None

@@ -1,0 +1,64 @@
+"""What both sides are asked: the user's own prompts, or texts of three lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from exporter.config import DEFAULT_PROMPT
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A text, and the part of the mix that it belongs to."""
+
+    text: str
+    stratum: str = ""
+
+
+class Length(StrEnum):
+    """About how many tokens of input."""
+
+    HUNDRED = "100"
+    THOUSAND = "1k"
+    TEN_THOUSAND = "10k"
+
+    @property
+    def tokens(self) -> int:
+        return int(self.value.replace("k", "000"))
+
+
+_WHO = ("The baker", "A neighbour", "My sister", "The night train", "An old map", "The teacher")
+_DOES = ("carries", "finds", "paints", "forgets", "repairs", "borrows")
+_WHAT = ("a red lamp", "the garden gate", "two heavy books", "a small boat", "the broken clock")
+_WHERE = ("near the river", "after the rain", "in early spring", "behind the station", "at noon")
+
+_WORDS_PER_TOKEN = 0.9
+"""Of such plain sentences, with the tokenizers of GPT, Llama and Qwen models."""
+_TEXTS = 8
+"""So many different texts of each length; the nonce makes each prompt unique anyway."""
+
+
+def of_lengths(lengths: Sequence[Length]) -> tuple[Prompt, ...]:
+    """Prompts of these lengths in turn. Whatever the text, the task at its end is the same and
+    its answer short, so that the length of the input is all that differs."""
+    return tuple(
+        Prompt(_text(length, number), f"{length.value} tokens")
+        for number in range(_TEXTS)
+        for length in lengths
+    )
+
+
+def _text(length: Length, number: int) -> str:
+    random = Random(f"{length}/{number}")
+    task = f"Pass over the text above. {DEFAULT_PROMPT}"
+    wanted = length.tokens * _WORDS_PER_TOKEN - len(task.split())
+    sentences: list[str] = []
+    words = 0
+    while words < wanted:
+        parts = (random.choice(choice) for choice in (_WHO, _DOES, _WHAT, _WHERE))
+        sentences.append(f"{' '.join(parts)}.")
+        words += len(sentences[-1].split())
+    return f"{' '.join(sentences)}\n\n{task}"

@@ -1,0 +1,165 @@
+"""Which blocks a bootstrap draws, and what a statistic is in each draw.
+
+Blocks are drawn, not samples, so that what the sides have in common (the prompt, the time of day)
+stays in common. Where blocks in a row resemble each other, as in an hour in which a provider is
+slow, runs of them are drawn together: they tell less than as many blocks that know nothing of
+each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.intp]
+Counts = npt.NDArray[np.int32]
+
+_CHUNK_CELLS = 4_000_000
+_INSIGNIFICANT_LAGS = 5
+_MIN_RUNS = 6
+"""Fewer would leave nothing to draw from; a slowness that lasts longer than a sixth of the whole
+is not told from a lasting one."""
+
+
+class Resampling:
+    """How often each block counts in each draw; one for all measures, so that what they have in
+    common stays in common as well."""
+
+    def __init__(self, strata: Sequence[str], run_length: int, draws: int, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        if run_length > 1:
+            self._counts = _runs(len(strata), _whole_turns(strata, run_length), draws, random)
+        else:
+            self._counts = _within_strata(strata, draws, random)
+
+    def quantiles(self, values: Floats, blocks: Integers, share: float) -> Floats:
+        """The Harrell-Davis estimate of a quantile in each draw; NaN in one without values.
+
+        :param blocks: the index of each value's block.
+        """
+        order = np.argsort(values)
+        ordered, columns = values[order], blocks[order]
+        rows = max(1, _CHUNK_CELLS // len(values))
+        return np.concatenate(
+            [
+                _harrell_davis(ordered, self._counts[at : at + rows, columns], share)
+                for at in range(0, len(self._counts), rows)
+            ]
+        )
+
+    def ratios(self, numerators: Floats, denominators: Floats, blocks: Integers) -> Floats:
+        """The ratio of two sums in each draw; NaN in one without values."""
+        size = self._counts.shape[1]
+        above = self._counts @ np.bincount(blocks, numerators, size)
+        below = self._counts @ np.bincount(blocks, denominators, size)
+        draws: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+        return draws
+
+
+def harrell_davis(values: Floats, share: float) -> float:
+    """The Harrell-Davis estimate of a quantile: the mean of the order statistics, weighted by how
+    likely each is to be the quantile of a sample.
+
+    Harrell and Davis (1982), "A new distribution-free quantile estimator", Biometrika 69.
+    """
+    return float(_harrell_davis(np.sort(values), np.ones((1, len(values)), np.int32), share)[0])
+
+
+def _harrell_davis(ordered: Floats, counts: Counts, share: float) -> Floats:
+    cumulative = np.cumsum(counts, axis=1)
+    totals = cumulative[:, -1]
+    estimates = np.full(len(totals), np.nan)
+    for total in np.unique(totals[totals > 0]):
+        rows = totals == total
+        upper, lower = share * (total + 1), (1 - share) * (total + 1)
+        below = special.betainc(upper, lower, np.arange(total + 1) / total)
+        estimates[rows] = np.diff(below[cumulative[rows]], axis=1, prepend=0.0) @ ordered
+    return estimates
+
+
+def _within_strata(strata: Sequence[str], draws: int, random: np.random.Generator) -> Counts:
+    """Single blocks, as many of each stratum as there are: the mix was chosen, not found."""
+    counts = np.zeros((draws, len(strata)), np.int32)
+    for stratum in dict.fromkeys(strata):
+        columns = [index for index, name in enumerate(strata) if name == stratum]
+        equal = np.full(len(columns), 1 / len(columns))
+        counts[:, columns] = random.multinomial(len(columns), equal, size=draws)
+    return counts
+
+
+def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> Counts:
+    """Runs of blocks in a row, of which the first follows the last."""
+    starts = random.multinomial(
+        math.ceil(blocks / length), np.full(blocks, 1 / blocks), size=draws
+    ).astype(np.int32)
+    counts = starts.copy()
+    for step in range(1, length):
+        counts += np.roll(starts, step, axis=1)
+    return counts
+
+
+def _whole_turns(strata: Sequence[str], run_length: int) -> int:
+    """Strata take turns, so a run of whole turns holds the mix as it was chosen."""
+    turn = len(set(strata))
+    return math.ceil(run_length / turn) * turn
+
+
+def run_length(series: Sequence[float]) -> int:
+    """How many blocks in a row are to be drawn together; 1 where they know nothing of each other.
+
+    Politis and White (2004), "Automatic block-length selection for the dependent bootstrap",
+    corrected by Patton, Politis and White (2009), for the circular bootstrap, on ranks, so that
+    one slow probe does not decide.
+    """
+    size = len(series)
+    longest = size // _MIN_RUNS
+    if longest < 2 or len(set(series)) == 1:
+        return 1
+    farthest = min(3 * math.isqrt(size), size // 3)
+    covariances = _autocovariances(_ranks(series), farthest)
+    bandwidth = 2 * _last_significant_lag(covariances / covariances[0], size)
+    if not bandwidth:
+        return 1
+    lags = np.arange(1, min(bandwidth, farthest) + 1)
+    window = np.clip(2 * (1 - lags / bandwidth), 0, 1) * covariances[lags]
+    spectrum = covariances[0] + 2 * window.sum()
+    if spectrum <= 0:
+        return 1
+    slope = 2 * (window * lags).sum()
+    optimum = (2 * slope**2 / (4 / 3 * spectrum**2)) ** (1 / 3) * size ** (1 / 3)
+    return int(np.clip(round(optimum), 1, longest))
+
+
+def _ranks(series: Sequence[float]) -> Floats:
+    """Ranks around 0; equal values share theirs."""
+    ranks = np.empty(len(series))
+    at = 0
+    ordered = sorted(range(len(series)), key=lambda index: series[index])
+    for _, group in groupby(ordered, key=lambda index: series[index]):
+        indices = list(group)
+        ranks[indices] = at + (len(indices) - 1) / 2
+        at += len(indices)
+    ranks -= ranks.mean()
+    return ranks
+
+
+def _autocovariances(series: Floats, longest: int) -> Floats:
+    size = len(series)
+    return np.array([series[: size - lag] @ series[lag:] / size for lag in range(longest + 1)])
+
+
+def _last_significant_lag(correlations: Floats, size: int) -> int:
+    """The lag behind which as many correlations in a row as ``_INSIGNIFICANT_LAGS`` are small."""
+    small = 2 * math.sqrt(math.log10(size) / size)
+    in_a_row = 0
+    for lag, correlation in enumerate(correlations[1:], 1):
+        in_a_row = in_a_row + 1 if abs(correlation) < small else 0
+        if in_a_row == _INSIGNIFICANT_LAGS:
+            return lag - in_a_row
+    return len(correlations) - 1

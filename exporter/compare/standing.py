@@ -1,0 +1,44 @@
+"""What Prometheus remembers of one target and probe."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LAST = "inference_last_probe_"
+PROBED_AT = f"{LAST}timestamp_seconds"
+
+
+@dataclass(slots=True)
+class Standing:
+    """All series of one target and probe, as one exporter told them: by name and the label that
+    tells its series apart, then by time of scrape."""
+
+    target: str
+    probe: str
+    instance: str
+    labels: Mapping[str, str]
+    series: dict[tuple[str, str], dict[float, float]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+    def at(self, when: float, name: str, part: str = "") -> float | None:
+        """A value, if the scrape had it and it is a number."""
+        value = self.series[name, part].get(when)
+        return None if value is None or math.isnan(value) else value
+
+    def growth(self, name: str, before: float, now: float, part: str = "") -> float | None:
+        """By how much a counter grew between two scrapes; one that fell has begun anew."""
+        old, new = self.at(before, name, part), self.at(now, name, part)
+        if old is None or new is None:
+            return None
+        return new - old if new >= old else new
+
+    def probes_between(self, before: float, now: float) -> float:
+        """How many probes ended between two scrapes."""
+        return sum(
+            self.growth("inference_probes_total", before, now, outcome) or 0
+            for outcome in ("success", "failure")
+        )

@@ -1,0 +1,129 @@
+"""From what Prometheus scraped to samples; tests/integration/test_compare.py has a real one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from exporter.compare.history import in_blocks, samples_of
+from exporter.compare.sample import Sample
+from exporter.compare.standing import Standing
+
+LAST = "inference_last_probe_"
+START = 1_790_000_000.0
+
+
+class Story:
+    """What one exporter told, scrape by scrape, five seconds apart."""
+
+    def __init__(self) -> None:
+        self.standing = Standing("qwen", "short", "exporter:9850", {})
+        self._scrapes = 0
+        self._totals = {
+            ("inference_probes_total", "success"): 0.0,
+            ("inference_probes_total", "failure"): 0.0,
+            ("inference_tokens_total", "input"): 0.0,
+            ("inference_tokens_total", "output"): 0.0,
+            ("inference_cost_usd_total", ""): 0.0,
+            ("inference_cold_start_duration_seconds_count", ""): 0.0,
+            ("inference_cold_start_duration_seconds_sum", ""): 0.0,
+        }
+        self._gauges = {f"{LAST}timestamp_seconds": 0.0}
+
+    def probe(self, first_token: float = 0.2, *, success: bool = True) -> Story:
+        """A probe of 10 and 20 tokens for 3 USD."""
+        self._totals["inference_probes_total", "success" if success else "failure"] += 1
+        self._totals["inference_tokens_total", "input"] += 10
+        self._totals["inference_tokens_total", "output"] += 20
+        self._totals["inference_cost_usd_total", ""] += 3
+        self._gauges = {
+            f"{LAST}timestamp_seconds": START + 5 * self._scrapes + 1,
+            f"{LAST}success": float(success),
+            f"{LAST}time_to_first_token_seconds": first_token if success else math.nan,
+        }
+        return self
+
+    def cold_start(self, seconds: float) -> Story:
+        self._totals["inference_cold_start_duration_seconds_count", ""] += 1
+        self._totals["inference_cold_start_duration_seconds_sum", ""] += seconds
+        return self
+
+    def restart(self) -> Story:
+        self._totals = dict.fromkeys(self._totals, 0.0)
+        return self
+
+    def scrape(self) -> Story:
+        when = START + 5 * self._scrapes
+        for key, value in self._totals.items():
+            self.standing.series[key][when] = value
+        for name, value in self._gauges.items():
+            self.standing.series[name, ""][when] = value
+        self._scrapes += 1
+        return self
+
+    def samples(self) -> list[Sample]:
+        return list(samples_of(self.standing))
+
+
+def test_each_probe_is_one_sample_however_often_it_is_scraped() -> None:
+    samples = Story().probe(0.2).scrape().scrape().scrape().probe(0.3).scrape().samples()
+
+    assert [sample.time_to_first_token_seconds for sample in samples] == [0.2, 0.3]
+    assert [sample.cost_usd for sample in samples] == [None, 3]
+    assert (samples[1].input_tokens, samples[1].output_tokens) == (10, 20)
+
+
+def test_before_the_first_probe_there_is_no_sample() -> None:
+    assert Story().scrape().scrape().samples() == []
+    assert len(Story().scrape().probe().scrape().samples()) == 1
+
+
+def test_a_failed_probe_has_no_time() -> None:
+    [_, failed] = Story().probe().scrape().probe(success=False).scrape().samples()
+
+    assert failed.failure == "failed"
+    assert failed.time_to_first_token_seconds is None
+    assert failed.cost_usd == 3
+
+
+def test_what_several_probes_cost_is_not_put_down_to_one() -> None:
+    [_, latest] = Story().probe().scrape().probe().probe().scrape().samples()
+
+    assert latest.cost_usd is None
+
+
+def test_counters_begin_anew_when_the_exporter_does() -> None:
+    story = Story().probe().probe().scrape().restart().probe().scrape()
+
+    assert [sample.cost_usd for sample in story.samples()] == [None, 3]
+
+
+def test_a_cold_start_is_what_its_histogram_grew_by() -> None:
+    story = Story().probe().scrape().probe().cold_start(42.5).scrape().probe().scrape()
+
+    [cold] = [sample for sample in story.samples() if sample.cold]
+    assert cold.cold_start_seconds == pytest.approx(42.5)
+
+
+def test_blocks_are_spans_that_hold_two_probes_of_the_rarer_side() -> None:
+    often = [Sample(target="a", block=0, finished_at=START + 10 * i) for i in range(60)]
+    rarely = [Sample(target="b", block=0, finished_at=START + 60 * i) for i in range(10)]
+
+    samples = list(in_blocks({"a": often, "b": rarely}, [""]))
+
+    assert {sample.block for sample in samples} == set(range(5))
+    assert sum(sample.target == "b" and sample.block == 2 for sample in samples) == 2
+
+
+def test_probes_of_different_names_are_in_different_blocks() -> None:
+    short = [
+        Sample(target="a", block=0, stratum="short", finished_at=START + 10 * i) for i in range(40)
+    ]
+    long = [replace(sample, stratum="long") for sample in short]
+
+    samples = list(in_blocks({"a": [*short, *long]}, ["long", "short"]))
+
+    blocks = {(sample.block, sample.stratum) for sample in samples}
+    assert len(blocks) == len({block for block, _ in blocks})

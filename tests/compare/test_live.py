@@ -1,0 +1,349 @@
+"""``compare`` as its users run it, against simulated providers over real sockets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter.cli import main
+from exporter.simulator import Script, Simulator, run_in_thread
+from exporter.simulator.faults import ErrorResponse
+from exporter.simulator.script import Boot
+from exporter.simulator.steps import Error, ErrorKind
+
+_AUTH = ErrorResponse(Error(ErrorKind.INVALID_KEY, "Wrong key."))
+_BUSY = ErrorResponse(Error(ErrorKind.OVERLOADED, "Come back later."))
+
+SCRIPTS = {
+    "slow": Script(first_token_seconds=0.012, token_gap_seconds=0.0008, jitter=0.1),
+    "fast": Script(first_token_seconds=0.004, token_gap_seconds=0.0002, jitter=0.1),
+    "locked": Script(fault=_AUTH),
+    "busy": Script(
+        first_token_seconds=0.004, token_gap_seconds=0.0002, fault=_BUSY, fault_ratio=0.5
+    ),
+    "asleep": Script(
+        first_token_seconds=0.004,
+        token_gap_seconds=0.0002,
+        boot=Boot(seconds=0.4, idle_seconds=0.8),
+    ),
+}
+PRICES = {"slow": (2, 8), "fast": (1, 2), "busy": (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with run_in_thread(Simulator(SCRIPTS)) as running:
+        yield running
+
+
+class Comparing:
+    """Runs ``compare`` in a folder of its own."""
+
+    def __init__(self, simulator: Simulator, folder: Path) -> None:
+        self.simulator = simulator
+        self.samples = folder / "samples.jsonl"
+        self.json = folder / "report.json"
+        self.config = folder / "config.yaml"
+        self.config.write_text(
+            json.dumps(
+                {
+                    "defaults": {"max_uncertainty": "10s"},  # the machine may be busy
+                    "targets": list(map(self._target, SCRIPTS)),
+                }
+            )
+        )
+
+    def _target(self, model: str) -> dict[str, object]:
+        target: dict[str, object] = {
+            "name": model,
+            "provider": "openai",
+            "model": model,
+            "base_url": f"{self.simulator.url}/v1",
+        }
+        if price := PRICES.get(model):
+            target["price"] = {"input": price[0], "output": price[1]}
+        return target
+
+    def __call__(self, baseline: str, candidate: str, *options: str) -> Result:
+        sides = ("--baseline", baseline, "--candidate", candidate)
+        files = ("--samples", str(self.samples), "--json", str(self.json))
+        return self.run("--config", str(self.config), *sides, *files, *options)
+
+    @staticmethod
+    def run(*options: str) -> Result:
+        result = CliRunner().invoke(main, ["compare", *options])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result
+        return result
+
+    def findings(self) -> dict[str, dict[str, Any]]:
+        report = json.loads(self.json.read_text())
+        return {finding["measure"]: finding for finding in report["candidates"][0]["findings"]}
+
+    def kept(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.samples.read_text().splitlines()[1:]]
+
+
+@pytest.fixture
+def compare(simulator: Simulator, tmp_path: Path) -> Comparing:
+    return Comparing(simulator, tmp_path)
+
+
+def test_the_faster_and_cheaper_one_is_better(compare: Comparing) -> None:
+    result = compare("slow", "fast", "-n", "60")
+
+    assert result.exit_code == 0, result.output
+    findings = compare.findings()
+    for measure in ("ttft_p50", "tpot_p50", "duration_p50", "usd_per_thousand_requests"):
+        assert findings[measure]["verdict"] == "better", measure
+    assert findings["ttft_p95"]["verdict"] == "not enough data"
+    assert "fast beats slow." in result.stdout
+    assert "It starts to answer sooner" in result.stdout
+
+
+def test_ci_can_fail_on_worse(compare: Comparing) -> None:
+    result = compare("fast", "slow", "-n", "60", "--fail-on", "worse")
+
+    assert result.exit_code == 1
+    assert "slow falls behind fast." in result.stdout
+
+
+def test_ci_can_fail_on_too_little_data(compare: Comparing) -> None:
+    assert compare("slow", "fast", "-n", "4").exit_code == 0
+    compare.samples.unlink()
+    assert compare("slow", "fast", "-n", "4", "--fail-on", "not-enough-data").exit_code == 1
+
+
+def test_blocks_are_asked_in_mirrored_order_and_each_begins_with_another(
+    compare: Comparing,
+) -> None:
+    compare("slow", "fast", "--candidate", "busy", "-n", "6")
+
+    asked = [(sample["block"], sample["target"]) for sample in compare.kept()]
+    orders = [[target for block, target in asked if block == number] for number in range(3)]
+    assert orders == [
+        ["slow", "fast", "busy", "busy", "fast", "slow"],
+        ["fast", "busy", "slow", "slow", "busy", "fast"],
+        ["busy", "slow", "fast", "fast", "slow", "busy"],
+    ]
+
+
+def test_the_report_can_be_made_anew_from_the_samples(compare: Comparing, tmp_path: Path) -> None:
+    compare("slow", "fast", "-n", "40")
+    again = tmp_path / "again.json"
+
+    result = compare.run("--from-samples", str(compare.samples), "--json", str(again))
+
+    assert result.exit_code == 0, result.output
+    assert again.read_text() == compare.json.read_text()
+
+
+def test_another_margin_needs_no_other_samples(compare: Comparing) -> None:
+    compare("slow", "fast", "-n", "40")
+    wide = ("--margin", "ttft_p50=20", "--measure", "ttft_p50", "--json", "-")
+
+    result = compare.run("--from-samples", str(compare.samples), *wide)
+
+    [finding] = json.loads(result.stdout)["candidates"][0]["findings"]
+    assert finding["verdict"] == "same"
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(compare: Comparing) -> None:
+    compare("slow", "fast", "-n", "8")
+    lines = compare.samples.read_text().splitlines(keepends=True)
+    compare.samples.write_text("".join(lines[:10]) + lines[10][:25])  # within the third block
+
+    result = compare("slow", "fast", "-n", "8")
+
+    assert result.exit_code == 0, result.output
+    assert [sample["block"] for sample in compare.kept()] == [0] * 4 + [1] * 4 + [2] + [3] * 4
+
+
+def test_samples_of_another_comparison_are_not_mixed_in(compare: Comparing) -> None:
+    compare("slow", "fast", "-n", "4")
+
+    for other in (("slow", "busy"), ("slow", "fast", "--max-output-tokens", "9")):
+        result = compare(*other, "-n", "4")
+        assert result.exit_code == 1
+        assert "other targets, prompts or limits" in result.output
+
+
+def test_failures_count_and_are_named(compare: Comparing) -> None:
+    result = compare("fast", "busy", "-n", "80")
+
+    success = compare.findings()["success"]
+    assert success["verdict"] == "worse"
+    assert success["candidate"] == pytest.approx(0.5, abs=0.2)
+    assert "overloaded); they count against success and have no times" in " ".join(
+        result.stdout.split()
+    )
+
+
+def test_a_target_that_never_answers_is_given_up(compare: Comparing) -> None:
+    result = compare("fast", "locked", "-n", "100")
+
+    assert result.exit_code == 1
+    assert "target locked has failed 10 times out of 10, last with auth" in result.output
+    assert len(compare.kept()) < 25
+
+
+def test_the_budget_is_never_exceeded(compare: Comparing) -> None:
+    result = compare("slow", "fast", "-n", "400", "--budget", "0.01")
+
+    spent = sum(sample["cost_usd"] for sample in compare.kept())
+    assert 0.005 < spent <= 0.01
+    assert "the budget of 0.01 USD does not allow another block" in result.output
+
+
+def test_a_budget_needs_prices(compare: Comparing) -> None:
+    result = compare("slow", "asleep", "--budget", "1")
+
+    assert result.exit_code == 2
+    assert "--budget needs the price of every target; set the price of asleep" in result.output
+
+
+def test_sampling_ends_once_all_is_decided(compare: Comparing) -> None:
+    wide = ("--margin", "success=0.5")
+    result = compare("slow", "fast", "--until-decided", "-n", "800", *wide)
+
+    probes = len(compare.kept()) // 2
+    assert probes in (160, 320, 480)
+    assert f"every verdict was certain enough after {probes} probes" in result.output
+    assert f"look {probes // 160} of a comparison" in " ".join(result.stdout.split())
+    anew = json.loads(
+        compare.run("--from-samples", str(compare.samples), *wide, "--json", "-").stdout
+    )
+    assert anew == json.loads(compare.json.read_text())
+    spent_before = 0.05 * ((probes - 160) / 800) ** 2
+    assert 1 - anew["confidence"] == pytest.approx(0.05 * (probes / 800) ** 2 - spent_before)
+
+
+def test_cold_starts_are_measured_after_idleness(compare: Comparing) -> None:
+    cold = ("--cold-idle", "900ms", "--cold-rounds", "4")
+    compare("fast", "asleep", "-n", "2", *cold)
+
+    start = compare.findings()["cold_start"]
+    assert start["candidate"] > 0.4 > start["baseline"]
+    assert start["low"] > 1
+    assert sum(sample.get("cold", False) for sample in compare.kept()) == 8
+
+
+def test_lengths_and_own_prompts_are_asked_in_turn(compare: Comparing, tmp_path: Path) -> None:
+    compare("slow", "fast", "-n", "4", "--length", "100", "--length", "1k")
+    short, long = (
+        [sample["input_tokens"] for sample in compare.kept() if sample["stratum"] == stratum]
+        for stratum in ("100 tokens", "1k tokens")
+    )
+    assert 80 < min(short) <= max(short) < 110
+    assert 800 < min(long) <= max(long) < 1000
+
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"prompt": "One."}\n{"prompt": "One two three."}\n')
+    compare.samples.unlink()
+    result = compare("slow", "fast", "-n", "4", "--prompts-file", str(own))
+    asked = [sample["input_tokens"] for sample in compare.kept()]
+    assert asked in ([2] * 4 + [4] * 4, [4] * 4 + [2] * 4)
+    assert "The prompts of own.jsonl were asked, 2 in number." in " ".join(result.stdout.split())
+
+
+def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> None:
+    slow, fast = (
+        f"provider=openai,model={model},base_url={simulator.url}/v1,input_price=1,output_price=2"
+        for model in ("slow", "fast")
+    )
+    samples = str(tmp_path / "samples.jsonl")
+    result = Comparing.run(
+        "--baseline", slow, "--candidate", fast, "-n", "2", "--samples", samples, "--json", "-"
+    )
+
+    report = json.loads(result.stdout)
+    assert report["baseline"]["name"] == "slow"
+    assert [target["probes"] for target in report["targets"]] == [2, 2]
+    assert report["targets"][0]["cost_usd"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "say what to compare: --baseline and --candidate"),
+        (("--baseline", "slow"), "say what to compare"),
+        (("--baseline", "slow", "--candidate", "fsat"), "did you mean 'fast'?"),
+        (("--baseline", "slow", "--candidate", "slow"), "two sides are the same target"),
+        (("--baseline", "slow", "--candidate", "fast", "--probe", "shrt"), "'short'"),
+        (
+            ("--baseline", "slow", "--candidate", "fast", "--probe", "short", "--length", "1k"),
+            "give only one of",
+        ),
+        (("--margin", "ttft=0.1"), "did you mean 'ttft_p95'?"),
+        (("--margin", "ttft_p50=some"), "'some' is no share"),
+        (("--cold-idle", "often"), "'often' is not a duration"),
+    ],
+)
+def test_wrong_usage_is_told(compare: Comparing, options: tuple[str, ...], message: str) -> None:
+    result = compare.run("--config", str(compare.config), *options)
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", "").split())
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("slow", "'slow' is not key=value"),
+        ("provider=openai,modle=x", "unknown key 'modle'; did you mean 'model'?"),
+        ("provider=openai", "has no model; add model=..."),
+        ("provider=opnai,model=x", "opnai"),
+        ("provider=openai,model=x,base_url=nowhere", "base_url=nowhere: base_url: "),
+    ],
+)
+def test_a_target_that_is_none_is_told(target: str, message: str) -> None:
+    result = Comparing.run("--baseline", target, "--candidate", target)
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", "").split())
+
+
+def test_what_an_extra_installs_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+
+    result = Comparing.run("--baseline", "a", "--candidate", "b")
+
+    assert result.exit_code == 2
+    assert "pip install 'inference-exporter[compare]'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("", "is no file of samples"),
+        ("{}\n", "is no file of samples"),
+        ("[]\n", "is no file of samples"),
+        ("\xff\n", "is no file of samples"),
+    ],
+)
+def test_a_file_without_samples_is_told(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "samples.jsonl"
+    if content is not None:
+        path.write_bytes(content.encode("latin-1"))
+
+    result = Comparing.run("--from-samples", str(path))
+
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_a_line_that_is_no_sample_is_told(compare: Comparing) -> None:
+    compare("slow", "fast", "-n", "2")
+    with compare.samples.open("a") as file:
+        file.write('{"target": "slow"}\n')
+
+    result = compare.run("--from-samples", str(compare.samples))
+
+    assert result.exit_code == 1
+    assert f"{compare.samples}:6: no sample" in result.output

@@ -1,0 +1,169 @@
+"""What people read: sentences, tables and the HTML page."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from exporter.compare.analysis import analyse
+from exporter.compare.html import to_html
+from exporter.compare.json_report import to_json
+from exporter.compare.markdown import to_markdown
+from exporter.compare.report import Party, Report, Settings
+from exporter.compare.sample import Sample
+from exporter.compare.wording import headline, ratio_text, rows, seconds_text, story
+from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
+
+SETTINGS = Settings(draws=999)
+
+
+def report(*sides: list[Sample]) -> Report:
+    return analyse(subject(), [sample for side_ in sides for sample in side_], SETTINGS)
+
+
+FASTER = report(
+    side(BASELINE, 400, usd=0.002),
+    side(CANDIDATE, 400, slower=0.5, failing=0.3, usd=0.003),
+    cold(BASELINE, [1.0, 1.1, 1.2]),
+)
+
+
+def test_the_story_says_what_is_better_what_is_worse_and_what_is_open() -> None:
+    versus = FASTER.versus[0]
+
+    assert headline(FASTER, versus) == "own beats hosted in some ways and falls behind in others"
+    better, worse, unsure = re.split(r"(?<=\.) (?=[A-Z])", story(versus))
+    assert better.startswith("It starts to answer sooner (")
+    assert "writes faster (" in better
+    assert worse.startswith("But it fails more often (")
+    assert "costs more (3.00 instead of 2.00 USD)" in worse
+    assert unsure == "There is not enough data on cold start p50."
+
+
+@pytest.mark.parametrize(
+    ("sides", "line"),
+    [
+        ((side(BASELINE, 200), side(CANDIDATE, 200, slower=0.5)), "own beats hosted"),
+        ((side(BASELINE, 200), side(CANDIDATE, 200, slower=2)), "own falls behind hosted"),
+        ((side(BASELINE, 600), side(CANDIDATE, 600)), "own matches hosted"),
+        ((side(BASELINE, 40), side(CANDIDATE, 40)), "There is not enough data to tell own from"),
+        ((), "There is not enough data to tell own from hosted"),
+    ],
+)
+def test_the_headline_follows_the_verdicts(sides: tuple[list[Sample], ...], line: str) -> None:
+    found = report(*sides)
+    assert headline(found, found.versus[0]).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(0.5, "-50 %"), (0.987, "-1.3 %"), (1.0, "+0.0 %"), (1.25, "+25 %"), (2.5, "2.5 times")],
+)
+def test_ratios_are_told_as_changes(ratio: float, text: str) -> None:
+    assert ratio_text(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.01234, "12.3 ms"), (0.5, "500 ms"), (2.345, "2.35 s"), (150, "2m30s")]
+)
+def test_times_have_three_figures(seconds: float, text: str) -> None:
+    assert seconds_text(seconds) == text
+
+
+def test_json_has_every_finding_and_nothing_that_json_lacks() -> None:
+    document = json.loads(json.dumps(to_json(FASTER), allow_nan=False))
+
+    findings = document["candidates"][0]["findings"]
+    assert [finding["measure"] for finding in findings] == [
+        finding.measure.value for finding in FASTER.versus[0].findings
+    ]
+    first = findings[0]
+    assert first["effect"] == "ratio"
+    assert first["low"] < first["value"] < first["high"] < 1
+    assert document["targets"][1]["failures"]["overloaded"] > 20
+
+
+def test_markdown_is_one_table_row_for_each_measure() -> None:
+    text = to_markdown(FASTER)
+
+    assert f"| Measure | {BASELINE} | {CANDIDATE} | Change | Interval | Verdict |" in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(rows(FASTER.versus[0]))
+    assert {line.count("|") for line in table} == {7}
+
+
+HOSTILE = "<img src=x onerror=alert(1)>|`*"
+
+
+def renamed(name: str) -> Report:
+    """The same report, the candidate having a name that means something to HTML and Markdown."""
+    samples = [
+        replace(s, target=name if s.target == CANDIDATE else s.target) for s in FASTER.samples
+    ]
+    who = replace(subject(), candidates=(Party(name=name, model=name, endpoint=name),))
+    return analyse(who, samples, SETTINGS)
+
+
+class Page(HTMLParser):
+    """Elements and attributes of a page, and whether every element is closed."""
+
+    VOID = frozenset({"meta", "link", "br", "img"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_stands_alone_and_is_well_formed() -> None:
+    text = to_html(FASTER)
+    page = Page(text)
+
+    assert page.open == []
+    assert not {"script", "img", "link", "iframe"} & set(page.elements)
+    assert not {"src", "href", "onload", "onclick"} & page.attributes
+    assert "url(" not in text
+    assert "@import" not in text
+    assert (
+        page.elements.count("svg") == 4 + 10
+    )  # charts, and a bar for each measure with an interval
+    for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        ElementTree.fromstring(drawing)  # noqa: S314 - our own
+
+
+def test_names_cannot_break_out_of_page_or_table() -> None:
+    found = renamed(HOSTILE)
+
+    assert "img" not in Page(to_html(found)).elements
+    rows_ = [line for line in to_markdown(found).splitlines() if line.startswith("| Measure")]
+    assert rows_[0].replace(r"\|", "").count("|") == 7
+
+
+def test_failures_are_drawn_and_told() -> None:
+    text = to_html(FASTER)
+
+    assert re.search(r'class="stroke s1" d="M\d', text)
+    assert "they count against success and have no times" in text
+
+
+def test_a_report_without_samples_is_still_a_page() -> None:
+    assert "not enough data" in to_html(report())
