@@ -25,8 +25,9 @@ _NAMES = (
     f"{LAST}(timestamp_seconds|success|time_to_first_token_seconds"
     "|time_per_output_token_seconds|request_duration_seconds)"
     "|inference_tokens_total|inference_cost_usd_total|inference_probes_total"
-    "|inference_cold_start_duration_seconds_(sum|count)"
+    "|inference_cold_starts_total|inference_cold_start_duration_seconds_(sum|count)"
 )
+_PARTS = ("type", "outcome", "signal")
 _MOST_BLOCKS = 2_000
 
 
@@ -68,7 +69,7 @@ def _standing(prometheus: Prometheus, target: str, since_seconds: float) -> list
         labels = series.labels
         key = labels.get("probe", ""), f"{labels.get('job', '')}/{labels.get('instance', '')}"
         one = found.setdefault(key, Standing(target, *key, labels))
-        part = labels.get("type") or labels.get("outcome") or ""
+        part = next((labels[name] for name in _PARTS if name in labels), "")
         one.series[labels["__name__"], part].update(series.samples)
     known = [one for one in found.values() if one.series.get((PROBED_AT, ""))]
     if not known:
@@ -103,7 +104,8 @@ def samples_of(one: Standing) -> Iterator[Sample]:
     for when, probed_at in sorted(one.series[PROBED_AT, ""].items()):
         if not probed_at > max(latest, 0):  # 0 before the first probe
             continue
-        yield _sample(one, when, probed_at, before)
+        if before is None or not one.is_cold(before, when):
+            yield _sample(one, when, probed_at, before)
         if before is not None:
             yield from _cold_start(one, when, before)
         before, latest = when, probed_at

@@ -144,7 +144,7 @@ def _notes(plans: Sequence[Plan]) -> Iterator[str]:
         yield "Some sides reuse connections and some open fresh ones, which is not in any time."
     if len({json.dumps(plan.target.extra_body, sort_keys=True) for plan in plans}) > 1:
         yield "The sides have different extra_body: they may not have been asked for the same."
-    without = [plan.target.name for plan in plans if not plan.target.price]
+    without = [plan.target.name for plan in plans if plan.price is None]
     if without:
         yield f"No price is known of {', '.join(without)}, so no cost is compared."
 
@@ -155,10 +155,11 @@ def _fingerprint(plans: Sequence[Plan], question: Question) -> str:
         plan.target.model_dump(
             mode="json",
             include={"name", "provider", "model", "base_url", "region", "api_version",
-                     "extra_body", "price"},
+                     "extra_body"},
         )
         for plan in plans
     ]  # fmt: skip
     asked = [question.probe.max_output_tokens, [p.text for p in question.prompts]]
     expect = question.probe.expect.model_dump(mode="json") if question.probe.expect else None
-    return hashlib.sha256(json.dumps([facts, asked, expect]).encode()).hexdigest()[:16]
+    prices = [repr(plan.price) for plan in plans]
+    return hashlib.sha256(json.dumps([facts, prices, asked, expect]).encode()).hexdigest()[:16]

@@ -84,7 +84,7 @@ def _live(options: Options, baseline: str) -> Report:
 
 
 def _limits(options: Options, plans: tuple[Plan, ...]) -> Limits:
-    unknown = [plan.target.name for plan in plans if not plan.target.price]
+    unknown = [plan.target.name for plan in plans if plan.price is None]
     if options.budget_usd is not None and unknown:
         raise PartiesError(
             f"--budget needs the price of every target; set the price of {', '.join(unknown)}"

@@ -29,7 +29,11 @@ class Sample:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
-    """Of successes and failures alike; ``None`` where the price or the usage is not known."""
+    """Of successes and failures alike; ``None`` where the price or the usage is not known. On a
+    server that is paid by the hour, its time."""
+    charged_usd: float = 0.0
+    """What a budget counts: the cost, or the worst case where something may have been generated
+    and the provider did not say how much."""
     cold: bool = False
     """Asked after idleness. Such a sample counts for the cold start and nothing else."""
     cold_start_seconds: float | None = None

@@ -5,31 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from random import Random
 
-from exporter.check import CHARACTERS_PER_TOKEN
+from exporter.budget import charged_usd, worst_usd
+from exporter.cold_sequence import ColdSequence
 from exporter.compare.prompts import Prompt
 from exporter.compare.sample import Sample
 from exporter.config import Plan
-from exporter.pricing import cost_usd
+from exporter.pricing import TOKENS_PER_PRICE, ServerPrice, finished_cost_usd
 from exporter.probe import run_probe
-from exporter.result import NANOSECONDS, FailureReason, ProbeResult, Usage
+from exporter.result import ProbeResult
 from exporter.transport import Connections
+from exporter.warmth import WarmTimes
 
 PROBES_PER_BLOCK = 2
 """Of each target."""
 
-_PAID_FAILURES = frozenset(
-    {
-        FailureReason.TIMEOUT_FIRST_TOKEN,
-        FailureReason.TIMEOUT_STALL,
-        FailureReason.TIMEOUT_TOTAL,
-        FailureReason.TRUNCATED,
-        FailureReason.PROTOCOL,
-        FailureReason.TOO_LARGE,
-        FailureReason.WRONG_ANSWER,
-    }
-)
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
 """A model that is not ready by then has failed to start."""
@@ -70,28 +63,10 @@ class Sampler:
         turn, position = divmod(number, len(own))
         return Random(turn).sample(own, len(own))[position]
 
-    def estimate_usd(self, block: int) -> float:
-        """The most that a block is likely to cost."""
-        return sum(self._estimate(plan, block) for plan in self.order(block))
-
-    def paid_usd(self, sample: Sample) -> float:
-        """What a probe cost. One that was answered without a count of tokens, or was broken off
-        before it, is estimated: providers charge for it all the same."""
-        if sample.cost_usd is not None:
-            return sample.cost_usd
-        if sample.failure is not None and sample.failure not in _PAID_FAILURES:
-            return 0.0
-        plan = next(plan for plan in self._plans if plan.target.name == sample.target)
-        return self._estimate(plan, sample.block)
-
-    def _estimate(self, plan: Plan, block: int) -> float:
-        """Input by its characters, and all of the output that is allowed; nothing where there is
-        no price."""
-        characters = len(self.prompt(block).text)
-        tokens = Usage(
-            input=characters // CHARACTERS_PER_TOKEN + 1, output=plan.probe.max_output_tokens
-        )
-        return float(cost_usd(tokens, plan.target.price)) if plan.target.price else 0.0
+    def worst_usd(self, block: int) -> float:
+        """The most that a block can cost."""
+        asked = (_asking(plan, self.prompt(block)) for plan in self.order(block))
+        return float(sum(map(worst_usd, asked)))
 
     async def block(self, block: int) -> AsyncIterator[Sample]:
         """Ask everybody twice, one after the other."""
@@ -101,7 +76,7 @@ class Sampler:
             result = await self._ask(plan, prompt)
             wait = result.retry_after_seconds or 0.0
             self.retry_after_seconds = max(self.retry_after_seconds, wait)
-            yield to_sample(plan, result, block, prompt.stratum)
+            yield to_sample(plan, result, block, prompt)
 
     async def cold_round(self, number: int) -> AsyncIterator[Sample]:
         """Ask everybody once, until the model is ready; nobody has been asked for a while."""
@@ -113,38 +88,42 @@ class Sampler:
         return await run_probe(plan, prompt.text, self._connections[plan.target.name])
 
     async def _start_cold(self, plan: Plan, prompt: Prompt, number: int) -> Sample:
-        first = result = await self._ask(plan, prompt)
-        began = first.timeline.sent or first.timeline.start
-        deadline = began + _COLD_SECONDS * NANOSECONDS
-        while _is_loading(result) and result.timeline.start < deadline:
+        sequence = ColdSequence(after_idle=True)
+        patient = replace(
+            plan, timeouts=replace(plan.timeouts, total=_COLD_SECONDS, first_token=None)
+        )
+        result = await self._ask(patient, prompt)
+        while sequence.take(result) and sequence.elapsed_seconds < _COLD_SECONDS:
             await asyncio.sleep(_RETRY_SECONDS)
-            result = await self._ask(plan, prompt)
-        ready = result.timeline.first_token if result.success else None
-        seconds = None if ready is None else (ready - began) / NANOSECONDS
-        return to_sample(plan, result, number, prompt.stratum, cold=True, cold_start=seconds)
+            result = await self._ask(patient, prompt)
+        seconds = sequence.coldness(result, WarmTimes()).duration_seconds
+        return to_sample(plan, result, number, prompt, cold=True, cold_start=seconds)
 
 
-def _is_loading(result: ProbeResult) -> bool:
-    return result.failure is not None and result.failure.reason is FailureReason.NOT_READY
+def _asking(plan: Plan, prompt: Prompt) -> Plan:
+    """The plan with this prompt as its own."""
+    update = {"prompt": prompt.text, "prompts_file": None}
+    return replace(plan, probe=plan.probe.model_copy(update=update))
 
 
 def to_sample(
     plan: Plan,
     result: ProbeResult,
     block: int,
-    stratum: str,
+    prompt: Prompt,
     *,
     cold: bool = False,
     cold_start: float | None = None,
 ) -> Sample:
     """What is kept of a result; times of successes only, and of those only certain ones."""
-    usage, price, failure = result.usage, plan.target.price, result.failure
+    usage, failure = result.usage, result.failure
+    cost = _cost_usd(plan, result)
     certain = (result.uncertainty_seconds or 0.0) <= plan.max_uncertainty_seconds
     good = result.success and certain
     return Sample(
         target=result.target,
         block=block,
-        stratum=stratum,
+        stratum=prompt.stratum,
         finished_at=result.finished_at,
         failure=failure.reason.value if failure else None,
         detail=failure.detail if failure else "",
@@ -154,7 +133,17 @@ def to_sample(
         request_duration_seconds=result.request_duration_seconds if good else None,
         input_tokens=usage.input if usage else None,
         output_tokens=usage.output if usage else None,
-        cost_usd=float(cost_usd(usage, price)) if usage and price else None,
+        cost_usd=None if cost is None else float(cost),
+        charged_usd=float(charged_usd(result, _asking(plan, prompt))),
         cold=cold,
         cold_start_seconds=cold_start,
     )
+
+
+def _cost_usd(plan: Plan, result: ProbeResult) -> Decimal | None:
+    if isinstance(plan.price, ServerPrice):
+        per_million = plan.price.usd_per_million_output_tokens(result)
+        if per_million is None or result.usage is None:
+            return None
+        return per_million * result.usage.output / TOKENS_PER_PRICE
+    return finished_cost_usd(result, plan.price)

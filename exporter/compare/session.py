@@ -70,11 +70,11 @@ class Session:
 
         :raises SamplingError: a target never answers.
         """
-        self._spent = sum(map(sampler.paid_usd, self.samples))
+        self._spent = sum(sample.charged_usd for sample in self.samples)
         async for sample in self._all(sampler, listener):
             recorder.add(sample)
             self.samples.append(sample)
-            self._spent += sampler.paid_usd(sample)
+            self._spent += sample.charged_usd
             listener.sampled(sample, self._spent)
             self._check_hope(sample.target)
 
@@ -119,7 +119,7 @@ class Session:
 
     def _too_dear(self, sampler: Sampler, block: int) -> bool:
         budget = self._limits.budget_usd
-        if budget is None or self._spent + sampler.estimate_usd(block) <= budget:
+        if budget is None or self._spent + sampler.worst_usd(block) <= budget:
             return False
         self.stopped_because = f"the budget of {budget:g} USD does not allow another block"
         return True

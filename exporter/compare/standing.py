@@ -36,9 +36,17 @@ class Standing:
             return None
         return new - old if new >= old else new
 
+    def growth_of_all(self, name: str, before: float, now: float) -> float:
+        """By how much all series of a counter grew together."""
+        parts = [part for known, part in self.series if known == name]
+        return sum(self.growth(name, before, now, part) or 0.0 for part in parts)
+
     def probes_between(self, before: float, now: float) -> float:
         """How many probes ended between two scrapes."""
-        return sum(
-            self.growth("inference_probes_total", before, now, outcome) or 0
-            for outcome in ("success", "failure")
-        )
+        return self.growth_of_all("inference_probes_total", before, now)
+
+    def is_cold(self, before: float, now: float) -> bool:
+        """Whether the one probe between two scrapes was cold; the gauges of times then still show
+        the warm one before it."""
+        cold = self.growth_of_all("inference_cold_starts_total", before, now)
+        return cold == 1 and self.probes_between(before, now) == 1

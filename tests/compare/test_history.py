@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import pytest
-
 from exporter.compare.history import in_blocks, samples_of
 from exporter.compare.sample import Sample
 from exporter.compare.standing import Standing
@@ -27,6 +25,7 @@ class Story:
             ("inference_tokens_total", "input"): 0.0,
             ("inference_tokens_total", "output"): 0.0,
             ("inference_cost_usd_total", ""): 0.0,
+            ("inference_cold_starts_total", "not_ready"): 0.0,
             ("inference_cold_start_duration_seconds_count", ""): 0.0,
             ("inference_cold_start_duration_seconds_sum", ""): 0.0,
         }
@@ -46,6 +45,12 @@ class Story:
         return self
 
     def cold_start(self, seconds: float) -> Story:
+        """A probe that found the model cold; the gauges of times stay the warm ones."""
+        warm = self._gauges
+        self.probe()
+        time = f"{LAST}time_to_first_token_seconds"
+        self._gauges[time] = warm[time]
+        self._totals["inference_cold_starts_total", "not_ready"] += 1
         self._totals["inference_cold_start_duration_seconds_count", ""] += 1
         self._totals["inference_cold_start_duration_seconds_sum", ""] += seconds
         return self
@@ -100,11 +105,19 @@ def test_counters_begin_anew_when_the_exporter_does() -> None:
     assert [sample.cost_usd for sample in story.samples()] == [None, 3]
 
 
-def test_a_cold_start_is_what_its_histogram_grew_by() -> None:
-    story = Story().probe().scrape().probe().cold_start(42.5).scrape().probe().scrape()
+def test_a_cold_start_is_what_its_histogram_grew_by_and_no_warm_sample() -> None:
+    samples = Story().probe(0.2).scrape().cold_start(42.5).scrape().probe(0.3).scrape().samples()
 
-    [cold] = [sample for sample in story.samples() if sample.cold]
-    assert cold.cold_start_seconds == pytest.approx(42.5)
+    assert [sample.cold_start_seconds for sample in samples if sample.cold] == [42.5]
+    warm = [sample.time_to_first_token_seconds for sample in samples if not sample.cold]
+    assert warm == [0.2, 0.3]
+
+
+def test_a_warm_probe_right_behind_a_cold_one_is_a_sample() -> None:
+    samples = Story().probe(0.2).scrape().cold_start(42.5).probe(0.3).scrape().samples()
+
+    assert [sample.cold_start_seconds for sample in samples if sample.cold] == [42.5]
+    assert samples[1].time_to_first_token_seconds == 0.3
 
 
 def test_blocks_are_spans_that_hold_two_probes_of_the_rarer_side() -> None:
