@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-real bench check lint types check-lock package sbom audit format lock \
+.PHONY: help run test test-real bench check lint types check-lock package image sbom audit format lock \
 	upgrade dashboards tools clean
 
 help: ## Say what each target does
@@ -50,6 +50,9 @@ package: $(VENV)/.installed-dev ## Build the wheel and try it alone in a fresh e
 	build/package/venv/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
 	build/package/venv/bin/pip install --quiet --no-deps --no-index build/package/*.whl
 	cd build/package && venv/bin/python -I -c 'import exporter.cli' && venv/bin/inference-exporter --version
+
+image: ## Build the image without a daemon, run it as a cluster would, and scrape it (needs root)
+	tools/try-image
 
 sbom: package ## Write the software bill of materials of what is installed: build/sbom.cdx.json
 	$(BIN)/cyclonedx-py environment build/package/venv/bin/python --pyproject pyproject.toml \

@@ -124,7 +124,9 @@ class _Watcher:
             try:
                 self._watch_from(self._list())
             except ApiError as error:
-                if error.status != _GONE:
+                if error.status == _GONE:
+                    self._stopping.wait(_RETRY_SECONDS[0])
+                else:
                     self._wait_after(error)
             except Exception as error:
                 log.exception("discovery met an answer that it does not understand")
@@ -150,6 +152,7 @@ class _Watcher:
     def _watch_from(self, version: str) -> None:
         while not self._stopping.is_set():
             for change, thing in self._api.watch(self._path, self._query.selector, version):
+                self._failures = 0
                 metadata = thing["metadata"]
                 version = metadata["resourceVersion"]
                 if change == "BOOKMARK":
@@ -159,12 +162,12 @@ class _Watcher:
                 found = None if change == "DELETED" else self._read(thing)
                 self._succeeded({**others, metadata["uid"]: found} if found else others)
             self._succeeded(self.seen)
+            self._stopping.wait(_RETRY_SECONDS[0])  # lest one that ends at once is asked for ever
 
     def _read(self, thing: JsonObject) -> _Seen | None:
         return _READERS[self._query.role](thing)
 
     def _succeeded(self, seen: Mapping[str, _Seen]) -> None:
-        self._failures = 0
         self.last_success = time.time()
         if not self._stopping.is_set() and seen != self.seen:
             self.seen = seen
@@ -185,21 +188,21 @@ class Discovery:
         :raises ConfigError: the API server cannot be asked at all.
         """
         self._watch(config)
-        targets = list(config.targets)
+        targets = {target.name: target for target in config.targets}
         refused: set[tuple[str, str]] = set()
         for discovery, found in self._matches(config):
             try:
                 target = Target.model_validate(render(discovery.target, found))
-                if any(target.name == other.name for other in targets):
+                if target.name in targets:
                     raise ValueError(f"another target is named {target.name!r}")
-                targets.append(target)
+                targets[target.name] = target
             except ValueError as error:
                 refused.add((f"{found.namespace}/{found.name}", _why(error)))
         for name, why in sorted(refused - self._refused):
             log.warning("found, but not probed", name=name, why=why)
         self._refused = frozenset(refused)
         self._found = len(targets) - len(config.targets)
-        return config.model_copy(update={"targets": tuple(targets)})
+        return config.model_copy(update={"targets": (*targets.values(),)})
 
     def fingerprint(self) -> object:
         """A value that changes with what is there."""
@@ -207,12 +210,13 @@ class Discovery:
 
     def report(self, series: Series) -> None:
         """Set the metrics of discovery, if there is any."""
-        if not self._watchers:
+        watchers = tuple(self._watchers.values())
+        if not watchers:
             return
         counts = {"probed": self._found, "refused": len(self._refused)}
         for state, count in counts.items():
             series.gauge(families.DISCOVERED_TARGETS, state=state).set(count)
-        last = min(watcher.last_success for watcher in tuple(self._watchers.values()))
+        last = min(watcher.last_success for watcher in watchers)
         series.gauge(families.KUBERNETES_LAST_SUCCESS, purpose="discovery").set(last)
 
     def _watch(self, config: Config) -> None:

@@ -80,7 +80,8 @@ class LeaderElection:
     def stop(self) -> None:
         """Lead no more, and let another take over at once."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if self.leads():
             self._leads_until = 0.0
             try:
