@@ -31,7 +31,7 @@ SCRIPTS = {
         answer_tokens=40,
         fault=_BUSY,
         fault_ratio=0.05,
-        boot=Boot(seconds=2.5, idle_seconds=15, holds_requests=True),
+        boot=Boot(seconds=2.5, idle_seconds=15, sign=Sign.HELD),
     ),
     "large-1": Script(
         first_token_seconds=0.38, token_gap_seconds=0.009, jitter=0.3, answer_tokens=44
