@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
-from exporter.simulator.script import Boot
+from exporter.simulator.script import Boot, Sign
 from exporter.simulator.steps import Error, ErrorKind
 
 PROMPTS = Path(__file__).parents[1] / "docs" / "example-prompts.jsonl"
