@@ -88,12 +88,12 @@ def _lines(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
     style = defaults.get("custom", {})
     bottom: dict[float, float] = {}
+    width = min(map(_step, lines)) * 0.9
     for line in lines:
         points = [point for point in line.points if math.isfinite(point[1])]
         times, values = [time for time, _ in points], [value for _, value in points]
         if style.get("drawStyle") == "bars":
             base = [bottom.get(time, 0.0) for time in times]
-            width = _step(line) * 0.9
             axes.bar(times, values, bottom=base, width=width, label=line.name)
             bottom |= {time: b + v for time, b, v in zip(times, base, values, strict=True)}
         elif style.get("drawStyle") == "points":

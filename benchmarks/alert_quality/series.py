@@ -68,7 +68,10 @@ def exported(fleet: Fleet) -> Iterator[Series]:
         for outcome, of_it in (("success", ~failed), ("failure", failed)):
             counts = np.cumsum(of_it & made).astype(float)
             name = "inference_probes_total"
-            yield Series(name, {**labels, "outcome": outcome}, times, counts.round(6))
+            yield Series(name, {**labels, "outcome": outcome}, times, counts)
+        failures = np.cumsum(failed & made).astype(float)
+        reason = {**labels, "reason": "server_error"}
+        yield Series("inference_probe_failures_total", reason, times, failures)
 
 
 def _unless(failed: npt.NDArray[np.bool_], values: Array) -> Array:
