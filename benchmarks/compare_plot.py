@@ -56,9 +56,7 @@ def coverage(text: str) -> str:
     """Each interval's coverage as a dot, and the band where it should be."""
     _, _, *rows = _rows(text, "coverage of the 95 % intervals")
     frame = Frame(
-        Axis(
-            0, len(rows) + 1, "baseline, candidate, probes of each", lambda _: "", own_ticks=(-1,)
-        ),
+        Axis(0, len(rows) + 1, "", lambda _: "", own_ticks=(-1,)),
         Axis(0.9, 1.0, "", _percent, own_ticks=(0.9, 0.93, 0.95, 0.97, 1.0)),
         width=_WIDTH,
         height=260,
@@ -67,8 +65,8 @@ def coverage(text: str) -> str:
     labels = ""
     for place, (before, after, probes, *shares) in enumerate(rows, 1):
         x, y = frame.place((place, 0.9))
-        short = f"{before[:3]}/{after[:3]} {probes}"
-        labels += f'<text class="middle" x="{x}" y="{y + 13}">{short}</text>'
+        for line, label in enumerate((f"{before[:3]}/{after[:3]}", probes), 1):
+            labels += f'<text class="middle" x="{x}" y="{y + 14 * line}">{label}</text>'
         for points, share in zip(by_quantile, shares, strict=True):
             if share.endswith("%"):
                 points.append((place, _share(share)))
