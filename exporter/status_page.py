@@ -122,8 +122,13 @@ class Line:
         )
 
 
-def render_page(rows: Sequence[StatusRow], uptime_seconds: float, view: View) -> Page:
-    """The page as of now."""
+def render_page(
+    rows: Sequence[StatusRow], uptime_seconds: float, view: View, stands_by: bool = False
+) -> Page:
+    """The page as of now.
+
+    :param stands_by: another exporter is the one that probes.
+    """
     now = time.time()
     nonce = secrets.token_urlsafe(16)
     html = _TEMPLATE.render(
@@ -133,6 +138,7 @@ def render_page(rows: Sequence[StatusRow], uptime_seconds: float, view: View) ->
         totals=_totals(rows, now),
         states=State,
         total=len(rows),
+        stands_by=stands_by,
         lines=[Line.of(row, now) for row in rows if view.show in (None, _state(row, now))],
         view=view,
         refresh_seconds=REFRESH_SECONDS,

@@ -115,7 +115,8 @@ class _Site:
     async def page(self, request: Request) -> Response:
         view = View.parse(request.query_params)
         rows, uptime = self._backend.status.rows(), time.monotonic() - self._started
-        page = await self._in_background(lambda: render_page(rows, uptime, view))
+        stands_by = self._backend.stands_by
+        page = await self._in_background(lambda: render_page(rows, uptime, view, stands_by))
         return HTMLResponse(page.html, headers={"Content-Security-Policy": page.security_policy})
 
     async def metrics(self, request: Request) -> Response:

@@ -109,6 +109,8 @@ def test_one_probes_and_both_tell_who(
         holder = server.get("leases", "inference-exporter")["spec"]["holderIdentity"]
         info = f'inference_exporter_leader_info{{leader="{holder.rpartition("_")[0]}"}} 1.0'
         eventually(lambda: info in first.metrics() and info in second.metrics())
+        assert "stands by" in httpx.get(second.url).text
+        assert "stands by" not in httpx.get(first.url).text
         answer = httpx.get(f"{second.url}/probe?target=t")
         assert (answer.status_code, "stands by" in answer.text) == (503, True)
     assert {verb for verb, _ in server.requests} == {"get", "update"}
