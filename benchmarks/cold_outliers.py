@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from random import Random
 
+from exporter.cold.warmth import DEVIATIONS, ENOUGH, FACTOR, WINDOW_LENGTH, WarmTimes
 from exporter.simulator import Script
 from exporter.simulator.generation import generate
 from exporter.simulator.steps import Output
-from exporter.warmth import DEVIATIONS, ENOUGH, FACTOR, WINDOW_LENGTH, WarmTimes
 
 MEDIAN_SECONDS = 0.4
 PENALTIES = (0.5, 1.0, 2.0, 5.0)

@@ -20,9 +20,9 @@ import httpx
 
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
-from exporter import loop
 from exporter.config import Config
 from exporter.metrics import Metrics
+from exporter.net import loop
 from exporter.probe import run_probe
 from exporter.result import NANOSECONDS
 from exporter.transport import Connections

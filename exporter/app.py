@@ -11,26 +11,27 @@ from typing import Protocol
 
 import structlog
 
-from exporter import __version__, config_file, families
-from exporter.boot import Boots
-from exporter.budget import Spending
-from exporter.budget_keeper import BudgetKeeper
-from exporter.cold_start import ColdStarts
+from exporter import __version__, families
+from exporter.budget.keeper import BudgetKeeper
+from exporter.budget.spending import Spending
+from exporter.cold.boot import Boots
+from exporter.cold.readiness import Readiness
+from exporter.cold.starts import ColdStarts
+from exporter.cold.thermometer import Thermometer
 from exporter.config import Config, Plan
-from exporter.config_file import ConfigError
-from exporter.discovery import Discovery
 from exporter.heartbeat import watch_loop
-from exporter.leader import LeaderElection
+from exporter.kubernetes.discovery import Discovery
+from exporter.kubernetes.leader import LeaderElection
+from exporter.loading import config_file
+from exporter.loading.config_file import ConfigError
 from exporter.logs import log_failure
 from exporter.metrics import Metrics
 from exporter.prober import Prober
-from exporter.readiness import Readiness
 from exporter.result import ProbeResult
 from exporter.schedule import Schedule
 from exporter.series import Series
 from exporter.sharding import Shard
 from exporter.status import Status
-from exporter.thermometer import Thermometer
 from exporter.web import WebServer
 
 GRACE_SECONDS = 20.0

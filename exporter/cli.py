@@ -16,15 +16,17 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from rich.live import Live
 
-from exporter import __version__, config_file, loop
+from exporter import __version__
 from exporter.app import Exporter, FileSource
 from exporter.check import report
 from exporter.compare.command import compare
 from exporter.config import DEFAULT_PROMPT, Config, Plan, Web
-from exporter.config_file import ConfigError
 from exporter.demo import run_demo, run_simulator
-from exporter.explain import explain
+from exporter.loading import config_file
+from exporter.loading.config_file import ConfigError
+from exporter.loading.explain import explain
 from exporter.logs import configure_logging
+from exporter.net import loop
 from exporter.probe import run_probe
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult

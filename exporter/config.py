@@ -1,6 +1,6 @@
 """The configuration as typed, frozen models: what is asked, who is asked, how often.
 
-``exporter.config_file`` fills these models from YAML and the environment, and turns what
+``exporter.loading.config_file`` fills these models from YAML and the environment, and turns what
 pydantic says about a mistake into file, line, key and the nearest known name.
 """
 
@@ -27,9 +27,9 @@ from exporter.config_types import (
     raise_all,
 )
 from exporter.paths import FilePath
-from exporter.price_entry import UnknownPrice
-from exporter.price_file import LoadedPrices
-from exporter.price_settings import (
+from exporter.prices.entry import UnknownPrice
+from exporter.prices.file import LoadedPrices
+from exporter.prices.settings import (
     Budget,
     Currencies,
     PriceMix,
@@ -39,7 +39,7 @@ from exporter.price_settings import (
     TokenPriceSettings,
     currency_mistakes,
 )
-from exporter.price_vendors import vendor_of
+from exporter.prices.vendors import vendor_of
 from exporter.pricing import Mix, Price, exact
 from exporter.prompts import LoadedPrompts
 from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for

@@ -19,13 +19,13 @@ import httpx
 import structlog
 
 from exporter import USER_AGENT
-from exporter.aws_credentials import aws_credentials
-from exporter.azure_credentials import entra_tokens
 from exporter.config import Plan
+from exporter.credentials.aws import aws_credentials
+from exporter.credentials.azure import entra_tokens
 from exporter.deadlines import Deadlines
 from exporter.expect import mistake
-from exporter.kernel_clock import Arrival
-from exporter.network import Exchange
+from exporter.net.kernel_clock import Arrival
+from exporter.net.network import Exchange
 from exporter.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.prompts import NONCE_BYTES, with_nonce
 from exporter.providers.base import (

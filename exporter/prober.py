@@ -8,7 +8,7 @@ from itertools import cycle
 
 import structlog
 
-from exporter.budget import Hold, Spending
+from exporter.budget.spending import Hold, Spending
 from exporter.config import Plan
 from exporter.probe import run_probe
 from exporter.result import ProbeResult

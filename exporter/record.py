@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.kernel_clock import Arrival
+from exporter.net.kernel_clock import Arrival
 from exporter.providers.base import (
     Ended,
     Event,

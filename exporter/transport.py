@@ -18,7 +18,7 @@ import httpcore
 import httpx
 
 from exporter.config import Target, TlsSettings
-from exporter.network import DnsError, Exchange, KernelBackend, TlsError, current_exchange
+from exporter.net.network import DnsError, Exchange, KernelBackend, TlsError, current_exchange
 from exporter.result import FailureReason
 from exporter.secret import remember
 

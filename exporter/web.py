@@ -14,9 +14,9 @@ import uvicorn
 
 from exporter.config import Web
 from exporter.mistakes import ConfigError
-from exporter.web_config import WebConfigFile
-from exporter.web_guard import Guard, ReloadingContext
-from exporter.web_routes import Backend, routes
+from exporter.site.config import WebConfigFile
+from exporter.site.guard import Guard, ReloadingContext
+from exporter.site.routes import Backend, routes
 
 GRACEFUL_STOP_SECONDS = 3
 """How long requests under way may go on after ``stop``."""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from exporter.compare.errors import PartiesError
 from exporter.config import Config
-from exporter.explain import explain
+from exporter.loading.explain import explain
 from exporter.mistakes import did_you_mean
 
 _KEYS = (

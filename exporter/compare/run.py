@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from exporter import config_file, loop
 from exporter.compare import history, samples_file
 from exporter.compare.ad_hoc import ad_hoc_config
 from exporter.compare.errors import PartiesError
@@ -23,6 +22,8 @@ from exporter.compare.samples_file import Kept, Recorder, SamplesError
 from exporter.compare.session import Limits, Session
 from exporter.compare.session import report as report_on
 from exporter.config import Plan
+from exporter.loading import config_file
+from exporter.net import loop
 
 DEFAULT_PROBES = 200
 DEFAULT_PROBES_UNTIL_DECIDED = 1000

@@ -9,8 +9,9 @@ from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
-from exporter.budget import charged_usd, worst_usd
-from exporter.cold_sequence import ColdSequence
+from exporter.budget.spending import charged_usd, worst_usd
+from exporter.cold.sequence import ColdSequence
+from exporter.cold.warmth import WarmTimes
 from exporter.compare.prompts import Prompt
 from exporter.compare.sample import Sample
 from exporter.config import Plan
@@ -18,7 +19,6 @@ from exporter.pricing import TOKENS_PER_PRICE, ServerPrice, finished_cost_usd
 from exporter.probe import run_probe
 from exporter.result import ProbeResult
 from exporter.transport import Connections
-from exporter.warmth import WarmTimes
 
 PROBES_PER_BLOCK = 2
 """Of each target."""

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from exporter.boot import Boots
-from exporter.budget import Spending
-from exporter.cold_probe import ColdProbe
-from exporter.cold_start import ColdStarts
+from exporter.budget.spending import Spending
+from exporter.cold.boot import Boots
+from exporter.cold.probe import ColdProbe
+from exporter.cold.readiness import Readiness
+from exporter.cold.starts import ColdStarts
+from exporter.cold.thermometer import Thermometer
 from exporter.config import Config, Plan
 from exporter.metrics import Metrics
 from exporter.prober import Prober
-from exporter.readiness import Readiness
 from exporter.result import ProbeResult, Waiting
 from exporter.schedule import Schedule
 from exporter.simulator import Simulator
-from exporter.thermometer import Thermometer
 
 
 def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exporter.cold_start import groups_of
+from exporter.cold.starts import groups_of
 from exporter.config import Config, Plan
 from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator

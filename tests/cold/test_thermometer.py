@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from exporter.cold.warmth import ENOUGH, WarmTimes
 from exporter.config import Config, Plan
 from exporter.result import NANOSECONDS, ColdSignal, ProbeResult, Timeline
-from exporter.warmth import ENOUGH, WarmTimes
 from tests.cold.rig import Rig
 
 WARM_SECONDS = 0.4

@@ -10,7 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from exporter import __version__, config_file
+from exporter import __version__
+from exporter.loading import config_file
 from exporter.sharding import Shard
 from tests.deploy.golden import golden_file, golden_text
 from tests.deploy.pod_security import breaches

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exporter.budget import OverBudget, Spending
+from exporter.budget.spending import OverBudget, Spending
 from exporter.config import Config, Plan
 from exporter.metrics import Metrics
 from exporter.prober import Prober

@@ -20,11 +20,11 @@ import httpx
 import pytest
 import trustme
 
-from exporter import web_routes
 from exporter.config import Plan, Probe, Target, Timeouts, Web
 from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError, Mistake
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
+from exporter.site import routes as web_routes
 from exporter.status import Status
 from exporter.web import WebError, WebServer
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import yaml
 
-from exporter import config_file
-from exporter.config_file import ConfigError
+from exporter.loading import config_file
+from exporter.loading.config_file import ConfigError
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.deploy.variants import KUBERNETES
 from tests.kubernetes.api_server import ApiServer, running

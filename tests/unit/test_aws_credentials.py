@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.aws_credentials import AwsCredentialChain
+from exporter.credentials.aws import AwsCredentialChain
 from exporter.providers.base import AwsCredentials
 from exporter.secret import SecretError, redact
 from tests.wire import WireServer, response, wire_server

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from exporter.azure_credentials import EntraTokens
+from exporter.credentials.azure import EntraTokens
 from exporter.result import FailureReason, ProbeResult
 from exporter.secret import SecretError, redact
 from exporter.simulator import Script, Simulator

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.budget import Day, OverBudget, Spending, charged_usd, worst_usd
-from exporter.budget_keeper import BudgetKeeper
+from exporter.budget.keeper import BudgetKeeper
+from exporter.budget.spend_file import SpendFileError, read_day, write_day
+from exporter.budget.spending import Day, OverBudget, Spending, charged_usd, worst_usd
 from exporter.config import Config, Plan
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.schedule import Schedule
-from exporter.spend_file import SpendFileError, read_day, write_day
 from tests.unit.test_metrics import GOOD, samples, value
 from tests.unit.test_schedule import ANSWER
 from tests.wire import wire_server

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from exporter import config_file
 from exporter.check import report
 from exporter.config import Config
 from exporter.demo import demo_config
 from exporter.forecast import by_target
+from exporter.loading import config_file
 from tests.unit.test_price_file import PRICES
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example-config.yaml"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter import config_file
 from exporter.config import Config, Timeouts
-from exporter.config_file import ConfigError, fingerprint, load, watched_files
+from exporter.loading import config_file
+from exporter.loading.config_file import ConfigError, fingerprint, load, watched_files
 
 
 @pytest.fixture(autouse=True)

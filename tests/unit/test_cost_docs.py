@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.budget import worst_usd
+from exporter.budget.spending import worst_usd
 from exporter.check import report
 from exporter.config import Config, Plan
 from exporter.forecast import DAYS_PER_MONTH, load

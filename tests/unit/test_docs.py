@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from exporter.config import Config
-from exporter.config_file import json_schema, load
 from exporter.families import PROBE_FAMILIES, SELF_FAMILIES, Family
+from exporter.loading.config_file import json_schema, load
 from exporter.providers import PRESETS, PROVIDERS
 from exporter.result import FailureReason
 from exporter.units import format_duration

@@ -30,12 +30,12 @@ from exporter.config import Plan, Probe, Target, Timeouts
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT
 from exporter.logs import log_failure
 from exporter.metrics import MAX_SERVED_MODELS, Metrics, provider_text
-from exporter.network import Exchange, KernelBackend, current_exchange
+from exporter.net.network import Exchange, KernelBackend, current_exchange
 from exporter.probe import run_probe
 from exporter.result import FailureReason, ProbeResult
 from exporter.result_json import result_to_json
+from exporter.site.status_page import View, render_page
 from exporter.status import Status
-from exporter.status_page import View, render_page
 from exporter.terminal import show
 from exporter.transport import Connections
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server

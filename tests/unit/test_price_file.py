@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from exporter import config_file
 from exporter.config import Config
+from exporter.loading import config_file
 from exporter.mistakes import ConfigError
-from exporter.price_file import load_prices
-from exporter.price_vendors import vendor_of
+from exporter.prices.file import load_prices
+from exporter.prices.vendors import vendor_of
 from exporter.pricing import TokenPrice
 
 PRICES = Path(__file__).parents[1] / "fixtures" / "prices" / "prices.json"

@@ -19,9 +19,9 @@ from exporter.result import (
     Usage,
     Waiting,
 )
-from exporter.sparkline import WIDTH, Sparkline
+from exporter.site.sparkline import WIDTH, Sparkline
+from exporter.site.status_page import State, View, render_page
 from exporter.status import HISTORY_LENGTH, Sample, Status
-from exporter.status_page import State, View, render_page
 
 MS = 1_000_000
 NOW = 1_900_000_000.0

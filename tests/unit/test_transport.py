@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from exporter.config import Target, TlsSettings
-from exporter.network import Exchange
+from exporter.net.network import Exchange
 from exporter.result import FailureReason
 from exporter.transport import EXCHANGE, Connections, NetworkFailure, proxy_for, tls_context
 from tests.wire import Act, Step, chunk, response, wire_server

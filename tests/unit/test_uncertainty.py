@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from exporter import loop
-from exporter.kernel_clock import Arrival
 from exporter.metrics import Metrics
+from exporter.net import loop
+from exporter.net.kernel_clock import Arrival
 from exporter.providers.base import Ended, Output, OutputKind
 from exporter.record import StreamRecord
 from exporter.result import ProbeResult

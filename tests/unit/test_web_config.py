@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from exporter.mistakes import ConfigError
-from exporter.web_config import WebConfigFile
-from exporter.web_guard import PasswordCheck
+from exporter.site.config import WebConfigFile
+from exporter.site.guard import PasswordCheck
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 

@@ -16,12 +16,12 @@ from pydantic_core import ErrorDetails
 
 from exporter.config import DEFAULT_PROBES, Config, name_mistakes
 from exporter.config_types import Located
-from exporter.explain import explain
+from exporter.loading.explain import explain
+from exporter.loading.origins import Origins
+from exporter.loading.variables import overrides, set_variables, unknown_variables
 from exporter.mistakes import ConfigError, Mistake, WrongFile
-from exporter.origins import Origins
 from exporter.paths import folder_of
 from exporter.prompts import MAX_FILE_BYTES
-from exporter.variables import overrides, set_variables, unknown_variables
 from exporter.yaml_lines import Document, parse_document, read_bytes, read_document
 
 __all__ = ["ConfigError", "Mistake", "fingerprint", "json_schema", "load", "watched_files"]

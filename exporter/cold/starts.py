@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.budget import OverBudget
-from exporter.cold_probe import ColdProbe
+from exporter.budget.spending import OverBudget
+from exporter.cold.probe import ColdProbe
+from exporter.cold.readiness import Readiness
+from exporter.cold.thermometer import Thermometer
 from exporter.config import ColdStart, Plan
 from exporter.grid import next_on_grid, phase_seconds
 from exporter.prober import Prober, StandsBy
-from exporter.readiness import Readiness
-from exporter.thermometer import Thermometer
 
 _BUSY_SECONDS = 0.25
 

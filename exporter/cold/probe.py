@@ -6,12 +6,12 @@ import asyncio
 import time
 from dataclasses import replace
 
-from exporter.cold_sequence import ColdSequence
+from exporter.cold.readiness import Readiness
+from exporter.cold.sequence import ColdSequence
+from exporter.cold.thermometer import Thermometer
 from exporter.config import ColdStart, Plan, Timeouts
 from exporter.prober import Prober
-from exporter.readiness import Readiness
 from exporter.result import Failure, FailureReason, ProbeResult
-from exporter.thermometer import Thermometer
 
 
 class ColdProbe:

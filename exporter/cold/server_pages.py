@@ -15,7 +15,7 @@ import httpx
 
 from exporter import USER_AGENT
 from exporter.config import Target
-from exporter.network import Exchange
+from exporter.net.network import Exchange
 from exporter.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS

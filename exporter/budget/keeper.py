@@ -9,11 +9,11 @@ from pathlib import Path
 import structlog
 
 from exporter import families
-from exporter.budget import Day, Spending
+from exporter.budget.spend_file import SpendFileError, read_day, write_day
+from exporter.budget.spending import Day, Spending
 from exporter.config import Config
 from exporter.metrics import ExporterSeries
 from exporter.result import ProbeResult
-from exporter.spend_file import SpendFileError, read_day, write_day
 
 _TICK_SECONDS = 1.0
 """How much spend a crash can forget. What is held back for probes under way counts as spent in

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from exporter.cold.warmth import WarmTimes
 from exporter.result import NANOSECONDS, Coldness, ColdSignal, FailureReason, ProbeResult
-from exporter.warmth import WarmTimes
 
 COLD_LOAD_SECONDS = 0.25
 """A warm model's load time is that of scheduling, some tens of milliseconds (Ollama)."""

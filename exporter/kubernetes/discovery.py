@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from exporter import families
 from exporter.config import Config, Target
 from exporter.config_kubernetes import Kubernetes, KubernetesDiscovery, Role
-from exporter.explain import explain
-from exporter.kubernetes_api import ApiError, JsonObject, KubernetesApi
+from exporter.kubernetes.api import ApiError, JsonObject, KubernetesApi
+from exporter.loading.explain import explain
 from exporter.series import Series
 from exporter.target_template import Found, render
 

@@ -19,7 +19,7 @@ import structlog
 
 from exporter import families
 from exporter.config_kubernetes import Kubernetes
-from exporter.kubernetes_api import ApiError, JsonObject, KubernetesApi
+from exporter.kubernetes.api import ApiError, JsonObject, KubernetesApi
 from exporter.series import Series
 
 _MARGIN = 1 / 20

@@ -11,9 +11,9 @@ import structlog
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.explain import explain
+from exporter.loading.explain import explain
 from exporter.mistakes import ConfigError, Mistake
-from exporter.web_settings import WebConfig
+from exporter.site.settings import WebConfig
 from exporter.yaml_lines import Document, dotted, read_document
 
 log = structlog.get_logger(__name__)

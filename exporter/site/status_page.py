@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 
 from exporter import __version__
 from exporter.result import Coldness, ColdSignal, Waiting
-from exporter.sparkline import HEIGHT, WIDTH, Sparkline
+from exporter.site.sparkline import HEIGHT, WIDTH, Sparkline
 from exporter.status import StatusRow
 
 REFRESH_SECONDS = 5

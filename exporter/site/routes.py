@@ -24,15 +24,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.budget import OverBudget
+from exporter.budget.spending import OverBudget
 from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError
 from exporter.prober import StandsBy
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
+from exporter.site.scrapes import Scrapes
+from exporter.site.status_page import View, render_page
 from exporter.status import Status, StatusRow
-from exporter.status_page import View, render_page
-from exporter.web_scrapes import Scrapes
 
 HEARTBEAT_SECONDS = 5.0
 """An exporter whose probing loop does not answer for so long is not healthy."""

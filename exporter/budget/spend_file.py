@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from exporter.budget import Day
+from exporter.budget.spending import Day
 
 MAX_FILE_BYTES = 4 << 20
 

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import structlog
 
-from exporter.budget import OverBudget
-from exporter.cold_sequence import sign_of
+from exporter.budget.spending import OverBudget
+from exporter.cold.readiness import Readiness
+from exporter.cold.sequence import sign_of
+from exporter.cold.server_pages import ServerPages
 from exporter.config import Boot, Plan
 from exporter.prober import StandsBy
-from exporter.readiness import Readiness
 from exporter.result import (
     NANOSECONDS,
     BootPhase,
@@ -24,7 +25,6 @@ from exporter.result import (
     FailureReason,
     ProbeResult,
 )
-from exporter.server_pages import ServerPages
 
 log = structlog.get_logger(__name__)
 

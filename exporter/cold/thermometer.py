@@ -2,8 +2,8 @@
 
 A cold result is one of these: the first success after the model said that it was not ready; one
 whose server says that it had to load the model; the first answer of a server that was watched
-while it booted (``exporter.boot``); the answer to a probe after a silence kept on purpose
-(``exporter.cold_start``); or, where nothing else shows it, an outlier after an idle spell.
+while it booted (``exporter.cold.boot``); the answer to a probe after a silence kept on purpose
+(``exporter.cold.starts``); or, where nothing else shows it, an outlier after an idle spell.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from exporter.boot import Boots
-from exporter.cold_sequence import ColdSequence, is_loaded_now, sign_of
+from exporter.cold.boot import Boots
+from exporter.cold.readiness import Readiness
+from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
+from exporter.cold.warmth import WarmTimes
 from exporter.config import Plan
-from exporter.readiness import Readiness
 from exporter.result import NANOSECONDS, Coldness, FailureReason, ProbeResult
-from exporter.warmth import WarmTimes
 
 IDLE_SECONDS = 300.0
 """An idle spell, where the target does not say what is one: Ollama unloads a model after so long,

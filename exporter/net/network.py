@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 import aiohappyeyeballs
 import httpcore
 
-from exporter.kernel_clock import Arrival, receive, stamp_arrivals
-from exporter.loop import ProbingLoop
+from exporter.net.kernel_clock import Arrival, receive, stamp_arrivals
+from exporter.net.loop import ProbingLoop
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 _READ_BYTES = 1 << 12

@@ -18,8 +18,8 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from exporter.mistakes import ConfigError, Mistake, did_you_mean
 from exporter.paths import loaded_by
-from exporter.price_entry import Entry, UnknownPrice, token_price
-from exporter.price_vendors import Vendor
+from exporter.prices.entry import Entry, UnknownPrice, token_price
+from exporter.prices.vendors import Vendor
 from exporter.pricing import TokenPrice
 from exporter.yaml_lines import read_bytes
 

@@ -1,0 +1,1 @@
+"""What may be spent in a day: counted, held back, shown, and kept over restarts."""

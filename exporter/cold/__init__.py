@@ -1,0 +1,1 @@
+"""Cold starts: models after idleness, servers that boot, and telling cold from warm."""

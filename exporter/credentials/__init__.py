@@ -1,0 +1,1 @@
+"""Credentials that are fetched and refreshed: AWS's chain, Entra tokens."""

@@ -1,0 +1,1 @@
+"""What the exporter asks a Kubernetes API server: which targets there are, and who leads."""

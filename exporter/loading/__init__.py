@@ -1,0 +1,1 @@
+"""From files and variables to a ``Config``, or to every mistake with file, line and key."""

@@ -1,0 +1,1 @@
+"""The network below HTTP: timed connections, kernel-stamped reads, and the loop that reads."""

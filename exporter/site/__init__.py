@@ -1,0 +1,1 @@
+"""What the exporter's own HTTP server answers."""
