@@ -11,6 +11,7 @@ from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.steps import Error, ErrorKind
 from tests.integration.alertmanager import alertmanager, on_call
+from tests.integration.observatory import Observatory
 from tests.process import eventually, exporter, free_port, process
 from tests.queries import RULES
 
@@ -57,7 +58,9 @@ def test_a_page_comes_when_a_target_goes_down_and_is_resolved_when_it_is_back(
         ]
         run = exporter("run", "--config", config)
         with process(run, tmp_path / "exporter.log"), process(watch, tmp_path / "prometheus.log"):
-            eventually(lambda: len(simulator.ledger), lambda n: n >= 6)
+            seen = Observatory(f"http://127.0.0.1:{own_port}")
+            well = "count(min_over_time(inference_last_probe_success[1m]) == 1)"
+            eventually(lambda: seen.query(well), lambda count: count == [2], seconds=60)
             assert not person.calls
 
             simulator.scripts["failing"] = ILL
