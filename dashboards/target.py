@@ -5,11 +5,8 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as builders
 
 from dashboards.expressions import (
-    SPEED,
-    TIME_TO_FIRST_TOKEN,
     WINDOW,
     against_usual,
-    quantile,
     success_ratio,
     total,
 )
@@ -24,15 +21,13 @@ from dashboards.panels import (
     Query,
     Steps,
     Text,
-    distribution,
     label,
     number,
     over_time,
 )
+from dashboards.target_times import first_token, last, network, stream
 
 DAY_SECONDS = 86_400
-VLLM_TIME_TO_FIRST_TOKEN = "vllm:time_to_first_token_seconds"
-VLLM_QUEUE_TIME = "vllm:request_queue_time_seconds"
 
 
 def build() -> builders.Dashboard:
@@ -43,15 +38,9 @@ def build() -> builders.Dashboard:
         description="Every measure of one target: where its time goes, what fails, what changed.",
         variables=choose_one_target(),
     )
-    built = frame.fill(
-        _now(), _first_token(), _stream(), _network(), _failures(), _limits(), _money()
-    )
+    built = frame.fill(_now(), first_token(), stream(), network(), _failures(), _limits(), _money())
     changes = f"increase(inference_served_model_changes_total{{{TARGETS}}}[{WINDOW}]) > 0"
     return built.annotation(mark("Served model changed", changes, "purple"))
-
-
-def _last(measure: str) -> str:
-    return f"inference_last_probe_{measure}{{{TARGETS}}}"
 
 
 def _now() -> Section:
@@ -69,7 +58,7 @@ def _now() -> Section:
             number(
                 Text("Time to first token", "Of the latest successful probe."),
                 SECONDS,
-                Query(f"{_last('time_to_first_token_seconds')} > 0", "{{probe}}"),
+                Query(f"{last('time_to_first_token_seconds')} > 0", "{{probe}}"),
             ),
             number(
                 Text(
@@ -83,7 +72,7 @@ def _now() -> Section:
             number(
                 Text("Tokens per second", "Of the latest successful probe, after its first token."),
                 COUNT,
-                Query(f"{_last('output_tokens_per_second')} > 0", "{{probe}}"),
+                Query(f"{last('output_tokens_per_second')} > 0", "{{probe}}"),
             ),
             number(
                 Text("Error budget left", "Of the last 30 days, for each objective."),
@@ -107,129 +96,6 @@ def _now() -> Section:
                 Text("Endpoint", "Where the target is asked, and its region if it has one."),
                 Query(f"inference_target_info{{{TARGETS}}}", "{{endpoint}} {{region}}"),
                 width=12,
-            ),
-        ],
-    )
-
-
-def _quantiles(histogram: str, *, exemplars: bool = False) -> tuple[Query, Query]:
-    return (
-        Query(quantile(0.5, histogram, TARGETS, "probe"), "p50 {{probe}}", exemplars),
-        Query(quantile(0.95, histogram, TARGETS, "probe"), "p95 {{probe}}"),
-    )
-
-
-def _first_token() -> Section:
-    usual = f'target:inference_latency:usual_ln{{{TARGETS},measure="time_to_first_token"}}'
-    return Section(
-        "First token",
-        [
-            over_time(
-                Text(
-                    "Time to first token",
-                    "From the last byte of the request to the first output of any kind. The dots"
-                    " are exemplars: each carries the provider's request id.",
-                ),
-                SECONDS,
-                *_quantiles(TIME_TO_FIRST_TOKEN, exemplars=True),
-                Query(f"exp({usual})", "usual at this hour {{probe}}"),
-            ),
-            over_time(
-                Text("Single probes", "The exact time to first token of each successful probe."),
-                SECONDS,
-                Query(f"{_last('time_to_first_token_seconds')} > 0", "{{probe}}"),
-                dots=True,
-            ),
-            distribution(
-                Text("Distribution", "How many probes took how long to the first token."),
-                SECONDS,
-                total(f"{TIME_TO_FIRST_TOKEN}_bucket", TARGETS, "le"),
-            ),
-            over_time(
-                Text(
-                    "Time to first answer token",
-                    "The same for visible text: later than the first token by what is reasoning.",
-                ),
-                SECONDS,
-                *_quantiles("inference_time_to_first_answer_token_seconds"),
-            ),
-        ],
-    )
-
-
-def _stream() -> Section:
-    return Section(
-        "Stream",
-        [
-            over_time(
-                Text("Output tokens per second", "After the first token."),
-                COUNT,
-                *_quantiles(SPEED),
-                width=8,
-            ),
-            over_time(
-                Text("Time per output token", "Mean of each probe, by the provider's own count."),
-                SECONDS,
-                *_quantiles("inference_time_per_output_token_seconds"),
-                Query(_last("time_per_output_token_seconds") + " > 0", "latest {{probe}}"),
-                width=8,
-            ),
-            over_time(
-                Text("Request duration", "From the last byte of the request to the end marker."),
-                SECONDS,
-                *_quantiles("inference_request_duration_seconds"),
-                Query(_last("request_duration_seconds") + " > 0", "latest {{probe}}"),
-                width=8,
-            ),
-            over_time(
-                Text("Longest stall", "The longest silence within the latest answer."),
-                SECONDS,
-                Query(_last("max_stall_seconds") + " >= 0", "{{probe}}"),
-                dots=True,
-            ),
-            over_time(
-                Text("Time between chunks", "Each gap between two reads; a chunk is not a token."),
-                SECONDS,
-                Query(
-                    quantile(0.5, "inference_inter_chunk_latency_seconds", TARGETS, "probe"),
-                    "p50 {{probe}}",
-                ),
-                Query(
-                    quantile(0.99, "inference_inter_chunk_latency_seconds", TARGETS, "probe"),
-                    "p99 {{probe}}",
-                ),
-            ),
-        ],
-    )
-
-
-def _network() -> Section:
-    phases = "inference_connection_phase_duration_seconds"
-    server = quantile(0.5, VLLM_TIME_TO_FIRST_TOKEN, 'job=~".+"', "model_name")
-    queue = quantile(0.5, VLLM_QUEUE_TIME, 'job=~".+"', "model_name")
-    return Section(
-        "Network and queue",
-        [
-            over_time(
-                Text(
-                    "Opening a connection, median",
-                    "By phase; never part of the time to first token. Few points where connections"
-                    " are reused.",
-                ),
-                SECONDS,
-                Query(quantile(0.5, phases, TARGETS, "phase"), "{{phase}}"),
-            ),
-            over_time(
-                Text(
-                    "Client and server",
-                    "For vLLM: the server's own time to first token and queue time beside what this"
-                    " client felt. What lies between is the network. The server's are of all its"
-                    " requests, not of the probes alone.",
-                ),
-                SECONDS,
-                Query(quantile(0.5, TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
-                Query(server, "server {{model_name}}"),
-                Query(queue, "queue {{model_name}}"),
             ),
         ],
     )

@@ -8,40 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import re
 import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
-import prometheus_client
 import trustme
-import yaml
-from prometheus_client.core import CollectorRegistry, HistogramMetricFamily
-from prometheus_client.registry import Collector
 
 from benchmarks.alert_quality.replay import Replay, Tools, load_rules
 from benchmarks.alert_quality.series import Series
-from exporter.result import NANOSECONDS, RateLimit
+from exporter.result import RateLimit
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
 from exporter.simulator.steps import Error, ErrorKind
-from tests.deploy.variants import KUBERNETES
-from tests.kubernetes.api_server import ApiServer, running
+from tests.integration.cluster import cluster_with
+from tests.integration.vllm_metrics import metrics_of
 from tests.process import eventually, exporter, free_port, process
 from tests.queries import RULE_FILES, RULES
 
 HISTORY_DAYS = 5.5
-RBAC = KUBERNETES / "components"
 OVERLOADED = ErrorResponse(Error(ErrorKind.OVERLOADED, "Try again later."))
 SCRIPTS = {
     "baseline": Script(
@@ -134,34 +127,6 @@ class Observatory:
         return [float(series["value"][1]) for series in data["data"]["result"]]
 
 
-class ServersOwn(Collector):
-    """What a vLLM server would say of itself, from what the simulated one really did. It keeps
-    nobody waiting, so its queue takes no time."""
-
-    def __init__(self, server: Simulator) -> None:
-        self._server = server
-
-    def collect(self) -> Iterable[HistogramMetricFamily]:
-        seconds = [
-            (served.outputs[0].monotonic_ns - served.received_ns) / NANOSECONDS
-            for served in self._server.ledger
-            if served.outputs
-        ]
-        yield _histogram("vllm:time_to_first_token_seconds", seconds)
-        yield _histogram("vllm:request_queue_time_seconds", [0.0] * len(seconds))
-
-
-def _histogram(name: str, values: list[float]) -> HistogramMetricFamily:
-    bounds = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, math.inf)
-    family = HistogramMetricFamily(name, name, labels=["model_name"])
-    counts = [
-        (str(bound).replace("inf", "+Inf"), sum(value <= bound for value in values))
-        for bound in bounds
-    ]
-    family.add_metric(["vllm"], counts, sum(values))
-    return family
-
-
 @contextmanager
 def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
     """Everything, for the time of the block; ready once every target was probed some times."""
@@ -173,8 +138,8 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
     with (
         run_in_thread(hosted, beside=_change_the_model),
         run_in_thread(own, beside=_boot_now_and_then),
-        _metrics_of(own, server_port),
-        _cluster(own, folder) as kubernetes,
+        metrics_of(own, server_port),
+        cluster_with(own, folder) as kubernetes,
     ):
         secure = hosted.url.replace("127.0.0.1", "localhost")
         config = folder / "exporter.yaml"
@@ -210,52 +175,11 @@ async def _change_the_model(simulator: Simulator) -> None:
     await asyncio.Event().wait()
 
 
-@contextmanager
-def _cluster(server: Simulator, folder: Path) -> Iterator[str]:
-    """A cluster that the exporter runs in, with a pod of the server; how it is configured."""
-    roles = [RBAC / name / "rbac.yaml" for name in ("leader-election", "discovery")]
-    rules = [
-        thing
-        for path in roles
-        for thing in yaml.safe_load_all(path.read_text())
-        if thing["kind"] == "Role"
-    ]
-    cluster = ApiServer(rules)
-    cluster.put("leases", yaml.safe_load((RBAC / "leader-election" / "lease.yaml").read_text()))
-    cluster.put("pods", _pod(httpx.URL(server.url).port or 0))
-    (folder / "kubernetes").mkdir()
-    with running(cluster, folder / "kubernetes") as settings:
-        yield settings.replace("lease_duration: 3s", "lease_duration: 60s")  # however busy we are
-
-
-def _pod(port: int) -> dict[str, Any]:
-    container = {"name": "vllm", "ports": [{"name": "http", "containerPort": port}]}
-    return {
-        "kind": "Pod",
-        "metadata": {"name": "vllm-0", "labels": {"app": "vllm"}},
-        "spec": {"containers": [container]},
-        "status": {"phase": "Running", "podIP": "127.0.0.1"},
-    }
-
-
 def _write_impatient_rules(folder: Path) -> None:
     """The rules as they are, but evaluated every two seconds, those that change slowly too."""
     folder.mkdir()
     for path in RULE_FILES:
         (folder / path.name).write_text(re.sub(r"\n    interval: \w+", "", path.read_text()))
-
-
-@contextmanager
-def _metrics_of(server: Simulator, port: int) -> Iterator[None]:
-    registry = CollectorRegistry()
-    registry.register(ServersOwn(server))
-    http, thread = prometheus_client.start_http_server(port, "127.0.0.1", registry)
-    try:
-        yield
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
 
 
 def _certificate(folder: Path) -> ssl.SSLContext:

@@ -1,0 +1,141 @@
+"""Target detail: where the time of one target goes."""
+
+from __future__ import annotations
+
+from dashboards.expressions import SPEED, TIME_TO_FIRST_TOKEN, quantile, total
+from dashboards.frame import TARGETS, Section
+from dashboards.panels import COUNT, SECONDS, Query, Text, distribution, over_time
+
+VLLM_TIME_TO_FIRST_TOKEN = "vllm:time_to_first_token_seconds"
+VLLM_QUEUE_TIME = "vllm:request_queue_time_seconds"
+
+
+def last(measure: str) -> str:
+    """What the latest probe measured."""
+    return f"inference_last_probe_{measure}{{{TARGETS}}}"
+
+
+def _quantiles(histogram: str, *, exemplars: bool = False) -> tuple[Query, Query]:
+    return (
+        Query(quantile(0.5, histogram, TARGETS, "probe"), "p50 {{probe}}", exemplars),
+        Query(quantile(0.95, histogram, TARGETS, "probe"), "p95 {{probe}}"),
+    )
+
+
+def first_token() -> Section:
+    """Until the model begins to speak."""
+    usual = f'target:inference_latency:usual_ln{{{TARGETS},measure="time_to_first_token"}}'
+    return Section(
+        "First token",
+        [
+            over_time(
+                Text(
+                    "Time to first token",
+                    "From the last byte of the request to the first output of any kind. The dots"
+                    " are exemplars: each carries the provider's request id.",
+                ),
+                SECONDS,
+                *_quantiles(TIME_TO_FIRST_TOKEN, exemplars=True),
+                Query(f"exp({usual})", "usual at this hour {{probe}}"),
+            ),
+            over_time(
+                Text("Single probes", "The exact time to first token of each successful probe."),
+                SECONDS,
+                Query(f"{last('time_to_first_token_seconds')} > 0", "{{probe}}"),
+                dots=True,
+            ),
+            distribution(
+                Text("Distribution", "How many probes took how long to the first token."),
+                SECONDS,
+                total(f"{TIME_TO_FIRST_TOKEN}_bucket", TARGETS, "le"),
+            ),
+            over_time(
+                Text(
+                    "Time to first answer token",
+                    "The same for visible text: later than the first token by what is reasoning.",
+                ),
+                SECONDS,
+                *_quantiles("inference_time_to_first_answer_token_seconds"),
+            ),
+        ],
+    )
+
+
+def stream() -> Section:
+    """While it speaks."""
+    return Section(
+        "Stream",
+        [
+            over_time(
+                Text("Output tokens per second", "After the first token."),
+                COUNT,
+                *_quantiles(SPEED),
+                width=8,
+            ),
+            over_time(
+                Text("Time per output token", "Mean of each probe, by the provider's own count."),
+                SECONDS,
+                *_quantiles("inference_time_per_output_token_seconds"),
+                Query(last("time_per_output_token_seconds") + " > 0", "latest {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Request duration", "From the last byte of the request to the end marker."),
+                SECONDS,
+                *_quantiles("inference_request_duration_seconds"),
+                Query(last("request_duration_seconds") + " > 0", "latest {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Longest stall", "The longest silence within the latest answer."),
+                SECONDS,
+                Query(last("max_stall_seconds") + " >= 0", "{{probe}}"),
+                dots=True,
+            ),
+            over_time(
+                Text("Time between chunks", "Each gap between two reads; a chunk is not a token."),
+                SECONDS,
+                Query(
+                    quantile(0.5, "inference_inter_chunk_latency_seconds", TARGETS, "probe"),
+                    "p50 {{probe}}",
+                ),
+                Query(
+                    quantile(0.99, "inference_inter_chunk_latency_seconds", TARGETS, "probe"),
+                    "p99 {{probe}}",
+                ),
+            ),
+        ],
+    )
+
+
+def network() -> Section:
+    """On the way there, and in the queue."""
+    phases = "inference_connection_phase_duration_seconds"
+    server = quantile(0.5, VLLM_TIME_TO_FIRST_TOKEN, 'job=~".+"', "model_name")
+    queue = quantile(0.5, VLLM_QUEUE_TIME, 'job=~".+"', "model_name")
+    return Section(
+        "Network and queue",
+        [
+            over_time(
+                Text(
+                    "Opening a connection, median",
+                    "By phase; never part of the time to first token. Few points where connections"
+                    " are reused.",
+                ),
+                SECONDS,
+                Query(quantile(0.5, phases, TARGETS, "phase"), "{{phase}}"),
+            ),
+            over_time(
+                Text(
+                    "Client and server",
+                    "For vLLM: the server's own time to first token and queue time beside what this"
+                    " client felt. What lies between is the network. The server's are of all its"
+                    " requests, not of the probes alone.",
+                ),
+                SECONDS,
+                Query(quantile(0.5, TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
+                Query(server, "server {{model_name}}"),
+                Query(queue, "queue {{model_name}}"),
+            ),
+        ],
+    )

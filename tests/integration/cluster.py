@@ -1,0 +1,45 @@
+"""A cluster with the Lease and the Roles as they are deployed, and a pod of a simulated server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from exporter.simulator import Simulator
+from tests.deploy.variants import KUBERNETES
+from tests.kubernetes.api_server import ApiServer, running
+
+RBAC = KUBERNETES / "components"
+
+
+@contextmanager
+def cluster_with(server: Simulator, folder: Path) -> Iterator[str]:
+    """A cluster that the exporter runs in, with a pod of the server; how it is configured."""
+    roles = [RBAC / name / "rbac.yaml" for name in ("leader-election", "discovery")]
+    rules = [
+        thing
+        for path in roles
+        for thing in yaml.safe_load_all(path.read_text())
+        if thing["kind"] == "Role"
+    ]
+    cluster = ApiServer(rules)
+    cluster.put("leases", yaml.safe_load((RBAC / "leader-election" / "lease.yaml").read_text()))
+    cluster.put("pods", _pod(httpx.URL(server.url).port or 0))
+    (folder / "kubernetes").mkdir()
+    with running(cluster, folder / "kubernetes") as settings:
+        yield settings.replace("lease_duration: 3s", "lease_duration: 60s")  # however busy we are
+
+
+def _pod(port: int) -> dict[str, Any]:
+    container = {"name": "vllm", "ports": [{"name": "http", "containerPort": port}]}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": "vllm-0", "labels": {"app": "vllm"}},
+        "spec": {"containers": [container]},
+        "status": {"phase": "Running", "podIP": "127.0.0.1"},
+    }
