@@ -251,6 +251,19 @@ def test_lengths_and_own_prompts_are_asked_in_turn(compare: Comparing, tmp_path:
     assert "The prompts of own.jsonl were asked, 2 in number." in " ".join(result.stdout.split())
 
 
+def test_a_server_that_is_paid_by_the_hour_costs_its_time(compare: Comparing) -> None:
+    document = json.loads(compare.config.read_text())
+    for target in document["targets"]:
+        target["price"] = {"usd_per_hour": 3600, "concurrency": 2}
+    compare.config.write_text(json.dumps(document))
+
+    compare("slow", "fast", "-n", "4")
+
+    for sample in compare.kept():
+        assert sample["cost_usd"] == pytest.approx(sample["request_duration_seconds"] / 2)
+        assert "charged_usd" not in sample  # a budget pays for tokens alone
+
+
 def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> None:
     slow, fast = (
         f"provider=openai,model={model},base_url={simulator.url}/v1,input_price=1,output_price=2"
