@@ -34,6 +34,12 @@ class Arrival:
     waited: int | None = None
     """The longest that any of the bytes can have waited to be read, in nanoseconds; ``None``
     where nobody knows."""
+    stamp: int | None = None
+    """The kernel's own receive time, wall-clock nanoseconds."""
+
+    def is_with(self, other: Arrival | None) -> bool:
+        """Whether the bytes came with those of another read: one segment may take several."""
+        return other is not None and self.stamp is not None and self.stamp == other.stamp
 
     def uncertainty(self, *, last: bool) -> int | None:
         """How much earlier than ``at`` something in this read may have arrived, in nanoseconds.
@@ -60,20 +66,22 @@ def receive(
     :param empty_at: when nothing was waiting in the socket, monotonic nanoseconds.
     :raises BlockingIOError: there is nothing to read yet.
     """
-    data, now, lag = _receive(sock, max_bytes)
-    waited = None if empty_at is None else now - empty_at
-    return data, Arrival(now - (lag or 0), lag, waited)
-
-
-def _receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int, int | None]:
-    """Bytes, the time of the read, and for how long the last of them had waited."""
-    if not _ANCILLARY_BYTES:
-        return sock.recv(max_bytes), time.monotonic_ns(), None
-    data, ancillary, _, _ = sock.recvmsg(max_bytes, _ANCILLARY_BYTES)
+    data, stamp = _receive(sock, max_bytes)
     now, wall = time.monotonic_ns(), time.time_ns()
+    waited = None if empty_at is None else now - empty_at
+    lag = None if stamp is None else wall - stamp
+    if lag is None or not 0 <= lag <= _MAX_LAG_NS:
+        return data, Arrival(now, None, waited)
+    return data, Arrival(now - lag, lag, waited, stamp)
+
+
+def _receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int | None]:
+    """Bytes, and the kernel's stamp of the last of them, wall-clock nanoseconds."""
+    if not _ANCILLARY_BYTES:
+        return sock.recv(max_bytes), None
+    data, ancillary, _, _ = sock.recvmsg(max_bytes, _ANCILLARY_BYTES)
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-            lag = wall - (seconds * 1_000_000_000 + nanoseconds)
-            return data, now, lag if 0 <= lag <= _MAX_LAG_NS else None
-    return data, now, None
+            return data, seconds * 1_000_000_000 + nanoseconds
+    return data, None

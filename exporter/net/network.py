@@ -148,7 +148,9 @@ class KernelStream(httpcore.AsyncNetworkStream):
                 if len(data) < max_bytes:
                     self._empty_at = time.monotonic_ns()
                 exchange = _exchange()
-                exchange.arrival, exchange.closed = arrival, not data
+                if not arrival.is_with(exchange.arrival):
+                    exchange.arrival = arrival
+                exchange.closed = not data
                 if not waited:  # a flood takes turns with all else
                     await asyncio.sleep(0)
                 return data
