@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-real bench check lint types check-lock package image sbom audit format lock \
+.PHONY: help run test test-slow test-real bench check lint types check-lock package image sbom audit format lock \
 	upgrade dashboards tools clean
 
 help: ## Say what each target does
@@ -21,6 +21,9 @@ run: $(VENV)/.installed ## Start the exporter against its own simulated provider
 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
 	$(BIN)/pytest $(ARGS)
+
+test-slow: $(VENV)/.installed-dev ## Run the tests that wait for minutes in real time
+	$(BIN)/pytest -m slow $(ARGS)
 
 test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
 	$(MAKE) -C tests/real

@@ -16,6 +16,8 @@ from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator
 from tests.cold.rig import Rig, config_of, plans_of, rig, target, until
 
+pytestmark = pytest.mark.slow
+
 FAST = Script(first_token_seconds=0.01, token_gap_seconds=0.0)
 IDLE_SECONDS = 0.8
 COLD_START = {"idle": f"{IDLE_SECONDS}s", "every": "2s", "retry": "100ms"}

@@ -17,6 +17,8 @@ from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
 from exporter.simulator.steps import Error, ErrorKind
 
+pytestmark = pytest.mark.slow
+
 _AUTH = ErrorResponse(Error(ErrorKind.INVALID_KEY, "Wrong key."))
 _BUSY = ErrorResponse(Error(ErrorKind.OVERLOADED, "Come back later."))
 

@@ -17,6 +17,8 @@ from exporter.simulator.faults import Disconnect
 from tests.process import eventually, exporter, free_port, process
 from tests.prometheus import Prometheus, running_prometheus
 
+pytestmark = pytest.mark.slow
+
 SLOW_SECONDS, FAST_SECONDS = 0.08, 0.02
 SCRIPTS = {
     "slow": Script(first_token_seconds=SLOW_SECONDS, token_gap_seconds=0.001, jitter=0.05),

@@ -34,6 +34,7 @@ WELL = Script(first_token_seconds=0.02, token_gap_seconds=0.001)
 ILL = Script(fault=ErrorResponse(Error(ErrorKind.OVERLOADED, "Try again later.")))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_page_comes_when_a_target_goes_down_and_is_resolved_when_it_is_back(
     tool: Callable[[str], Path], tmp_path: Path

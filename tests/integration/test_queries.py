@@ -22,7 +22,7 @@ from tests.queries import (
     variable_queries,
 )
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 CHOSEN = {
     "job": ".+", "instance": ".+", "target": "baseline", "probe": ".+",

@@ -12,6 +12,8 @@ import yaml
 
 from tests.queries import RULE_FILES, RULES, rules
 
+pytestmark = pytest.mark.slow
+
 TESTS = sorted((RULES / "tests").glob("*_test.yml"))
 
 

@@ -19,6 +19,8 @@ from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect
 from tests.unit.test_metrics import value
 
+pytestmark = pytest.mark.slow
+
 MIDNIGHT = 1_795_478_400  # 2026-11-24T00:00:00Z
 INTERVAL_SECONDS = 180
 PROBES_A_DAY = 86_400 // INTERVAL_SECONDS

@@ -19,6 +19,8 @@ from tests.deploy.variants import KUBERNETES
 from tests.kubernetes.api_server import ApiServer, running
 from tests.process import eventually, exporter, free_port, process
 
+pytestmark = pytest.mark.slow
+
 RBAC = KUBERNETES / "components" / "leader-election" / "rbac.yaml"
 ROLES = [r for r in yaml.safe_load_all(RBAC.read_text()) if r["kind"] == "Role"]
 LEASE = yaml.safe_load((RBAC.parent / "lease.yaml").read_text())
