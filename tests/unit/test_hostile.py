@@ -272,6 +272,7 @@ async def test_a_response_that_nobody_asked_for_is_no_answer(status: int) -> Non
 
 async def test_an_answer_before_the_question_is_none() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)  # the kernel does not stamp at once when it is asked to
         writer.write(WHOLE)
         await reader.read()
         writer.close()
@@ -280,7 +281,7 @@ async def test_an_answer_before_the_question_is_none() -> None:
         exchange = Exchange()
         current_exchange.set(exchange)
         stream = await KernelBackend().connect_tcp(*server.sockets[0].getsockname())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         await stream.write(b"question")
         assert await stream.read(1)
         await stream.aclose()
