@@ -101,6 +101,14 @@ MODELS = (
         {"input": 0.4, "output": 1.2},
     ),
     SimulatedModel(
+        "bedrock-nova",
+        "bedrock",
+        "",
+        Script(first_token_seconds=0.45, token_gap_seconds=0.011, jitter=0.25),
+        {"stack": "candidate"},
+        {"input": 0.06, "output": 0.24},
+    ),
+    SimulatedModel(
         "vllm-qwen",
         "vllm",
         "/v1",
