@@ -25,7 +25,9 @@ def prometheus_head(family: Family) -> bytes:
 def openmetrics_head(family: Family) -> bytes:
     """The same for OpenMetrics, where a counter's ``_total`` belongs to its sample alone."""
     name = family.name
-    return _head(family, name.removesuffix("_total") if _counts(family) else name, _ESCAPES)
+    return _head(
+        family, name.removesuffix("_total") if family.kind is Kind.COUNTER else name, _ESCAPES
+    )
 
 
 def _head(family: Family, name: str, escapes: dict[int, str]) -> bytes:
@@ -41,10 +43,6 @@ def prometheus_block(block: Block) -> bytes:
 def openmetrics_block(block: Block) -> bytes:
     """The series of a block, with exemplars."""
     return "".join(_lines(block, exemplars=True)).encode()
-
-
-def _counts(family: Family) -> bool:
-    return family.kind is Kind.COUNTER
 
 
 def _lines(block: Block, *, exemplars: bool) -> Iterator[str]:
@@ -69,7 +67,7 @@ def _histogram_lines(
     total = 0
     cells = zip(_bounds(family), accumulate(histogram.counts), histogram.exemplars, strict=True)
     for bound, total, seen in cells:
-        exemplar = _exemplar(seen) if exemplars and seen else ""
+        exemplar = _exemplar(seen) if exemplars else ""
         yield f'{name}_bucket{{{before}le="{bound}"}} {total}{exemplar}\n'
     yield f"{name}_count{_braced(labels)} {total}\n"
     yield f"{name}_sum{_braced(labels)} {number(histogram.sum)}\n"
