@@ -37,6 +37,7 @@ from dashboards.panels import (
     over_time,
     rows,
 )
+from dashboards.shared import skipped_probes
 
 BY_TARGET = "target, model, provider"
 LAST_SUCCESS = f"inference_last_probe_success{{{TARGETS}}}"
@@ -184,13 +185,7 @@ def _failures() -> Section:
                 stacked=True,
                 empty="no failures",
             ),
-            over_time(
-                Text("Skipped probes", "Probes that were due but not sent, and why."),
-                COUNT,
-                Query(total("inference_probes_skipped_total", TARGETS, "reason"), "{{reason}}"),
-                width=8,
-                stacked=True,
-            ),
+            skipped_probes(),
         ],
     )
 

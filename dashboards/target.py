@@ -25,6 +25,7 @@ from dashboards.panels import (
     number,
     over_time,
 )
+from dashboards.shared import skipped_probes
 from dashboards.target_times import first_token, last, network, stream
 
 DAY_SECONDS = 86_400
@@ -125,13 +126,7 @@ def _failures() -> Section:
                 stacked=True,
                 empty="no failures",
             ),
-            over_time(
-                Text("Skipped probes", "Probes that were due but not sent, and why."),
-                COUNT,
-                Query(total("inference_probes_skipped_total", TARGETS, "reason"), "{{reason}}"),
-                width=8,
-                stacked=True,
-            ),
+            skipped_probes(),
         ],
     )
 
