@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.net.kernel_clock import Arrival
@@ -59,6 +59,8 @@ class StreamRecord:
         self.heard = False
         """Whether there was any event at all."""
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
+        self._newest: list[Mark] = []
+        """The marks of the latest event."""
 
     def take(self, events: Iterable[Event], arrival: Arrival) -> bool:
         """Fold in what one read brought; whether output was among it."""
@@ -74,7 +76,8 @@ class StreamRecord:
     @property
     def uncertainty(self) -> int | None:
         """How far off the marks may be, in nanoseconds; ``None`` where that is not known."""
-        known = (mark.uncertainty for mark in self._marks())
+        marks = (self.first_token, self.first_answer_token, self.last_token, self.end)
+        known = (mark.uncertainty for mark in marks if mark)
         return max((ns for ns in known if ns is not None), default=None)
 
     def text(self, kind: OutputKind) -> str:
@@ -104,11 +107,10 @@ class StreamRecord:
             case Failed(failure):
                 self.failure = self.failure or failure
             case Ended():
-                self.end = Mark(arrival)
-                self._note_lag(arrival)
+                self.end = self._mark(arrival)
 
     def _mark_output(self, kind: OutputKind, arrival: Arrival) -> None:
-        mark, before = Mark(arrival), self.last_token
+        mark, before = self._mark(arrival), self.last_token
         if kind is OutputKind.ANSWER and self.first_answer_token is None:
             self.first_answer_token = mark
         if self.first_token is None:
@@ -117,19 +119,16 @@ class StreamRecord:
         # Several pieces in one read have one time, and no gap between them.
         if before and before.arrival is not arrival:
             self.gaps.append(mark.at - before.at)
-        self._note_lag(arrival)
 
-    def _marks(self) -> Iterator[Mark]:
-        yield from filter(
-            None, (self.first_token, self.first_answer_token, self.last_token, self.end)
-        )
+    def _mark(self, arrival: Arrival) -> Mark:
+        mark = Mark(arrival)
+        self._newest.append(mark)
+        if arrival.lag is not None:
+            self.lag = max(self.lag or 0, arrival.lag)
+        return mark
 
     def _outrun_marks(self, arrival: Arrival) -> None:
         """A further event in the read of a mark: what was marked came before the read's end."""
-        for mark in self._marks():
-            if mark.arrival is arrival:
-                mark.last = False
-
-    def _note_lag(self, arrival: Arrival) -> None:
-        if arrival.lag is not None:
-            self.lag = max(self.lag or 0, arrival.lag)
+        for mark in self._newest:
+            mark.last = mark.arrival is not arrival
+        self._newest.clear()

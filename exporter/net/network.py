@@ -122,38 +122,74 @@ class KernelBackend(httpcore.AsyncNetworkBackend):
 
 
 class KernelStream(httpcore.AsyncNetworkStream):
-    """A TCP connection whose reads carry the kernel's receive time."""
+    """A TCP connection whose reads carry the kernel's receive time.
+
+    The loop watches the socket from the first read on; a read is carried out at the moment when
+    the loop finds the socket readable, and its task goes on in its turn. So a flood takes turns
+    with all else, and nothing is asked of the kernel in vain.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._empty_at: int | None = time.monotonic_ns()
+        self._loop = asyncio.get_running_loop()
+        self._reading: asyncio.Future[tuple[bytes, Arrival]] | None = None
+        self._max_bytes = 0
+        self._watched_since: int | None = None
+        """Had anything been in the socket since, the loop would have said so; monotonic
+        nanoseconds. ``None`` while the loop does not watch it."""
+        self._empty_at = time.monotonic_ns()
         """What is in the socket now came after this."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        size = min(max_bytes, _READ_BYTES)
-        return await _within(timeout, httpcore.ReadTimeout, self._read(size))
+        return await _within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
 
     async def _read(self, max_bytes: int) -> bytes:
-        waited = False
-        while True:
-            try:
-                data, arrival = receive(self._sock, max_bytes, self._empty_at)
-            except BlockingIOError:
-                waited, looked_at = True, time.monotonic_ns()
-                since = await _readable(self._sock)
-                self._empty_at = None if since is None else max(looked_at, since)
-            except OSError as error:
-                raise httpcore.ReadError(str(error)) from error
-            else:
-                if len(data) < max_bytes:
-                    self._empty_at = time.monotonic_ns()
-                exchange = _exchange()
-                if not arrival.is_with(exchange.arrival):
-                    exchange.arrival = arrival
-                exchange.closed = not data
-                if not waited:  # a flood takes turns with all else
-                    await asyncio.sleep(0)
-                return data
+        self._max_bytes = min(max_bytes, _READ_BYTES)
+        self._reading = self._loop.create_future()
+        if self._watched_since is None:
+            self._loop.add_reader(self._sock, self._receive)
+            self._watched_since = time.monotonic_ns()
+        try:
+            data, arrival = await self._reading
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+        exchange = _exchange()
+        if not arrival.is_with(exchange.arrival):
+            exchange.arrival = arrival
+        exchange.closed = not data
+        return data
+
+    def _receive(self) -> None:
+        """There is something to read. What nobody asks for is left where it is."""
+        if self._reading is None or self._reading.done():
+            self._stop_watching()
+            return
+        try:
+            data, arrival = receive(self._sock, self._max_bytes, self._empty_since())
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._reading.set_exception(error)
+            return
+        if len(data) < self._max_bytes:
+            self._empty_at = time.monotonic_ns()
+        else:  # the loop will find it readable again, though not because something came
+            self._watched_since = time.monotonic_ns()
+        self._reading.set_result((data, arrival))
+
+    def _empty_since(self) -> int | None:
+        """When there was nothing in the socket yet; ``None`` where the loop does not know."""
+        if not isinstance(self._loop, ProbingLoop):
+            return None
+        attentive = self._loop.attentive_since_ns
+        if self._watched_since is not None and attentive >= self._watched_since:
+            self._empty_at = max(self._empty_at, attentive)
+        return self._empty_at
+
+    def _stop_watching(self) -> None:
+        if self._watched_since is not None:
+            self._watched_since = None
+            self._loop.remove_reader(self._sock)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await _within(timeout, httpcore.WriteTimeout, self._write(buffer))
@@ -185,6 +221,7 @@ class KernelStream(httpcore.AsyncNetworkStream):
                 return began
 
     async def aclose(self) -> None:
+        self._stop_watching()
         self._sock.close()
 
     async def start_tls(
@@ -363,27 +400,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def _readable(sock: socket.socket) -> int | None:
-    """Wait until there is something to read, and tell when there was nothing yet, monotonic
-    nanoseconds; ``None`` where the loop does not know."""
-    loop, descriptor = asyncio.get_running_loop(), sock.fileno()
-    future: asyncio.Future[int | None] = loop.create_future()
-
-    def ready() -> None:
-        if not future.done():  # before the loop looks again, and forgets
-            future.set_result(_attentive_since(loop))
-
-    loop.add_reader(descriptor, ready)
-    try:
-        return await future
-    finally:
-        loop.remove_reader(descriptor)
-
-
-def _attentive_since(loop: asyncio.AbstractEventLoop) -> int | None:
-    return loop.attentive_since_ns if isinstance(loop, ProbingLoop) else None
 
 
 async def _writable(sock: socket.socket) -> None:
