@@ -22,6 +22,7 @@ from benchmarks.samples import plans, probe_all
 from benchmarks.serving import SCRAPE_EVERY_SECONDS, scrape_from_outside, serving
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
 from exporter.metrics import Metrics
+from exporter.net import loop
 
 BEAT_SECONDS = 0.001
 CODINGS = ("identity", "gzip")
@@ -93,6 +94,7 @@ async def print_holdups(metrics: Metrics, scrapes: int) -> None:
     print(f"\nThe probing loop's lateness, ms, during {scrapes} scrapes\n")
     print("| scraped | p50 | p99 | max | scrape, ms | MB |\n|---|--:|--:|--:|--:|--:|")
     with serving(metrics) as url:
+        await scrape_from_outside(url, "gzip", 1)  # the server has started
         async with lateness() as late:
             await asyncio.sleep(scrapes * SCRAPE_EVERY_SECONDS)
         print(f"| not at all | {milliseconds(late)} | | |")
@@ -120,7 +122,7 @@ def main() -> None:
     metrics.apply(plans(targets))
     probe_all(metrics, targets)
     print_rendering(metrics, targets, rounds)
-    asyncio.run(print_holdups(metrics, 3 if quick else 15))
+    loop.run(print_holdups(metrics, 3 if quick else 15))
     print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
 
 

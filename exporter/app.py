@@ -19,6 +19,7 @@ from exporter.cold.readiness import Readiness
 from exporter.cold.starts import ColdStarts
 from exporter.cold.thermometer import Thermometer
 from exporter.config import Config, Plan
+from exporter.heap import Heap
 from exporter.heartbeat import watch_loop
 from exporter.kubernetes.discovery import Discovery
 from exporter.kubernetes.leader import LeaderElection
@@ -99,6 +100,7 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
+        self._heap = Heap()
         self.metrics = Metrics()
         self.metrics.reporters.append(source.report)
         self.status = Status()
@@ -159,6 +161,7 @@ class Exporter:
             self._schedule.stop()
             self._cold_starts.stop()
             self._boots.stop()
+            self._heap.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
             await self._prober.aclose(GRACE_SECONDS)
             if self._election:  # another begins only now that no probe is under way
@@ -215,6 +218,7 @@ class Exporter:
         self._cold_starts.apply(plans)
         await self._prober.apply(plans)
         self._schedule.apply(plans)
+        self._heap.changed()
 
     def _stand_for_election(self, config: Config) -> LeaderElection | None:
         if config.leader_election is None:

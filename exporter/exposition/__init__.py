@@ -10,6 +10,8 @@ from exporter.exposition import protobuf, text
 from exporter.families import Family
 from exporter.series import Block, Exposed
 
+_PIECE_BYTES = 1 << 17
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Format:
@@ -18,7 +20,8 @@ class Format:
     media_type: str
     parameters: str
     block: Callable[[Block], bytes]
-    family: Callable[[Family, Iterable[bytes]], bytes]
+    head: Callable[[Family, int], bytes]
+    """What stands before the series of a family, which take so many bytes."""
     end: bytes = b""
 
     @property
@@ -26,15 +29,15 @@ class Format:
         return f"{self.media_type}; {self.parameters}"
 
     def parts(self, shown: Iterable[Exposed]) -> Iterator[bytes]:
-        """A response body, one family after the other.
+        """A response body in pieces.
 
-        Joined family by family: one long step over all of them would hold up the thread that
-        reads streams, which shares the interpreter.
+        To join, copy or send megabytes in one step would hold up the thread that reads streams,
+        which shares the interpreter.
         """
         for part in shown:
             if part.has_series():
                 blocks = [block.rendered(self.block) for block in part.blocks]
-                yield self.family(part.family, blocks)
+                yield from _joined([self.head(part.family, sum(map(len, blocks))), *blocks])
         yield self.end
 
     def body(self, shown: Iterable[Exposed]) -> bytes:
@@ -42,30 +45,37 @@ class Format:
         return b"".join(self.parts(shown))
 
 
-def _under(
-    head: Callable[[Family], bytes],
-) -> Callable[[Family, Iterable[bytes]], bytes]:
-    return lambda family, blocks: b"".join([head(family), *blocks])
+def _joined(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of about ``_PIECE_BYTES``."""
+    piece: list[bytes] = []
+    size = 0
+    for block in blocks:
+        piece.append(block)
+        size += len(block)
+        if size >= _PIECE_BYTES:
+            yield b"".join(piece)
+            piece, size = [], 0
+    yield b"".join(piece)
 
 
 TEXT = Format(
     "text/plain",
     "version=0.0.4; charset=utf-8",
     text.prometheus_block,
-    _under(text.prometheus_head),
+    text.prometheus_head,
 )
 OPENMETRICS = Format(
     "application/openmetrics-text",
     "version=1.0.0; charset=utf-8",
     text.openmetrics_block,
-    _under(text.openmetrics_head),
+    text.openmetrics_head,
     end=b"# EOF\n",
 )
 PROTOBUF = Format(
     "application/vnd.google.protobuf",
     "proto=io.prometheus.client.MetricFamily; encoding=delimited",
     protobuf.block_metrics,
-    protobuf.family_message,
+    protobuf.head,
 )
 
 _ACCEPTED = (

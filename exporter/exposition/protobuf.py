@@ -9,7 +9,7 @@ Wire format: the Protocol Buffers documentation, "Encoding".
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate, pairwise
 
 from exporter.families import Family, Kind
@@ -20,11 +20,10 @@ _TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}
 _double = struct.Struct("<d").pack
 
 
-def family_message(family: Family, metrics: Iterable[bytes]) -> bytes:
-    """One family with its metrics, behind its length."""
-    head = _text(1, family.name) + _text(2, family.help) + _integer(3, _TYPES[family.kind])
-    body = b"".join([head, *metrics])
-    return _varint(len(body)) + body
+def head(family: Family, metrics_bytes: int) -> bytes:
+    """What stands before the metrics of a family: the length of its message, and its fields."""
+    fields = _text(1, family.name) + _text(2, family.help) + _integer(3, _TYPES[family.kind])
+    return _varint(len(fields) + metrics_bytes) + fields
 
 
 def block_metrics(block: Block) -> bytes:

@@ -17,12 +17,12 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
-def prometheus_head(family: Family) -> bytes:
+def prometheus_head(family: Family, _bytes: int) -> bytes:
     """What stands before the series of a family."""
     return _head(family, family.name, _HELP_ESCAPES)
 
 
-def openmetrics_head(family: Family) -> bytes:
+def openmetrics_head(family: Family, _bytes: int) -> bytes:
     """The same for OpenMetrics, where a counter's ``_total`` belongs to its sample alone."""
     name = family.name
     return _head(

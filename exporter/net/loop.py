@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+_SWITCH_SECONDS = 0.0005
+"""For how long the thread that answers a scrape may go on when there is something to read. Python
+gives it ten times as long, and so much later could every token be seen."""
 
 T = TypeVar("T")
 
@@ -45,6 +50,7 @@ class ProbingLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run`` on a ``ProbingLoop``."""
+    """``asyncio.run`` on a ``ProbingLoop`` that other threads may not keep waiting for long."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=ProbingLoop) as runner:
         return runner.run(main)

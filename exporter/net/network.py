@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -147,7 +147,8 @@ class KernelStream(httpcore.AsyncNetworkStream):
         self._max_bytes = min(max_bytes, _READ_BYTES)
         self._reading = self._loop.create_future()
         if self._watched_since is None:
-            self._loop.add_reader(self._sock, self._receive)
+            # Not in the context of this request, which would live on with the connection.
+            Context().run(self._loop.add_reader, self._sock, self._receive)
             self._watched_since = time.monotonic_ns()
         try:
             data, arrival = await self._reading

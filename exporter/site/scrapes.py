@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from starlette.requests import Request
@@ -19,7 +20,7 @@ _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 Key = tuple[Format, bool]
 Parts = tuple[bytes, ...]
-"""A body in pieces: joining megabytes would hold up the thread that reads streams."""
+"""A body in pieces."""
 Background = Callable[[Callable[[], Parts]], Awaitable[Parts]]
 """Carries out what takes processor time."""
 
@@ -71,12 +72,13 @@ def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
     }
     if compressed:
         headers["Content-Encoding"] = "gzip"
-    return StreamingResponse(_one_by_one(parts), headers=headers)
+    return StreamingResponse(_one_by_one(deque(parts)), headers=headers)
 
 
-async def _one_by_one(parts: Parts) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+async def _one_by_one(parts: deque[bytes]) -> AsyncIterator[bytes]:
+    """To give all of them back to the kernel in one step would hold up the streams as well."""
+    while parts:
+        yield parts.popleft()
 
 
 def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool) -> Parts:

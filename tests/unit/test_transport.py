@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import sys
 import time
@@ -289,3 +290,12 @@ def test_nothing_is_sent_after_its_answer_came(
     exchange = Exchange(sent=sent)
     exchange.was_answered(answered)
     assert exchange.sent == expected
+
+
+async def test_a_kept_connection_does_not_keep_its_first_request() -> None:
+    with wire_server([OK]) as server:
+        async with connections_to(target(server.url)) as connections:
+            await asyncio.create_task(fetch(connections, Exchange()))
+            await asyncio.sleep(0)  # the loop itself lets go of the task
+            gc.collect()
+            assert not any(isinstance(found, Exchange) for found in gc.get_objects())

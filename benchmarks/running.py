@@ -1,0 +1,148 @@
+"""The real exporter as a process of its own, to be watched from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+LISTEN = "127.0.0.1:19850"
+MEASURED_CORE = max(os.sched_getaffinity(0))
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_START_SECONDS = 60
+SCRAPE_EVERY_SECONDS = 15
+
+
+class Samples:
+    """One scrape, to be asked for sums."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+
+    def sum(self, name: str, **labels: str) -> float:
+        return sum(
+            s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items()
+        )
+
+    def buckets(self, name: str) -> dict[float, float]:
+        found = (s for s in self._samples if s.name == f"{name}_bucket")
+        return {float(s.labels["le"]): s.value for s in found}
+
+
+class Process:
+    """A running program, and what the kernel says of it."""
+
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far, of the user and of the system."""
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+    def memory_kb(self) -> int:
+        """Resident memory."""
+        status = (self._proc / "status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
+
+@contextmanager
+def started(command: Sequence[str], ready: str) -> Iterator[Process]:
+    """A process held to the measured core, once it answers."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        os.sched_setaffinity(process.pid, {MEASURED_CORE})
+        try:
+            _wait_until(ready)
+            yield Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def _wait_until(ready: str) -> None:
+    give_up_at = time.monotonic() + _START_SECONDS
+    while time.monotonic() < give_up_at:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(ready, trust_env=False).is_success:
+                return
+        time.sleep(0.1)
+    sys.exit(f"{ready} did not answer within {_START_SECONDS} s")
+
+
+@contextmanager
+def exporting(configuration: str, python: str = sys.executable) -> Iterator[Process]:
+    """``inference-exporter run`` of a configuration that listens on ``LISTEN``."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "config.yaml")
+        file.write_text(configuration)
+        command = [python, "-m", "exporter", "run", "--config", str(file)]
+        with started(command, f"http://{LISTEN}/-/ready") as process:
+            yield process
+
+
+def scrape() -> str:
+    """What the running exporter shows."""
+    return httpx.get(f"http://{LISTEN}/metrics", timeout=60, trust_env=False).text
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened in a span of time, in which it was scraped as in life."""
+
+    before: Samples
+    after: Samples
+    cpu_share: float
+    """Of one core."""
+    scrape_seconds: float
+    """The median."""
+    memory_kb: int
+
+    def more(self, name: str, **labels: str) -> float:
+        """By how much a counter grew."""
+        return self.after.sum(name, **labels) - self.before.sum(name, **labels)
+
+    def p99(self, name: str) -> float:
+        """The upper bound of the histogram's bucket that holds it."""
+        before, after = self.before.buckets(name), self.after.buckets(name)
+        counts = {bound: after[bound] - before[bound] for bound in sorted(after)}
+        wanted = 0.99 * max(counts.values())
+        return next(bound for bound, count in counts.items() if count >= wanted)
+
+
+def watch(process: Process, scrapes: int) -> Window:
+    """Look at a running exporter for so many of the usual scrapes."""
+    before, cpu, began = scrape(), process.cpu_seconds(), time.monotonic()
+    after, seconds = before, []
+    for _ in range(scrapes):
+        time.sleep(SCRAPE_EVERY_SECONDS)
+        at = time.monotonic()
+        after = scrape()
+        seconds.append(time.monotonic() - at)
+    return Window(
+        cpu_share=(process.cpu_seconds() - cpu) / (time.monotonic() - began),
+        scrape_seconds=statistics.median(seconds),
+        memory_kb=process.memory_kb(),
+        before=Samples(before),  # taken apart only now that nothing is measured any more
+        after=Samples(after),
+    )
+
+
+@contextmanager
+def beside_the_measured() -> Iterator[None]:
+    """Keep this process, and what it starts meanwhile, off the measured core, if there are two."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, allowed - {MEASURED_CORE} or allowed)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
