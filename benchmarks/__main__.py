@@ -1,6 +1,10 @@
-"""``python -m benchmarks`` runs every benchmark; ``--quick`` in its short form."""
+"""``python -m benchmarks`` runs every benchmark, or those that are named; ``--quick`` in its short
+form."""
 
 from __future__ import annotations
+
+import sys
+from types import ModuleType
 
 from benchmarks import (
     alerts,
@@ -10,9 +14,34 @@ from benchmarks import (
     histograms,
     load,
     scrape,
+    soak,
     truth,
 )
 
-for benchmark in (truth, scrape, histograms, load, cold_outliers, cold_starts, alerts, compare):
-    print(f"\n## {benchmark.__name__}")
-    benchmark.main()
+_MODULES = (
+    truth,
+    scrape,
+    histograms,
+    load,
+    soak,
+    cold_outliers,
+    cold_starts,
+    alerts,
+    compare,
+)
+BENCHMARKS: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module for module in _MODULES
+}
+
+
+def main() -> None:
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    if unknown := set(names) - BENCHMARKS.keys():
+        sys.exit(f"no benchmark is named {unknown.pop()!r}; there are {', '.join(BENCHMARKS)}")
+    sys.argv[1:] = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    for name in names or BENCHMARKS:
+        print(f"\n## {name}", flush=True)
+        BENCHMARKS[name].main()
+
+
+main()

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import gc
 
-_SETTLED_SECONDS = 90.0
-"""By then nearly every target was probed and every series scraped, and what they keep exists."""
+_SETTLED_SECONDS = 60.0
+"""By then most targets were probed and their series scraped, and what that keeps exists."""
 
 
 class Heap:
@@ -25,6 +25,7 @@ class Heap:
     def changed(self) -> None:
         """Much was made, and much let go of."""
         self.stop()
+        gc.unfreeze()  # what was set aside before may be garbage by now
         _set_aside()
         self._again = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _set_aside)
 
@@ -35,6 +36,5 @@ class Heap:
 
 
 def _set_aside() -> None:
-    gc.unfreeze()  # what was set aside before may be garbage by now
     gc.collect()
     gc.freeze()
