@@ -24,7 +24,7 @@ class Bar:
         self._failed = 0
         self._note = ""
         self._bar = click.progressbar(
-            length=expected - done,
+            range(expected - done),
             bar_template="comparing  [%(bar)s]  %(info)s",
             show_pos=True,
             item_show_func=lambda _: self._note,

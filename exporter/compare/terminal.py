@@ -17,7 +17,7 @@ _COLOURS = {
 }
 _BOLD = (Verdict.BETTER, Verdict.WORSE)
 
-_WIDEST_NAME = 16
+_WIDEST_HEADING = 16
 
 
 def show(report: Report) -> str:
@@ -35,7 +35,7 @@ def _table(report: Report, versus: Versus) -> str:
     return tabulate(
         [_cells(row) for row in rows(versus)],
         headers=("measure", *names, f"change ({confidence})", "verdict"),
-        maxheadercolwidths=[None, _WIDEST_NAME, _WIDEST_NAME, None, None],
+        maxheadercolwidths=_WIDEST_HEADING,
         colalign=("left", "right", "right", "right", "left"),
         disable_numparse=True,
     )
@@ -48,5 +48,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.baseline,
         row.candidate,
         f"{row.change} ({row.interval})" if row.change else click.style(row.note, dim=True),
-        click.style(row.verdict, fg=_COLOURS[verdict], bold=verdict in _BOLD),
+        click.style(row.verdict, fg=_COLOURS[verdict], bold=verdict in _BOLD or None),
     )
