@@ -52,7 +52,7 @@ package: $(VENV)/.installed-dev ## Build the wheel and try it alone in a fresh e
 	$(BIN)/python -m venv build/package/venv
 	build/package/venv/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
 	build/package/venv/bin/pip install --quiet --no-deps --no-index build/package/*.whl
-	cd build/package && venv/bin/python -I -c 'import exporter.cli' && venv/bin/inference-exporter --version
+	cd build/package && venv/bin/inference-exporter --version && venv/bin/inference-exporter --help
 
 image: ## Build the image without a daemon, run it as a cluster would, and scrape it (needs root)
 	tools/try-image

@@ -13,6 +13,7 @@ import itertools
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -91,9 +92,9 @@ def configuration(url: str, targets: int, interval_seconds: int) -> str:
     return "\n".join([*lines, *(f"  - {{name: t{number}, {target}}}" for number in range(targets))])
 
 
-def measure(url: str, targets: int, scrapes: int) -> Load:
+def measure(url: str, targets: int, scrapes: int, python: str) -> Load:
     interval = INTERVAL_SECONDS * max(1, targets // MAX_TARGETS_AT_INTERVAL)
-    with exporting(configuration(url, targets, interval)) as process:
+    with exporting(configuration(url, targets, interval), python) as process:
         time.sleep(interval)  # every connection opened, every series rendered once
         window = watch(process, max(scrapes, interval // SCRAPE_EVERY_SECONDS))
     return Load(targets, interval, window)
@@ -145,10 +146,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than a minute, for CI")
     parser.add_argument("--targets", type=int, nargs="+", help="in place of 10, 100, 1000, 5000")
+    parser.add_argument("--python", default=sys.executable, help="the one that runs the exporter")
     options = parser.parse_args()
     sizes = options.targets or ((50,) if options.quick else TARGETS)
     with beside_the_measured(), truth_server() as url:
-        loads = [measure(url, targets, 1 if options.quick else SCRAPES) for targets in sizes]
+        scrapes = 1 if options.quick else SCRAPES
+        loads = [measure(url, targets, scrapes, options.python) for targets in sizes]
         peer = peer_cpu_ms_per_probe(url)
     print_loads(loads)
     if len(loads) > 1:

@@ -1,4 +1,4 @@
-"""Probe results for a person at a terminal: a table that grows, and a summary."""
+"""Probe results for a person at a terminal: a line for each, and a summary."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+import click
 
 from exporter.result import ProbeResult
 
@@ -50,38 +47,31 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
 
 
+_OUTCOME = "{:<19}"  # the longest reason is timeout_first_token
+_LINE = "{:>3} {} {:>7} {:>7} {:>5} {:>6} {:>6} {:>7} {:>7} {:>4}"  # fits into 80 columns
 _HEADINGS = (
-    "connect\nms",
-    "TTFT\nms",
-    "TPOT\nms",
-    "tokens\n/s",
-    "stall\nms",
-    "total\nms",
-    "tokens\nin/out",
-    "±\nms",
+    ("#", "outcome", "connect", "TTFT", "TPOT", "tokens", "stall", "total", "tokens", "±"),
+    ("", "", "ms", "ms", "ms", "/s", "ms", "ms", "in/out", "ms"),
 )
 
 
-def show(title: str, results: Sequence[ProbeResult]) -> RenderableType:
-    """The table of results so far and their summary."""
-    table = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=0
-    )
-    table.add_column("#", justify="right")
-    table.add_column("outcome", no_wrap=True)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for number, result in enumerate(results, 1):
-        table.add_row(str(number), *_cells(result))
-    return Group(table, *_summary_lines(results))
+def heading(title: str) -> str:
+    """What stands above the lines."""
+    names = (_LINE.format(n, _OUTCOME.format(o), *rest) for n, o, *rest in _HEADINGS)
+    return "\n".join((title, "", *names))
 
 
-def console() -> Console:
-    """Standard output, without colours where it is no terminal."""
-    return Console(highlight=False, soft_wrap=True)
+def line(number: int, result: ProbeResult) -> str:
+    """One result, the first of which is number 1."""
+    return _LINE.format(number, *_cells(result))
 
 
-def _cells(result: ProbeResult) -> Iterable[str | Text]:
+def closing(results: Sequence[ProbeResult]) -> str:
+    """What stands below the lines: the summary, and what went wrong."""
+    return "\n".join(("", *_closing_lines(results)))
+
+
+def _cells(result: ProbeResult) -> Iterable[str]:
     phases = result.connection
     connect = (
         sum(filter(None, (phases.dns_seconds, phases.tcp_seconds, phases.tls_seconds)))
@@ -101,17 +91,16 @@ def _cells(result: ProbeResult) -> Iterable[str | Text]:
     yield _milliseconds(result.uncertainty_seconds, digits=2)
 
 
-def _outcome(result: ProbeResult) -> Text:
-    if result.failure is None:
-        return Text("ok", style="green")
-    return Text(result.failure.reason.value, style="red")
+def _outcome(result: ProbeResult) -> str:
+    outcome, colour = (result.failure.reason, "red") if result.failure else ("ok", "green")
+    return click.style(_OUTCOME.format(outcome), fg=colour)
 
 
-def _summary_lines(results: Sequence[ProbeResult]) -> Iterable[Text]:
+def _closing_lines(results: Sequence[ProbeResult]) -> Iterable[str]:
     summary = Summary.of(results)
-    yield Text(f"{summary.successes} of {summary.probes} succeeded")
+    yield f"{summary.successes} of {summary.probes} succeeded"
     if summary.successes:
-        yield Text(
+        yield (
             f"TTFT p50 {_milliseconds(summary.time_to_first_token_p50)} ms, "
             f"p95 {_milliseconds(summary.time_to_first_token_p95)} ms; "
             f"total p50 {_milliseconds(summary.request_duration_p50)} ms, "
@@ -119,7 +108,7 @@ def _summary_lines(results: Sequence[ProbeResult]) -> Iterable[Text]:
             f"{_number(summary.output_tokens_per_second_p50)} tokens/s"
         )
     for failure in dict.fromkeys(result.failure for result in results if result.failure):
-        yield Text(f"{failure.reason.value}: {failure.detail}", style="red")
+        yield click.style(f"{failure.reason}: {failure.detail}", fg="red")
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -66,7 +66,7 @@ class KernelTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, base_url: str, tls: TlsSettings) -> None:
-        self._pool = _pool(base_url, tls_context(tls))
+        self._pool = _pool(base_url, tls)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
@@ -181,7 +181,9 @@ def _core_request(request: httpx.Request) -> httpcore.Request:
     )
 
 
-def _pool(base_url: str, context: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
+def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
+    # Without TLS, as with a model server in the same pod, nobody needs megabytes of certificates.
+    context = tls_context(tls) if urlsplit(base_url).scheme == "https" else None
     proxy_url = proxy_for(base_url)
     if proxy_url is None:
         return httpcore.AsyncConnectionPool(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from exporter.commands.failing import fail
 from exporter.compare.errors import CompareError, PartiesError
 from exporter.compare.html import to_html
 from exporter.compare.json_report import to_json
@@ -21,7 +22,6 @@ from exporter.compare.report import Report, Settings
 from exporter.compare.terminal import show
 from exporter.compare.verdict import Verdict
 from exporter.mistakes import ConfigError, did_you_mean
-from exporter.terminal import console
 from exporter.units import parse_duration
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -155,7 +155,7 @@ def compare(
     report = _report(options)
     outputs = {json_file: _json, markdown: to_markdown, html: to_html}
     if not any(path == Path("-") for path in outputs):
-        console().print(show(report))
+        click.echo(show(report))
     for path, form in outputs.items():
         if path:
             _write(path, form(report))
@@ -175,8 +175,7 @@ def _report(options: Options) -> Report:
     except PartiesError as error:
         raise click.UsageError(str(error)) from None
     except (ConfigError, CompareError) as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
+        fail(error)
 
 
 def _json(report: Report) -> str:
@@ -190,8 +189,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        click.echo(f"{path}: cannot be written: {error.strerror}", err=True)
-        sys.exit(1)
+        fail(f"{path}: cannot be written: {error.strerror}")
 
 
 def _exit_code(report: Report, fail_on: Sequence[str]) -> int:

@@ -2,63 +2,49 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+import click
 
 from exporter.compare.sample import Sample
 from exporter.units import format_duration
 
 
 class Bar:
-    """On standard error, so that the report alone goes to standard output; use it with ``with``.
+    """On standard error, so that the report alone goes to standard output, and only where that is
+    a terminal; use it with ``with``.
 
     :param expected: how many probes there will be at most.
+    :param done: how many of them an earlier session made.
     """
 
     def __init__(self, expected: int, done: int) -> None:
-        console = Console(stderr=True, highlight=False)
         self._failed = 0
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("probes"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[spent]:.4f} USD"),
-            TextColumn("[red]{task.fields[failed]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task(
-            "comparing", total=expected, completed=done, spent=0.0, failed=""
+        self._note = ""
+        self._bar = click.progressbar(
+            range(expected - done),
+            bar_template="comparing  [%(bar)s]  %(info)s",
+            show_pos=True,
+            item_show_func=lambda _: self._note,
+            width=0,  # what the terminal has
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
         )
 
     def sampled(self, sample: Sample, spent_usd: float) -> None:
-        if sample.failure:
-            self._failed += 1
-        failed = f"{self._failed} failed" if self._failed else ""
-        self._progress.update(
-            self._task, advance=1, description="comparing", spent=spent_usd, failed=failed
-        )
+        self._failed += bool(sample.failure)
+        failed = click.style(f"  {self._failed} failed", fg="red") if self._failed else ""
+        self._note = f"{spent_usd:.4f} USD{failed}"
+        self._bar.update(1)
 
     def waiting(self, seconds: float, why: str) -> None:
-        duration = format_duration(seconds)
-        self._progress.update(self._task, description=f"waiting {duration} {why}")
+        self._note = f"waiting {format_duration(seconds)} {why}"
+        self._bar.render_progress()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
@@ -67,4 +53,4 @@ class Bar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._bar.__exit__(kind, error, traceback)

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+import click
+from tabulate import tabulate
 
 from exporter.compare.report import Report, Versus
 from exporter.compare.verdict import Verdict
-from exporter.compare.wording import headline, method, rows, story
+from exporter.compare.wording import Row, headline, method, rows, story
 
-_STYLES = {
-    Verdict.BETTER: "bold green",
+_COLOURS = {
+    Verdict.BETTER: "green",
     Verdict.SAME: "green",
-    Verdict.WORSE: "bold red",
+    Verdict.WORSE: "red",
     Verdict.UNDECIDED: "yellow",
 }
+_BOLD = (Verdict.BETTER, Verdict.WORSE)
 
-_WIDEST_NAME = 16
+_WIDEST_HEADING = 16
 
 
-def show(report: Report) -> RenderableType:
+def show(report: Report) -> str:
     """A table for each candidate, the verdict in words, and how it was found."""
-    parts: list[RenderableType] = []
+    parts: list[str] = []
     for versus in report.versus:
-        parts += [_table(report, versus), Text(f"{headline(report, versus)}.", style="bold")]
-        parts += [Text(story(versus)), Text()]
-    return Group(*parts, *(Text(line, style="dim") for line in method(report)))
+        parts += [_table(report, versus), ""]
+        parts += [click.style(f"{headline(report, versus)}.", bold=True), story(versus), ""]
+    return "\n".join([*parts, *(click.style(line, dim=True) for line in method(report))])
 
 
-def _table(report: Report, versus: Versus) -> Table:
-    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("measure", no_wrap=True)
-    for heading in (report.subject.baseline.name, versus.candidate.name):
-        width = min(max(len(heading), 7), _WIDEST_NAME)
-        table.add_column(heading, justify="right", min_width=width, overflow="fold")
+def _table(report: Report, versus: Versus) -> str:
     confidence = f"{report.settings.confidence * 100:.3g} %"
-    table.add_column(f"change ({confidence})", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for row in rows(versus):
-        change = Text(f"{row.change} ({row.interval})") if row.change else Text(row.note, "dim")
-        verdict = Text(row.verdict, style=_STYLES[row.finding.verdict])
-        title = row.finding.definition.short
-        table.add_row(title, row.baseline, row.candidate, change, verdict)
-    return table
+    names = (report.subject.baseline.name, versus.candidate.name)
+    return tabulate(
+        [_cells(row) for row in rows(versus)],
+        headers=("measure", *names, f"change ({confidence})", "verdict"),
+        maxheadercolwidths=_WIDEST_HEADING,
+        colalign=("left", "right", "right", "right", "left"),
+        disable_numparse=True,
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    verdict = row.finding.verdict
+    return (
+        row.finding.definition.short,
+        row.baseline,
+        row.candidate,
+        f"{row.change} ({row.interval})" if row.change else click.style(row.note, dim=True),
+        click.style(row.verdict, fg=_COLOURS[verdict], bold=verdict in _BOLD or None),
+    )

@@ -8,20 +8,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
-
-from jinja2 import Environment, PackageLoader
 
 from exporter import __version__
 from exporter.result import Coldness, ColdSignal, Waiting
 from exporter.site.sparkline import HEIGHT, WIDTH, Sparkline
 from exporter.status import StatusRow
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 REFRESH_SECONDS = 5
 _LATE_INTERVALS = 3  # without news for so many intervals, the row must not look fresh
-_TEMPLATE = Environment(
-    loader=PackageLoader("exporter"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-).get_template("status.html")
 
 
 class State(StrEnum):
@@ -131,7 +131,7 @@ def render_page(
     """
     now = time.time()
     nonce = secrets.token_urlsafe(16)
-    html = _TEMPLATE.render(
+    html = _template().render(
         nonce=nonce,
         version=__version__,
         uptime=_span(uptime_seconds),
@@ -150,6 +150,17 @@ def render_page(
         f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     )
+
+
+@cache
+def _template() -> Template:
+    # Megabytes that an exporter whose page nobody looks at does without.
+    from jinja2 import Environment, PackageLoader  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("exporter"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("status.html")
 
 
 def _state(row: StatusRow, now: float) -> State:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
 from exporter.simulator.steps import Error, ErrorKind
+from tests.process import exporter
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +110,27 @@ def test_the_faster_and_cheaper_one_is_better(compare: Comparing) -> None:
     assert findings["ttft_p95"]["verdict"] == "not enough data"
     assert "fast beats slow." in result.stdout
     assert "It starts to answer sooner" in result.stdout
+
+
+def test_progress_is_shown_where_standard_error_is_a_terminal(compare: Comparing) -> None:
+    terminal, its_end = pty.openpty()
+    options = ("--config", compare.config, "--samples", compare.samples, "-n", "2")
+    sides = ("--baseline", "slow", "--candidate", "fast")
+    done = subprocess.run(
+        [str(part) for part in exporter("compare", *sides, *options)],
+        stdout=subprocess.PIPE,
+        stderr=its_end,
+        timeout=60,
+        check=True,
+    )
+    os.close(its_end)
+    with os.fdopen(terminal, "rb") as screen:
+        progress = screen.read1().decode()
+
+    assert "comparing  [" in progress
+    assert "4/4" in progress
+    assert " USD" in progress
+    assert done.stdout.startswith(b"measure ")
 
 
 def test_ci_can_fail_on_worse(compare: Comparing) -> None:

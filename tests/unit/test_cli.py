@@ -12,7 +12,9 @@ from click.testing import CliRunner, Result
 
 from exporter import __version__
 from exporter.cli import main
+from exporter.commands import COMMANDS
 from exporter.simulator import Script, Simulator, run_in_thread
+from tests.process import cli
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -56,6 +58,25 @@ def test_the_version_and_the_help_are_told() -> None:
     assert all(name in commands for name in ("run", "demo", "probe", "simulate", "check-config"))
 
 
+def test_every_command_is_listed_with_what_it_does() -> None:
+    listed = run("--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split(maxsplit=1)[0] for line in listed if line[2] != " "] == sorted(COMMANDS)
+    assert "  run            Probe every configured target on its schedule and serve..." in listed
+
+
+LEFT_OUT = (
+    "exporter.check", "exporter.compare", "exporter.demo", "exporter.simulator",
+    "exporter.terminal", "bcrypt", "jinja2", "tabulate",
+)  # fmt: skip
+
+
+def test_run_imports_nothing_that_others_need() -> None:
+    done = cli("run", "--config", "no-such-file.yaml", PYTHONPROFILEIMPORTTIME="1")
+    imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert "exporter.app" in imported
+    assert [name for name in imported if name.startswith(LEFT_OUT)] == []
+
+
 def test_check_config_prints_what_will_be_done(config: Path) -> None:
     done = run("check-config", config)
     assert done.exit_code == 0
@@ -93,7 +114,7 @@ def test_config_schema_prints_json() -> None:
     [
         (["check-config"], "Missing argument 'FILE'"),
         (["run"], "Missing option '--config'"),
-        (["prob"], "No such command 'prob'"),
+        (["prob"], "No such command 'prob'. Did you mean 'probe'?"),
         (["probe"], "give either --config and --target, or --provider and --model"),
         (["probe", "--provider", "openai"], "--model is missing"),
         (["probe", "--provider", "opnai", "--model", "m"], "'opnai' is not one of"),
@@ -144,6 +165,26 @@ def test_probe_shows_each_result_and_a_summary(simulator: str) -> None:
     assert "reused" in done.stdout
     assert "3 of 3 succeeded" in lines
     assert done.stdout.endswith("tokens/s\n")
+
+
+def test_what_probe_shows_fits_a_narrow_terminal(simulator: str) -> None:
+    arguments = ("probe", "--provider", "openai", "--base-url", simulator, "--model", "m")
+    shown = run(*arguments, "-n", "2").stdout.splitlines()
+    table = shown[2 : shown.index("", 2)]
+    assert max(map(len, table)) == 80
+    assert len({line.rstrip().rfind(" ") > 70 for line in table}) == 1, "columns are aligned"
+
+
+def test_colours_tell_good_from_bad_unless_they_are_unwanted(
+    simulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        arguments = ["probe", "--provider", "openai", "--base-url", simulator, "--model", "m"]
+        return CliRunner().invoke(main, arguments, color=True).stdout
+
+    assert "\x1b[31mauth " in shown()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in shown()
 
 
 def test_probe_as_json_has_results_and_a_summary(simulator: str) -> None:

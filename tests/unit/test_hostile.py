@@ -24,7 +24,6 @@ from urllib.parse import quote
 
 import pytest
 import trustme
-from rich.console import Console
 
 from exporter.config import Plan, Probe, Target, Timeouts
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT
@@ -36,7 +35,7 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.result_json import result_to_json
 from exporter.site.status_page import View, render_page
 from exporter.status import Status
-from exporter.terminal import show
+from exporter.terminal import closing, line
 from exporter.transport import Connections
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
 
@@ -109,10 +108,7 @@ class Surfaces:
         return render_page(self.status.rows(), 1, View()).html
 
     def _terminal(self, result: ProbeResult) -> str:
-        console = Console(width=500)
-        with console.capture() as capture:
-            console.print(show("t", [result]))
-        return capture.get()
+        return "\n".join((line(1, result), closing([result])))
 
 
 def _json(result: ProbeResult) -> str:

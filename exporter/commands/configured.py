@@ -1,0 +1,22 @@
+"""Commands that are given a configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exporter.commands.failing import fail
+from exporter.config import Config
+from exporter.loading import config_file
+from exporter.mistakes import ConfigError
+
+CONFIG = click.Path(path_type=Path)
+
+
+def load(path: Path) -> Config:
+    """The configuration in a file; exits with its mistakes."""
+    try:
+        return config_file.load(path)
+    except ConfigError as error:
+        fail(error)

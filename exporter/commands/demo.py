@@ -1,0 +1,15 @@
+"""The command ``demo``."""
+
+from __future__ import annotations
+
+import click
+
+from exporter.commands.serving import listen_option, serve
+from exporter.demo import run_demo
+
+
+@click.command()
+@listen_option("127.0.0.1:9850")
+def demo(listen: str) -> None:
+    """Run against simulated providers: no keys, no network, no file."""
+    serve(run_demo(listen))

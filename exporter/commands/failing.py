@@ -1,0 +1,14 @@
+"""How a command ends that could not do its work: the reason on standard error, exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+
+def fail(error: Exception | str) -> NoReturn:
+    """Say what is wrong, and exit."""
+    click.echo(str(error), err=True)
+    sys.exit(1)

@@ -1,0 +1,38 @@
+"""The command ``run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exporter.app import Exporter, FileSource
+from exporter.commands.configured import CONFIG
+from exporter.commands.serving import serve
+from exporter.sharding import Shard
+
+
+def _shard(_context: click.Context, _option: click.Parameter, text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@click.option("--config", "path", type=CONFIG, required=True, help="The YAML configuration.")
+@click.option(
+    "--shard",
+    default="0/1",
+    show_default=True,
+    metavar="I/N",
+    callback=_shard,
+    help="Probe the I-th of N parts of the targets; auto/N: I is the host name's last number.",
+)
+def run(path: Path, shard: Shard) -> None:
+    """Probe every configured target on its schedule and serve /metrics."""
+    serve(_run_exporter(path, shard))
+
+
+async def _run_exporter(path: Path, shard: Shard) -> None:
+    await Exporter(FileSource(path, shard)).run(on_started=lambda url: None)

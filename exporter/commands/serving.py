@@ -1,0 +1,40 @@
+"""Commands that run until they are stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from exporter.commands.failing import fail
+from exporter.config import Web
+from exporter.loading.explain import explain
+from exporter.mistakes import ConfigError
+from exporter.net import loop
+from exporter.web import WebError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def serve(main: Coroutine[Any, Any, None]) -> None:
+    """Run an exporter to its end; exits with the reason if it cannot start."""
+    try:
+        loop.run(main)
+    except (ConfigError, WebError) as error:
+        fail(error)
+
+
+def listen_option(default: str) -> Callable[[_Command], _Command]:
+    """``--listen``, an address and a port."""
+    return click.option(
+        "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
+    )
+
+
+def _address(_context: click.Context, _option: click.Parameter, listen: str) -> str:
+    try:
+        return Web(listen=listen).listen
+    except ValidationError as error:
+        raise click.BadParameter(explain(error.errors(include_url=False)[0])) from None
