@@ -27,6 +27,7 @@ from exporter.config_types import (
     raise_all,
 )
 from exporter.paths import FilePath
+from exporter.pattern import Pattern
 from exporter.prices.entry import UnknownPrice
 from exporter.prices.file import LoadedPrices
 from exporter.prices.settings import (
@@ -94,7 +95,7 @@ class Expectation(Model):
     """What a right answer looks like; every given condition must hold."""
 
     regex: str | None = None
-    """A Python regular expression that must be found somewhere in the answer."""
+    """A regular expression in Rust's syntax that must be found somewhere in the answer."""
     contains: str | None = None
     """Text that the answer must contain."""
     answer_json: bool | dict[str, JsonValue] | None = Field(default=None, alias="json")
@@ -103,11 +104,14 @@ class Expectation(Model):
     @field_validator("regex")
     @classmethod
     def _regex_compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from None
+        if pattern is not None:
+            Pattern(pattern)
         return pattern
+
+    @cached_property
+    def pattern(self) -> Pattern | None:
+        """``regex``, ready to be searched for."""
+        return None if self.regex is None else Pattern(self.regex)
 
 
 class Probe(Model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from exporter.config import Expectation
 
@@ -12,7 +11,7 @@ def mistake(answer: str, expectation: Expectation) -> str | None:
     """What is wrong with the answer; ``None`` where nothing is."""
     if expectation.contains is not None and expectation.contains not in answer:
         return f"the answer does not contain {expectation.contains!r}"
-    if expectation.regex is not None and not re.search(expectation.regex, answer):
+    if expectation.pattern is not None and not expectation.pattern.is_in(answer):
         return f"the answer does not match {expectation.regex!r}"
     if expectation.answer_json not in (None, False):
         return _json_mistake(answer, expectation.answer_json)

@@ -289,7 +289,7 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ),
     (
         "probes: {p: {prompt: a, expect: {regex: '('}}}",
-        ["config.yaml:1: probes.p.expect.regex: is not a regular expression: missing )"],
+        ["config.yaml:1: probes.p.expect.regex: is not a regular expression in Rust's syntax: '('"],
     ),
     # secrets
     (
