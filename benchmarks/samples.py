@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.metrics import Metrics
 from exporter.result import ConnectionPhases, ProbeResult, Timeline, Usage
 

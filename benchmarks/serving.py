@@ -8,7 +8,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from exporter.config import Web
+from exporter.config.web import Web
 from exporter.metrics import Metrics
 from exporter.result import ProbeResult
 from exporter.status import Status

@@ -20,7 +20,7 @@ import httpx
 
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.metrics import Metrics
 from exporter.net import loop
 from exporter.probe import run_probe

@@ -18,7 +18,8 @@ from exporter.cold.boot import Boots
 from exporter.cold.readiness import Readiness
 from exporter.cold.starts import ColdStarts
 from exporter.cold.thermometer import Thermometer
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.heap import Heap
 from exporter.heartbeat import watch_loop
 from exporter.kubernetes.discovery import Discovery

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from exporter.config import Config, Plan, Target
+from exporter.config.plan import Plan
+from exporter.config.root import Config
+from exporter.config.target import Target
 from exporter.forecast import (
     CHARACTERS_PER_TOKEN,
     DAY_SECONDS,

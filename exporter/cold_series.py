@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from exporter import families
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.result import BootPhase, Coldness, ColdSignal, Waiting
 from exporter.series import Series
 

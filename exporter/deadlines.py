@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 
-from exporter.config import Timeouts
+from exporter.config.plan import Timeouts
 from exporter.result import Failure, FailureReason
 
 

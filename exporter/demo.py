@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import click
 
 from exporter.app import Exporter
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.result import RateLimit
 from exporter.series import Series
 from exporter.simulator import Boot, Script, Sign, Simulator, run_in_thread

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from exporter.config import Expectation
+from exporter.config.probe import Expectation
 
 
 def mistake(answer: str, expectation: Expectation) -> str | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import groupby
 from math import ceil
 
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.pricing import ServerPrice, TokenPrice
 from exporter.prompts import NONCE_CHARACTERS
 from exporter.result import Usage

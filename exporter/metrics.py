@@ -18,7 +18,7 @@ from decimal import Decimal
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
 from exporter import __version__, cold_series, families
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
 from exporter.pricing import DEFAULT_MIX, Mix, ServerPrice, TokenPrice, finished_cost_usd
 from exporter.result import BootPhase, FailureReason, ProbeResult, SkipReason, Waiting

@@ -19,7 +19,7 @@ import httpx
 import structlog
 
 from exporter import USER_AGENT
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.credentials.aws import aws_credentials
 from exporter.credentials.azure import entra_tokens
 from exporter.deadlines import Deadlines

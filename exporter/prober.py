@@ -9,7 +9,7 @@ from itertools import cycle
 import structlog
 
 from exporter.budget.spending import Hold, Spending
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.probe import run_probe
 from exporter.result import ProbeResult
 from exporter.transport import Connections

@@ -13,7 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter import families
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.grid import next_on_grid, phase_seconds
 from exporter.metrics import Metrics
 from exporter.prober import Prober

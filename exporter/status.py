@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.result import ColdSignal, FailureReason, ProbeResult, Waiting
 
 HISTORY_LENGTH = 60

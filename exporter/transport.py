@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from exporter.config import Target, TlsSettings
+from exporter.config.connection import TlsSettings
+from exporter.config.target import Target
 from exporter.net.network import DnsError, Exchange, KernelBackend, TlsError, current_exchange
 from exporter.result import FailureReason
 from exporter.secret import remember

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from exporter.config import Web
+from exporter.config.web import Web
 from exporter.mistakes import ConfigError
 from exporter.site.config import WebConfigFile
 from exporter.site.guard import Guard, ReloadingContext

@@ -11,7 +11,7 @@ import structlog
 from exporter import families
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, Spending
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.metrics import ExporterSeries
 from exporter.result import ProbeResult
 

@@ -20,7 +20,9 @@ from typing import Self
 
 import httpx
 
-from exporter.config import Config, Plan, Target
+from exporter.config.plan import Plan
+from exporter.config.root import Config
+from exporter.config.target import Target
 from exporter.pricing import TokenPrice, exact, finished_cost_usd
 from exporter.prompts import NONCE_CHARACTERS
 from exporter.result import ProbeResult

@@ -14,7 +14,8 @@ from exporter.budget.spending import OverBudget
 from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import sign_of
 from exporter.cold.server_pages import ServerPages
-from exporter.config import Boot, Plan
+from exporter.config.plan import Plan
+from exporter.config.server import Boot
 from exporter.prober import StandsBy
 from exporter.result import (
     NANOSECONDS,

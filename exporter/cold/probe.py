@@ -9,7 +9,8 @@ from dataclasses import replace
 from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import ColdSequence
 from exporter.cold.thermometer import Thermometer
-from exporter.config import ColdStart, Plan, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.server import ColdStart
 from exporter.prober import Prober
 from exporter.result import Failure, FailureReason, ProbeResult
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import httpx
 
 from exporter import USER_AGENT
-from exporter.config import Target
+from exporter.config.target import Target
 from exporter.net.network import Exchange
 from exporter.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.providers.wire import Wire, parse_if

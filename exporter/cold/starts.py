@@ -17,7 +17,8 @@ from exporter.budget.spending import OverBudget
 from exporter.cold.probe import ColdProbe
 from exporter.cold.readiness import Readiness
 from exporter.cold.thermometer import Thermometer
-from exporter.config import ColdStart, Plan
+from exporter.config.plan import Plan
+from exporter.config.server import ColdStart
 from exporter.grid import next_on_grid, phase_seconds
 from exporter.prober import Prober, StandsBy
 

@@ -16,7 +16,7 @@ from exporter.cold.boot import Boots
 from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
 from exporter.cold.warmth import WarmTimes
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.result import NANOSECONDS, Coldness, FailureReason, ProbeResult
 
 IDLE_SECONDS = 300.0

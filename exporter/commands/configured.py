@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from exporter.commands.failing import fail
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.loading import config_file
 from exporter.mistakes import ConfigError
 

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.commands.configured import CONFIG, load
-from exporter.config import DEFAULT_PROMPT, Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.probe import DEFAULT_PROMPT
+from exporter.config.root import Config
 from exporter.loading.explain import explain
 from exporter.net import loop
 from exporter.probe import run_probe

@@ -9,7 +9,7 @@ import click
 from pydantic import ValidationError
 
 from exporter.commands.failing import fail
-from exporter.config import Web
+from exporter.config.web import Web
 from exporter.loading.explain import explain
 from exporter.mistakes import ConfigError
 from exporter.net import loop

@@ -8,7 +8,7 @@ import click
 
 from exporter.commands.failing import fail
 from exporter.commands.serving import listen_option
-from exporter.config import Web
+from exporter.config.web import Web
 from exporter.demo import run_simulator
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from exporter.compare.errors import PartiesError
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.loading.explain import explain
 from exporter.mistakes import did_you_mean
 

@@ -12,7 +12,10 @@ from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking
 from exporter.compare.prompts import Length, Prompt, of_lengths
 from exporter.compare.report import Party, Subject
-from exporter.config import DEFAULT_PROBES, Config, Plan, Probe, Target
+from exporter.config.plan import Plan
+from exporter.config.probe import DEFAULT_PROBES, Probe
+from exporter.config.root import Config
+from exporter.config.target import Target
 from exporter.mistakes import did_you_mean
 from exporter.prompts import load_prompts
 

@@ -21,7 +21,7 @@ from exporter.compare.sampler import PROBES_PER_BLOCK, Sampler
 from exporter.compare.samples_file import Kept, Recorder, SamplesError
 from exporter.compare.session import Limits, Session
 from exporter.compare.session import report as report_on
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.loading import config_file
 from exporter.net import loop
 

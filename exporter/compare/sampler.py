@@ -14,7 +14,7 @@ from exporter.cold.sequence import ColdSequence
 from exporter.cold.warmth import WarmTimes
 from exporter.compare.prompts import Prompt
 from exporter.compare.sample import Sample
-from exporter.config import Plan
+from exporter.config.plan import Plan
 from exporter.pricing import TOKENS_PER_PRICE, ServerPrice, finished_cost_usd
 from exporter.probe import run_probe
 from exporter.result import ProbeResult

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from exporter.config_kubernetes import SERVICE_ACCOUNT, Kubernetes
+from exporter.config.kubernetes import SERVICE_ACCOUNT, Kubernetes
 from exporter.mistakes import ConfigError, Mistake
 from exporter.secret import remember
 

@@ -17,8 +17,9 @@ import structlog
 from pydantic import ValidationError
 
 from exporter import families
-from exporter.config import Config, Target
-from exporter.config_kubernetes import Kubernetes, KubernetesDiscovery, Role
+from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery, Role
+from exporter.config.root import Config
+from exporter.config.target import Target
 from exporter.kubernetes.api import ApiError, JsonObject, KubernetesApi
 from exporter.loading.explain import explain
 from exporter.series import Series

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import structlog
 
 from exporter import families
-from exporter.config_kubernetes import Kubernetes
+from exporter.config.kubernetes import Kubernetes
 from exporter.kubernetes.api import ApiError, JsonObject, KubernetesApi
 from exporter.series import Series
 

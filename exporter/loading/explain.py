@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.mistakes import did_you_mean
 from exporter.yaml_lines import Location
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.mistakes import Mistake, did_you_mean
 from exporter.yaml_lines import Location
 

@@ -15,7 +15,8 @@ from exporter.cold.probe import ColdProbe
 from exporter.cold.readiness import Readiness
 from exporter.cold.starts import ColdStarts
 from exporter.cold.thermometer import Thermometer
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import ProbeResult, Waiting

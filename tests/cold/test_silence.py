@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from exporter.cold.starts import groups_of
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator
 from tests.cold.rig import Rig, config_of, plans_of, rig, target, until

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from exporter.cold.warmth import ENOUGH, WarmTimes
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.result import NANOSECONDS, ColdSignal, ProbeResult, Timeline
 from tests.cold.rig import Rig
 

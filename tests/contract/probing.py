@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
 from exporter.probe import run_probe
 from exporter.result import ProbeResult
 from exporter.transport import Connections

@@ -13,7 +13,9 @@ from unittest.mock import patch
 
 import pytest
 
-from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
 from exporter.probe import run_probe
 from exporter.result import FailureReason, ProbeResult, Usage
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, run_in_thread

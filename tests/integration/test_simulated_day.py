@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from exporter.budget.spending import OverBudget, Spending
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import Usage

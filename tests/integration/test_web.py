@@ -20,7 +20,10 @@ import httpx
 import pytest
 import trustme
 
-from exporter.config import Plan, Probe, Target, Timeouts, Web
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
+from exporter.config.web import Web
 from exporter.metrics import Metrics
 from exporter.mistakes import ConfigError, Mistake
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.config import Target
+from exporter.config.target import Target
 from exporter.providers.base import (
     AwsCredentials,
     Call,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from exporter.config import Target
+from exporter.config.target import Target
 from exporter.providers.base import (
     Call,
     Ended,

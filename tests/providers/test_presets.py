@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Target
+from exporter.config.target import Target
 from exporter.providers.base import ResponseHead
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, PRESETS, preset_for

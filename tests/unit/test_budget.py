@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from exporter.budget.keeper import BudgetKeeper
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, OverBudget, Spending, charged_usd, worst_usd
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.metrics import Metrics
 from exporter.prober import Prober
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.check import report
-from exporter.config import Config
+from exporter.config.root import Config
 
 
 def target(name: str = "a", **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter.check import report
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.demo import demo_config
 from exporter.forecast import by_target
 from exporter.loading import config_file

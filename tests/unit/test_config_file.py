@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Config, Timeouts
+from exporter.config.plan import Timeouts
+from exporter.config.root import Config
 from exporter.loading import config_file
 from exporter.loading.config_file import ConfigError, fingerprint, load, watched_files
 

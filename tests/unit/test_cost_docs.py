@@ -13,7 +13,8 @@ import yaml
 
 from exporter.budget.spending import worst_usd
 from exporter.check import report
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.forecast import DAYS_PER_MONTH, load
 from exporter.metrics import Metrics
 from exporter.pricing import TokenPrice

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.families import PROBE_FAMILIES, SELF_FAMILIES, Family
 from exporter.loading.config_file import json_schema, load
 from exporter.providers import PRESETS, PROVIDERS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from exporter.config import Expectation
+from exporter.config.probe import Expectation
 from exporter.expect import mistake
 
 
@@ -93,7 +93,7 @@ def test_what_the_engine_does_not_know_is_said_at_once(regex: str, wrong: str) -
 
 
 _ENDLESS_WITH_BACKTRACKING = """
-from exporter.config import Expectation
+from exporter.config.probe import Expectation
 from exporter.expect import mistake
 print(mistake("a" * 100_000 + "b", Expectation(regex="(a+)+$")))
 """

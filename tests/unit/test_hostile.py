@@ -25,7 +25,9 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT
 from exporter.logs import log_failure
 from exporter.metrics import MAX_SERVED_MODELS, Metrics, provider_text

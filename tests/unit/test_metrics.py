@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Config, Plan
+from exporter.config.plan import Plan
+from exporter.config.root import Config
 from exporter.families import PROBE_FAMILIES, SELF_FAMILIES
 from exporter.metrics import Metrics
 from exporter.result import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.loading import config_file
 from exporter.mistakes import ConfigError
 from exporter.prices.file import load_prices

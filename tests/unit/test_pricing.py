@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from exporter.config import Config
+from exporter.config.root import Config
 from exporter.metrics import Metrics
 from exporter.pricing import (
     DEFAULT_MIX,

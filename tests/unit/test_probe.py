@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
 from exporter.probe import MAX_BODY_BYTES, run_probe
 from exporter.result import FailureReason, ProbeResult
 from exporter.transport import Connections

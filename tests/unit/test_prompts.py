@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Probe
+from exporter.config.probe import Probe
 from exporter.mistakes import ConfigError
 from exporter.prompts import MAX_FILE_BYTES, load_prompts, with_nonce
 

@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
 from exporter.grid import next_on_grid, phase_seconds
 from exporter.metrics import Metrics
 from exporter.prober import Prober

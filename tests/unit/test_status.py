@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from exporter.config import Plan, Probe, Target, Timeouts
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
 from exporter.result import (
     Coldness,
     ColdSignal,

@@ -15,7 +15,8 @@ import httpx
 import pytest
 import trustme
 
-from exporter.config import Target, TlsSettings
+from exporter.config.connection import TlsSettings
+from exporter.config.target import Target
 from exporter.net.network import Exchange
 from exporter.result import FailureReason
 from exporter.transport import EXCHANGE, Connections, NetworkFailure, proxy_for, tls_context

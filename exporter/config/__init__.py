@@ -1,0 +1,1 @@
+"""The configuration as typed, frozen models: what is asked, who is asked, how often."""

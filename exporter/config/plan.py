@@ -1,0 +1,40 @@
+"""What follows from the configuration for one target and one probe, defaults filled in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from exporter.config.probe import Probe
+from exporter.config.target import Target
+from exporter.pricing import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Bounds in force for one probe, in seconds; only ``total`` always exists."""
+
+    total: float
+    connect: float | None = None
+    first_token: float | None = None
+    stall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One target and one probe to ask it: what the scheduler schedules and a probe carries out."""
+
+    target: Target
+    probe_name: str
+    probe: Probe
+    interval_seconds: float
+    timeouts: Timeouts
+    fresh_connection: bool
+    max_uncertainty_seconds: float = math.inf
+    price: Price | None = None
+    """``None`` where it is not known."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What no two plans share."""
+        return self.target.name, self.probe_name

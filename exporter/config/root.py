@@ -1,0 +1,189 @@
+"""The configuration as a whole.
+
+``exporter.loading.config_file`` fills its models from YAML and the environment, and turns what
+pydantic says about a mistake into file, line, key and the nearest known name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from exporter.config.connection import Connection, TimeoutOverrides
+from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import DEFAULT_PROBES, Probe
+from exporter.config.server import ColdStart
+from exporter.config.target import Target
+from exporter.config.types import Duration, Located, Model, UnknownName, raise_all
+from exporter.config.web import Web
+from exporter.prices.entry import UnknownPrice
+from exporter.prices.file import LoadedPrices
+from exporter.prices.settings import (
+    Budget,
+    Currencies,
+    PriceMix,
+    ServerPriceSettings,
+    TokenPriceSettings,
+    currency_mistakes,
+)
+from exporter.prices.vendors import vendor_of
+from exporter.pricing import Mix, Price, exact
+from exporter.target_template import template_mistakes
+
+
+class Defaults(Model):
+    """What holds for every target that does not say otherwise."""
+
+    interval: Duration = 60.0
+    timeout: Duration = 30.0
+    timeouts: TimeoutOverrides = TimeoutOverrides()
+    connection: Connection = "reuse"
+    max_uncertainty: Duration = 0.01
+    """A success whose times may be further off than this, since the exporter read too late, is
+    counted apart and its times are left out."""
+
+
+class Config(Model):
+    """The configuration of inference-exporter."""
+
+    web: Web = Web()
+    defaults: Defaults = Defaults()
+    probes: dict[str, Probe] = Field(default=DEFAULT_PROBES, min_length=1)
+    """What is asked, by name."""
+    targets: tuple[Target, ...] = ()
+    """Who is asked."""
+    target_files: tuple[str, ...] = ()
+    """Glob patterns of files with further targets, watched for changes."""
+    budget: Budget = Budget()
+    prices_file: LoadedPrices | None = None
+    """LiteLLM's ``model_prices_and_context_window.json``; gives a price to targets without."""
+    currencies: Currencies = Field(default={})
+    """What one unit of each currency that a price is in is worth, in USD."""
+    price_mix: PriceMix = PriceMix()
+    kubernetes: Kubernetes = Kubernetes()
+    kubernetes_discovery: tuple[KubernetesDiscovery, ...] = ()
+    """Further targets, found in a Kubernetes cluster."""
+    leader_election: Literal["kubernetes-lease"] | None = None
+    """Whether several exporters agree on one that probes."""
+
+    @model_validator(mode="after")
+    def _names_are_consistent(self) -> Self:
+        asked = [(target.name, target.probes or ()) for target in self.targets]
+        raise_all("Config", name_mistakes(asked, self.probes))
+        prices = [target.price for target in self.targets]
+        raise_all("Config", currency_mistakes(prices, self.currencies))
+        return self
+
+    @model_validator(mode="after")
+    def _groups_keep_one_silence(self) -> Self:
+        raise_all("Config", _group_mistakes(self.targets))
+        return self
+
+    @model_validator(mode="after")
+    def _templates_make_targets(self) -> Self:
+        raise_all("Config", template_mistakes(self.kubernetes_discovery, Target, self.probes))
+        return self
+
+    def price_of(self, target: Target) -> Price:
+        """What a target costs: its own price, else the price file's.
+
+        :raises UnknownPrice: there is neither.
+        """
+        match target.price:
+            case TokenPriceSettings() as price:
+                return price.in_usd(self.currencies)
+            case ServerPriceSettings() as price:
+                return price.whole_server()
+        if self.prices_file is None:
+            raise UnknownPrice("set price, or prices_file")
+        service_tier = target.extra_body.get("service_tier")
+        if target.price_key:
+            return self.prices_file.by_key(target.price_key, service_tier)
+        vendor = vendor_of(target.provider, target.endpoint)
+        if vendor is None:
+            raise UnknownPrice(f"nobody knows who bills for {target.endpoint}; set price_key")
+        return self.prices_file.by_model(vendor, target.model, target.region, service_tier)
+
+    def unknown_prices(self) -> Iterator[tuple[str, str]]:
+        """The name of every target whose price is not known, and why it is not, where a price
+        file or a budget says that somebody cares."""
+        everybody = self.prices_file or self.budget.usd_per_day
+        for target in self.targets:
+            if not (everybody or target.budget or target.price_key):
+                continue
+            try:
+                self.price_of(target)
+            except UnknownPrice as unknown:
+                yield target.name, str(unknown)
+
+    @property
+    def mix(self) -> Mix:
+        """How prices are blended."""
+        return Mix(exact(self.price_mix.input), exact(self.price_mix.output))
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Every target with every probe that it is to be asked, defaults filled in."""
+        return tuple(
+            Plan(
+                target=target,
+                probe_name=name,
+                probe=self.probes[name],
+                interval_seconds=target.interval or self.defaults.interval,
+                timeouts=self._timeouts(target),
+                fresh_connection=(target.connection or self.defaults.connection) == "fresh",
+                max_uncertainty_seconds=self.defaults.max_uncertainty,
+                price=self._known_price_of(target),
+            )
+            for target in self.targets
+            for name in (self.probes if target.probes is None else target.probes)
+        )
+
+    def _known_price_of(self, target: Target) -> Price | None:
+        try:
+            return self.price_of(target)
+        except UnknownPrice:
+            return None
+
+    def _timeouts(self, target: Target) -> Timeouts:
+        own, default = target.timeouts, self.defaults.timeouts
+        return Timeouts(
+            connect=own.connect or default.connect,
+            first_token=own.first_token or default.first_token,
+            stall=own.stall or default.stall,
+            total=own.total or target.timeout or default.total or self.defaults.timeout,
+        )
+
+
+def name_mistakes(
+    targets: Sequence[tuple[str | None, Sequence[str]]], probes: Collection[str]
+) -> Iterator[Located]:
+    """What is wrong between these targets, each a name and the names of its probes, and these
+    names of probes. A target that has no name yet is given as ``None``."""
+    seen: set[str] = set()
+    for index, (target, asked) in enumerate(targets):
+        if target in seen:
+            taken = ValueError(f"another target is named {target!r}; rename one")
+            yield ("targets", index, "name"), taken
+        elif target is not None:
+            seen.add(target)
+        for position, probe in enumerate(asked):
+            at = ("targets", index, "probes", position)
+            if probe not in probes:
+                yield at, UnknownName("probe", probe, probes)
+            elif probe in asked[:position]:
+                yield at, ValueError(f"probe {probe!r} is listed twice; remove one")
+
+
+def _group_mistakes(targets: Iterable[Target]) -> Iterator[Located]:
+    first: dict[str, tuple[str, ColdStart]] = {}
+    for index, target in enumerate(targets):
+        cold = target.cold_start
+        if cold is None or cold.group is None:
+            continue
+        name, other = first.setdefault(cold.group, (target.name, cold))
+        if (cold.idle, cold.every_seconds) != (other.idle, other.every_seconds):
+            wrong = f"must have the idle and every of target {name!r}, which is in the same group"
+            yield ("targets", index, "cold_start"), ValueError(wrong)

@@ -1,0 +1,34 @@
+"""The part of the configuration that is about the exporter's own HTTP server."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import field_validator
+
+from exporter.config.types import Model
+from exporter.paths import FilePath
+
+
+class Web(Model):
+    """The exporter's own HTTP server."""
+
+    listen: str = "0.0.0.0:9850"
+    """``HOST:PORT``; an IPv6 address stands in brackets."""
+    config_file: FilePath | None = None
+    """TLS and basic auth, in the format of Prometheus' exporter-toolkit."""
+    enable_lifecycle: bool = False
+    """Whether ``POST /-/reload`` is answered."""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, listen: str) -> str:
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", listen)
+        if not match or int(match[2]) > 65535:
+            raise ValueError(f"{listen!r} is not HOST:PORT")
+        return listen
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]") or "0.0.0.0", int(port)
