@@ -60,8 +60,13 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start no more probes; those under way go on."""
-        self._scheduler.shutdown(wait=False)
+        """Start no more probes; those under way go on.
+
+        The scheduler itself is not shut down: it would cancel what has been started, and call each
+        task that had not yet begun a job that raised an exception.
+        """
+        self.apply(())
+        self._scheduler.pause()
 
     def apply(self, plans: Iterable[Plan]) -> None:
         """Schedule exactly these plans; a plan whose interval stays keeps its place."""
@@ -97,7 +102,7 @@ class Schedule:
     async def _due(self, key: PlanKey) -> None:
         plan = self._plans.get(key)
         if plan is None:
-            return
+            return  # removed, or everything stopped, since it was due
         if reason := self._reason_to_skip(plan):
             self._metrics.skipped(key, reason)
             return
@@ -105,7 +110,7 @@ class Schedule:
         try:
             result = await self._prober.probe(plan)
         except asyncio.CancelledError:
-            return  # the schedule was stopped; the probe itself goes on, and is counted
+            return  # the probe outlasted the grace time, and was ended with the exporter
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
             self._quiet_until[plan.target.name] = time.monotonic() + quiet

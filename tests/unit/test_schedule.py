@@ -224,3 +224,21 @@ async def test_probes_beyond_the_grace_time_are_ended() -> None:
         assert time.monotonic() - started < 1
         with pytest.raises(asyncio.CancelledError):
             await probe
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(5))
+async def test_a_stop_between_due_and_begun_is_no_error(
+    turns_of_the_loop: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the scheduler was about to do: what was begun is counted, the rest never begins."""
+    with wire_server(ANSWER) as server:
+        async with running(*(plan_for(server, f"t{n}", 1) for n in range(40))) as run:
+            time.sleep(0.5)  # noqa: ASYNC251 - so that many are due at once
+            for _ in range(turns_of_the_loop):
+                await asyncio.sleep(0)
+            run.schedule.stop()
+            begun = run.value("inference_exporter_schedule_delay_seconds_count")
+            await asyncio.sleep(0.4)
+            assert run.value("inference_exporter_schedule_delay_seconds_count") == begun
+    assert run.value("inference_probes_total") == begun
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
