@@ -64,7 +64,7 @@ class ConfigSource(Protocol):
 
 class FileSource:
     """A configuration file, the files that it names and what is found in the cluster; of its
-    targets, those of one shard."""
+    targets, those of one shard, which elects a leader of its own."""
 
     def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
         self._path = path
@@ -74,7 +74,9 @@ class FileSource:
     def load(self) -> Config:
         config = self._discovery.with_targets_found(config_file.load(self._path))
         owned = tuple(target for target in config.targets if self._shard.owns(target.server))
-        return config.model_copy(update={"targets": owned})
+        lease = self._shard.own(config.kubernetes.lease)
+        kubernetes = config.kubernetes.model_copy(update={"lease": lease})
+        return config.model_copy(update={"targets": owned, "kubernetes": kubernetes})
 
     def fingerprint(self) -> object:
         return config_file.fingerprint(self._path), self._discovery.fingerprint()

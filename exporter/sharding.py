@@ -42,6 +42,10 @@ class Shard:
         """Whether this shard is the one that probes what has this key."""
         return self.count == 1 or owner(key, self.count) == self.index
 
+    def own(self, name: str) -> str:
+        """The name of what each of several shards has for itself: it ends with the index."""
+        return name if self.count == 1 else f"{name}-{self.index}"
+
 
 def owner(key: str, shards: int) -> int:
     """The shard, of so many, that a key belongs to."""

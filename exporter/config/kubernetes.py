@@ -29,7 +29,8 @@ class Kubernetes(Model):
     namespace: str | None = Field(default=None, min_length=1)
     """Where not set, that of the service account."""
     lease: str = Field(default="inference-exporter", min_length=1)
-    """Name of the Lease by which several exporters agree on a leader."""
+    """Name of the Lease by which several exporters agree on a leader; of each shard another, with
+    the shard's number at its end."""
     lease_duration: Duration = Field(default=15.0, ge=3)
     """How long after its last renewal a leader leads no more and another may take over."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,6 +48,10 @@ class Replica:
         found = [line for line in lines if line.startswith("inference_probes_total{")]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
+    def targets(self) -> set[str]:
+        """The names of those that it shows."""
+        return set(re.findall(r'inference_probes_total{.*?target="(\w+)"', self.metrics()))
+
 
 @pytest.fixture
 def simulator() -> Simulator:
@@ -60,10 +66,10 @@ def server() -> ApiServer:
 
 
 @contextmanager
-def replica(config: Path, name: str) -> Iterator[Replica]:
+def replica(config: Path, name: str, *arguments: str) -> Iterator[Replica]:
     port, log = free_port(), config.with_name(f"{name}.log")
     listen = {"INFERENCE_EXPORTER_WEB__LISTEN": f"127.0.0.1:{port}"}
-    with process(exporter("run", "--config", config), log, **listen) as started:
+    with process(exporter("run", "--config", config, *arguments), log, **listen) as started:
         one = Replica(f"http://127.0.0.1:{port}", log, started)
         try:
             eventually(lambda: httpx.get(f"{one.url}/-/ready").is_success)
@@ -73,6 +79,15 @@ def replica(config: Path, name: str) -> Iterator[Replica]:
             print(name, log.read_text())  # noqa: T201 - shown if the test fails
 
 
+def configuration(provider: str, kubernetes: str, *names: str) -> str:
+    of_each = f"provider: openai, model: fast, base_url: '{provider}/v1'"
+    targets = ", ".join(f"{{name: {name}, {of_each}}}" for name in names)
+    return (
+        f"defaults: {{interval: 200ms}}\n{kubernetes}\n"
+        f"leader_election: kubernetes-lease\ntargets: [{targets}]\n"
+    )
+
+
 @contextmanager
 def both(
     server: ApiServer, simulator: Simulator, folder: Path
@@ -80,11 +95,7 @@ def both(
     """The first of the two leads."""
     with run_in_thread(simulator) as provider, running(server, folder) as kubernetes:
         config = folder / "config.yaml"
-        target = f"{{name: t, provider: openai, model: fast, base_url: '{provider.url}/v1'}}"
-        config.write_text(
-            f"defaults: {{interval: 200ms}}\n{kubernetes}\n"
-            f"leader_election: kubernetes-lease\ntargets: [{target}]\n"
-        )
+        config.write_text(configuration(provider.url, kubernetes, "t"))
         with replica(config, "first") as first:
             eventually(first.leads)
             with replica(config, "second") as second:
@@ -197,3 +208,32 @@ def test_a_missing_lease_says_what_to_do(
         with replica(config, "only") as only:
             eventually(lambda: "create it: kubectl apply" in only.log.read_text())
             assert not only.leads()
+
+
+def test_each_shard_has_a_leader_of_its_own(simulator: Simulator, tmp_path: Path) -> None:
+    leases = ["inference-exporter-0", "inference-exporter-1"]
+    server = ApiServer([_with_names(role, leases) for role in ROLES])
+    for name in leases:
+        server.put("leases", {**LEASE, "metadata": {**LEASE["metadata"], "name": name}})
+    names = [f"t{number}" for number in range(8)]
+    with run_in_thread(simulator) as provider, running(server, tmp_path) as kubernetes:
+        config = tmp_path / "config.yaml"
+        config.write_text(configuration(provider.url, kubernetes, *names))
+        with (
+            replica(config, "first", "--shard", "0/2") as first,
+            replica(config, "second", "--shard", "1/2") as second,
+        ):
+            eventually(lambda: first.leads() and second.leads())
+            eventually(lambda: first.targets() | second.targets() == set(names))
+            assert not first.targets() & second.targets()
+            with replica(config, "standby", "--shard", "1/2") as standby:
+                shard = second.targets()
+                assert standby.targets() == set()
+                second.process.terminate()
+                second.process.wait(20)
+                took_over(standby)
+                assert standby.targets() == shard
+
+
+def _with_names(role: Any, names: list[str]) -> Any:
+    return {**role, "rules": [{**rule, "resourceNames": names} for rule in role["rules"]]}

@@ -59,3 +59,9 @@ def test_a_shard_is_written_as_index_and_count(text: str, host: str, shard: Shar
 def test_a_shard_that_cannot_be_is_refused(text: str, host: str, mistake: str) -> None:
     with pytest.raises(ValueError, match=mistake):
         Shard.parse(text, host)
+
+
+def test_each_of_several_shards_has_a_name_of_its_own() -> None:
+    """One Lease for all shards would leave the targets of all but one to nobody."""
+    assert Shard().own("lease") == "lease"
+    assert [Shard(index, 3).own("lease") for index in range(3)] == ["lease-0", "lease-1", "lease-2"]
