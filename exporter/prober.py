@@ -123,6 +123,9 @@ class Prober:
     ) -> ProbeResult:
         with hold:
             async with standing.lock:
+                if not self.may_probe():  # that may have ended while it waited
+                    hold.not_sent()
+                    raise StandsBy
                 prompt = next(standing.prompts)
                 result = await run_probe(plan, prompt, standing.connections)
             hold.ended(result)

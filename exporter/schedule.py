@@ -16,7 +16,7 @@ from exporter import families
 from exporter.config.plan import Plan
 from exporter.grid import next_on_grid, phase_seconds
 from exporter.metrics import Metrics
-from exporter.prober import Prober
+from exporter.prober import Prober, StandsBy
 from exporter.result import SkipReason
 
 MAX_RETRY_AFTER_SECONDS = 900.0
@@ -109,6 +109,9 @@ class Schedule:
         self._note_delay(plan)
         try:
             result = await self._prober.probe(plan)
+        except StandsBy:
+            self._metrics.skipped(key, SkipReason.PAUSED)
+            return
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was ended with the exporter
         if result.failure and result.retry_after_seconds:

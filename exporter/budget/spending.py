@@ -185,6 +185,10 @@ class Hold:
         """The probe is over."""
         self._charge = charged_usd(result, self.plan)
 
+    def not_sent(self) -> None:
+        """Nothing was asked after all, and nothing will be."""
+        self._charge = ZERO
+
     def __enter__(self) -> Self:
         return self
 

@@ -21,7 +21,7 @@ from exporter.budget.spending import Day, OverBudget, Spending, charged_usd, wor
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics import Metrics
-from exporter.prober import Prober
+from exporter.prober import Prober, StandsBy
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.schedule import Schedule
 from tests.unit.test_metrics import GOOD, samples, value
@@ -243,6 +243,26 @@ async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it()
     assert len(server.requests) == 3
     assert money.day.total_usd == 3 * WORST
     assert value(metrics, "inference_probes_skipped_total", reason="budget") >= 3
+
+
+async def test_a_probe_that_waited_is_not_sent_once_another_exporter_probes() -> None:
+    leads = True
+    with wire_server([0.2, *ANSWER]) as server:
+        config = served(server.url, budget={"usd_per_day": 1})
+        money, results = spending(config), list[ProbeResult]()
+        prober = Prober([results.append], spending=money, may_probe=lambda: leads)
+        (plan,) = config.plans()
+        await prober.apply([plan])
+        first, second = (asyncio.create_task(prober.probe(plan)) for _ in range(2))
+        await asyncio.sleep(0.1)
+        assert money.committed.total_usd == 2 * WORST
+        leads = False
+        assert (await first).success
+        with pytest.raises(StandsBy):
+            await second
+        await prober.aclose(grace_seconds=1)
+    assert (len(server.requests), len(results)) == (1, 1)
+    assert money.committed.total_usd == WORST, "what was not sent costs nothing"
 
 
 def kept(config: Config, money: Spending) -> tuple[BudgetKeeper, Metrics]:

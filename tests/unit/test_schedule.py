@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -39,10 +39,11 @@ def plan_for(server: WireServer, name: str = "t", interval_seconds: float = 0.2)
 class Running:
     """A schedule under way, and what came of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
         self.results: list[ProbeResult] = []
         self.metrics = Metrics()
-        self.prober = Prober([self.metrics.observe, self.results.append])
+        listeners = (self.metrics.observe, self.results.append)
+        self.prober = Prober(listeners, may_probe=may_probe)
         self.schedule = Schedule(self.prober, self.metrics)
 
     async def apply(self, *plans: Plan) -> None:
@@ -61,8 +62,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*plans: Plan) -> AsyncIterator[Running]:
-    run = Running()
+async def running(
+    *plans: Plan, may_probe: Callable[[], bool] = lambda: True
+) -> AsyncIterator[Running]:
+    run = Running(may_probe)
     run.schedule.start()
     await run.apply(*plans)
     try:
@@ -241,4 +244,18 @@ async def test_a_stop_between_due_and_begun_is_no_error(
             await asyncio.sleep(0.4)
             assert run.value("inference_exporter_schedule_delay_seconds_count") == begun
     assert run.value("inference_probes_total") == begun
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("times_asked", range(3))
+async def test_a_probe_is_paused_if_another_exporter_began_to_lead_just_before_it_was_sent(
+    times_asked: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    still_leads = iter([True] * times_asked)
+    with wire_server(ANSWER) as server:
+        plan = plan_for(server)
+        async with running(plan, may_probe=lambda: next(still_leads, False)) as run:
+            await asyncio.sleep(0.5)
+    assert server.requests == []
+    assert run.value("inference_probes_skipped_total", reason="paused") >= 2
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
