@@ -20,7 +20,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from exporter import __version__, cold_series, families
 from exporter.config.plan import Plan
 from exporter.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
-from exporter.pricing import DEFAULT_MIX, Mix, ServerPrice, TokenPrice, finished_cost_usd
+from exporter.pricing import DEFAULT_MIX, Mix, Price, ServerPrice, TokenPrice, finished_cost_usd
 from exporter.result import BootPhase, FailureReason, ProbeResult, SkipReason, Waiting
 from exporter.series import Block, Counter, Exposed, Gauge, Series, exposed
 from exporter.slo import Objective
@@ -63,6 +63,7 @@ class ProbeSeries(Series):
         self._served_model: str | None = None
         self._cost = Decimal()
         self._shown_models: set[str] = set()
+        self._shown_price: tuple[Price | None, Mix] | None = None
         self._create_zeroes()
         self.apply(plan, mix)
 
@@ -96,35 +97,39 @@ class ProbeSeries(Series):
         self._plan, self._mix = plan, mix
         self._set_info()
         cold_series.apply(self, plan)
-        self._show_price()
+        if self._shown_price != (plan.price, mix):  # else a server's measured price stays
+            self._shown_price = (plan.price, mix)
+            self._show_price()
         self._show_objectives()
 
     def _show_price(self) -> None:
-        for family in (families.PRICE, families.USD_PER_MILLION, families.ASSUMED_CONCURRENCY):
-            self.clear(family)
-        match self._plan.price:
-            case TokenPrice(rates):
-                for type_ in _TOKEN_TYPES:
-                    self.gauge(families.PRICE, type=type_).set(float(getattr(rates, type_)))
-                self._compare(rates.output, self._mix.blended(rates))
-            case ServerPrice(_, concurrency):
-                self.gauge(families.ASSUMED_CONCURRENCY).set(float(concurrency))
+        price = self._plan.price
+        if isinstance(price, TokenPrice):
+            rates = {type_: getattr(price.rates, type_) for type_ in _TOKEN_TYPES}
+            self.replace(families.PRICE, [({"type": t}, rate) for t, rate in rates.items()])
+            self._compare(price.rates.output, self._mix.blended(price.rates))
+        else:
+            self.replace(families.PRICE)
+            self.replace(families.USD_PER_MILLION)
+        assumed = float(price.concurrency) if isinstance(price, ServerPrice) else None
+        self.replace(families.ASSUMED_CONCURRENCY, [] if assumed is None else [({}, assumed)])
 
     def _compare(self, output: Decimal, blended: Decimal) -> None:
         """Show USD per million tokens."""
-        self.gauge(families.USD_PER_MILLION, mix="output").set(float(output))
-        self.gauge(families.USD_PER_MILLION, mix="blended").set(float(blended))
+        by_mix = {"output": float(output), "blended": float(blended)}
+        self.replace(families.USD_PER_MILLION, [({"mix": m}, usd) for m, usd in by_mix.items()])
 
     def _show_objectives(self) -> None:
-        self.clear(families.SLO_OBJECTIVE)
-        self.clear(families.SLO_THRESHOLD)
+        ratios, thresholds = [], []
         for objective in self._objectives():
-            name, seconds = objective.name, objective.threshold_seconds
-            self.gauge(families.SLO_OBJECTIVE, slo=name).set(objective.ratio)
+            slo, seconds = {"slo": objective.name}, objective.threshold_seconds
+            ratios.append((slo, objective.ratio))
             if seconds is not None:
-                self.gauge(families.SLO_THRESHOLD, slo=name).set(seconds)
-            self.counter(families.SLO_PROBES, slo=name)
-            self.counter(families.SLO_GOOD_PROBES, slo=name)
+                thresholds.append((slo, seconds))
+            self.counter(families.SLO_PROBES, **slo)
+            self.counter(families.SLO_GOOD_PROBES, **slo)
+        self.replace(families.SLO_OBJECTIVE, ratios)
+        self.replace(families.SLO_THRESHOLD, thresholds)
 
     def _objectives(self) -> Iterable[Objective]:
         slo = self._plan.target.slo
@@ -239,13 +244,12 @@ class ProbeSeries(Series):
 
     def _set_info(self) -> None:
         target = self._plan.target
-        self.clear(families.TARGET_INFO)
-        self.gauge(
-            families.TARGET_INFO,
-            endpoint=target.endpoint,
-            region=target.region or "",
-            served_model=self._shown_model(),
-        ).set(1)
+        info = {
+            "endpoint": target.endpoint,
+            "region": target.region or "",
+            "served_model": self._shown_model(),
+        }
+        self.replace(families.TARGET_INFO, [(info, 1)])
 
 
 class ExporterSeries(Series):

@@ -142,6 +142,8 @@ _KINDS: Mapping[Kind, type[Counter | Gauge | Histogram]] = {
     Kind.HISTOGRAM: Histogram,
 }
 V = TypeVar("V", Counter, Gauge, Histogram)
+LabelledValue = tuple[Mapping[str, str], float]
+"""With the labels of the family's own."""
 
 
 class Block:
@@ -161,7 +163,7 @@ class Block:
 
     def child(self, kind: type[V], own: Mapping[str, str]) -> V:
         """The value with these labels of the family's own, made if there is none yet."""
-        key = tuple(own[label] for label in self.family.labels)
+        key = self._key(own)
         found = self.children.get(key)
         if found is None:
             found = _KINDS[self.family.kind](self)
@@ -172,11 +174,19 @@ class Block:
             raise TypeError(f"{self.family.name} is a {self.family.kind}")
         return found
 
-    def clear(self) -> None:
-        """Drop all series."""
+    def replace(self, gauges: Iterable[LabelledValue]) -> None:
+        """Have exactly these gauges from one moment to the next: no rendering shows the old ones
+        gone and the new ones not yet there."""
+        children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
+        for own, value in gauges:
+            children[self._key(own)] = gauge = Gauge(self)
+            gauge.value = float(value)
         with self.lock:
-            self.children = {}
+            self.children = children
             self.stale = True
+
+    def _key(self, own: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple(own[label] for label in self.family.labels)
 
     def series(self) -> Iterator[tuple[dict[str, str], Counter | Gauge | Histogram]]:
         """The values, each with the family's own labels; the leading ones are left out."""
@@ -221,9 +231,9 @@ class Series:
     def histogram(self, family: Family, **own: str) -> Histogram:
         return self._blocks[family].child(Histogram, own)
 
-    def clear(self, family: Family) -> None:
-        """Drop all series of a family."""
-        self._blocks[family].clear()
+    def replace(self, family: Family, gauges: Iterable[LabelledValue] = ()) -> None:
+        """Have exactly these gauges of a family, all at once."""
+        self._blocks[family].replace(gauges)
 
     def block(self, family: Family) -> Block:
         """The series of one family."""

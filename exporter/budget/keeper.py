@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,18 +15,11 @@ from exporter.budget.spending import Day, Spending
 from exporter.config.root import Config
 from exporter.metrics import ExporterSeries
 from exporter.result import ProbeResult
+from exporter.series import LabelledValue
 
 _TICK_SECONDS = 1.0
 """How much spend a crash can forget. What is held back for probes under way counts as spent in
 the file, so that a crash rather remembers too much."""
-
-_OF_CONFIGURED_ONES = (
-    families.BUDGET,
-    families.TARGET_BUDGET,
-    families.TARGET_BUDGET_SPENT,
-    families.BUDGET_STATE_SAVED,
-)
-"""What there is no series of without a budget, or without a state file."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,12 +40,11 @@ class BudgetKeeper:
         path = config.budget.state_file
         if path != self._path:
             self._path, self._saved, self._problem = path, None, None
+            self._series.replace(families.BUDGET_STATE_SAVED)
             if path:
                 self._resume(path)
         if path is None and (self._spending.limit is not None or self._spending.target_limits):
             log.warning("budgets begin anew at every restart; set budget.state_file")
-        for family in _OF_CONFIGURED_ONES:
-            self._series.clear(family)
         self._show()
 
     def observe(self, _result: ProbeResult) -> None:
@@ -97,13 +90,18 @@ class BudgetKeeper:
 
     def _show(self) -> None:
         spending, day = self._spending, self._spending.day
-        if spending.limit is not None:
-            self._series.gauge(families.BUDGET).set(float(spending.limit))
+        limit = None if spending.limit is None else float(spending.limit)
+        self._series.replace(families.BUDGET, [] if limit is None else [({}, limit)])
         self._series.gauge(families.BUDGET_SPENT).set(float(day.total_usd))
-        for target, limit in spending.target_limits.items():
-            spent = day.usd.get(target, Decimal())
-            self._series.gauge(families.TARGET_BUDGET, target=target).set(float(limit))
-            self._series.gauge(families.TARGET_BUDGET_SPENT, target=target).set(float(spent))
+        limits = spending.target_limits
+        spent = {name: day.usd.get(name, Decimal()) for name in limits}
+        self._series.replace(families.TARGET_BUDGET, _by_target(limits))
+        self._series.replace(families.TARGET_BUDGET_SPENT, _by_target(spent))
+
+
+def _by_target(usd: Mapping[str, Decimal]) -> Iterator[LabelledValue]:
+    for target, amount in usd.items():
+        yield {"target": target}, float(amount)
 
 
 def _problem_of_saving(path: Path, day: Day) -> str | None:

@@ -94,9 +94,8 @@ class LeaderElection:
     def report(self, series: Series) -> None:
         """Set the metrics of the election."""
         series.gauge(families.LEADER).set(self.leads())
-        series.clear(families.LEADER_INFO)
-        if self.leader:
-            series.gauge(families.LEADER_INFO, leader=self.leader).set(1)
+        leader = self.leader
+        series.replace(families.LEADER_INFO, [({"leader": leader}, 1)] if leader else [])
         last = self._last_success
         series.gauge(families.KUBERNETES_LAST_SUCCESS, purpose="lease").set(last)
 

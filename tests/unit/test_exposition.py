@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections.abc import Iterable
 
@@ -19,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.exposition import OPENMETRICS, PROTOBUF, TEXT, Format, negotiated
 from exporter.families import Family, Kind
 from exporter.series import Series, exposed, native_index
+from tests.threads import switching_often
 from tests.unit.protobuf_reader import HistogramMessage, read_families
 
 WORDS = Family("words_total", Kind.COUNTER, "Words\nof \\ every sort.", ("sort",))
@@ -158,7 +158,7 @@ def test_a_rendering_is_kept_until_something_changes(series: Series) -> None:
 
 
 def test_a_family_without_series_is_left_out(series: Series) -> None:
-    series.clear(LEVEL)
+    series.replace(LEVEL)
     for format_ in (TEXT, OPENMETRICS, PROTOBUF):
         assert b"level" not in body(format_, series)
 
@@ -208,17 +208,13 @@ def test_a_rendering_never_shows_half_a_change(series: Series) -> None:
         for number in range(1, 20_001):
             wait.observe(number / 1000)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with switching_often():
         observing = threading.Thread(target=observe)
         observing.start()
         bodies: list[bytes] = []
         while observing.is_alive():
             bodies.append(body(PROTOBUF, series))
         observing.join()
-    finally:
-        sys.setswitchinterval(interval)
     for histogram in map(waiting, bodies[::10]):
         assert sum(histogram.native_counts()) == histogram.count
     assert waiting(body(PROTOBUF, series)).count == 20_004

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config
+from exporter.exposition import TEXT
 from exporter.families import PROBE_FAMILIES, SELF_FAMILIES
 from exporter.metrics import Metrics
 from exporter.result import (
@@ -25,6 +27,7 @@ from exporter.result import (
 )
 from exporter.series import Exposed
 from tests.shown import families
+from tests.threads import switching_often
 
 MS = 1_000_000
 GOOD = ProbeResult(
@@ -204,6 +207,45 @@ def test_a_reload_keeps_values_where_the_labels_stay() -> None:
     assert value(metrics, "inference_price_usd_per_million_tokens", type="output") == 2
     metrics.apply([plan("t", labels={"team": "x"})])
     assert value(metrics, "inference_probes_total", outcome="success") == 0
+
+
+def test_a_reload_keeps_what_the_tokens_of_a_server_came_to(metrics: Metrics) -> None:
+    """Until the next probe nobody would know it."""
+    metrics.apply([plan(price={"usd_per_hour": 4})])
+    metrics.observe(GOOD)
+    name = "inference_usd_per_million_tokens"
+    before = value(metrics, name, mix="output")
+    metrics.apply([plan(price={"usd_per_hour": 4}, interval="5m")])
+    assert value(metrics, name, mix="output") == before
+    metrics.apply([plan(price={"usd_per_hour": 8})])
+    assert not [sample for sample, _, _ in samples(metrics.everything()) if sample == name]
+
+
+def test_no_scrape_falls_between_a_series_and_the_one_that_replaces_it() -> None:
+    metrics = Metrics()
+    here, there = (
+        plan(region=region, price={"input": price, "output": 1}, slo={"success_ratio": 0.9})
+        for region, price in (("here", 1), ("there", 2))
+    )
+    metrics.apply([here])
+    stop = threading.Event()
+
+    def reload() -> None:
+        while not stop.is_set():
+            metrics.apply([there])
+            metrics.apply([here])
+
+    with switching_often():
+        reloading = threading.Thread(target=reload)
+        reloading.start()
+        bodies = [TEXT.body(metrics.of_target("t")).decode() for _ in range(500)]
+        stop.set()
+        reloading.join()
+    for text in bodies:
+        assert text.count("inference_target_info{") == 1
+        assert text.count("inference_price_usd_per_million_tokens{") == 5
+        assert text.count("inference_usd_per_million_tokens{") == 2
+        assert text.count("inference_slo_objective_ratio{") == 1
 
 
 def test_a_late_result_of_a_removed_target_is_passed_over(metrics: Metrics) -> None:
