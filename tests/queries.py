@@ -68,12 +68,18 @@ def variable_queries() -> Iterator[Query]:
                 yield Query(f"{path.stem} / ${variable['name']}", match[1])
 
 
-def rules() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every rule and its file."""
+def rule_groups() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every group of rules and its file."""
     for path in RULE_FILES:
         for group in yaml.safe_load(path.read_text())["groups"]:
-            for rule in group["rules"]:
-                yield path, rule
+            yield path, group
+
+
+def rules() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every rule and its file."""
+    for path, group in rule_groups():
+        for rule in group["rules"]:
+            yield path, rule
 
 
 def rule_queries() -> Iterator[Query]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from exporter.units import parse_duration
 from tests.queries import (
     ROOT,
     RUNBOOKS,
     panel_queries,
+    rule_groups,
     rule_queries,
     rules,
     runbook_queries,
@@ -65,6 +67,12 @@ def test_no_runbook_is_left_over_and_the_list_is_whole() -> None:
 def test_links_between_runbooks_lead_somewhere(page: Any) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_group_is_evaluated_before_its_values_are_forgotten() -> None:
+    """Prometheus looks back for 5 minutes, and an evaluation may be late."""
+    for _, group in rule_groups():
+        assert parse_duration(group.get("interval", "1m")) <= 4 * 60, group["name"]
 
 
 def test_every_recorded_series_is_read_by_somebody() -> None:
