@@ -62,7 +62,8 @@ sbom: package ## Write the software bill of materials of what is installed: buil
 	    --output-reproducible --output-file build/sbom.cdx.json
 
 audit: $(VENV)/.installed-dev ## Ask the vulnerability database for what is installed (needs the Internet)
-	$(BIN)/python tools/audit.py $(BIN)/pip-audit requirements.txt
+	for lock in requirements.txt requirements-azure.txt requirements-bedrock.txt; do \
+	    $(BIN)/python tools/audit.py $(BIN)/pip-audit $$lock || exit 1; done
 
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix
@@ -71,8 +72,13 @@ format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
 lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPGRADE=--upgrade renews all
 	$(COMPILE) $(UPGRADE) --group build --output-file requirements-build.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra azure --output-file requirements-azure.txt \
+	    --constraint requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra bedrock --output-file requirements-bedrock.txt \
+	    --constraint requirements-azure.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --output-file requirements-dev.txt \
-	    --constraint requirements.txt --constraint requirements-build.txt
+	    --constraint requirements-azure.txt --constraint requirements-bedrock.txt \
+	    --constraint requirements-build.txt
 
 dashboards: $(VENV)/.installed-dev ## Build the dashboards and the Prometheus operator's rules
 	$(BIN)/python -m dashboards
