@@ -215,7 +215,7 @@ def _cluster() -> Section:
                 Query(f"inference_exporter_leader_info{{{SELF}}}", "{{leader}}"),
             ),
             number(
-                Text("Leaders", "How many exporters probe; with leader election there is one."),
+                Text("Leaders", "How many exporters probe; with leader election, one to a Lease."),
                 COUNT,
                 Query(f"sum({leader})"),
                 empty="no election",

@@ -311,10 +311,12 @@ PROBES_IN_FLIGHT = _gauge("inference_exporter_probes_in_flight", "Probes under w
 LEADER = _gauge(
     "inference_exporter_leader",
     "Whether this exporter is the one of several that probes; only with leader election.",
+    "lease",
 )
 LEADER_INFO = _gauge(
     "inference_exporter_leader_info",
     "The exporter that probes, as this one sees it; always 1.",
+    "lease",
     "leader",
 )
 DISCOVERED_TARGETS = _gauge(

@@ -93,9 +93,9 @@ class LeaderElection:
 
     def report(self, series: Series) -> None:
         """Set the metrics of the election."""
-        series.gauge(families.LEADER).set(self.leads())
-        leader = self.leader
-        series.replace(families.LEADER_INFO, [({"leader": leader}, 1)] if leader else [])
+        series.gauge(families.LEADER, lease=self._name).set(self.leads())
+        info = {"lease": self._name, "leader": self.leader}
+        series.replace(families.LEADER_INFO, [(info, 1)] if self.leader else [])
         last = self._last_success
         series.gauge(families.KUBERNETES_LAST_SUCCESS, purpose="lease").set(last)
 

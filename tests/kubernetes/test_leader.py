@@ -40,7 +40,7 @@ class Replica:
         return httpx.get(f"{self.url}/metrics").text
 
     def leads(self) -> bool:
-        return "inference_exporter_leader 1.0" in self.metrics()
+        return bool(re.search(r"^inference_exporter_leader{.*} 1.0$", self.metrics(), re.MULTILINE))
 
     def probes(self) -> float:
         """How many it counted; 0 where it shows no target at all."""
@@ -120,7 +120,8 @@ def test_one_probes_and_both_tell_who(
         assert second.probes() == 0
         assert 'target="t"' not in second.metrics()
         holder = server.get("leases", "inference-exporter")["spec"]["holderIdentity"]
-        info = f'inference_exporter_leader_info{{leader="{holder.rpartition("_")[0]}"}} 1.0'
+        labels = f'lease="inference-exporter",leader="{holder.rpartition("_")[0]}"'
+        info = f"inference_exporter_leader_info{{{labels}}} 1.0"
         eventually(lambda: info in first.metrics() and info in second.metrics())
         assert "stands by" in httpx.get(second.url).text
         assert "stands by" not in httpx.get(first.url).text
