@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from exporter.config.types import Duration, Model
+from exporter.config_types import Duration, Model
 from exporter.result import ProbeResult
 
 Measure = Callable[[ProbeResult], float | None]

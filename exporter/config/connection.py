@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from exporter.config.types import Duration, Model
+from exporter.config_types import Duration, Model
 from exporter.paths import FilePath
 
 Connection = Literal["reuse", "fresh"]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exporter.config.types import Duration, HttpUrl, Model
+from exporter.config_types import Duration, HttpUrl, Model
 from exporter.paths import FilePath
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

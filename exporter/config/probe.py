@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from exporter.config.types import Model
+from exporter.config_types import Model
 from exporter.pattern import Pattern
 from exporter.prompts import LoadedPrompts
 

@@ -17,8 +17,9 @@ from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import DEFAULT_PROBES, Probe
 from exporter.config.server import ColdStart
 from exporter.config.target import Target
-from exporter.config.types import Duration, Located, Model, UnknownName, raise_all
+from exporter.config.target_template import template_mistakes
 from exporter.config.web import Web
+from exporter.config_types import Duration, Located, Model, UnknownName, raise_all
 from exporter.prices.entry import UnknownPrice
 from exporter.prices.file import LoadedPrices
 from exporter.prices.settings import (
@@ -31,7 +32,6 @@ from exporter.prices.settings import (
 )
 from exporter.prices.vendors import vendor_of
 from exporter.pricing import Mix, Price, exact
-from exporter.target_template import template_mistakes
 
 
 class Defaults(Model):

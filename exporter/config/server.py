@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from exporter.config.types import Duration, Model, UrlPath, raise_all
+from exporter.config_types import Duration, Model, UrlPath, raise_all
 
 _IDLES_PER_CYCLE = 4
 

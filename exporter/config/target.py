@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_va
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.server import Boot, ColdStart
-from exporter.config.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
+from exporter.config_types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
 from exporter.prices.settings import PriceSettings, TargetBudget
 from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for
 from exporter.providers.base import SelfHosted

@@ -6,7 +6,7 @@ import re
 
 from pydantic import field_validator
 
-from exporter.config.types import Model
+from exporter.config_types import Model
 from exporter.paths import FilePath
 
 

@@ -20,10 +20,10 @@ from exporter import families
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery, Role
 from exporter.config.root import Config
 from exporter.config.target import Target
+from exporter.config.target_template import Found, render
 from exporter.kubernetes.api import ApiError, JsonObject, KubernetesApi
 from exporter.loading.explain import explain
 from exporter.series import Series
-from exporter.target_template import Found, render
 
 _FIRST_ANSWER_SECONDS = 2.0
 """For so long a configuration waits for what is there, so that it does not begin without."""

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.config.probe import DEFAULT_PROBES
 from exporter.config.root import Config, name_mistakes
-from exporter.config.types import Located
+from exporter.config_types import Located
 from exporter.loading.explain import explain
 from exporter.loading.origins import Origins
 from exporter.loading.variables import overrides, set_variables, unknown_variables

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from exporter.config.types import Located, Model, raise_all
+from exporter.config_types import Located, Model, raise_all
 from exporter.paths import FilePath
 from exporter.pricing import Rates, ServerPrice, Tier, TokenPrice, exact
 

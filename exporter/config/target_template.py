@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from exporter.config.kubernetes import KubernetesDiscovery
-from exporter.config.types import Located, Location, UnknownName
+from exporter.config_types import Located, Location, UnknownName
 from exporter.mistakes import did_you_mean
 
 _FIELDS = ("name", "model", "base_url", "region", "labels")
