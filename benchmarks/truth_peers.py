@@ -22,30 +22,40 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peer_tools import PEERS, Peer, Run
-from benchmarks.truth import ERRORS, SCRIPTS, Pair, Sends, Truth, quantiles_ms, truth_server
+from benchmarks.truth import (
+    ERRORS,
+    SCRIPTS,
+    Measured,
+    Pair,
+    Sends,
+    Truth,
+    print_uncertainty,
+    quantiles_ms,
+    truth_server,
+)
 from benchmarks.truth import measure as measure_client
 from benchmarks.truth_clients import CLIENTS, Case
 
 STREAMS = (1, 64, 256)
 SECONDS = 10.0
+CONDITION = "quiet"
+"""The tools' own processes do nothing else, so neither do ours."""
 _STARTUP_SECONDS = 120
 """guidellm imports itself in up to ten processes, aiperf starts about as many."""
 _LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
-Measured = dict[tuple[int, str], list[Pair]]
-"""By streams and client."""
-
 
 def run_tool(peer: Peer, run: Run) -> None:
+    """Ends the tool and all processes that it started if it takes too long."""
+    limit = _STARTUP_SECONDS + 3 * run.all_seconds
     done = subprocess.run(
-        peer.command(run),
+        ["timeout", "--kill-after=5", str(limit), *peer.command(run)],
         check=False,
         cwd=run.folder,
         env={**os.environ, **_LOCAL},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=_STARTUP_SECONDS + 3 * run.all_seconds,
     )
     if done.returncode:
         sys.exit(f"{peer.name} failed with exit code {done.returncode}:\n{done.stdout[-4000:]}")
@@ -74,11 +84,11 @@ def measure(truth: Truth, peers: Sequence[Peer], streams: int, seconds: float) -
     model = SCRIPTS[streams]
     for client in CLIENTS:
         print(f"{client}, {streams} streams", file=sys.stderr)
-        case = Case(client, model, streams, seconds, "quiet")
-        measured[streams, client] = measure_client(truth, case)
+        case = Case(client, model, streams, seconds, CONDITION)
+        measured[streams, CONDITION, client] = measure_client(truth, case)
     for peer in peers:
         print(f"{peer.name}, {streams} streams", file=sys.stderr)
-        measured[streams, peer.name] = measure_peer(truth, peer, model, streams, seconds)
+        measured[streams, CONDITION, peer.name] = measure_peer(truth, peer, model, streams, seconds)
     return measured
 
 
@@ -88,7 +98,7 @@ def print_errors(measured: Measured) -> None:
         print("| streams | client | requests | p50 | p99 | max | p99 / ours |")
         print("|--:|---|--:|--:|--:|--:|--:|")
         ours_p99 = 0.0
-        for (streams, client), pairs in measured.items():
+        for (streams, _, client), pairs in measured.items():
             errors = [found for pair in pairs if (found := error(pair)) is not None]
             p50, p99, largest = quantiles_ms(errors)
             if client == "ours":
@@ -132,6 +142,7 @@ def main() -> None:
         for streams in options.streams:
             measured |= measure(truth, peers, streams, options.seconds)
     print_errors(measured)
+    print_uncertainty(measured)
     print_machine(peers, started)
 
 
