@@ -10,8 +10,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-real bench check lint types check-lock package image sbom audit format lock \
-	upgrade dashboards tools clean
+.PHONY: help run test test-slow test-real bench bench-peers check lint types check-lock package image sbom \
+	audit format lock upgrade dashboards tools clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one:
 
 bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what they cost
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.installed-dev ## Measure guidellm and aiperf beside ours (installs 1.8 GB)
+	$(MAKE) -C benchmarks/peers
 
 check: lint types check-lock package ## Check everything but the tests
 
@@ -87,7 +90,8 @@ tools: ## Build the outside programs that integration tests run (needs Go)
 	tools/install-tools
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) .venv-real .tools build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-real .venv-peers .tools build dist
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find exporter tests dashboards benchmarks -name __pycache__ -exec rm -rf {} +
 
 $(VENV)/.installed: requirements.txt requirements-build.txt pyproject.toml

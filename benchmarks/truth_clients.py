@@ -21,6 +21,7 @@ import httpx
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
 from exporter.config.root import Config
+from exporter.heap import Heap
 from exporter.metrics import Metrics
 from exporter.net import loop
 from exporter.probe import run_probe
@@ -205,8 +206,13 @@ class Case:
 
 
 async def measure(url: str, case: Case) -> list[Seen]:
-    """All that the probes saw, but for the first of each stream, which opens its connection."""
+    """All that the probes saw, but for the first of each stream, which opens its connection.
+
+    What was imported and made before is set aside from the garbage collector for every client, as
+    the exporter sets aside what its configuration makes.
+    """
     seen: list[Seen] = []
+    heap = Heap()
     spread = script_seconds(case.model)
 
     async def stream(delay_seconds: float) -> None:
@@ -217,9 +223,11 @@ async def measure(url: str, case: Case) -> list[Seen]:
                 seen.append(await ask())
 
     async with CONDITIONS[case.condition](), asyncio.TaskGroup() as streaming:
+        heap.changed()
         stop = time.monotonic() + 2 * spread + case.seconds
         for number in range(case.streams):
             streaming.create_task(stream(spread * number / case.streams))
+    heap.stop()
     return seen
 
 

@@ -3,7 +3,8 @@
 // The model's name is the script: truth-<first_token_ms>-<gap_ms>-<tokens>. Deadlines count from
 // the moment at which the request was fully read. Every chunk is one write on a TCP_NODELAY
 // connection, without a buffer in between, and the wall-clock time is taken right before the
-// write. GET /log?since=N gives the sends of all requests but the first N, as JSON.
+// write. GET /log?since=N gives the sends of all requests but the first N, as JSON. A request is
+// known by the X-Request-Id that it brings, else by one that it is given.
 //
 // A request's arrival is the kernel's stamp of its last segment: on a busy machine this process,
 // too, may come to read late. Linux only.
@@ -143,7 +144,11 @@ func answer(to io.Writer, request *http.Request, body []byte, arrival int64, rea
 		if err != nil {
 			return reply(to, "404 Not Found", err.Error())
 		}
-		sends, err := stream(to, play, question.Model, fmt.Sprintf("truth-%d", past.started.Add(1)), read)
+		id := request.Header.Get("X-Request-Id")
+		if id == "" {
+			id = fmt.Sprintf("truth-%d", past.started.Add(1))
+		}
+		sends, err := stream(to, play, question.Model, id, read)
 		sends.Received = arrival
 		if err == nil {
 			past.add(sends)
