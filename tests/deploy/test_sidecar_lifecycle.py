@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -65,6 +66,7 @@ def model_server(port: int, folder: Path) -> AbstractContextManager[Popen[bytes]
     )
 
 
+@pytest.mark.slow
 def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_path: Path) -> None:
     (variant,) = (variant for variant in VARIANTS if variant.name == "vllm-with-sidecar")
     ((_, pod),) = workloads(variant.render(tool))

@@ -116,6 +116,7 @@ def test_a_new_replica_is_probed_and_a_gone_one_has_no_series(
     assert verbs == {"list", "watch"}
 
 
+@pytest.mark.slow
 def test_a_replica_that_boots_or_is_about_to_end_is_no_target(
     server: ApiServer, model_server: int, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_replica_that_boots_or_is_about_to_end_is_no_target(
         shown.has("pod pending")
 
 
+@pytest.mark.slow
 def test_what_was_found_stays_while_the_api_server_is_away(
     server: ApiServer, model_server: int, tmp_path: Path
 ) -> None:
