@@ -51,7 +51,7 @@ class Deadlines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.ended()
+        self._stop_timer()
         await self._timeout.__aexit__(kind, error, traceback)
 
     def sent(self) -> None:
@@ -64,8 +64,8 @@ class Deadlines:
 
     def ended(self) -> None:
         """The end marker came: nothing that the provider still does can make the probe late."""
-        if self._timer:
-            self._timer.cancel()
+        self._stop_timer()
+        self._timeout.reschedule(None)  # the timer may have gone off in this turn of the loop
 
     def failure(self) -> Failure:
         """What ran out."""
@@ -82,8 +82,12 @@ class Deadlines:
         if self._timer is None or self._due_at < self._timer.when():
             self._set_timer()
 
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
     def _set_timer(self) -> None:
-        self.ended()
+        self._stop_timer()
         self._timer = self._loop.call_at(self._due_at, self._look)
 
     def _look(self) -> None:
