@@ -30,7 +30,7 @@ from benchmarks.compare_trials import (
     false_verdict,
     look_repeatedly,
 )
-from exporter.compare.measures import Measure
+from exporter.compare.statistics.measures import Measure
 
 Outcome = TypeVar("Outcome")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from exporter.compare.svg import Axis, Frame, Point
+from exporter.compare.report.svg import Axis, Frame, Point
 
 DOCS = Path(__file__).parents[1] / "docs"
 _COLOURS = ("#1f6feb", "#d9730d", "#8250df", "#0f8a83")

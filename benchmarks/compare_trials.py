@@ -10,12 +10,12 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from exporter.compare.analysis import analyse
-from exporter.compare.measures import Measure
-from exporter.compare.report import Party, Report, Settings, Subject
-from exporter.compare.sample import Sample
-from exporter.compare.sequential import looks
-from exporter.compare.verdict import Band, Verdict, decide
+from exporter.compare.report.report import Party, Report, Settings, Subject
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.sequential import looks
+from exporter.compare.statistics.verdict import Band, Verdict, decide
 
 Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from exporter.config.web import Web
-from exporter.metrics import Metrics
+from exporter.metrics.probe_series import Metrics
 from exporter.result import ProbeResult
-from exporter.status import Status
-from exporter.web import WebServer
+from exporter.site.server import WebServer
+from exporter.site.status import Status
 
 
 class _Backend:

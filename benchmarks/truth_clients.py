@@ -21,12 +21,12 @@ import httpx
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
 from exporter.config.root import Config
-from exporter.heap import Heap
-from exporter.metrics import Metrics
-from exporter.net import loop
-from exporter.probe import run_probe
+from exporter.metrics.probe_series import Metrics
+from exporter.net.transport import Connections
+from exporter.probing.probe import run_probe
+from exporter.process import loop
+from exporter.process.heap import Heap
 from exporter.result import NANOSECONDS
-from exporter.transport import Connections
 
 BLOCK_SECONDS = 0.05
 BLOCK_EVERY_SECONDS = (0.15, 0.35)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from exporter.units import parse_duration
+from exporter.settings.units import parse_duration
 
 _POINTS = 240
 _LEGEND = re.compile(r"{{\s*(\w+)\s*}}")

@@ -11,30 +11,31 @@ from typing import Protocol
 
 import structlog
 
-from exporter import __version__, families
+from exporter import __version__
 from exporter.budget.keeper import BudgetKeeper
 from exporter.budget.spending import Spending
+from exporter.cluster.discovery import Discovery
+from exporter.cluster.leader import LeaderElection
+from exporter.cluster.sharding import Shard
 from exporter.cold.boot import Boots
 from exporter.cold.readiness import Readiness
 from exporter.cold.starts import ColdStarts
 from exporter.cold.thermometer import Thermometer
+from exporter.config.loading import config_file
+from exporter.config.loading.config_file import ConfigError
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.heap import Heap
-from exporter.heartbeat import watch_loop
-from exporter.kubernetes.discovery import Discovery
-from exporter.kubernetes.leader import LeaderElection
-from exporter.loading import config_file
-from exporter.loading.config_file import ConfigError
-from exporter.logs import log_failure
-from exporter.metrics import Metrics
-from exporter.prober import Prober
+from exporter.metrics import families
+from exporter.metrics.probe_series import Metrics
+from exporter.metrics.series import Series
+from exporter.probing.prober import Prober
+from exporter.probing.schedule import Schedule
+from exporter.process.heap import Heap
+from exporter.process.heartbeat import watch_loop
+from exporter.process.logs import log_failure
 from exporter.result import ProbeResult
-from exporter.schedule import Schedule
-from exporter.series import Series
-from exporter.sharding import Shard
-from exporter.status import Status
-from exporter.web import WebServer
+from exporter.site.server import WebServer
+from exporter.site.status import Status
 
 GRACE_SECONDS = 20.0
 """How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""

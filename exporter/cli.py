@@ -8,7 +8,7 @@ import click
 
 from exporter import __version__
 from exporter.commands import COMMANDS
-from exporter.logs import configure_logging
+from exporter.process.logs import configure_logging
 
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 

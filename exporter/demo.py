@@ -10,8 +10,8 @@ import click
 
 from exporter.app import Exporter
 from exporter.config.root import Config
+from exporter.metrics.series import Series
 from exporter.result import RateLimit
-from exporter.series import Series
 from exporter.simulator import Boot, Script, Sign, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect, ErrorResponse
 from exporter.simulator.steps import Error, ErrorKind

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter.exposition import OPENMETRICS
-from exporter.series import Exposed
+from exporter.metrics.exposition import OPENMETRICS
+from exporter.metrics.series import Exposed
 
 
 def families(shown: Iterable[Exposed]) -> list[Metric]:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import structlog
 
-from exporter import families
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, Spending
 from exporter.config.root import Config
-from exporter.metrics import ExporterSeries
+from exporter.metrics import families
+from exporter.metrics.probe_series import ExporterSeries
+from exporter.metrics.series import LabelledValue
 from exporter.result import ProbeResult
-from exporter.series import LabelledValue
 
 _TICK_SECONDS = 1.0
 """How much spend a crash can forget. What is held back for probes under way counts as spent in

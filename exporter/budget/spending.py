@@ -23,9 +23,9 @@ import httpx
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.config.target import Target
-from exporter.pricing import TokenPrice, exact, finished_cost_usd
-from exporter.prompts import NONCE_CHARACTERS
+from exporter.prices.price import TokenPrice, exact, finished_cost_usd
 from exporter.result import ProbeResult
+from exporter.settings.prompts import NONCE_CHARACTERS
 
 PROMPT_OVERHEAD_TOKENS = 256
 """More than the templates of chat models put around a prompt."""

@@ -14,9 +14,9 @@ from exporter.budget.spending import OverBudget
 from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import sign_of
 from exporter.cold.server_pages import ServerPages
+from exporter.config.model_server import Boot
 from exporter.config.plan import Plan
-from exporter.config.server import Boot
-from exporter.prober import StandsBy
+from exporter.probing.prober import StandsBy
 from exporter.result import (
     NANOSECONDS,
     BootPhase,

@@ -9,9 +9,9 @@ from dataclasses import replace
 from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import ColdSequence
 from exporter.cold.thermometer import Thermometer
+from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.server import ColdStart
-from exporter.prober import Prober
+from exporter.probing.prober import Prober
 from exporter.result import Failure, FailureReason, ProbeResult
 
 

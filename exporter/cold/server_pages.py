@@ -16,11 +16,11 @@ import httpx
 from exporter import USER_AGENT
 from exporter.config.target import Target
 from exporter.net.network import Exchange
-from exporter.presentable import MAX_DETAIL_CHARACTERS, presentable
+from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS
-from exporter.secret import SecretError
-from exporter.transport import EXCHANGE, Connections, NetworkFailure
+from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
+from exporter.settings.secret import SecretError
 
 _PATIENCE_SECONDS = 5.0
 _MAX_PAGE_BYTES = 1 << 20

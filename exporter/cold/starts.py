@@ -17,10 +17,10 @@ from exporter.budget.spending import OverBudget
 from exporter.cold.probe import ColdProbe
 from exporter.cold.readiness import Readiness
 from exporter.cold.thermometer import Thermometer
+from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan
-from exporter.config.server import ColdStart
-from exporter.grid import next_on_grid, phase_seconds
-from exporter.prober import Prober, StandsBy
+from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.prober import Prober, StandsBy
 
 _BUSY_SECONDS = 0.25
 

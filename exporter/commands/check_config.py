@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exporter.check import report
+from exporter.commands.check_report import report
 from exporter.commands.configured import CONFIG, load
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from exporter.commands.failing import fail
+from exporter.config.loading import config_file
 from exporter.config.root import Config
-from exporter.loading import config_file
-from exporter.mistakes import ConfigError
+from exporter.settings.mistakes import ConfigError
 
 CONFIG = click.Path(path_type=Path)
 

@@ -14,17 +14,17 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.commands.configured import CONFIG, load
+from exporter.commands.terminal import Summary, closing, heading, line
 from exporter.config.plan import Plan
 from exporter.config.probe import DEFAULT_PROMPT
 from exporter.config.root import Config
-from exporter.loading.explain import explain
-from exporter.net import loop
-from exporter.probe import run_probe
+from exporter.net.transport import Connections
+from exporter.probing.probe import run_probe
+from exporter.process import loop
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
-from exporter.terminal import Summary, closing, heading, line
-from exporter.transport import Connections
+from exporter.settings.explain import explain
 
 
 @click.command()

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from exporter.app import Exporter, FileSource
+from exporter.cluster.sharding import Shard
 from exporter.commands.configured import CONFIG
 from exporter.commands.serving import serve
-from exporter.sharding import Shard
 
 
 def _shard(_context: click.Context, _option: click.Parameter, text: str) -> Shard:

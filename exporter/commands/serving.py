@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from exporter.commands.failing import fail
 from exporter.config.web import Web
-from exporter.loading.explain import explain
-from exporter.mistakes import ConfigError
-from exporter.net import loop
-from exporter.web import WebError
+from exporter.process import loop
+from exporter.settings.explain import explain
+from exporter.settings.mistakes import ConfigError
+from exporter.site.server import WebError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -12,17 +12,17 @@ import click
 
 from exporter.commands.failing import fail
 from exporter.compare.errors import CompareError, PartiesError
-from exporter.compare.html import to_html
-from exporter.compare.json_report import to_json
-from exporter.compare.markdown import to_markdown
-from exporter.compare.measures import Measure
 from exporter.compare.options import Asking, Options
-from exporter.compare.prompts import Length
-from exporter.compare.report import Report, Settings
-from exporter.compare.terminal import show
-from exporter.compare.verdict import Verdict
-from exporter.mistakes import ConfigError, did_you_mean
-from exporter.units import parse_duration
+from exporter.compare.report.html import to_html
+from exporter.compare.report.json_report import to_json
+from exporter.compare.report.markdown import to_markdown
+from exporter.compare.report.report import Report, Settings
+from exporter.compare.report.terminal import show
+from exporter.compare.sampling.prompts import Length
+from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.verdict import Verdict
+from exporter.settings.mistakes import ConfigError, did_you_mean
+from exporter.settings.units import parse_duration
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.compare.prompts import Length
-from exporter.compare.report import Settings
+from exporter.compare.report.report import Settings
+from exporter.compare.sampling.prompts import Length
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,22 @@ from pathlib import Path
 
 import click
 
-from exporter.compare import history, samples_file
-from exporter.compare.ad_hoc import ad_hoc_config
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking, Options
-from exporter.compare.parties import Question, plans_of, subject_of
-from exporter.compare.progress import Bar
-from exporter.compare.prometheus import Prometheus
-from exporter.compare.report import Report, Subject
-from exporter.compare.sampler import PROBES_PER_BLOCK, Sampler
-from exporter.compare.samples_file import Kept, Recorder, SamplesError
-from exporter.compare.session import Limits, Session
-from exporter.compare.session import report as report_on
+from exporter.compare.past import history
+from exporter.compare.past.prometheus import Prometheus
+from exporter.compare.report.report import Report, Subject
+from exporter.compare.sampling import samples_file
+from exporter.compare.sampling.ad_hoc import ad_hoc_config
+from exporter.compare.sampling.parties import Question, plans_of, subject_of
+from exporter.compare.sampling.progress import Bar
+from exporter.compare.sampling.sampler import PROBES_PER_BLOCK, Sampler
+from exporter.compare.sampling.samples_file import Kept, Recorder, SamplesError
+from exporter.compare.sampling.session import Limits, Session
+from exporter.compare.sampling.session import report as report_on
+from exporter.config.loading import config_file
 from exporter.config.plan import Plan
-from exporter.loading import config_file
-from exporter.net import loop
+from exporter.process import loop
 
 DEFAULT_PROBES = 200
 DEFAULT_PROBES_UNTIL_DECIDED = 1000

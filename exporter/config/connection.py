@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from exporter.config_types import Duration, Model
-from exporter.paths import FilePath
+from exporter.settings.paths import FilePath
+from exporter.settings.types import Duration, Model
 
 Connection = Literal["reuse", "fresh"]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exporter.config_types import Duration, HttpUrl, Model
-from exporter.paths import FilePath
+from exporter.settings.paths import FilePath
+from exporter.settings.types import Duration, HttpUrl, Model
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes puts what a pod needs to speak to the API server."""

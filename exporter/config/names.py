@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from exporter.config_types import HeaderValue, Located
+from exporter.settings.types import HeaderValue, Located
 
 RESERVED_LABELS = frozenset(
     {"target", "provider", "model", "probe", "le", "quantile", "job", "instance", "reason",

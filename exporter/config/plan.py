@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exporter.config.probe import Probe
 from exporter.config.target import Target
-from exporter.pricing import Price
+from exporter.prices.price import Price
 
 
 @dataclass(frozen=True, slots=True)

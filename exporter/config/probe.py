@@ -7,9 +7,9 @@ from typing import Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from exporter.config_types import Model
-from exporter.pattern import Pattern
-from exporter.prompts import LoadedPrompts
+from exporter.settings.pattern import Pattern
+from exporter.settings.prompts import LoadedPrompts
+from exporter.settings.types import Model
 
 
 class Expectation(Model):

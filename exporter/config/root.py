@@ -1,7 +1,7 @@
 """The configuration as a whole.
 
-``exporter.loading.config_file`` fills its models from YAML and the environment, and turns what
-pydantic says about a mistake into file, line, key and the nearest known name.
+``exporter.config.loading`` fills its models from YAML and the environment, and turns what pydantic
+says about a mistake into file, line, key and the nearest known name.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pydantic import Field, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
+from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import DEFAULT_PROBES, Probe
-from exporter.config.server import ColdStart
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
 from exporter.config.web import Web
-from exporter.config_types import Duration, Located, Model, UnknownName, raise_all
 from exporter.prices.entry import UnknownPrice
 from exporter.prices.file import LoadedPrices
+from exporter.prices.price import Mix, Price, exact
 from exporter.prices.settings import (
     Budget,
     Currencies,
@@ -31,7 +31,7 @@ from exporter.prices.settings import (
     currency_mistakes,
 )
 from exporter.prices.vendors import vendor_of
-from exporter.pricing import Mix, Price, exact
+from exporter.settings.types import Duration, Located, Model, UnknownName, raise_all
 
 
 class Defaults(Model):

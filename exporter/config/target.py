@@ -7,14 +7,14 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
+from exporter.config.model_server import Boot, ColdStart
 from exporter.config.names import header_mistakes, label_mistakes
-from exporter.config.server import Boot, ColdStart
-from exporter.config_types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
+from exporter.config.slo import Slo
 from exporter.prices.settings import PriceSettings, TargetBudget
 from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for
 from exporter.providers.base import SelfHosted
-from exporter.secret import Secret
-from exporter.slo import Slo
+from exporter.settings.secret import Secret
+from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
 
 _READY_LIMIT_SECONDS = 600.0
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from exporter.config.kubernetes import KubernetesDiscovery
-from exporter.config_types import Located, Location, UnknownName
-from exporter.mistakes import did_you_mean
+from exporter.settings.mistakes import did_you_mean
+from exporter.settings.types import Located, Location, UnknownName
 
 _FIELDS = ("name", "model", "base_url", "region", "labels")
 """Braces elsewhere, as in ``extra_body``, are none of ours."""

@@ -6,8 +6,8 @@ import re
 
 from pydantic import field_validator
 
-from exporter.config_types import Model
-from exporter.paths import FilePath
+from exporter.settings.paths import FilePath
+from exporter.settings.types import Model
 
 
 class Web(Model):

@@ -22,7 +22,7 @@ import aiohappyeyeballs
 import httpcore
 
 from exporter.net.kernel_clock import Arrival, receive, stamp_arrivals
-from exporter.net.loop import ProbingLoop
+from exporter.process.loop import ProbingLoop
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 _READ_BYTES = 1 << 12

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal, InvalidOperation
 
-from exporter.pricing import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, Window
+from exporter.prices.price import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, Window
 
 Entry = Mapping[str, object]
 

@@ -16,12 +16,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from exporter.mistakes import ConfigError, Mistake, did_you_mean
-from exporter.paths import loaded_by
 from exporter.prices.entry import Entry, UnknownPrice, token_price
+from exporter.prices.price import TokenPrice
 from exporter.prices.vendors import Vendor
-from exporter.pricing import TokenPrice
-from exporter.yaml_lines import read_bytes
+from exporter.settings.mistakes import ConfigError, Mistake, did_you_mean
+from exporter.settings.paths import loaded_by
+from exporter.settings.yaml_lines import read_bytes
 
 MAX_FILE_BYTES = 16 << 20
 

@@ -9,9 +9,9 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from exporter.config_types import Located, Model, raise_all
-from exporter.paths import FilePath
-from exporter.pricing import Rates, ServerPrice, Tier, TokenPrice, exact
+from exporter.prices.price import Rates, ServerPrice, Tier, TokenPrice, exact
+from exporter.settings.paths import FilePath
+from exporter.settings.types import Located, Model, raise_all
 
 _USD = "USD"
 _CURRENCY = r"^[A-Z]{3}$"

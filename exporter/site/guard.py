@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.site.config import WebConfigFile
+from exporter.site.toolkit_file import WebConfigFile
 
 _BCRYPT_LENGTH = 72  # bcrypt reads no further, and bcrypt 5 refuses to
 _UNAUTHORIZED = PlainTextResponse(

@@ -25,14 +25,14 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from exporter.budget.spending import OverBudget
-from exporter.metrics import Metrics
-from exporter.mistakes import ConfigError
-from exporter.prober import StandsBy
+from exporter.metrics.probe_series import Metrics
+from exporter.probing.prober import StandsBy
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json
+from exporter.settings.mistakes import ConfigError
 from exporter.site.scrapes import Scrapes
+from exporter.site.status import Status, StatusRow
 from exporter.site.status_page import View, render_page
-from exporter.status import Status, StatusRow
 
 HEARTBEAT_SECONDS = 5.0
 """An exporter whose probing loop does not answer for so long is not healthy."""

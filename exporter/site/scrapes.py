@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from exporter.exposition import Format, negotiated
-from exporter.series import Exposed
+from exporter.metrics.exposition import Format, negotiated
+from exporter.metrics.series import Exposed
 
 _GZIP_LEVEL = 1  # twice the speed of the next, for a tenth more bytes
 _GZIP_WINDOW = zlib.MAX_WBITS | 16

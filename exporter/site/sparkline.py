@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.result import FailureReason
-from exporter.status import HISTORY_LENGTH, Sample
+from exporter.site.status import HISTORY_LENGTH, Sample
 
 _STEP = 2
 WIDTH = HISTORY_LENGTH * _STEP

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from exporter import __version__
 from exporter.result import Coldness, ColdSignal, Waiting
 from exporter.site.sparkline import HEIGHT, WIDTH, Sparkline
-from exporter.status import StatusRow
+from exporter.site.status import StatusRow
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -158,7 +158,10 @@ def _template() -> Template:
     from jinja2 import Environment, PackageLoader  # noqa: PLC0415
 
     environment = Environment(
-        loader=PackageLoader("exporter"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("exporter.site", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("status.html")
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from exporter.config.model_server import Boot
 from exporter.config.root import Config
-from exporter.config.server import Boot
 
 
 def config(*targets: dict[str, Any]) -> Config:

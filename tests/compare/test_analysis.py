@@ -7,11 +7,11 @@ from itertools import chain
 
 import pytest
 
-from exporter.compare.analysis import analyse
-from exporter.compare.measures import Measure
-from exporter.compare.report import Report, Settings
-from exporter.compare.sample import Sample
-from exporter.compare.verdict import Verdict
+from exporter.compare.report.report import Report, Settings
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.verdict import Verdict
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
 
 SETTINGS = Settings(draws=1999)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from exporter.compare.history import in_blocks, samples_of
-from exporter.compare.sample import Sample
-from exporter.compare.standing import Standing
+from exporter.compare.past.history import in_blocks, samples_of
+from exporter.compare.past.standing import Standing
+from exporter.compare.sampling.sample import Sample
 
 LAST = "inference_last_probe_"
 START = 1_790_000_000.0

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from exporter.compare.analysis import analyse
-from exporter.compare.html import to_html
-from exporter.compare.json_report import to_json
-from exporter.compare.markdown import to_markdown
-from exporter.compare.report import Party, Report, Settings
-from exporter.compare.sample import Sample
-from exporter.compare.wording import headline, ratio_text, rows, seconds_text, story
+from exporter.compare.report.html import to_html
+from exporter.compare.report.json_report import to_json
+from exporter.compare.report.markdown import to_markdown
+from exporter.compare.report.report import Party, Report, Settings
+from exporter.compare.report.wording import headline, ratio_text, rows, seconds_text, story
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.statistics.analysis import analyse
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
 
 SETTINGS = Settings(draws=999)

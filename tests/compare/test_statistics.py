@@ -10,16 +10,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, mstats
 
-from exporter.compare import rank
-from exporter.compare.proportions import (
+from exporter.compare.statistics import rank
+from exporter.compare.statistics.proportions import (
     Share,
     difference_interval,
     difference_p_value,
     two_sided_z,
 )
-from exporter.compare.resampling import Resampling, harrell_davis, run_length
-from exporter.compare.sequential import look_at, looks
-from exporter.compare.verdict import Band, Effect, Verdict, decide, holm
+from exporter.compare.statistics.resampling import Resampling, harrell_davis, run_length
+from exporter.compare.statistics.sequential import look_at, looks
+from exporter.compare.statistics.verdict import Band, Effect, Verdict, decide, holm
 
 Z95 = two_sided_z(0.95)
 

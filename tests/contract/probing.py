@@ -7,9 +7,9 @@ from pathlib import Path
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
-from exporter.probe import run_probe
+from exporter.net.transport import Connections
+from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
-from exporter.transport import Connections
 
 
 async def probed(

@@ -16,7 +16,8 @@ import pytest
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
-from exporter.probe import run_probe
+from exporter.net.transport import Connections
+from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult, Usage
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, run_in_thread
 from exporter.simulator.faults import (
@@ -31,7 +32,6 @@ from exporter.simulator.faults import (
     Garbage,
     MissingEndMarker,
 )
-from exporter.transport import Connections
 from tests.wire import response, wire_server
 
 MODEL = "eu.amazon.nova-lite-v1:0"

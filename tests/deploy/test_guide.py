@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.loading import config_file
+from exporter.config.loading import config_file
 from tests.deploy.schemas import validate
 from tests.deploy.variants import CHART, KUBERNETES_VERSION, ROOT, Tool, kustomize
 

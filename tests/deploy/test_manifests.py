@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.loading import config_file
-from exporter.sharding import Shard
+from exporter.cluster.sharding import Shard
+from exporter.config.loading import config_file
 from tests.deploy.golden import golden_file, golden_text
 from tests.deploy.pod_security import breaches
 from tests.deploy.schemas import validate

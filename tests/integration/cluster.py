@@ -11,8 +11,8 @@ import httpx
 import yaml
 
 from exporter.simulator import Simulator
+from tests.cluster.api_server import ApiServer, running
 from tests.deploy.variants import KUBERNETES
-from tests.kubernetes.api_server import ApiServer, running
 
 RBAC = KUBERNETES / "components"
 

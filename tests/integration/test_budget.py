@@ -12,8 +12,8 @@ import pytest
 
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.integration.test_run import Running, running
+from tests.prices.test_price_file import PRICES
 from tests.process import eventually, free_port
-from tests.unit.test_price_file import PRICES
 
 CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}

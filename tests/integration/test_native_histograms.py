@@ -10,11 +10,11 @@ from random import Random
 import pytest
 
 from benchmarks.serving import serving
-from exporter.metrics import Metrics
+from exporter.metrics.probe_series import Metrics
 from exporter.result import NANOSECONDS, Timeline
+from tests.metrics.test_metrics import GOOD, plan
 from tests.process import eventually
 from tests.prometheus import Prometheus, running_prometheus
-from tests.unit.test_metrics import GOOD, plan
 
 SAMPLES = 10_000
 MEDIAN_SECONDS, SIGMA = 0.4, 0.6

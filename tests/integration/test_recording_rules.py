@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.families import PROBE_FAMILIES, SELF_FAMILIES
+from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = FOLDER / "recording-rules.yml"

@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.app import FileSource
-from exporter.sharding import Shard
+from exporter.cluster.sharding import Shard
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import cli, eventually, exporter, free_port, process
 

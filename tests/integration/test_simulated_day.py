@@ -13,12 +13,12 @@ import pytest
 from exporter.budget.spending import OverBudget, Spending
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics import Metrics
-from exporter.prober import Prober
+from exporter.metrics.probe_series import Metrics
+from exporter.probing.prober import Prober
 from exporter.result import Usage
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect
-from tests.unit.test_metrics import value
+from tests.metrics.test_metrics import value
 
 pytestmark = pytest.mark.slow
 

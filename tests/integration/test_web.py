@@ -24,12 +24,12 @@ from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
-from exporter.metrics import Metrics
-from exporter.mistakes import ConfigError, Mistake
+from exporter.metrics.probe_series import Metrics
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
+from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site import routes as web_routes
-from exporter.status import Status
-from exporter.web import WebError, WebServer
+from exporter.site.server import WebError, WebServer
+from exporter.site.status import Status
 
 T = TypeVar("T")
 MS = 1_000_000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter.config.probe import DEFAULT_PROBES
-from exporter.expect import mistake
+from exporter.probing.expect import mistake
 from exporter.providers.base import OutputKind
 from exporter.result import Usage
 from exporter.simulator import Script

@@ -1,0 +1,86 @@
+"""What plans will send in a day, and what that may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import groupby
+from math import ceil
+
+from exporter.config.plan import Plan
+from exporter.prices.price import ServerPrice, TokenPrice
+from exporter.result import Usage
+from exporter.settings.prompts import NONCE_CHARACTERS
+
+DAY_SECONDS = 86_400
+DAYS_PER_MONTH = 30
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one plan, or several together, send in a day."""
+
+    probes: float
+    input_tokens: float
+    output_tokens: float
+    usd: Decimal | None
+    """``None`` where a price is not known."""
+
+    def __add__(self, other: Load) -> Load:
+        unknown = self.usd is None or other.usd is None
+        return Load(
+            self.probes + other.probes,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            None if unknown else (self.usd or Decimal()) + (other.usd or Decimal()),
+        )
+
+
+NOTHING = Load(0, 0, 0, Decimal())
+
+
+def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Load]]:
+    """The plans of each target, and what they send together."""
+    for _, group in groupby(plans, key=lambda plan: plan.target.name):
+        of_target = list(group)
+        yield of_target, sum(map(load, of_target), NOTHING)
+
+
+def load(plan: Plan) -> Load:
+    """What a plan sends in a day, if every answer is as long as it may be."""
+    probes = _probes(plan)
+    prompts = plan.probe.prompts
+    characters = sum(map(len, prompts)) / len(prompts) + NONCE_CHARACTERS
+    tokens = Usage(
+        input=ceil(characters / CHARACTERS_PER_TOKEN), output=plan.probe.max_output_tokens
+    )
+    each = _usd(plan, tokens)
+    return Load(
+        probes,
+        probes * tokens.input,
+        probes * tokens.output,
+        None if each is None else Decimal(probes) * each,
+    )
+
+
+def _probes(plan: Plan) -> float:
+    """How many a day; each silence before a cold start keeps some back, and ends with two."""
+    scheduled = DAY_SECONDS / plan.interval_seconds
+    cold_start = plan.target.cold_start
+    if cold_start is None:
+        return scheduled
+    silences = DAY_SECONDS / cold_start.every_seconds
+    return scheduled - silences * (cold_start.idle / plan.interval_seconds) + 2 * silences
+
+
+def _usd(plan: Plan, tokens: Usage) -> Decimal | None:
+    match plan.price:
+        case TokenPrice() as price:
+            rates = price.peak_rates_for(tokens.input)
+            thought = tokens.output if rates.reasoning > rates.output else 0
+            return rates.cost_usd(replace(tokens, reasoning=thought))
+        case ServerPrice():
+            return Decimal()  # it is paid for whether it is probed or not
+    return None

@@ -1,0 +1,174 @@
+"""The few requests to a Kubernetes API server that the exporter makes.
+
+A client library would bring thousands of generated models and a second HTTP stack for three verbs.
+Requests block: they are made in threads of their own, away from the loop that reads streams.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from exporter.config.kubernetes import SERVICE_ACCOUNT, Kubernetes
+from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.secret import remember
+
+JsonObject = dict[str, Any]
+
+_MAX_MESSAGE = 300
+_PAGE = 500
+WATCH_SECONDS = 240
+"""After so long the server ends a watch, and the next one goes on where it ended."""
+_SILENCE_SECONDS = 270.0
+"""A watch that is not even ended after so long is cut off."""
+
+
+class ApiError(Exception):
+    """A request failed; the message is for the user."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status; ``None`` where there was no answer."""
+
+
+class KubernetesApi:
+    """An API server, spoken to by one thread."""
+
+    def __init__(self, settings: Kubernetes) -> None:
+        """:raises ConfigError: it is not known where the API server is, or whom to trust."""
+        self._settings = settings
+        self.namespace = settings.namespace or _own_namespace()
+        self._client = httpx.Client(
+            base_url=settings.api_server or _own_api_server(),
+            verify=_trust(settings),
+            trust_env=False,
+        )
+
+    def request(
+        self, method: str, path: str, timeout_seconds: float, body: JsonObject | None = None
+    ) -> JsonObject:
+        """The answer to one request.
+
+        :raises ApiError: there is none, or it tells an error.
+        """
+        try:
+            answer = self._client.request(
+                method, path, json=body, timeout=timeout_seconds, headers=self._headers()
+            )
+            if not answer.is_success:
+                raise _refusal(answer)
+            return _object(answer.content)
+        except httpx.HTTPError as error:
+            raise ApiError(f"the API server cannot be reached: {_words(error)}") from error
+
+    def list_all(self, path: str, selector: str) -> tuple[list[JsonObject], str]:
+        """Everything that has these labels, and the version from which to watch.
+
+        :raises ApiError: it cannot be had.
+        """
+        items: list[JsonObject] = []
+        parameters: dict[str, str | int] = {"labelSelector": selector, "limit": _PAGE}
+        while True:
+            page = self.request("GET", f"{path}?{httpx.QueryParams(parameters)}", 30)
+            items += page.get("items") or ()
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return items, metadata["resourceVersion"]
+            parameters["continue"] = metadata["continue"]
+
+    def watch(self, path: str, selector: str, version: str) -> Iterator[tuple[str, JsonObject]]:
+        """Each change since this version: its type and the object; until the server ends it.
+
+        :raises ApiError: with status 410, the version is too old, and a new list is due.
+        """
+        parameters: dict[str, str | int] = {
+            "labelSelector": selector,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": WATCH_SECONDS,
+        }
+        timeout = httpx.Timeout(10, read=_SILENCE_SECONDS)
+        try:
+            with self._client.stream(
+                "GET", path, params=parameters, timeout=timeout, headers=self._headers()
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal(answer)
+                for line in answer.iter_lines():
+                    event = _object(line)
+                    if event["type"] == "ERROR":
+                        raise _told(event["object"])
+                    yield event["type"], event["object"]
+        except httpx.HTTPError as error:
+            raise ApiError(f"the watch broke off: {_words(error)}") from error
+
+    def _headers(self) -> Mapping[str, str]:
+        try:
+            token = self._settings.token_file.read_text().strip()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            path = self._settings.token_file
+            raise ApiError(f"token file {path} cannot be read: {error.strerror}") from error
+        remember(token)
+        return {"Authorization": f"Bearer {token}"}
+
+
+def _own_namespace() -> str:
+    try:
+        return (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    except OSError:
+        return "default"
+
+
+def _own_api_server() -> str:
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not host or not port:
+        message = "must be set outside a Kubernetes cluster, such as to http://127.0.0.1:8001"
+        raise ConfigError([Mistake(message + " of kubectl proxy", key="kubernetes.api_server")])
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _trust(settings: Kubernetes) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not settings.ca_file.exists():
+        return context
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        message = f"{settings.ca_file} cannot be read: {error.strerror or error}"
+        raise ConfigError([Mistake(message, key="kubernetes.ca_file")]) from error
+
+
+def _object(text: str | bytes) -> JsonObject:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ApiError("the API server's answer is not a JSON object")
+    return value
+
+
+def _refusal(answer: httpx.Response) -> ApiError:
+    try:
+        message = str(_object(answer.content)["message"])
+    except (ApiError, KeyError):
+        message = answer.reason_phrase
+    return ApiError(f"{answer.status_code}: {message[:_MAX_MESSAGE]}", answer.status_code)
+
+
+def _told(status: JsonObject) -> ApiError:
+    return ApiError(str(status.get("message"))[:_MAX_MESSAGE], status.get("code"))
+
+
+def _words(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,173 @@
+"""Which of several exporters probes: the one that holds a Kubernetes Lease.
+
+The safety of it rests on two inequalities alone, never on clocks that agree. A leader counts from
+before it asked for its renewal, and stops a margin before the duration has passed. A standby counts
+from when it first saw that renewal, which is later, and waits for the whole duration.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from exporter.cluster.api import ApiError, JsonObject, KubernetesApi
+from exporter.config.kubernetes import Kubernetes
+from exporter.metrics import families
+from exporter.metrics.series import Series
+
+_MARGIN = 1 / 20
+"""Of the duration: more than two clocks drift apart in it, and than it takes to start a probe."""
+_RENEWALS = 10
+"""In the time of one duration."""
+_RETRIES = 30
+"""The same, while the API server does not answer."""
+_TIMEOUT = 1 / 8
+"""Of the duration, for one request."""
+_CONFLICT, _NOT_FOUND = 409, 404
+
+log = structlog.get_logger(__name__)
+
+
+def _now() -> float:
+    """Seconds that pass while the machine sleeps, too, where the platform counts them."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+class LeaderElection:
+    """Takes part in the election, in a thread of its own, until it is stopped."""
+
+    def __init__(self, settings: Kubernetes, on_change: Callable[[], None]) -> None:
+        """
+        :param on_change: is told, in that thread, that ``leads`` may have changed.
+        :raises ConfigError: the API server cannot be asked at all.
+        """
+        self._api = KubernetesApi(settings)
+        self._name = settings.lease
+        group = "/apis/coordination.k8s.io/v1"
+        self._path = f"{group}/namespaces/{self._api.namespace}/leases/{settings.lease}"
+        self._duration = settings.lease_duration
+        self._on_change = on_change
+        # A container that was killed has a successor of the same host name.
+        self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        self._leads_until = 0.0
+        self._led = False
+        self._holder = ""
+        self._seen: tuple[object, float] = (None, 0.0)
+        self._last_success = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def leads(self) -> bool:
+        """Whether this exporter may probe, at this very moment."""
+        return _now() < self._leads_until
+
+    @property
+    def leader(self) -> str:
+        """The host name of the leader that was seen last; empty if there was none."""
+        return self._holder.rpartition("_")[0]
+
+    def stop(self) -> None:
+        """Lead no more, and let another take over at once."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self.leads():
+            self._leads_until = 0.0
+            try:
+                lease = self._get()
+                if lease["spec"].get("holderIdentity") == self.identity:
+                    self._put(lease, {**lease["spec"], "holderIdentity": ""})
+            except ApiError as error:
+                log.warning("the lease runs out instead of being given back", error=str(error))
+
+    def report(self, series: Series) -> None:
+        """Set the metrics of the election."""
+        series.gauge(families.LEADER, lease=self._name).set(self.leads())
+        info = {"lease": self._name, "leader": self.leader}
+        series.replace(families.LEADER_INFO, [(info, 1)] if self.leader else [])
+        last = self._last_success
+        series.gauge(families.KUBERNETES_LAST_SUCCESS, purpose="lease").set(last)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            pause = self._duration / _RENEWALS
+            try:
+                self._take_part()
+                self._last_success = time.time()
+            except ApiError as error:
+                if error.status != _CONFLICT:
+                    pause = self._duration / _RETRIES
+                    self._complain(error)
+            except Exception:
+                log.exception("the Lease is not as expected", lease=self._name)
+            self._tell()
+            self._stopping.wait(pause)
+
+    def _take_part(self) -> None:
+        lease = self._get()
+        if self._is_takeable(lease):
+            asked = _now()
+            self._put(lease, self._renewed(lease))
+            self._leads_until = asked + self._duration * (1 - _MARGIN)
+            self._holder = self.identity
+
+    def _is_takeable(self, lease: JsonObject) -> bool:
+        spec = lease.get("spec") or {}
+        self._holder = spec.get("holderIdentity") or ""
+        if self._holder != self.identity:
+            self._leads_until = 0.0
+        if self._seen[0] != spec:
+            self._seen = (spec, _now())
+        # The holder's own word counts: it may have been configured differently.
+        lasts = max(self._duration, spec.get("leaseDurationSeconds") or 0)
+        ours = self._holder in ("", self.identity)
+        return ours or _now() - self._seen[1] > lasts
+
+    def _renewed(self, lease: JsonObject) -> JsonObject:
+        spec = lease.get("spec") or {}
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        renewed = {
+            **spec,
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": math.ceil(self._duration),
+            "renewTime": now,
+        }
+        if spec.get("holderIdentity") != self.identity:
+            transitions = (spec.get("leaseTransitions") or 0) + 1
+            renewed |= {"acquireTime": now, "leaseTransitions": transitions}
+        return renewed
+
+    def _get(self) -> JsonObject:
+        return self._api.request("GET", self._path, self._duration * _TIMEOUT)
+
+    def _put(self, lease: JsonObject, spec: JsonObject) -> None:
+        """With the version that was read: if another wrote meanwhile, this is a conflict."""
+        body = {**lease, "spec": spec}
+        self._api.request("PUT", self._path, self._duration * _TIMEOUT, body)
+
+    def _complain(self, error: ApiError) -> None:
+        left = max(0.0, self._leads_until - _now())
+        missing = "; create it: kubectl apply the Lease beside the exporter's manifests"
+        log.warning(
+            "the lease cannot be asked for",
+            lease=self._name,
+            error=str(error) + (missing if error.status == _NOT_FOUND else ""),
+            leads_for_seconds=round(left, 1),
+        )
+
+    def _tell(self) -> None:
+        if self.leads() != self._led:
+            self._led = not self._led
+            log.info("leads now" if self._led else "stands by now", leader=self.leader)
+            self._on_change()

@@ -1,0 +1,177 @@
+"""Samples from what was probed in the past: the exact values of each probe that Prometheus saw.
+
+The gauges of the latest probe change all at once, in one scrape, with its timestamp. Tokens, cost
+and cold starts are what the counters grew by from one probe to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from statistics import median
+
+from exporter.compare.errors import PartiesError
+from exporter.compare.past.history_notes import notes
+from exporter.compare.past.prometheus import HistoryError, Prometheus, quoted
+from exporter.compare.past.standing import LAST, PROBED_AT, Standing
+from exporter.compare.report.report import Party, Subject
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.sampling.samples_file import Kept
+from exporter.settings.units import format_duration
+
+_NAMES = (
+    f"{LAST}(timestamp_seconds|success|time_to_first_token_seconds"
+    "|time_per_output_token_seconds|request_duration_seconds)"
+    "|inference_tokens_total|inference_cost_usd_total|inference_probes_total"
+    "|inference_cold_starts_total|inference_cold_start_duration_seconds_(sum|count)"
+)
+_PARTS = ("type", "outcome", "signal")
+_MOST_BLOCKS = 2_000
+
+
+def read(
+    prometheus: Prometheus,
+    baseline: str,
+    candidates: Sequence[str],
+    probe: str | None,
+    since_seconds: float,
+) -> Kept:
+    """The samples of these targets.
+
+    :raises PartiesError: there is nothing that all of them were asked.
+    :raises HistoryError: Prometheus cannot be asked, or knows nothing of a target.
+    """
+    names = (baseline, *candidates)
+    standing = {name: _standing(prometheus, name, since_seconds) for name in names}
+    probes = _common_probes(standing, probe)
+    asked = {name: [s for s in all_ if s.probe in probes] for name, all_ in standing.items()}
+    samples = {name: [s for one in all_ for s in samples_of(one)] for name, all_ in asked.items()}
+    parties = [_party(name, asked[name]) for name in names]
+    subject = Subject(
+        baseline=parties[0],
+        candidates=tuple(parties[1:]),
+        source=(
+            f"Every probe of the last {format_duration(since_seconds)} that Prometheus at"
+            f" {prometheus.name} saw was taken; blocks are spans of time."
+        ),
+        asked=f"The probe {' and '.join(map(repr, probes))} was asked.",
+        notes=tuple(notes(prometheus, asked, samples, standing, since_seconds)),
+    )
+    return Kept(subject, tuple(in_blocks(samples, probes)))
+
+
+def _standing(prometheus: Prometheus, target: str, since_seconds: float) -> list[Standing]:
+    found: dict[tuple[str, str], Standing] = {}
+    selector = f"{{__name__=~{quoted(_NAMES)},target={quoted(target)}}}"
+    for series in prometheus.scraped(selector, since_seconds):
+        labels = series.labels
+        key = labels.get("probe", ""), f"{labels.get('job', '')}/{labels.get('instance', '')}"
+        one = found.setdefault(key, Standing(target, *key, labels))
+        part = next((labels[name] for name in _PARTS if name in labels), "")
+        one.series[labels["__name__"], part].update(series.samples)
+    known = [one for one in found.values() if one.series.get((PROBED_AT, ""))]
+    if not known:
+        there = prometheus.label_values("target", f"{LAST}success")
+        raise HistoryError(
+            f"Prometheus knows no probe of target {target!r} in the last"
+            f" {format_duration(since_seconds)}; targets there are {', '.join(there) or 'none'}"
+        )
+    return known
+
+
+def _common_probes(
+    standing: Mapping[str, Sequence[Standing]], wanted: str | None
+) -> tuple[str, ...]:
+    by_target = {name: {one.probe for one in all_} for name, all_ in standing.items()}
+    common = set.intersection(*by_target.values())
+    if wanted is not None:
+        common &= {wanted}
+    if not common:
+        asked = "; ".join(f"{n}: {', '.join(sorted(own))}" for n, own in by_target.items())
+        raise PartiesError(
+            "the sides were not asked the same, so their times cannot be compared; probes were"
+            f" {asked}"
+        )
+    return tuple(sorted(common))
+
+
+def samples_of(one: Standing) -> Iterator[Sample]:
+    """One sample for each probe that was seen; blocks are numbered later."""
+    before: float | None = None
+    latest = -math.inf
+    for when, probed_at in sorted(one.series[PROBED_AT, ""].items()):
+        if not probed_at > max(latest, 0):  # 0 before the first probe
+            continue
+        if before is None or not one.is_cold(before, when):
+            yield _sample(one, when, probed_at, before)
+        if before is not None:
+            yield from _cold_start(one, when, before)
+        before, latest = when, probed_at
+
+
+def _sample(one: Standing, when: float, probed_at: float, before: float | None) -> Sample:
+    success = one.at(when, f"{LAST}success") == 1
+    sample = Sample(
+        target=one.target,
+        block=0,
+        stratum=one.probe,
+        finished_at=probed_at,
+        failure=None if success else "failed",
+        time_to_first_token_seconds=one.at(when, f"{LAST}time_to_first_token_seconds"),
+        time_per_output_token_seconds=one.at(when, f"{LAST}time_per_output_token_seconds"),
+        request_duration_seconds=one.at(when, f"{LAST}request_duration_seconds"),
+    )
+    if before is None or one.probes_between(before, when) != 1:
+        return sample  # what the counters grew by is not this probe's alone
+    tokens = [one.growth("inference_tokens_total", before, when, t) for t in ("input", "output")]
+    if None in tokens or not any(tokens):
+        return sample
+    return replace(
+        sample,
+        input_tokens=round(tokens[0] or 0),
+        output_tokens=round(tokens[1] or 0),
+        cost_usd=one.growth("inference_cost_usd_total", before, when),
+    )
+
+
+def _cold_start(one: Standing, when: float, before: float) -> Iterator[Sample]:
+    name = "inference_cold_start_duration_seconds"
+    seconds = one.growth(f"{name}_sum", before, when)
+    if one.growth(f"{name}_count", before, when) == 1 and seconds:
+        yield Sample(
+            target=one.target,
+            block=0,
+            finished_at=when,
+            cold=True,
+            cold_start_seconds=seconds,
+        )
+
+
+def in_blocks(samples: Mapping[str, Sequence[Sample]], probes: Sequence[str]) -> Iterator[Sample]:
+    """The samples, with the ones of a span of time in one block. A span is long enough for two
+    probes of the side that is probed less often, as in a live comparison."""
+    warm = [sample for own in samples.values() for sample in own if not sample.cold]
+    begin = min(sample.finished_at for sample in warm)
+    length = max(sample.finished_at for sample in warm) - begin
+    gaps = [_usual_gap([s.finished_at for s in own if not s.cold]) for own in samples.values()]
+    span = max(2 * max(gaps) * len(probes), length / _MOST_BLOCKS, 1.0)
+    for own in samples.values():
+        for sample in own:
+            if sample.cold:
+                yield sample
+                continue
+            turn = int((sample.finished_at - begin) / span)
+            yield replace(sample, block=turn * len(probes) + probes.index(sample.stratum))
+
+
+def _usual_gap(times: Iterable[float]) -> float:
+    ordered = sorted(times)
+    gaps = [after - before for before, after in pairwise(ordered)]
+    return median(gaps) if gaps else 0.0
+
+
+def _party(name: str, asked: Sequence[Standing]) -> Party:
+    labels = asked[0].labels
+    return Party(name=name, provider=labels.get("provider", ""), model=labels.get("model", ""))

@@ -1,0 +1,86 @@
+"""The report as one HTML file: no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from exporter import __version__
+from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
+from exporter.compare.report.report import Report
+from exporter.compare.report.wording import headline, margin_text, method, rows, story, tally_text
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.verdict import Verdict
+
+_TEMPLATE = Environment(
+    loader=PackageLoader("exporter.compare.report", "."),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+).get_template("compare.html")
+
+_MEANINGS = {
+    Measure.TTFT_P50: "how long until the answer begins; half of the requests wait less",
+    Measure.TTFT_P95: "the same for the unlucky: 1 request in 20 waits longer",
+    Measure.TPOT_P50: "how long each further token takes",
+    Measure.TPOT_P95: "the same for the unlucky: 1 request in 20 is slower",
+    Measure.DURATION_P50: "from the request to the end of the answer",
+    Measure.DURATION_P95: "the same for the unlucky: 1 request in 20 takes longer",
+    Measure.TOKENS_PER_SECOND: "how fast the answer is written once it has begun",
+    Measure.SUCCESS: "requests that got a whole and right answer",
+    Measure.USD_PER_MILLION_TOKENS: "input and output together, as these prompts mix them",
+    Measure.USD_PER_THOUSAND_REQUESTS: "what these prompts cost, however many tokens they become",
+    Measure.COLD_START: "until the first token after the model was left alone",
+}
+_SIGNS = {Verdict.BETTER: "+", Verdict.SAME: "=", Verdict.WORSE: "\u2212", Verdict.UNDECIDED: "?"}
+_CLASSES = {
+    Verdict.BETTER: "better",
+    Verdict.SAME: "same",
+    Verdict.WORSE: "worse",
+    Verdict.UNDECIDED: "undecided",
+}
+
+
+def to_html(report: Report) -> str:
+    return _TEMPLATE.render(
+        report=report,
+        version=__version__,
+        verdicts=list(Verdict),
+        signs=_SIGNS,
+        classes=_CLASSES,
+        meanings=_MEANINGS,
+        bar_margin=BAR_MARGIN,
+        bar=bar,
+        headline=headline,
+        story=story,
+        rows=rows,
+        margin_text=margin_text,
+        tally_text=tally_text,
+        method=method(report),
+        style=style,
+        charts=_charts(report),
+        course=Markup(course(report, _first_token, "time to first token")),  # noqa: S704 - ours
+    )
+
+
+def _first_token(sample: Sample) -> float | None:
+    return sample.time_to_first_token_seconds
+
+
+def _charts(report: Report) -> list[tuple[str, Markup]]:
+    """Titles and distributions, of what there is."""
+    drawn = (
+        ("Answers begun within", distribution(report, _first_token, "time to first token")),
+        (
+            "Answers complete within",
+            distribution(report, lambda s: s.request_duration_seconds, "request duration"),
+        ),
+        (
+            "Answers written at up to",
+            distribution(
+                report, lambda s: s.output_tokens_per_second, "tokens/s", lambda v: f"{v:g}"
+            ),
+        ),
+    )
+    return [(title, Markup(chart)) for title, chart in drawn if chart]  # noqa: S704 - ours

@@ -1,0 +1,72 @@
+"""The report as JSON, for scripts: values in seconds, shares and USD, what is not known is null."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from pydantic import JsonValue
+
+from exporter.compare.report.report import Finding, Party, Report, Tally, Versus
+from exporter.compare.report.wording import headline, story
+from exporter.compare.statistics.measures import SuccessRatio
+
+
+def to_json(report: Report) -> dict[str, JsonValue]:
+    """Names and meanings stay as they are from version to version; members may be added."""
+    return {
+        "version": 1,
+        "baseline": _party(report.subject.baseline),
+        "asked": report.subject.asked,
+        "source": report.subject.source,
+        "started_at": report.started_at,
+        "ended_at": report.ended_at,
+        "confidence": report.settings.confidence,
+        "run_length": report.run_length,
+        "notes": list(report.subject.notes),
+        "targets": [_tally(tally) for tally in report.tallies],
+        "candidates": [_versus(report, versus) for versus in report.versus],
+    }
+
+
+def _party(party: Party) -> JsonValue:
+    return {**asdict(party)}
+
+
+def _tally(tally: Tally) -> JsonValue:
+    return {
+        "name": tally.party.name,
+        "probes": tally.probes,
+        "failures": dict(tally.failures),
+        "uncertain": tally.uncertain,
+        "cold_probes": tally.cold_probes,
+        "cost_usd": tally.cost_usd,
+    }
+
+
+def _versus(report: Report, versus: Versus) -> JsonValue:
+    return {
+        "candidate": _party(versus.candidate),
+        "headline": headline(report, versus),
+        "story": story(versus),
+        "findings": [_finding(finding) for finding in versus.findings],
+    }
+
+
+def _finding(finding: Finding) -> JsonValue:
+    effect = finding.effect
+    is_share = isinstance(finding.definition.statistic, SuccessRatio)
+    return {
+        "measure": finding.measure.value,
+        "unit": finding.definition.unit.value,
+        "baseline": finding.baseline,
+        "candidate": finding.candidate,
+        "effect": "difference" if is_share else "ratio",
+        "value": effect.value if effect else None,
+        "low": effect.low if effect else None,
+        "high": effect.high if effect else None,
+        "p_value": effect.p_value if effect else None,
+        "corrected_p_value": finding.corrected_p,
+        "margin": finding.margin,
+        "verdict": finding.verdict.value,
+        "note": finding.note,
+    }

@@ -1,0 +1,52 @@
+"""The report for a person at a terminal."""
+
+from __future__ import annotations
+
+import click
+from tabulate import tabulate
+
+from exporter.compare.report.report import Report, Versus
+from exporter.compare.report.wording import Row, headline, method, rows, story
+from exporter.compare.statistics.verdict import Verdict
+
+_COLOURS = {
+    Verdict.BETTER: "green",
+    Verdict.SAME: "green",
+    Verdict.WORSE: "red",
+    Verdict.UNDECIDED: "yellow",
+}
+_BOLD = (Verdict.BETTER, Verdict.WORSE)
+
+_WIDEST_HEADING = 16
+
+
+def show(report: Report) -> str:
+    """A table for each candidate, the verdict in words, and how it was found."""
+    parts: list[str] = []
+    for versus in report.versus:
+        parts += [_table(report, versus), ""]
+        parts += [click.style(f"{headline(report, versus)}.", bold=True), story(versus), ""]
+    return "\n".join([*parts, *(click.style(line, dim=True) for line in method(report))])
+
+
+def _table(report: Report, versus: Versus) -> str:
+    confidence = f"{report.settings.confidence * 100:.3g} %"
+    names = (report.subject.baseline.name, versus.candidate.name)
+    return tabulate(
+        [_cells(row) for row in rows(versus)],
+        headers=("measure", *names, f"change ({confidence})", "verdict"),
+        maxheadercolwidths=_WIDEST_HEADING,
+        colalign=("left", "right", "right", "right", "left"),
+        disable_numparse=True,
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    verdict = row.finding.verdict
+    return (
+        row.finding.definition.short,
+        row.baseline,
+        row.candidate,
+        f"{row.change} ({row.interval})" if row.change else click.style(row.note, dim=True),
+        click.style(row.verdict, fg=_COLOURS[verdict], bold=verdict in _BOLD or None),
+    )

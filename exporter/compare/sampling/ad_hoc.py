@@ -1,0 +1,62 @@
+"""Targets that are written out on the command line, without a configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from exporter.compare.errors import PartiesError
+from exporter.config.root import Config
+from exporter.settings.explain import explain
+from exporter.settings.mistakes import did_you_mean
+
+_KEYS = (
+    "name", "provider", "preset", "model", "base_url", "region", "api_version", "connection",
+    "timeout",
+)  # fmt: skip
+_OTHER_KEYS = ("api_key_env", "input_price", "output_price")
+_EXAMPLE = "provider=openai,model=qwen3-32b,base_url=http://10.0.0.7:8000/v1"
+
+
+def ad_hoc_config(targets: Sequence[str], timeout: str) -> Config:
+    """A configuration with these targets, each in the form of ``_EXAMPLE``.
+
+    :raises PartiesError: one of them is no target.
+    """
+    fields = [_target(text) for text in targets]
+    try:
+        return Config.model_validate({"defaults": {"timeout": timeout}, "targets": fields})
+    except ValidationError as error:
+        mistake = error.errors(include_url=False)[0]
+        _, *keys = mistake["loc"]
+        where = f"{targets[keys[0]]}: " if keys and isinstance(keys[0], int) else ""
+        key = next((f"{key}: " for key in keys[1:2] if isinstance(key, str)), "")
+        raise PartiesError(f"{where}{key}{explain(mistake)}") from None
+
+
+def _target(text: str) -> dict[str, object]:
+    given = dict(map(_pair, text.split(",")))
+    for key in ("provider", "model"):
+        if not given.get(key):
+            raise PartiesError(f"{text!r} has no {key}; add {key}=...")
+    target: dict[str, object] = {key: given[key] for key in _KEYS if key in given}
+    target.setdefault("name", given["model"])
+    if "api_key_env" in given:
+        target["api_key"] = {"env": given["api_key_env"]}
+    if "input_price" in given or "output_price" in given:
+        prices = {name: given.get(f"{name}_price", "0") for name in ("input", "output")}
+        target["price"] = prices
+    return target
+
+
+def _pair(part: str) -> tuple[str, str]:
+    key, equals, value = part.partition("=")
+    if not equals:
+        raise PartiesError(
+            f"{part!r} is not key=value; without --config, write a target as {_EXAMPLE}"
+        )
+    known = (*_KEYS, *_OTHER_KEYS)
+    if key not in known:
+        raise PartiesError(f"unknown key {key!r}; {did_you_mean(key, known)}")
+    return key, value

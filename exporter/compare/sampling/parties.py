@@ -1,0 +1,168 @@
+"""Who is compared and what they are asked: from the command line's words to plans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from exporter.compare.errors import PartiesError
+from exporter.compare.options import Asking
+from exporter.compare.report.report import Party, Subject
+from exporter.compare.sampling.prompts import Length, Prompt, of_lengths
+from exporter.config.plan import Plan
+from exporter.config.probe import DEFAULT_PROBES, Probe
+from exporter.config.root import Config
+from exporter.config.target import Target
+from exporter.settings.mistakes import did_you_mean
+from exporter.settings.prompts import load_prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What every target is asked."""
+
+    probe_name: str
+    probe: Probe
+    prompts: tuple[Prompt, ...]
+    words: str
+    """The same for the report."""
+
+
+def plans_of(
+    config: Config, baseline: str, candidates: Sequence[str], asking: Asking
+) -> tuple[tuple[Plan, ...], Question]:
+    """The baseline's plan, then the candidates'.
+
+    :raises PartiesError: a target or the probe cannot be found.
+    :raises ConfigError: the file of prompts cannot be used.
+    """
+    plans = {plan.target.name: plan for plan in config.plans()}
+    names = (baseline, *candidates)
+    for name in names:
+        if name not in plans:
+            raise PartiesError(f"no target is named {name!r}; {did_you_mean(name, plans)}")
+    question = _question(asking, config.probes, _common_probes(config, names))
+    asked = (
+        replace(plans[name], probe_name=question.probe_name, probe=question.probe) for name in names
+    )
+    return tuple(asked), question
+
+
+def subject_of(
+    plans: Sequence[Plan], question: Question, planned_probes: int, *, until_decided: bool
+) -> Subject:
+    """What a report says of who was compared and how.
+
+    :raises PartiesError: two targets have the same name.
+    """
+    baseline, *candidates = (_party(plan.target) for plan in plans)
+    names = [plan.target.name for plan in plans]
+    if len(set(names)) < len(names):
+        raise PartiesError("two sides are the same target; compare different ones")
+    return Subject(
+        baseline=baseline,
+        candidates=tuple(candidates),
+        source="All sides were asked in turn, each prompt twice, as in A B B A.",
+        asked=question.words,
+        fingerprint=_fingerprint(plans, question),
+        planned_probes=planned_probes,
+        until_decided=until_decided,
+        notes=tuple(_notes(plans)),
+    )
+
+
+def _common_probes(config: Config, names: Sequence[str]) -> list[str]:
+    """The probes that all these targets are asked, in the order of the configuration."""
+    asked = [
+        {plan.probe_name for plan in config.plans() if plan.target.name == name} for name in names
+    ]
+    return [name for name in config.probes if all(name in probes for probes in asked)]
+
+
+def _question(asking: Asking, probes: Mapping[str, Probe], common: Sequence[str]) -> Question:
+    given = (asking.probe is not None, asking.prompts_file is not None, bool(asking.lengths))
+    if sum(given) > 1:
+        raise PartiesError("give only one of --probe, --prompts-file and --length")
+    if asking.prompts_file:
+        question = _from_file(asking.prompts_file)
+    elif asking.lengths:
+        question = _of_lengths(asking.lengths)
+    else:
+        question = _configured(asking.probe, probes, common)
+    if asking.max_output_tokens is None:
+        return question
+    shorter = question.probe.model_copy(update={"max_output_tokens": asking.max_output_tokens})
+    return replace(question, probe=shorter)
+
+
+def _from_file(path: Path) -> Question:
+    texts = load_prompts(path)
+    return Question(
+        "prompts-file",
+        Probe(prompt=texts[0], max_output_tokens=256),
+        tuple(map(Prompt, texts)),
+        f"The prompts of {path.name} were asked, {len(texts)} in number.",
+    )
+
+
+def _of_lengths(lengths: Sequence[Length]) -> Question:
+    words = f"Prompts of about {' and '.join(lengths)} tokens were asked."
+    return Question("length", DEFAULT_PROBES["short"], of_lengths(lengths), words)
+
+
+def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[str]) -> Question:
+    if name is None:
+        if len(common) != 1:
+            several = (
+                f"the targets are all asked {', '.join(common)}"
+                if common
+                else ("the targets have no probe in common")
+            )
+            raise PartiesError(f"{several}; choose one by --probe, or --prompts-file or --length")
+        name = common[0]
+    if name not in probes:
+        raise PartiesError(f"no probe is named {name!r}; {did_you_mean(name, probes)}")
+    probe = probes[name]
+    return Question(
+        name,
+        probe,
+        tuple(map(Prompt, probe.prompts)),
+        f"The probe {name!r} was asked, with at most {probe.max_output_tokens} output tokens.",
+    )
+
+
+def _party(target: Target) -> Party:
+    return Party(
+        name=target.name, provider=target.provider, model=target.model, endpoint=target.endpoint
+    )
+
+
+def _notes(plans: Sequence[Plan]) -> Iterator[str]:
+    if len({plan.timeouts for plan in plans}) > 1:
+        yield "The sides have different timeouts: the one with the longer has fewer failures."
+    if len({plan.fresh_connection for plan in plans}) > 1:
+        yield "Some sides reuse connections and some open fresh ones, which is not in any time."
+    if len({json.dumps(plan.target.extra_body, sort_keys=True) for plan in plans}) > 1:
+        yield "The sides have different extra_body: they may not have been asked for the same."
+    without = [plan.target.name for plan in plans if plan.price is None]
+    if without:
+        yield f"No price is known of {', '.join(without)}, so no cost is compared."
+
+
+def _fingerprint(plans: Sequence[Plan], question: Question) -> str:
+    """Of what must not change while samples are gathered; only a hash, since it may be private."""
+    facts = [
+        plan.target.model_dump(
+            mode="json",
+            include={"name", "provider", "model", "base_url", "region", "api_version",
+                     "extra_body"},
+        )
+        for plan in plans
+    ]  # fmt: skip
+    asked = [question.probe.max_output_tokens, [p.text for p in question.prompts]]
+    expect = question.probe.expect.model_dump(mode="json") if question.probe.expect else None
+    prices = [repr(plan.price) for plan in plans]
+    return hashlib.sha256(json.dumps([facts, prices, asked, expect]).encode()).hexdigest()[:16]

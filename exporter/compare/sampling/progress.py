@@ -1,0 +1,56 @@
+"""A live comparison as people follow it: a bar with the time left and the spend so far."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+import click
+
+from exporter.compare.sampling.sample import Sample
+from exporter.settings.units import format_duration
+
+
+class Bar:
+    """On standard error, so that the report alone goes to standard output, and only where that is
+    a terminal; use it with ``with``.
+
+    :param expected: how many probes there will be at most.
+    :param done: how many of them an earlier session made.
+    """
+
+    def __init__(self, expected: int, done: int) -> None:
+        self._failed = 0
+        self._note = ""
+        self._bar = click.progressbar(
+            range(expected - done),
+            bar_template="comparing  [%(bar)s]  %(info)s",
+            show_pos=True,
+            item_show_func=lambda _: self._note,
+            width=0,  # what the terminal has
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+        )
+
+    def sampled(self, sample: Sample, spent_usd: float) -> None:
+        self._failed += bool(sample.failure)
+        failed = click.style(f"  {self._failed} failed", fg="red") if self._failed else ""
+        self._note = f"{spent_usd:.4f} USD{failed}"
+        self._bar.update(1)
+
+    def waiting(self, seconds: float, why: str) -> None:
+        self._note = f"waiting {format_duration(seconds)} {why}"
+        self._bar.render_progress()
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.__exit__(kind, error, traceback)

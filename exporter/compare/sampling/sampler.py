@@ -1,0 +1,149 @@
+"""Asks the targets, block by block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+from exporter.budget.spending import charged_usd, worst_usd
+from exporter.cold.sequence import ColdSequence
+from exporter.cold.warmth import WarmTimes
+from exporter.compare.sampling.prompts import Prompt
+from exporter.compare.sampling.sample import Sample
+from exporter.config.plan import Plan
+from exporter.net.transport import Connections
+from exporter.prices.price import TOKENS_PER_PRICE, ServerPrice, finished_cost_usd
+from exporter.probing.probe import run_probe
+from exporter.result import ProbeResult
+
+PROBES_PER_BLOCK = 2
+"""Of each target."""
+
+_RETRY_SECONDS = 0.2
+_COLD_SECONDS = 600.0
+"""A model that is not ready by then has failed to start."""
+
+
+class Sampler:
+    """Asks several targets the same prompts; the first plan is the baseline's.
+
+    In a block each target is asked twice, as in A B C C B A, so that whatever changes steadily
+    during the block is the same for all. The next block begins with another target, so that none
+    is always the one that is asked after the pause.
+    """
+
+    def __init__(self, plans: Sequence[Plan], prompts: Sequence[Prompt]) -> None:
+        self._plans = tuple(plans)
+        self._prompts: dict[str, list[Prompt]] = defaultdict(list)
+        for prompt in prompts:
+            self._prompts[prompt.stratum].append(prompt)
+        self._connections = {plan.target.name: Connections(plan.target) for plan in plans}
+        self.retry_after_seconds = 0.0
+        """How long the targets wanted to be left alone after the latest block."""
+
+    async def aclose(self) -> None:
+        for connections in self._connections.values():
+            await connections.retire()
+
+    def order(self, block: int) -> tuple[Plan, ...]:
+        """Whom a block asks, in turn."""
+        first = block % len(self._plans)
+        once = self._plans[first:] + self._plans[:first]
+        return once + once[::-1]
+
+    def prompt(self, block: int) -> Prompt:
+        """Strata take turns; within one, all prompts are asked before any is asked again, each
+        time in another order, so that what recurs elsewhere never meets the same prompts."""
+        number, place = divmod(block, len(self._prompts))
+        own = [*self._prompts.values()][place]
+        turn, position = divmod(number, len(own))
+        return Random(turn).sample(own, len(own))[position]
+
+    def worst_usd(self, block: int) -> float:
+        """The most that a block can cost."""
+        asked = (_asking(plan, self.prompt(block)) for plan in self.order(block))
+        return float(sum(map(worst_usd, asked)))
+
+    async def block(self, block: int) -> AsyncIterator[Sample]:
+        """Ask everybody twice, one after the other."""
+        prompt = self.prompt(block)
+        self.retry_after_seconds = 0.0
+        for plan in self.order(block):
+            result = await self._ask(plan, prompt)
+            wait = result.retry_after_seconds or 0.0
+            self.retry_after_seconds = max(self.retry_after_seconds, wait)
+            yield to_sample(plan, result, block, prompt)
+
+    async def cold_round(self, number: int) -> AsyncIterator[Sample]:
+        """Ask everybody once, until the model is ready; nobody has been asked for a while."""
+        prompt = self.prompt(number)
+        for plan in self.order(number)[: len(self._plans)]:
+            yield await self._start_cold(plan, prompt, number)
+
+    async def _ask(self, plan: Plan, prompt: Prompt) -> ProbeResult:
+        return await run_probe(plan, prompt.text, self._connections[plan.target.name])
+
+    async def _start_cold(self, plan: Plan, prompt: Prompt, number: int) -> Sample:
+        sequence = ColdSequence(after_idle=True)
+        patient = replace(
+            plan, timeouts=replace(plan.timeouts, total=_COLD_SECONDS, first_token=None)
+        )
+        result = await self._ask(patient, prompt)
+        while sequence.take(result) and sequence.elapsed_seconds < _COLD_SECONDS:
+            await asyncio.sleep(_RETRY_SECONDS)
+            result = await self._ask(patient, prompt)
+        seconds = sequence.coldness(result, WarmTimes()).duration_seconds
+        return to_sample(plan, result, number, prompt, cold=True, cold_start=seconds)
+
+
+def _asking(plan: Plan, prompt: Prompt) -> Plan:
+    """The plan with this prompt as its own."""
+    update = {"prompt": prompt.text, "prompts_file": None}
+    return replace(plan, probe=plan.probe.model_copy(update=update))
+
+
+def to_sample(
+    plan: Plan,
+    result: ProbeResult,
+    block: int,
+    prompt: Prompt,
+    *,
+    cold: bool = False,
+    cold_start: float | None = None,
+) -> Sample:
+    """What is kept of a result; times of successes only, and of those only certain ones."""
+    usage, failure = result.usage, result.failure
+    cost = _cost_usd(plan, result)
+    certain = (result.uncertainty_seconds or 0.0) <= plan.max_uncertainty_seconds
+    good = result.success and certain
+    return Sample(
+        target=result.target,
+        block=block,
+        stratum=prompt.stratum,
+        finished_at=result.finished_at,
+        failure=failure.reason.value if failure else None,
+        detail=failure.detail if failure else "",
+        uncertain=result.success and not certain,
+        time_to_first_token_seconds=result.time_to_first_token_seconds if good else None,
+        time_per_output_token_seconds=result.time_per_output_token_seconds if good else None,
+        request_duration_seconds=result.request_duration_seconds if good else None,
+        input_tokens=usage.input if usage else None,
+        output_tokens=usage.output if usage else None,
+        cost_usd=None if cost is None else float(cost),
+        charged_usd=float(charged_usd(result, _asking(plan, prompt))),
+        cold=cold,
+        cold_start_seconds=cold_start,
+    )
+
+
+def _cost_usd(plan: Plan, result: ProbeResult) -> Decimal | None:
+    if isinstance(plan.price, ServerPrice):
+        per_million = plan.price.usd_per_million_output_tokens(result)
+        if per_million is None or result.usage is None:
+            return None
+        return per_million * result.usage.output / TOKENS_PER_PRICE
+    return finished_cost_usd(result, plan.price)

@@ -1,0 +1,163 @@
+"""A live comparison from its first block to its end: how long it goes on, and what it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from exporter.compare.errors import CompareError
+from exporter.compare.report.report import Report, Settings, Subject
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.sampling.sampler import PROBES_PER_BLOCK, Sampler
+from exporter.compare.sampling.samples_file import Recorder
+from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.sequential import look_at, looks
+
+_LONGEST_WAIT_SECONDS = 60.0
+_HOPELESS_FAILURES = 10
+
+
+class SamplingError(CompareError):
+    """It makes no sense to go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to stop."""
+
+    probes: int
+    """Of each target, at most; a whole number of blocks."""
+    until_decided: bool = False
+    """Whether to stop as soon as every verdict is certain enough."""
+    budget_usd: float | None = None
+    pause_seconds: float = 0.0
+    """Between blocks."""
+    cold_idle_seconds: float | None = None
+    """How long the targets are left alone before each cold probe; ``None``: no cold probes."""
+    cold_rounds: int = 0
+
+
+class Listener(Protocol):
+    """Follows a comparison, for people."""
+
+    def sampled(self, sample: Sample, spent_usd: float) -> None: ...
+
+    def waiting(self, seconds: float, why: str) -> None: ...
+
+
+class Session:
+    """Samples until a limit is reached; takes up where an earlier session of the same comparison
+    was interrupted."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        settings: Settings,
+        limits: Limits,
+        earlier: Iterable[Sample],
+    ) -> None:
+        self.subject = subject
+        self.samples = list(earlier)
+        self.stopped_because = ""
+        self._settings = settings
+        self._limits = limits
+        self._spent = 0.0
+
+    async def run(self, sampler: Sampler, recorder: Recorder, listener: Listener) -> None:
+        """Sample until a limit is reached.
+
+        :raises SamplingError: a target never answers.
+        """
+        self._spent = sum(sample.charged_usd for sample in self.samples)
+        async for sample in self._all(sampler, listener):
+            recorder.add(sample)
+            self.samples.append(sample)
+            self._spent += sample.charged_usd
+            listener.sampled(sample, self._spent)
+            self._check_hope(sample.target)
+
+    async def _all(self, sampler: Sampler, listener: Listener) -> AsyncIterator[Sample]:
+        async for sample in self._warm(sampler, listener):
+            yield sample
+        idle = self._limits.cold_idle_seconds
+        if idle is not None and not self.stopped_because.startswith("the budget"):
+            async for sample in self._cold(sampler, listener, idle):
+                yield sample
+
+    async def _warm(self, sampler: Sampler, listener: Listener) -> AsyncIterator[Sample]:
+        first = self._next(cold=False)
+        for block in range(first, self._limits.probes // PROBES_PER_BLOCK):
+            if self._enough(block) or self._too_dear(sampler, block):
+                return
+            if block > first:
+                await self._pause(sampler, listener)
+            async for sample in sampler.block(block):
+                yield sample
+
+    async def _cold(
+        self, sampler: Sampler, listener: Listener, idle_seconds: float
+    ) -> AsyncIterator[Sample]:
+        for number in range(self._next(cold=True), self._limits.cold_rounds):
+            if self._too_dear(sampler, number):
+                return
+            listener.waiting(idle_seconds, "so that the models grow cold")
+            await asyncio.sleep(idle_seconds)
+            async for sample in sampler.cold_round(number):
+                yield sample
+
+    async def _pause(self, sampler: Sampler, listener: Listener) -> None:
+        asked = min(sampler.retry_after_seconds, _LONGEST_WAIT_SECONDS)
+        if asked > self._limits.pause_seconds:
+            listener.waiting(asked, "as a provider asked for")
+        await asyncio.sleep(max(asked, self._limits.pause_seconds))
+
+    def _next(self, *, cold: bool) -> int:
+        """The first block that was not begun."""
+        return max((s.block + 1 for s in self.samples if s.cold is cold), default=0)
+
+    def _too_dear(self, sampler: Sampler, block: int) -> bool:
+        budget = self._limits.budget_usd
+        if budget is None or self._spent + sampler.worst_usd(block) <= budget:
+            return False
+        self.stopped_because = f"the budget of {budget:g} USD does not allow another block"
+        return True
+
+    def _enough(self, blocks: int) -> bool:
+        """Whether this is a planned look at which everything is decided."""
+        planned = looks(self._limits.probes, self._settings.alpha)
+        at_look = blocks in {look.probes // PROBES_PER_BLOCK for look in planned}
+        if not self._limits.until_decided or not at_look:
+            return False
+        if not report(self.subject, self.samples, self._settings).decided:
+            return False
+        self.stopped_because = (
+            f"every verdict was certain enough after {blocks * PROBES_PER_BLOCK} probes"
+        )
+        return True
+
+    def _check_hope(self, target: str) -> None:
+        own = [sample for sample in self.samples if sample.target == target]
+        if len(own) == _HOPELESS_FAILURES and all(sample.failure for sample in own):
+            raise SamplingError(
+                f"target {target} has failed {len(own)} times out of {len(own)}, last with"
+                f" {own[-1].failure} ({own[-1].detail}); mend it and compare again"
+            )
+
+
+def report(subject: Subject, samples: Iterable[Sample], settings: Settings) -> Report:
+    """The report on samples; where several looks were agreed on, at this look's level of error."""
+    kept = tuple(samples)
+    if not subject.until_decided or subject.planned_probes is None:
+        return analyse(subject, kept, settings)
+    blocks = {sample.block for sample in kept if not sample.cold}
+    probes = PROBES_PER_BLOCK * len(blocks)
+    if not probes:
+        return analyse(subject, kept, settings)
+    look = look_at(probes, subject.planned_probes, settings.alpha)
+    words = (
+        f"look {look.number} of a comparison that ends as soon as it is decided, so intervals are"
+        f" as wide as {1 - look.alpha:.2%} confidence asks for"
+    )
+    return analyse(subject, kept, replace(settings, confidence=1 - look.alpha), words)

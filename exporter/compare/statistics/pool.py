@@ -1,0 +1,166 @@
+"""The samples of all targets, blocks in order, ready to be drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+
+from exporter.compare.sampling.sample import Sample
+from exporter.compare.statistics.measures import Value
+from exporter.compare.statistics.proportions import Share
+from exporter.compare.statistics.resampling import Floats, Integers, Resampling, run_length
+
+_ONE_BURST_BLOCKS = 2
+
+
+class Pool:
+    """Samples and one resampling of their blocks.
+
+    :param draws: how many resamples are drawn.
+    """
+
+    def __init__(
+        self,
+        samples: Iterable[Sample],
+        baseline: str,
+        candidates: Sequence[str],
+        draws: int,
+        seed: int,
+    ) -> None:
+        self._samples: dict[str, list[Sample]] = defaultdict(list)
+        self._strata: dict[int, str] = {}
+        for sample in sorted(samples, key=lambda sample: sample.block):
+            self._samples[sample.target].append(sample)
+            self._strata[sample.block] = sample.stratum
+        self._index = {block: index for index, block in enumerate(self._strata)}
+        self.run_length = max(
+            (run_length(series) for series in self._differences(baseline, candidates)), default=1
+        )
+        self._resampling = Resampling([*self._strata.values()], self.run_length, draws, seed)
+
+    @property
+    def units(self) -> float:
+        """How many blocks, or runs of blocks, know nothing of each other."""
+        return len(self._index) / self.run_length
+
+    def values(self, target: str, value: Value) -> Floats:
+        """What is known of a value."""
+        return np.array([known for _, known in self._known(target, value)])
+
+    def quantiles(self, target: str, value: Value, share: float) -> Floats:
+        """The quantile in each draw."""
+        return self._resampling.quantiles(
+            self.values(target, value), self._blocks(target, value), share
+        )
+
+    def bursts(self, targets: Sequence[str], value: Value, share: float) -> float:
+        """In how many bursts the values beyond the quantile of all these targets came, a large
+        one among small ones counting for nearly all (the inverse of Simpson's index). Blocks with
+        at most one block between them are of one burst."""
+        everybody = [known for target in targets for known in self._known(target, value)]
+        threshold = np.quantile([known for _, known in everybody], share)
+        sizes: list[int] = []
+        latest: float = -math.inf
+        for index in sorted(index for index, known in everybody if known > threshold):
+            if index - latest > _ONE_BURST_BLOCKS:
+                sizes.append(0)
+            sizes[-1] += 1
+            latest = index
+        squares = sum(size**2 for size in sizes)
+        return sum(sizes) ** 2 / squares if squares else 0.0
+
+    def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
+        """The ratio of sums in each draw; both values are known of the same samples."""
+        return self._resampling.ratios(
+            self.values(target, numerator),
+            self.values(target, denominator),
+            self._blocks(target, numerator),
+        )
+
+    def probes(self, target: str) -> int:
+        """How many there are, successes and failures alike."""
+        return len(self._samples[target])
+
+    def successes(self, target: str) -> Share | None:
+        """How many probes succeeded; probes that fail together count for less than one each.
+
+        ``None`` where there were none.
+        """
+        samples = self._samples[target]
+        if not samples:
+            return None
+        hits = sum(sample.failure is None for sample in samples)
+        effect = self._design_effect(samples, 1 - hits / len(samples))
+        return Share(hits / effect, len(samples) / effect)
+
+    def _known(self, target: str, value: Value) -> Iterator[tuple[int, float]]:
+        for sample in self._samples[target]:
+            known = value(sample)
+            if known is not None:
+                yield self._index[sample.block], known
+
+    def _blocks(self, target: str, value: Value) -> Integers:
+        return np.array([index for index, _ in self._known(target, value)], np.intp)
+
+    def _differences(self, baseline: str, candidates: Sequence[str]) -> Iterator[Sequence[float]]:
+        """What the verdict is about, block by block: if that has a memory, runs are drawn."""
+        for of_block in (_mean_log_first_token, _mean_log_duration, _failure_ratio):
+            before = self._by_block(baseline, of_block)
+            for candidate in candidates:
+                after = self._by_block(candidate, of_block)
+                yield self._without_strata(
+                    {block: after[block] - before[block] for block in before if block in after}
+                )
+
+    def _without_strata(self, by_block: Mapping[int, float]) -> Sequence[float]:
+        """The series without what each stratum has of its own: strata take turns, and what comes
+        again with each turn is no memory."""
+        of_stratum: dict[str, list[float]] = defaultdict(list)
+        for block, value in by_block.items():
+            of_stratum[self._strata[block]].append(value)
+        means = {stratum: fmean(values) for stratum, values in of_stratum.items()}
+        return [value - means[self._strata[block]] for block, value in by_block.items()]
+
+    def _by_block(
+        self, target: str, of_block: Callable[[Sequence[Sample]], float | None]
+    ) -> dict[int, float]:
+        blocks: dict[int, list[Sample]] = defaultdict(list)
+        for sample in self._samples[target]:
+            blocks[sample.block].append(sample)
+        found = {block: of_block(samples) for block, samples in blocks.items()}
+        return {block: value for block, value in found.items() if value is not None}
+
+    def _design_effect(self, samples: Sequence[Sample], failing: float) -> float:
+        """How many samples tell as much as one that knows nothing of the others; at least 1."""
+        units: dict[int, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            units[self._index[sample.block] // self.run_length].append(sample)
+        expected = failing * (1 - failing) * len(samples)
+        if not expected or len(units) == 1:
+            return 1.0
+        seen = sum(
+            (sum(sample.failure is not None for sample in unit) - failing * len(unit)) ** 2
+            for unit in units.values()
+        )
+        return max(1.0, seen / expected * len(units) / (len(units) - 1))
+
+
+def _mean_log(values: Iterable[float | None]) -> float | None:
+    logs = [math.log(value) for value in values if value]
+    return sum(logs) / len(logs) if logs else None
+
+
+def _mean_log_first_token(samples: Sequence[Sample]) -> float | None:
+    return _mean_log(sample.time_to_first_token_seconds for sample in samples)
+
+
+def _mean_log_duration(samples: Sequence[Sample]) -> float | None:
+    return _mean_log(sample.request_duration_seconds for sample in samples)
+
+
+def _failure_ratio(samples: Sequence[Sample]) -> float | None:
+    return sum(sample.failure is not None for sample in samples) / len(samples)

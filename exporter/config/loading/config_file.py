@@ -1,0 +1,202 @@
+"""Loads the configuration: YAML files and variables become one ``Config``, or every mistake
+in them is told at once, with file, line and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from glob import iglob
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.config.loading.origins import Origins
+from exporter.config.loading.variables import overrides, set_variables, unknown_variables
+from exporter.config.probe import DEFAULT_PROBES
+from exporter.config.root import Config, name_mistakes
+from exporter.settings.explain import explain
+from exporter.settings.mistakes import ConfigError, Mistake, WrongFile
+from exporter.settings.paths import folder_of
+from exporter.settings.prompts import MAX_FILE_BYTES
+from exporter.settings.types import Located
+from exporter.settings.yaml_lines import Document, parse_document, read_bytes, read_document
+
+__all__ = ["ConfigError", "Mistake", "fingerprint", "json_schema", "load", "watched_files"]
+
+
+def load(path: Path) -> Config:
+    """The configuration in a file, with the target files that it names and the variables that
+    override it.
+
+    :raises ConfigError: there are mistakes; it holds all of them.
+    """
+    main = read_document(path)
+    if not isinstance(main.value, dict):
+        what = "is empty" if main.value is None else "must be a mapping of keys to values"
+        raise ConfigError([Mistake(f"{what}; begin with targets:", path, 1)])
+    values = _merged(main.value, overrides())
+    files, mistakes = _read_target_files(values.get("target_files"), path)
+    variables = set_variables()
+    mistakes += [*main.mistakes, *unknown_variables(variables)]
+    mistakes += [mistake for file in files for mistake in file.mistakes]
+    origins = Origins(main, variables, len(_list(values.get("targets"))), files)
+    if isinstance(values.setdefault("targets", []), list):
+        values["targets"] = [*values["targets"], *origins.targets_of_files()]
+    config, found = _validate(values, origins)
+    if config is None or mistakes or found:
+        raise ConfigError(_in_order(path, [*mistakes, *found]))
+    return config
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's values with those of the variables over them. What the file has in place of a
+    mapping stays, so that it is found to be wrong."""
+    result = dict(base)
+    for key, value in over.items():
+        if not isinstance(value, dict) or key not in base:
+            result[key] = value
+        elif isinstance(base[key], dict):
+            result[key] = _merged(base[key], value)
+    return result
+
+
+def _read_target_files(patterns: object, main: Path) -> tuple[list[Document], list[Mistake]]:
+    files: list[Document] = []
+    mistakes: list[Mistake] = []
+    for path in _target_files(patterns, main):
+        try:
+            file = read_document(path)
+        except ConfigError as error:
+            mistakes += error.mistakes
+            continue
+        if isinstance(file.value, list):
+            files.append(file)
+        else:
+            message = "must be a list of targets; write [] for none"
+            mistakes.append(Mistake(message, path, 1))
+    return files, mistakes
+
+
+def _target_files(patterns: object, main: Path) -> list[Path]:
+    """The files that match, in the order of the patterns and of their names, each file once."""
+    found: dict[Path, Path] = {}
+    for pattern in _list(patterns):
+        if isinstance(pattern, str) and pattern:
+            folder = folder_of(pattern)
+            # Path.glob takes no absolute patterns
+            names = iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
+            for name in sorted(names):
+                path = folder / name
+                if path.is_file():
+                    found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _validate(values: dict[str, Any], origins: Origins) -> tuple[Config | None, list[Mistake]]:
+    try:
+        return Config.model_validate(values), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    mistakes = [mistake for detail in details for mistake in _explained(detail, origins)]
+    # Models look at names only when all else is right; here every mistake is to be told.
+    mistakes += [origins.mistake(at, str(wrong)) for at, wrong in _names_in(values)]
+    return None, mistakes
+
+
+def _explained(detail: ErrorDetails, origins: Origins) -> Iterable[Mistake]:
+    at, cause = detail["loc"], detail.get("ctx", {}).get("error")
+    if not isinstance(cause, WrongFile):
+        return [origins.mistake(at, explain(detail), missing=detail["type"] == "missing")]
+    # What is wrong with the file as a whole is told where it is named.
+    return [
+        mistake if mistake.line else origins.mistake(at, str(mistake)) for mistake in cause.mistakes
+    ]
+
+
+def _names_in(values: Mapping[str, Any]) -> Iterator[Located]:
+    """What is wrong with the names in values that may be wrong in every other way too."""
+    probes = values.get("probes", DEFAULT_PROBES)
+    asked = [_name_and_probes(target) for target in _list(values.get("targets"))]
+    if isinstance(probes, dict):
+        yield from name_mistakes(asked, probes)
+
+
+def _name_and_probes(target: object) -> tuple[str | None, list[str]]:
+    if not isinstance(target, dict):
+        return None, []
+    name, probes = target.get("name"), _list(target.get("probes"))
+    texts_only = all(isinstance(probe, str) for probe in probes)
+    return name if isinstance(name, str) else None, probes if texts_only else []
+
+
+def _in_order(main: Path, mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """The main file's first, each file's by line, the variables' last; none is told twice."""
+    once: dict[tuple[Path | None, int | None, str], Mistake] = {}
+    for mistake in mistakes:
+        once.setdefault((mistake.file, mistake.line, mistake.key), mistake)
+    return sorted(
+        once.values(),
+        key=lambda m: (m.file is None, m.file != main, str(m.file), m.line or 0),
+    )
+
+
+def watched_files(path: Path) -> tuple[Path, ...]:
+    """Every file that a configuration is made of: the main file, the target files that match
+    now, prompts files and the price file. Secrets and certificates are not among them: they are
+    read again when they are used."""
+    try:
+        value = _parsed(path, read_bytes(path, MAX_FILE_BYTES)).value
+    except ConfigError:
+        return (path,)
+    values = _merged(value if isinstance(value, dict) else {}, overrides())
+    named = (*_prompts_files(values), values.get("prices_file"))
+    files = (folder_of(file) / file for file in named if isinstance(file, str))
+    return (path, *_target_files(values.get("target_files"), path), *files)
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, content: bytes) -> Document:
+    """Parsing is slow beside reading, and watchers ask every few seconds."""
+    return parse_document(path, content)
+
+
+def _prompts_files(values: Mapping[str, Any]) -> Iterator[object]:
+    probes = values.get("probes")
+    for probe in probes.values() if isinstance(probes, dict) else ():
+        yield probe.get("prompts_file") if isinstance(probe, dict) else None
+
+
+def fingerprint(path: Path) -> str:
+    """A digest of the names and contents of all files that a configuration is made of.
+
+    It is meant to be polled: notifications of the kernel miss network file systems and the
+    symbolic links that Kubernetes swaps.
+    """
+    digest = sha256()
+    for file in watched_files(path):
+        digest.update(sha256(str(file).encode()).digest())
+        digest.update(_content_digest(file))
+    return digest.hexdigest()
+
+
+def _content_digest(file: Path) -> bytes:
+    try:
+        return sha256(read_bytes(file, MAX_FILE_BYTES)).digest()
+    except ConfigError as error:
+        return sha256(str(error).encode()).digest()
+
+
+def json_schema() -> str:
+    """JSON Schema of the main file, for editors."""
+    schema = Config.model_json_schema()
+    return json.dumps(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2
+    )

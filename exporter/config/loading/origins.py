@@ -1,0 +1,71 @@
+"""Where each value of the configuration came from: a line of a file, or a variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from exporter.settings.mistakes import Mistake
+from exporter.settings.yaml_lines import Document, Location, dotted
+
+
+class Origins:
+    """The files and variables that one configuration was put together from.
+
+    Its targets are the main file's or the variable's own, then those of the target files.
+    """
+
+    def __init__(
+        self,
+        main: Document,
+        variables: Mapping[Location, str],
+        own_targets: int,
+        target_files: Sequence[Document],
+    ) -> None:
+        self._main = main
+        self._variables = variables
+        self._own_targets = own_targets
+        self._of_files = [
+            (file, position, target)
+            for file in target_files
+            if isinstance(file.value, list)
+            for position, target in enumerate(file.value)
+        ]
+
+    def targets_of_files(self) -> Iterator[object]:
+        """The targets in the target files, as they stand there."""
+        return (target for _, _, target in self._of_files)
+
+    def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
+        """A mistake at this place of the configuration.
+
+        :param missing: the last part of the location is a key that is not there.
+        """
+        match location:
+            case ("targets", int(index), *rest) if index >= self._own_targets:
+                file, position, _ = self._of_files[index - self._own_targets]
+                return _in_document(file, (position, *rest), message, missing)
+        if variable := self._variable(location):
+            return Mistake(message, key=variable)
+        return _in_document(self._main, location, message, missing)
+
+    def _variable(self, location: Location) -> str | None:
+        """The variable that set the value here, or one above or below it where the file has
+        none."""
+        for length in range(len(location), 0, -1):
+            if name := self._variables.get(location[:length]):
+                return name + dotted(location[length:])
+        if location in self._main.lines:
+            return None
+        below = (name for at, name in self._variables.items() if at[: len(location)] == location)
+        return next(below, None)
+
+
+def _in_document(document: Document, location: Location, message: str, missing: bool) -> Mistake:
+    """Parts of the location that the file does not have are the validator's own, such as the
+    member of a union that was tried."""
+    found: Location = ()
+    for part in location:
+        if (*found, part) in document.lines:
+            found = (*found, part)
+    key = dotted((*found, location[-1])) if missing else dotted(found)
+    return Mistake(message, document.path, document.lines.get(found, 1), key)

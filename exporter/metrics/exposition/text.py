@@ -1,0 +1,101 @@
+"""The two text formats: Prometheus' own, and OpenMetrics, which has exemplars.
+
+Sources: "Exposition formats" in the Prometheus documentation; the OpenMetrics 1.0 specification.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import accumulate
+
+from exporter.metrics.families import Family, Kind
+from exporter.metrics.series import Block, Counter, Exemplar, Gauge, Histogram
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
+
+
+def prometheus_head(family: Family, _bytes: int) -> bytes:
+    """What stands before the series of a family."""
+    return _head(family, family.name, _HELP_ESCAPES)
+
+
+def openmetrics_head(family: Family, _bytes: int) -> bytes:
+    """The same for OpenMetrics, where a counter's ``_total`` belongs to its sample alone."""
+    name = family.name
+    return _head(
+        family, name.removesuffix("_total") if family.kind is Kind.COUNTER else name, _ESCAPES
+    )
+
+
+def _head(family: Family, name: str, escapes: dict[int, str]) -> bytes:
+    help_text = family.help.translate(escapes)
+    return f"# HELP {name} {help_text}\n# TYPE {name} {family.kind}\n".encode()
+
+
+def prometheus_block(block: Block) -> bytes:
+    """The series of a block, without exemplars."""
+    return "".join(_lines(block, exemplars=False)).encode()
+
+
+def openmetrics_block(block: Block) -> bytes:
+    """The series of a block, with exemplars."""
+    return "".join(_lines(block, exemplars=True)).encode()
+
+
+def _lines(block: Block, *, exemplars: bool) -> Iterator[str]:
+    common = _labels(block.labels)
+    name = block.family.name
+    for own, child in block.series():
+        labels = ",".join(filter(None, (common, _labels(own))))
+        match child:
+            case Histogram():
+                yield from _histogram_lines(block.family, child, labels, exemplars)
+            case Counter():
+                exemplar = _exemplar(child.exemplar) if exemplars else ""
+                yield f"{name}{_braced(labels)} {number(child.value)}{exemplar}\n"
+            case Gauge():
+                yield f"{name}{_braced(labels)} {number(child.value)}\n"
+
+
+def _histogram_lines(
+    family: Family, histogram: Histogram, labels: str, exemplars: bool
+) -> Iterator[str]:
+    name, before = family.name, f"{labels}," if labels else ""
+    total = 0
+    cells = zip(_bounds(family), accumulate(histogram.counts), histogram.exemplars, strict=True)
+    for bound, total, seen in cells:
+        exemplar = _exemplar(seen) if exemplars else ""
+        yield f'{name}_bucket{{{before}le="{bound}"}} {total}{exemplar}\n'
+    yield f"{name}_count{_braced(labels)} {total}\n"
+    yield f"{name}_sum{_braced(labels)} {number(histogram.sum)}\n"
+
+
+@lru_cache(maxsize=256)
+def _bounds(family: Family) -> tuple[str, ...]:
+    return (*(number(float(bound)) for bound in family.buckets), "+Inf")
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
+
+
+def _braced(labels: str) -> str:
+    return f"{{{labels}}}" if labels else ""
+
+
+def _exemplar(exemplar: Exemplar | None) -> str:
+    if exemplar is None:
+        return ""
+    request_id = exemplar.request_id.translate(_ESCAPES)
+    value = number(exemplar.value)
+    return f' # {{request_id="{request_id}"}} {value} {exemplar.timestamp:.3f}'
+
+
+def number(value: float) -> str:
+    """A value as both formats write it."""
+    if math.isfinite(value):
+        return repr(value)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

@@ -1,0 +1,1 @@
+"""One probe, and the schedule of all."""

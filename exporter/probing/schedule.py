@@ -1,0 +1,151 @@
+"""When each plan is carried out: every plan on its own grid of time, spread by a stable hash."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from exporter.config.plan import Plan
+from exporter.metrics import families
+from exporter.metrics.probe_series import Metrics
+from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.prober import Prober, StandsBy
+from exporter.result import SkipReason
+
+MAX_RETRY_AFTER_SECONDS = 900.0
+"""A provider may ask for silence, but not for so much that nobody would notice its return."""
+
+_GRACE_SECONDS = 1
+"""A probe later than this is dropped. After a pause only those due in its last second run."""
+
+log = structlog.get_logger(__name__)
+PlanKey = tuple[str, str]
+
+
+def _keeps_back_nothing(_plan: Plan) -> bool:
+    return False
+
+
+class Schedule:
+    """Starts probes when they are due.
+
+    A run that could not start in time (the process was stopped, the clock was set) is dropped
+    and counted, never made up for: a burst of late probes would measure itself.
+    """
+
+    def __init__(
+        self,
+        prober: Prober,
+        metrics: Metrics,
+        keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
+    ) -> None:
+        """:param keeps_back: whether a plan must wait, lest it spoil a cold start."""
+        self._prober = prober
+        self._metrics = metrics
+        self._keeps_back = keeps_back
+        self._plans: dict[PlanKey, Plan] = {}
+        self._quiet_until: dict[str, float] = {}
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
+
+    def start(self) -> None:
+        """Begin; must be called on the probing loop."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no more probes; those under way go on.
+
+        The scheduler itself is not shut down: it would cancel what has been started, and call each
+        task that had not yet begun a job that raised an exception.
+        """
+        self.apply(())
+        self._scheduler.pause()
+
+    def apply(self, plans: Iterable[Plan]) -> None:
+        """Schedule exactly these plans; a plan whose interval stays keeps its place."""
+        before, self._plans = self._plans, {plan.key: plan for plan in plans}
+        for key in before.keys() - self._plans.keys():
+            self._scheduler.remove_job(_job_id(key))
+        for key, plan in self._plans.items():
+            old = before.get(key)
+            if old is None or old.interval_seconds != plan.interval_seconds:
+                self._add(plan)
+
+    def realign(self) -> None:
+        """Put every plan back on its grid, after the wall clock was set."""
+        for plan in self._plans.values():
+            self._add(plan)
+
+    def _add(self, plan: Plan) -> None:
+        interval = plan.interval_seconds
+        first = next_on_grid(time.time(), plan.key, interval)
+        self._scheduler.add_job(
+            self._due,
+            IntervalTrigger(
+                seconds=interval, start_date=datetime.fromtimestamp(first, UTC), timezone=UTC
+            ),
+            args=(plan.key,),
+            id=_job_id(plan.key),
+            replace_existing=True,
+            coalesce=True,
+            max_instances=2,  # the second finds the first under way, and is counted as skipped
+            misfire_grace_time=_GRACE_SECONDS,
+        )
+
+    async def _due(self, key: PlanKey) -> None:
+        plan = self._plans.get(key)
+        if plan is None:
+            return  # removed, or everything stopped, since it was due
+        if reason := self._reason_to_skip(plan):
+            self._metrics.skipped(key, reason)
+            return
+        self._note_delay(plan)
+        try:
+            result = await self._prober.probe(plan)
+        except StandsBy:
+            self._metrics.skipped(key, SkipReason.PAUSED)
+            return
+        except asyncio.CancelledError:
+            return  # the probe outlasted the grace time, and was ended with the exporter
+        if result.failure and result.retry_after_seconds:
+            quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+            self._quiet_until[plan.target.name] = time.monotonic() + quiet
+
+    def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
+        if not self._prober.may_probe():
+            return SkipReason.PAUSED
+        if self._keeps_back(plan):
+            return SkipReason.COLD_START
+        if self._prober.is_busy(plan):
+            return SkipReason.OVERLAP
+        if time.monotonic() < self._quiet_until.get(plan.target.name, 0):
+            return SkipReason.RETRY_AFTER
+        if not self._prober.affords(plan):
+            return SkipReason.BUDGET
+        return None
+
+    def _note_delay(self, plan: Plan) -> None:
+        phase = phase_seconds(plan.key, plan.interval_seconds)
+        delay = (time.time() - phase) % plan.interval_seconds
+        self._metrics.exporter.histogram(families.SCHEDULE_DELAY).observe(delay)
+
+    def _missed(self, event: JobExecutionEvent) -> None:
+        key = _key_of(event.job_id)
+        self._metrics.skipped(key, SkipReason.PAUSED)
+        log.warning("probe missed its time", target=key[0], probe=key[1])
+
+
+def _job_id(key: PlanKey) -> str:
+    return "\0".join(key)
+
+
+def _key_of(job_id: str) -> PlanKey:
+    target, _, probe = job_id.partition("\0")
+    return target, probe

@@ -1,0 +1,108 @@
+"""AWS credentials from where AWS's own tools take them.
+
+botocore, an optional extra, knows the whole chain: environment, shared files, SSO, web identity
+(IRSA), container (ECS, EKS Pod Identity) and instance metadata. Without it the environment
+variables alone are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
+from typing import Protocol
+
+from exporter.providers.base import AwsCredentials
+from exporter.settings.secret import SecretError, remember
+
+REREAD_SECONDS = 300.0
+"""Keys without an expiry are looked up again this often: somebody may have rotated the file."""
+
+_NONE_FOUND = (
+    "no AWS credentials found; set api_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+_NEEDS_BOTOCORE = "; profiles, SSO and roles need: pip install 'inference-exporter[bedrock]'"
+
+
+class _Frozen(Protocol):
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+class _Source(Protocol):
+    """botocore's ``Credentials``, which refresh themselves where they expire."""
+
+    def get_frozen_credentials(self) -> _Frozen: ...
+
+
+class AwsCredentialChain:
+    """The credentials of this process.
+
+    Looking them up has a thread of its own: an instance-metadata service that hangs must not
+    take the threads that resolve the names of other targets. One thread, since everybody waits
+    for the same answer.
+    """
+
+    def __init__(self, reread_seconds: float = REREAD_SECONDS) -> None:
+        self._reread_seconds = reread_seconds
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="aws-credentials")
+        self._source: _Source | None = None
+        self._reread_at = 0.0
+
+    async def current(self) -> AwsCredentials:
+        """Credentials that are valid now, refreshed off the event loop where they expire.
+
+        :raises SecretError: there are none, or they cannot be refreshed.
+        """
+        loop = asyncio.get_running_loop()
+        credentials = await loop.run_in_executor(self._executor, self._read)
+        remember(credentials.secret_access_key)
+        if credentials.session_token:
+            remember(credentials.session_token)
+        return credentials
+
+    def _read(self) -> AwsCredentials:
+        try:
+            import botocore.exceptions  # noqa: PLC0415  an optional extra
+        except ImportError:
+            return _from_environment()
+        try:
+            frozen = self._found().get_frozen_credentials()
+        except (
+            botocore.exceptions.BotoCoreError,
+            botocore.exceptions.ClientError,
+            RuntimeError,  # refreshed, and expired all the same
+        ) as error:
+            raise SecretError(f"AWS credentials cannot be had: {error}") from error
+        return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _found(self) -> _Source:
+        if self._source is None or time.monotonic() >= self._reread_at:
+            self._source, refreshes_itself = _look_up()
+            self._reread_at = inf if refreshes_itself else time.monotonic() + self._reread_seconds
+        return self._source
+
+
+def _look_up() -> tuple[_Source, bool]:
+    """What the chain finds, and whether that refreshes itself."""
+    import botocore.credentials  # noqa: PLC0415
+    import botocore.session  # noqa: PLC0415
+
+    source = botocore.session.get_session().get_credentials()
+    if source is None:
+        raise SecretError(_NONE_FOUND)
+    return source, isinstance(source, botocore.credentials.RefreshableCredentials)
+
+
+def _from_environment() -> AwsCredentials:
+    key_id = os.environ.get("AWS_ACCESS_KEY_ID")
+    secret_key = os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if not key_id or not secret_key:
+        raise SecretError(_NONE_FOUND + _NEEDS_BOTOCORE)
+    return AwsCredentials(key_id, secret_key, os.environ.get("AWS_SESSION_TOKEN") or None)
+
+
+aws_credentials = AwsCredentialChain()

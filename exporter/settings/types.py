@@ -1,0 +1,115 @@
+"""What the models of the configuration are made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from exporter.settings.mistakes import did_you_mean
+from exporter.settings.secret import Secret
+from exporter.settings.units import DURATION_PATTERN, parse_duration
+
+
+def _http_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#]+(/\S*)?", url) or not _has_valid_port(url):
+        raise ValueError("must be an http:// or https:// URL")
+    if "?" in url or "#" in url:
+        raise ValueError("must have no query and no fragment")
+    if "@" in url.split("/")[2]:
+        raise ValueError("must hold no user name or password; use api_key or headers")
+    return url.rstrip("/")
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+_MAX_DURATION_SECONDS = 366 * 86400
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(gt=0, le=_MAX_DURATION_SECONDS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": DURATION_PATTERN},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": _MAX_DURATION_SECONDS},
+            ]
+        }
+    ),
+]
+"""Seconds, written as in Prometheus: ``500ms``, ``30s``, ``1m30s``, ``1h``."""
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _url_path(path: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", path):
+        raise ValueError("must be a path on the server that begins with /, as in /health")
+    return path
+
+
+UrlPath = Annotated[str, AfterValidator(_url_path)]
+
+
+class UnknownName(ValueError):
+    """A name that is none of the known ones; the nearest of them is offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; {did_you_mean(name, known)}")
+
+
+Location = tuple[str | int, ...]
+Located = tuple[Location, ValueError]
+"""A mistake and where it is, seen from the model that noticed it."""
+
+
+def raise_all(title: str, mistakes: Iterable[Located | InitErrorDetails]) -> None:
+    """Make pydantic report these mistakes where they are, not at the model as a whole."""
+    details = [
+        _details(*mistake) if isinstance(mistake, tuple) else mistake for mistake in mistakes
+    ]
+    if details:
+        raise ValidationError.from_exception_data(title, details)
+
+
+def _details(location: Location, error: ValueError) -> InitErrorDetails:
+    wrong = PydanticCustomError("value_error", "{error}", {"error": error})
+    return InitErrorDetails(type=wrong, loc=location, input=None)
+
+
+class Model(BaseModel):
+    """A part of the configuration: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+def _text_or_secret(value: object) -> str:
+    return "secret" if isinstance(value, dict | Secret) else "text"
+
+
+HeaderValue = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Secret, Tag("secret")],
+    Discriminator(_text_or_secret),
+]

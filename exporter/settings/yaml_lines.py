@@ -1,0 +1,228 @@
+"""YAML with the line of every key.
+
+Scalars are read by the core schema of YAML 1.2: ``yes``, ``on``, ``1:30`` and ``2026-01-31``
+are texts, where YAML 1.1 would make them booleans, the number 90 and a date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.paths import FileText
+
+MAX_FILE_BYTES = 4 << 20
+MAX_VALUES = 200_000
+"""How many values a file may hold once every alias is written out: nested aliases could make
+a short file fill the memory."""
+
+Location = tuple[str | int, ...]
+"""Keys and list positions that lead from the top of a file to a value."""
+
+_TAG = "tag:yaml.org,2002:"
+_NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE, _SEQ, _MAP = (
+    _TAG + name for name in ("null", "bool", "int", "float", "str", "merge", "seq", "map")
+)
+_TRUTHS = {"true": True, "false": False}
+_SCALARS: Mapping[str, Callable[[str], object]] = {
+    _NULL: lambda text: None,
+    _BOOL: lambda text: _TRUTHS[text.lower()],
+    _INT: int,
+    _FLOAT: float,
+}
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  # so PyYAML declares it
+
+
+for _tag, _pattern, _first in (
+    (_NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    (_BOOL, r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    (_INT, r"[-+]?[0-9]+", list("-+0123456789")),
+    (_FLOAT, r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    (_MERGE, r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file as plain values; texts are ``FileText``."""
+
+    path: Path
+    value: object
+    lines: Mapping[Location, int]
+    """The line on which each key or list item stands, counted from 1."""
+    mistakes: tuple[Mistake, ...]
+    """What is wrong although it can be read: repeated keys, tags, endless aliases."""
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    :raises ConfigError: it cannot be read, is not YAML, or holds several documents or more than
+        ``MAX_VALUES`` values.
+    """
+    return parse_document(path, read_bytes(path, MAX_FILE_BYTES))
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """What is in a file.
+
+    :raises ConfigError: it cannot be read, or is longer than ``max_bytes``.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise ConfigError([Mistake("there is no such file; check the path", path)]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError([Mistake(f"cannot be read: {reason}", path)]) from None
+    if len(content) > max_bytes:
+        message = f"is longer than {max_bytes >> 20} MiB; split it up"
+        raise ConfigError([Mistake(message, path)])
+    return content
+
+
+def decode(path: Path, content: bytes) -> str:
+    """The text of a file.
+
+    :raises ConfigError: it is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Mistake("is not UTF-8 text; save it as such", path, line)]) from None
+
+
+def parse_document(path: Path, content: bytes) -> Document:
+    """The YAML document that a file holds; errors as in ``read_document``."""
+    text = decode(path, content)
+    builder = _Builder(path)
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        value = None if node is None else builder.build(node, ())
+    except yaml.YAMLError as error:
+        raise ConfigError([_syntax_mistake(path, text, error)]) from None
+    except RecursionError:
+        raise ConfigError([Mistake("is nested too deeply", path, 1)]) from None
+    return Document(path, value, builder.lines, tuple(builder.mistakes))
+
+
+def _syntax_mistake(path: Path, text: str, error: yaml.YAMLError) -> Mistake:
+    """Without the excerpt that PyYAML would show: it may hold a secret."""
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return Mistake("holds a control character; remove it", path, line)
+    problem = getattr(error, "problem", None) or "it cannot be parsed"
+    if "'\\t'" in problem:
+        problem += "; indent with spaces, not tabs"
+    mark = getattr(error, "problem_mark", None)
+    return Mistake(f"is not YAML: {problem}", path, mark.line + 1 if mark else 1)
+
+
+class _Builder:
+    """Turns nodes into values and notes lines and mistakes on the way."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines: dict[Location, int] = {}
+        self.mistakes: list[Mistake] = []
+        self._path = path
+        self._values = 0
+        self._open: set[int] = set()
+        """Nodes that are being built: an alias to one of them has no end."""
+
+    def build(self, node: yaml.Node, at: Location) -> object:
+        self.lines.setdefault(at, _line(node))
+        self._values += 1
+        if self._values > MAX_VALUES:
+            message = f"holds more than {MAX_VALUES} values, aliases written out; split it up"
+            raise ConfigError([Mistake(message, self._path, _line(node))])
+        if id(node) in self._open:
+            self._wrong(node, at, "the alias stands within what it repeats; remove it")
+            return None
+        self._open.add(id(node))
+        try:
+            return self._value(node, at)
+        finally:
+            self._open.discard(id(node))
+
+    def _value(self, node: yaml.Node, at: Location) -> object:
+        match node:
+            case yaml.MappingNode(tag=tag) if tag == _MAP:
+                return self._mapping(node, at)
+            case yaml.SequenceNode(tag=tag) if tag == _SEQ:
+                return [self.build(item, (*at, i)) for i, item in enumerate(node.value)]
+            case yaml.ScalarNode(tag=tag) if tag in (_STR, _MERGE):
+                return FileText(node.value, self._path.parent)
+            case yaml.ScalarNode(tag=tag) if tag in _SCALARS:
+                return self._scalar(node, at)
+        self._wrong(node, at, f"the tag {node.tag!r} is not supported; remove it")
+        return None
+
+    def _scalar(self, node: yaml.ScalarNode, at: Location) -> object:
+        try:
+            return _SCALARS[node.tag](node.value)
+        except (ValueError, KeyError):
+            kind = node.tag.removeprefix(_TAG)
+            self._wrong(node, at, f"this is not of the type {kind}; correct it")
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, object]:
+        result: dict[str, object] = {}
+        own: dict[str, int] = {}
+        for key_node, value_node in _merges_first(node):
+            if key_node.tag == _MERGE:
+                result.update(self._merged(value_node, at))
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._wrong(key_node, at, "a key must be a single word or text")
+                continue
+            key = key_node.value
+            if key in own:
+                self._wrong(
+                    key_node, (*at, key), f"is there twice, first on line {own[key]}; keep one"
+                )
+                continue
+            own[key] = self.lines[(*at, key)] = _line(key_node)
+            result[key] = self.build(value_node, (*at, key))
+        return result
+
+    def _merged(self, node: yaml.Node, at: Location) -> dict[str, object]:
+        """What ``<<`` brings in; of several mappings the first wins."""
+        mappings = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+        result: dict[str, object] = {}
+        for mapping in mappings:
+            value = self.build(mapping, at)
+            if isinstance(value, dict):
+                result.update(value)
+            else:
+                self._wrong(mapping, at, "<< must name mappings to merge")
+        return result
+
+    def _wrong(self, node: yaml.Node, at: Location, message: str) -> None:
+        self.mistakes.append(Mistake(message, self._path, _line(node), dotted(at)))
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _merges_first(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Keys of the mapping itself come last, so that they win."""
+    yield from sorted(node.value, key=lambda pair: pair[0].tag != _MERGE)
+
+
+def dotted(location: Sequence[str | int]) -> str:
+    """``targets[0].timeouts.connect``"""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")

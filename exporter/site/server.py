@@ -1,0 +1,99 @@
+"""The exporter's own HTTP server.
+
+It runs in a thread of its own with an event loop of its own, so that no scrape and no page
+ever holds up the loop that reads streams.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from exporter.config.web import Web
+from exporter.settings.mistakes import ConfigError
+from exporter.site.guard import Guard, ReloadingContext
+from exporter.site.routes import Backend, routes
+from exporter.site.toolkit_file import WebConfigFile
+
+GRACEFUL_STOP_SECONDS = 3
+"""How long requests under way may go on after ``stop``."""
+_KEEP_ALIVE_SECONDS = 130  # above the usual scrape intervals, so that connections are reused
+
+
+class WebError(Exception):
+    """The web server cannot be started; the message is for the user."""
+
+
+class WebServer:
+    """The HTTP server of one back end."""
+
+    def __init__(self, backend: Backend, web: Web) -> None:
+        self._backend = backend
+        self._web = web
+
+    def start(self) -> None:
+        """Listen, then serve in a thread of its own.
+
+        :raises WebError: the address or ``web.config_file`` cannot be used.
+        """
+        file = _read(self._web.config_file)
+        listening = _listen(self._web)
+        self.url = _url("https" if file.has_tls else "http", listening)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                Guard(routes(self._backend), file),
+                ssl_context_factory=(lambda *_: ReloadingContext(file)) if file.has_tls else None,
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listening],), name="web", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let requests under way end, within a short time, and close."""
+        self._server.should_exit = True
+        self._thread.join(GRACEFUL_STOP_SECONDS + 2)
+
+
+def _read(config_file: Path | None) -> WebConfigFile:
+    try:
+        return WebConfigFile(config_file)
+    except ConfigError as error:
+        raise WebError(str(error)) from error
+
+
+def _listen(web: Web) -> socket.socket:
+    host, port = web.host_and_port
+    ipv6 = ":" in host
+    try:
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ipv6 else socket.AF_INET,
+            dualstack_ipv6=ipv6 and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        why, _, _ = (error.strerror or str(error)).partition(" (while")  # Python's own addition
+        raise WebError(
+            f"cannot listen on {web.listen}: {why}; choose another address with web.listen"
+        ) from error
+
+
+def _url(scheme: str, listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,0 +1,104 @@
+"""What ``check-config`` foretells: probes, tokens and spend per day, and warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.commands.check_report import report
+from exporter.config.root import Config
+
+
+def target(name: str = "a", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "provider": "openai", "model": "m", **fields}
+
+
+def lines(*targets: dict[str, Any], **settings: Any) -> list[str]:
+    return report(Config.model_validate({"targets": list(targets), **settings})).splitlines()
+
+
+TWO_PROBES = {
+    "short": {"prompt": "x" * 62, "max_output_tokens": 100},
+    "long": {"prompt": "x" * 382, "max_output_tokens": 1000},
+}
+
+
+def test_probes_tokens_and_spend_of_a_day_are_summed_by_target() -> None:
+    """The nonce makes 62 characters 80, and 4 of them are taken for a token."""
+    price = {"input": 1.0, "output": 10.0}
+    table = lines(
+        target("cheap", interval="1h", price=price, probes=["short"]),
+        target("dear", interval="24m", price=price),
+        probes=TWO_PROBES,
+    )
+    assert [line.split() for line in table[1:4]] == [
+        ["cheap", "openai", "m", "short", "every", "1h", "24", "480", "2,400", "0.02", "0.73"],
+        [
+            "dear",
+            "openai",
+            "m",
+            "short,",
+            "long",
+            "every",
+            "24m",
+            "120",
+            "7,200",
+            "66,000",
+            "0.67",
+            "20.02",
+        ],
+        ["total", "144", "7,680", "68,400", "0.69", "20.75"],
+    ]
+    assert table[5] == "Spend: 0.69 USD per day, 20.75 USD per month."
+
+
+def test_an_unknown_price_is_not_taken_for_nothing() -> None:
+    table = lines(
+        target("priced", interval="1h", price={"input": 0, "output": 10}), target("unpriced")
+    )
+    assert table[2].split()[-2:] == ["unknown", "unknown"]
+    assert table[3].split()[-2:] == ["unknown", "unknown"]
+    assert table[5].startswith("Spend: 0.02 USD per day")
+    assert table[5].endswith("besides targets of unknown price.")
+
+
+def test_prompts_of_a_file_count_by_their_mean(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "' + "x" * 22 + '"}\n{"prompt": "' + "x" * 102 + '"}\n')
+    probes = {"p": {"prompts_file": str(file), "max_output_tokens": 1}}
+    table = lines(target(interval="1d"), probes=probes)
+    assert table[1].split()[-5:] == ["1", "20", "1", "unknown", "unknown"]
+
+
+def test_without_targets_nothing_is_probed() -> None:
+    assert lines() == ["No targets: nothing will be probed."]
+
+
+def test_the_figures_stand_in_line() -> None:
+    table = lines(target("a", interval="5s"), target("a-much-longer-name", interval="1h"))
+    rows = table[:4]
+    assert len({row.index("openai") for row in rows[1:3]}) == 1
+    assert len({len(row) for row in rows}) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "warning"),
+    [
+        (
+            {"api_key": {"env": "NO_SUCH_KEY"}},
+            "warning: target a: environment variable NO_SUCH_KEY is not set",
+        ),
+        (
+            {"headers": {"X-Key": {"file": "/no/such/key"}}},
+            "warning: target a: secret file /no/such/key cannot be read: No such file or directory",
+        ),
+        ({"tls": {"ca_file": "/no/ca.pem"}}, "warning: target a: there is no file /no/ca.pem"),
+    ],
+)
+def test_what_will_make_probes_fail_is_warned_of(
+    fields: dict[str, Any], warning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    assert lines(target(**fields))[-1] == warning

@@ -1,0 +1,116 @@
+"""What check-config says of money: spend, budgets, and what would undo them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.budget.forecast import by_target
+from exporter.commands.check_report import report
+from exporter.config.loading import config_file
+from exporter.config.root import Config
+from exporter.demo import demo_config
+from tests.prices.test_price_file import PRICES
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "example-config.yaml"
+PRICE = {"input": 1, "output": 10}
+# 38 + 18 characters are 14 tokens: 14 * 1 + 50 * 10 = 514 USD per million probes.
+PROBES = {"p": {"prompt": "x" * 38, "max_output_tokens": 50}}
+
+
+def configure(*targets: dict[str, Any], **settings: Any) -> Config:
+    whole = [{"provider": "openai", "model": "m", "price": PRICE, **target} for target in targets]
+    return Config.model_validate({"probes": PROBES, "targets": whole, **settings})
+
+
+def usd_per_day(config: Config) -> Decimal:
+    """Of the targets whose price is known."""
+    return sum((load.usd or Decimal() for _, load in by_target(config.plans())), Decimal())
+
+
+def test_each_target_and_the_total_are_told_by_day_and_by_month() -> None:
+    text = report(configure({"name": "a"}, {"name": "b", "interval": "30s"}))
+    # 1440 * 514 / 1e6 = 0.74016 USD
+    rows = {line.split()[0]: line.split()[-2:] for line in text.splitlines() if line.strip()}
+    assert rows["a"] == ["0.74", "22.20"]
+    assert rows["b"] == ["1.48", "44.41"]
+    assert rows["total"] == ["2.22", "66.61"]
+    assert "Spend: 2.22 USD per day, 66.61 USD per month.\n" in text
+
+
+def test_a_server_of_ones_own_costs_no_more_for_being_probed() -> None:
+    server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
+    text = report(configure({"name": "a"}, {"name": "own", "price": server}))
+    assert "Spend: 0.74 USD per day" in text
+    assert "Server of own: 8.00 USD per hour anyway, taken to serve 16 at once.\n" in text
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (1.0, "Budget of all targets: 1.00 USD per day, 74% of it needed.\n"),
+        (
+            0.37008,
+            "200% of it needed: it will stop probing 12h after midnight UTC.\n",
+        ),
+    ],
+)
+def test_it_is_told_whether_a_budget_will_be_reached(budget: float, said: str) -> None:
+    assert said in report(configure({"name": "a"}, budget={"usd_per_day": budget}))
+
+
+def test_the_budget_of_a_target_is_held_against_its_own_spend() -> None:
+    own = {"name": "b", "budget": {"usd_per_day": 0.5}}
+    text = report(configure({"name": "a"}, own))
+    assert "Budget of b: 0.50 USD per day, 148% of it needed: it will stop" in text
+    assert "Budget of all" not in text
+
+
+def test_what_would_undo_a_budget_is_warned_of() -> None:
+    text = report(
+        configure(
+            {"name": "a", "price": None, "model": "unheard-of"},
+            budget={"usd_per_day": 1},
+            prices_file=str(PRICES),
+        )
+    )
+    assert "warning: target a: price not known: prices_file has no 'unheard-of' of openai" in text
+    assert "warning: budgets begin anew at every restart; set budget.state_file" in text
+    assert "besides targets of unknown price" in text
+
+
+def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:
+    gone = {"usd_per_day": 1, "state_file": str(tmp_path / "gone" / "spent.json")}
+    assert f"warning: budget.state_file: {tmp_path / 'gone'} is not a folder" in report(
+        configure({"name": "a"}, budget=gone)
+    )
+    there = {"usd_per_day": 1, "state_file": str(tmp_path / "spent.json")}
+    assert "warning: budget" not in report(configure({"name": "a"}, budget=there))
+
+
+def test_a_silence_keeps_probes_back_and_ends_with_two() -> None:
+    cold_start = {"idle": "30m", "every": "2h"}
+    ((_, load),) = by_target(configure({"name": "a", "cold_start": cold_start}).plans())
+    assert load.probes == 1440 * 3 / 4 + 2 * 12
+
+
+def test_long_input_is_estimated_in_its_tier() -> None:
+    tiered = {"input": 1, "output": 0, "above": [{"input_tokens": 13, "input": 2}]}
+    assert usd_per_day(configure({"name": "a", "price": tiered})) == Decimal("0.04032")
+
+
+def test_the_example_configuration_costs_less_than_a_dollar_a_day() -> None:
+    config = config_file.load(EXAMPLE)
+    assert all(plan.price for plan in config.plans())
+    assert 0 < usd_per_day(config) < 1
+
+
+def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() -> None:
+    demo = demo_config("127.0.0.1:0", "http://127.0.0.1:1").model_dump(by_alias=True)
+    del demo["defaults"]  # the demo is in a hurry: what it probes costs nothing
+    config = Config.model_validate(demo)
+    assert {plan.interval_seconds for plan in config.plans()} == {60}
+    assert 0 < usd_per_day(config) < 1

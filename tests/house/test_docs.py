@@ -1,0 +1,169 @@
+"""The documentation and the code say the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from exporter.config.loading.config_file import json_schema, load
+from exporter.config.root import Config
+from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES, Family
+from exporter.providers import PRESETS, PROVIDERS
+from exporter.result import FailureReason
+from exporter.settings.units import format_duration
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+CONFIGURATION = (DOCS / "configuration.md").read_text()
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")],
+    key=str,
+)
+SCHEMA: dict[str, Any] = json.loads(json_schema())
+
+
+@pytest.mark.parametrize("family", [*PROBE_FAMILIES, *SELF_FAMILIES], ids=lambda f: f.name)
+def test_every_metric_is_documented_as_it_is_declared(family: Family) -> None:
+    row = f"| `{family.name}` | {family.kind} | {', '.join(family.labels)} | {family.help} |"
+    assert row in (DOCS / "metrics.md").read_text().splitlines()
+
+
+@pytest.mark.parametrize("reason", FailureReason)
+def test_every_failure_reason_is_explained(reason: FailureReason) -> None:
+    assert f"`{reason}`" in (DOCS / "measurement.md").read_text()
+
+
+Keys = dict[str, tuple[Mapping[str, Any], bool]]
+"""The schema of each key, and whether it is required, by its dotted path."""
+
+
+def models_in(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The models that a value may hold, each with what stands between their keys and its own."""
+    if "$ref" in schema:
+        yield schema["$ref"].rpartition("/")[2], "."
+    for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from models_in(inner)
+    for container, between in (("items", "[]"), ("additionalProperties", ".NAME")):
+        if isinstance(schema.get(container), dict):
+            yield from ((model, between + after) for model, after in models_in(schema[container]))
+
+
+def keys_of(model: Mapping[str, Any], path: str, seen: set[str]) -> Iterator[tuple[str, Any]]:
+    """Every key, those of a model that stands in several places once."""
+    for name, schema in model.get("properties", {}).items():
+        yield f"{path}{name}", (schema, name in model.get("required", ()))
+        for inner, between in models_in(schema):
+            if inner not in seen:
+                seen.add(inner)
+                yield from keys_of(SCHEMA["$defs"][inner], f"{path}{name}{between}", seen)
+
+
+KEYS: Keys = dict(keys_of(SCHEMA, "", set()))
+
+
+def default_of(key: str) -> str | None:
+    """A simple default as the documentation writes it; ``None`` for those that need words."""
+    schema, required = KEYS[key]
+    match schema.get("default"):
+        case None:
+            return "required" if required else ""
+        case bool(default):
+            return f"`{str(default).lower()}`"
+        case float(default):
+            return f"`{format_duration(default)}`"
+        case int(default) | str(default):
+            return f"`{default}`"
+    return None
+
+
+def test_the_keys_are_found_at_every_depth() -> None:
+    assert {"web.listen", "targets[].tls.ca_file", "probes.NAME.expect.regex"} <= KEYS.keys()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_setting_is_documented_with_its_default(key: str) -> None:
+    found = re.search(rf"^\| `{re.escape(key)}` \| (.*?) ?\| ", CONFIGURATION, re.MULTILINE)
+    if found is None:  # a part that the headings introduce
+        assert f"`{key}`" in "".join(re.findall("^## .*", CONFIGURATION, re.MULTILINE))
+    elif (default := default_of(key)) and found[1] != "all":
+        assert found[1] == default
+
+
+def test_nothing_is_documented_that_does_not_exist() -> None:
+    documented = re.findall(r"^\| `([a-zA-Z_.\[\]]+)` \|", CONFIGURATION, re.MULTILINE)
+    assert set(documented) <= KEYS.keys()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_provider_has_a_page_in_the_index(provider: str) -> None:
+    index = (DOCS / "providers" / "README.md").read_text()
+    assert f"| `{provider}` |" in index
+    assert f"({provider}.md)" in index
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_documented_with_its_endpoint(preset: str) -> None:
+    page = (DOCS / "providers" / "openai.md").read_text()
+    (row,) = re.findall(rf"^\| `{preset}` \|.*", page, re.MULTILINE)
+    assert (PRESETS[preset].base_url or "") in row
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link can point to within a page, as GitHub derives it from the headings."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+EXAMPLE = DOCS / "example-config.yaml"
+
+
+def test_the_example_loads() -> None:
+    assert isinstance(load(EXAMPLE), Config)
+
+
+def valid(document: object) -> bool:
+    return jsonschema.Draft202012Validator(SCHEMA).is_valid(document)
+
+
+def test_the_example_is_what_the_schema_says() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(yaml.safe_load(EXAMPLE.read_text()), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"targetz": []},
+        {"defaults": {"interval": "soon"}},
+        {"defaults": {"interval": 0}},
+        {"defaults": {"connection": "keep"}},
+        {"targets": {}},
+        {"targets": [{"name": "a", "provider": "openai"}]},
+        {"targets": [{"name": "a", "provider": "opnai", "model": "m"}]},
+        {"targets": [{"name": "a", "provider": "openai", "model": "m", "preset": "grok"}]},
+        {"targets": [{"name": "a", "provider": "openai", "model": "m", "api_key": "sk-1"}]},
+        {"probes": {"p": {"prompt": "hi", "max_output_tokens": 0}}},
+    ],
+)
+def test_the_schema_refuses_what_would_be_refused(change: dict[str, Any]) -> None:
+    example = yaml.safe_load(EXAMPLE.read_text())
+    assert valid(example)
+    assert not valid({**example, **change})

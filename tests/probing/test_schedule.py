@@ -1,0 +1,261 @@
+"""When probes are sent: spread, on their grid, never on top of each other, never in a burst."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
+from exporter.metrics.probe_series import Metrics
+from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.prober import Prober
+from exporter.probing.schedule import Schedule
+from exporter.result import ProbeResult
+from tests.probing.test_probe import DONE, FINISH, TOKEN
+from tests.shown import families
+from tests.wire import STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
+
+ANSWER: list[Step] = [STREAM_HEAD, TOKEN, FINISH, DONE]
+
+
+def plan_for(server: WireServer, name: str = "t", interval_seconds: float = 0.2) -> Plan:
+    return Plan(
+        target=Target(name=name, provider="openai", model="m", base_url=f"{server.url}/v1"),
+        probe_name="p",
+        probe=Probe(prompt="hello"),
+        interval_seconds=interval_seconds,
+        timeouts=Timeouts(total=2),
+        fresh_connection=False,
+    )
+
+
+class Running:
+    """A schedule under way, and what came of it."""
+
+    def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
+        self.results: list[ProbeResult] = []
+        self.metrics = Metrics()
+        listeners = (self.metrics.observe, self.results.append)
+        self.prober = Prober(listeners, may_probe=may_probe)
+        self.schedule = Schedule(self.prober, self.metrics)
+
+    async def apply(self, *plans: Plan) -> None:
+        self.metrics.apply(plans)
+        await self.prober.apply(plans)
+        self.schedule.apply(plans)
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of all samples with this name and these labels."""
+        return sum(
+            sample.value
+            for metric in families(self.metrics.everything())
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+@asynccontextmanager
+async def running(
+    *plans: Plan, may_probe: Callable[[], bool] = lambda: True
+) -> AsyncIterator[Running]:
+    run = Running(may_probe)
+    run.schedule.start()
+    await run.apply(*plans)
+    try:
+        yield run
+    finally:
+        run.schedule.stop()
+        await run.prober.aclose(grace_seconds=1)
+
+
+async def test_a_plan_runs_once_in_each_interval() -> None:
+    with wire_server(ANSWER) as server:
+        async with running(plan_for(server)) as run:
+            await asyncio.sleep(1.05)
+    assert len(run.results) == pytest.approx(5, abs=1)
+    assert all(result.success for result in run.results)
+
+
+async def test_runs_do_not_drift() -> None:
+    with wire_server([0.05, *ANSWER]) as server:
+        plan = plan_for(server)
+        async with running(plan) as run:
+            await asyncio.sleep(1.3)
+    phase = phase_seconds(plan.key, 0.2)
+    wall = time.time() - time.monotonic()
+    started = [result.timeline.start / 1e9 + wall for result in run.results]
+    late = [(start - phase) % 0.2 for start in started]
+    assert len(late) >= 5
+    assert max(late) < 0.1
+
+
+def test_first_runs_are_spread_evenly_and_stay_where_they_are() -> None:
+    phases = sorted(phase_seconds((f"target-{n}", "short"), 60) for n in range(600))
+    in_each_sixth = [sum(10 * i <= phase < 10 * (i + 1) for phase in phases) for i in range(6)]
+    assert all(70 < count < 130 for count in in_each_sixth)
+    assert phases == sorted(phase_seconds((f"target-{n}", "short"), 60) for n in range(600))
+
+
+@pytest.mark.parametrize("now", [0.0, 1_790_000_000.123, 1_790_000_059.999])
+def test_the_next_run_is_less_than_an_interval_away(now: float) -> None:
+    due = next_on_grid(now, ("t", "p"), 60)
+    assert now <= due < now + 60
+    assert (due - phase_seconds(("t", "p"), 60)) % 60 == pytest.approx(0, abs=1e-6)
+
+
+async def test_a_slow_probe_is_skipped_over_not_overlapped() -> None:
+    with wire_server([0.5, *ANSWER]) as server:
+        async with running(plan_for(server)) as run:
+            await asyncio.sleep(1.2)
+            assert run.prober.in_flight <= 1
+    assert run.value("inference_probes_skipped_total", reason="overlap") >= 2
+    starts = [result.timeline.start for result in run.results]
+    ends = [result.timeline.end or 0 for result in run.results]
+    assert all(end < start for end, start in zip(ends, starts[1:], strict=False))
+
+
+async def test_a_blocked_loop_brings_no_burst() -> None:
+    with wire_server(ANSWER) as server:
+        plans = [plan_for(server, f"t{n}", interval_seconds=5.0) for n in range(40)]
+        async with running(*plans) as run:
+            await asyncio.sleep(0.1)
+            time.sleep(4)  # noqa: ASYNC251 - as if the machine had been asleep
+            before = len(run.results)
+            await asyncio.sleep(0.3)
+            burst = len(run.results) - before
+            dropped = run.value("inference_probes_skipped_total", reason="paused")
+    # About 32 of the 40 were due meanwhile, 8 of them in the last second.
+    assert dropped > 15
+    assert burst < 17
+
+
+async def test_retry_after_silences_the_target() -> None:
+    busy = response(429, b"{}", b"retry-after: 1")
+    with wire_server([busy]) as server:
+        async with running(plan_for(server)) as run:
+            await asyncio.sleep(0.9)
+    assert len(run.results) == 1
+    assert run.value("inference_probes_skipped_total", reason="retry_after") >= 2
+
+
+async def test_one_broken_target_leaves_the_others_alone() -> None:
+    with wire_server([Act.RESET]) as broken, wire_server(ANSWER) as healthy:
+        async with running(plan_for(broken, "broken"), plan_for(healthy, "healthy")) as run:
+            await asyncio.sleep(0.9)
+    assert run.value("inference_probes_total", target="healthy", outcome="success") >= 3
+    assert run.value("inference_probes_total", target="broken", outcome="failure") >= 3
+
+
+async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None:
+    def crash(result: ProbeResult) -> None:
+        raise RuntimeError("boom")
+
+    with wire_server(ANSWER) as server:
+        run = Running()
+        run.prober = Prober([crash, run.results.append])
+        run.schedule = Schedule(run.prober, run.metrics)
+        run.schedule.start()
+        await run.apply(plan_for(server))
+        await asyncio.sleep(0.9)
+        run.schedule.stop()
+        await run.prober.aclose(grace_seconds=1)
+    assert len(run.results) >= 3
+
+
+async def test_a_removed_target_is_no_longer_asked_and_its_series_go() -> None:
+    with wire_server(ANSWER) as server:
+        keep, drop = plan_for(server, "keep"), plan_for(server, "drop")
+        async with running(keep, drop) as run:
+            await asyncio.sleep(0.5)
+            kept_before = run.value("inference_probes_total", target="keep")
+            await run.apply(keep)
+            asked = len(server.requests)
+            await asyncio.sleep(0.5)
+            assert run.value("inference_probes_total", target="keep") > kept_before > 0
+            assert len(server.requests) - asked <= 4
+            names = {
+                sample.labels.get("target")
+                for metric in families(run.metrics.everything())
+                for sample in metric.samples
+            }
+    assert "drop" not in names
+
+
+async def test_a_changed_plan_waits_for_its_predecessor() -> None:
+    with wire_server([0.3, *ANSWER]) as server:
+        run = Running()
+        plan = plan_for(server)
+        await run.prober.apply([plan])
+        first = asyncio.create_task(run.prober.probe(plan))
+        await asyncio.sleep(0.05)
+        changed = replace(plan, probe=Probe(prompt="other"))
+        await run.prober.apply([changed])
+        assert run.prober.is_busy(changed)
+        second = await run.prober.probe(changed)
+        assert (await first).timeline.end is not None
+        assert second.timeline.start >= ((await first).timeline.end or 0)
+        await run.prober.aclose(grace_seconds=1)
+
+
+async def test_probes_under_way_get_their_grace_time() -> None:
+    with wire_server([0.4, *ANSWER]) as server:
+        run = Running()
+        plan = plan_for(server)
+        await run.prober.apply([plan])
+        probe = asyncio.create_task(run.prober.probe(plan))
+        await asyncio.sleep(0.05)
+        await run.prober.aclose(grace_seconds=2)
+        assert (await probe).success
+
+
+async def test_probes_beyond_the_grace_time_are_ended() -> None:
+    with wire_server([STREAM_HEAD, chunk(b": ping\n\n"), Act.HANG]) as server:
+        run = Running()
+        plan = plan_for(server)
+        await run.prober.apply([plan])
+        probe = asyncio.create_task(run.prober.probe(plan))
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        await run.prober.aclose(grace_seconds=0.1)
+        assert time.monotonic() - started < 1
+        with pytest.raises(asyncio.CancelledError):
+            await probe
+
+
+@pytest.mark.parametrize("turns_of_the_loop", range(5))
+async def test_a_stop_between_due_and_begun_is_no_error(
+    turns_of_the_loop: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the scheduler was about to do: what was begun is counted, the rest never begins."""
+    with wire_server(ANSWER) as server:
+        async with running(*(plan_for(server, f"t{n}", 1) for n in range(40))) as run:
+            time.sleep(0.5)  # noqa: ASYNC251 - so that many are due at once
+            for _ in range(turns_of_the_loop):
+                await asyncio.sleep(0)
+            run.schedule.stop()
+            begun = run.value("inference_exporter_schedule_delay_seconds_count")
+            await asyncio.sleep(0.4)
+            assert run.value("inference_exporter_schedule_delay_seconds_count") == begun
+    assert run.value("inference_probes_total") == begun
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("times_asked", range(3))
+async def test_a_probe_is_paused_if_another_exporter_began_to_lead_just_before_it_was_sent(
+    times_asked: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    still_leads = iter([True] * times_asked)
+    with wire_server(ANSWER) as server:
+        plan = plan_for(server)
+        async with running(plan, may_probe=lambda: next(still_leads, False)) as run:
+            await asyncio.sleep(0.5)
+    assert server.requests == []
+    assert run.value("inference_probes_skipped_total", reason="paused") >= 2
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

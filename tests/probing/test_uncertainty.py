@@ -1,0 +1,114 @@
+"""How far off a result may be: it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from exporter.metrics.probe_series import Metrics
+from exporter.net.kernel_clock import Arrival
+from exporter.probing.record import StreamRecord
+from exporter.process import loop
+from exporter.providers.base import Ended, Output, OutputKind
+from exporter.result import ProbeResult
+from tests.metrics.test_metrics import GOOD, plan
+from tests.probing.test_probe import ENDING, ROLE, TOKEN, ask, plan_for
+from tests.shown import families
+from tests.wire import STREAM_HEAD, Step, wire_server
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
+TOKEN_EVENT = Output(OutputKind.ANSWER, "x")
+MS = 1_000_000
+
+
+def asked(script: list[Step], blocked_seconds: float = 0.0) -> ProbeResult:
+    """One probe, on a loop that is busy with something else for a while."""
+
+    async def main() -> ProbeResult:
+        probe = asyncio.create_task(ask(plan_for(server)))
+        while not server.requests:  # noqa: ASYNC110 - another thread fills it
+            await asyncio.sleep(0.01)
+        time.sleep(blocked_seconds)  # noqa: ASYNC251 - nobody reads meanwhile
+        return await probe
+
+    with wire_server(script) as server:
+        return loop.run(main())
+
+
+@LINUX
+def test_a_late_read_of_several_tokens_is_uncertain_by_the_time_that_nobody_looked() -> None:
+    result = asked([STREAM_HEAD + ROLE, 0.1, TOKEN, 0.1, TOKEN, 0.5, ENDING], blocked_seconds=0.4)
+    assert result.success
+    assert result.uncertainty_seconds is not None
+    assert 0.09 < result.uncertainty_seconds < 0.5
+
+
+@LINUX
+def test_a_late_read_whose_last_event_is_the_token_is_exact() -> None:
+    result = asked([0.1, STREAM_HEAD + ROLE, TOKEN, 0.6, ENDING], blocked_seconds=0.3)
+    assert result.lag_seconds is not None
+    assert result.uncertainty_seconds is not None
+    assert result.lag_seconds > 0.1
+    assert result.uncertainty_seconds < 0.1
+
+
+@LINUX
+def test_a_prompt_read_of_several_events_is_certain_whatever_the_silence_before_it() -> None:
+    result = asked([STREAM_HEAD, 0.5, ROLE + TOKEN + TOKEN, 0.3, ENDING])
+    assert result.uncertainty_seconds is not None
+    assert result.uncertainty_seconds < 0.25
+
+
+@pytest.mark.parametrize(
+    ("arrival", "last", "uncertainty"),
+    [
+        (Arrival(at=0, lag=5, waited=9), True, 0),
+        (Arrival(at=0, lag=5, waited=9), False, 4),
+        (Arrival(at=0, lag=5, waited=3), False, 0),
+        (Arrival(at=0, lag=5, waited=None), False, 5),
+        (Arrival(at=0, lag=None, waited=9), True, 9),
+        (Arrival(at=0, lag=None, waited=None), True, None),
+    ],
+)
+def test_only_what_came_last_in_a_read_has_the_kernels_stamp(
+    arrival: Arrival, last: bool, uncertainty: int | None
+) -> None:
+    assert arrival.uncertainty(last=last) == uncertainty
+
+
+def test_the_least_certain_mark_decides() -> None:
+    record = StreamRecord()
+    record.take([TOKEN_EVENT, TOKEN_EVENT], Arrival(at=0, lag=1, waited=8))
+    assert record.uncertainty == 7
+    record.take([TOKEN_EVENT], Arrival(at=0, lag=1, waited=90))
+    assert record.uncertainty == 7
+    record.take([TOKEN_EVENT, Ended()], Arrival(at=0, lag=1, waited=50))
+    assert record.uncertainty == 49
+
+
+def test_one_read_may_come_in_several_parts() -> None:
+    read, record = Arrival(at=0, lag=1, waited=8), StreamRecord()
+    record.take([TOKEN_EVENT], read)
+    assert record.uncertainty == 0
+    record.take([TOKEN_EVENT], read)  # TLS: the next record of the same read
+    assert record.uncertainty == 7
+
+
+def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:
+    metrics = Metrics()
+    metrics.apply([replace(plan(), max_uncertainty_seconds=0.01)])
+    timeline = replace(GOOD.timeline, uncertainty=11 * MS)
+    metrics.observe(replace(GOOD, timeline=timeline))
+    metrics.observe(GOOD)
+    values = {
+        (sample.name, sample.labels.get("outcome")): sample.value
+        for family in families(metrics.everything())
+        for sample in family.samples
+    }
+    assert values["inference_probes_total", "success"] == 2
+    assert values["inference_probes_uncertain_total", None] == 1
+    assert values["inference_time_to_first_token_seconds_count", None] == 1
