@@ -1,0 +1,126 @@
+"""What hostile bytes cost: for how long one probe holds the loop, and by how much memory grows.
+
+Each answer is played to a process of its own that probes twice: first a good answer, so that
+whatever is made once has been made, then the hostile one. The time is the processor's, of the
+probing thread alone, and of one turn of the loop; the memory is the peak that the kernel knows of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from asyncio import events
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.probe import Probe
+from exporter.config.target import Target
+from exporter.net.transport import Connections
+from exporter.probing.probe import run_probe
+from exporter.process import loop
+from tests.chaos.costly import COSTLY
+from tests.wire import wire_server
+
+GOAL_MILLISECONDS, GOAL_MEGABYTES = 5.0, 16.0
+
+
+def plan_for(url: str, provider: str) -> Plan:
+    fields = {"name": "t", "provider": provider, "model": "m", "base_url": f"{url}/v1"}
+    return Plan(
+        target=Target.model_validate(fields),
+        probe_name="p",
+        probe=Probe(prompt="hello"),
+        interval_seconds=60,
+        timeouts=Timeouts(total=10),
+        fresh_connection=False,
+    )
+
+
+def _memory_kb(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0])
+
+
+class _Turns:
+    """The processor time of the longest turn of the loop."""
+
+    longest = 0.0
+
+    def __enter__(self) -> _Turns:
+        inner = events.Handle._run  # noqa: SLF001  there is no other way in
+
+        def timed(handle: asyncio.Handle) -> None:
+            before = time.thread_time()
+            inner(handle)
+            self.longest = max(self.longest, time.thread_time() - before)
+
+        events.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
+        self._inner = inner
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        events.Handle._run = self._inner  # type: ignore[method-assign]  # noqa: SLF001
+
+
+async def _probe(url: str, provider: str) -> None:
+    plan = plan_for(url, provider)
+    connections = Connections(plan.target)
+    await run_probe(plan, "hello", connections)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _memory_kb("VmRSS")
+    with _Turns() as turns:
+        result = await run_probe(plan, "hello", connections)
+    grown = _memory_kb("VmHWM") - before
+    await connections.retire()
+    failure = result.failure
+    print(
+        json.dumps(
+            {
+                "reason": failure.reason if failure else None,
+                "detail": failure.detail[:100] if failure else "",
+                "held": turns.longest * 1e3,
+                "grown": grown / 1e3,
+            }
+        )
+    )
+
+
+def measured(name: str) -> dict[str, object]:
+    """What one of the costly answers cost."""
+    provider, good, script, _ = COSTLY[name]
+    with wire_server(good, script) as server:
+        child = [sys.executable, "-m", "benchmarks.hostile", "--probe", server.url, provider]
+        output = subprocess.run(child, check=True, capture_output=True, text=True).stdout
+    told: dict[str, object] = json.loads(output)
+    return told
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the same: it takes half a minute")
+    parser.add_argument("--probe", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.probe:
+        loop.run(_probe(*options.probe))
+        return
+    print("\n| answer | reason | loop held, ms | memory grown, MB |\n|---|---|--:|--:|")
+    worst = [0.0, 0.0]
+    for name in COSTLY:
+        told = measured(name)
+        held, grown = float(str(told["held"])), float(str(told["grown"]))
+        worst = [max(worst[0], held), max(worst[1], grown)]
+        print(f"| {name} | {told['reason']} | {held:.1f} | {grown:.1f} |", flush=True)
+    print(f"\nAt worst {worst[0]:.1f} ms (goal {GOAL_MILLISECONDS:g}) and {worst[1]:.1f} MB"
+          f" (goal {GOAL_MEGABYTES:g}).")  # fmt: skip
+    print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+if __name__ == "__main__":
+    main()
