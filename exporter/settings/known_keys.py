@@ -28,7 +28,7 @@ def _below(kind: Any, part: str | int) -> Iterator[Any]:
         return
     for inner in map(_bare, alternatives):
         collection = get_origin(inner)
-        if part in (fields := _fields(inner)):
+        if isinstance(part, str) and part in (fields := _fields(inner)):
             yield fields[part]
         elif isinstance(collection, type) and issubclass(collection, Mapping):
             yield get_args(inner)[1]
@@ -45,7 +45,7 @@ def _alternatives(kind: Any) -> Iterator[Any]:
         yield from _alternatives(inner)
 
 
-def _fields(kind: Any) -> Mapping[str | int, Any]:
+def _fields(kind: Any) -> Mapping[str, Any]:
     """The keys of a model with what may stand under each."""
     model = _bare(kind)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
