@@ -32,7 +32,14 @@ GOAL_MILLISECONDS, GOAL_MEGABYTES = 5.0, 16.0
 
 
 def plan_for(url: str, provider: str) -> Plan:
-    fields = {"name": "t", "provider": provider, "model": "m", "base_url": f"{url}/v1"}
+    os.environ["HOSTILE_KEY"] = "sk-0815-4711"
+    fields = {
+        "name": "t",
+        "provider": provider,
+        "model": "m",
+        "base_url": f"{url}/v1",
+        "api_key": {"env": "HOSTILE_KEY"},
+    }
     return Plan(
         target=Target.model_validate(fields),
         probe_name="p",
@@ -46,6 +53,12 @@ def plan_for(url: str, provider: str) -> Plan:
 def _memory_kb(field: str) -> int:
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{field}:")[2].split()[0])
+
+
+def _peak_begins_anew() -> int:
+    """Resident memory now, in kB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory_kb("VmRSS")
 
 
 class _Turns:
@@ -73,10 +86,10 @@ async def _probe(url: str, provider: str) -> None:
     plan = plan_for(url, provider)
     connections = Connections(plan.target)
     await run_probe(plan, "hello", connections)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _memory_kb("VmRSS")
+    before = _peak_begins_anew()
     with _Turns() as turns:
-        result = await run_probe(plan, "hello", connections)
+        result = await asyncio.create_task(run_probe(plan, "hello", connections))
+        await asyncio.sleep(0)  # the last turn is measured when it is over
     grown = _memory_kb("VmHWM") - before
     await connections.retire()
     failure = result.failure

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
 
 import httpx
 import structlog
@@ -26,6 +25,7 @@ from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.expect import mistake
 from exporter.probing.record import Mark, StreamRecord
+from exporter.probing.turns import in_turns
 from exporter.providers.base import (
     Call,
     HeaderFacts,
@@ -41,7 +41,7 @@ from exporter.settings.secret import SecretError, redact
 MAX_BODY_BYTES = 16 << 20
 _MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_WORD_CHARACTERS = 256
-_MAX_OUTPUT_CHARACTERS = 1 << 20
+_MAX_OUTPUT_CHARACTERS = 1 << 18
 _DRAIN_SECONDS = 1.0
 _HEADERS = {
     "user-agent": USER_AGENT,
@@ -142,7 +142,7 @@ class _Attempt:
     async def _read(self, response: httpx.Response) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ProtocolError("the response is compressed although identity was asked for")
-        async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as body:
+        async with aclosing(in_turns(response.aiter_raw(), self._exchange)) as body:
             if response.status_code == httpx.codes.OK:
                 await self._read_stream(body)
             else:

@@ -25,7 +25,7 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.errors import reason_for_status, says_not_ready
+from exporter.providers.errors import TELLING_CHARACTERS, reason_for_status, says_not_ready
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds
@@ -279,7 +279,7 @@ def _failure_of(error: _Error | str, status: int | None = None) -> Failure:
 
 def _reason(kind: str | None, message: str, status: int | None) -> FailureReason:
     if kind == "invalid_request_error":
-        lowered = message.lower()
+        lowered = message[:TELLING_CHARACTERS].lower()
         for phrase, reason in _REASON_BY_PHRASE.items():
             if phrase in lowered:
                 return reason

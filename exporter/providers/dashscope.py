@@ -38,6 +38,8 @@ from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
 _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
+_MAX_EVENTS_BYTES = 1 << 14
+"""Of an error body: an error that is an event stands at its beginning."""
 _SERVICE = "/services/aigc/text-generation/generation"
 
 _UNFINISHED = "null"
@@ -181,7 +183,7 @@ def _error_in(body: bytes) -> tuple[_Error | None, int | None]:
     if (chunk := parse_if(_Chunk, body)) and chunk.problem:
         return chunk.problem, None
     framing = SseDecoder()
-    for event in [*framing.feed(body), *framing.finish()]:
+    for event in [*framing.feed(body[:_MAX_EVENTS_BYTES]), *framing.finish()]:
         if (chunk := parse_if(_Chunk, event.data)) and chunk.problem:
             return chunk.problem, event.status
     return None, None

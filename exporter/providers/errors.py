@@ -25,6 +25,8 @@ _BY_STATUS = {
     529: FailureReason.OVERLOADED,  # Anthropic: overloaded_error
 }
 
+TELLING_CHARACTERS = 1 << 12
+"""An error text says within so many what it is about; a megabyte takes milliseconds to look at."""
 _LOADING_PHRASES = ("loading model", "model is loading", "is loading", "not ready", "starting up")
 
 
@@ -41,5 +43,5 @@ def reason_for_status(status: int) -> FailureReason:
 def says_not_ready(message: str) -> bool:
     """Whether an error text says that the model is still being loaded (llama.cpp: "Loading
     model"; the wording of others varies)."""
-    lowered = message.lower()
+    lowered = message[:TELLING_CHARACTERS].lower()
     return any(phrase in lowered for phrase in _LOADING_PHRASES)

@@ -65,14 +65,23 @@ _REASON_BY_TYPE = _table(
 """Words that say less than an HTTP status, for errors inside a stream, which have none."""
 
 
+_MAX_DETAILS = 32
+_MAX_WORD_CHARACTERS = 256
+_MAX_TEXT_CHARACTERS = 1 << 15
+"""More than is ever shown of a message."""
+
+
 def _as_text(value: object) -> object:
     """Codes and messages are not always texts; what is neither text nor number is passed over
     rather than the whole error with it."""
-    return str(value) if isinstance(value, str | int | float) else None
+    return str(value)[:_MAX_TEXT_CHARACTERS] if isinstance(value, str | int | float) else None
 
 
 def _as_list(value: object) -> object:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    """The first few objects of a list; more would take long and say nothing new."""
+    if not isinstance(value, list):
+        return []
+    return [item for item in value[:_MAX_DETAILS] if isinstance(item, dict)]
 
 
 _Text = Annotated[str | None, BeforeValidator(_as_text)]
@@ -154,7 +163,7 @@ def unwrapped(data: bytes) -> bytes:
 
 
 def _reason(error: ErrorObject, status: int | None, preset: Preset) -> FailureReason:
-    words = [_plain(word) for word in error.words]
+    words = [_plain(word[:_MAX_WORD_CHARACTERS]) for word in error.words]
     exact = {**_REASON_BY_CODE, **{_plain(c): r for c, r in preset.reason_by_code.items()}}
     if reason := _first(words, exact):
         return reason

@@ -35,9 +35,7 @@ def _named(data: bytes) -> bytes:
 
 
 def _binary(data: bytes) -> bytes:
-    return eventstream.encode(
-        {":message-type": "event", ":event-type": "contentBlockDelta"}, data
-    )
+    return eventstream.encode({":message-type": "event", ":event-type": "contentBlockDelta"}, data)
 
 
 FRAMES: dict[str, Callable[[bytes], bytes]] = {
