@@ -13,8 +13,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.plan import Plan
-from exporter.metrics import families
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics import exporter_families as families
+from exporter.metrics.registry import Metrics
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober, StandsBy
 from exporter.result import SkipReason

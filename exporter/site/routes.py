@@ -25,7 +25,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from exporter.budget.spending import OverBudget
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.probing.prober import StandsBy
 from exporter.result import ProbeResult
 from exporter.result_json import result_to_json

@@ -20,7 +20,7 @@ from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, OverBudget, Spending, charged_usd, worst_usd
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.probing.prober import Prober, StandsBy
 from exporter.probing.schedule import Schedule
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage

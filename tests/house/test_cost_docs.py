@@ -16,7 +16,7 @@ from exporter.budget.spending import worst_usd
 from exporter.commands.check_report import report
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.prices.price import TokenPrice
 from exporter.result import NANOSECONDS, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, value

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from benchmarks.serving import serving
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.result import NANOSECONDS, Timeline
 from tests.metrics.test_metrics import GOOD, plan
 from tests.process import eventually

@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format, negotiated
-from exporter.metrics.families import Family, Kind
+from exporter.metrics.family import Family, Kind
 from exporter.metrics.series import Series, exposed, native_index
 from tests.metrics.protobuf_reader import HistogramMessage, read_families
 from tests.threads import switching_often

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.prices.price import (
     DEFAULT_MIX,
     Mix,
