@@ -195,6 +195,9 @@ class ProbeResult:
     """Wall-clock end of the probe, Unix seconds."""
     timeline: Timeline
     failure: Failure | None = None
+    interrupted: bool = False
+    """Whether the exporter itself did not run while a deadline passed: the failure then says
+    nothing about the provider."""
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""

@@ -17,6 +17,7 @@ def result_to_json(result: ProbeResult, cold: Coldness | None = None) -> dict[st
         "finished_at": result.finished_at,
         "success": result.success,
         "failure": _failure_to_json(result.failure) if result.failure else None,
+        "interrupted": result.interrupted,
         "retry_after_seconds": result.retry_after_seconds,
         "time_to_first_token_seconds": result.time_to_first_token_seconds,
         "time_to_first_answer_token_seconds": result.time_to_first_answer_token_seconds,

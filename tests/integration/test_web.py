@@ -347,6 +347,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
     assert last["last"] == {
         "success": True,
         "failure": None,
+        "interrupted": False,
         "retry_after_seconds": None,
         "time_to_first_token_seconds": 0.25,
         "time_to_first_answer_token_seconds": None,

@@ -11,17 +11,14 @@ from random import Random
 
 from exporter.cold.sequence import ColdSequence
 from exporter.cold.warmth import WarmTimes
+from exporter.compare.sample import Sample
 from exporter.compare.sampling.prompts import Prompt
-from exporter.compare.sampling.sample import Sample
 from exporter.config.plan import Plan
 from exporter.net.transport import Connections
 from exporter.observation import Observation, observed, worst_usd
 from exporter.prices.price import TOKENS_PER_PRICE
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
-
-PROBES_PER_BLOCK = 2
-"""Of each target."""
 
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
