@@ -216,9 +216,6 @@ class ProbeResult:
     """How long the provider asks to be left alone, in a header or in the error."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
-    interrupted: bool = False
-    """Whether the exporter itself did not run while a deadline passed, so that the outcome says
-    nothing of the provider."""
 
     @property
     def success(self) -> bool:
