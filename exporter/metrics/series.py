@@ -138,7 +138,8 @@ class Histogram(Value):
                 self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
             self._block.stale = True
 
-    take = observe
+    def take(self, amount: float, exemplar: str | None = None) -> None:
+        self.observe(amount, exemplar)
 
 
 def native_index(value: float) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from exporter.metrics.family import Take, Taken
 from exporter.observation import Observation
-from exporter.result import ColdSignal, RateLimit
+from exporter.result import Coldness, ColdSignal, RateLimit
 
 PHASES = ("dns", "tcp", "tls")
 OUTCOMES = ("success", "failure")
@@ -105,13 +105,18 @@ def cold_attempts(observation: Observation) -> float | None:
     return observation.cold.attempts if observation.cold else None
 
 
-def cold_duration(observation: Observation) -> float | None:
-    """A boot has its own gauges, since it began before anything could be sent."""
-    return observation.cold.duration_seconds if _is_asked_cold(observation) else None
+def asked_cold(number: Callable[[Coldness], float | None]) -> Take:
+    """Takes a number of a model that was asked while it was cold. A boot has its own gauges, since
+    it began before anything could be sent."""
 
+    def take(observation: Observation) -> Flow:
+        cold = observation.cold
+        if cold and observation.result.success and cold.signal is not ColdSignal.BOOT:
+            value = number(cold)
+            if value is not None:
+                yield (), value
 
-def cold_penalty(observation: Observation) -> float | None:
-    return observation.cold.penalty_seconds if _is_asked_cold(observation) else None
+    return take
 
 
 def slo_probes(observation: Observation) -> Flow:
@@ -151,8 +156,3 @@ def _tells_times(observation: Observation) -> bool:
 
 def _is_cold_success(observation: Observation) -> bool:
     return observation.result.success and observation.cold is not None
-
-
-def _is_asked_cold(observation: Observation) -> bool:
-    cold = observation.cold
-    return cold is not None and observation.result.success and cold.signal is not ColdSignal.BOOT

@@ -70,14 +70,14 @@ COLD_START_DURATION = TARGET_FAMILIES.histogram(
     COLD_BUCKETS,
     "From the first attempt's last byte sent to the first token of a model that was cold, across"
     " retries while it was not ready.",
-    takes.one(takes.cold_duration),
+    takes.asked_cold(lambda cold: cold.duration_seconds),
     traced=True,
 )
 COLD_START_PENALTY = TARGET_FAMILIES.histogram(
     "inference_cold_start_penalty_seconds",
     COLD_BUCKETS,
     "Cold-start duration minus the median of the recent warm times to first token; not below 0.",
-    takes.one(takes.cold_penalty),
+    takes.asked_cold(lambda cold: cold.penalty_seconds),
     traced=True,
 )
 COLD_STARTS = TARGET_FAMILIES.counter(
@@ -123,8 +123,8 @@ PROBE_FAILURES = TARGET_FAMILIES.counter(
 )
 PROBES_UNCERTAIN = TARGET_FAMILIES.counter(
     "inference_probes_uncertain_total",
-    "Probes whose times are left out, since the exporter read too late to be sure; those that the"
-    " exporter itself interrupted are among them, and in no outcome.",
+    "Successful probes whose times are left out, since the exporter read too late to be sure, and"
+    " probes that the exporter itself interrupted, which have no outcome.",
     takes.one(takes.uncertain),
     traced=True,
 )

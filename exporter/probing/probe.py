@@ -27,16 +27,12 @@ from exporter.probing.deadlines import Deadlines
 from exporter.probing.expect import mistake
 from exporter.probing.record import Mark, StreamRecord
 from exporter.providers.base import (
-    AwsSigned,
     Call,
-    EntraAuthorized,
     HeaderFacts,
     OutputKind,
     ProtocolError,
     ResponseHead,
 )
-from exporter.providers.credentials.aws import aws_credentials
-from exporter.providers.credentials.azure import entra_tokens
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.prompts import NONCE_BYTES, with_nonce
@@ -107,24 +103,18 @@ class _Attempt:
 
     async def _request(self, prompt: str) -> httpx.Request:
         target = self._plan.target
-        api_key = target.api_key.read() if target.api_key else None
-        signed = isinstance(self._dialect, AwsSigned) and not api_key
-        authorized = isinstance(self._dialect, EntraAuthorized) and not api_key
-        request = self._dialect.request(
-            Call(
-                model=target.model,
-                prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
-                max_output_tokens=self._plan.probe.max_output_tokens,
-                base_url=target.endpoint,
-                api_key=api_key,
-                aws=await aws_credentials.current() if signed else None,
-                entra_token=await entra_tokens.current() if authorized else None,
-                region=target.region,
-                api_version=target.api_version,
-                now=datetime.now(UTC),
-                extra_body=target.extra_body,
-            )
+        call = Call(
+            model=target.model,
+            prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
+            max_output_tokens=self._plan.probe.max_output_tokens,
+            base_url=target.endpoint,
+            api_key=target.api_key.read() if target.api_key else None,
+            region=target.region,
+            api_version=target.api_version,
+            now=datetime.now(UTC),
+            extra_body=target.extra_body,
         )
+        request = self._dialect.request(await target.row.credentials.authorize(call))
         headers = httpx.Headers(_HEADERS)
         headers.update(request.headers)
         headers.update(target.header_values())

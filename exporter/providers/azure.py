@@ -15,7 +15,6 @@ from urllib.parse import quote
 from exporter.providers.base import (
     Call,
     Decoder,
-    EntraAuthorized,
     HeaderFacts,
     HttpRequest,
     ResponseHead,
@@ -32,24 +31,22 @@ _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?|preview|latest|v1")
 _CHAT = OpenAI(Preset(request_id_headers=("x-request-id", "apim-request-id")))
 
 
-class Azure(EntraAuthorized):
+def check_api_version(version: str) -> None:
+    """:raises ValueError: Azure never wrote a version like this."""
+    if not _VERSION.fullmatch(version):
+        raise ValueError(
+            f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
+            "2025-04-01-preview, or leave it out for the v1 API"
+        )
+
+
+class Azure:
     """The ``azure`` dialect. There are three ways in, told apart by base URL and version:
 
     - ``.../openai/v1/chat/completions``, the default;
     - ``.../openai/deployments/DEPLOYMENT/chat/completions``, where a version is set;
     - ``.../models/chat/completions``, where the base URL ends in ``/models``.
     """
-
-    def public_base_url(self, region: str | None) -> str | None:
-        """``None``: every resource has a host of its own."""
-        return None
-
-    def check_api_version(self, version: str) -> None:
-        if not _VERSION.fullmatch(version):
-            raise ValueError(
-                f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
-                "2025-04-01-preview, or leave it out for the v1 API"
-            )
 
     def request(self, call: Call) -> HttpRequest:
         headers = {

@@ -25,7 +25,6 @@ from exporter.providers.base import (
     Output,
     OutputKind,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
 from exporter.providers.errors import reason_for_status
@@ -95,11 +94,8 @@ class _ErrorBody(Wire):
     error: str
 
 
-class Ollama(Unversioned):
+class Ollama:
     """The ``ollama`` dialect."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        return None
 
     def request(self, call: Call) -> HttpRequest:
         """A key is for ollama.com or a proxy: Ollama itself asks for none."""
