@@ -31,7 +31,8 @@ from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
 from exporter.metrics.probe_series import MAX_SERVED_MODELS, Metrics, provider_text
-from exporter.net.network import Exchange, KernelBackend, current_exchange
+from exporter.net.dial import KernelBackend
+from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
