@@ -18,7 +18,7 @@ from decimal import Decimal
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
 from exporter import __version__
-from exporter.config.plan import Plan
+from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.config.slo import Objective
 from exporter.metrics import cold_series, families
 from exporter.metrics.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
@@ -33,7 +33,6 @@ from exporter.prices.price import (
 )
 from exporter.result import BootPhase, FailureReason, ProbeResult, SkipReason, Waiting
 
-PlanKey = tuple[str, str]
 Measure = Callable[[ProbeResult], float | None]
 
 _HISTOGRAMS: tuple[tuple[Family, Measure], ...] = (
@@ -280,32 +279,31 @@ class Metrics:
         """Asked at every scrape."""
         self.reporters: list[Callable[[Series], None]] = []
         """Asked at every scrape, too, to set what only they know."""
-        self._probes: dict[PlanKey, ProbeSeries] = {}
+        self._probes: dict[Identity, ProbeSeries] = {}
 
-    def apply(self, plans: Iterable[Plan], mix: Mix = DEFAULT_MIX) -> None:
-        """Have series for exactly these plans. Series whose labels stay keep their values."""
+    def apply(self, change: PlanChange, mix: Mix = DEFAULT_MIX) -> None:
+        """Have series for exactly the plans in force. Those with a past keep their values, unless
+        their labels have changed."""
         self.exporter.gauge(families.PRICE_MIX).set(float(mix.input / mix.output))
-        kept: dict[PlanKey, ProbeSeries] = {}
-        for plan in plans:
-            series = self._probes.get(plan.key)
-            if series and series.labels == plan_labels(plan):
-                series.apply(plan, mix)
+        probes = change.carry(self._probes, lambda plan: ProbeSeries(plan, mix))
+        for plan in change.kept + change.changed:
+            if probes[plan.identity].labels == plan_labels(plan):
+                probes[plan.identity].apply(plan, mix)
             else:
-                series = ProbeSeries(plan, mix)
-            kept[plan.key] = series
-        self._probes = kept
+                probes[plan.identity] = ProbeSeries(plan, mix)
+        self._probes = probes
 
     def observe(self, observation: Observation) -> None:
         """Count a result; one of a target that has gone meanwhile is passed over."""
         result = observation.result
-        if series := self._probes.get(observation.plan.key):
+        if series := self._probes.get(observation.plan.identity):
             series.observe(observation)
         if result.lag_seconds is not None:
             self.exporter.histogram(families.MEASUREMENT_LAG).observe(result.lag_seconds)
 
-    def skipped(self, key: PlanKey, reason: SkipReason) -> None:
+    def skipped(self, plan: Plan, reason: SkipReason) -> None:
         """Count a scheduled probe that was not sent."""
-        if series := self._probes.get(key):
+        if series := self._probes.get(plan.identity):
             series.skipped(reason)
 
     def delayed(self, seconds: float) -> None:
@@ -338,7 +336,7 @@ class Metrics:
 
     def _of(self, target: str) -> list[ProbeSeries]:
         probes = tuple(self._probes.items())
-        return [series for key, series in probes if key[0] == target]
+        return [series for identity, series in probes if identity[0] == target]
 
 
 def _of_library(metric: Metric) -> Exposed:

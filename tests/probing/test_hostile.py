@@ -40,6 +40,7 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.result_json import result_to_json
 from exporter.site.status import Status
 from exporter.site.status_page import View, render_page
+from tests.observing import newly
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
 
 KEY = "sk-Hostile/Key+0815\\x"
@@ -95,9 +96,9 @@ class Surfaces:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.metrics = Metrics()
-        self.metrics.apply([plan])
+        self.metrics.apply(newly([plan]))
         self.status = Status()
-        self.status.apply([plan])
+        self.status.apply(newly([plan]))
 
     def shown(self, result: ProbeResult) -> str:
         observation = observed(self.plan, result)
