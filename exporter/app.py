@@ -17,8 +17,8 @@ from exporter.cluster.source import ConfigSource
 from exporter.cold.watch import ColdWatch
 from exporter.config.plan import Plan, PlanChange
 from exporter.config.root import Config
-from exporter.metrics import families
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics import exporter_families as families
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule

@@ -13,6 +13,7 @@ from exporter.observation import Observation, observed
 from exporter.probing.prober import Prober
 from exporter.result import Coldness, ColdSignal, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, MS, plan
+from tests.observing import newly
 from tests.probing.test_schedule import ANSWER, plan_for
 from tests.wire import wire_server
 

@@ -13,7 +13,7 @@ from exporter.budget.spending import Spending
 from exporter.cold.watch import ColdWatch
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule

@@ -24,7 +24,7 @@ from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.mistakes import ConfigError, Mistake

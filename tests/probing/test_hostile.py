@@ -30,8 +30,10 @@ from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
-from exporter.metrics.probe_series import MAX_SERVED_MODELS, Metrics, provider_text
-from exporter.net.network import Exchange, KernelBackend, current_exchange
+from exporter.metrics.registry import Metrics
+from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
+from exporter.net.dial import KernelBackend
+from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
 from exporter.observation import observed
 from exporter.probing.probe import run_probe

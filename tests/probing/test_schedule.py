@@ -14,7 +14,7 @@ from exporter.budget.spending import Spending
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober
