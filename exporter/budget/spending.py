@@ -25,7 +25,6 @@ from exporter.config.root import Config
 from exporter.config.target import Target
 from exporter.prices.price import TokenPrice, exact, finished_cost_usd
 from exporter.result import ProbeResult
-from exporter.settings.prompts import NONCE_CHARACTERS
 
 PROMPT_OVERHEAD_TOKENS = 256
 """More than the templates of chat models put around a prompt."""
@@ -38,16 +37,16 @@ class OverBudget(Exception):
 
 
 def worst_usd(plan: Plan) -> Decimal:
-    """The most that one probe of a plan can cost; 0 where it has no price per token.
+    """The most that one probe of a plan can cost; 0 where it has no price per token or spends none.
 
     Tokenizers for text work on bytes, so a prompt has no more tokens than bytes.
     """
-    if not isinstance(plan.price, TokenPrice):
+    size = plan.probe.size
+    if size is None or not isinstance(plan.price, TokenPrice):
         return ZERO
-    sent = plan.probe.longest_prompt_bytes + NONCE_CHARACTERS
     extra = len(json.dumps(plan.target.extra_body))
-    tokens = sent + extra + PROMPT_OVERHEAD_TOKENS
-    return plan.price.worst_usd(tokens, plan.probe.max_output_tokens)
+    tokens = size.longest_input_bytes + extra + PROMPT_OVERHEAD_TOKENS
+    return plan.price.worst_usd(tokens, size.output_tokens)
 
 
 def charged_usd(result: ProbeResult, plan: Plan) -> Decimal:

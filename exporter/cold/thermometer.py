@@ -82,6 +82,8 @@ class Thermometer:
 
     def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
         """The result of a probe, marked if it is cold."""
+        if not plan.probe.runs_model:
+            return result
         past = self._past(plan)
         idle_seconds = _idle_before(result, past)
         past.last_end_ns = time.monotonic_ns()

@@ -30,14 +30,14 @@ class StandsBy(Exception):
 
 
 class _Standing:
-    """What a plan needs beyond one probe: its place in its prompts, its target's connections,
+    """What a plan needs beyond one probe: its place in its texts, its target's connections,
     and a lock, so that it never overlaps itself."""
 
     def __init__(self, plan: Plan, connections: Connections, lock: asyncio.Lock) -> None:
         self.plan = plan
         self.connections = connections
         self.lock = lock
-        self.prompts: Iterator[str] = cycle(plan.probe.prompts)
+        self.texts: Iterator[str] = cycle(plan.probe.texts)
 
 
 def _tell(listener: Listener, result: ProbeResult) -> None:
@@ -126,8 +126,8 @@ class Prober:
                 if not self.may_probe():  # that may have ended while it waited
                     hold.not_sent()
                     raise StandsBy
-                prompt = next(standing.prompts)
-                result = await run_probe(plan, prompt, standing.connections)
+                text = next(standing.texts)
+                result = await run_probe(plan, text, standing.connections)
             hold.ended(result)
         judged = judge(plan, result)
         if judged is None:
