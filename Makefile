@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-slow test-real bench bench-peers check lint types check-lock package image sbom \
-	audit format lock upgrade dashboards tools clean
+	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -85,6 +85,9 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 
 dashboards: $(VENV)/.installed-dev ## Build the dashboards and the Prometheus operator's rules
 	$(BIN)/python -m dashboards
+
+tables: $(VENV)/.installed-dev ## Write the tables of the documentation that follow from the code
+	$(BIN)/python -m tools.tables
 
 tools: ## Build the outside programs that integration tests run (needs Go)
 	tools/install-tools

@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from exporter.metrics.families import Family, Kind
+from exporter.metrics.family import Family, Kind
+from exporter.observation import Observation
 
 NATIVE_SCHEMA = 3
 """Resolution of native histograms: eight buckets to a power of two, each at most 9.1 % wide."""
@@ -36,13 +38,18 @@ class Exemplar:
     """Unix seconds."""
 
 
-class Value:
+class Value(ABC):
     """One value, or one histogram, that tells its block when it changes."""
 
     __slots__ = ("_block",)
 
     def __init__(self, block: Block) -> None:
         self._block = block
+
+    @abstractmethod
+    def take(self, amount: float, exemplar: str | None = None) -> None:
+        """Take in an amount as this kind of value does; ``exemplar`` is the id of the request that
+        it comes from."""
 
 
 class Counter(Value):
@@ -67,6 +74,8 @@ class Counter(Value):
             if exemplar:
                 self.exemplar = Exemplar(exemplar, amount, time.time())
             self._block.stale = True
+
+    take = inc
 
     def grow_to(self, total: float) -> None:
         """Have this value, for sums that are kept more exactly elsewhere.
@@ -93,6 +102,9 @@ class Gauge(Value):
         with self._block.lock:
             self.value = float(value)
             self._block.stale = True
+
+    def take(self, amount: float, exemplar: str | None = None) -> None:
+        self.set(amount)
 
 
 class Histogram(Value):
@@ -125,6 +137,9 @@ class Histogram(Value):
             if exemplar:
                 self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
             self._block.stale = True
+
+    def take(self, amount: float, exemplar: str | None = None) -> None:
+        self.observe(amount, exemplar)
 
 
 def native_index(value: float) -> int:
@@ -161,18 +176,36 @@ class Block:
         self.stale = True
         self._rendered: dict[Callable[[Block], bytes], bytes] = {}
 
-    def child(self, kind: type[V], own: Mapping[str, str]) -> V:
-        """The value with these labels of the family's own, made if there is none yet."""
-        key = self._key(own)
-        found = self.children.get(key)
+    def value(self, own: tuple[str, ...]) -> Counter | Gauge | Histogram:
+        """The value with these values of the family's own labels, made if there is none yet."""
+        found = self.children.get(own)
         if found is None:
             found = _KINDS[self.family.kind](self)
             with self.lock:
-                self.children[key] = found
+                self.children[own] = found
                 self.stale = True
+        return found
+
+    def child(self, kind: type[V], own: Mapping[str, str]) -> V:
+        """The value with these labels of the family's own, made if there is none yet.
+
+        :raises TypeError: the family is of another kind.
+        """
+        found = self.value(self._key(own))
         if not isinstance(found, kind):
             raise TypeError(f"{self.family.name} is a {self.family.kind}")
         return found
+
+    def take(self, observation: Observation, exemplar: str | None) -> None:
+        """Take from an observation what the family's declaration says."""
+        traced = exemplar if self.family.traced else None
+        for own, amount in self.family.take(observation):
+            self.value(own).take(amount, traced)
+
+    @property
+    def size(self) -> int:
+        """How many series the text formats show."""
+        return len(self.children) * self.family.series_each
 
     def replace(self, gauges: Iterable[LabelledValue]) -> None:
         """Have exactly these gauges from one moment to the next: no rendering shows the old ones
@@ -221,6 +254,11 @@ class Series:
     def __init__(self, declared: Iterable[Family], labels: dict[str, str]) -> None:
         self.labels = labels
         self._blocks = {family: Block(family, labels) for family in declared}
+        for family, block in self._blocks.items():
+            for own in family.from_the_start():
+                first = block.value(own)
+                if isinstance(first, Gauge):
+                    first.set(family.initial or 0.0)
 
     def counter(self, family: Family, **own: str) -> Counter:
         return self._blocks[family].child(Counter, own)
@@ -231,6 +269,11 @@ class Series:
     def histogram(self, family: Family, **own: str) -> Histogram:
         return self._blocks[family].child(Histogram, own)
 
+    @property
+    def size(self) -> int:
+        """How many series the text formats show."""
+        return sum(block.size for block in self._blocks.values())
+
     def replace(self, family: Family, gauges: Iterable[LabelledValue] = ()) -> None:
         """Have exactly these gauges of a family, all at once."""
         self._blocks[family].replace(gauges)
@@ -238,6 +281,11 @@ class Series:
     def block(self, family: Family) -> Block:
         """The series of one family."""
         return self._blocks[family]
+
+    def take(self, observation: Observation, exemplar: str | None) -> None:
+        """Have every family take from an observation what its declaration says."""
+        for block in self._blocks.values():
+            block.take(observation, exemplar)
 
     def freshen(self) -> None:
         """Render what has changed now, so that no scrape has to."""
@@ -254,6 +302,11 @@ class Exposed:
 
     def has_series(self) -> bool:
         return any(block.children for block in self.blocks)
+
+    @property
+    def size(self) -> int:
+        """How many series the text formats show."""
+        return sum(block.size for block in self.blocks)
 
 
 def exposed(declared: Iterable[Family], parts: Iterable[Series]) -> Iterator[Exposed]:

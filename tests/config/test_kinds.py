@@ -82,7 +82,7 @@ probes: {p: {kind: models}}
 kubernetes_discovery:
   - role: pod
     port: 8000
-    selector: {app: vllm}
+    selector: app=vllm
     target: {provider: azure, base_url: "http://{address}", model: m, probes: [p]}
 """
     (mistake,) = mistakes(tmp_path, text)

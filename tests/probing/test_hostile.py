@@ -30,9 +30,12 @@ from exporter.config.plan import Plan, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
-from exporter.metrics.probe_series import MAX_SERVED_MODELS, Metrics, provider_text
-from exporter.net.network import Exchange, KernelBackend, current_exchange
+from exporter.metrics.registry import Metrics
+from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
+from exporter.net.dial import KernelBackend
+from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
+from exporter.observation import observed
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
@@ -92,14 +95,16 @@ class Surfaces:
     """All that the exporter shows of a result."""
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.metrics = Metrics()
         self.metrics.apply([plan])
         self.status = Status()
         self.status.apply([plan])
 
     def shown(self, result: ProbeResult) -> str:
-        self.metrics.observe(result)
-        self.status.observe(result)
+        observation = observed(self.plan, result)
+        self.metrics.observe(observation)
+        self.status.observe(observation)
         return "\n".join([*self._bodies(), self._page(), self._terminal(result), _json(result)])
 
     def _bodies(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from itertools import accumulate, pairwise
 
-from exporter.metrics.families import Family, Kind
+from exporter.metrics.family import Family, Kind
 from exporter.metrics.series import NATIVE_SCHEMA, Block, Counter, Exemplar, Gauge, Histogram
 
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2

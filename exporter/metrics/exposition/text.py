@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate
 
-from exporter.metrics.families import Family, Kind
+from exporter.metrics.family import Family, Kind
 from exporter.metrics.series import Block, Counter, Exemplar, Gauge, Histogram
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})

@@ -1,6 +1,6 @@
-"""One measurement of ``benchmarks.truth``, in a process of its own.
+"""One measurement of ``benchmarks truth``, in a process of its own.
 
-``python -m benchmarks.truth_clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps so many
+``python -m benchmarks.truth.clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps so many
 streams going for so long and prints what each probe saw, as JSON lines.
 """
 
@@ -21,7 +21,7 @@ import httpx
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop
