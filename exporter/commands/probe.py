@@ -23,8 +23,8 @@ from exporter.probing.probe import run_probe
 from exporter.process import loop
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult
-from exporter.result_json import result_to_json
 from exporter.settings.explain import explain
+from exporter.site.result_json import result_to_json
 
 
 @click.command()

@@ -39,7 +39,7 @@ from exporter.observation import observed
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
-from exporter.result_json import result_to_json
+from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
 from exporter.site.status_page import View, render_page
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
