@@ -189,7 +189,7 @@ class Boots:
         watch whose plan stays goes on."""
         first: dict[str, Plan] = {}
         for plan in change.plans:
-            if plan.target.watched_boot:
+            if plan.target.watched_boot and plan.probe.runs_model:
                 first.setdefault(plan.target.name, plan)
         self._watches = {name: self._watch(plan) for name, plan in first.items()}
         self._looking.apply(self._watches)

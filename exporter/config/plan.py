@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Probe
 from exporter.prices.price import Price
+from exporter.providers import Dialect
 
 Identity = tuple[str, ...]
 State = TypeVar("State")
@@ -41,6 +42,11 @@ class Plan:
     """``None`` where it is not known."""
 
     @property
+    def dialect(self) -> Dialect[Any]:
+        """How the target is asked what the probe asks."""
+        return self.target.dialect(self.probe.kind)
+
+    @property
     def key(self) -> tuple[str, str]:
         """What no two plans of a configuration share: their place in time and in what is shown."""
         return self.target.name, self.probe_name
@@ -54,7 +60,7 @@ class Plan:
     @property
     def identity(self) -> Identity:
         """Two plans with the same identity have the same past; any others have none in common."""
-        return *self.asked, self.probe_name
+        return *self.asked, self.probe_name, self.probe.kind
 
 
 @dataclass(frozen=True, slots=True)

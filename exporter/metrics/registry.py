@@ -19,9 +19,10 @@ from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.metrics import exporter_families as own
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import ANY, Family, Kind
-from exporter.metrics.series import Block, Counter, Exposed, Gauge, Series, exposed
+from exporter.metrics.series import Block, Exposed, Series, exposed
 from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.metrics.target_series import TargetSeries, plan_labels
+from exporter.metrics.values import Counter, Gauge
 from exporter.observation import Observation
 from exporter.prices.price import DEFAULT_MIX, Mix
 from exporter.result import BootPhase, SkipReason, Waiting

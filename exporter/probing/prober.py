@@ -70,7 +70,7 @@ def _as_it_is(observation: Observation) -> Observation:
 
 
 class _Standing:
-    """What a plan needs beyond one probe: its place in its prompts, its target's connections,
+    """What a plan needs beyond one probe: its place in its texts, its target's connections,
     and a lock, so that it never overlaps itself."""
 
     def __init__(self, plan: Plan, usable: dict[str, Connections]) -> None:
@@ -78,14 +78,14 @@ class _Standing:
         self.plan = plan
         self.connections = _connections(plan.target, usable)
         self.lock = asyncio.Lock()
-        self.prompts: Iterator[str] = cycle(plan.probe.prompts)
+        self.texts: Iterator[str] = cycle(plan.probe.texts)
 
     def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
         """What the plan needs with new settings; it still waits for its own probe."""
         standing = _Standing(plan, usable)
         standing.lock = self.lock
         if plan.probe == self.plan.probe:
-            standing.prompts = self.prompts
+            standing.texts = self.texts
         return standing
 
 
@@ -176,8 +176,8 @@ class Prober:
                 if not self.may_probe():  # that may have ended while it waited
                     hold.not_sent()
                     raise StandsBy
-                prompt = next(standing.prompts)
-                result = await run_probe(plan, prompt, standing.connections)
+                text = next(standing.texts)
+                result = await run_probe(plan, text, standing.connections)
             observation = observed(plan, result)
             hold.ended(observation.cost.charged_usd)
         judged = judge(observation)

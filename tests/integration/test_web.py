@@ -21,9 +21,9 @@ import pytest
 import trustme
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
+from exporter.kinds import Chat
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
@@ -42,7 +42,7 @@ def plan(name: str, probe: str = "short") -> Plan:
     return Plan(
         target=Target(name=name, provider="openai", model="m", labels={"team": "search"}),
         probe_name=probe,
-        probe=Probe(prompt="hi"),
+        probe=Chat(prompt="hi"),
         interval_seconds=30,
         timeouts=Timeouts(total=5),
         fresh_connection=False,
