@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-real bench bench-peers check lint types check-lock package image sbom \
+.PHONY: help run test test-slow test-real bench bench-peers check lint types floors check-lock package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -34,7 +34,7 @@ bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what 
 bench-peers: $(VENV)/.installed-dev ## Measure guidellm and aiperf beside ours (installs 1.8 GB)
 	$(MAKE) -C benchmarks/peers
 
-check: lint types check-lock package ## Check everything but the tests
+check: lint types floors check-lock package ## Check everything but the tests
 
 lint: $(VENV)/.installed-dev ## Check style and format
 	$(BIN)/ruff check
@@ -42,6 +42,9 @@ lint: $(VENV)/.installed-dev ## Check style and format
 
 types: $(VENV)/.installed-dev ## Check types
 	$(BIN)/mypy
+
+floors: $(VENV)/.installed-dev ## Check that no room imports from a floor above it
+	$(BIN)/lint-imports --no-logo
 
 # Says whether the locks were in step with pyproject.toml; afterwards they are.
 check-lock: $(VENV)/.installed-dev ## Check that the locks match pyproject.toml

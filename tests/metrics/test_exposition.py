@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format, negotiated
 from exporter.metrics.family import Family, Kind
-from exporter.metrics.series import Series, exposed, native_index
+from exporter.metrics.series import Series, exposed
+from exporter.metrics.values import native_index
 from tests.metrics.protobuf_reader import HistogramMessage, read_families
 from tests.threads import switching_often
 
