@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Chat
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop
@@ -43,7 +43,7 @@ def plan_for(url: str, provider: str) -> Plan:
     return Plan(
         target=Target.model_validate(fields),
         probe_name="p",
-        probe=Probe(prompt="hello"),
+        probe=Chat(prompt="hello"),
         interval_seconds=60,
         timeouts=Timeouts(total=10),
         fresh_connection=False,
@@ -74,12 +74,12 @@ class _Turns:
             inner(handle)
             self.longest = max(self.longest, time.thread_time() - before)
 
-        events.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
+        events.Handle._run = timed  # type: ignore[method-assign,assignment]  # noqa: SLF001
         self._inner = inner
         return self
 
     def __exit__(self, *_: object) -> None:
-        events.Handle._run = self._inner  # type: ignore[method-assign]  # noqa: SLF001
+        events.Handle._run = self._inner  # type: ignore[method-assign,assignment]  # noqa: SLF001
 
 
 async def _probe(url: str, provider: str) -> None:
