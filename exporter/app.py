@@ -28,12 +28,12 @@ from exporter.config.root import Config
 from exporter.metrics import families
 from exporter.metrics.probe_series import Metrics
 from exporter.metrics.series import Series
+from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
-from exporter.result import ProbeResult
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -92,6 +92,10 @@ def _fixed(config: Config) -> object:
     return config.web, config.leader_election, config.kubernetes
 
 
+def _log(observation: Observation) -> None:
+    log_failure(observation.result)
+
+
 class Exporter:
     """One running exporter. The web server, in a thread of its own, sees it as its back end."""
 
@@ -113,11 +117,10 @@ class Exporter:
         self._thermometer = Thermometer(self._readiness, self._boots)
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
-        listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
         self._election = self._stand_for_election(self._config)
         self._prober = Prober(
-            listeners,
-            spending=spending,
+            (self.metrics.observe, self.status.observe, self._budgets.observe, _log),
+            purse=spending,
             judge=self._thermometer.judge,
             may_probe=self._may_probe,
         )
@@ -173,11 +176,11 @@ class Exporter:
             self._budgets.close()
             server.stop()
 
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
-        :raises OverBudget: they could pass a budget.
+        :raises NotProbed: they could pass a budget, or another exporter probes.
         """
         plans = [plan for plan in self._config.plans() if plan.target.name == name]
         if not plans:
@@ -260,7 +263,7 @@ class Exporter:
         self._schedule.realign()
         self._cold_starts.realign()
 
-    def _probe_booting(self, plan: Plan) -> Awaitable[ProbeResult]:
+    def _probe_booting(self, plan: Plan) -> Awaitable[Observation]:
         return self._prober.probe(plan, self._thermometer.judge_attempt)
 
     def _handle_signals(self) -> None:

@@ -195,6 +195,9 @@ class ProbeResult:
     """Wall-clock end of the probe, Unix seconds."""
     timeline: Timeline
     failure: Failure | None = None
+    interrupted: bool = False
+    """Whether the exporter itself did not run while a deadline passed: the failure then says
+    nothing about the provider."""
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""
@@ -213,8 +216,6 @@ class ProbeResult:
     """How long the provider asks to be left alone, in a header or in the error."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
-    cold: Coldness | None = None
-    """Set where the result says nothing about the warm model."""
 
     @property
     def success(self) -> bool:

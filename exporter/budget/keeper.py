@@ -15,7 +15,7 @@ from exporter.config.root import Config
 from exporter.metrics import families
 from exporter.metrics.probe_series import ExporterSeries
 from exporter.metrics.series import LabelledValue
-from exporter.result import ProbeResult
+from exporter.observation import Observation
 
 _TICK_SECONDS = 1.0
 """How much spend a crash can forget. What is held back for probes under way counts as spent in
@@ -47,7 +47,7 @@ class BudgetKeeper:
             log.warning("budgets begin anew at every restart; set budget.state_file")
         self._show()
 
-    def observe(self, _result: ProbeResult) -> None:
+    def observe(self, _observation: Observation) -> None:
         """Show what a probe has changed."""
         self._show()
 

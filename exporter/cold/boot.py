@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import structlog
 
-from exporter.budget.spending import OverBudget
 from exporter.cold.readiness import Readiness
-from exporter.cold.sequence import sign_of
+from exporter.cold.sequence import sign_of, with_failure
 from exporter.cold.server_pages import ServerPages
 from exporter.config.model_server import Boot
 from exporter.config.plan import Plan
-from exporter.probing.prober import StandsBy
+from exporter.observation import Observation
+from exporter.probing.prober import NotProbed
 from exporter.result import (
     NANOSECONDS,
     BootPhase,
@@ -24,7 +24,6 @@ from exporter.result import (
     ColdSignal,
     Failure,
     FailureReason,
-    ProbeResult,
 )
 
 log = structlog.get_logger(__name__)
@@ -32,7 +31,7 @@ log = structlog.get_logger(__name__)
 Listener = Callable[[str, Mapping[BootPhase, float]], None]
 """Is told the name of a target, and the seconds after which its booting server had ended each
 phase so far; none while nothing but refused connections was seen."""
-Probe = Callable[[Plan], Awaitable[ProbeResult]]
+Probe = Callable[[Plan], Awaitable[Observation]]
 
 
 class BootRecord:
@@ -130,8 +129,8 @@ class BootWatch:
         timeouts = replace(self.plan.timeouts, total=max(left, self.plan.timeouts.total))
         patient = replace(timeouts, first_token=timeouts.total)
         try:
-            result = await self._probe(replace(self.plan, timeouts=patient))
-        except (OverBudget, StandsBy):
+            result = (await self._probe(replace(self.plan, timeouts=patient))).result
+        except NotProbed:
             self._end()  # without its first token
             return
         if result.failure and not sign_of(result, expected=True):
@@ -142,29 +141,31 @@ class BootWatch:
         self._boot = None
         self._readiness.ready(self.plan.target.name)
 
-    def judge(self, result: ProbeResult) -> ProbeResult:
+    def judge(self, observation: Observation) -> Observation:
         """What a result means, given how far the server has come."""
+        result = observation.result
         if result.failure:
-            return self._failed(result, result.failure)
+            return self._failed(observation, result.failure)
         boot, first_token = self._boot, result.timeline.first_token
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
-            return result
+            return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)
         log.info("the server of a target has booted", target=result.target, **boot.durations)
         self._end()
         duration = boot.durations[BootPhase.FIRST_TOKEN]
-        return replace(result, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))
+        return replace(observation, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))
 
-    def _failed(self, result: ProbeResult, failure: Failure) -> ProbeResult:
+    def _failed(self, observation: Observation, failure: Failure) -> Observation:
+        result = observation.result
         sign = sign_of(result, expected=True)
         refused = failure.reason is FailureReason.CONNECT and result.timeline.sent is None
         if refused or sign is ColdSignal.NOT_READY:
             self._begin(result.timeline.start, failure.detail)
         if sign is None or self._boot is None:
-            return result
+            return observation
         if self._boot.elapsed_seconds > self._settings.limit:
-            return result  # too long for a boot: the failure is what it is
-        return replace(result, failure=replace(failure, reason=FailureReason.NOT_READY))
+            return observation  # too long for a boot: the failure is what it is
+        return with_failure(observation, replace(failure, reason=FailureReason.NOT_READY))
 
 
 class Boots:
@@ -201,7 +202,7 @@ class Boots:
         """Watch no more."""
         self.apply(())
 
-    def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
+    def judge(self, observation: Observation) -> Observation:
         """A result of a watched target as its watch sees it; any other as it is."""
-        watch = self._watches.get(plan.target.name)
-        return watch.judge(result) if watch else result
+        watch = self._watches.get(observation.plan.target.name)
+        return watch.judge(observation) if watch else observation

@@ -7,10 +7,11 @@ import time
 from dataclasses import replace
 
 from exporter.cold.readiness import Readiness
-from exporter.cold.sequence import ColdSequence
+from exporter.cold.sequence import ColdSequence, with_failure
 from exporter.cold.thermometer import Thermometer
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
+from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.result import Failure, FailureReason, ProbeResult
 
@@ -35,13 +36,13 @@ class ColdProbe:
         self._sequence = ColdSequence(after_idle=True)
         self._goes_on = False
 
-    async def carry_out(self) -> ProbeResult:
+    async def carry_out(self) -> Observation:
         """Ask until the model answers, fails in another way, or takes longer than its limit."""
         while True:
-            result = await self._prober.probe(self._patient_plan(), self._judge)
+            latest = await self._prober.probe(self._patient_plan(), self._judge)
             if not self._goes_on:
-                return result
-            asked_for = min(result.retry_after_seconds or 0.0, self._seconds_left)
+                return latest
+            asked_for = min(latest.result.retry_after_seconds or 0.0, self._seconds_left)
             await asyncio.sleep(max(self._settings.retry, asked_for))
 
     @property
@@ -56,9 +57,10 @@ class ColdProbe:
             self._plan, timeouts=Timeouts(total=total, connect=usual.connect, stall=usual.stall)
         )
 
-    def _judge(self, plan: Plan, result: ProbeResult) -> ProbeResult | None:
-        """The result to be told; ``None`` for an attempt that will be repeated."""
-        self._thermometer.attempted(plan, result)
+    def _judge(self, observation: Observation) -> Observation | None:
+        """What is to be told; ``None`` for an attempt that will be repeated."""
+        plan, result = observation.plan, observation.result
+        self._thermometer.attempted(observation)
         not_ready = self._sequence.take(result)
         self._goes_on = not_ready and self._seconds_left > self._settings.retry
         failure = result.failure
@@ -72,7 +74,7 @@ class ColdProbe:
         if self._goes_on:
             return None
         cold = self._sequence.coldness(result, self._thermometer.warm_times(plan))
-        return replace(result, failure=failure, cold=cold)
+        return replace(with_failure(observation, failure), cold=cold)
 
     def _not_ready(self, failure: Failure) -> Failure:
         """The failure as it is told, whatever showed that the model is not there."""
@@ -82,4 +84,4 @@ class ColdProbe:
 
 def _was_held_to_the_end(result: ProbeResult, failure: Failure) -> bool:
     timed_out = failure.reason is FailureReason.TIMEOUT_TOTAL
-    return timed_out and result.timeline.first_token is None
+    return timed_out and not result.interrupted and result.timeline.first_token is None

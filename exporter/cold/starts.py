@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.budget.spending import OverBudget
 from exporter.cold.probe import ColdProbe
 from exporter.cold.readiness import Readiness
 from exporter.cold.thermometer import Thermometer
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan
 from exporter.probing.grid import next_on_grid, phase_seconds
-from exporter.probing.prober import Prober, StandsBy
+from exporter.probing.prober import OverBudget, Prober, StandsBy
 
 _BUSY_SECONDS = 0.25
 
@@ -149,7 +148,7 @@ class ColdStarts:
         settings = plan.target.cold_start or group.settings
         cold = ColdProbe(plan, settings, self._prober, self._thermometer, self._readiness)
         try:
-            if (await cold.carry_out()).success:
+            if (await cold.carry_out()).result.success:
                 await self._prober.probe(plan)
         except OverBudget as error:
             log.warning("cold start not measured", target=plan.target.name, why=str(error))

@@ -17,6 +17,7 @@ from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
 from exporter.cold.warmth import WarmTimes
 from exporter.config.plan import Plan
+from exporter.observation import Observation
 from exporter.result import NANOSECONDS, Coldness, FailureReason, ProbeResult
 
 IDLE_SECONDS = 300.0
@@ -68,36 +69,37 @@ class Thermometer:
             return None
         return (time.monotonic_ns() - past.last_end_ns) / NANOSECONDS
 
-    def attempted(self, plan: Plan, result: ProbeResult) -> None:
+    def attempted(self, observation: Observation) -> None:
         """Note an attempt at a cold model, which somebody else judges."""
-        self._past(plan).last_end_ns = time.monotonic_ns()
-        self._boots.judge(plan, result)
+        self._past(observation.plan).last_end_ns = time.monotonic_ns()
+        self._boots.judge(observation)
 
-    def judge_attempt(self, plan: Plan, result: ProbeResult) -> ProbeResult | None:
+    def judge_attempt(self, observation: Observation) -> Observation | None:
         """As ``judge``, for a probe that was sent to see whether the model is ready: that it is
         not is no news, and is not told."""
-        judged = self.judge(plan, result)
-        failure = judged.failure
+        judged = self.judge(observation)
+        failure = judged.result.failure
         return None if failure and failure.reason is FailureReason.NOT_READY else judged
 
-    def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
+    def judge(self, observation: Observation) -> Observation:
         """The result of a probe, marked if it is cold."""
+        plan = observation.plan
         past = self._past(plan)
-        idle_seconds = _idle_before(result, past)
+        idle_seconds = _idle_before(observation.result, past)
         past.last_end_ns = time.monotonic_ns()
-        result = self._boots.judge(plan, result)
-        if result.cold:
-            return result
-        if result.failure:
-            self._note_failure(plan, past, result)
-            return result
-        cold = self._coldness(plan, past, result, idle_seconds)
+        observation = self._boots.judge(observation)
+        if observation.cold:
+            return observation
+        if observation.result.failure:
+            self._note_failure(plan, past, observation.result)
+            return observation
+        cold = self._coldness(observation, past, idle_seconds)
         self._readiness.ready(plan.target.name)
-        seconds = result.time_to_first_token_seconds
-        if cold is None and seconds and idle_seconds is not None:
+        seconds = observation.result.time_to_first_token_seconds
+        if cold is None and seconds and observation.certain and idle_seconds is not None:
             # Nobody knows how long the model had been idle before the very first probe.
             self.warm_times(plan).add(seconds)
-        return replace(result, cold=cold)
+        return replace(observation, cold=cold)
 
     def _past(self, plan: Plan) -> _Past:
         """Its past; one that nobody will ask for again if the target has gone meanwhile."""
@@ -114,23 +116,22 @@ class Thermometer:
         self._readiness.not_ready(plan.target.name, since, detail)
 
     def _coldness(
-        self, plan: Plan, past: _Past, result: ProbeResult, idle_seconds: float | None
+        self, observation: Observation, past: _Past, idle_seconds: float | None
     ) -> Coldness | None:
+        result = observation.result
         sequence, past.sequence = past.sequence, None
         is_cold = sequence is not None or is_loaded_now(result)
-        if not is_cold and not self._is_silently_cold(plan, result, idle_seconds):
+        if not is_cold and not self._is_silently_cold(observation, idle_seconds):
             return None
         sequence = sequence or ColdSequence(after_idle=False)
         sequence.take(result)
-        return sequence.coldness(result, self.warm_times(plan))
+        return sequence.coldness(result, self.warm_times(observation.plan))
 
-    def _is_silently_cold(
-        self, plan: Plan, result: ProbeResult, idle_seconds: float | None
-    ) -> bool:
+    def _is_silently_cold(self, observation: Observation, idle_seconds: float | None) -> bool:
         """The rule for a model that shows by nothing but its first token that it was cold. A
         plan's own rhythm is no idle spell: else a provider that gets slow would be called cold."""
-        seconds = result.time_to_first_token_seconds
-        if idle_seconds is None or seconds is None:
+        plan, seconds = observation.plan, observation.result.time_to_first_token_seconds
+        if idle_seconds is None or seconds is None or not observation.certain:
             return False
         cold_start = plan.target.cold_start
         spell = cold_start.idle if cold_start else IDLE_SECONDS

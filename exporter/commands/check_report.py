@@ -14,6 +14,7 @@ from exporter.budget.forecast import (
     Load,
     by_target,
 )
+from exporter.commands.check_objectives import objective_warnings
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.config.target import Target
@@ -133,6 +134,7 @@ def _warnings(config: Config) -> Iterator[str]:
     for name, why in config.unknown_prices():
         yield f"warning: target {name}: price not known: {why}"
     yield from _state_file_warnings(config)
+    yield from objective_warnings(config.plans())
     for target in config.targets:
         for secret in _secrets(target):
             try:

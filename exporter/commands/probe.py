@@ -83,7 +83,7 @@ def _ad_hoc_plans(options: dict[str, str | int | None]) -> tuple[Plan, ...]:
 
 def _usage_error(mistake: ErrorDetails) -> click.UsageError:
     """The mistake, at the option that holds the key of the configuration where it is."""
-    message, keys = explain(mistake), mistake["loc"]
+    message, keys = explain(mistake, Config), mistake["loc"]
     if "api_key" in keys:
         return click.BadParameter(message, param_hint="--api-key-env")
     if isinstance(keys[-1], str):

@@ -102,7 +102,7 @@ class Config(Model):
         service_tier = target.extra_body.get("service_tier")
         if target.price_key:
             return self.prices_file.by_key(target.price_key, service_tier)
-        vendor = vendor_of(target.provider, target.endpoint)
+        vendor = vendor_of(target.endpoint, target.row.billed_as)
         if vendor is None:
             raise UnknownPrice(f"nobody knows who bills for {target.endpoint}; set price_key")
         return self.prices_file.by_model(vendor, target.model, target.region, service_tier)

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from exporter.config.kubernetes import KubernetesDiscovery
-from exporter.settings.mistakes import did_you_mean
-from exporter.settings.types import Located, Location, UnknownName
+from exporter.settings.explain import explain
+from exporter.settings.mistakes import Location
+from exporter.settings.types import Located, UnknownName
 
 _FIELDS = ("name", "model", "base_url", "region", "labels")
 """Braces elsewhere, as in ``extra_body``, are none of ours."""
@@ -110,10 +111,6 @@ def _moved(
     at: Location, detail: ErrorDetails, target: type[BaseModel]
 ) -> InitErrorDetails | Located:
     location = (*at, *detail["loc"])
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        offer = did_you_mean(str(location[-1]), target.model_fields)
-        return location, ValueError(f"unknown key; {offer}")
-    moved = InitErrorDetails(type=detail["type"], loc=location, input=detail["input"])
-    if "ctx" in detail:
-        moved["ctx"] = detail["ctx"]
-    return moved
+    if detail["type"] == "missing":  # its place is the mapping above
+        return InitErrorDetails(type="missing", loc=location, input=detail["input"])
+    return location, ValueError(explain(detail, target))

@@ -129,7 +129,8 @@ PROBES = _counter("inference_probes_total", "Probes that came to an end.", "outc
 PROBE_FAILURES = _counter("inference_probe_failures_total", "Failed probes.", "reason")
 PROBES_UNCERTAIN = _counter(
     "inference_probes_uncertain_total",
-    "Successful probes whose times are left out, since the exporter read too late to be sure.",
+    "Successful probes whose times are left out, since the exporter read too late to be sure, and"
+    " probes that the exporter itself interrupted, which have no outcome.",
 )
 PROBES_SKIPPED = _counter(
     "inference_probes_skipped_total", "Scheduled probes that were not sent.", "reason"

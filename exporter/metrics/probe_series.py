@@ -23,13 +23,13 @@ from exporter.config.slo import Objective
 from exporter.metrics import cold_series, families
 from exporter.metrics.families import COMMON_LABELS, PROBE_FAMILIES, SELF_FAMILIES, Family, Kind
 from exporter.metrics.series import Block, Counter, Exposed, Gauge, Series, exposed
+from exporter.observation import Cost, Observation
 from exporter.prices.price import (
     DEFAULT_MIX,
     Mix,
     Price,
     ServerPrice,
     TokenPrice,
-    finished_cost_usd,
 )
 from exporter.result import BootPhase, FailureReason, ProbeResult, SkipReason, Waiting
 
@@ -143,28 +143,36 @@ class ProbeSeries(Series):
         slo = self._plan.target.slo
         return slo.objectives() if slo else ()
 
-    def observe(self, result: ProbeResult) -> None:
-        """Count one result."""
+    def observe(self, observation: Observation) -> None:
+        """Count one result. Of one that was interrupted nothing is known but what it cost."""
+        result = observation.result
+        self._count_tokens(result)
+        self._count_cost(observation.cost)
+        if result.interrupted:
+            self.counter(families.PROBES_UNCERTAIN).inc()
+        else:
+            self._count_outcome(observation)
+        self.freshen()
+
+    def _count_outcome(self, observation: Observation) -> None:
+        result = observation.result
         exemplar = _exemplar(result)
         outcome = "success" if result.success else "failure"
         self.counter(families.PROBES, outcome=outcome).inc(exemplar=exemplar)
         if result.failure:
             reason = result.failure.reason
             self.counter(families.PROBE_FAILURES, reason=reason).inc(exemplar=exemplar)
-        elif result.cold:
+        elif observation.cold:
             self._observe_connection(result)
-        elif self._is_certain(result):
+        elif observation.certain:
             self._observe_times(result, exemplar)
         else:
             self.counter(families.PROBES_UNCERTAIN).inc(exemplar=exemplar)
-        if result.cold:
-            cold_series.observe(self, result.cold, success=result.success, exemplar=exemplar)
-        self._set_last(result)
-        self._count_tokens(result)
-        self._count_cost(result)
-        self._judge(result)
+        if cold := observation.cold:
+            cold_series.observe(self, cold, success=result.success, exemplar=exemplar)
+        self._set_last(observation)
+        self._judge(observation)
         self._note_provider(result)
-        self.freshen()
 
     def skipped(self, reason: SkipReason) -> None:
         """Count a scheduled probe that was not sent."""
@@ -188,15 +196,13 @@ class ProbeSeries(Series):
                     family = families.CONNECTION_PHASE_DURATION
                     self.histogram(family, phase=phase).observe(seconds)
 
-    def _is_certain(self, result: ProbeResult) -> bool:
-        return (result.uncertainty_seconds or 0) <= self._plan.max_uncertainty_seconds
-
-    def _set_last(self, result: ProbeResult) -> None:
+    def _set_last(self, observation: Observation) -> None:
+        result = observation.result
         self.gauge(families.LAST_SUCCESS).set(result.success)
         self.gauge(families.LAST_TIMESTAMP).set(result.finished_at)
-        if result.success and result.cold:
+        if result.success and observation.cold:
             return  # the times of the warm model stay what they were
-        usable = result.success and self._is_certain(result)
+        usable = result.success and observation.certain
         for family, measure in _LAST_GAUGES:
             value = measure(result) if usable else None
             self.gauge(family).set(math.nan if value is None else value)
@@ -206,24 +212,20 @@ class ProbeSeries(Series):
             for type_ in _TOKEN_TYPES:
                 self.counter(families.TOKENS, type=type_).inc(max(0, getattr(result.usage, type_)))
 
-    def _count_cost(self, result: ProbeResult) -> None:
-        match self._plan.price:
-            case TokenPrice() as price:
-                self._add_cost(finished_cost_usd(result, price) or Decimal())
-            case ServerPrice() as price:
-                output = price.usd_per_million_output_tokens(result)
-                if output is not None and self._is_certain(result):
-                    self._compare(output, output * self._mix.output_share)
-
-    def _add_cost(self, usd: Decimal) -> None:
+    def _count_cost(self, cost: Cost) -> None:
         """The sum is kept exact, and rounded to be shown: a sum of rounded amounts would be
         another."""
-        self._cost += usd
-        self.counter(families.COST).grow_to(float(self._cost))
+        if cost.usd is not None:
+            self._cost += cost.usd
+            self.counter(families.COST).grow_to(float(self._cost))
+        output = cost.usd_per_million_output_tokens
+        if output is not None:
+            self._compare(output, output * self._mix.output_share)
 
-    def _judge(self, result: ProbeResult) -> None:
+    def _judge(self, observation: Observation) -> None:
+        warm_and_certain = observation.certain and observation.cold is None
         for objective in self._objectives():
-            good = objective.met_by(result, certain=self._is_certain(result))
+            good = objective.met_by(observation.result, usable=warm_and_certain)
             if good is not None:
                 self.counter(families.SLO_PROBES, slo=objective.name).inc()
                 self.counter(families.SLO_GOOD_PROBES, slo=objective.name).inc(good)
@@ -293,10 +295,11 @@ class Metrics:
             kept[plan.key] = series
         self._probes = kept
 
-    def observe(self, result: ProbeResult) -> None:
+    def observe(self, observation: Observation) -> None:
         """Count a result; one of a target that has gone meanwhile is passed over."""
-        if series := self._probes.get((result.target, result.probe)):
-            series.observe(result)
+        result = observation.result
+        if series := self._probes.get(observation.plan.key):
+            series.observe(observation)
         if result.lag_seconds is not None:
             self.exporter.histogram(families.MEASUREMENT_LAG).observe(result.lag_seconds)
 
@@ -304,6 +307,10 @@ class Metrics:
         """Count a scheduled probe that was not sent."""
         if series := self._probes.get(key):
             series.skipped(reason)
+
+    def delayed(self, seconds: float) -> None:
+        """Take over how much later than scheduled a probe was started."""
+        self.exporter.histogram(families.SCHEDULE_DELAY).observe(seconds)
 
     def waiting(self, target: str, waiting: Waiting | None) -> None:
         """Take over what a target is being waited for."""

@@ -9,34 +9,29 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
 
 import httpx
 import structlog
 
 from exporter import USER_AGENT
 from exporter.config.plan import Plan
-from exporter.net.kernel_clock import Arrival
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.expect import mistake
 from exporter.probing.record import Mark, StreamRecord
 from exporter.providers.base import (
-    AwsSigned,
     Call,
-    EntraAuthorized,
     HeaderFacts,
     OutputKind,
     ProtocolError,
     ResponseHead,
 )
-from exporter.providers.credentials.aws import aws_credentials
-from exporter.providers.credentials.azure import entra_tokens
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.prompts import NONCE_BYTES, with_nonce
@@ -75,7 +70,6 @@ class _Attempt:
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
-        self._headers_at: int | None = None
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
@@ -107,24 +101,18 @@ class _Attempt:
 
     async def _request(self, prompt: str) -> httpx.Request:
         target = self._plan.target
-        api_key = target.api_key.read() if target.api_key else None
-        signed = isinstance(self._dialect, AwsSigned) and not api_key
-        authorized = isinstance(self._dialect, EntraAuthorized) and not api_key
-        request = self._dialect.request(
-            Call(
-                model=target.model,
-                prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
-                max_output_tokens=self._plan.probe.max_output_tokens,
-                base_url=target.endpoint,
-                api_key=api_key,
-                aws=await aws_credentials.current() if signed else None,
-                entra_token=await entra_tokens.current() if authorized else None,
-                region=target.region,
-                api_version=target.api_version,
-                now=datetime.now(UTC),
-                extra_body=target.extra_body,
-            )
+        call = Call(
+            model=target.model,
+            prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
+            max_output_tokens=self._plan.probe.max_output_tokens,
+            base_url=target.endpoint,
+            api_key=target.api_key.read() if target.api_key else None,
+            region=target.region,
+            api_version=target.api_version,
+            now=datetime.now(UTC),
+            extra_body=target.extra_body,
         )
+        request = self._dialect.request(await target.row.credentials.authorize(call))
         headers = httpx.Headers(_HEADERS)
         headers.update(request.headers)
         headers.update(target.header_values())
@@ -139,10 +127,6 @@ class _Attempt:
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
         try:
-            if self._exchange.is_answer_stale:
-                raise ProtocolError("the response came before the request was sent")
-            self._headers_at = self._arrival.at
-            self._exchange.was_answered(self._headers_at)
             self._head = ResponseHead(response.status_code, dict(response.headers.items()))
             self._facts = self._dialect.header_facts(self._head)
             await self._read(response)
@@ -152,17 +136,17 @@ class _Attempt:
     async def _read(self, response: httpx.Response) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ProtocolError("the response is compressed although identity was asked for")
-        async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as body:
+        async with aclosing(Body.of(response).parts()) as body:
             if response.status_code == httpx.codes.OK:
                 await self._read_stream(body)
             else:
                 await self._read_error(body)
 
-    async def _read_stream(self, body: AsyncIterator[bytes]) -> None:
+    async def _read_stream(self, body: AsyncIterator[Part]) -> None:
         decoder = self._dialect.decoder()
-        async for data in body:
+        async for data, arrival in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), self._arrival):
+            if self._record.take(decoder.feed(data), arrival):
                 self._deadlines.output()
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
@@ -170,20 +154,20 @@ class _Attempt:
                 self._deadlines.ended()
                 await self._drain(body)
                 return
-        self._record.take(decoder.finish(), self._arrival)
+        self._record.take(decoder.finish(), self._exchange.latest_arrival())
 
-    async def _read_error(self, body: AsyncIterator[bytes]) -> None:
-        async for data in body:
+    async def _read_error(self, body: AsyncIterator[Part]) -> None:
+        async for data, _ in body:
             self._keep(data)
             if self._body_size >= _MAX_ERROR_BODY_BYTES:
                 return
 
-    async def _drain(self, body: AsyncIterator[bytes]) -> None:
+    async def _drain(self, body: AsyncIterator[Part]) -> None:
         """Read what is left after the end marker: only a connection whose response was read to
         its end can serve the next probe. The result is fixed by now."""
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for data in body:
+                async for data, _ in body:
                     self._keep(data)
 
     def _keep(self, data: bytes) -> None:
@@ -193,10 +177,6 @@ class _Attempt:
         room = _MAX_ERROR_BODY_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
-
-    @property
-    def _arrival(self) -> Arrival:
-        return self._exchange.arrival or Arrival(time.monotonic_ns(), None)
 
     def _rejection(self) -> Failure | None:
         """What a response that is no stream says, be it whole or not."""
@@ -248,7 +228,7 @@ class _Attempt:
         return Timeline(
             start=self._start,
             sent=self._exchange.sent,
-            headers=self._headers_at,
+            headers=self._exchange.answered,
             first_token=_at(record.first_token),
             first_answer_token=_at(record.first_answer_token),
             last_token=_at(record.last_token),

@@ -1,32 +1,71 @@
-"""Carries out plans and tells everybody who listens what came of them."""
+"""Carries out plans, judges what came of them, and tells everybody who listens."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from decimal import Decimal
 from itertools import cycle
+from typing import Protocol
 
 import structlog
 
-from exporter.budget.spending import Hold, Spending
 from exporter.config.plan import Plan
 from exporter.net.transport import Connections
+from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
-from exporter.result import ProbeResult
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[ProbeResult], None]
-Judge = Callable[[Plan, ProbeResult], ProbeResult | None]
-"""What is to be told of a result; ``None``: nothing, since it is not the last of its kind."""
+Observer = Callable[[Observation], None]
+Judge = Callable[[Observation], Observation | None]
+"""Tells whether the model was cold; ``None``: nobody is told of this one, since it is not the last
+of its kind."""
 
 
-def _as_it_is(_plan: Plan, result: ProbeResult) -> ProbeResult:
-    return result
+class NotProbed(Exception):
+    """A probe was not sent."""
 
 
-class StandsBy(Exception):
+class StandsBy(NotProbed):
     """Not probed: another exporter is the one that probes."""
+
+
+class OverBudget(NotProbed):
+    """Not probed: it could pass a budget; ``str`` says which."""
+
+
+class Hold(Protocol):
+    """Money held back for one probe."""
+
+    def ended(self, charged_usd: Decimal) -> None:
+        """The probe is over and is taken to have cost this much. Without this word it counts as
+        the worst case."""
+        ...
+
+    def not_sent(self) -> None:
+        """Nothing was asked after all, and nothing will be."""
+        ...
+
+
+class Purse(Protocol):
+    """What may be spent."""
+
+    def affords(self, plan: Plan) -> bool:
+        """Whether a probe of this plan is certain to stay within the budgets."""
+        ...
+
+    def hold(self, plan: Plan) -> AbstractContextManager[Hold]:
+        """Hold back what a probe can cost, until it is settled.
+
+        :raises OverBudget: so much is not left.
+        """
+        ...
+
+
+def _as_it_is(observation: Observation) -> Observation:
+    return observation
 
 
 class _Standing:
@@ -40,32 +79,32 @@ class _Standing:
         self.prompts: Iterator[str] = cycle(plan.probe.prompts)
 
 
-def _tell(listener: Listener, result: ProbeResult) -> None:
+def _tell(observer: Observer, observation: Observation) -> None:
     try:
-        listener(result)
+        observer(observation)
     except Exception:
-        log.exception("a result could not be recorded", target=result.target)
+        log.exception("a result could not be recorded", target=observation.result.target)
 
 
 class Prober:
     """Runs probes of the plans that it was given, as far as the budgets go; each result, judged,
-    goes to every listener."""
+    goes to every observer."""
 
     def __init__(
         self,
-        listeners: Iterable[Listener],
+        observers: Iterable[Observer],
         *,
-        spending: Spending | None = None,
+        purse: Purse,
         judge: Judge = _as_it_is,
         may_probe: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._listeners = tuple(listeners)
-        self._spending = spending or Spending()
+        self._observers = tuple(observers)
+        self._purse = purse
         self._judge = judge
         self.may_probe = may_probe
         """Whether this exporter is the one that probes, at this very moment."""
         self._standing: dict[tuple[str, str], _Standing] = {}
-        self._in_flight: set[asyncio.Task[ProbeResult]] = set()
+        self._in_flight: set[asyncio.Task[Observation]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -96,9 +135,9 @@ class Prober:
 
     def affords(self, plan: Plan) -> bool:
         """Whether a probe of this plan is certain to stay within the budgets."""
-        return self._spending.affords(plan)
+        return self._purse.affords(plan)
 
-    async def probe(self, plan: Plan, judge: Judge | None = None) -> ProbeResult:
+    async def probe(self, plan: Plan, judge: Judge | None = None) -> Observation:
         """Ask once, after any probe of the same plan that is under way.
 
         :param judge: judges the result instead of the usual one.
@@ -106,34 +145,34 @@ class Prober:
         The probe goes on even if the caller is cancelled: what was sent is always counted.
 
         :raises KeyError: the plan is none of those taken over.
-        :raises OverBudget: it could pass a budget.
-        :raises StandsBy: another exporter is the one that probes.
+        :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
         """
         if not self.may_probe():
             raise StandsBy
         standing = self._standing[plan.key]
-        probing = self._probe(plan, standing, self._spending.hold(plan), judge or self._judge)
+        probing = self._probe(plan, standing, self._purse.hold(plan), judge or self._judge)
         task = asyncio.create_task(probing)
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
     async def _probe(
-        self, plan: Plan, standing: _Standing, hold: Hold, judge: Judge
-    ) -> ProbeResult:
-        with hold:
+        self, plan: Plan, standing: _Standing, held: AbstractContextManager[Hold], judge: Judge
+    ) -> Observation:
+        with held as hold:
             async with standing.lock:
                 if not self.may_probe():  # that may have ended while it waited
                     hold.not_sent()
                     raise StandsBy
                 prompt = next(standing.prompts)
                 result = await run_probe(plan, prompt, standing.connections)
-            hold.ended(result)
-        judged = judge(plan, result)
+            observation = observed(plan, result)
+            hold.ended(observation.cost.charged_usd)
+        judged = judge(observation)
         if judged is None:
-            return result
-        for listener in self._listeners:
-            _tell(listener, judged)
+            return observation
+        for observer in self._observers:
+            _tell(observer, judged)
         return judged
 
     async def aclose(self, grace_seconds: float) -> None:

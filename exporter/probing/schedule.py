@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import structlog
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
@@ -13,8 +14,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.plan import Plan
-from exporter.metrics import families
-from exporter.metrics.probe_series import Metrics
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober, StandsBy
 from exporter.result import SkipReason
@@ -27,6 +26,18 @@ _GRACE_SECONDS = 1
 
 log = structlog.get_logger(__name__)
 PlanKey = tuple[str, str]
+
+
+class Bystander(Protocol):
+    """Is told what became of the schedule's own work."""
+
+    def skipped(self, key: PlanKey, reason: SkipReason) -> None:
+        """A scheduled probe was not sent."""
+        ...
+
+    def delayed(self, seconds: float) -> None:
+        """A probe was started so much later than scheduled."""
+        ...
 
 
 def _keeps_back_nothing(_plan: Plan) -> bool:
@@ -43,12 +54,12 @@ class Schedule:
     def __init__(
         self,
         prober: Prober,
-        metrics: Metrics,
+        bystander: Bystander,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
         """:param keeps_back: whether a plan must wait, lest it spoil a cold start."""
         self._prober = prober
-        self._metrics = metrics
+        self._bystander = bystander
         self._keeps_back = keeps_back
         self._plans: dict[PlanKey, Plan] = {}
         self._quiet_until: dict[str, float] = {}
@@ -104,13 +115,13 @@ class Schedule:
         if plan is None:
             return  # removed, or everything stopped, since it was due
         if reason := self._reason_to_skip(plan):
-            self._metrics.skipped(key, reason)
+            self._bystander.skipped(key, reason)
             return
         self._note_delay(plan)
         try:
-            result = await self._prober.probe(plan)
+            result = (await self._prober.probe(plan)).result
         except StandsBy:
-            self._metrics.skipped(key, SkipReason.PAUSED)
+            self._bystander.skipped(key, SkipReason.PAUSED)
             return
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was ended with the exporter
@@ -134,11 +145,11 @@ class Schedule:
     def _note_delay(self, plan: Plan) -> None:
         phase = phase_seconds(plan.key, plan.interval_seconds)
         delay = (time.time() - phase) % plan.interval_seconds
-        self._metrics.exporter.histogram(families.SCHEDULE_DELAY).observe(delay)
+        self._bystander.delayed(delay)
 
     def _missed(self, event: JobExecutionEvent) -> None:
         key = _key_of(event.job_id)
-        self._metrics.skipped(key, SkipReason.PAUSED)
+        self._bystander.skipped(key, SkipReason.PAUSED)
         log.warning("probe missed its time", target=key[0], probe=key[1])
 
 

@@ -128,17 +128,24 @@ class _Event(Wire):
     error: ErrorMember = None
 
 
+def public_base_url(region: str | None) -> str:
+    """Anthropic's own API.
+
+    :raises ValueError: a region is given.
+    """
+    if region:
+        raise ValueError("anthropic has no regions; remove it, or set a cloud's base_url")
+    return PUBLIC_BASE_URL
+
+
+def check_api_version(version: str) -> None:
+    """:raises ValueError: Anthropic's API has no such version."""
+    if version not in VERSIONS:
+        raise ValueError(f"anthropic has no version {version!r}; it has {', '.join(VERSIONS)}")
+
+
 class Anthropic:
     """The ``anthropic`` dialect."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        if region:
-            raise ValueError("anthropic has no regions; remove it, or set a cloud's base_url")
-        return PUBLIC_BASE_URL
-
-    def check_api_version(self, version: str) -> None:
-        if version not in VERSIONS:
-            raise ValueError(f"anthropic has no version {version!r}; it has {', '.join(VERSIONS)}")
 
     def request(self, call: Call) -> HttpRequest:
         version = call.api_version or VERSIONS[-1]

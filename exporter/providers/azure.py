@@ -14,7 +14,6 @@ from urllib.parse import quote
 from exporter.providers.base import (
     Call,
     Decoder,
-    EntraAuthorized,
     HeaderFacts,
     HttpRequest,
     ResponseHead,
@@ -37,24 +36,22 @@ _CHAT = OpenAI(
 )
 
 
-class Azure(EntraAuthorized):
+def check_api_version(version: str) -> None:
+    """:raises ValueError: Azure never wrote a version like this."""
+    if not _VERSION.fullmatch(version):
+        raise ValueError(
+            f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
+            "2025-04-01-preview, or leave it out for the v1 API"
+        )
+
+
+class Azure:
     """The ``azure`` dialect. There are three ways in, told apart by base URL and version:
 
     - ``.../openai/v1/chat/completions``, the default;
     - ``.../openai/deployments/DEPLOYMENT/chat/completions``, where a version is set;
     - ``.../models/chat/completions``, where the base URL ends in ``/models``.
     """
-
-    def public_base_url(self, region: str | None) -> str | None:
-        """``None``: every resource has a host of its own."""
-        return None
-
-    def check_api_version(self, version: str) -> None:
-        if not _VERSION.fullmatch(version):
-            raise ValueError(
-                f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
-                "2025-04-01-preview, or leave it out for the v1 API"
-            )
 
     def request(self, call: Call) -> HttpRequest:
         headers = {

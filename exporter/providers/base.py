@@ -24,18 +24,6 @@ class AwsCredentials:
     session_token: str | None = field(default=None, repr=False)
 
 
-class AwsSigned:
-    """Marks a dialect whose requests are signed with ``Call.aws`` where there is no API key."""
-
-
-class EntraAuthorized:
-    """Marks a dialect whose requests carry ``Call.entra_token`` where there is no API key."""
-
-
-class SelfHosted:
-    """Marks a dialect of a server whose boots are watched without being asked for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """One question to one model, with all that a dialect may need to put it on the wire."""
@@ -198,33 +186,11 @@ class Decoder(Protocol):
         ...
 
 
-class Unversioned:
-    """A dialect whose API has one version only, or has it in its base URL."""
-
-    def check_api_version(self, version: str) -> None:
-        """:raises ValueError: always."""
-        raise ValueError("this provider has no API versions to choose from; remove it")
-
-
 class Dialect(Protocol):
-    """One provider's wire format."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        """Where the provider's public API lives; ``None`` where only the user can know.
-
-        :raises ValueError: the provider has no such region; the message names those it has.
-        """
-        ...
-
-    def check_api_version(self, version: str) -> None:
-        """Whether the provider's API has this version.
-
-        :raises ValueError: it has not; the message says what can be set.
-        """
-        ...
+    """How one provider is asked one kind of question, on the wire."""
 
     def request(self, call: Call) -> HttpRequest:
-        """The streaming request for a call."""
+        """The request for a call."""
         ...
 
     def decoder(self) -> Decoder:

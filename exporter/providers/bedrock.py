@@ -14,7 +14,6 @@ from urllib.parse import quote
 from pydantic import Field
 
 from exporter.providers.base import (
-    AwsSigned,
     Call,
     Decoder,
     Event,
@@ -25,7 +24,6 @@ from exporter.providers.base import (
     Output,
     OutputKind,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
 from exporter.providers.endings import ending, is_finish
@@ -153,16 +151,19 @@ class _ErrorBody(ErrorObject):
     original_message: Text = Field(None, alias="originalMessage")
 
 
-class Bedrock(AwsSigned, Unversioned):
-    """The ``bedrock`` dialect."""
+def public_base_url(region: str | None) -> str:
+    """The runtime endpoint of a region.
 
-    def public_base_url(self, region: str | None) -> str | None:
-        if region not in REGIONS:
-            problem = f"bedrock has no region {region!r}" if region else "region must be set"
-            raise ValueError(
-                f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other"
-            )
-        return f"https://bedrock-runtime.{region}.amazonaws.com"
+    :raises ValueError: no region is given, or Bedrock has none of this name.
+    """
+    if region not in REGIONS:
+        problem = f"bedrock has no region {region!r}" if region else "region must be set"
+        raise ValueError(f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other")
+    return f"https://bedrock-runtime.{region}.amazonaws.com"
+
+
+class Bedrock:
+    """The ``bedrock`` dialect."""
 
     def request(self, call: Call) -> HttpRequest:
         """The request, signed with ``call.aws`` if there is no API key.

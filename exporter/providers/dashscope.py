@@ -21,7 +21,6 @@ from exporter.providers.base import (
     Output,
     RequestIdentified,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
 from exporter.providers.endings import ending, is_finish
@@ -73,16 +72,19 @@ class _Chunk(ErrorObject):
         return self.error or (self if self.code else None)
 
 
-class DashScope(Unversioned):
+def public_base_url(region: str | None) -> str | None:
+    """The shared endpoint of a region; a workspace's own host is a base URL to be set.
+
+    A key is good in its own region only, so none is taken for granted.
+
+    :raises ValueError: no region is given, or Model Studio has none of this name.
+    """
+    endpoint = _SERVER.endpoint(region)
+    return endpoint and endpoint.replace(_COMPATIBLE_PATH, _PATH)
+
+
+class DashScope:
     """The ``dashscope`` dialect. Its base URL is what the SDK calls ``base_http_api_url``."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        """The shared endpoint of a region; a workspace's own host is a base URL to be set.
-
-        A key is good in its own region only, so none is taken for granted.
-        """
-        endpoint = _SERVER.endpoint(region)
-        return endpoint and endpoint.replace(_COMPATIBLE_PATH, _PATH)
 
     def request(self, call: Call) -> HttpRequest:
         headers = {

@@ -154,19 +154,24 @@ class _ErrorBody(_Body):
     error: GoogleError
 
 
+def public_base_url(region: str | None) -> str:
+    """The Gemini API.
+
+    :raises ValueError: a region is given.
+    """
+    if region:
+        raise ValueError("the Gemini API has no regions; remove it, or set base_url (Vertex AI)")
+    return PUBLIC_BASE_URL
+
+
+def check_api_version(version: str) -> None:
+    """:raises ValueError: the Gemini API has no such version."""
+    if version not in API_VERSIONS:
+        raise ValueError(f"{version!r} is none of {', '.join(API_VERSIONS)}")
+
+
 class Gemini:
     """The ``gemini`` dialect."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        if region:
-            raise ValueError(
-                "the Gemini API has no regions; remove it, or set base_url (Vertex AI)"
-            )
-        return PUBLIC_BASE_URL
-
-    def check_api_version(self, version: str) -> None:
-        if version not in API_VERSIONS:
-            raise ValueError(f"{version!r} is none of {', '.join(API_VERSIONS)}")
 
     def request(self, call: Call) -> HttpRequest:
         """A base URL that names a version, as Vertex AI's do, is taken as it is."""

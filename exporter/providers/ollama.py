@@ -25,7 +25,6 @@ from exporter.providers.base import (
     Output,
     OutputKind,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
 from exporter.providers.endings import ending, is_finish
@@ -85,11 +84,8 @@ class _Line(Wire):
         return Usage(input=count(self.prompt_eval_count), output=count(self.eval_count))
 
 
-class Ollama(Unversioned):
+class Ollama:
     """The ``ollama`` dialect."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        return None
 
     def request(self, call: Call) -> HttpRequest:
         """A key is for ollama.com or a proxy: Ollama itself asks for none."""

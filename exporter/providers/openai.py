@@ -26,7 +26,6 @@ from exporter.providers.base import (
     OutputKind,
     RequestIdentified,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
 from exporter.providers.endings import ending, is_finish
@@ -132,16 +131,13 @@ class _Chunk(Wire):
             yield choice.delta and choice.delta.usage
 
 
-class OpenAI(Unversioned):
+class OpenAI:
     """The ``openai`` dialect, as one server speaks it."""
 
     _path = "/chat/completions"
 
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         self._preset = preset
-
-    def public_base_url(self, region: str | None) -> str | None:
-        return self._preset.endpoint(region)
 
     def request(self, call: Call) -> HttpRequest:
         headers = {"content-type": "application/json", "accept": "text/event-stream"}

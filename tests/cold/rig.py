@@ -18,6 +18,7 @@ from exporter.cold.thermometer import Thermometer
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics.probe_series import Metrics
+from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult, Waiting
@@ -50,22 +51,27 @@ class Rig:
     """Everything but the web server."""
 
     def __init__(self) -> None:
-        self.results: list[ProbeResult] = []
+        self.observations: list[Observation] = []
         self.waiting: list[Waiting | None] = []
         self.metrics = Metrics()
         self.readiness = Readiness((self.metrics.waiting, self._note_waiting))
         self.boots = Boots(self.readiness, self.metrics.booting, self._probe_booting)
         self.thermometer = Thermometer(self.readiness, self.boots)
-        listeners = (self.metrics.observe, self.results.append)
+        observers = (self.metrics.observe, self.observations.append)
         self.spending = Spending()
-        self.prober = Prober(listeners, spending=self.spending, judge=self.thermometer.judge)
+        self.prober = Prober(observers, purse=self.spending, judge=self.thermometer.judge)
         self.cold_starts = ColdStarts(self.prober, self.thermometer, self.readiness)
         self.schedule = Schedule(self.prober, self.metrics, self.cold_starts.keeps_back)
+
+    @property
+    def results(self) -> list[ProbeResult]:
+        """What was told so far."""
+        return [observation.result for observation in self.observations]
 
     def _note_waiting(self, _target: str, waiting: Waiting | None) -> None:
         self.waiting.append(waiting)
 
-    async def _probe_booting(self, plan: Plan) -> ProbeResult:
+    async def _probe_booting(self, plan: Plan) -> Observation:
         return await self.prober.probe(plan, self.thermometer.judge_attempt)
 
     async def apply(self, *plans: Plan) -> None:
@@ -76,7 +82,7 @@ class Rig:
         await self.prober.apply(plans)
         self.schedule.apply(plans)
 
-    async def probe_cold(self, plan: Plan) -> ProbeResult:
+    async def probe_cold(self, plan: Plan) -> Observation:
         """What a cold probe comes to that is sent now."""
         settings = plan.target.cold_start
         assert settings

@@ -88,7 +88,7 @@ async def test_the_answer_that_ends_a_boot_is_cold_and_the_next_one_warm() -> No
             await run.prober.probe(plan)
             assert run.count("inference_time_to_first_token_seconds") == 1
             served = [request for request in simulator.ledger if request.model]
-    first, second = run.results
+    first, second = run.observations
     assert first.cold is not None
     assert (first.cold.signal, second.cold) == (ColdSignal.BOOT, None)
     assert len(served) == 2, "a boot costs one request to the model"
@@ -124,7 +124,7 @@ async def test_an_error_of_a_server_that_is_up_is_no_boot() -> None:
     async with Simulator({"m": Script(fault=overloaded)}) as simulator:
         (plan,) = plans_of(target(simulator, **WATCHED))
         async with rig(plan) as run:
-            result = await run.prober.probe(plan)
+            result = (await run.prober.probe(plan)).result
             assert math.isnan(run.value("inference_not_ready_since_timestamp_seconds"))
     assert result.failure is not None
     assert result.failure.reason is FailureReason.OVERLOADED

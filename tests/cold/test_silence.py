@@ -34,7 +34,7 @@ def silences(ledger: Sequence[Served]) -> list[int]:
 
 
 def cold_results(run: Rig) -> list[str]:
-    return [result.target for result in run.results if result.cold]
+    return [told.result.target for told in run.observations if told.cold]
 
 
 async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
@@ -45,11 +45,11 @@ async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
             await asyncio.sleep(0.1)
             skipped = run.value("inference_probes_skipped_total", reason="cold_start")
             ledger = simulator.ledger
-    cold = [number for number, result in enumerate(run.results) if result.cold]
+    cold = [number for number, told in enumerate(run.observations) if told.cold]
     assert silences(ledger)[-2:] == cold
     for number in cold:
         assert (ledger[number + 1].received_ns - ledger[number].ended_ns) / NANOSECONDS < 0.15
-        assert run.results[number + 1].cold is None
+        assert run.observations[number + 1].cold is None
     assert skipped >= 4
     assert cold[1] - cold[0] >= 4, "between two silences, probes are sent as usual"
 
@@ -115,10 +115,10 @@ async def test_while_a_model_is_started_nobody_else_asks_for_it() -> None:
                 first_token_seconds=0.01, token_gap_seconds=0.0, boot=boot
             )
             await until(lambda: cold_results(run))
-            cold = next(result for result in run.results if result.cold)
+            cold = next(told for told in run.observations if told.cold)
             assert cold.cold is not None
             assert cold.cold.duration_seconds == pytest.approx(0.8, abs=0.2)
-            held = simulator.ledger[run.results.index(cold)]
+            held = simulator.ledger[run.observations.index(cold)]
             assert not [
                 served
                 for served in simulator.ledger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -12,7 +13,15 @@ import pytest
 from exporter.cold.warmth import ENOUGH, WarmTimes
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.result import NANOSECONDS, ColdSignal, ProbeResult, Timeline
+from exporter.observation import observed
+from exporter.result import (
+    NANOSECONDS,
+    ColdSignal,
+    Failure,
+    FailureReason,
+    ProbeResult,
+    Timeline,
+)
 from tests.cold.rig import Rig
 
 WARM_SECONDS = 0.4
@@ -43,7 +52,7 @@ async def judged(plan: Plan, *results: Callable[[], ProbeResult]) -> list[ColdSi
     run = Rig()
     await run.apply(plan)
     try:
-        verdicts = [run.thermometer.judge(plan, result()) for result in results]
+        verdicts = [run.thermometer.judge(observed(plan, result())) for result in results]
     finally:
         run.cold_starts.stop()
         run.schedule.apply(())
@@ -99,13 +108,39 @@ async def test_a_server_that_tells_its_load_time_needs_no_rule(
     assert await judged(plan(), warm(), told) == [None, signal]
 
 
+async def test_times_that_are_not_certain_are_no_warm_ones_and_no_outliers() -> None:
+    asked = plan()
+    run = Rig()
+    await run.apply(asked)
+    for result in HISTORY:
+        run.thermometer.judge(observed(asked, result()))
+    median = run.thermometer.warm_times(asked).median
+    for _ in range(60):
+        unsure = replace(observed(asked, answer(COLD_SECONDS, INTERVAL_SECONDS)), certain=False)
+        assert run.thermometer.judge(unsure).cold is None
+    assert run.thermometer.warm_times(asked).median == median
+    after_idle = replace(observed(asked, answer(COLD_SECONDS, 301)), certain=False)
+    assert run.thermometer.judge(after_idle).cold is None
+
+
+async def test_a_probe_that_the_exporter_interrupted_shows_no_cold_model() -> None:
+    asked = plan()
+    run = Rig()
+    await run.apply(asked)
+    failure = Failure(FailureReason.NOT_READY, "Loading model", 503)
+    late = replace(answer(WARM_SECONDS, 1), failure=failure, interrupted=True)
+    run.thermometer.judge(observed(asked, late))
+    assert run.waiting == []
+    assert run.thermometer.judge(observed(asked, answer(WARM_SECONDS, 1))).cold is None
+
+
 async def test_the_past_of_another_model_counts_for_nothing() -> None:
     run = Rig()
     for asked in (plan(), plan(model="other")):
         await run.apply(asked)
         assert run.thermometer.warm_times(asked).median is None
         for result in HISTORY:
-            run.thermometer.judge(asked, result())
+            run.thermometer.judge(observed(asked, result()))
         assert run.thermometer.warm_times(asked).median == pytest.approx(WARM_SECONDS)
 
 

@@ -15,7 +15,7 @@ import yaml
 from exporter.config.loading.config_file import json_schema, load
 from exporter.config.root import Config
 from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES, Family
-from exporter.providers import PRESETS, PROVIDERS
+from exporter.providers import PRESETS, PROVIDERS, Provider
 from exporter.result import FailureReason
 from exporter.settings.units import format_duration
 
@@ -106,6 +106,14 @@ def test_every_provider_has_a_page_in_the_index(provider: str) -> None:
     index = (DOCS / "providers" / "README.md").read_text()
     assert f"| `{provider}` |" in index
     assert f"({provider}.md)" in index
+
+
+@pytest.mark.parametrize("row", PROVIDERS.values(), ids=PROVIDERS)
+def test_the_index_says_whose_prices_hold(row: Provider) -> None:
+    index = (DOCS / "providers" / "README.md").read_text()
+    (line,) = re.findall(rf"^\| `{row.name}` \|.*", index, re.MULTILINE)
+    names = ", ".join(f"`{name}`" for name in row.billed_as) or "by host"
+    assert f"| {names} |" in line
 
 
 @pytest.mark.parametrize("preset", PRESETS)

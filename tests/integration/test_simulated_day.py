@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from exporter.budget.spending import OverBudget, Spending
+from exporter.budget.spending import Spending
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics.probe_series import Metrics
-from exporter.probing.prober import Prober
+from exporter.probing.prober import OverBudget, Prober
 from exporter.result import Usage
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect
@@ -81,7 +81,7 @@ class Day:
         self.metrics = Metrics()
         self.spending = Spending(now=lambda: self.now)
         self.spending.apply(self.config)
-        self.prober = Prober([self.metrics.observe], spending=self.spending)
+        self.prober = Prober([self.metrics.observe], purse=self.spending)
         self.metrics.apply(self.config.plans())
 
     async def probe(self, plan: Plan) -> None:

@@ -25,6 +25,7 @@ from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
 from exporter.metrics.probe_series import Metrics
+from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site import routes as web_routes
@@ -47,8 +48,8 @@ def plan(name: str, probe: str = "short") -> Plan:
     )
 
 
-def result(of: Plan) -> ProbeResult:
-    return ProbeResult(
+def result(of: Plan) -> Observation:
+    answer = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=time.time(),
@@ -66,6 +67,7 @@ def result(of: Plan) -> ProbeResult:
         request_id="req_1",
         status=200,
     )
+    return observed(of, answer)
 
 
 class Exporter:
@@ -90,11 +92,11 @@ class Exporter:
         self.metrics.apply(plans)
         self.status.apply(plans)
 
-    def observe(self, found: ProbeResult) -> None:
+    def observe(self, found: Observation) -> None:
         self.metrics.observe(found)
         self.status.observe(found)
 
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
         assert asyncio.get_running_loop() is self.loop
         asked = [plan for plan in self.plans if plan.target.name == name]
         if not asked:
@@ -345,6 +347,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
     assert last["last"] == {
         "success": True,
         "failure": None,
+        "interrupted": False,
         "retry_after_seconds": None,
         "time_to_first_token_seconds": 0.25,
         "time_to_first_answer_token_seconds": None,
@@ -366,11 +369,10 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
 
 def test_a_failure_as_json(exporter: Exporter, client: httpx.Client) -> None:
     failure = Failure(FailureReason.RATE_LIMITED, "HTTP 429: slow down", 429)
-    exporter.observe(
-        ProbeResult(
-            target="a", probe="long", finished_at=1.5, timeline=Timeline(start=0), failure=failure
-        )
+    result = ProbeResult(
+        target="a", probe="long", finished_at=1.5, timeline=Timeline(start=0), failure=failure
     )
+    exporter.observe(observed(plan("a", "long"), result))
     last = client.get("/api/v1/targets").json()["targets"][1]["last"]
     assert last["success"] is False
     expected = {"reason": "rate_limited", "detail": "HTTP 429: slow down", "status": 429}

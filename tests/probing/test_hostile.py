@@ -31,8 +31,10 @@ from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
 from exporter.metrics.probe_series import MAX_SERVED_MODELS, Metrics, provider_text
-from exporter.net.network import Exchange, KernelBackend, current_exchange
+from exporter.net.dial import KernelBackend
+from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
+from exporter.observation import observed
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
@@ -92,14 +94,16 @@ class Surfaces:
     """All that the exporter shows of a result."""
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.metrics = Metrics()
         self.metrics.apply([plan])
         self.status = Status()
         self.status.apply([plan])
 
     def shown(self, result: ProbeResult) -> str:
-        self.metrics.observe(result)
-        self.status.observe(result)
+        observation = observed(self.plan, result)
+        self.metrics.observe(observation)
+        self.status.observe(observation)
         return "\n".join([*self._bodies(), self._page(), self._terminal(result), _json(result)])
 
     def _bodies(self) -> Iterator[str]:

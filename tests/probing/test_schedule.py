@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.budget.spending import Spending
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.metrics.probe_series import Metrics
+from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
@@ -42,9 +44,12 @@ class Running:
     def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
         self.results: list[ProbeResult] = []
         self.metrics = Metrics()
-        listeners = (self.metrics.observe, self.results.append)
-        self.prober = Prober(listeners, may_probe=may_probe)
+        observers = (self.metrics.observe, self.note)
+        self.prober = Prober(observers, purse=Spending(), may_probe=may_probe)
         self.schedule = Schedule(self.prober, self.metrics)
+
+    def note(self, observation: Observation) -> None:
+        self.results.append(observation.result)
 
     async def apply(self, *plans: Plan) -> None:
         self.metrics.apply(plans)
@@ -154,12 +159,12 @@ async def test_one_broken_target_leaves_the_others_alone() -> None:
 
 
 async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None:
-    def crash(result: ProbeResult) -> None:
+    def crash(_observation: Observation) -> None:
         raise RuntimeError("boom")
 
     with wire_server(ANSWER) as server:
         run = Running()
-        run.prober = Prober([crash, run.results.append])
+        run.prober = Prober([crash, run.note], purse=Spending())
         run.schedule = Schedule(run.prober, run.metrics)
         run.schedule.start()
         await run.apply(plan_for(server))
@@ -198,9 +203,10 @@ async def test_a_changed_plan_waits_for_its_predecessor() -> None:
         changed = replace(plan, probe=Probe(prompt="other"))
         await run.prober.apply([changed])
         assert run.prober.is_busy(changed)
-        second = await run.prober.probe(changed)
-        assert (await first).timeline.end is not None
-        assert second.timeline.start >= ((await first).timeline.end or 0)
+        second = (await run.prober.probe(changed)).result
+        ended = (await first).result.timeline.end
+        assert ended is not None
+        assert second.timeline.start >= ended
         await run.prober.aclose(grace_seconds=1)
 
 
@@ -212,7 +218,7 @@ async def test_probes_under_way_get_their_grace_time() -> None:
         probe = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
         await run.prober.aclose(grace_seconds=2)
-        assert (await probe).success
+        assert (await probe).result.success
 
 
 async def test_probes_beyond_the_grace_time_are_ended() -> None:

@@ -25,7 +25,7 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.bedrock import REGIONS, Bedrock
+from exporter.providers.bedrock import REGIONS, Bedrock, public_base_url
 from exporter.providers.framing.eventstream import encode
 from exporter.result import Failure, FailureReason, Usage
 from tests.providers.golden import events_of, fixture
@@ -324,4 +324,4 @@ def test_a_region_has_the_host_that_botocore_knows(region: str) -> None:
     client = boto3.client(
         "bedrock-runtime", region, aws_access_key_id="test", aws_secret_access_key="test"
     )
-    assert Bedrock().public_base_url(region) == client.meta.endpoint_url
+    assert public_base_url(region) == client.meta.endpoint_url

@@ -11,6 +11,7 @@ import pytest
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.observation import Observation, observed
 from exporter.result import (
     Coldness,
     ColdSignal,
@@ -41,26 +42,28 @@ def plan(name: str = "a", probe: str = "short", **target: object) -> Plan:
     )
 
 
-def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> ProbeResult:
+def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> Observation:
     """Eleven tokens, 20 ms apart."""
     first, last = first_token_ms * MS, (first_token_ms + 200) * MS
-    return ProbeResult(
+    result = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=finished_at,
         timeline=Timeline(start=0, sent=0, first_token=first, last_token=last, end=last),
         usage=Usage(input=5, output=11),
     )
+    return observed(of, result)
 
 
-def failure(of: Plan, detail: str = "HTTP 429: slow down") -> ProbeResult:
-    return ProbeResult(
+def failure(of: Plan, detail: str = "HTTP 429: slow down") -> Observation:
+    result = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=NOW,
         timeline=Timeline(start=0, sent=0),
         failure=Failure(FailureReason.RATE_LIMITED, detail, 429),
     )
+    return observed(of, result)
 
 
 def status_of(*plans: Plan) -> Status:
@@ -138,6 +141,27 @@ def test_a_reload_forgets_the_past_of_another_model(change: dict[str, str]) -> N
     status.apply([plan(**change)])
     (row,) = status.rows()
     assert (row.last, row.history) == (None, ())
+
+
+def test_times_that_are_not_certain_are_not_shown() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(replace(success(asked), certain=False))
+    (row,) = status.rows()
+    assert row.history == (Sample(NOW, None, None, None),)
+    cells = page(status).rows[1]
+    assert cells[0] == "ok"
+    assert "312 ms" not in "".join(cells)
+
+
+def test_a_probe_that_the_exporter_interrupted_leaves_the_row_as_it_was() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(success(asked))
+    before = status.rows()
+    late = failure(asked)
+    status.observe(replace(late, certain=False, result=replace(late.result, interrupted=True)))
+    assert status.rows() == before
 
 
 def test_rows_handed_out_do_not_change_any_more() -> None:

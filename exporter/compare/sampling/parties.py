@@ -10,8 +10,8 @@ from pathlib import Path
 
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking
-from exporter.compare.report.report import Party, Subject
 from exporter.compare.sampling.prompts import Length, Prompt, of_lengths
+from exporter.compare.subject import Party, Subject
 from exporter.config.plan import Plan
 from exporter.config.probe import DEFAULT_PROBES, Probe
 from exporter.config.root import Config

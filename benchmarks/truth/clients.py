@@ -1,6 +1,6 @@
-"""One measurement of ``benchmarks.truth``, in a process of its own.
+"""One measurement of ``benchmarks truth``, in a process of its own.
 
-``python -m benchmarks.truth_clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps so many
+``python -m benchmarks.truth.clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps so many
 streams going for so long and prints what each probe saw, as JSON lines.
 """
 

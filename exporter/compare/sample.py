@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROBES_PER_BLOCK = 2
+"""Of each target, in a live comparison."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

@@ -7,15 +7,15 @@ taken up again and a report be made anew at any time.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.compare.errors import CompareError
-from exporter.compare.report.report import Subject
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
+from exporter.compare.subject import Evidence, Subject
 
 FORMAT = "inference-exporter compare 1"
 
@@ -28,15 +28,7 @@ class SamplesError(CompareError):
     """The file cannot be used; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a samples file holds."""
-
-    subject: Subject
-    samples: tuple[Sample, ...]
-
-
-def read(path: Path) -> Kept:
+def read(path: Path) -> Evidence:
     """The whole file; a last line that was not written to its end is passed over.
 
     :raises SamplesError: it cannot be read, or is no such file.
@@ -53,7 +45,9 @@ def read(path: Path) -> Kept:
         raise SamplesError(
             f"{path}: is no file of samples; `compare --samples FILE` writes such files"
         ) from None
-    return Kept(subject, tuple(_sample(path, number, line) for number, line in enumerate(lines, 2)))
+    return Evidence(
+        subject, tuple(_sample(path, number, line) for number, line in enumerate(lines, 2))
+    )
 
 
 def _whole_lines(data: bytes) -> bytes:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.measures import DEFINITIONS, Definition, Measure
 from exporter.compare.statistics.verdict import Effect, Verdict
+from exporter.compare.subject import Party, Subject
 
 CONFIDENCE = 0.95
 DRAWS = 9_999
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Rules:
     """How samples are judged."""
 
     measures: tuple[Measure, ...] = tuple(Measure)
@@ -32,39 +33,6 @@ class Settings:
 
     def margin(self, measure: Measure) -> float:
         return self.margins.get(measure, DEFINITIONS[measure].margin)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """A target as it was compared."""
-
-    name: str
-    provider: str = ""
-    model: str = ""
-    endpoint: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What was compared and how it was asked; the first line of a samples file."""
-
-    baseline: Party
-    candidates: tuple[Party, ...]
-    source: str
-    """Where the samples are from, in words."""
-    asked: str
-    """What was asked, in words."""
-    fingerprint: str = ""
-    """Of everything that must not change between the first sample and the last."""
-    planned_probes: int | None = None
-    """Per target; ``None`` for samples of the past."""
-    until_decided: bool = False
-    notes: tuple[str, ...] = ()
-    """What a reader must know before trusting the figures."""
-
-    @property
-    def parties(self) -> tuple[Party, ...]:
-        return (self.baseline, *self.candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +99,7 @@ class Report:
     """The whole comparison."""
 
     subject: Subject
-    settings: Settings
+    rules: Rules
     tallies: tuple[Tally, ...]
     versus: tuple[Versus, ...]
     run_length: int

@@ -8,7 +8,7 @@ from statistics import median
 
 from exporter.compare.past.prometheus import Prometheus, quoted
 from exporter.compare.past.standing import PROBED_AT, Standing
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 
 _UNLIKE = 1.2
 """By so much may the tokens of both sides differ before it is said."""

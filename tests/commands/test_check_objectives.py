@@ -1,0 +1,69 @@
+"""check-config says which objectives are stricter than the probes of a target can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.commands import check_objectives
+from exporter.commands.check_objectives import objective_warnings
+from exporter.config.root import Config
+
+ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
+
+
+def warnings(slo: dict[str, Any], **fields: Any) -> list[str]:
+    target = {"name": "a", "provider": "openai", "model": "m", "slo": slo, **fields}
+    probes = {name: {"prompt": "x", "max_output_tokens": 9} for name in ("one", "two", "three")}
+    settings = {"targets": [{"probes": ["one"], **target}], "probes": probes}
+    return list(objective_warnings(Config.model_validate(settings).plans()))
+
+
+def test_a_strict_objective_is_told_with_what_would_do() -> None:
+    (warning,) = warnings({"success_ratio": 0.999}, interval="60s")
+    assert warning == (
+        "warning: target a: slo success 0.999 is stricter than a probe every 1m can tell:"
+        " the alert on a fast burn needs 3 bad probes in an hour, 5 % of all;"
+        " probe every 17s or ask for 0.9965"
+    )
+
+
+@pytest.mark.parametrize(
+    ("slo", "fields"),
+    [
+        ({"success_ratio": 0.99}, {"interval": "60s"}),
+        ({"success_ratio": 0.999}, {"interval": "17s"}),
+        ({"success_ratio": 0.9965}, {"interval": "60s"}),
+        ({"success_ratio": 0.999}, {"interval": "51s", "probes": ["one", "two", "three"]}),
+        ({"time_to_first_token": {"threshold": "1s", "ratio": 0.95}}, {"interval": "10m"}),
+    ],
+)
+def test_what_the_probes_can_tell_is_no_warning(
+    slo: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    assert warnings(slo, **fields) == []
+
+
+@pytest.mark.parametrize("interval", ["20s", "1m", "7m", "1h"])
+@pytest.mark.parametrize("ratio", [0.9995, 0.99995])
+def test_what_is_advised_would_not_be_warned_of(interval: str, ratio: float) -> None:
+    (warning,) = warnings({"success_ratio": ratio}, interval=interval)
+    advice = warning.rpartition("; ")[2].split(" or ")
+    for word in advice:
+        value = word.split()[-1]
+        if word.startswith("probe every"):
+            assert warnings({"success_ratio": ratio}, interval=value) == []
+        else:
+            assert warnings({"success_ratio": float(value)}, interval=interval) == []
+
+
+def test_the_figures_are_the_alerts_own() -> None:
+    rules = [
+        rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
+    ]
+    (fast,) = [r["expr"] for r in rules if r.get("alert") == "InferenceErrorBudgetBurnsFast"]
+    assert f"ratio_rate1h > {check_objectives.FAST_BURN}\n" in fast
+    assert f"increase1h > {check_objectives.LEAST_BAD_PROBES - 0.5}\n" in fast
