@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 from exporter.providers.wire import HttpStatus, Wire, parse_if
 
@@ -69,6 +69,8 @@ Details = Annotated[list[_Detail], BeforeValidator(_as_list)]
 
 class ErrorObject(Wire):
     """The ``error`` member of a body or of an event."""
+
+    model_config = ConfigDict(validate_by_name=True)
 
     message: Text = Field(
         None,

@@ -48,6 +48,12 @@ def retry_after_seconds(head: ResponseHead) -> float | None:
     return longest(fine, coarse)
 
 
+def is_identity(content_encoding: str) -> bool:
+    """Whether a body is as it is: some servers say so in words that the standard does not have."""
+    words = content_encoding.lower().replace(" ", "").split(",")
+    return set(words) <= {"", "identity", "none"}
+
+
 def longest(*seconds: float | None) -> float | None:
     """The longest of the waits that are known."""
     return max((length for length in seconds if length is not None), default=None)

@@ -125,10 +125,10 @@ class _Chunk(Wire):
     def usages(self) -> Iterator[ChatUsage | None]:
         """Wherever servers put their counts, the last place first."""
         yield self.usage
-        yield self.x_groq and self.x_groq.usage
+        yield self.x_groq.usage if self.x_groq else None
         for choice in self.choices or ():
             yield choice.usage
-            yield choice.delta and choice.delta.usage
+            yield choice.delta.usage if choice.delta else None
 
 
 class OpenAI:
