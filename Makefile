@@ -10,8 +10,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-real bench bench-peers check lint types check-lock package image sbom \
-	audit format lock upgrade dashboards tools clean
+.PHONY: help run test test-slow test-real bench bench-peers check lint types floors check-lock package image sbom \
+	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -34,7 +34,7 @@ bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what 
 bench-peers: $(VENV)/.installed-dev ## Measure guidellm and aiperf beside ours (installs 1.8 GB)
 	$(MAKE) -C benchmarks/peers
 
-check: lint types check-lock package ## Check everything but the tests
+check: lint types floors check-lock package ## Check everything but the tests
 
 lint: $(VENV)/.installed-dev ## Check style and format
 	$(BIN)/ruff check
@@ -42,6 +42,9 @@ lint: $(VENV)/.installed-dev ## Check style and format
 
 types: $(VENV)/.installed-dev ## Check types
 	$(BIN)/mypy
+
+floors: $(VENV)/.installed-dev ## Check that no room imports from a floor above it
+	$(BIN)/lint-imports --no-logo
 
 # Says whether the locks were in step with pyproject.toml; afterwards they are.
 check-lock: $(VENV)/.installed-dev ## Check that the locks match pyproject.toml
@@ -85,6 +88,9 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 
 dashboards: $(VENV)/.installed-dev ## Build the dashboards and the Prometheus operator's rules
 	$(BIN)/python -m dashboards
+
+tables: $(VENV)/.installed-dev ## Write the tables of the documentation that follow from the code
+	$(BIN)/python -m tools.tables
 
 tools: ## Build the outside programs that integration tests run (needs Go)
 	tools/install-tools

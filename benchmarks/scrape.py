@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import SCRAPE_EVERY_SECONDS, scrape_from_outside, serving
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.process import loop
 
 BEAT_SECONDS = 0.001

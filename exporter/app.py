@@ -25,8 +25,8 @@ from exporter.config.loading import config_file
 from exporter.config.loading.config_file import ConfigError
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics import families
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics import exporter_families as families
+from exporter.metrics.registry import Metrics
 from exporter.metrics.series import Series
 from exporter.observation import Observation
 from exporter.probing.prober import Prober

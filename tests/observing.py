@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.config.plan import Plan
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import observed
 from exporter.prices.price import DEFAULT_MIX, Mix
 from exporter.result import ProbeResult

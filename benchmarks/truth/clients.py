@@ -21,7 +21,7 @@ import httpx
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop

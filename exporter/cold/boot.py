@@ -183,7 +183,7 @@ class Boots:
         whose plan stays goes on."""
         wanted: dict[str, Plan] = {}
         for plan in plans:
-            if plan.target.watched_boot:
+            if plan.target.watched_boot and plan.probe.runs_model:
                 wanted.setdefault(plan.target.name, plan)
         for name in [n for n, w in self._watches.items() if wanted.get(n) != w.plan]:
             del self._watches[name]

@@ -57,7 +57,8 @@ def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:
     """Every group, by its key. A target that names none is one by itself."""
     members: dict[tuple[str, str], list[Plan]] = {}
     for plan in plans:
-        if settings := plan.target.cold_start:
+        settings = plan.target.cold_start
+        if settings and plan.probe.runs_model:
             key = ("group", settings.group) if settings.group else ("target", plan.target.name)
             members.setdefault(key, []).append(plan)
     return {

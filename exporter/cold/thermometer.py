@@ -84,6 +84,8 @@ class Thermometer:
     def judge(self, observation: Observation) -> Observation:
         """The result of a probe, marked if it is cold."""
         plan = observation.plan
+        if not plan.probe.runs_model:
+            return observation
         past = self._past(plan)
         idle_seconds = _idle_before(observation.result, past)
         past.last_end_ns = time.monotonic_ns()

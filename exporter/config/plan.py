@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Probe
 from exporter.prices.price import Price
+from exporter.providers import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Plan:
     max_uncertainty_seconds: float = math.inf
     price: Price | None = None
     """``None`` where it is not known."""
+
+    @property
+    def dialect(self) -> Dialect[Any]:
+        """How the target is asked what the probe asks."""
+        return self.target.dialect(self.probe.kind)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
@@ -11,7 +11,7 @@ from exporter.config.model_server import Boot, ColdStart
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.slo import Slo
 from exporter.prices.settings import PriceSettings, TargetBudget
-from exporter.providers import PRESETS, PROVIDERS, Dialect, Provider
+from exporter.providers import PRESETS, PROVIDERS, Dialect, Kind, Provider
 from exporter.providers.presets import Preset
 from exporter.settings.secret import Secret
 from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
@@ -125,10 +125,12 @@ class Target(Model):
         """What is special about its provider."""
         return PROVIDERS[self.provider]
 
-    @property
-    def dialect(self) -> Dialect:
-        """How it is asked."""
-        return self.row.dialect(self._served_by)
+    def dialect(self, kind: Kind) -> Dialect[Any]:
+        """How it is asked a kind of question.
+
+        :raises KeyError: it cannot be asked that.
+        """
+        return self.row.dialect(self._served_by, kind)
 
     @property
     def _served_by(self) -> Preset:

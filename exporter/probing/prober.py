@@ -69,14 +69,14 @@ def _as_it_is(observation: Observation) -> Observation:
 
 
 class _Standing:
-    """What a plan needs beyond one probe: its place in its prompts, its target's connections,
+    """What a plan needs beyond one probe: its place in its texts, its target's connections,
     and a lock, so that it never overlaps itself."""
 
     def __init__(self, plan: Plan, connections: Connections, lock: asyncio.Lock) -> None:
         self.plan = plan
         self.connections = connections
         self.lock = lock
-        self.prompts: Iterator[str] = cycle(plan.probe.prompts)
+        self.texts: Iterator[str] = cycle(plan.probe.texts)
 
 
 def _tell(observer: Observer, observation: Observation) -> None:
@@ -164,8 +164,8 @@ class Prober:
                 if not self.may_probe():  # that may have ended while it waited
                     hold.not_sent()
                     raise StandsBy
-                prompt = next(standing.prompts)
-                result = await run_probe(plan, prompt, standing.connections)
+                text = next(standing.texts)
+                result = await run_probe(plan, text, standing.connections)
             observation = observed(plan, result)
             hold.ended(observation.cost.charged_usd)
         judged = judge(observation)

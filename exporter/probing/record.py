@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.pace import Piece, hides_tokens, is_burst
+from exporter.providers.asks import Reply
 from exporter.providers.base import (
     Ended,
     Event,
@@ -17,6 +18,7 @@ from exporter.providers.base import (
     ModelServed,
     Output,
     OutputKind,
+    Replied,
     RequestIdentified,
     UsageReported,
 )
@@ -55,6 +57,7 @@ class StreamRecord:
         self.output_characters = 0
         self.gaps: list[int] = []
         self.lag: int | None = None
+        self.reply: Reply | None = None
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.served_model: str | None = None
@@ -139,12 +142,10 @@ class StreamRecord:
 
     def _take(self, event: Event, arrival: Arrival) -> None:
         match event:
-            case Output(kind, text, is_summary):
-                self._texts[kind].append(text)
-                # What frames a call is counted and not shown, as is what was summed up.
-                self._has_unseen_tokens |= is_summary or kind is OutputKind.TOOL
-                self.output_characters += len(text)
-                self._mark_output(kind, arrival, len(text.encode(errors="replace")))
+            case Output():
+                self._take_output(event, arrival)
+            case Replied(reply):
+                self.reply = reply
             case UsageReported(usage):
                 self.usage = usage
             case ModelServed(name):
@@ -153,14 +154,24 @@ class StreamRecord:
                 self.request_id = request_id
             case ModelLoaded(seconds):
                 self.model_load_seconds = seconds
-            case Finished(reason, with_token):
-                self.finish_reason = reason
-                if with_token and self.has_output:
-                    self._stop = self._mark(arrival)
+            case Finished():
+                self._take_finish(event, arrival)
             case Failed(failure, _):
                 self.failure = self.failure or failure
             case Ended():
                 self.end = self._mark(arrival)
+
+    def _take_output(self, output: Output, arrival: Arrival) -> None:
+        self._texts[output.kind].append(output.text)
+        # What frames a call is counted and not shown, as is what was summed up.
+        self._has_unseen_tokens |= output.is_summary or output.kind is OutputKind.TOOL
+        self.output_characters += len(output.text)
+        self._mark_output(output.kind, arrival, len(output.text.encode(errors="replace")))
+
+    def _take_finish(self, finished: Finished, arrival: Arrival) -> None:
+        self.finish_reason = finished.reason
+        if finished.with_token and self.has_output:
+            self._stop = self._mark(arrival)
 
     def _mark_output(self, kind: OutputKind, arrival: Arrival, size: int) -> None:
         mark, before = self._mark(arrival), self.last_token

@@ -15,6 +15,8 @@ from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 from exporter.providers.wire import HttpStatus, Wire, parse_if
 
 _MAX_ITEMS = 32
+_MAX_TEXT = 1 << 15
+"""More than is ever shown of a message."""
 
 
 def as_text(value: object) -> object:
@@ -22,7 +24,7 @@ def as_text(value: object) -> object:
     rather than the whole error with it."""
     if isinstance(value, bool):
         return None
-    return str(value) if isinstance(value, str | int | float) else None
+    return str(value)[:_MAX_TEXT] if isinstance(value, str | int | float) else None
 
 
 def _as_list(value: object) -> object:

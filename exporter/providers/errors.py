@@ -45,6 +45,7 @@ _PHRASES = tuple(
 
 _MAX_TEXT = 8192
 """As much of a text is searched as any provider says in an error."""
+_MAX_WORD = 256
 _STATUS_IN_TEXT = re.compile(
     r"(?:\A\s*|\bhttp[ /1.]*|\b(?:status(?:[ _]?code)?|error(?:[ _]code)?)\W{0,3})([45]\d\d)\b",
     re.IGNORECASE,
@@ -85,9 +86,9 @@ def reason_for(
     if status == HTTPStatus.PAYMENT_REQUIRED:
         return FailureReason.QUOTA
     said = list(_parts(words))
-    own = {plain(code): reason for code, reason in (by_code or {}).items()}
-    code = _first(said, own) or _first(said, _REASON_BY_CODE)
-    reason = (code if code not in _LOOSE else None) or _by_text(message, status, own) or code
+    codes = _REASON_BY_CODE | {plain(code): reason for code, reason in (by_code or {}).items()}
+    code = _first(said, codes)
+    reason = (code if code not in _LOOSE else None) or _by_text(message, status, codes) or code
     if reason:
         return reason
     kind = _first(said, _REASON_BY_TYPE)
@@ -111,7 +112,8 @@ def text_of(message: str) -> str:
 def _parts(words: Iterable[str]) -> Iterator[str]:
     """A word, and its parts from the most exact one: ``InternalError.Algo.DataInspectionFailed``
     (DashScope), ``com.amazon.coral.service#ThrottlingException:http://...`` (AWS)."""
-    for word in words:
+    for whole in words:
+        word = whole[:_MAX_WORD]
         yield plain(word)
         name = word.partition(":")[0]
         for part in reversed(re.split(r"[.#/]", name)):
@@ -119,7 +121,7 @@ def _parts(words: Iterable[str]) -> Iterator[str]:
 
 
 def _by_text(
-    message: str, status: int | None, own: Mapping[str, FailureReason]
+    message: str, status: int | None, codes: Mapping[str, FailureReason]
 ) -> FailureReason | None:
     text = text_of(message)
     lowered = text.lower()
@@ -130,8 +132,7 @@ def _by_text(
             continue
         return reason
     if status in _WORDLESS_STATUSES:
-        named = [plain(name) for name in _NAMED_ERROR.findall(text)]
-        return _first(named, own) or _first(named, _REASON_BY_CODE)
+        return _first(map(plain, _NAMED_ERROR.findall(text)), codes)
     return None
 
 

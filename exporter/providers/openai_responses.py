@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -92,14 +93,14 @@ class OpenAIResponses(OpenAI):
 
     _path = "/responses"
 
-    def _body(self, call: Call) -> dict[str, object]:
+    def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         padding = {"stream_options": {"include_obfuscation": False}}
         return {
             "model": call.model,
-            "input": call.prompt,
+            "input": call.ask.prompt,
             "stream": True,
             "store": False,
-            "max_output_tokens": call.max_output_tokens,
+            "max_output_tokens": call.ask.max_output_tokens,
             **(padding if self._preset.pads_chunks else {}),
         }
 

@@ -20,7 +20,7 @@ from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, Spending
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation, observed, worst_usd
 from exporter.probing.prober import OverBudget, Prober, StandsBy
 from exporter.probing.schedule import Schedule

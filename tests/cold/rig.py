@@ -17,7 +17,7 @@ from exporter.cold.starts import ColdStarts
 from exporter.cold.thermometer import Thermometer
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.result import Failure, FailureReason, Timeline
 from tests.metrics.test_metrics import GOOD, MS, plan, samples, value
 from tests.observing import ToldMetrics

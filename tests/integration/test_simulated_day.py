@@ -13,7 +13,7 @@ import pytest
 from exporter.budget.spending import Spending
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.probing.prober import OverBudget, Prober
 from exporter.result import Usage
 from exporter.simulator import Script, Simulator, run_in_thread

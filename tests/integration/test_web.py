@@ -21,10 +21,10 @@ import pytest
 import trustme
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
-from exporter.metrics.probe_series import Metrics
+from exporter.kinds import Chat
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.mistakes import ConfigError, Mistake
@@ -41,7 +41,7 @@ def plan(name: str, probe: str = "short") -> Plan:
     return Plan(
         target=Target(name=name, provider="openai", model="m", labels={"team": "search"}),
         probe_name=probe,
-        probe=Probe(prompt="hi"),
+        probe=Chat(prompt="hi"),
         interval_seconds=30,
         timeouts=Timeouts(total=5),
         fresh_connection=False,

@@ -12,10 +12,11 @@ import pytest
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config
+from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.exposition import TEXT
-from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.metrics.series import Exposed
+from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.result import (
     ConnectionPhases,
     Failure,
@@ -97,7 +98,7 @@ def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldM
 
 def test_every_declared_family_is_exported(metrics: ToldMetrics) -> None:
     exported = {shown.family.name for shown in metrics.everything()}
-    for family in (*PROBE_FAMILIES, *SELF_FAMILIES):
+    for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES):
         assert family.name in exported
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from exporter.budget.spending import Spending
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
-from exporter.metrics.probe_series import Metrics
+from exporter.kinds import Chat
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober
@@ -31,7 +31,7 @@ def plan_for(server: WireServer, name: str = "t", interval_seconds: float = 0.2)
     return Plan(
         target=Target(name=name, provider="openai", model="m", base_url=f"{server.url}/v1"),
         probe_name="p",
-        probe=Probe(prompt="hello"),
+        probe=Chat(prompt="hello"),
         interval_seconds=interval_seconds,
         timeouts=Timeouts(total=2),
         fresh_connection=False,
@@ -200,7 +200,7 @@ async def test_a_changed_plan_waits_for_its_predecessor() -> None:
         await run.prober.apply([plan])
         first = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
-        changed = replace(plan, probe=Probe(prompt="other"))
+        changed = replace(plan, probe=Chat(prompt="other"))
         await run.prober.apply([changed])
         assert run.prober.is_busy(changed)
         second = (await run.prober.probe(changed)).result

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.record import StreamRecord
 from exporter.process import loop

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Chat
 from exporter.observation import Observation, observed
 from exporter.result import (
     Coldness,
@@ -35,7 +35,7 @@ def plan(name: str = "a", probe: str = "short", **target: object) -> Plan:
     return Plan(
         target=Target.model_validate(fields),
         probe_name=probe,
-        probe=Probe(prompt="hi"),
+        probe=Chat(prompt="hi"),
         interval_seconds=30,
         timeouts=Timeouts(total=5),
         fresh_connection=False,
