@@ -74,12 +74,12 @@ class _Turns:
             inner(handle)
             self.longest = max(self.longest, time.thread_time() - before)
 
-        events.Handle._run = timed  # type: ignore[method-assign,assignment]  # noqa: SLF001
+        events.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
         self._inner = inner
         return self
 
     def __exit__(self, *_: object) -> None:
-        events.Handle._run = self._inner  # type: ignore[method-assign,assignment]  # noqa: SLF001
+        events.Handle._run = self._inner  # type: ignore[method-assign]  # noqa: SLF001
 
 
 async def _probe(url: str, provider: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -23,6 +24,14 @@ HttpStatus = Annotated[int | None, AfterValidator(lambda code: code if code in _
 T = TypeVar("T")
 Few = Annotated[list[T], Field(max_length=32)]
 """A list of things of which a message has one or two. A million would take seconds to read."""
+
+_MAX_MENDED_BYTES = 16 << 10
+"""To look for half a surrogate pair in more would take long."""
+_LONE_SURROGATE = re.compile(
+    rb"((?<!\\)(?:\\\\)*)"  # an even number of backslashes, and then
+    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 
 
 class Wire(BaseModel):
@@ -58,7 +67,7 @@ def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
     """
     _check_parts(data, parts)
     try:
-        return shape.model_validate_json(data)
+        return _read(shape, data)
     except ValidationError as error:
         raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
 
@@ -91,6 +100,19 @@ def _outside_texts(json: bytes) -> bytes:
     """JSON without its texts: a comma in an answer makes no part."""
     unescaped = json.replace(rb"\\", b"").replace(rb"\"", b"")
     return b"".join(unescaped.split(b'"')[::2])
+
+
+def _read(shape: type[W], data: bytes) -> W:
+    """The message, with U+FFFD for half a surrogate pair: official SDKs pass over one."""
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError:
+        if rb"\u" not in data or len(data) > _MAX_MENDED_BYTES:
+            raise
+        whole = _LONE_SURROGATE.sub(rb"\1\\ufffd", data)
+        if whole == data:
+            raise
+        return shape.model_validate_json(whole)
 
 
 def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
