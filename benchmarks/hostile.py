@@ -18,6 +18,7 @@ import time
 from asyncio import events
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.target import Target
@@ -28,6 +29,7 @@ from exporter.process import loop
 from tests.chaos.costly import COSTLY
 from tests.wire import wire_server
 
+_handle: Any = events.Handle
 GOAL_MILLISECONDS, GOAL_MEGABYTES = 5.0, 16.0
 
 
@@ -67,19 +69,18 @@ class _Turns:
     longest = 0.0
 
     def __enter__(self) -> _Turns:
-        inner = events.Handle._run  # noqa: SLF001  there is no other way in
+        self._run = _handle._run  # noqa: SLF001  there is no other way in
 
         def timed(handle: asyncio.Handle) -> None:
             before = time.thread_time()
-            inner(handle)
+            self._run(handle)
             self.longest = max(self.longest, time.thread_time() - before)
 
-        events.Handle._run = timed  # type: ignore[method-assign]  # noqa: SLF001
-        self._inner = inner
+        _handle._run = timed  # noqa: SLF001
         return self
 
     def __exit__(self, *_: object) -> None:
-        events.Handle._run = self._inner  # type: ignore[method-assign]  # noqa: SLF001
+        _handle._run = self._run  # noqa: SLF001
 
 
 async def _probe(url: str, provider: str) -> None:
