@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+from exporter.providers.asks import Ask, Reply
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+
+A_co = TypeVar("A_co", bound=Ask, covariant=True)
+A_contra = TypeVar("A_contra", bound=Ask, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,11 @@ class AwsCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One question to one model, with all that a dialect may need to put it on the wire."""
+class Call(Generic[A_co]):
+    """What is asked of one model, and how it is reached."""
 
     model: str
-    prompt: str
-    max_output_tokens: int
+    ask: A_co
     base_url: str
     """Where the API lives, with no slash at its end."""
     api_key: str | None = field(default=None, repr=False)
@@ -61,6 +64,8 @@ class ResponseHead:
 
     status: int
     headers: Mapping[str, str]
+    read_at: datetime | None = None
+    """The time at which it was read, for dates in it; dialects have no clock of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class HeaderFacts:
     request_id: str | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
+    usage: Usage | None = None
+    """The token count, where a server puts it there; one in the stream is the later word."""
 
 
 class OutputKind(StrEnum):
@@ -87,6 +94,15 @@ class Output:
 
     kind: OutputKind
     text: str
+    is_summary: bool = field(default=False, compare=False)
+    """Whether it only sums up what was generated and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """An answer that came in one piece."""
+
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,8 @@ class Finished:
     """Generation stopped; ``reason`` is the provider's own word."""
 
     reason: str
+    with_token: bool = field(default=False, compare=False)
+    """Whether a token came with it that is counted and not shown, the one that ends a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +148,8 @@ class Failed:
     """The stream itself says that the request failed, whatever the HTTP status was."""
 
     failure: Failure
+    is_ending: bool = field(default=False, compare=False)
+    """Whether it is also why generation stopped, so that nothing more need come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +159,7 @@ class Ended:
 
 Event = (
     Output
+    | Replied
     | UsageReported
     | ModelServed
     | RequestIdentified
@@ -167,18 +188,19 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> Sequence[Event]:
-        """The body is over; return what that means (for some providers it is the end marker).
+    def finish(self, *, whole: bool = True) -> Sequence[Event]:
+        """The body is over; return what that means: the end of the answer, if the provider has
+        said why it stopped and the HTTP message is ``whole``.
 
         :raises ProtocolError: the body stopped in a way that the format forbids.
         """
         ...
 
 
-class Dialect(Protocol):
+class Dialect(Protocol[A_contra]):
     """How one provider is asked one kind of question, on the wire."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[A_contra]) -> HttpRequest:
         """The request for a call."""
         ...
 

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from exporter.result import Failure, ProbeResult
+from exporter.result import Coldness, Failure, ProbeResult
 
 
-def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
+def result_to_json(result: ProbeResult, cold: Coldness | None = None) -> dict[str, JsonValue]:
     """The result's facts and measures; what is not known is null."""
     return {
         "target": result.target,
@@ -31,7 +31,7 @@ def result_to_json(result: ProbeResult) -> dict[str, JsonValue]:
         "finish_reason": result.finish_reason,
         "served_model": result.served_model,
         "request_id": result.request_id,
-        "cold": asdict(result.cold) if result.cold else None,
+        "cold": asdict(cold) if cold else None,
         "model_load_seconds": result.model_load_seconds,
         "status": result.status,
         "answer": result.answer,

@@ -14,22 +14,16 @@ import itertools
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import astuple
 
-import httpx
+from benchmarks.truth.clients import CLIENTS, CONDITIONS, Case, Seen
+from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
+from benchmarks.truth.served import Truth, truth_server
 
-from benchmarks.truth_clients import CLIENTS, CONDITIONS, Case, Seen
-from exporter.result import NANOSECONDS
-
-SOURCE = Path(__file__).with_name("truth")
 LATE_SECONDS = 0.005
 
 SCRIPTS = {
@@ -44,124 +38,15 @@ single process is not saturated, as with a real provider's short answers."""
 QUICK_SCRIPTS = {16: "truth-150-20-8"}
 
 
-@dataclass(frozen=True, slots=True)
-class Sends:
-    """What the server says about one request, wall-clock nanoseconds."""
-
-    id: str
-    received_ns: int
-    """When the request's last segment arrived, by the kernel."""
-    read_ns: int
-    """When the server had read it."""
-    first_token_ns: int
-    first_token_written_ns: int
-    """When the write returned; with ``first_token_ns`` it encloses the real send."""
-    last_token_ns: int
-    end_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One request as its client saw it and as it was; errors are absolute, in seconds."""
-
-    seen: Seen
-    sends: Sends
-    tokens: int
-
-    @property
-    def time_to_first_token_error(self) -> float:
-        real = self._real(self.sends.received_ns, self.sends.first_token_ns)
-        return abs(self.seen.time_to_first_token_seconds - real)
-
-    @property
-    def arrival_error(self) -> float:
-        return abs(self._real(self.sends.first_token_ns, self.seen.first_token_ns))
-
-    @property
-    def time_per_output_token_error(self) -> float | None:
-        if self.seen.time_per_output_token_seconds is None:
-            return None
-        real = self._real(self.sends.first_token_ns, self.sends.last_token_ns) / (self.tokens - 1)
-        return abs(self.seen.time_per_output_token_seconds - real)
-
-    @property
-    def duration_error(self) -> float:
-        real = self._real(self.sends.received_ns, self.sends.end_ns)
-        return abs(self.seen.request_duration_seconds - real)
-
-    @property
-    def write_seconds(self) -> float:
-        return self._real(self.sends.first_token_ns, self.sends.first_token_written_ns)
-
-    @staticmethod
-    def _real(earlier_ns: int, later_ns: int) -> float:
-        return (later_ns - earlier_ns) / NANOSECONDS
-
-
-ERRORS: Mapping[str, Callable[[Pair], float | None]] = {
-    "TTFT": lambda pair: pair.time_to_first_token_error,
-    "first token's arrival": lambda pair: pair.arrival_error,
-    "TPOT": lambda pair: pair.time_per_output_token_error,
-    "duration": lambda pair: pair.duration_error,
-}
-
-Measured = dict[tuple[int, str, str], list[Pair]]
-"""By streams, condition and client."""
-
-
-@contextmanager
-def truth_server() -> Iterator[str]:
-    """The base URL of a truth server, built and started for the time of the block."""
-    go = shutil.which("go")
-    if go is None:
-        sys.exit("the truth server is built with Go (https://go.dev/dl/), which is missing")
-    with tempfile.TemporaryDirectory() as directory:
-        binary = Path(directory, "truth")
-        subprocess.run(
-            [go, "build", "-trimpath", "-o", binary, "."],
-            cwd=SOURCE,
-            check=True,
-            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
-        )
-        with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-            assert server.stdin is not None
-            assert server.stdout is not None
-            yield server.stdout.readline().decode().strip()
-            server.stdin.close()  # makes it end
-
-
-class Truth:
-    """Reads the server's log on from where it was read before."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._count = 0
-
-    def sends(self) -> dict[str, Sends]:
-        """What was sent since the last call, by request id."""
-        answer = httpx.get(f"{self.url}/log", params={"since": self._count}, trust_env=False)
-        sends = [Sends(**fields) for fields in answer.json()]
-        self._count += len(sends)
-        return {one.id: one for one in sends}
-
-
 def measure(truth: Truth, case: Case) -> list[Pair]:
     """One client's probes next to what the server did, measured in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.truth_clients", truth.url]
+    command = [sys.executable, "-m", "benchmarks.truth.clients", truth.url]
     command += [str(argument) for argument in astuple(case)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     sends = truth.sends()
     tokens = int(case.model.rpartition("-")[2])
     seen = [Seen(**json.loads(line)) for line in output.splitlines()]
     return [Pair(one, sends[one.request_id], tokens) for one in seen]
-
-
-def quantiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
-    """p50, p99 and the largest, in milliseconds."""
-    ordered = sorted(seconds)
-    ranks = (len(ordered) // 2, len(ordered) * 99 // 100, len(ordered) - 1)
-    p50, p99, largest = (ordered[rank] * 1000 for rank in ranks)
-    return p50, p99, largest
 
 
 def print_errors(measured: Measured, title: str, error: Callable[[Pair], float | None]) -> None:
@@ -204,7 +89,7 @@ def print_uncertainty(measured: Measured) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks truth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
     scripts, seconds = (QUICK_SCRIPTS, 1.5) if parser.parse_args().quick else (SCRIPTS, 10.0)
     started = time.monotonic()
@@ -225,7 +110,3 @@ def main() -> None:
           f"max {largest:.3f} ms apart")  # fmt: skip
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, "
           f"{time.monotonic() - started:.0f} s")  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

@@ -22,19 +22,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peer_tools import PEERS, Peer, Run
-from benchmarks.truth import (
-    ERRORS,
-    SCRIPTS,
-    Measured,
-    Pair,
-    Sends,
-    Truth,
-    print_uncertainty,
-    quantiles_ms,
-    truth_server,
-)
-from benchmarks.truth import measure as measure_client
-from benchmarks.truth_clients import CLIENTS, Case
+from benchmarks.truth.clients import CLIENTS, Case
+from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
+from benchmarks.truth.run import SCRIPTS, print_uncertainty
+from benchmarks.truth.run import measure as measure_client
+from benchmarks.truth.served import Sends, Truth, truth_server
 
 STREAMS = (1, 64, 256)
 SECONDS = 10.0
@@ -130,7 +122,7 @@ def print_machine(peers: Iterable[Peer], started: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth_peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.peers", description=__doc__)
     parser.add_argument("--streams", type=int, nargs="+", choices=SCRIPTS, default=STREAMS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
     options = parser.parse_args()
