@@ -18,7 +18,7 @@ LISTENING_SECONDS = 0.5
 READY_SECONDS = 1.0
 FIRST_TOKEN_SECONDS = 0.1
 POLL_SECONDS = 0.1
-SLACK_SECONDS = 0.25
+SLACK_SECONDS = 1.0
 """What a look at a page takes on a busy machine."""
 WATCHED = {"provider": "vllm", "boot": {"poll": f"{POLL_SECONDS}s"}}
 
