@@ -272,7 +272,7 @@ async def test_a_removed_plan_is_asked_no_more() -> None:
 @pytest.mark.usefixtures("quickly")
 async def test_a_scheduled_probe_waits_for_a_confirming_one_and_is_not_skipped() -> None:
     with wire_server([0.3, response(500, b"{}")]) as server:
-        async with running(confirmed(server, interval_seconds=1.0)) as run:
-            await eventually(lambda: run.value("inference_probes_total") >= 3)
+        async with running(confirmed(server, interval_seconds=2.0)) as run:
+            await eventually(lambda: run.value("inference_probes_total") >= 2)
     assert run.value("inference_confirmations_total") >= 1
     assert run.value("inference_probes_skipped_total", reason="overlap") == 0
