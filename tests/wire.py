@@ -65,9 +65,12 @@ class WireServer:
 
 @contextmanager
 def wire_server(
-    *scripts: Sequence[Step], tls: ssl.SSLContext | None = None
+    *scripts: Sequence[Step], tls: ssl.SSLContext | None = None, greets: bool = False
 ) -> Iterator[WireServer]:
-    """Serve the scripts, one per request, in order; the last one serves all that follow."""
+    """Serve the scripts, one per request, in order; the last one serves all that follow.
+
+    :param greets: play the first one to each connection, whatever is asked.
+    """
     server = WireServer()
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -90,6 +93,9 @@ def wire_server(
         try:
             if tls:
                 stream = tls.wrap_socket(connection, server_side=True)
+            if greets:
+                _play(stream, scripts[0], server, stop)
+                return
             while request := _read_request(stream):
                 server.requests.append(request)
                 script = scripts[min(len(server.requests), len(scripts)) - 1]

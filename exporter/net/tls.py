@@ -41,6 +41,9 @@ class TlsStream(httpcore.AsyncNetworkStream):
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             data = b""  # HTTP's own framing tells whether the message was whole
         except ssl.SSLError as error:
+            # With TLS 1.3 the client is through with the handshake before the server is.
+            if "ALERT" in (error.reason or "") and exchange_in_progress().answered is None:
+                raise TlsError(_tls_detail(error)) from error
             raise httpcore.ReadError(str(error)) from error
         exchange_in_progress().head.check(data)
         if not data:
