@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -83,6 +83,9 @@ def wire_server(
                 connection, _ = listener.accept()
             except TimeoutError:
                 continue
+            if stop.is_set():
+                connection.close()
+                return
             server.connections += 1
             threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
@@ -113,6 +116,8 @@ def wire_server(
         yield server
     finally:
         stop.set()
+        with suppress(OSError):  # so that it need not wait until it looks again
+            socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
         acceptor.join()
         listener.close()
 

@@ -114,6 +114,7 @@ async def test_a_delay_that_cannot_be_is_none(value: str) -> None:
     assert result.retry_after_seconds == RETRY_AFTER[value]
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("message", ANY)
 @pytest.mark.parametrize("provider", FRAMES)
 async def test_no_message_is_too_strange_for_a_dialect(
