@@ -49,7 +49,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
             Context().run(self._loop.add_reader, self._sock, self._receive)
             self._watched_since = time.monotonic_ns()
         try:
-            data, arrival = await self._reading
+            data, arrival = await self._awaited(self._reading)
         except OSError as error:
             raise httpcore.ReadError(str(error)) from error
         exchange = exchange_in_progress()
@@ -63,6 +63,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         if self._reading is None or self._reading.done():
             self._stop_watching()
             return
+        asked = time.monotonic_ns()
         try:
             data, arrival = receive(self._sock, self._max_bytes, self._empty_since())
         except BlockingIOError:
@@ -71,10 +72,24 @@ class TcpStream(httpcore.AsyncNetworkStream):
             self._reading.set_exception(error)
             return
         if len(data) < self._max_bytes:
-            self._empty_at = time.monotonic_ns()
+            self._empty_at = asked
         else:  # the loop will find it readable again, though not because something came
             self._watched_since = time.monotonic_ns()
+        if isinstance(self._loop, ProbingLoop):
+            absence = self._loop.absence
+            arrival = arrival.unless_absent(absence.began, absence.ended)
         self._reading.set_result((data, arrival))
+
+    async def _awaited(
+        self, reading: asyncio.Future[tuple[bytes, Arrival]]
+    ) -> tuple[bytes, Arrival]:
+        if not isinstance(self._loop, ProbingLoop):
+            return await reading
+        self._loop.watch()
+        try:
+            return await reading
+        finally:
+            self._loop.unwatch()
 
     def _empty_since(self) -> int | None:
         """When there was nothing in the socket yet; ``None`` where the loop does not know."""
