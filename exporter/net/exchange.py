@@ -12,7 +12,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from exporter.net.kernel_clock import Arrival
+from exporter.process.loop import suspended_ns
 from exporter.result import ConnectionPhases
+
+_READING_NS = 1_000_000
+"""Two clocks are not read at the same moment."""
 
 
 def _ignore() -> None:
@@ -37,14 +41,24 @@ class Exchange:
     """When the status line and the headers of the answer had arrived, monotonic nanoseconds."""
     arrival: Arrival | None = None
     """The latest read."""
+    has_more: bool = False
+    """Whether the latest read held more than what was made of it so far: a part of a TLS record."""
     closed: bool = False
     """Whether the peer has closed the connection."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
     handshaking: bool = False
     """Whether TLS is being set up; what is written then is no part of the request."""
+    suspended_before: int = field(default_factory=suspended_ns)
+    """For how long the machine had been suspended when this began, nanoseconds."""
     on_sent: Callable[[], None] = field(default=_ignore, repr=False)
     """Called whenever ``sent`` has moved."""
+
+    @property
+    def uncertainty(self) -> int:
+        """How far off the time since the sending may be, in nanoseconds, however exactly the
+        arrivals are known: the clock stands still while the machine is suspended."""
+        return self.sent_uncertainty + max(0, suspended_ns() - self.suspended_before - _READING_NS)
 
     @property
     def is_answer_stale(self) -> bool:

@@ -26,6 +26,7 @@ _MAX_LAG_NS = 60_000_000_000
 """Where nobody knows since when the bytes may have waited: no read is a minute late."""
 _RESUMING_NS = 2_000_000
 """How far apart a machine that goes on may deliver what came, and wake this process."""
+_PROMPT_NS = 200_000
 _READINGS = 3
 _SIMULTANEOUS_NS = 20_000
 """Readings of two clocks that are further apart are taken once more: the process was set aside
@@ -51,6 +52,11 @@ class Arrival:
     def is_with(self, other: Arrival | None) -> bool:
         """Whether the bytes came with those of another read: one segment may take several."""
         return other is not None and self.stamp is not None and self.stamp == other.stamp
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether all that was read is timed well enough."""
+        return (self.uncertainty(last=False) or 0) <= _PROMPT_NS
 
     def uncertainty(self, *, last: bool) -> int | None:
         """How much earlier than ``at`` something in this read may have arrived, in nanoseconds.

@@ -42,8 +42,10 @@ class TlsStream(httpcore.AsyncNetworkStream):
             data = b""  # HTTP's own framing tells whether the message was whole
         except ssl.SSLError as error:
             raise httpcore.ReadError(str(error)) from error
+        exchange = exchange_in_progress()
+        exchange.has_more = bool(self._bios.incoming.pending)
         if not data:
-            exchange_in_progress().closed = True
+            exchange.closed = True
         elif self._tls.pending():
             await asyncio.sleep(0)  # what is left of a record needs no read, which would do so
         return data

@@ -40,6 +40,9 @@ class Part(NamedTuple):
 
     data: bytes
     arrival: Arrival
+    whole: bool
+    """Whether the read is known to have ended with it: its last byte then has the kernel's stamp,
+    however late the read was."""
 
 
 class KernelTransport(httpx.AsyncBaseTransport):
@@ -97,14 +100,21 @@ class Body(httpx.AsyncByteStream):
         return cast(Body, response.stream)
 
     async def parts(self) -> AsyncGenerator[Part, None]:
-        """What httpcore hands out before it reads on came with the latest read."""
-        with network_failures(self._exchange, responded=True):
-            async for data in self._response.aiter_stream():
-                yield Part(data, self._exchange.latest_arrival())
+        """The body as it comes in; the last byte of a late read is a part of its own."""
+        async for data in self:
+            # What httpcore hands out before it reads on came with the latest read.
+            arrival = self._exchange.latest_arrival()
+            if arrival.is_prompt:
+                yield Part(data, arrival, whole=False)
+                continue
+            if len(data) > 1:
+                yield Part(data[:-1], arrival, whole=False)
+            yield Part(data[-1:], arrival, whole=not self._exchange.has_more)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self.parts():
-            yield part.data
+        with network_failures(self._exchange, responded=True):
+            async for data in self._response.aiter_stream():
+                yield data
 
     async def aclose(self) -> None:
         await self._response.aclose()

@@ -68,7 +68,7 @@ class _Attempt:
         self._dialect = plan.target.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
-        self._deadlines = Deadlines(plan.timeouts)
+        self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
@@ -144,10 +144,10 @@ class _Attempt:
 
     async def _read_stream(self, body: AsyncIterator[Part]) -> None:
         decoder = self._dialect.decoder()
-        async for data, arrival in body:
+        async for data, arrival, whole in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), arrival):
-                self._deadlines.output()
+            if self._record.take(decoder.feed(data), arrival, whole=whole):
+                self._deadlines.output(arrival.at)
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
             if self._record.end is not None:
@@ -157,8 +157,8 @@ class _Attempt:
         self._record.take(decoder.finish(), self._exchange.latest_arrival())
 
     async def _read_error(self, body: AsyncIterator[Part]) -> None:
-        async for data, _ in body:
-            self._keep(data)
+        async for part in body:
+            self._keep(part.data)
             if self._body_size >= _MAX_ERROR_BODY_BYTES:
                 return
 
@@ -167,8 +167,8 @@ class _Attempt:
         its end can serve the next probe. The result is fixed by now."""
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for data, _ in body:
-                    self._keep(data)
+                async for part in body:
+                    self._keep(part.data)
 
     def _keep(self, data: bytes) -> None:
         self._body_size += len(data)
@@ -177,6 +177,10 @@ class _Attempt:
         room = _MAX_ERROR_BODY_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
+
+    def _latest_arrival(self) -> int | None:
+        arrival = self._exchange.arrival
+        return arrival.at if arrival else None
 
     def _rejection(self) -> Failure | None:
         """What a response that is no stream says, be it whole or not."""
@@ -205,6 +209,7 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
+            interrupted=self._deadlines.interrupted,
             usage=record.usage,
             connection=exchange.connection,
             answer=redact(record.text(OutputKind.ANSWER)),
@@ -235,7 +240,7 @@ class _Attempt:
             end=_at(record.end),
             gaps=tuple(record.gaps),
             lag=record.lag,
-            uncertainty=_sum(record.uncertainty, self._exchange.sent_uncertainty),
+            uncertainty=_sum(record.uncertainty, self._exchange.uncertainty),
         )
 
 

@@ -165,6 +165,12 @@ class ProbingLoop(asyncio.SelectorEventLoop):
         self._watchful.waiting -= 1
 
 
+def absent_ns(loop: asyncio.AbstractEventLoop) -> int:
+    """For how long, all in all, this loop did nothing while it should have; 0 of a loop that does
+    not know."""
+    return loop.absent_ns if isinstance(loop, ProbingLoop) else 0
+
+
 def suspended_ns() -> int:
     """For how long the machine was suspended since it was started: the monotonic clock stands
     still meanwhile (clock_gettime(2)). 0 where the system does not tell."""
