@@ -94,7 +94,7 @@ class _Selector(selectors.DefaultSelector):
             if patience is not None and now - began > patience + _ABSENCE_NS:
                 self._note_absence(began, now)
             if ready:
-                self._looked_ns = self._woken_after(began, patience, now)
+                self._looked_ns = self._woken_after(patience, now)
                 self.attentive_since_ns = self._looked_ns
                 return ready
             if patience is None:
@@ -108,14 +108,15 @@ class _Selector(selectors.DefaultSelector):
             return left
         return _LOOK_NS if left is None else min(left, _LOOK_NS)
 
-    def _woken_after(self, began: int, patience: int | None, now: int) -> int:
+    def _woken_after(self, patience: int | None, now: int) -> int:
         """The latest moment of which it is known that what is ready now was not."""
-        if now - began < _CLOSE_NS or patience is None or now - began > patience + _LATE_NS:
-            return began
+        looked = self._looked_ns
+        if now - looked < _CLOSE_NS or patience is None or now - looked > patience + _LATE_NS:
+            return looked
         since, sleeps = self._spent()
         if since is None or since.starts > sleeps:  # it was stopped, or waited for another thread
-            return began
-        return max(began, now - since.waited_ns - _WAKING_NS)
+            return looked
+        return max(looked, now - since.waited_ns - _WAKING_NS)
 
     def _spent(self) -> tuple[Account | None, int]:
         """What the account has more than last time, and how often the loop went to sleep."""
