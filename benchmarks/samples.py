@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import observed
 from exporter.result import ConnectionPhases, ProbeResult, Timeline, Usage
 

@@ -16,7 +16,6 @@ import httpx
 from exporter.config.plan import Plan
 from exporter.prices.price import ServerPrice, TokenPrice, finished_cost_usd
 from exporter.result import Coldness, ProbeResult
-from exporter.settings.prompts import NONCE_CHARACTERS
 
 PROMPT_OVERHEAD_TOKENS = 256
 """More than the templates of chat models put around a prompt."""
@@ -61,16 +60,16 @@ def observed(plan: Plan, result: ProbeResult) -> Observation:
 
 
 def worst_usd(plan: Plan) -> Decimal:
-    """The most that one probe of a plan can cost; 0 where it has no price per token.
+    """The most that one probe of a plan can cost; 0 where it has no price per token or spends none.
 
     Tokenizers for text work on bytes, so a prompt has no more tokens than bytes.
     """
-    if not isinstance(plan.price, TokenPrice):
+    size = plan.probe.size
+    if size is None or not isinstance(plan.price, TokenPrice):
         return _ZERO
-    sent = plan.probe.longest_prompt_bytes + NONCE_CHARACTERS
     extra = len(json.dumps(plan.target.extra_body))
-    tokens = sent + extra + PROMPT_OVERHEAD_TOKENS
-    return plan.price.worst_usd(tokens, plan.probe.max_output_tokens)
+    tokens = size.longest_input_bytes + extra + PROMPT_OVERHEAD_TOKENS
+    return plan.price.worst_usd(tokens, size.output_tokens)
 
 
 def _cost(plan: Plan, result: ProbeResult, *, certain: bool) -> Cost:

@@ -12,9 +12,8 @@ import structlog
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, Spending
 from exporter.config.root import Config
-from exporter.metrics import families
-from exporter.metrics.probe_series import ExporterSeries
-from exporter.metrics.series import LabelledValue
+from exporter.metrics import exporter_families as families
+from exporter.metrics.series import LabelledValue, Series
 from exporter.observation import Observation
 
 _TICK_SECONDS = 1.0
@@ -27,7 +26,7 @@ log = structlog.get_logger(__name__)
 class BudgetKeeper:
     """Has a turn every second; the file is written only when there is something new."""
 
-    def __init__(self, spending: Spending, series: ExporterSeries) -> None:
+    def __init__(self, spending: Spending, series: Series) -> None:
         self._spending = spending
         self._series = series
         self._path: Path | None = None

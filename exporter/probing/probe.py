@@ -23,7 +23,6 @@ from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
-from exporter.probing.expect import mistake
 from exporter.probing.record import Mark, StreamRecord
 from exporter.providers.base import (
     Call,
@@ -34,7 +33,7 @@ from exporter.providers.base import (
 )
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
-from exporter.settings.prompts import NONCE_BYTES, with_nonce
+from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError, redact
 
 MAX_BODY_BYTES = 16 << 20
@@ -50,13 +49,14 @@ _HEADERS = {
 log = structlog.get_logger(__name__)
 
 
-async def run_probe(plan: Plan, prompt: str, connections: Connections) -> ProbeResult:
+async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
     """Ask the target once and tell what happened.
 
-    The prompt gets a fresh nonce in front, so that no cache along the way can answer it.
+    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
+        that no cache along the way can answer it.
     """
     attempt = _Attempt(plan)
-    failure = await attempt.carry_out(prompt, connections)
+    failure = await attempt.carry_out(text, connections)
     return attempt.result(failure)
 
 
@@ -65,7 +65,7 @@ class _Attempt:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._dialect = plan.target.dialect
+        self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
@@ -75,20 +75,20 @@ class _Attempt:
         self._body_size = 0
         self._body_prefix = bytearray()
 
-    async def carry_out(self, prompt: str, connections: Connections) -> Failure | None:
+    async def carry_out(self, text: str, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
         try:
-            problem = await self._problem(prompt, connections)
+            problem = await self._problem(text, connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
             return self._record.failure or self._rejection() or problem or self._judge()
         except Exception as error:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
-    async def _problem(self, prompt: str, connections: Connections) -> Failure | None:
+    async def _problem(self, text: str, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = await self._request(prompt)
+                request = await self._request(text)
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -99,12 +99,11 @@ class _Attempt:
             return Failure(FailureReason.AUTH, str(error))
         return None
 
-    async def _request(self, prompt: str) -> httpx.Request:
+    async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
         call = Call(
             model=target.model,
-            prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
-            max_output_tokens=self._plan.probe.max_output_tokens,
+            ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
             api_key=target.api_key.read() if target.api_key else None,
             region=target.region,
@@ -189,17 +188,11 @@ class _Attempt:
         return None
 
     def _judge(self) -> Failure | None:
-        """The failure in a stream that came to its end."""
+        """The failure in a response that came to its end."""
         record = self._record
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, "the stream ended without its end marker")
-        if refusal := record.text(OutputKind.REFUSAL):
-            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-        if not record.has_output:
-            return Failure(FailureReason.EMPTY, "the stream held no output")
-        expect = self._plan.probe.expect
-        wrong = mistake(record.text(OutputKind.ANSWER), expect) if expect else None
-        return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+        return self._plan.probe.judge(record, self._plan.target.model)
 
     def result(self, failure: Failure | None) -> ProbeResult:
         record, exchange = self._record, self._exchange

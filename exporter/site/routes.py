@@ -24,11 +24,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.prober import OverBudget, StandsBy
-from exporter.result_json import result_to_json
 from exporter.settings.mistakes import ConfigError
+from exporter.site.result_json import result_to_json
 from exporter.site.scrapes import Scrapes
 from exporter.site.status import Status, StatusRow
 from exporter.site.status_page import View, render_page

@@ -21,16 +21,17 @@ import pytest
 import trustme
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
-from exporter.metrics.probe_series import Metrics
+from exporter.kinds import Chat
+from exporter.metrics.registry import Metrics
 from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site import routes as web_routes
 from exporter.site.server import WebError, WebServer
 from exporter.site.status import Status
+from tests.observing import newly
 
 T = TypeVar("T")
 MS = 1_000_000
@@ -41,7 +42,7 @@ def plan(name: str, probe: str = "short") -> Plan:
     return Plan(
         target=Target(name=name, provider="openai", model="m", labels={"team": "search"}),
         probe_name=probe,
-        probe=Probe(prompt="hi"),
+        probe=Chat(prompt="hi"),
         interval_seconds=30,
         timeouts=Timeouts(total=5),
         fresh_connection=False,
@@ -89,8 +90,8 @@ class Exporter:
         self.reloads = 0
         self.mistake: Exception | None = None
         self.plans = plans
-        self.metrics.apply(plans)
-        self.status.apply(plans)
+        self.metrics.apply(newly(plans))
+        self.status.apply(newly(plans))
 
     def observe(self, found: Observation) -> None:
         self.metrics.observe(found)

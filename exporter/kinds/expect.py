@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 
-from exporter.config.probe import Expectation
+from pydantic import Field, JsonValue, field_validator
+
+from exporter.settings.pattern import Pattern
+from exporter.settings.types import Model
+
+
+class Expectation(Model):
+    """What a right answer looks like; every given condition must hold."""
+
+    regex: str | None = None
+    """A regular expression in Rust's syntax that must be found somewhere in the answer."""
+    contains: str | None = None
+    """Text that the answer must contain."""
+    answer_json: bool | dict[str, JsonValue] | None = Field(default=None, alias="json")
+    """``true``: the answer must be JSON; a mapping: a JSON object that has these members."""
+
+    @field_validator("regex")
+    @classmethod
+    def _regex_compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            Pattern(pattern)
+        return pattern
+
+    @cached_property
+    def pattern(self) -> Pattern | None:
+        """``regex``, ready to be searched for."""
+        return None if self.regex is None else Pattern(self.regex)
 
 
 def mistake(answer: str, expectation: Expectation) -> str | None:
