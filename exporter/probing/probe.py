@@ -41,6 +41,12 @@ _MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_WORD_CHARACTERS = 256
 _MAX_OUTPUT_CHARACTERS = 1 << 20
 _DRAIN_SECONDS = 1.0
+_TIMEOUTS = {
+    FailureReason.TIMEOUT_CONNECT,
+    FailureReason.TIMEOUT_FIRST_TOKEN,
+    FailureReason.TIMEOUT_STALL,
+    FailureReason.TIMEOUT_TOTAL,
+}
 _HEADERS = {
     "user-agent": USER_AGENT,
     "accept-encoding": "identity",  # compression holds tokens back until a block is full
@@ -202,7 +208,7 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
-            interrupted=self._deadlines.interrupted,
+            interrupted=self._deadlines.interrupted and _is_timeout(failure),
             usage=record.usage,
             connection=exchange.connection,
             answer=redact(record.text(OutputKind.ANSWER)),
@@ -239,6 +245,11 @@ class _Attempt:
 
 def _sum(nanoseconds: int | None, more: int) -> int | None:
     return None if nanoseconds is None else nanoseconds + more
+
+
+def _is_timeout(failure: Failure | None) -> bool:
+    """What the provider itself said of a failure stands, whatever happened to this process."""
+    return failure is not None and failure.reason in _TIMEOUTS
 
 
 def _at(mark: Mark | None) -> int | None:
