@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
     data: bytes
     arrival: Arrival
-    whole: bool
+    ends_read: bool
     """Whether the read is known to have ended with it: its last byte then has the kernel's stamp,
     however late the read was."""
 
@@ -105,11 +105,11 @@ class Body(httpx.AsyncByteStream):
             # What httpcore hands out before it reads on came with the latest read.
             arrival = self._exchange.latest_arrival()
             if arrival.is_prompt:
-                yield Part(data, arrival, whole=False)
+                yield Part(data, arrival, ends_read=False)
                 continue
             if len(data) > 1:
-                yield Part(data[:-1], arrival, whole=False)
-            yield Part(data[-1:], arrival, whole=not self._exchange.has_more)
+                yield Part(data[:-1], arrival, ends_read=False)
+            yield Part(data[-1:], arrival, ends_read=not self._exchange.has_more)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with network_failures(self._exchange, responded=True):

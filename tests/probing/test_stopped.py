@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -73,7 +74,7 @@ def test_a_stopped_process_knows_what_it_missed(stop_after: float, stop_for: flo
         result = probed(server, stop_after, stop_for)
         times = [at / 1e9 for at in server.sent_at]
     tokens = times[1:-1]
-    stall = max(later - earlier for earlier, later in zip(tokens, tokens[1:], strict=False))
+    stall = max(later - earlier for earlier, later in itertools.pairwise(tokens))
     first = tokens[0] - times[0]
     assert covers(result.time_to_first_token, first, result.uncertainty)
     assert covers(result.max_stall, stall, result.uncertainty)
