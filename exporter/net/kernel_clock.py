@@ -111,11 +111,12 @@ def _longest(waited: int | None) -> int:
 def _both_clocks() -> tuple[int, int, int]:
     """The same moment on the monotonic and on the wall clock, and how much earlier it may have
     been on the former; nanoseconds."""
-    for _ in range(_READINGS):
+    readings = 0
+    while True:
         before, wall, now = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
-        if now - before < _SIMULTANEOUS_NS:
-            break
-    return now, wall, now - before
+        readings += 1
+        if now - before < _SIMULTANEOUS_NS or readings == _READINGS:
+            return now, wall, now - before
 
 
 def _receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int | None]:
