@@ -44,6 +44,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadError(str(error)) from error
         exchange = exchange_in_progress()
         exchange.has_more = bool(self._bios.incoming.pending)
+        exchange.head.check(data)
         if not data:
             exchange.closed = True
         elif self._tls.pending():
