@@ -113,7 +113,8 @@ class Body(httpx.AsyncByteStream):
         if arrival.is_prompt:
             yield from ((piece, False) for piece in pieces(data))
             return
-        yield from ((piece, False) for piece in pieces(data[:-1]))
+        if len(data) > 1:
+            yield from ((piece, False) for piece in pieces(data[:-1]))
         yield data[-1:], not self._exchange.has_more
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
