@@ -46,6 +46,10 @@ class Exchange:
     """The latest read."""
     has_more: bool = False
     """Whether the latest read held more than what was made of it so far: a part of a TLS record."""
+    heard: bool = False
+    """Whether a byte of the answer came."""
+    retries: int = 0
+    """How often the request was sent anew since a kept connection turned out to be closed."""
     closed: bool = False
     """Whether the peer has closed the connection."""
     certificate_expires_at: float | None = None
@@ -72,6 +76,14 @@ class Exchange:
     def latest_arrival(self) -> Arrival:
         """The latest read; the present where there was none."""
         return self.arrival or Arrival(time.monotonic_ns(), None)
+
+    def begin_again(self) -> None:
+        """Forget a connection that the peer had closed before it could answer."""
+        self.began = self.sent = self.arrival = None
+        self.sent_uncertainty = 0
+        self.has_more = self.closed = False
+        self.head = HeadGuard()
+        self.retries += 1
 
     def was_answered(self, at: int) -> None:
         """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that

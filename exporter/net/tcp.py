@@ -32,6 +32,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Future[tuple[bytes, Arrival]] | None = None
         self._max_bytes = 0
+        self._carries_tls = False
         self._watched_since: int | None = None
         """Had anything been in the socket since, the loop would have said so; monotonic
         nanoseconds. ``None`` while the loop does not watch it."""
@@ -56,6 +57,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         if not arrival.is_with(exchange.arrival):
             exchange.arrival = arrival
         exchange.closed = not data
+        exchange.heard |= bool(data) and not self._carries_tls
         exchange.head.check(data)
         return data
 
@@ -145,6 +147,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        self._carries_tls = True
         return await start_tls(self, ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:

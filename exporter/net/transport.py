@@ -1,7 +1,8 @@
 """The httpx transport: httpcore's connection pool over the kernel-stamped network.
 
-No retries, no redirects, no cookies, no decompression: a probe is one request, and what happens
-to it is what a user would have felt.
+No redirects, no cookies, no decompression, and no retries but one: a probe is one request, and what
+happens to it is what a user would have felt. Only where the server closed a kept connection in the
+same moment is the request sent once more, over a new one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
 from exporter.net.dial import KernelBackend
 from exporter.net.exchange import Exchange, current_exchange
-from exporter.net.failure import NetworkFailure, network_failures
+from exporter.net.failure import NetworkFailure, is_closed_meanwhile, network_failures
 from exporter.net.head import MAX_HEADERS
 from exporter.net.kernel_clock import Arrival
 from exporter.net.proxies import proxy_for
@@ -59,8 +60,14 @@ class KernelTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
         current_exchange.set(exchange)
-        with network_failures(exchange, responded=False):
-            response = await self._pool.handle_async_request(_core_request(request))
+        try:
+            response = await self._respond(request, exchange)
+        except NetworkFailure as failure:
+            if not is_closed_meanwhile(failure, exchange):
+                raise
+            await self._forget_idle_connections()  # they are most likely as dead
+            exchange.begin_again()
+            response = await self._respond(request, exchange)
         try:
             _check(response, exchange)
         except NetworkFailure:
@@ -75,6 +82,15 @@ class KernelTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+    async def _respond(self, request: httpx.Request, exchange: Exchange) -> httpcore.Response:
+        with network_failures(exchange, responded=False):
+            return await self._pool.handle_async_request(_core_request(request))
+
+    async def _forget_idle_connections(self) -> None:
+        for connection in self._pool.connections:
+            if connection.is_idle():
+                await connection.aclose()
 
 
 def _check(response: httpcore.Response, exchange: Exchange) -> None:

@@ -243,6 +243,7 @@ class _Attempt:
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
+            connection_retries=exchange.retries,
             answer=redact(record.text(OutputKind.ANSWER)),
             reasoning=redact(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),
