@@ -20,7 +20,7 @@ import structlog
 from exporter import USER_AGENT
 from exporter.config.plan import Plan
 from exporter.net.exchange import Exchange
-from exporter.net.failure import NetworkFailure
+from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import Mark, StreamRecord
@@ -42,12 +42,6 @@ MAX_BODY_BYTES = 16 << 20
 _MAX_WORD_CHARACTERS = 256
 _MAX_OUTPUT_CHARACTERS = 1 << 18
 _DRAIN_SECONDS = 1.0
-_TIMEOUTS = {
-    FailureReason.TIMEOUT_CONNECT,
-    FailureReason.TIMEOUT_FIRST_TOKEN,
-    FailureReason.TIMEOUT_STALL,
-    FailureReason.TIMEOUT_TOTAL,
-}
 _WAITING = frozenset(
     {
         FailureReason.RATE_LIMITED,
@@ -86,6 +80,8 @@ class _Attempt:
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
+        self._own_failure: Failure | None = None
+        """The failure, if it says nothing of the provider."""
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
@@ -109,12 +105,18 @@ class _Attempt:
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
-            return self._deadlines.failure()
+            failure = self._deadlines.failure()
+            return self._own(failure) if self._deadlines.interrupted else failure
         except (NetworkFailure, ProtocolError) as error:
-            return Failure(error.reason, str(error))
+            failure = Failure(error.reason, str(error))
+            return self._own(failure) if isinstance(error, OwnFault) else failure
         except SecretError as error:
             return Failure(FailureReason.AUTH, str(error))
         return None
+
+    def _own(self, failure: Failure) -> Failure:
+        self._own_failure = failure
+        return failure
 
     async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
@@ -239,7 +241,7 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
-            interrupted=self._deadlines.interrupted and _is_timeout(failure),
+            interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
@@ -285,11 +287,6 @@ class _Attempt:
 
 def _sum(nanoseconds: int | None, more: int) -> int | None:
     return None if nanoseconds is None else nanoseconds + more
-
-
-def _is_timeout(failure: Failure | None) -> bool:
-    """What the provider itself said of a failure stands, whatever happened to this process."""
-    return failure is not None and failure.reason in _TIMEOUTS
 
 
 def _at(mark: Mark | None) -> int | None:
