@@ -96,10 +96,7 @@ def wire_server(
         try:
             if tls:
                 stream = tls.wrap_socket(connection, server_side=True)
-            if greets:
-                _play(stream, scripts[0], server, stop)
-                return
-            while request := _read_request(stream):
+            while request := b"hello" if greets else _read_request(stream):
                 server.requests.append(request)
                 script = scripts[min(len(server.requests), len(scripts)) - 1]
                 if not _play(stream, script, server, stop):
@@ -116,10 +113,15 @@ def wire_server(
         yield server
     finally:
         stop.set()
-        with suppress(OSError):  # so that it need not wait until it looks again
-            socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+        _knock(server.port)
         acceptor.join()
         listener.close()
+
+
+def _knock(port: int) -> None:
+    """Wake up whoever listens there: it need not wait until it looks again."""
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
 
 
 def _play(
