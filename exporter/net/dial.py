@@ -57,7 +57,9 @@ class KernelBackend(httpcore.AsyncNetworkBackend):
 async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
     try:
         loop = asyncio.get_running_loop()
-        found = list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found: list[aiohappyeyeballs.AddrInfoType] = list(
+            await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
     except (OSError, UnicodeError) as error:
         if are_used_up():
             raise OutOfSockets from error
