@@ -16,7 +16,7 @@ import httpx
 
 from exporter.config.kubernetes import SERVICE_ACCOUNT, Kubernetes
 from exporter.settings.mistakes import ConfigError, Mistake
-from exporter.settings.secret import remember
+from exporter.settings.redaction import remember
 
 JsonObject = dict[str, Any]
 

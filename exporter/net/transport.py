@@ -21,7 +21,7 @@ from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
 from exporter.net.network import DnsError, Exchange, KernelBackend, TlsError, current_exchange
 from exporter.result import FailureReason
-from exporter.settings.secret import remember
+from exporter.settings.redaction import remember
 
 EXCHANGE = "exchange"
 """The request extension under which a caller hands in its ``Exchange``."""

@@ -36,7 +36,8 @@ from exporter.providers.base import (
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.prompts import NONCE_BYTES, with_nonce
-from exporter.settings.secret import SecretError, redact
+from exporter.settings.redaction import redact
+from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
 _MAX_ERROR_BODY_BYTES = 64 << 10

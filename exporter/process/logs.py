@@ -9,7 +9,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from exporter.result import ProbeResult
-from exporter.settings.secret import redact
+from exporter.settings.redaction import redact
 
 log = structlog.get_logger(__name__)
 

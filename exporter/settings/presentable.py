@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.settings.secret import redact
+from exporter.settings.redaction import redact
 
 MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""

@@ -1,31 +1,16 @@
-"""Secrets: read from the environment or a file, never written anywhere.
-
-Every value that was ever read is remembered here, so that ``redact`` can take it out of any
-text that leaves the process, even when a provider echoes it back.
-"""
+"""Secrets: read from the environment or a file, never written anywhere."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from exporter.settings.paths import FilePath
-
-REDACTED = "[secret]"
-_MIN_LENGTH = 4
-"""Shorter values are not redacted: they would blank out innocent text everywhere."""
-
-_known: set[str] = set()
-_forms: list[str] = []
-"""What is taken out: in lower case, the longest first."""
+from exporter.settings.redaction import remember
 
 
 class SecretError(Exception):
@@ -95,32 +80,3 @@ class Secret(BaseModel):
         if not value:
             raise SecretError(f"secret file {path} is empty")
         return value
-
-
-def remember(value: str) -> None:
-    """Redact this value, and the forms it may come back in, from now on."""
-    if len(value) < _MIN_LENGTH or value in _known:
-        return
-    forms = {value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value.encode())}
-    _known.add(value)
-    _forms[:] = sorted({*_forms, *(form.lower() for form in forms)}, key=len, reverse=True)
-
-
-def _in_base64(value: bytes) -> Iterator[str]:
-    """How the value looks inside encoded text: groups of three bytes may begin at any of its own,
-    and characters that its neighbours have a part in are left out."""
-    for before, shared in enumerate((0, 2, 3)):
-        padded = bytes(before) + value
-        whole = slice(shared, len(padded) * 8 // 6)
-        yield base64.b64encode(padded).decode()[whole]
-        yield base64.urlsafe_b64encode(padded).decode()[whole]
-
-
-def redact(text: str) -> str:
-    """The text with every known secret taken out, be it in upper or lower case."""
-    lowered = text.lower()
-    for form in tuple(_forms):  # another thread may add some
-        if form in lowered:
-            text = re.sub(re.escape(form), REDACTED, text, flags=re.IGNORECASE)
-            lowered = text.lower()
-    return text

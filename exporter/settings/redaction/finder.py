@@ -1,0 +1,216 @@
+"""Where known secrets stand in a text, in whatever form.
+
+The text is normalised, then matched: escapes are replaced by what they stand for, white space is
+taken out, what may be base64 or hexadecimal is decoded, and all that again with what came out. A
+secret is known by its first ``PREFIX`` characters and followed as far as it goes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import takewhile
+
+from exporter.settings.redaction.views import Span, View, joined, normal, squeezed, unescaped
+
+PREFIX = 12
+"""As many characters of a secret are taken for the secret."""
+_PREFIX_IN_BASE64 = 16
+_SPLITTABLE = 8
+"""A shorter secret is not looked for across white space and in what was decoded: by chance it
+would be found there."""
+_MAX_PASSES = 5
+_MAX_DECODED = 4
+"""How often what was decoded is decoded again."""
+_BUDGET_FACTOR = 4
+_BUDGET_LEAST = 64 << 10
+"""How many bytes may be searched beside those of the text itself."""
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}={0,2}")
+_HEX = re.compile(rb"(?:(?:0[xX])?[0-9a-fA-F]{2}[:,;-]?){8,}+[0-9a-fA-F]?")
+_NOT_HEX = re.compile(rb"0[xX]|[^0-9a-fA-F]+")
+_TEXT = re.compile(rb"(?:[\0\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){8,}+")
+"""What may be text in what was decoded. Zeros stand between the letters of UTF-16."""
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+class TooEncoded(Exception):
+    """Searching the text would take too long."""
+
+
+@dataclass(slots=True)
+class Needles:
+    """What is looked for, in lower case: whole secrets by how they begin."""
+
+    anywhere: dict[bytes, list[bytes]] = field(default_factory=dict)
+    across_white_space: dict[bytes, list[bytes]] = field(default_factory=dict)
+
+    def add(self, secret: bytes) -> None:
+        """Look for this secret from now on."""
+        forms = {secret, normal(secret)}
+        compact = {squeezed(form).text for form in forms}
+        for form in forms:
+            _add(self.anywhere, form, PREFIX)
+        if not any(map(_reads_like_words, compact)):
+            for form in compact:
+                _add(self.across_white_space, form, PREFIX)
+        for form in _in_base64(secret):
+            _add(self.anywhere, form, _PREFIX_IN_BASE64)
+            if len(secret) >= _SPLITTABLE:
+                _add(self.across_white_space, form, _PREFIX_IN_BASE64)
+
+
+def _reads_like_words(secret: bytes) -> bool:
+    """Whether words or numbers of innocent texts may read like it once they stand together."""
+    return len(secret) < _SPLITTABLE or secret.isdigit() or (secret.isalpha() and len(secret) < 16)
+
+
+def _add(to: dict[bytes, list[bytes]], whole: bytes, prefix: int) -> None:
+    # A new list, since other threads may look through the old one.
+    whole = whole.lower()
+    head = whole[:prefix]
+    if whole not in (others := to.get(head, [])):
+        to[head] = [*others, whole]
+
+
+def _in_base64(secret: bytes) -> Iterator[bytes]:
+    """How a secret looks inside encoded text, for text whose case was changed: groups of three
+    bytes may begin at any of its own, and characters that its neighbours have a part in are left
+    out."""
+    for before, shared in enumerate((0, 2, 3)):
+        padded = bytes(before) + secret
+        whole = slice(shared, len(padded) * 8 // 6)
+        yield base64.b64encode(padded)[whole]
+        yield base64.urlsafe_b64encode(padded)[whole]
+
+
+def find(text: bytes, needles: Needles) -> list[Span]:
+    """Where secrets stand in a text: spans in order, none of which overlap.
+
+    :raises TooEncoded: more would have to be searched than time allows.
+    """
+    search = _Search(needles, _BUDGET_LEAST + _BUDGET_FACTOR * len(text))
+    return _merged(search.everywhere(text, _MAX_DECODED))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+class _Search:
+    def __init__(self, needles: Needles, budget: int) -> None:
+        self._needles = needles
+        self._budget = budget
+
+    def everywhere(self, text: bytes, decodings: int) -> Iterator[Span]:
+        """Where secrets stand in a text and in what it encodes."""
+        yield from _matches(text, self._needles.anywhere)
+        yield from self._normalised(text, decodings, (squeezed,))
+        escaped = unescaped(text)
+        if escaped.text != text:
+            yield from map(escaped.origin, _matches(escaped.text, self._needles.anywhere))
+            yield from map(escaped.origin, self._normalised(escaped.text, decodings, (squeezed,)))
+        if b"=" in text or b"=" in escaped.text:
+            yield from self._normalised(text, decodings, (joined, squeezed))
+
+    def _normalised(
+        self, text: bytes, decodings: int, steps: Sequence[Callable[[bytes], View]]
+    ) -> Iterator[Span]:
+        """The same after these steps, then without escapes, as often as there are any."""
+        views: list[View] = []
+        for _ in range(_MAX_PASSES):
+            for step in steps:
+                views.append(step(text))
+                text = views[-1].text
+            yield from _led_back(self._compact(text, decodings), views)
+            views.append(unescaped(text))
+            if views[-1].text == text:
+                return
+            text = views[-1].text
+
+    def _compact(self, text: bytes, decodings: int) -> Iterator[Span]:
+        yield from _matches(text, self._needles.across_white_space)
+        if decodings:
+            for decoded, origin in _decodings(text):
+                for part in _TEXT.finditer(decoded):
+                    self._spend(len(part[0]))
+                    for start, end in self.everywhere(part[0], decodings - 1):
+                        yield origin(start + part.start(), end + part.start())
+
+    def _spend(self, size: int) -> None:
+        self._budget -= size
+        if self._budget < 0:
+            raise TooEncoded
+
+
+def _led_back(spans: Iterable[Span], views: list[View]) -> Iterator[Span]:
+    path = [view.origin for view in reversed(views)]
+    yield from (reduce(lambda at, origin: origin(at), path, span) for span in spans)
+
+
+def _matches(text: bytes, needles: dict[bytes, list[bytes]]) -> Iterator[Span]:
+    lowered = text.lower()
+    for head, wholes in tuple(needles.items()):
+        start = lowered.find(head)
+        while start >= 0:
+            end = start + max(_common(lowered, start, whole) for whole in wholes)
+            yield start, end
+            start = lowered.find(head, end)
+
+
+def _common(text: bytes, start: int, whole: bytes) -> int:
+    """How many bytes the text has in common with a secret from here on."""
+    if text.startswith(whole, start):
+        return len(whole)
+    pairs = zip(text[start : start + len(whole)], whole, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+Origin = Callable[[int, int], Span]
+
+
+def _decodings(text: bytes) -> Iterator[tuple[bytes, Origin]]:
+    """What parts of the text may stand for, and how to get back from there."""
+    for run in _BASE64.finditer(text):
+        standard = run[0].rstrip(b"=").translate(_STANDARD)
+        for offset in range(min(4, len(standard) - 10)):
+            decoded = _from_base64(standard[offset:])
+            yield decoded, _base64_origin(run.start() + offset, len(decoded), run.end())
+    for run in _HEX.finditer(text):
+        view = View(run[0], _NOT_HEX, b"")
+        for offset in (0, 1):
+            yield _from_hex(view.text[offset:]), _hex_origin(view, offset, run.start())
+
+
+def _from_base64(text: bytes) -> bytes:
+    left = len(text) % 4
+    return binascii.a2b_base64((text[:-1] if left == 1 else text) + b"=" * (-left % 4 % 3))
+
+
+def _base64_origin(at: int, size: int, run_end: int) -> Origin:
+    def origin(start: int, end: int) -> Span:
+        return at + start * 4 // 3, run_end if end == size else at - (-end * 4 // 3)
+
+    return origin
+
+
+def _from_hex(text: bytes) -> bytes:
+    return binascii.unhexlify(text[: len(text) & ~1])
+
+
+def _hex_origin(view: View, offset: int, at: int) -> Origin:
+    def origin(start: int, end: int) -> Span:
+        begin, stop = view.origin((offset + 2 * start, offset + 2 * end))
+        return at + begin, at + stop
+
+    return origin
