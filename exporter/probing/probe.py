@@ -34,9 +34,8 @@ from exporter.providers.base import (
     ResponseHead,
 )
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
-from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
+from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
 from exporter.settings.prompts import NONCE_BYTES, with_nonce
-from exporter.settings.redaction import redact
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
@@ -218,8 +217,8 @@ class _Attempt:
             failure=_told(failure, self._head) if failure else None,
             usage=record.usage,
             connection=exchange.connection,
-            answer=redact(record.text(OutputKind.ANSWER)),
-            reasoning=redact(record.text(OutputKind.REASONING)),
+            answer=shown_answer(record.text(OutputKind.ANSWER)),
+            reasoning=shown_answer(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),
             served_model=_word(record.served_model),
             request_id=_word(self._facts.request_id or record.request_id),

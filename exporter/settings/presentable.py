@@ -6,10 +6,21 @@ from exporter.settings.redaction import redact
 
 MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""
+MAX_ANSWER_CHARACTERS = 8192
+"""Of an answer: searching more for secrets would hold up what else is being read."""
+_SEARCHED = 40
+_SHORTENED = 8
+"""White space is put together, and secrets in long forms become one short word."""
 
 
 def presentable(said: str, limit: int) -> str:
     """A text on one line of at most so many characters, without secrets and without what a
-    terminal would obey. It is cut last: half a secret would not be known for one."""
-    line = " ".join(redact(said).split())[:limit]
+    terminal would obey. Little more of it is searched for secrets than is shown, however long it
+    is; the half of one that is left where it was cut is known for one as well."""
+    line = redact(" ".join(said[: limit * _SEARCHED].split())[: limit * _SHORTENED])[:limit]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def shown_answer(said: str) -> str:
+    """The beginning of an answer without secrets, lines and all."""
+    return redact(said[:MAX_ANSWER_CHARACTERS])

@@ -58,9 +58,9 @@ def redact(text: str) -> str:
 
 def _parts(value: str) -> set[str]:
     """The secrets in the value of a header, such as ``Bearer KEY``, ``Basic base64`` or cookies."""
-    words = {word for word in re.split(r"[\s;,=]+", value) if len(word) >= _MIN_PART}
-    if len(words) < 2 and " " not in value:
+    if not re.search(r"[\s;]", value):
         return set()
+    words = set(re.split(r"[\s;,=]+", value))
     scheme, _, rest = value.partition(" ")
     if scheme.lower() == "basic":
         try:

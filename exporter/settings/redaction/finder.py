@@ -10,12 +10,19 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import takewhile
 
-from exporter.settings.redaction.views import Span, View, joined, normal, squeezed, unescaped
+from exporter.settings.redaction.views import (
+    Span,
+    View,
+    has_soft_line_breaks,
+    joined,
+    normal,
+    squeezed,
+    unescaped,
+)
 
 PREFIX = 12
 """As many characters of a secret are taken for the secret."""
@@ -23,14 +30,17 @@ _PREFIX_IN_BASE64 = 16
 _SPLITTABLE = 8
 """A shorter secret is not looked for across white space and in what was decoded: by chance it
 would be found there."""
-_MAX_PASSES = 5
+_MAX_PASSES = 8
 _MAX_DECODED = 4
 """How often what was decoded is decoded again."""
-_BUDGET_FACTOR = 4
+_LONGER_THAN_WORDS = 16
+_BUDGET_FACTOR = 16
 _BUDGET_LEAST = 64 << 10
 """How many bytes may be searched beside those of the text itself."""
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}={0,2}")
+_NO_WORDS = re.compile(rb"(?:[A-Z0-9+/_-][a-z]{0,7}){3}")
+"""Words and sentences without their spaces look like base64, but for what is no small letter."""
 _HEX = re.compile(rb"(?:(?:0[xX])?[0-9a-fA-F]{2}[:,;-]?){8,}+[0-9a-fA-F]?")
 _NOT_HEX = re.compile(rb"0[xX]|[^0-9a-fA-F]+")
 _TEXT = re.compile(rb"(?:[\0\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){8,}+")
@@ -44,29 +54,33 @@ class TooEncoded(Exception):
 
 @dataclass(slots=True)
 class Needles:
-    """What is looked for, in lower case: whole secrets by how they begin."""
+    """What is looked for: secrets that read like words, and in lower case all others, by how they
+    begin."""
 
+    words: dict[bytes, re.Pattern[bytes]] = field(default_factory=dict)
     anywhere: dict[bytes, list[bytes]] = field(default_factory=dict)
     across_white_space: dict[bytes, list[bytes]] = field(default_factory=dict)
 
     def add(self, secret: bytes) -> None:
         """Look for this secret from now on."""
-        forms = {secret, normal(secret)}
-        compact = {squeezed(form).text for form in forms}
-        for form in forms:
+        if _reads_like_a_word(secret):
+            self.words[secret] = re.compile(rb"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % secret)
+            return
+        for form in {secret, normal(secret)}:
+            compact = squeezed(form).text
             _add(self.anywhere, form, PREFIX)
-        if not any(map(_reads_like_words, compact)):
-            for form in compact:
-                _add(self.across_white_space, form, PREFIX)
+            if len(compact) >= _SPLITTABLE:
+                _add(self.across_white_space, compact, PREFIX)
         for form in _in_base64(secret):
             _add(self.anywhere, form, _PREFIX_IN_BASE64)
             if len(secret) >= _SPLITTABLE:
                 _add(self.across_white_space, form, _PREFIX_IN_BASE64)
 
 
-def _reads_like_words(secret: bytes) -> bool:
-    """Whether words or numbers of innocent texts may read like it once they stand together."""
-    return len(secret) < _SPLITTABLE or secret.isdigit() or (secret.isalpha() and len(secret) < 16)
+def _reads_like_a_word(secret: bytes) -> bool:
+    """Whether innocent texts may hold it, as they do the keys of servers that want none: ``EMPTY``.
+    It is a secret where it stands alone and as it is written."""
+    return secret.isdigit() or (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS)
 
 
 def _add(to: dict[bytes, list[bytes]], whole: bytes, prefix: int) -> None:
@@ -114,36 +128,40 @@ class _Search:
 
     def everywhere(self, text: bytes, decodings: int) -> Iterator[Span]:
         """Where secrets stand in a text and in what it encodes."""
-        yield from _matches(text, self._needles.anywhere)
-        yield from self._normalised(text, decodings, (squeezed,))
+        yield from self._as_it_is(text)
+        yield from self._normalised(text, decodings, _MAX_PASSES)
         escaped = unescaped(text)
         if escaped.text != text:
-            yield from map(escaped.origin, _matches(escaped.text, self._needles.anywhere))
-            yield from map(escaped.origin, self._normalised(escaped.text, decodings, (squeezed,)))
-        if b"=" in text or b"=" in escaped.text:
-            yield from self._normalised(text, decodings, (joined, squeezed))
+            yield from map(escaped.origin, self._as_it_is(escaped.text))
+            again = self._normalised(escaped.text, decodings, _MAX_PASSES - 1)
+            yield from map(escaped.origin, again)
 
-    def _normalised(
-        self, text: bytes, decodings: int, steps: Sequence[Callable[[bytes], View]]
-    ) -> Iterator[Span]:
-        """The same after these steps, then without escapes, as often as there are any."""
-        views: list[View] = []
-        for _ in range(_MAX_PASSES):
-            for step in steps:
-                views.append(step(text))
-                text = views[-1].text
-            yield from _led_back(self._compact(text, decodings), views)
-            views.append(unescaped(text))
-            if views[-1].text == text:
-                return
-            text = views[-1].text
+    def _as_it_is(self, text: bytes) -> Iterator[Span]:
+        yield from _matches(text, self._needles.anywhere)
+        for word in tuple(self._needles.words.values()):
+            yield from (found.span() for found in word.finditer(text))
+
+    def _normalised(self, text: bytes, decodings: int, passes: int) -> Iterator[Span]:
+        """The same without white space, then without escapes, as often as there are any."""
+        self._spend(len(text))
+        compact = squeezed(text)
+        yield from map(compact.origin, self._compact(compact.text, decodings))
+        if not passes:
+            return
+        escaped = unescaped(compact.text)
+        tags = b"<" in compact.text and compact.text != text  # may be whole only now
+        if tags or escaped.text != compact.text:
+            again = self._normalised(escaped.text, decodings, passes - 1)
+            yield from map(compact.origin, map(escaped.origin, again))
+        if has_soft_line_breaks(text):
+            whole = joined(text)
+            yield from map(whole.origin, self._normalised(whole.text, decodings, passes - 1))
 
     def _compact(self, text: bytes, decodings: int) -> Iterator[Span]:
         yield from _matches(text, self._needles.across_white_space)
         if decodings:
             for decoded, origin in _decodings(text):
                 for part in _TEXT.finditer(decoded):
-                    self._spend(len(part[0]))
                     for start, end in self.everywhere(part[0], decodings - 1):
                         yield origin(start + part.start(), end + part.start())
 
@@ -151,11 +169,6 @@ class _Search:
         self._budget -= size
         if self._budget < 0:
             raise TooEncoded
-
-
-def _led_back(spans: Iterable[Span], views: list[View]) -> Iterator[Span]:
-    path = [view.origin for view in reversed(views)]
-    yield from (reduce(lambda at, origin: origin(at), path, span) for span in spans)
 
 
 def _matches(text: bytes, needles: dict[bytes, list[bytes]]) -> Iterator[Span]:
@@ -182,10 +195,12 @@ Origin = Callable[[int, int], Span]
 def _decodings(text: bytes) -> Iterator[tuple[bytes, Origin]]:
     """What parts of the text may stand for, and how to get back from there."""
     for run in _BASE64.finditer(text):
+        if not _NO_WORDS.search(run[0]):
+            continue
         standard = run[0].rstrip(b"=").translate(_STANDARD)
         for offset in range(min(4, len(standard) - 10)):
             decoded = _from_base64(standard[offset:])
-            yield decoded, _base64_origin(run.start() + offset, len(decoded), run.end())
+            yield decoded, _base64_origin(run.start() + offset, len(decoded), run)
     for run in _HEX.finditer(text):
         view = View(run[0], _NOT_HEX, b"")
         for offset in (0, 1):
@@ -197,9 +212,10 @@ def _from_base64(text: bytes) -> bytes:
     return binascii.a2b_base64((text[:-1] if left == 1 else text) + b"=" * (-left % 4 % 3))
 
 
-def _base64_origin(at: int, size: int, run_end: int) -> Origin:
+def _base64_origin(at: int, size: int, run: re.Match[bytes]) -> Origin:
     def origin(start: int, end: int) -> Span:
-        return at + start * 4 // 3, run_end if end == size else at - (-end * 4 // 3)
+        with_padding = end == size and run[0].endswith(b"=")
+        return at + start * 4 // 3, run.end() if with_padding else at - (-end * 4 // 3)
 
     return origin
 

@@ -15,40 +15,49 @@ Span = tuple[int, int]
 """Where something begins and where it ends."""
 Replace = Callable[[re.Match[bytes]], bytes] | bytes
 
-_ESCAPE = re.compile(
-    rb"""
-    %(?:25)*  (?P<percent>[\da-fA-F]{2})
+_ESCAPE = rb"""
+    %%(?:25)*  (?P<percent>[\da-fA-F]{2})
     | =  (?P<quoted_printable>[\dA-F]{2})
-    | (?<!\\)\\++(?:
+    | \\(?:
         x(?P<x>[\da-fA-F]{2})
         | u(?P<u4>[\da-fA-F]{4}) | U(?P<u8>[\da-fA-F]{8}) | u\{(?P<u>[\da-fA-F]{1,6})\}
-        | (?P<octal>[0-3][0-7]{2}) | (?P<white>[nrtbfv0]) | (?P<itself>[^A-Za-z0-9])
-      )?
+        | (?P<octal>[0-3][0-7]{2}) | (?P<white>[nrtbfv])
+        | (?P<itself>[^A-Za-z0-9&<%%=] | =(?![\dA-F]{2}|\s))
+      )
     | &(?:amp;|\#38;|\#[xX]26;)*(?:
         \#[xX](?P<html>[\da-fA-F]{1,6}) | \#(?P<decimal>\d{1,7})
         | (?P<name>[A-Za-z][A-Za-z0-9]{1,30})
-      );?
-    """,
-    re.VERBOSE,
-)
+      )%s
+    """
+_STRICT = re.compile(_ESCAPE % b";", re.VERBOSE)
+_LENIENT = re.compile(_ESCAPE % b";?", re.VERBOSE)
+"""As browsers read it."""
 _NOISE = re.compile(
     rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xe1\x9a\x80|\xe1\xa0\x8e"
     rb"|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf"
     rb"|(?<![\x80-\xff])[\x80-\xbf]|</?w?br ?/?>)+"
 )
 """White space and control characters (of Latin-1 too), those of no width, HTML's line breaks."""
-_MAX_PASSES = 5
-"""Escapes of escapes: each pass takes one kind away, and percent and backslashes wholly."""
+_ASCII_NOISE = bytes((*range(0x21), 0x7F))
+_MAX_PASSES = 8
+"""Escapes of escapes: each pass takes one level away, and percent wholly."""
 
 
 class View:
     """A text made from another one by replacing what a pattern finds."""
 
-    def __init__(self, source: bytes, pattern: re.Pattern[bytes], replace: Replace) -> None:
+    def __init__(
+        self,
+        source: bytes,
+        pattern: re.Pattern[bytes],
+        replace: Replace,
+        text: bytes | None = None,
+    ) -> None:
+        """:param text: what comes of it, where there is a faster way than the pattern."""
         self._source = source
         self._pattern = pattern
         self._replace = replace
-        self.text = pattern.sub(replace, source)
+        self.text = pattern.sub(replace, source) if text is None else text
 
     def origin(self, span: Span) -> Span:
         """Where in the source this part of the text comes from."""
@@ -79,10 +88,19 @@ class View:
 
 def unescaped(text: bytes) -> View:
     """With every escape of URLs, JSON, HTML, e-mail and programs replaced by what it stands for."""
-    return View(text, _ESCAPE, _meant)
+    strict = View(text, _STRICT, _meant)
+    if strict.text != text or b"&" not in text:
+        return strict
+    return View(text, _LENIENT, _meant)
 
 
-_SOFT_LINE_BREAK = re.compile(rb"=[ \t]*\r?\n")
+_SOFT_LINE_BREAK = re.compile(
+    rb"=(?:[ \t\r]|\xc2[\xa0\xad]|\xe2\x80[\x80-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)*\n"
+)
+
+
+def has_soft_line_breaks(text: bytes) -> bool:
+    return b"=" in text and _SOFT_LINE_BREAK.search(text) is not None
 
 
 def joined(text: bytes) -> View:
@@ -92,7 +110,8 @@ def joined(text: bytes) -> View:
 
 def squeezed(text: bytes) -> View:
     """Without white space and what cannot be seen."""
-    return View(text, _NOISE, b"")
+    simple = text.isascii() and b"<" not in text
+    return View(text, _NOISE, b"", text.translate(None, _ASCII_NOISE) if simple else None)
 
 
 def normal(text: bytes) -> bytes:
@@ -105,8 +124,8 @@ def normal(text: bytes) -> bytes:
 
 
 def _meant(match: re.Match[bytes]) -> bytes:
-    kind = match.lastgroup
-    return _MEANINGS[kind](match[kind]) if kind else b"\\"
+    kind = match.lastgroup or ""
+    return _MEANINGS[kind](match[kind])
 
 
 def _byte(digits: bytes) -> bytes:
