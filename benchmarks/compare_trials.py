@@ -10,12 +10,13 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from exporter.compare.report.report import Party, Report, Settings, Subject
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.findings import Report, Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import looks
 from exporter.compare.statistics.verdict import Band, Verdict, decide
+from exporter.compare.subject import Party, Subject
 
 Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator
@@ -23,7 +24,7 @@ Generator = np.random.Generator
 SUBJECT = Subject(
     baseline=Party(name="baseline"), candidates=(Party(name="candidate"),), source="", asked=""
 )
-SETTINGS = Settings(draws=999)
+RULES = Rules(draws=999)
 """Fewer draws than in earnest: the intervals are a little less steady, not narrower."""
 DRAWS_OF_LOOKS = 4999
 """The level of an early look is below what fewer draws can show."""
@@ -117,7 +118,7 @@ def cover(shapes: tuple[int, int], probes: int, seed: int) -> dict[Measure, bool
         *only_first_tokens("baseline", before.draw(random, probes)),
         *only_first_tokens("candidate", after.draw(random, probes)),
     ]
-    report = analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
+    report = analyse(SUBJECT, samples, replace(RULES, seed=seed))
     held = {}
     for measure, share in ((Measure.TTFT_P50, 0.50), (Measure.TTFT_P95, 0.95)):
         effect = report.versus[0].finding(measure).effect
@@ -148,7 +149,7 @@ def equal_providers(with_episodes: bool, probes: int, seed: int) -> Report:
     for target in ("baseline", "candidate"):
         own = episodes(random, probes) if with_episodes else np.ones(probes)
         samples += whole(target, random, common * own)
-    return analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
+    return analyse(SUBJECT, samples, replace(RULES, seed=seed))
 
 
 def differs(report: Report) -> bool:
@@ -173,7 +174,7 @@ def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[boo
             for sample, seconds in zip(whole(target, random, common), times, strict=True)
             if sample.failure is None
         ]
-    report = analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
+    report = analyse(SUBJECT, samples, replace(RULES, seed=seed))
     finding = report.versus[0].finding(Measure.TTFT_P50)
     if finding.effect is None:
         return False, False
@@ -181,7 +182,7 @@ def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[boo
         finding.effect,
         Band.of_ratio(finding.margin),
         finding.effect.p_value,
-        SETTINGS.alpha,
+        RULES.alpha,
         higher_is_better=False,
     )
     return finding.verdict is Verdict.WORSE, alone is Verdict.WORSE
@@ -204,15 +205,15 @@ def look_repeatedly(slower: float, planned: int, seed: int) -> Story:
         *only_first_tokens("baseline", random.lognormal(0, SIGMA, planned)),
         *only_first_tokens("candidate", slower * random.lognormal(0, SIGMA, planned)),
     ]
-    settings = replace(SETTINGS, seed=seed, draws=DRAWS_OF_LOOKS)
+    rules = replace(RULES, seed=seed, draws=DRAWS_OF_LOOKS)
     honest = naive = False
     stopped = planned
-    for look in looks(planned, settings.alpha):
+    for look in looks(planned, rules.alpha):
         so_far = [sample for sample in samples if sample.block < look.probes // 2]
-        report = analyse(SUBJECT, so_far, replace(settings, confidence=1 - look.alpha))
+        report = analyse(SUBJECT, so_far, replace(rules, confidence=1 - look.alpha))
         honest = honest or differs(report)
         if slower == 1.0:
-            naive = naive or differs(analyse(SUBJECT, so_far, settings))
+            naive = naive or differs(analyse(SUBJECT, so_far, rules))
         if report.decided:
             stopped = min(stopped, look.probes)
     return Story(stopped, honest, naive)

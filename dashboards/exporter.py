@@ -250,7 +250,7 @@ def _process() -> Section:
                     f"{cpu} and on (instance) inference_exporter_build_info{{{SELF}}}",
                     "{{instance}}",
                 ),
-                width=8,
+                width=6,
             ),
             over_time(
                 Text("Memory", "Resident memory."),
@@ -260,7 +260,7 @@ def _process() -> Section:
                     f" and on (instance) inference_exporter_build_info{{{SELF}}}",
                     "{{instance}}",
                 ),
-                width=8,
+                width=6,
             ),
             over_time(
                 Text("Scrape", "How long Prometheus waits for the series."),
@@ -270,7 +270,13 @@ def _process() -> Section:
                     f" and on (instance) inference_exporter_build_info{{{SELF}}}",
                     "{{instance}}",
                 ),
-                width=8,
+                width=6,
+            ),
+            over_time(
+                Text("Series", "What the exporter shows; each bucket of a histogram counts."),
+                COUNT,
+                Query(f"inference_exporter_series{{{SELF}}}", "{{instance}}"),
+                width=6,
             ),
         ],
     )

@@ -216,8 +216,6 @@ class ProbeResult:
     """How long the provider asks to be left alone, in a header or in the error."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
-    cold: Coldness | None = None
-    """Set where the result says nothing about the warm model."""
 
     @property
     def success(self) -> bool:

@@ -21,7 +21,7 @@ from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery, Role
 from exporter.config.root import Config
 from exporter.config.target import Target
 from exporter.config.target_template import Found, render
-from exporter.metrics import families
+from exporter.metrics import exporter_families as families
 from exporter.metrics.series import Series
 from exporter.settings.explain import mistakes_in
 

@@ -15,8 +15,9 @@ import httpx
 
 from exporter import USER_AGENT
 from exporter.config.target import Target
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.transport import EXCHANGE, Connections
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
@@ -106,7 +107,7 @@ class ServerPages:
         return Look(
             began_ns,
             _connected_ns(began_ns, exchange),
-            exchange.arrival.at if exchange.arrival else time.monotonic_ns(),
+            exchange.latest_arrival().at,
             status,
             body,
             f"{path} is answered with HTTP {status}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 
 from exporter.budget.forecast import (
@@ -66,9 +67,15 @@ _FIGURES = 5
 
 def _row(plans: Sequence[Plan], load: Load) -> tuple[str, ...]:
     target = plans[0].target
-    names = ", ".join(plan.probe_name for plan in plans)
-    every = format_duration(plans[0].interval_seconds)
-    return (target.name, target.provider, target.model, f"{names} every {every}", *_figures(load))
+    asked = ", ".join(_asked(plans))
+    return (target.name, target.provider, target.model, asked, *_figures(load))
+
+
+def _asked(plans: Sequence[Plan]) -> Iterator[str]:
+    """Which probes how often: ``short, long every 1m``."""
+    for seconds, together in groupby(plans, key=lambda plan: plan.interval_seconds):
+        names = ", ".join(plan.probe_name for plan in together)
+        yield f"{names} every {format_duration(seconds)}"
 
 
 def _figures(load: Load) -> tuple[str, ...]:

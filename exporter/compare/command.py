@@ -16,9 +16,9 @@ from exporter.compare.options import Asking, Options
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
-from exporter.compare.report.report import Report, Settings
 from exporter.compare.report.terminal import show
 from exporter.compare.sampling.prompts import Length
+from exporter.compare.statistics.findings import Report, Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from exporter.settings.mistakes import ConfigError, did_you_mean
@@ -150,8 +150,8 @@ def compare(
     """
     asking = Asking(probe, prompts_file, tuple(map(Length, lengths)), max_output_tokens)
     chosen = tuple(measure for measure in Measure if not measures or measure.value in measures)
-    settings = Settings(measures=chosen, margins=dict(margins))
-    options = Options(asking=asking, settings=settings, **rest)  # type: ignore[arg-type]
+    rules = Rules(measures=chosen, margins=dict(margins))
+    options = Options(asking=asking, rules=rules, **rest)  # type: ignore[arg-type]
     report = _report(options)
     outputs = {json_file: _json, markdown: to_markdown, html: to_html}
     if not any(path == Path("-") for path in outputs):

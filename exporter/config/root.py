@@ -15,10 +15,13 @@ from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import DEFAULT_PROBES, Probe
+from exporter.config.probe import AnyProbe
+from exporter.config.spoken import kind_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
 from exporter.config.web import Web
+from exporter.kinds import Probe
+from exporter.kinds.chat import DEFAULT_PROBES
 from exporter.prices.entry import UnknownPrice
 from exporter.prices.file import LoadedPrices
 from exporter.prices.price import Mix, Price, exact
@@ -51,7 +54,7 @@ class Config(Model):
 
     web: Web = Web()
     defaults: Defaults = Defaults()
-    probes: dict[str, Probe] = Field(default=DEFAULT_PROBES, min_length=1)
+    probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
     """What is asked, by name."""
     targets: tuple[Target, ...] = ()
     """Who is asked."""
@@ -73,9 +76,15 @@ class Config(Model):
     def _names_are_consistent(self) -> Self:
         asked = [(target.name, target.probes or ()) for target in self.targets]
         raise_all("Config", name_mistakes(asked, self.probes))
+        raise_all("Config", self._kind_mistakes())
         prices = [target.price for target in self.targets]
         raise_all("Config", currency_mistakes(prices, self.currencies))
         return self
+
+    def _kind_mistakes(self) -> Iterator[Located]:
+        for index, target in enumerate(self.targets):
+            for at, wrong in kind_mistakes(target, self.probes):
+                yield ("targets", index, *at), wrong
 
     @model_validator(mode="after")
     def _groups_keep_one_silence(self) -> Self:
@@ -84,7 +93,7 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _templates_make_targets(self) -> Self:
-        raise_all("Config", template_mistakes(self.kubernetes_discovery, Target, self.probes))
+        raise_all("Config", template_mistakes(self.kubernetes_discovery, self.probes))
         return self
 
     def price_of(self, target: Target) -> Price:
@@ -131,8 +140,8 @@ class Config(Model):
                 target=target,
                 probe_name=name,
                 probe=self.probes[name],
-                interval_seconds=target.interval or self.defaults.interval,
-                timeouts=self._timeouts(target),
+                interval_seconds=self._interval(target, self.probes[name]),
+                timeouts=self._timeouts(target, self.probes[name]),
                 fresh_connection=(target.connection or self.defaults.connection) == "fresh",
                 max_uncertainty_seconds=self.defaults.max_uncertainty,
                 price=self._known_price_of(target),
@@ -147,12 +156,16 @@ class Config(Model):
         except UnknownPrice:
             return None
 
-    def _timeouts(self, target: Target) -> Timeouts:
+    def _interval(self, target: Target, probe: Probe) -> float:
+        return probe.interval or target.interval or self.defaults.interval
+
+    def _timeouts(self, target: Target, probe: Probe) -> Timeouts:
+        """An answer in one piece has nothing but its end to wait for."""
         own, default = target.timeouts, self.defaults.timeouts
         return Timeouts(
             connect=own.connect or default.connect,
-            first_token=own.first_token or default.first_token,
-            stall=own.stall or default.stall,
+            first_token=(own.first_token or default.first_token) if probe.streams else None,
+            stall=(own.stall or default.stall) if probe.streams else None,
             total=own.total or target.timeout or default.total or self.defaults.timeout,
         )
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
-from exporter.config.model_server import Boot, ColdStart
+from exporter.config.model_server import ColdStart, WatchedBoot
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.slo import Slo
 from exporter.prices.settings import PriceSettings, TargetBudget
-from exporter.providers import PRESETS, PROVIDERS, Dialect, Provider
+from exporter.providers import PRESETS, PROVIDERS, Dialect, Kind, Provider
 from exporter.providers.presets import Preset
 from exporter.settings.secret import Secret
 from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
@@ -55,7 +55,7 @@ class Target(Model):
     """The model's key in ``prices_file``, where provider and model do not lead to it."""
     budget: TargetBudget | None = None
     cold_start: ColdStart | None = None
-    boot: Boot | None = None
+    boot: WatchedBoot | None = None
     """How its server is watched while it boots; provider ``vllm`` is watched in any case."""
     slo: Slo | None = None
 
@@ -125,19 +125,21 @@ class Target(Model):
         """What is special about its provider."""
         return PROVIDERS[self.provider]
 
-    @property
-    def dialect(self) -> Dialect:
-        """How it is asked."""
-        return self.row.dialect(self._served_by)
+    def dialect(self, kind: Kind) -> Dialect[Any]:
+        """How it is asked a kind of question.
+
+        :raises KeyError: it cannot be asked that.
+        """
+        return self.row.dialect(self._served_by, kind)
 
     @property
     def _served_by(self) -> Preset:
         return self.row.server(self.preset, self.base_url)
 
     @property
-    def watched_boot(self) -> Boot | None:
+    def watched_boot(self) -> WatchedBoot | None:
         """How the boots of its server are watched; ``None`` where they are not."""
-        return self.boot or (Boot() if self.row.watches_boots else None)
+        return self.boot or (WatchedBoot() if self.row.watches_boots else None)
 
     @property
     def ready_limit_seconds(self) -> float:

@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
 
 import httpx
 import structlog
 
 from exporter import USER_AGENT
 from exporter.config.plan import Plan
-from exporter.net.kernel_clock import Arrival
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
-from exporter.probing.expect import mistake
 from exporter.probing.record import Mark, StreamRecord
 from exporter.providers.base import (
     Call,
@@ -35,7 +33,7 @@ from exporter.providers.base import (
 )
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
-from exporter.settings.prompts import NONCE_BYTES, with_nonce
+from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
@@ -51,13 +49,14 @@ _HEADERS = {
 log = structlog.get_logger(__name__)
 
 
-async def run_probe(plan: Plan, prompt: str, connections: Connections) -> ProbeResult:
+async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
     """Ask the target once and tell what happened.
 
-    The prompt gets a fresh nonce in front, so that no cache along the way can answer it.
+    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
+        that no cache along the way can answer it.
     """
     attempt = _Attempt(plan)
-    failure = await attempt.carry_out(prompt, connections)
+    failure = await attempt.carry_out(text, connections)
     return attempt.result(failure)
 
 
@@ -66,31 +65,30 @@ class _Attempt:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._dialect = plan.target.dialect
+        self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
-        self._headers_at: int | None = None
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
         self._body_prefix = bytearray()
 
-    async def carry_out(self, prompt: str, connections: Connections) -> Failure | None:
+    async def carry_out(self, text: str, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
         try:
-            problem = await self._problem(prompt, connections)
+            problem = await self._problem(text, connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
             return self._record.failure or self._rejection() or problem or self._judge()
         except Exception as error:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
-    async def _problem(self, prompt: str, connections: Connections) -> Failure | None:
+    async def _problem(self, text: str, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = await self._request(prompt)
+                request = await self._request(text)
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -101,12 +99,11 @@ class _Attempt:
             return Failure(FailureReason.AUTH, str(error))
         return None
 
-    async def _request(self, prompt: str) -> httpx.Request:
+    async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
         call = Call(
             model=target.model,
-            prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
-            max_output_tokens=self._plan.probe.max_output_tokens,
+            ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
             api_key=target.api_key.read() if target.api_key else None,
             region=target.region,
@@ -129,10 +126,6 @@ class _Attempt:
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
         try:
-            if self._exchange.is_answer_stale:
-                raise ProtocolError("the response came before the request was sent")
-            self._headers_at = self._arrival.at
-            self._exchange.was_answered(self._headers_at)
             self._head = ResponseHead(response.status_code, dict(response.headers.items()))
             self._facts = self._dialect.header_facts(self._head)
             await self._read(response)
@@ -142,17 +135,17 @@ class _Attempt:
     async def _read(self, response: httpx.Response) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ProtocolError("the response is compressed although identity was asked for")
-        async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as body:
+        async with aclosing(Body.of(response).parts()) as body:
             if response.status_code == httpx.codes.OK:
                 await self._read_stream(body)
             else:
                 await self._read_error(body)
 
-    async def _read_stream(self, body: AsyncIterator[bytes]) -> None:
+    async def _read_stream(self, body: AsyncIterator[Part]) -> None:
         decoder = self._dialect.decoder()
-        async for data in body:
+        async for data, arrival in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), self._arrival):
+            if self._record.take(decoder.feed(data), arrival):
                 self._deadlines.output()
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
@@ -160,20 +153,20 @@ class _Attempt:
                 self._deadlines.ended()
                 await self._drain(body)
                 return
-        self._record.take(decoder.finish(), self._arrival)
+        self._record.take(decoder.finish(), self._exchange.latest_arrival())
 
-    async def _read_error(self, body: AsyncIterator[bytes]) -> None:
-        async for data in body:
+    async def _read_error(self, body: AsyncIterator[Part]) -> None:
+        async for data, _ in body:
             self._keep(data)
             if self._body_size >= _MAX_ERROR_BODY_BYTES:
                 return
 
-    async def _drain(self, body: AsyncIterator[bytes]) -> None:
+    async def _drain(self, body: AsyncIterator[Part]) -> None:
         """Read what is left after the end marker: only a connection whose response was read to
         its end can serve the next probe. The result is fixed by now."""
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for data in body:
+                async for data, _ in body:
                     self._keep(data)
 
     def _keep(self, data: bytes) -> None:
@@ -184,10 +177,6 @@ class _Attempt:
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
 
-    @property
-    def _arrival(self) -> Arrival:
-        return self._exchange.arrival or Arrival(time.monotonic_ns(), None)
-
     def _rejection(self) -> Failure | None:
         """What a response that is no stream says, be it whole or not."""
         if self._head and (self._head.status != httpx.codes.OK or not self._record.heard):
@@ -195,17 +184,11 @@ class _Attempt:
         return None
 
     def _judge(self) -> Failure | None:
-        """The failure in a stream that came to its end."""
+        """The failure in a response that came to its end."""
         record = self._record
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, "the stream ended without its end marker")
-        if refusal := record.text(OutputKind.REFUSAL):
-            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-        if not record.has_output:
-            return Failure(FailureReason.EMPTY, "the stream held no output")
-        expect = self._plan.probe.expect
-        wrong = mistake(record.text(OutputKind.ANSWER), expect) if expect else None
-        return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+        return self._plan.probe.judge(record, self._plan.target.model)
 
     def result(self, failure: Failure | None) -> ProbeResult:
         record, exchange = self._record, self._exchange
@@ -238,7 +221,7 @@ class _Attempt:
         return Timeline(
             start=self._start,
             sent=self._exchange.sent,
-            headers=self._headers_at,
+            headers=self._exchange.answered,
             first_token=_at(record.first_token),
             first_answer_token=_at(record.first_answer_token),
             last_token=_at(record.last_token),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.net.kernel_clock import Arrival
+from exporter.providers.asks import Reply
 from exporter.providers.base import (
     Ended,
     Event,
@@ -15,6 +16,7 @@ from exporter.providers.base import (
     ModelServed,
     Output,
     OutputKind,
+    Replied,
     RequestIdentified,
     UsageReported,
 )
@@ -50,6 +52,7 @@ class StreamRecord:
         self.output_characters = 0
         self.gaps: list[int] = []
         self.lag: int | None = None
+        self.reply: Reply | None = None
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.served_model: str | None = None
@@ -94,6 +97,8 @@ class StreamRecord:
                 self._texts[kind].append(text)
                 self.output_characters += len(text)
                 self._mark_output(kind, arrival)
+            case Replied(reply):
+                self.reply = reply
             case UsageReported(usage):
                 self.usage = usage
             case ModelServed(name):

@@ -85,8 +85,10 @@ def _crashed(
 
 
 def log_failure(result: ProbeResult) -> None:
-    """One line for a failed probe."""
-    if failure := result.failure:
+    """One line for a failed probe, or for one that the exporter itself interrupted."""
+    if result.interrupted:
+        log.warning("probe interrupted by the exporter", target=result.target, probe=result.probe)
+    elif failure := result.failure:
         log.warning(
             "probe failed",
             target=result.target,

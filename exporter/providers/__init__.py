@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from exporter.providers import anthropic, azure, bedrock, dashscope, gemini
+from exporter.providers.asks import Kind
 from exporter.providers.base import Dialect
 from exporter.providers.credentials.aws import AwsCredentialChain
 from exporter.providers.credentials.azure import EntraTokens
+from exporter.providers.listing import AnthropicModels, GeminiModels, OllamaModels, OpenAIModels
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.openai_responses import OpenAIResponses
 from exporter.providers.presets import PRESETS
-from exporter.providers.provider import Kind, Provider, always
+from exporter.providers.provider import Provider, always
 
 
 def _nowhere(region: str | None) -> None:
@@ -21,8 +23,10 @@ def _nowhere(region: str | None) -> None:
 
 
 _ROWS = (
-    Provider(name="openai", speaks={Kind.CHAT: OpenAI}, presets=PRESETS),
-    Provider(name="openai_responses", speaks={Kind.CHAT: OpenAIResponses}),
+    Provider(name="openai", speaks={Kind.CHAT: OpenAI, Kind.MODELS: OpenAIModels}, presets=PRESETS),
+    Provider(
+        name="openai_responses", speaks={Kind.CHAT: OpenAIResponses, Kind.MODELS: OpenAIModels}
+    ),
     Provider(
         name="azure",
         speaks={Kind.CHAT: always(azure.Azure())},
@@ -33,7 +37,7 @@ _ROWS = (
     ),
     Provider(
         name="anthropic",
-        speaks={Kind.CHAT: always(anthropic.Anthropic())},
+        speaks={Kind.CHAT: always(anthropic.Anthropic()), Kind.MODELS: always(AnthropicModels())},
         public_base_url=anthropic.public_base_url,
         check_api_version=anthropic.check_api_version,
         billed_as=("anthropic",),
@@ -52,15 +56,24 @@ _ROWS = (
     ),
     Provider(
         name="gemini",
-        speaks={Kind.CHAT: always(gemini.Gemini())},
+        speaks={Kind.CHAT: always(gemini.Gemini()), Kind.MODELS: always(GeminiModels())},
         public_base_url=gemini.public_base_url,
         check_api_version=gemini.check_api_version,
         billed_as=("gemini",),
     ),
-    Provider(name="ollama", speaks={Kind.CHAT: always(Ollama())}, public_base_url=_nowhere),
+    Provider(
+        name="ollama",
+        speaks={Kind.CHAT: always(Ollama()), Kind.MODELS: always(OllamaModels())},
+        public_base_url=_nowhere,
+    ),
     # vLLM binds its port before it loads the model, but listens only afterwards, so that its whole
     # boot is refused connections (vLLM's OpenAI-compatible server).
-    Provider(name="vllm", speaks={Kind.CHAT: OpenAI}, preset=PRESETS["vllm"], watches_boots=True),
+    Provider(
+        name="vllm",
+        speaks={Kind.CHAT: OpenAI, Kind.MODELS: OpenAIModels},
+        preset=PRESETS["vllm"],
+        watches_boots=True,
+    ),
 )
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in _ROWS})

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -166,12 +167,12 @@ def check_api_version(version: str) -> None:
 class Anthropic:
     """The ``anthropic`` dialect."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         version = call.api_version or VERSIONS[-1]
         body = {
             "model": call.model,
-            "max_tokens": call.max_output_tokens,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "max_tokens": call.ask.max_output_tokens,
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
         }
         return HttpRequest(
@@ -181,7 +182,7 @@ class Anthropic:
                 "content-type": "application/json",
                 "accept": "text/event-stream",
                 "anthropic-version": version,
-                **_authorization(call.api_key, version),
+                **authorization(call.api_key, version),
             },
             json.dumps(merged(body, call.extra_body)).encode(),
         )
@@ -203,7 +204,7 @@ class Anthropic:
         )
 
 
-def _authorization(api_key: str | None, version: str) -> dict[str, str]:
+def authorization(api_key: str | None, version: str) -> dict[str, str]:
     """The key as the SDKs of that version send it; Anthropic takes it in either header."""
     if not api_key:
         return {}

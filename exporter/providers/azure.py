@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from urllib.parse import quote
 
+from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -48,7 +49,7 @@ class Azure:
     - ``.../models/chat/completions``, where the base URL ends in ``/models``.
     """
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream",
@@ -56,16 +57,18 @@ class Azure:
         }
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
             "stream_options": {"include_usage": True},
         }
         if _is_inference(call.base_url):
-            body["max_tokens"] = call.max_output_tokens
+            body["max_tokens"] = call.ask.max_output_tokens
             # Without this stream_options, a field that it does not know, would be refused.
             headers["extra-parameters"] = "pass-through"
         else:
-            body["max_completion_tokens"] = call.max_output_tokens  # reasoning models know no other
+            body["max_completion_tokens"] = (
+                call.ask.max_output_tokens
+            )  # reasoning models know no other
         return HttpRequest(
             "POST", _url(call), headers, json.dumps(merged(body, call.extra_body)).encode()
         )
@@ -83,7 +86,7 @@ class Azure:
         return _CHAT.header_facts(head)
 
 
-def _authorization(call: Call) -> dict[str, str]:
+def _authorization(call: Call[Ask]) -> dict[str, str]:
     if call.api_key:
         return {"api-key": call.api_key}
     return {"authorization": f"Bearer {call.entra_token}"} if call.entra_token else {}
@@ -93,7 +96,7 @@ def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
 
 
-def _url(call: Call) -> str:
+def _url(call: Call[Ask]) -> str:
     base, version = call.base_url, call.api_version
     if _is_inference(base):
         return f"{base}/chat/completions?api-version={version or INFERENCE_VERSION}"

@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+from exporter.providers.asks import Ask, Reply
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+
+A_co = TypeVar("A_co", bound=Ask, covariant=True)
+A_contra = TypeVar("A_contra", bound=Ask, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,11 @@ class AwsCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One question to one model, with all that a dialect may need to put it on the wire."""
+class Call(Generic[A_co]):
+    """What is asked of one model, and how it is reached."""
 
     model: str
-    prompt: str
-    max_output_tokens: int
+    ask: A_co
     base_url: str
     """Where the API lives, with no slash at its end."""
     api_key: str | None = field(default=None, repr=False)
@@ -90,6 +93,13 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Replied:
+    """An answer that came in one piece."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReported:
     """The provider's own token count; of several, the last holds."""
 
@@ -139,6 +149,7 @@ class Ended:
 
 Event = (
     Output
+    | Replied
     | UsageReported
     | ModelServed
     | RequestIdentified
@@ -175,10 +186,10 @@ class Decoder(Protocol):
         ...
 
 
-class Dialect(Protocol):
+class Dialect(Protocol[A_contra]):
     """How one provider is asked one kind of question, on the wire."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[A_contra]) -> HttpRequest:
         """The request for a call."""
         ...
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import AliasChoices, Field
 
+from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -169,7 +170,7 @@ def public_base_url(region: str | None) -> str:
 class Bedrock:
     """The ``bedrock`` dialect."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         """The request, signed with ``call.aws`` if there is no API key.
 
         :raises ValueError: it is to be signed, and the call has no time.
@@ -178,8 +179,8 @@ class Bedrock:
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
         body = {
-            "messages": [{"role": "user", "content": [{"text": call.prompt}]}],
-            "inferenceConfig": {"maxTokens": call.max_output_tokens},
+            "messages": [{"role": "user", "content": [{"text": call.ask.prompt}]}],
+            "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
         }
         request = HttpRequest(
             "POST",
@@ -273,6 +274,6 @@ def _failure_of(name: str, message: str, status: int | None = None) -> Failure:
     )
 
 
-def _signing_region(call: Call) -> str:
+def _signing_region(call: Call[Ask]) -> str:
     named = re.search(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.", call.base_url)
     return call.region or (named[1] if named else _ELSEWHERE)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -95,7 +96,7 @@ def public_base_url(region: str | None) -> str | None:
 class DashScope:
     """The ``dashscope`` dialect. Its base URL is what the SDK calls ``base_http_api_url``."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream",
@@ -105,11 +106,11 @@ class DashScope:
             headers["authorization"] = f"Bearer {call.api_key}"
         body: dict[str, object] = {
             "model": call.model,
-            "input": {"messages": [{"role": "user", "content": call.prompt}]},
+            "input": {"messages": [{"role": "user", "content": call.ask.prompt}]},
             "parameters": {
                 "result_format": "message",
                 "incremental_output": True,
-                "max_tokens": call.max_output_tokens,
+                "max_tokens": call.ask.max_output_tokens,
             },
         }
         return HttpRequest(

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue, model_validator
 
+from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -200,18 +201,18 @@ def check_api_version(version: str) -> None:
 class Gemini:
     """The ``gemini`` dialect."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         """A base URL that names a version, as Vertex AI's do, is taken as it is."""
         headers = {"content-type": "application/json"}
         if call.api_key:
             headers["x-goog-api-key"] = call.api_key
         body = {
-            "contents": [{"role": "user", "parts": [{"text": call.prompt}]}],
-            "generationConfig": {"maxOutputTokens": call.max_output_tokens},
+            "contents": [{"role": "user", "parts": [{"text": call.ask.prompt}]}],
+            "generationConfig": {"maxOutputTokens": call.ask.max_output_tokens},
         }
         return HttpRequest(
             "POST",
-            f"{_versioned(call)}/{_resource(call.model)}:streamGenerateContent?alt=sse",
+            f"{resource_url(call)}:streamGenerateContent?alt=sse",
             headers,
             json.dumps(merged(body, call.extra_body)).encode(),
         )
@@ -274,15 +275,16 @@ class _Stream:
             yield ModelServed(chunk.model_version)
 
 
-def _versioned(call: Call) -> str:
+def resource_url(call: Call[Ask]) -> str:
+    """The URL of the model: ``models/NAME``, unless it is in another collection, as tunedModels."""
+    model = call.model if "/" in call.model else f"models/{call.model}"
+    return f"{_versioned(call)}/{quote(model)}"
+
+
+def _versioned(call: Call[Ask]) -> str:
     if _VERSION_IN_PATH.search(call.base_url):
         return call.base_url
     return f"{call.base_url}/{call.api_version or API_VERSIONS[0]}"
-
-
-def _resource(model: str) -> str:
-    """The model's path: ``models/NAME``, unless it is in another collection, as tunedModels."""
-    return quote(model if "/" in model else f"models/{model}")
 
 
 def _with(detail: str, message: str | None) -> str:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from pydantic import JsonValue
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -97,16 +98,16 @@ class _ErrorBody(Wire):
 class Ollama:
     """The ``ollama`` dialect."""
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         """A key is for ollama.com or a proxy: Ollama itself asks for none."""
         headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
         body = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
-            "options": {"num_predict": call.max_output_tokens},
+            "options": {"num_predict": call.ask.max_output_tokens},
         }
         return HttpRequest(
             "POST",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -153,7 +154,7 @@ class OpenAI:
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         self._preset = preset
 
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
@@ -164,12 +165,12 @@ class OpenAI:
             json.dumps(merged(self._body(call), call.extra_body)).encode(),
         )
 
-    def _body(self, call: Call) -> dict[str, object]:
+    def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
-            self._preset.token_limit: call.max_output_tokens,
+            self._preset.token_limit: call.ask.max_output_tokens,
         }
         if options := self._preset.stream_options:
             body["stream_options"] = options

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -85,14 +86,14 @@ class OpenAIResponses(OpenAI):
 
     _path = "/responses"
 
-    def _body(self, call: Call) -> dict[str, object]:
+    def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         padding = {"stream_options": {"include_obfuscation": False}}
         return {
             "model": call.model,
-            "input": call.prompt,
+            "input": call.ask.prompt,
             "stream": True,
             "store": False,
-            "max_output_tokens": call.max_output_tokens,
+            "max_output_tokens": call.ask.max_output_tokens,
             **(padding if self._preset.pads_chunks else {}),
         }
 

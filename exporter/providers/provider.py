@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from typing import Any
 
+from exporter.providers.asks import Kind
 from exporter.providers.base import Dialect
 from exporter.providers.credentials import Credentials, KeyAlone
 from exporter.providers.presets import Preset, preset_for
-
-
-class Kind(StrEnum):
-    """What a probe can ask."""
-
-    CHAT = "chat"
 
 
 def one_version(version: str) -> None:
@@ -25,7 +20,7 @@ def one_version(version: str) -> None:
     raise ValueError("this provider has no API versions to choose from; remove it")
 
 
-def always(dialect: Dialect) -> Callable[[Preset], Dialect]:
+def always(dialect: Dialect[Any]) -> Callable[[Preset], Dialect[Any]]:
     """A dialect that every server speaks in the same way."""
     return lambda _preset: dialect
 
@@ -36,7 +31,7 @@ class Provider:
 
     name: str
     """What ``provider`` says in the configuration."""
-    speaks: Mapping[Kind, Callable[[Preset], Dialect]]
+    speaks: Mapping[Kind, Callable[[Preset], Dialect[Any]]]
     """The kinds of probes that it can be asked, and how each is put on the wire."""
     public_base_url: Callable[[str | None], str | None] | None = None
     """Where its public API lives in a region, ``None`` where only the user can know; raises
@@ -74,7 +69,7 @@ class Provider:
         """
         return self.public_base_url(region) if self.public_base_url else server.endpoint(region)
 
-    def dialect(self, server: Preset, kind: Kind = Kind.CHAT) -> Dialect:
+    def dialect(self, server: Preset, kind: Kind) -> Dialect[Any]:
         """How this server is asked a kind of question.
 
         :raises KeyError: it cannot be asked that.

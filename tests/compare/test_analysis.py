@@ -7,14 +7,14 @@ from itertools import chain
 
 import pytest
 
-from exporter.compare.report.report import Report, Settings
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.findings import Report, Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
 
-SETTINGS = Settings(draws=1999)
+RULES = Rules(draws=1999)
 
 
 def verdicts(report: Report, candidate: int = 0) -> dict[Measure, Verdict]:
@@ -22,7 +22,7 @@ def verdicts(report: Report, candidate: int = 0) -> dict[Measure, Verdict]:
 
 
 def compare(*samples: list[Sample]) -> Report:
-    return analyse(subject(), list(chain.from_iterable(samples)), SETTINGS)
+    return analyse(subject(), list(chain.from_iterable(samples)), RULES)
 
 
 def test_twice_as_fast_and_half_the_price_is_better() -> None:
@@ -55,7 +55,7 @@ def test_the_same_is_the_same_once_the_interval_fits_into_the_margin() -> None:
 
 def test_a_wider_margin_decides_sooner() -> None:
     samples = side(BASELINE, 100) + side(CANDIDATE, 100)
-    wide = replace(SETTINGS, margins={Measure.TTFT_P50: 0.5})
+    wide = replace(RULES, margins={Measure.TTFT_P50: 0.5})
 
     assert verdicts(analyse(subject(), samples, wide))[Measure.TTFT_P50] is Verdict.SAME
 
@@ -164,7 +164,7 @@ def test_without_cold_starts_there_is_not_enough_data() -> None:
 
 def test_several_candidates_are_judged_against_one_baseline() -> None:
     samples = side(BASELINE, 200) + side("fast", 200, slower=0.5) + side("slow", 200, slower=2)
-    report = analyse(subject("fast", "slow"), samples, SETTINGS)
+    report = analyse(subject("fast", "slow"), samples, RULES)
 
     assert verdicts(report, 0)[Measure.TTFT_P95] is Verdict.BETTER
     assert verdicts(report, 1)[Measure.TTFT_P95] is Verdict.WORSE
@@ -176,9 +176,9 @@ def test_no_samples_are_no_verdict() -> None:
 
 def test_fewer_measures_need_less_correction() -> None:
     samples = side(BASELINE, 100) + side(CANDIDATE, 100, slower=1.08)
-    alone = replace(SETTINGS, measures=(Measure.TTFT_P50,))
+    alone = replace(RULES, measures=(Measure.TTFT_P50,))
 
-    among_many = analyse(subject(), samples, SETTINGS).versus[0].finding(Measure.TTFT_P50)
+    among_many = analyse(subject(), samples, RULES).versus[0].finding(Measure.TTFT_P50)
     [by_itself] = analyse(subject(), samples, alone).versus[0].findings
 
     assert by_itself.effect == among_many.effect

@@ -104,7 +104,7 @@ def test_paths_are_found_beside_the_file_that_names_them(folder: Path) -> None:
     config = loaded(
         folder, "probes: {p: {prompts_file: sub/prompts.jsonl}}\ntarget_files: [targets.d/*.yml]\n"
     )
-    assert config.probes["p"].prompts == ("hi",)
+    assert config.probes["p"].texts == ("hi",)
     key = config.targets[0].api_key
     assert key is not None
     assert key.read() == "sk-from-file"
@@ -197,7 +197,7 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ),
     (
         "probes: {expect: {prompt: x, regx: y}}",
-        ["config.yaml:1: probes.expect.regx: unknown key; known are prompt, prompts_file"],
+        ["config.yaml:1: probes.expect.regx: unknown key; known are kind, interval, prompt"],
     ),
     (
         f"targets: [{{{ONE}, price: {{input: 1, output: 1, gpus_: 1}}}}]",

@@ -17,8 +17,11 @@ import trustme
 
 from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure, proxy_for, tls_context
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.proxies import proxy_for
+from exporter.net.transport import EXCHANGE, Connections
+from exporter.net.trust import tls_context
 from exporter.result import FailureReason
 from tests.wire import Act, Step, chunk, response, wire_server
 

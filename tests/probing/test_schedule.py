@@ -10,14 +10,17 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.budget.spending import Spending
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
-from exporter.metrics.probe_series import Metrics
+from exporter.kinds import Chat
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult
+from tests.observing import Plans
 from tests.probing.test_probe import DONE, FINISH, TOKEN
 from tests.shown import families
 from tests.wire import STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
@@ -29,7 +32,7 @@ def plan_for(server: WireServer, name: str = "t", interval_seconds: float = 0.2)
     return Plan(
         target=Target(name=name, provider="openai", model="m", base_url=f"{server.url}/v1"),
         probe_name="p",
-        probe=Probe(prompt="hello"),
+        probe=Chat(prompt="hello"),
         interval_seconds=interval_seconds,
         timeouts=Timeouts(total=2),
         fresh_connection=False,
@@ -40,16 +43,21 @@ class Running:
     """A schedule under way, and what came of it."""
 
     def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
+        self.plans = Plans()
         self.results: list[ProbeResult] = []
         self.metrics = Metrics()
-        listeners = (self.metrics.observe, self.results.append)
-        self.prober = Prober(listeners, may_probe=may_probe)
+        observers = (self.metrics.observe, self.note)
+        self.prober = Prober(observers, purse=Spending(), may_probe=may_probe)
         self.schedule = Schedule(self.prober, self.metrics)
 
-    async def apply(self, *plans: Plan) -> None:
-        self.metrics.apply(plans)
-        await self.prober.apply(plans)
-        self.schedule.apply(plans)
+    def note(self, observation: Observation) -> None:
+        self.results.append(observation.result)
+
+    def apply(self, *plans: Plan) -> None:
+        change = self.plans.become(plans)
+        self.metrics.apply(change)
+        self.prober.apply(change)
+        self.schedule.apply(change)
 
     def value(self, name: str, **labels: str) -> float:
         """The sum of all samples with this name and these labels."""
@@ -67,7 +75,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     run = Running(may_probe)
     run.schedule.start()
-    await run.apply(*plans)
+    run.apply(*plans)
     try:
         yield run
     finally:
@@ -154,15 +162,15 @@ async def test_one_broken_target_leaves_the_others_alone() -> None:
 
 
 async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None:
-    def crash(result: ProbeResult) -> None:
+    def crash(_observation: Observation) -> None:
         raise RuntimeError("boom")
 
     with wire_server(ANSWER) as server:
         run = Running()
-        run.prober = Prober([crash, run.results.append])
+        run.prober = Prober([crash, run.note], purse=Spending())
         run.schedule = Schedule(run.prober, run.metrics)
         run.schedule.start()
-        await run.apply(plan_for(server))
+        run.apply(plan_for(server))
         await asyncio.sleep(0.9)
         run.schedule.stop()
         await run.prober.aclose(grace_seconds=1)
@@ -175,7 +183,7 @@ async def test_a_removed_target_is_no_longer_asked_and_its_series_go() -> None:
         async with running(keep, drop) as run:
             await asyncio.sleep(0.5)
             kept_before = run.value("inference_probes_total", target="keep")
-            await run.apply(keep)
+            run.apply(keep)
             asked = len(server.requests)
             await asyncio.sleep(0.5)
             assert run.value("inference_probes_total", target="keep") > kept_before > 0
@@ -192,15 +200,16 @@ async def test_a_changed_plan_waits_for_its_predecessor() -> None:
     with wire_server([0.3, *ANSWER]) as server:
         run = Running()
         plan = plan_for(server)
-        await run.prober.apply([plan])
+        run.prober.apply(run.plans.become([plan]))
         first = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
-        changed = replace(plan, probe=Probe(prompt="other"))
-        await run.prober.apply([changed])
+        changed = replace(plan, probe=Chat(prompt="other"))
+        run.prober.apply(run.plans.become([changed]))
         assert run.prober.is_busy(changed)
-        second = await run.prober.probe(changed)
-        assert (await first).timeline.end is not None
-        assert second.timeline.start >= ((await first).timeline.end or 0)
+        second = (await run.prober.probe(changed)).result
+        ended = (await first).result.timeline.end
+        assert ended is not None
+        assert second.timeline.start >= ended
         await run.prober.aclose(grace_seconds=1)
 
 
@@ -208,18 +217,18 @@ async def test_probes_under_way_get_their_grace_time() -> None:
     with wire_server([0.4, *ANSWER]) as server:
         run = Running()
         plan = plan_for(server)
-        await run.prober.apply([plan])
+        run.prober.apply(run.plans.become([plan]))
         probe = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
         await run.prober.aclose(grace_seconds=2)
-        assert (await probe).success
+        assert (await probe).result.success
 
 
 async def test_probes_beyond_the_grace_time_are_ended() -> None:
     with wire_server([STREAM_HEAD, chunk(b": ping\n\n"), Act.HANG]) as server:
         run = Running()
         plan = plan_for(server)
-        await run.prober.apply([plan])
+        run.prober.apply(run.plans.become([plan]))
         probe = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
         started = time.monotonic()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config.target import Target
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     AwsCredentials,
     Call,
@@ -28,6 +29,7 @@ from exporter.providers.base import (
 from exporter.providers.bedrock import REGIONS, Bedrock, public_base_url
 from exporter.providers.framing.eventstream import encode
 from exporter.result import Failure, FailureReason, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 KEYS = AwsCredentials("AKIDEXAMPLE", "secret")
@@ -249,17 +251,15 @@ def test_header_facts() -> None:
     assert (facts.request_id, facts.retry_after_seconds, facts.rate_limits) == ("7f3e", 3, ())
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     given = {
         "model": "m",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": "https://bedrock-runtime.us-west-2.amazonaws.com",
         "aws": KEYS,
         "now": NOW,
         **fields,
     }
-    return Call(**given)  # type: ignore[arg-type]
+    return chat_call(**given)
 
 
 def test_the_request_asks_for_a_stream_of_bounded_length() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.providers import PROVIDERS
+from exporter.providers import PROVIDERS, Kind
 from exporter.providers.base import Decoder, Event, ProtocolError
 from tests.providers.golden import FIXTURES, SUFFIXES, events_of
 
-DIALECTS = {name: row.dialect(row.server(None, None)) for name, row in PROVIDERS.items()}
+DIALECTS = {name: row.dialect(row.server(None, None), Kind.CHAT) for name, row in PROVIDERS.items()}
 GOLDEN = {
     provider: sorted(path for path in (FIXTURES / provider).iterdir() if path.suffix in SUFFIXES)
     for provider in PROVIDERS

@@ -9,6 +9,7 @@ import pytest
 
 from exporter.config.target import Target
 from exporter.providers import PROVIDERS, Kind, Provider
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import Call
 from exporter.providers.credentials import OwnThread
 
@@ -30,7 +31,7 @@ def test_every_provider_can_be_asked_to_chat(row: Provider) -> None:
 
 @ROWS
 async def test_an_api_key_is_all_that_a_call_needs(row: Provider) -> None:
-    call = Call("m", "hi", 8, "https://host.example/v1", api_key="k")
+    call = Call("m", ChatAsk("hi", 8), "https://host.example/v1", api_key="k")
     assert await row.credentials.authorize(call) == call
 
 

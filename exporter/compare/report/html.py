@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from exporter import __version__
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
-from exporter.compare.report.report import Report
 from exporter.compare.report.wording import headline, margin_text, method, rows, story, tally_text
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
+from exporter.compare.statistics.findings import Report
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from exporter.compare.report.report import Finding, Report, Tally, Versus
+from exporter.compare.statistics.findings import Finding, Report, Tally, Versus
 from exporter.compare.statistics.measures import Measure, SuccessRatio, Unit
 from exporter.compare.statistics.verdict import Verdict
 from exporter.settings.units import format_duration
@@ -238,7 +238,7 @@ def method(report: Report) -> Iterator[str]:
     yield from map(tally_text, report.tallies)
     yield (
         f"Change is the candidate's value against the baseline's, with a"
-        f" {report.settings.confidence * 100:.4g} % interval. A difference counts once it is"
+        f" {report.rules.confidence * 100:.4g} % interval. A difference counts once it is"
         f" certain enough among all measures of this report (Holm's correction); the same means"
         f" that the whole interval lies within the margin."
     )

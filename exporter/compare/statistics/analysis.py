@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from math import isinf
 from statistics import median
 
-from exporter.compare.report.report import (
-    Finding,
-    Party,
-    Report,
-    Settings,
-    Subject,
-    Tally,
-    Versus,
-)
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics import rank
+from exporter.compare.statistics.findings import Finding, Report, Rules, Tally, Versus
 from exporter.compare.statistics.measures import (
     DEFINITIONS,
     MIN_BURSTS,
@@ -41,6 +33,7 @@ from exporter.compare.statistics.proportions import (
 )
 from exporter.compare.statistics.resampling import harrell_davis
 from exporter.compare.statistics.verdict import Band, Effect, Verdict, decide, holm
+from exporter.compare.subject import Party, Subject
 
 _MOST_WORK = 40_000_000
 """Draws times samples: seconds, not minutes, for a week of probes."""
@@ -57,17 +50,15 @@ class _Outcome:
     note: str = ""
 
 
-def analyse(
-    subject: Subject, samples: Sequence[Sample], settings: Settings, look: str = ""
-) -> Report:
+def analyse(subject: Subject, samples: Sequence[Sample], rules: Rules, look: str = "") -> Report:
     """Compare every candidate with the baseline, on every measure.
 
-    :param look: which look of several this is; ``settings.confidence`` is then this look's.
+    :param look: which look of several this is; ``rules.confidence`` is then this look's.
     """
     names = [party.name for party in subject.candidates]
     warm = [sample for sample in samples if not sample.cold]
-    draws = min(settings.draws, max(_MIN_DRAWS, _MOST_WORK // max(1, len(warm))))
-    pool = Pool(warm, subject.baseline.name, names, draws, settings.seed)
+    draws = min(rules.draws, max(_MIN_DRAWS, _MOST_WORK // max(1, len(warm))))
+    pool = Pool(warm, subject.baseline.name, names, draws, rules.seed)
     cold = _cold_starts(samples)
     outcomes = {
         (name, measure): _outcome(
@@ -75,17 +66,17 @@ def analyse(
             pool,
             cold,
             (subject.baseline.name, name),
-            settings.confidence,
+            rules.confidence,
         )
         for name in names
-        for measure in settings.measures
+        for measure in rules.measures
     }
     times = [sample.finished_at for sample in samples]
     return Report(
         subject=subject,
-        settings=settings,
+        rules=rules,
         tallies=tuple(_tally(party, samples) for party in subject.parties),
-        versus=_judge(subject, outcomes, settings),
+        versus=_judge(subject, outcomes, rules),
         run_length=pool.run_length,
         started_at=min(times, default=0.0),
         ended_at=max(times, default=0.0),
@@ -95,7 +86,7 @@ def analyse(
 
 
 def _judge(
-    subject: Subject, outcomes: Mapping[tuple[str, Measure], _Outcome], settings: Settings
+    subject: Subject, outcomes: Mapping[tuple[str, Measure], _Outcome], rules: Rules
 ) -> tuple[Versus, ...]:
     corrected = holm({key: o.effect.p_value for key, o in outcomes.items() if o.effect})
     return tuple(
@@ -106,9 +97,9 @@ def _judge(
                     measure,
                     outcomes[party.name, measure],
                     corrected.get((party.name, measure)),
-                    settings,
+                    rules,
                 )
-                for measure in settings.measures
+                for measure in rules.measures
             ),
         )
         for party in subject.candidates
@@ -116,9 +107,9 @@ def _judge(
 
 
 def _finding(
-    measure: Measure, outcome: _Outcome, corrected_p: float | None, settings: Settings
+    measure: Measure, outcome: _Outcome, corrected_p: float | None, rules: Rules
 ) -> Finding:
-    definition, margin = DEFINITIONS[measure], settings.margin(measure)
+    definition, margin = DEFINITIONS[measure], rules.margin(measure)
     verdict, note = Verdict.UNDECIDED, outcome.note
     if outcome.effect and corrected_p is not None:
         is_share = isinstance(definition.statistic, SuccessRatio)
@@ -127,7 +118,7 @@ def _finding(
             outcome.effect,
             band,
             corrected_p,
-            settings.alpha,
+            rules.alpha,
             higher_is_better=definition.higher_is_better,
         )
         if verdict is Verdict.UNDECIDED:

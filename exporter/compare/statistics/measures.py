@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 
 Value = Callable[[Sample], float | None]
 

@@ -9,7 +9,7 @@ from statistics import fmean
 
 import numpy as np
 
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.measures import Value
 from exporter.compare.statistics.proportions import Share
 from exporter.compare.statistics.resampling import Floats, Integers, Resampling, run_length

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from exporter.config.loading.origins import Origins
 from exporter.config.loading.variables import overrides, set_variables, unknown_variables
-from exporter.config.probe import DEFAULT_PROBES
 from exporter.config.root import Config, name_mistakes
+from exporter.kinds.chat import DEFAULT_PROBES
 from exporter.settings.explain import mistakes_in
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.paths import folder_of

@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Protocol, TypeVar
 
+from exporter.providers.asks import Ask
 from exporter.providers.base import Call
 
+A = TypeVar("A", bound=Ask)
 T = TypeVar("T")
 
 
 class Credentials(Protocol):
     """Where a provider's calls get what they need to be let in."""
 
-    async def authorize(self, call: Call) -> Call:
+    async def authorize(self, call: Call[A]) -> Call[A]:
         """The call, with credentials that are valid now.
 
         :raises SecretError: there are none.
@@ -27,7 +29,7 @@ class Credentials(Protocol):
 class KeyAlone:
     """The API key of the configuration, where there is one."""
 
-    async def authorize(self, call: Call) -> Call:
+    async def authorize(self, call: Call[A]) -> Call[A]:
         return call
 
 

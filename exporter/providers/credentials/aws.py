@@ -14,7 +14,7 @@ from math import inf
 from typing import Protocol
 
 from exporter.providers.base import AwsCredentials, Call
-from exporter.providers.credentials import OwnThread
+from exporter.providers.credentials import A, OwnThread
 from exporter.settings.redaction import remember
 from exporter.settings.secret import SecretError
 
@@ -53,7 +53,7 @@ class AwsCredentialChain:
         self._source: _Source | None = None
         self._reread_at = 0.0
 
-    async def authorize(self, call: Call) -> Call:
+    async def authorize(self, call: Call[A]) -> Call[A]:
         """The call with keys to sign it with, unless it has an API key.
 
         :raises SecretError: there are none, or they cannot be refreshed.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporter.providers.base import Call
-from exporter.providers.credentials import OwnThread
+from exporter.providers.credentials import A, OwnThread
 from exporter.settings.redaction import remember
 from exporter.settings.secret import SecretError
 
@@ -45,7 +45,7 @@ class EntraTokens:
         self._credential: DefaultAzureCredential | None = None
         self._token: AccessToken | None = None
 
-    async def authorize(self, call: Call) -> Call:
+    async def authorize(self, call: Call[A]) -> Call[A]:
         """The call with a token, unless it has an API key.
 
         :raises SecretError: the extra is not installed, or no credential gives a token.
