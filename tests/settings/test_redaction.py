@@ -105,8 +105,8 @@ ENCODINGS: dict[str, Encode] = {
     "word breaks of HTML": split_by("<wbr>"),
     "line breaks of HTML": split_by("<br/>"),
 }
-CASES = {"capitals": str.upper, "small letters": str.lower}
-NESTED = {
+CASES: dict[str, Encode] = {"capitals": str.upper, "small letters": str.lower}
+NESTED: dict[str, Encode] = {
     "base64, twice": in_base64(),
     "base64, twice, shifted": lambda text: in_base64(b"key=", b"!")(in_base64(b"a")(text)),
     "base64, three times": lambda text: in_base64()(in_base64(b"x")(in_base64(b"yz")(text))),
