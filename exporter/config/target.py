@@ -171,13 +171,13 @@ class Target(Model):
         limits = [it.limit for it in (self.watched_boot, self.cold_start) if it]
         return max(limits, default=_READY_LIMIT_SECONDS)
 
-    def header_values(self) -> dict[str, str]:
+    async def header_values(self) -> dict[str, str]:
         """The further request headers, secrets read.
 
         :raises SecretError: one of them cannot be.
         """
         return {
-            name: value if isinstance(value, str) else value.read()
+            name: value if isinstance(value, str) else await value.fetch()
             for name, value in self.headers.items()
         }
 

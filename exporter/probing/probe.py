@@ -112,14 +112,14 @@ class _Attempt:
             model=target.model,
             ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
-            api_key=target.api_key.read() if target.api_key else None,
+            api_key=await target.api_key.fetch() if target.api_key else None,
             region=target.region,
             api_version=target.api_version,
             now=datetime.now(UTC),
             extra_body=target.extra_body,
         )
         request = self._dialect.request(await target.row.credentials.authorize(call))
-        return outgoing(request, target.header_values(), {EXCHANGE: self._exchange})
+        return outgoing(request, await target.header_values(), {EXCHANGE: self._exchange})
 
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
