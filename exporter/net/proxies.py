@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import urllib.request
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+import httpx
 
 from exporter.net.failure import NetworkFailure
 from exporter.result import FailureReason
@@ -23,8 +25,18 @@ def proxy_for(url: str) -> str | None:
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
-    if password := urlsplit(proxy).password:
-        remember(password)
+    try:
+        named = urlsplit(proxy)
+        usable = bool(httpx.URL(proxy).host) and named.port != 0
+    except (ValueError, httpx.InvalidURL):
+        usable = False
+    if not usable:
+        # Its text may hold a password.
+        detail = f"the proxy for {parts.scheme} is not a URL; correct the variable that names it"
+        raise NetworkFailure(FailureReason.CONNECT, detail)
+    if named.password:
+        remember(named.password)
+        remember(unquote(named.password))
     if not proxy.startswith(("http://", "https://")):
         raise NetworkFailure(
             FailureReason.CONNECT,

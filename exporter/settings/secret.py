@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
+from exporter.settings.files import regular_bytes
 from exporter.settings.paths import FilePath
 from exporter.settings.redaction import remember
+
+_MAX_BYTES = 64 << 10
+"""No header could hold more."""
+_PATIENCE_SECONDS = 5.0
 
 
 class SecretError(Exception):
@@ -56,7 +64,13 @@ class Secret(BaseModel):
         :raises SecretError: the variable is not set, the file is empty or not readable, or the
             value cannot stand in an HTTP header.
         """
-        value = self._read_file(self.file) if self.file else self._read_env(self.env or "")
+        return self._usable(_read_file(self.file) if self.file else self._read_env(self.env or ""))
+
+    async def fetch(self) -> str:
+        """The same without holding up the event loop: a network file system may not answer."""
+        return self._usable(await _reading(self.file)) if self.file else self.read()
+
+    def _usable(self, value: str) -> str:
         remember(value)
         if not (value.isascii() and value.isprintable()):
             source = f"secret file {self.file}" if self.file else f"variable {self.env}"
@@ -70,13 +84,51 @@ class Secret(BaseModel):
             raise SecretError(f"environment variable {name} is not set")
         return value
 
-    @staticmethod
-    def _read_file(path: Path) -> str:
+
+def _read_file(path: Path) -> str:
+    try:
+        content = regular_bytes(path, _MAX_BYTES + 1)
+        value = content.decode("utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SecretError(f"secret file {path} cannot be read: {reason}") from None
+    if len(content) > _MAX_BYTES:
+        raise SecretError(f"secret file {path} is longer than {_MAX_BYTES >> 10} KiB")
+    if not value:
+        raise SecretError(f"secret file {path} is empty")
+    return value
+
+
+async def _reading(path: Path) -> str:
+    """What is in the file. A thread of its own reads it, for which the end of the process does not
+    wait; while one is held up, everybody who wants this file waits for that one."""
+    waiting = _under_way.get(path)
+    if waiting is None:
+        waiting = _under_way[path] = Future()
         try:
-            value = path.read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SecretError(f"secret file {path} cannot be read: {reason}") from None
-        if not value:
-            raise SecretError(f"secret file {path} is empty")
-        return value
+            threading.Thread(
+                target=_settle, args=(waiting, path), name="secret", daemon=True
+            ).start()
+        except RuntimeError:  # no more threads: it is read here
+            _settle(waiting, path)
+    try:
+        return await asyncio.wait_for(
+            asyncio.shield(asyncio.wrap_future(waiting)), _PATIENCE_SECONDS
+        )
+    except TimeoutError:
+        why = f"its file system has not answered for {_PATIENCE_SECONDS:g} s"
+        raise SecretError(f"secret file {path} cannot be read: {why}") from None
+
+
+def _settle(waiting: Future[str], path: Path) -> None:
+    try:
+        value = _read_file(path)
+    except SecretError as error:
+        _under_way.pop(path, None)
+        waiting.set_exception(error)
+    else:
+        _under_way.pop(path, None)
+        waiting.set_result(value)
+
+
+_under_way: dict[Path, Future[str]] = {}
