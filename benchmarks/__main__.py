@@ -14,6 +14,7 @@ from benchmarks import (
     histograms,
     hostile,
     load,
+    redaction,
     scrape,
     soak,
 )
@@ -23,6 +24,7 @@ _MODULES = (
     scrape,
     histograms,
     load,
+    redaction,
     soak,
     hostile,
     cold_outliers,

@@ -29,8 +29,8 @@ def proxy_for(url: str) -> str | None:
         named = urlsplit(proxy)
         usable = bool(httpx.URL(proxy).host) and named.port != 0
     except (ValueError, httpx.InvalidURL):
-        usable = False
-    if not usable:
+        named, usable = None, False
+    if named is None or not usable:
         # Its text may hold a password.
         detail = f"the proxy for {parts.scheme} is not a URL; correct the variable that names it"
         raise NetworkFailure(FailureReason.CONNECT, detail)

@@ -14,9 +14,6 @@ from exporter.net.failure import NetworkFailure
 from exporter.result import FailureReason
 from exporter.settings.files import check_regular
 
-_OF_OPENSSL = ("SSL_CERT_FILE",)
-"""The variable by which the system's certificates are replaced."""
-
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """The context for these settings. Contexts are shared: each takes about a megabyte.
@@ -31,6 +28,12 @@ def _files(settings: TlsSettings) -> tuple[Path, ...]:
     return tuple(filter(None, files))
 
 
+def _of_the_system() -> tuple[Path, ...]:
+    """The file that replaces the system's certificates, where there is one."""
+    file = os.environ.get("SSL_CERT_FILE")
+    return (Path(file),) if file else ()
+
+
 def _no_password() -> str:
     """OpenSSL would ask at the terminal."""
     raise OSError("the key is encrypted; only a plain key can be used")
@@ -39,8 +42,8 @@ def _no_password() -> str:
 @lru_cache(maxsize=64)
 def _tls_context(settings: TlsSettings, _versions: tuple[int, ...]) -> ssl.SSLContext:
     try:
-        for file in filter(None, (*map(os.environ.get, _OF_OPENSSL), *_files(settings))):
-            check_regular(Path(file))  # OpenSSL waits for whoever may write into a pipe
+        for file in (*_of_the_system(), *_files(settings)):
+            check_regular(file)  # OpenSSL waits for whoever may write into a pipe
         context = httpx.create_ssl_context()
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
