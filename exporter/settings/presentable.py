@@ -6,10 +6,10 @@ from exporter.settings.redaction import redact
 
 MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""
-MAX_ANSWER_CHARACTERS = 8192
+MAX_ANSWER_CHARACTERS = 4096
 """Of an answer: searching more for secrets would hold up what else is being read."""
 _SEARCHED = 40
-_SHORTENED = 8
+_SHORTENED = 4
 """White space is put together, and secrets in long forms become one short word."""
 
 

@@ -33,8 +33,11 @@ would be found there."""
 _MAX_PASSES = 8
 _MAX_DECODED = 4
 """How often what was decoded is decoded again."""
+_MARGIN_LEAST = 256
+_MARGIN_FACTOR = 6
+"""How many characters a secret can have in base64 of base64 of base64, and in escapes of that."""
 _LONGER_THAN_WORDS = 16
-_BUDGET_FACTOR = 16
+_BUDGET_FACTOR = 8
 _BUDGET_LEAST = 64 << 10
 """How many bytes may be searched beside those of the text itself."""
 
@@ -60,9 +63,12 @@ class Needles:
     words: dict[bytes, re.Pattern[bytes]] = field(default_factory=dict)
     anywhere: dict[bytes, list[bytes]] = field(default_factory=dict)
     across_white_space: dict[bytes, list[bytes]] = field(default_factory=dict)
+    longest: int = 0
+    """How long the longest secret is."""
 
     def add(self, secret: bytes) -> None:
         """Look for this secret from now on."""
+        self.longest = max(self.longest, len(secret))
         if _reads_like_a_word(secret):
             self.words[secret] = re.compile(rb"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % secret)
             return
@@ -124,17 +130,23 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 class _Search:
     def __init__(self, needles: Needles, budget: int) -> None:
         self._needles = needles
+        self._margin = _MARGIN_LEAST + _MARGIN_FACTOR * needles.longest
         self._budget = budget
+        self._innocent: dict[bytes, int] = {}
+        """Texts in which nothing was found, with how often they could be decoded."""
 
-    def everywhere(self, text: bytes, decodings: int) -> Iterator[Span]:
+    def everywhere(self, text: bytes, decodings: int) -> list[Span]:
         """Where secrets stand in a text and in what it encodes."""
-        yield from self._as_it_is(text)
-        yield from self._normalised(text, decodings, _MAX_PASSES)
-        escaped = unescaped(text)
-        if escaped.text != text:
-            yield from map(escaped.origin, self._as_it_is(escaped.text))
-            again = self._normalised(escaped.text, decodings, _MAX_PASSES - 1)
-            yield from map(escaped.origin, again)
+        if self._innocent.get(text, -1) >= decodings:
+            return []
+        spans = [
+            *self._as_it_is(text),
+            *self._normalised(text, decodings, _MAX_PASSES),
+            *self._changed(unescaped(text), decodings, _MAX_PASSES - 1),
+        ]
+        if not spans:
+            self._innocent[text] = decodings
+        return spans
 
     def _as_it_is(self, text: bytes) -> Iterator[Span]:
         yield from _matches(text, self._needles.anywhere)
@@ -148,14 +160,21 @@ class _Search:
         yield from map(compact.origin, self._compact(compact.text, decodings))
         if not passes:
             return
-        escaped = unescaped(compact.text)
-        tags = b"<" in compact.text and compact.text != text  # may be whole only now
-        if tags or escaped.text != compact.text:
-            again = self._normalised(escaped.text, decodings, passes - 1)
-            yield from map(compact.origin, map(escaped.origin, again))
+        again = self._changed(unescaped(compact.text), decodings, passes - 1)
+        yield from map(compact.origin, again)
+        if b"<" in compact.text and compact.text != text:  # a tag may be whole only now
+            again = self._normalised(compact.text, decodings, passes - 1)
+            yield from map(compact.origin, again)
         if has_soft_line_breaks(text):
-            whole = joined(text)
-            yield from map(whole.origin, self._normalised(whole.text, decodings, passes - 1))
+            yield from self._changed(joined(text), decodings, passes - 1)
+
+    def _changed(self, view: View, decodings: int, passes: int) -> Iterator[Span]:
+        """Where secrets stand in a view that are not in its source as well: only what has changed
+        is searched, with as much around it as a secret may need."""
+        for begin, end in view.changed(self._margin):
+            part = view.text[begin:end]
+            for found in (self._as_it_is(part), self._normalised(part, decodings, passes)):
+                yield from (view.origin((start + begin, stop + begin)) for start, stop in found)
 
     def _compact(self, text: bytes, decodings: int) -> Iterator[Span]:
         yield from _matches(text, self._needles.across_white_space)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from html.entities import html5
 
@@ -62,6 +62,19 @@ class View:
     def origin(self, span: Span) -> Span:
         """Where in the source this part of the text comes from."""
         return self._at(span[0])[0], self._at(span[1] - 1)[1]
+
+    def changed(self, margin: int) -> Iterator[Span]:
+        """The parts of the text that are not the source's, each with as much around it."""
+        starts, segments = self._segments
+        begin = end = 0
+        for start, (made_end, _, _) in zip(starts, segments, strict=True):
+            if start - margin > end:
+                if end:
+                    yield begin, end
+                begin = max(0, start - margin)
+            end = min(len(self.text), made_end + margin)
+        if end:
+            yield begin, end
 
     def _at(self, position: int) -> Span:
         starts, segments = self._segments
