@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import httpx
 
 from exporter import USER_AGENT
+from exporter.config.fetching import fetch
 from exporter.config.target import Target
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
@@ -119,7 +120,7 @@ class ServerPages:
         headers = {"user-agent": USER_AGENT}
         with suppress(SecretError):  # probes tell of it
             if self._target.api_key:
-                headers["authorization"] = f"Bearer {await self._target.api_key.fetch()}"
+                headers["authorization"] = f"Bearer {await fetch(self._target.api_key)}"
             headers |= await self._target.header_values()
         return headers
 

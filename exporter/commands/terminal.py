@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from exporter.result import FailureReason, ProbeResult
+from exporter.result import Failure, FailureReason, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,13 @@ def _closing_lines(results: Sequence[ProbeResult]) -> Iterable[str]:
             f"{_number(summary.output_tokens_per_second_p50)} tokens/s"
         )
     for failure in dict.fromkeys(result.failure for result in results if result.failure):
-        yield click.style(f"{failure.reason}: {failure.detail}", fg="red")
+        yield click.style(_told(failure), fg="red")
+
+
+def _told(failure: Failure) -> str:
+    """What went wrong; its reason once, though providers may use the same word."""
+    repeated = failure.detail.startswith(f"{failure.reason}:")
+    return failure.detail if repeated else f"{failure.reason}: {failure.detail}"
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
+from exporter.config.fetching import fetch
 from exporter.config.model_server import ColdStart, WatchedBoot
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.slo import Slo
@@ -177,9 +178,18 @@ class Target(Model):
         :raises SecretError: one of them cannot be.
         """
         return {
-            name: value if isinstance(value, str) else await value.fetch()
+            name: value if isinstance(value, str) else await fetch(value)
             for name, value in self.headers.items()
         }
+
+    @property
+    def public_endpoint(self) -> str | None:
+        """Where its provider's public API lives; ``None`` where there is none, or none of this
+        region."""
+        try:
+            return self.row.endpoint(self._served_by, self.region)
+        except ValueError:
+            return None
 
     @property
     def endpoint(self) -> str:

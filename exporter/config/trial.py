@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import h11
 import httpx
 
+from exporter.config.outgoing import outgoing
 from exporter.config.target import Target
 from exporter.kinds import Probe
 from exporter.providers.base import AwsCredentials, Call
-from exporter.providers.outgoing import outgoing
 
 _SECRET = "secret"
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 import httpx
 import structlog
 
+from exporter.config.fetching import fetch
+from exporter.config.outgoing import outgoing
 from exporter.config.plan import Plan
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
@@ -32,7 +34,6 @@ from exporter.providers.base import (
     ResponseHead,
 )
 from exporter.providers.headers import delay_in_text, is_identity, longest
-from exporter.providers.outgoing import outgoing
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
 from exporter.settings.prompts import NONCE_BYTES
@@ -112,7 +113,7 @@ class _Attempt:
             model=target.model,
             ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
-            api_key=await target.api_key.fetch() if target.api_key else None,
+            api_key=await fetch(target.api_key) if target.api_key else None,
             region=target.region,
             api_version=target.api_version,
             now=datetime.now(UTC),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import threading
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +15,6 @@ from exporter.settings.redaction import remember
 
 _MAX_BYTES = 64 << 10
 """No header could hold more."""
-_PATIENCE_SECONDS = 5.0
 
 
 class SecretError(Exception):
@@ -64,13 +60,7 @@ class Secret(BaseModel):
         :raises SecretError: the variable is not set, the file is empty or not readable, or the
             value cannot stand in an HTTP header.
         """
-        return self._usable(_read_file(self.file) if self.file else self._read_env(self.env or ""))
-
-    async def fetch(self) -> str:
-        """The same without holding up the event loop: a network file system may not answer."""
-        return self._usable(await _reading(self.file)) if self.file else self.read()
-
-    def _usable(self, value: str) -> str:
+        value = _read_file(self.file) if self.file else self._read_env(self.env or "")
         remember(value)
         if not (value.isascii() and value.isprintable()):
             source = f"secret file {self.file}" if self.file else f"variable {self.env}"
@@ -97,38 +87,3 @@ def _read_file(path: Path) -> str:
     if not value:
         raise SecretError(f"secret file {path} is empty")
     return value
-
-
-async def _reading(path: Path) -> str:
-    """What is in the file. A thread of its own reads it, for which the end of the process does not
-    wait; while one is held up, everybody who wants this file waits for that one."""
-    waiting = _under_way.get(path)
-    if waiting is None:
-        waiting = _under_way[path] = Future()
-        try:
-            threading.Thread(
-                target=_settle, args=(waiting, path), name="secret", daemon=True
-            ).start()
-        except RuntimeError:  # no more threads: it is read here
-            _settle(waiting, path)
-    try:
-        return await asyncio.wait_for(
-            asyncio.shield(asyncio.wrap_future(waiting)), _PATIENCE_SECONDS
-        )
-    except TimeoutError:
-        why = f"its file system has not answered for {_PATIENCE_SECONDS:g} s"
-        raise SecretError(f"secret file {path} cannot be read: {why}") from None
-
-
-def _settle(waiting: Future[str], path: Path) -> None:
-    try:
-        value = _read_file(path)
-    except SecretError as error:
-        _under_way.pop(path, None)
-        waiting.set_exception(error)
-    else:
-        _under_way.pop(path, None)
-        waiting.set_result(value)
-
-
-_under_way: dict[Path, Future[str]] = {}

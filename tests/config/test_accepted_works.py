@@ -14,10 +14,10 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from exporter.config.outgoing import outgoing
 from exporter.config.root import Config
 from exporter.providers import PROVIDERS
 from exporter.providers.base import AwsCredentials, Call
-from exporter.providers.outgoing import outgoing
 from exporter.settings.explain import mistakes_in
 from exporter.settings.url import http_url
 

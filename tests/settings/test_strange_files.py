@@ -14,7 +14,9 @@ import pytest
 
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, Spending
+from exporter.config import fetching
 from exporter.config.connection import TlsSettings
+from exporter.config.fetching import fetch
 from exporter.config.loading.config_file import ConfigError, fingerprint, load
 from exporter.net.failure import NetworkFailure
 from exporter.net.trust import tls_context
@@ -106,14 +108,14 @@ def test_certificates_for_a_provider_are_refused(key: str, strange: Path, tmp_pa
 
 async def test_a_key_file_is_refused_at_once(strange: Path) -> None:
     with pytest.raises(SecretError, match="not a regular file"):
-        await Secret(file=strange).fetch()
+        await fetch(Secret(file=strange))
 
 
 async def test_a_key_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("x" * (64 << 10) + "y")
     with pytest.raises(SecretError, match="is longer than 64 KiB"):
-        await Secret(file=path).fetch()
+        await fetch(Secret(file=path))
 
 
 async def test_a_file_system_that_does_not_answer_holds_up_nobody_else(
@@ -133,15 +135,15 @@ async def test_a_file_system_that_does_not_answer_holds_up_nobody_else(
         return b"sk-another-key-00"
 
     monkeypatch.setattr(secrets_read, "regular_bytes", read)
-    monkeypatch.setattr(secrets_read, "_PATIENCE_SECONDS", 0.05)
-    both = [Secret(file=hung).fetch() for _ in range(2)]
+    monkeypatch.setattr(fetching, "_PATIENCE_SECONDS", 0.05)
+    both = [fetch(Secret(file=hung)) for _ in range(2)]
     held_up = await asyncio.gather(*both, return_exceptions=True)
     assert ["has not answered" in str(error) for error in held_up] == [True, True]
-    assert await Secret(file=fine).fetch() == "sk-another-key-00"
+    assert await fetch(Secret(file=fine)) == "sk-another-key-00"
     os.write(writable, b"x")
     await released.wait()
-    monkeypatch.setattr(secrets_read, "_PATIENCE_SECONDS", 30.0)
-    assert await Secret(file=fine).fetch() == "sk-another-key-00"
+    monkeypatch.setattr(fetching, "_PATIENCE_SECONDS", 30.0)
+    assert await fetch(Secret(file=fine)) == "sk-another-key-00"
     os.close(readable)
     os.close(writable)
 
