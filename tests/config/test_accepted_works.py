@@ -140,6 +140,27 @@ def test_what_else_cannot_be_sent_is_refused(fields: dict[str, Any], complaint: 
     assert complaint in "\n".join(complaints(**fields))
 
 
+@pytest.mark.parametrize(
+    ("settings_", "key"),
+    [
+        ({"web": {"listen": "\N{SNOWMAN}:80"}}, "web.listen"),
+        ({"web": {"listen": "a..b:80"}}, "web.listen"),
+        ({"web": {"listen": "a b:80"}}, "web.listen"),
+        ({"web": {"listen": ":\N{ARABIC-INDIC DIGIT THREE}"}}, "web.listen"),
+        ({"kubernetes": {"namespace": "a/b"}}, "kubernetes.namespace"),
+        ({"kubernetes": {"lease": "A"}}, "kubernetes.lease"),
+        ({"kubernetes": {"api_server": "http://a..b"}}, "kubernetes.api_server"),
+        ({"currencies": {"EUR": 1e300}}, "currencies.EUR"),
+    ],
+)
+def test_addresses_and_names_that_cannot_be_used_are_refused(
+    settings_: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate(settings_)
+    assert [mistake.key for mistake in mistakes_in(caught.value, Config)] == [key]
+
+
 TEXTS = st.text(max_size=40)
 TARGETS = st.fixed_dictionaries(
     {
