@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_it_fires_once_in_each_interval() -> None:
     assert due[0].timestamp() == pytest.approx(
         next_on_grid(NOW.timestamp(), ("target", "probe"), 60)
     )
-    gaps = [(later - earlier).total_seconds() for earlier, later in zip(due, due[1:], strict=False)]
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(due)]
     assert gaps == pytest.approx([60.0] * 100)
 
 
