@@ -20,6 +20,8 @@ _USAGE = (
 )
 _MANY = 1 << 53
 
+_PERIODS = ("", "-minute", "-hour", "-day", "-per-minute", "-per-day")
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LENGTH = (
     r"(\d{1,9}(?:\.\d{1,9})?) ?"
@@ -79,16 +81,29 @@ def usage_in_headers(headers: Mapping[str, str]) -> Usage | None:
 
 
 def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> tuple[RateLimit, ...]:
-    """``x-ratelimit-limit-requests`` and its siblings."""
-    told = (
+    """``x-ratelimit-limit-requests`` and its siblings. Where a limit is told for several lengths
+    of time (Cerebras: ``-tokens-minute``, ``-requests-day``), the tightest stands for all."""
+    told = (_tightest(headers, prefix, resource) for resource in ("requests", "tokens"))
+    return tuple(limit for limit in told if limit)
+
+
+def _tightest(headers: Mapping[str, str], prefix: str, resource: str) -> RateLimit | None:
+    limits = (
         rate_limit(
             resource,
-            headers.get(f"{prefix}limit-{resource}"),
-            headers.get(f"{prefix}remaining-{resource}"),
+            headers.get(f"{prefix}limit-{resource}{per}"),
+            headers.get(f"{prefix}remaining-{resource}{per}"),
         )
-        for resource in ("requests", "tokens")
+        for per in _PERIODS
     )
-    return tuple(limit for limit in told if limit)
+    return min((limit for limit in limits if limit), key=share_left, default=None)
+
+
+def share_left(limit: RateLimit) -> float:
+    """What share of a limit is left; all of it where that is not told."""
+    if not limit.limit or limit.remaining is None:
+        return 1.0
+    return limit.remaining / limit.limit
 
 
 def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateLimit | None:
