@@ -28,9 +28,9 @@ def finished(word: str, tokens: int) -> bytes:
     return ending + event(choices=[], usage=usage) + chunk(b"data: [DONE]\n\n") + LAST_CHUNK
 
 
-async def timed(provider: str, *script: Step, **fields: object) -> ProbeResult:
+async def timed(provider: str, *script: Step, preset: str | None = None) -> ProbeResult:
     with wire_server([STREAM_HEAD, *script]) as server:
-        result = await probed(provider, f"{server.url}/v1", **fields)
+        result = await probed(provider, f"{server.url}/v1", preset=preset)
     assert result.failure is None
     return result
 
@@ -80,8 +80,9 @@ async def test_a_burst_behind_a_stall_is_no_speed(shown: int) -> None:
 
 
 async def test_a_call_of_a_tool_has_no_time_per_token() -> None:
-    call = {"tool_calls": [{"function": {"name": "add", "arguments": "{}"}}]}
-    script = [said("", **call), GAP, said("", **call), GAP, finished("tool_calls", tokens=20)]
+    calls = [{"function": {"name": "add", "arguments": "{}"}}]
+    called = said("", tool_calls=calls)
+    script: list[Step] = [called, GAP, called, GAP, finished("tool_calls", tokens=20)]
     result = await timed("vllm", *script)
     assert result.time_per_output_token_seconds is None
 
