@@ -27,7 +27,7 @@ def as_text(value: object) -> object:
     return str(value)[:_MAX_TEXT] if isinstance(value, str | int | float) else None
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
     """Anthropic and Azure have one object where Google has a list of them."""
     items = [value] if isinstance(value, dict) else value
     if not isinstance(items, list):
@@ -47,7 +47,8 @@ def _as_detail(value: object) -> object:
 Text = Annotated[str | None, BeforeValidator(as_text)]
 
 
-def _http_status(code: str | None) -> int | None:
+def http_status(code: str | None) -> int | None:
+    """The HTTP status of a failure that a code is, if it is one."""
     return int(code) if code and re.fullmatch(r"[45]\d\d", code) else None
 
 
@@ -66,7 +67,7 @@ def _as_metadata(value: object) -> object:
     return value if isinstance(value, dict) else None
 
 
-Details = Annotated[list[_Detail], BeforeValidator(_as_list)]
+Details = Annotated[list[_Detail], BeforeValidator(as_list)]
 
 
 class ErrorObject(Wire):
@@ -90,7 +91,7 @@ class ErrorObject(Wire):
     def http_status(self) -> int | None:
         """The HTTP status that an error inside a stream names: vLLM, SGLang, llama.cpp, LiteLLM
         and OpenRouter put it into ``code``."""
-        return self.http_status_code or _http_status(self.code)
+        return self.http_status_code or http_status(self.code)
 
     @property
     def words(self) -> Sequence[str]:
@@ -176,7 +177,7 @@ class _Flat(ErrorObject):
         said = [text for text in (self.title, self.message, self.detail) if text]
         if not said:
             return None
-        status = _http_status(self.code or self.status_code or self.status)
+        status = http_status(self.code or self.status_code or self.status)
         return self.model_copy(update={"message": ": ".join(said), "http_status_code": status})
 
     @property
@@ -185,7 +186,7 @@ class _Flat(ErrorObject):
         if self.choices or self.output:
             return False
         named = self.code not in (None, "", "0", "200")
-        return named or self.success is False or bool(_http_status(self.status_code or self.status))
+        return named or self.success is False or bool(http_status(self.status_code or self.status))
 
 
 def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:

@@ -194,7 +194,7 @@ class Gemini:
         return FramedDecoder(SseOrJsonDecoder(), _Stream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        if wrapped := parse_if(_ErrorBody, body):
+        if (wrapped := parse_if(_ErrorBody, body)) and wrapped.error.is_googles:
             return wrapped.error.failure(head.status)
         return explain(head.status, body)  # what a gateway says
 
@@ -233,7 +233,7 @@ class _Stream:
         usage = chunk.usage_metadata and chunk.usage_metadata.normalised()
         if usage and self._counter.holds(usage):
             yield UsageReported(usage)
-        if chunk.error:
+        if chunk.error and chunk.error.is_googles:
             yield Failed(chunk.error.failure())
         elif not chunk.candidates and (failure := explain(HTTPStatus.OK, message.data)):
             yield Failed(failure)
