@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 from exporter.providers.wire import HttpStatus, Wire, parse_if
 
 _MAX_ITEMS = 32
+_MAX_LINES_BYTES = 1 << 14
 _MAX_TEXT = 1 << 15
 """More than is ever shown of a message."""
 
@@ -192,7 +193,7 @@ class _Flat(ErrorObject):
 def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
     """The error in a body. ``status`` is ``None`` for an event of a stream, where, as with 200,
     only what cannot be anything else is taken for one."""
-    body = unwrapped(body)
+    body = unwrapped(_json_in(body))
     whole = parse_if(_Body, body)
     if whole is None:
         return None
@@ -207,6 +208,21 @@ def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
         marked = whole.object == "error" or whole.type == "error"
         return error if marked or flat.is_certain else None
     return error
+
+
+def _json_in(body: bytes) -> bytes:
+    """The JSON of a body that may begin with comments, or be an event although it is no stream."""
+    if body.lstrip()[:1] in (b"{", b"["):
+        return body
+    at = 0
+    for line in body[:_MAX_LINES_BYTES].splitlines(keepends=True):
+        name, _, value = line.partition(b":")
+        if name in (b"data", b"error"):
+            return value
+        if line[:1] in (b"{", b"["):
+            return body[at:]
+        at += len(line)
+    return body
 
 
 def unwrapped(data: bytes) -> bytes:

@@ -215,7 +215,7 @@ PHRASES = (
                 "too many requests|too many concurrent|rate limit|rate-limit|ratelimit|rate_limit|"
                 "throttl|requests per minute|tokens per minute|request limit reached|"
                 "please wait before trying again|concurrency limit|slow down|being rate limited|"
-                "请求过于频繁|请求过多|频率|限流",
+                "请求过于频繁|请求过多|频率|限流|并发",
                 "Anthropic's gateways, Bedrock, Cloudflare 1015, Zhipu",
             ),
         ),

@@ -68,12 +68,12 @@ class _FunctionCall(CamelWire):
 
 
 class _ExecutableCode(CamelWire):
-    code: str = ""
+    code: str | None = None
 
 
 class _Part(CamelWire):
     text: str | None = None  # empty beside a thoughtSignature
-    thought: bool = False
+    thought: bool | None = None
     function_call: _FunctionCall | None = None
     executable_code: _ExecutableCode | None = None
 
@@ -82,7 +82,7 @@ class _Part(CamelWire):
         if self.function_call:
             yield OutputKind.TOOL, self.function_call.text
         if self.executable_code:
-            yield OutputKind.TOOL, self.executable_code.code
+            yield OutputKind.TOOL, self.executable_code.code or ""
 
 
 class _Content(CamelWire):
