@@ -32,7 +32,7 @@ from exporter.providers.base import (
     ProtocolError,
     ResponseHead,
 )
-from exporter.providers.headers import delay_in_text, is_identity, longest
+from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.prompts import NONCE_BYTES
@@ -246,7 +246,8 @@ class _Attempt:
 
     @property
     def _usage(self) -> Usage | None:
-        return self._record.usage or self._facts.usage
+        in_headers = usage_in_headers(self._head.headers) if self._head else None
+        return self._record.usage or in_headers
 
     def _retry_after_seconds(self, failure: Failure | None) -> float | None:
         """The longest that is said, in the headers, in the error or in its text."""
