@@ -112,7 +112,7 @@ def reads(*parts: tuple[float, int]) -> list[Piece]:
         ([(0, 1), (1, 1)], 2, False),
         ([(0, 32), (500, 32)], 64, False),
         ([(n * 10, 1) for n in range(64)], 64, False),
-        ([(n * 0.1, 1) for n in range(64)], 64, False),
+        ([(n * 0.3, 1) for n in range(64)], 64, False),
         ([(0, 5), *[(n * 10, 1) for n in range(1, 20)]], 24, False),
         ([], 64, False),
     ],
