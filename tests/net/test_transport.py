@@ -23,7 +23,7 @@ from exporter.net.proxies import proxy_for
 from exporter.net.transport import EXCHANGE, Body, Connections
 from exporter.net.trust import tls_context
 from exporter.result import FailureReason
-from tests.wire import Act, Step, chunk, response, wire_server
+from tests.wire import LAST_CHUNK, Act, Step, chunk, response, wire_server
 
 OK = response(200, b"hello")
 
