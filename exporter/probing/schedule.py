@@ -31,12 +31,6 @@ _GRACE_SECONDS = 1
 log = structlog.get_logger(__name__)
 
 
-class Probe(Protocol):
-    """Carries out a plan."""
-
-    def __call__(self, plan: Plan, occasion: Occasion) -> Awaitable[Observation]: ...
-
-
 class Bystander(Protocol):
     """Is told what became of the schedule's own work."""
 
@@ -73,7 +67,7 @@ class Schedule:
         self,
         prober: Prober,
         bystander: Bystander,
-        probe: Probe | None = None,
+        probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
         """:param probe: how a plan is carried out, where that is more than to ask the prober.
@@ -176,12 +170,16 @@ class Schedule:
         """Ask between two scheduled probes, if a scheduled one might be sent now."""
         del self._again[identity]
         plan = self._plans[identity]
-        if not self._reason_to_skip(plan):
-            task = asyncio.create_task(self._ask_between(plan))
-            self._confirming[identity] = task
-            task.add_done_callback(lambda _: self._confirming.pop(identity, None))
+        if self._reason_to_skip(plan):
+            self._confirmation.not_asked(plan)
+            return
+        task = asyncio.create_task(self._ask_between(plan))
+        self._confirming[identity] = task
+        task.add_done_callback(lambda _: self._confirming.pop(identity, None))
 
     async def _ask_between(self, plan: Plan) -> None:
+        if plan.identity not in self._plans:
+            return  # removed, or everything stopped, a moment ago
         with suppress(NotProbed):
             await self._carry_out(plan, Occasion.CONFIRMING)
 
