@@ -153,7 +153,12 @@ class _Attempt:
         decoder = self._dialect.decoder()
         async for data, arrival, ends_read in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), arrival, ends_read=ends_read):
+            try:
+                events = decoder.feed(data)
+            except ProtocolError:
+                await self._read_what_came(body)
+                raise
+            if self._record.take(events, arrival, ends_read=ends_read):
                 self._deadlines.output(arrival.at)
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
@@ -164,6 +169,13 @@ class _Attempt:
         # Without a length of its own a body that was cut off looks like one that is over.
         whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
         self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
+
+    async def _read_what_came(self, body: AsyncIterator[Part]) -> None:
+        """Read on in a body that is no answer, for what it says of itself."""
+        with suppress(TimeoutError, NetworkFailure, ProtocolError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                if not self._record.heard:
+                    await self._read_error(body)
 
     async def _read_error(self, body: AsyncIterator[Part]) -> None:
         async for part in body:

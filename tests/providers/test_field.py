@@ -183,6 +183,13 @@ async def test_a_redirect_names_its_location_without_the_query(provider: str) ->
     assert "abc" not in result.failure.detail
 
 
+@pytest.mark.parametrize("provider", PATHS)
+async def test_an_error_in_a_200_needs_no_line_end(provider: str) -> None:
+    body = b': keep-alive\n\n{"error":{"code":429,"message":"Too many requests"}}'
+    result = await asked(provider, response(200, body, b"content-type: text/event-stream"))
+    assert reason(result) is FailureReason.RATE_LIMITED, result.failure
+
+
 BARE = b': keep-alive\n\n{"error":{"code":503,"message":"Loading model"}}\n'
 
 
