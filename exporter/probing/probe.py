@@ -171,7 +171,9 @@ class _Attempt:
         self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
 
     async def _read_what_came(self, body: AsyncIterator[Part]) -> None:
-        """Read on in a body that is no answer, for what it says of itself."""
+        """Read on in a body that is no answer, for what it says of itself. That it is none is
+        certain by now, so that it cannot be late any more."""
+        self._deadlines.ended()
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 if not self._record.heard:
