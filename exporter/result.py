@@ -6,7 +6,7 @@ measure is in seconds. A measure that the probe did not get far enough to know i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 NANOSECONDS = 1_000_000_000
@@ -186,6 +186,18 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What only some kinds of probes measure."""
+
+    items: int | None = None
+    """How many texts or documents were dealt with."""
+    dimensions: int | None = None
+    """How long the vectors are."""
+    direction: tuple[float, ...] = field(default=(), repr=False)
+    """The vector of a text that is always the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
     """Everything that one probe learned; the only thing that leaves it."""
 
@@ -201,6 +213,7 @@ class ProbeResult:
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""
+    measures: Measures = Measures()
     answer: str = ""
     reasoning: str = ""
     finish_reason: str | None = None
@@ -232,6 +245,12 @@ class ProbeResult:
     @property
     def request_duration_seconds(self) -> float | None:
         return _seconds_between(self.timeline.sent, self.timeline.end)
+
+    @property
+    def items_per_second(self) -> float | None:
+        """Texts or documents a second, over the whole request."""
+        seconds, items = self.request_duration_seconds, self.measures.items
+        return items / seconds if items and seconds else None
 
     @property
     def streamed_output_tokens(self) -> int | None:

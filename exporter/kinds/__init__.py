@@ -7,9 +7,18 @@ from types import MappingProxyType
 
 from exporter.kinds.base import Heard, Probe, Size
 from exporter.kinds.chat import Chat
+from exporter.kinds.embeddings import Embeddings
 from exporter.kinds.models import Models
+from exporter.kinds.rerank import Rerank
 from exporter.providers.asks import Kind
 
-KINDS: Mapping[Kind, type[Probe]] = MappingProxyType({Kind.CHAT: Chat, Kind.MODELS: Models})
+KINDS: Mapping[Kind, type[Probe]] = MappingProxyType(
+    {
+        Kind.CHAT: Chat,
+        Kind.MODELS: Models,
+        Kind.EMBEDDINGS: Embeddings,
+        Kind.RERANK: Rerank,
+    }
+)
 
-__all__ = ["KINDS", "Chat", "Heard", "Kind", "Models", "Probe", "Size"]
+__all__ = ["KINDS", "Chat", "Embeddings", "Heard", "Kind", "Models", "Probe", "Rerank", "Size"]

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 from exporter.providers.asks import Ask, Kind, Reply
 from exporter.providers.base import OutputKind
-from exporter.result import Failure
+from exporter.result import Failure, Measures
 from exporter.settings.types import Duration, Model
 
 
@@ -71,6 +71,10 @@ class Probe(Model):
 
         :param nonce: never used before; it goes where it keeps every cache from answering.
         """
+
+    def measures(self, heard: Heard) -> Measures:
+        """What a right answer tells that no other kind's does."""
+        return Measures()
 
     @abstractmethod
     def judge(self, heard: Heard, model: str) -> Failure | None:

@@ -198,6 +198,21 @@ LAST_MAX_STALL = TARGET_FAMILIES.gauge(
     takes.latest(lambda o: o.result.max_stall_seconds),
     initial=math.nan,
 )
+ITEMS_PER_SECOND = TARGET_FAMILIES.gauge(
+    "inference_items_per_second",
+    "Texts embedded or documents ranked per second of the latest successful probe.",
+    takes.timed(lambda o: o.result.items_per_second),
+)
+EMBEDDING_DIMENSIONS = TARGET_FAMILIES.gauge(
+    "inference_embedding_dimensions",
+    "Length of the vectors of the latest successful probe.",
+    takes.one(lambda o: o.result.measures.dimensions),
+)
+EMBEDDING_SIMILARITY = TARGET_FAMILIES.gauge(
+    "inference_embedding_similarity",
+    "Cosine between the vector of the same text in the latest successful probe and in the first one"
+    " since the exporter started: well below 1, another model answers.",
+)
 RATE_LIMIT_REMAINING = TARGET_FAMILIES.gauge(
     "inference_rate_limit_remaining",
     "What the provider says is left.",

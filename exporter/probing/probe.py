@@ -31,7 +31,7 @@ from exporter.providers.base import (
     ProtocolError,
     ResponseHead,
 )
-from exporter.result import Failure, FailureReason, ProbeResult, Timeline
+from exporter.result import Failure, FailureReason, Measures, ProbeResult, Timeline
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError, redact
@@ -200,6 +200,7 @@ class _Attempt:
             failure=_told(failure, self._head) if failure else None,
             usage=record.usage,
             connection=exchange.connection,
+            measures=Measures() if failure else self._plan.probe.measures(record),
             answer=redact(record.text(OutputKind.ANSWER)),
             reasoning=redact(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),

@@ -6,7 +6,7 @@ not streamed comes back as a ``Reply``, which the kind judges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -15,6 +15,8 @@ class Kind(StrEnum):
 
     CHAT = "chat"
     MODELS = "models"
+    EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
 
 
 class Ask:
@@ -52,3 +54,34 @@ class ModelList(Reply):
 @dataclass(frozen=True, slots=True)
 class ModelFound(Reply):
     """The provider was asked for this very model, and has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsAsk(Ask):
+    """Texts to be turned into vectors; the first says always the same, the last never."""
+
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    """How long the vectors are to be, for models that leave the choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors(Reply):
+    """A vector for each text, in the order of the texts."""
+
+    vectors: tuple[tuple[float, ...], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RerankAsk(Ask):
+    """Documents to be ordered by how well they answer a query."""
+
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking(Reply):
+    """The positions of the documents, counted from 0, the best first."""
+
+    order: tuple[int, ...]

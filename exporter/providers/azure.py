@@ -53,7 +53,7 @@ class Azure:
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream",
-            **_authorization(call),
+            **authorization(call),
         }
         body: dict[str, object] = {
             "model": call.model,
@@ -70,7 +70,10 @@ class Azure:
                 call.ask.max_output_tokens
             )  # reasoning models know no other
         return HttpRequest(
-            "POST", _url(call), headers, json.dumps(merged(body, call.extra_body)).encode()
+            "POST",
+            url(call, "chat/completions"),
+            headers,
+            json.dumps(merged(body, call.extra_body)).encode(),
         )
 
     def decoder(self) -> Decoder:
@@ -86,7 +89,7 @@ class Azure:
         return _CHAT.header_facts(head)
 
 
-def _authorization(call: Call[Ask]) -> dict[str, str]:
+def authorization(call: Call[Ask]) -> dict[str, str]:
     if call.api_key:
         return {"api-key": call.api_key}
     return {"authorization": f"Bearer {call.entra_token}"} if call.entra_token else {}
@@ -96,17 +99,18 @@ def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
 
 
-def _url(call: Call[Ask]) -> str:
+def url(call: Call[Ask], operation: str) -> str:
+    """Where an operation is, such as ``chat/completions``, on the way in that the target takes."""
     base, version = call.base_url, call.api_version
     if _is_inference(base):
-        return f"{base}/chat/completions?api-version={version or INFERENCE_VERSION}"
+        return f"{base}/{operation}?api-version={version or INFERENCE_VERSION}"
     if base.endswith("/v1"):
-        return f"{base}/chat/completions" + (f"?api-version={version}" if version else "")
+        return f"{base}/{operation}" + (f"?api-version={version}" if version else "")
     openai = f"{base.removesuffix('/openai')}/openai"
     if not version:
-        return f"{openai}/v1/chat/completions"
+        return f"{openai}/v1/{operation}"
     deployment = quote(call.model, safe="")
-    return f"{openai}/deployments/{deployment}/chat/completions?api-version={version}"
+    return f"{openai}/deployments/{deployment}/{operation}?api-version={version}"
 
 
 def _is_crowded(failure: Failure) -> bool:

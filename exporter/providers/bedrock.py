@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -167,6 +167,27 @@ def public_base_url(region: str | None) -> str:
     return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
+def signed(call: Call[Ask], operation: str, body: Mapping[str, object]) -> HttpRequest:
+    """A request to the model, with a bearer key or else signed with ``call.aws``.
+
+    :raises ValueError: it is to be signed, and the call has no time.
+    """
+    headers = {"content-type": "application/json"}
+    if call.api_key:
+        headers["authorization"] = f"Bearer {call.api_key}"
+    request = HttpRequest(
+        "POST",
+        f"{call.base_url}/model/{quote(call.model, safe='')}/{operation}",
+        headers,
+        json.dumps(merged(body, call.extra_body)).encode(),
+    )
+    if call.api_key or not call.aws:
+        return request
+    if not call.now:
+        raise ValueError("a request cannot be signed without the time")
+    return sign(request, call.aws, _signing_region(call), _SERVICE, call.now)
+
+
 class Bedrock:
     """The ``bedrock`` dialect."""
 
@@ -175,24 +196,11 @@ class Bedrock:
 
         :raises ValueError: it is to be signed, and the call has no time.
         """
-        headers = {"content-type": "application/json"}
-        if call.api_key:
-            headers["authorization"] = f"Bearer {call.api_key}"
         body = {
             "messages": [{"role": "user", "content": [{"text": call.ask.prompt}]}],
             "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
         }
-        request = HttpRequest(
-            "POST",
-            f"{call.base_url}/model/{quote(call.model, safe='')}/converse-stream",
-            headers,
-            json.dumps(merged(body, call.extra_body)).encode(),
-        )
-        if call.api_key or not call.aws:
-            return request
-        if not call.now:
-            raise ValueError("a request cannot be signed without the time")
-        return sign(request, call.aws, _signing_region(call), _SERVICE, call.now)
+        return signed(call, "converse-stream", body)
 
     def decoder(self) -> Decoder:
         stream = _ConverseStream()

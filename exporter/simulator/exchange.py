@@ -65,6 +65,7 @@ class Exchange:
             served_model=script.served_model or call.model or "",
             processing_seconds=script.headers_seconds,
             rate_limits=script.rate_limits,
+            dimensions=script.dimensions,
         )
         self.connection.keep_alive = script.keep_alive
         random, fault = state.asked(script, self.entry.received_ns)

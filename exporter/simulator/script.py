@@ -84,6 +84,9 @@ class Script:
     keep_alive: bool = True
     """Whether the connection may carry another request."""
 
+    dimensions: int = 32
+    """How long the vectors of its embeddings are; another model has other vectors."""
+
     served_model: str | None = None
     """The model that the response names; ``None``: the one that was asked."""
     reports_usage: bool = True
