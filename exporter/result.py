@@ -184,6 +184,11 @@ class Timeline:
     """How far off the marks may be, in nanoseconds: where a late read brought several events at
     once, only the last one's arrival is known. ``None`` where that cannot be told."""
 
+    @property
+    def first_output(self) -> int | None:
+        """The first token, or the end where the answer comes in one piece."""
+        return self.end if self.first_token is None else self.first_token
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
@@ -223,6 +228,9 @@ class ProbeResult:
     model_load_seconds: float | None = None
     """How long the server itself says it took to have the model in memory (Ollama's
     ``load_duration``); ``None`` where it says nothing."""
+    pace_known: bool = True
+    """Whether a time per token can be told: ``False`` where nearly all output came at one moment,
+    or tokens were counted that were not shown."""
     status: int | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
@@ -266,10 +274,10 @@ class ProbeResult:
     @property
     def time_per_output_token_seconds(self) -> float | None:
         """Mean seconds per token after the first; ``None`` below two tokens, without the
-        provider's own count, or where all output came in one read and no time can be seen."""
+        provider's own count, or where the output came in a way that shows no pace."""
         span = _seconds_between(self.timeline.first_token, self.timeline.last_token)
         tokens = self.streamed_output_tokens
-        if not span or tokens is None or tokens < 2:
+        if not span or tokens is None or tokens < 2 or not self.pace_known:
             return None
         return span / (tokens - 1)
 

@@ -13,6 +13,7 @@ from exporter.observation import Observation, observed
 from exporter.probing.prober import Prober
 from exporter.result import Coldness, ColdSignal, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, MS, plan
+from tests.observing import newly
 from tests.probing.test_schedule import ANSWER, plan_for
 from tests.wire import wire_server
 
@@ -63,10 +64,9 @@ async def test_every_observer_is_told_the_same_observation() -> None:
         prober = Prober(
             [first.append, second.append],
             purse=Spending(),
-            judge=lambda observation: replace(observation, cold=cold),
         )
-        await prober.apply([asked])
-        told = await prober.probe(asked)
+        prober.apply(newly([asked]))
+        told = await prober.probe(asked, lambda it: replace(it, cold=cold))
         await prober.aclose(grace_seconds=1)
     assert (first, second) == ([told], [told])
     assert (told.plan, told.cold, told.certain) == (asked, cold, True)

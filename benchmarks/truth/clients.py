@@ -20,6 +20,7 @@ import httpx
 
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import scrape_from_outside, serving
+from exporter.config.plan import PlanChange
 from exporter.config.root import Config
 from exporter.metrics.registry import Metrics
 from exporter.net.transport import Connections
@@ -164,7 +165,7 @@ async def blocked() -> AsyncIterator[None]:
 async def scraped() -> AsyncIterator[None]:
     """The same process shows the series of 1,000 targets to a scraper, once a second."""
     metrics = Metrics()
-    metrics.apply(plans(SCRAPED_TARGETS))
+    metrics.apply(PlanChange.between((), plans(SCRAPED_TARGETS)))
     probe_all(metrics, SCRAPED_TARGETS)
     with serving(metrics) as url:
         async with _meanwhile(scrape_from_outside(url, "gzip", _MAX_SCRAPES)):

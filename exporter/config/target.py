@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
-from exporter.config.model_server import Boot, ColdStart
+from exporter.config.model_server import ColdStart, WatchedBoot
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.slo import Slo
 from exporter.prices.settings import PriceSettings, TargetBudget
@@ -55,7 +55,7 @@ class Target(Model):
     """The model's key in ``prices_file``, where provider and model do not lead to it."""
     budget: TargetBudget | None = None
     cold_start: ColdStart | None = None
-    boot: Boot | None = None
+    boot: WatchedBoot | None = None
     """How its server is watched while it boots; provider ``vllm`` is watched in any case."""
     slo: Slo | None = None
 
@@ -137,9 +137,9 @@ class Target(Model):
         return self.row.server(self.preset, self.base_url)
 
     @property
-    def watched_boot(self) -> Boot | None:
+    def watched_boot(self) -> WatchedBoot | None:
         """How the boots of its server are watched; ``None`` where they are not."""
-        return self.boot or (Boot() if self.row.watches_boots else None)
+        return self.boot or (WatchedBoot() if self.row.watches_boots else None)
 
     @property
     def ready_limit_seconds(self) -> float:

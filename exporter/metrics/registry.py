@@ -10,12 +10,12 @@ puts the renderings together.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
 from exporter import __version__
-from exporter.config.plan import Plan
+from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.metrics import exporter_families as own
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import ANY, Family, Kind
@@ -26,8 +26,6 @@ from exporter.metrics.values import Counter, Gauge
 from exporter.observation import Observation
 from exporter.prices.price import DEFAULT_MIX, Mix
 from exporter.result import BootPhase, SkipReason, Waiting
-
-PlanKey = tuple[str, str]
 
 
 class Metrics:
@@ -41,30 +39,29 @@ class Metrics:
         """Asked at every scrape."""
         self.reporters: list[Callable[[Series], None]] = []
         """Asked at every scrape, too, to set what only they know."""
-        self._targets: dict[PlanKey, TargetSeries] = {}
+        self._targets: dict[Identity, TargetSeries] = {}
 
-    def apply(self, plans: Iterable[Plan], mix: Mix = DEFAULT_MIX) -> None:
-        """Have series for exactly these plans. Series whose labels stay keep their values."""
+    def apply(self, change: PlanChange, mix: Mix = DEFAULT_MIX) -> None:
+        """Have series for exactly the plans in force. Those with a past keep their values, unless
+        their labels have changed."""
         self.exporter.gauge(own.PRICE_MIX).set(float(mix.input / mix.output))
-        kept: dict[PlanKey, TargetSeries] = {}
-        for plan in plans:
-            series = self._targets.get(plan.key)
-            if series and series.labels == plan_labels(plan):
-                series.apply(plan, mix)
+        targets = change.carry(self._targets, lambda plan: TargetSeries(plan, mix))
+        for plan in change.kept + change.changed:
+            if targets[plan.identity].labels == plan_labels(plan):
+                targets[plan.identity].apply(plan, mix)
             else:
-                series = TargetSeries(plan, mix)
-            kept[plan.key] = series
-        self._targets = kept
+                targets[plan.identity] = TargetSeries(plan, mix)
+        self._targets = targets
 
     def observe(self, observation: Observation) -> None:
         """Count an observation; one of a target that has gone meanwhile is passed over."""
-        if series := self._targets.get(observation.plan.key):
+        if series := self._targets.get(observation.plan.identity):
             series.observe(observation)
         self.exporter.take(observation, None)
 
-    def skipped(self, key: PlanKey, reason: SkipReason) -> None:
+    def skipped(self, plan: Plan, reason: SkipReason) -> None:
         """Count a scheduled probe that was not sent."""
-        if series := self._targets.get(key):
+        if series := self._targets.get(plan.identity):
             series.skipped(reason)
 
     def delayed(self, seconds: float) -> None:
@@ -105,7 +102,7 @@ class Metrics:
 
     def _of(self, target: str) -> list[TargetSeries]:
         probes = tuple(self._targets.items())
-        return [series for key, series in probes if key[0] == target]
+        return [series for identity, series in probes if identity[0] == target]
 
 
 def _of_library(metric: Metric) -> Exposed:

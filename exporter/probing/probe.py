@@ -24,6 +24,7 @@ from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import Mark, StreamRecord
+from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
 from exporter.providers.base import (
     Call,
     HeaderFacts,
@@ -31,16 +32,25 @@ from exporter.providers.base import (
     ProtocolError,
     ResponseHead,
 )
-from exporter.result import Failure, FailureReason, Measures, ProbeResult, Timeline
+from exporter.providers.headers import delay_in_text, is_identity, longest
+from exporter.result import Failure, FailureReason, Measures, ProbeResult, Timeline, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError, redact
 
 MAX_BODY_BYTES = 16 << 20
-_MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_WORD_CHARACTERS = 256
 _MAX_OUTPUT_CHARACTERS = 1 << 20
 _DRAIN_SECONDS = 1.0
+_WAITING = frozenset(
+    {
+        FailureReason.RATE_LIMITED,
+        FailureReason.QUOTA,
+        FailureReason.OVERLOADED,
+        FailureReason.NOT_READY,
+    }
+)
+"""Failures that pass by themselves."""
 _HEADERS = {
     "user-agent": USER_AGENT,
     "accept-encoding": "identity",  # compression holds tokens back until a block is full
@@ -80,7 +90,8 @@ class _Attempt:
         try:
             problem = await self._problem(text, connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
-            return self._record.failure or self._rejection() or problem or self._judge()
+            failure = self._record.failure or self._rejection() or problem or self._judge()
+            return failure and self._explained(failure)
         except Exception as error:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
@@ -126,22 +137,23 @@ class _Attempt:
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
         try:
-            self._head = ResponseHead(response.status_code, dict(response.headers.items()))
+            headers = dict(response.headers.items())
+            self._head = ResponseHead(response.status_code, headers, datetime.now(UTC))
             self._facts = self._dialect.header_facts(self._head)
             await self._read(response)
         finally:
             await response.aclose()
 
     async def _read(self, response: httpx.Response) -> None:
-        if response.headers.get("content-encoding", "identity") != "identity":
+        if not is_identity(response.headers.get("content-encoding", "")):
             raise ProtocolError("the response is compressed although identity was asked for")
         async with aclosing(Body.of(response).parts()) as body:
             if response.status_code == httpx.codes.OK:
-                await self._read_stream(body)
+                await self._read_stream(body, response)
             else:
                 await self._read_error(body)
 
-    async def _read_stream(self, body: AsyncIterator[Part]) -> None:
+    async def _read_stream(self, body: AsyncIterator[Part], response: httpx.Response) -> None:
         decoder = self._dialect.decoder()
         async for data, arrival in body:
             self._keep(data)
@@ -153,12 +165,14 @@ class _Attempt:
                 self._deadlines.ended()
                 await self._drain(body)
                 return
-        self._record.take(decoder.finish(), self._exchange.latest_arrival())
+        # Without a length of its own a body that was cut off looks like one that is over.
+        whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
+        self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
 
     async def _read_error(self, body: AsyncIterator[Part]) -> None:
         async for data, _ in body:
             self._keep(data)
-            if self._body_size >= _MAX_ERROR_BODY_BYTES:
+            if self._body_size >= KEPT_BYTES:
                 return
 
     async def _drain(self, body: AsyncIterator[Part]) -> None:
@@ -173,7 +187,7 @@ class _Attempt:
         self._body_size += len(data)
         if self._body_size > MAX_BODY_BYTES:
             raise _too_large("response", MAX_BODY_BYTES, "bytes")
-        room = _MAX_ERROR_BODY_BYTES - len(self._body_prefix)
+        room = KEPT_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
 
@@ -187,8 +201,25 @@ class _Attempt:
         """The failure in a response that came to its end."""
         record = self._record
         if record.end is None:
-            return Failure(FailureReason.TRUNCATED, "the stream ended without its end marker")
+            return Failure(FailureReason.TRUNCATED, record.missing_end)
         return self._plan.probe.judge(record, self._plan.target.model)
+
+    def _explained(self, failure: Failure) -> Failure:
+        """The failure, with what came where that was no answer."""
+        if self._head is None:
+            return failure
+        if location := where_to(self._head):
+            detail = f"redirects are not followed: this one leads to {location}"
+            return replace(failure, detail=f"{detail}; {failure.detail}")
+        if failure.reason not in (FailureReason.TRUNCATED, FailureReason.PROTOCOL):
+            return failure
+        if self._record.heard or self._head.status != httpx.codes.OK:
+            return failure
+        body = bytes(self._body_prefix)
+        detail = f"{failure.detail}; {what_came(self._head, body)}"
+        if is_answer_so_far(body):
+            return replace(failure, detail=detail)
+        return replace(failure, reason=FailureReason.PROTOCOL, detail=f"no answer: {detail}")
 
     def result(self, failure: Failure | None) -> ProbeResult:
         record, exchange = self._record, self._exchange
@@ -198,7 +229,8 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
-            usage=record.usage,
+            usage=self._usage,
+            pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
             measures=Measures() if failure else self._plan.probe.measures(record),
             answer=redact(record.text(OutputKind.ANSWER)),
@@ -213,9 +245,16 @@ class _Attempt:
             certificate_expires_at=exchange.certificate_expires_at,
         )
 
+    @property
+    def _usage(self) -> Usage | None:
+        return self._record.usage or self._facts.usage
+
     def _retry_after_seconds(self, failure: Failure | None) -> float | None:
-        in_headers = self._facts.retry_after_seconds
-        return failure.retry_after_seconds if failure and in_headers is None else in_headers
+        """The longest that is said, in the headers, in the error or in its text."""
+        if failure is None:
+            return self._facts.retry_after_seconds
+        in_text = delay_in_text(failure.detail) if failure.reason in _WAITING else None
+        return longest(self._facts.retry_after_seconds, failure.retry_after_seconds, in_text)
 
     def _timeline(self) -> Timeline:
         record = self._record
@@ -225,7 +264,7 @@ class _Attempt:
             headers=self._exchange.answered,
             first_token=_at(record.first_token),
             first_answer_token=_at(record.first_answer_token),
-            last_token=_at(record.last_token),
+            last_token=_at(record.last_counted(self._usage)),
             end=_at(record.end),
             gaps=tuple(record.gaps),
             lag=record.lag,

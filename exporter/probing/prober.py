@@ -11,7 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from exporter.config.plan import Plan
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.config.target import Target
 from exporter.net.transport import Connections
 from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
@@ -72,11 +73,27 @@ class _Standing:
     """What a plan needs beyond one probe: its place in its texts, its target's connections,
     and a lock, so that it never overlaps itself."""
 
-    def __init__(self, plan: Plan, connections: Connections, lock: asyncio.Lock) -> None:
+    def __init__(self, plan: Plan, usable: dict[str, Connections]) -> None:
+        """:param usable: connections by the name of their target, which all its plans share."""
         self.plan = plan
-        self.connections = connections
-        self.lock = lock
+        self.connections = _connections(plan.target, usable)
+        self.lock = asyncio.Lock()
         self.texts: Iterator[str] = cycle(plan.probe.texts)
+
+    def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
+        """What the plan needs with new settings; it still waits for its own probe."""
+        standing = _Standing(plan, usable)
+        standing.lock = self.lock
+        if plan.probe == self.plan.probe:
+            standing.texts = self.texts
+        return standing
+
+
+def _connections(target: Target, usable: dict[str, Connections]) -> Connections:
+    found = usable.get(target.name)
+    if found is None or found.target != target:
+        found = usable[target.name] = Connections(target)
+    return found
 
 
 def _tell(observer: Observer, observation: Observation) -> None:
@@ -95,52 +112,47 @@ class Prober:
         observers: Iterable[Observer],
         *,
         purse: Purse,
-        judge: Judge = _as_it_is,
         may_probe: Callable[[], bool] = lambda: True,
     ) -> None:
         self._observers = tuple(observers)
         self._purse = purse
-        self._judge = judge
         self.may_probe = may_probe
         """Whether this exporter is the one that probes, at this very moment."""
-        self._standing: dict[tuple[str, str], _Standing] = {}
+        self._standing: dict[Identity, _Standing] = {}
         self._in_flight: set[asyncio.Task[Observation]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
         """How many probes are under way."""
         return len(self._in_flight)
 
-    async def apply(self, plans: Iterable[Plan]) -> None:
-        """Take over these plans. A target that stays as it was keeps its connections; those of
-        the others are closed as soon as no probe uses them."""
-        before, self._standing = self._standing, {}
-        kept = {s.plan.target.name: s.connections for s in before.values()}
-        for plan in plans:
-            name = plan.target.name
-            if name not in kept or kept[name].target != plan.target:
-                kept[name] = Connections(plan.target)
-            old = before.get(plan.key)
-            if old is None or old.plan != plan:
-                lock = old.lock if old else asyncio.Lock()
-                old = _Standing(plan, kept[name], lock)
-            self._standing[plan.key] = old
-        in_use = {s.connections for s in self._standing.values()}
-        for gone in {s.connections for s in before.values()} - in_use:
-            await gone.retire()
+    def apply(self, change: PlanChange) -> None:
+        """Take over the plans in force. A target that stays as it was keeps its connections; those
+        of the others are closed as soon as no probe uses them."""
+        before = {standing.connections for standing in self._standing.values()}
+        usable = {connections.target.name: connections for connections in before}
+        self._standing = change.carry(self._standing, lambda plan: _Standing(plan, usable))
+        for plan in change.changed:
+            self._standing[plan.identity] = self._standing[plan.identity].with_plan(plan, usable)
+        in_use = {standing.connections for standing in self._standing.values()}
+        for gone in before - in_use:
+            task = asyncio.create_task(gone.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def is_busy(self, plan: Plan) -> bool:
         """Whether a probe of this plan is under way."""
-        return self._standing[plan.key].lock.locked()
+        return self._standing[plan.identity].lock.locked()
 
     def affords(self, plan: Plan) -> bool:
         """Whether a probe of this plan is certain to stay within the budgets."""
         return self._purse.affords(plan)
 
-    async def probe(self, plan: Plan, judge: Judge | None = None) -> Observation:
+    async def probe(self, plan: Plan, judge: Judge = _as_it_is) -> Observation:
         """Ask once, after any probe of the same plan that is under way.
 
-        :param judge: judges the result instead of the usual one.
+        :param judge: looks at the result before anybody is told.
 
         The probe goes on even if the caller is cancelled: what was sent is always counted.
 
@@ -149,8 +161,8 @@ class Prober:
         """
         if not self.may_probe():
             raise StandsBy
-        standing = self._standing[plan.key]
-        probing = self._probe(plan, standing, self._purse.hold(plan), judge or self._judge)
+        standing = self._standing[plan.identity]
+        probing = self._probe(plan, standing, self._purse.hold(plan), judge)
         task = asyncio.create_task(probing)
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
@@ -181,6 +193,6 @@ class Prober:
             await asyncio.wait(self._in_flight, timeout=grace_seconds)
         for task in self._in_flight:
             task.cancel()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await asyncio.gather(*self._in_flight, *self._retiring, return_exceptions=True)
         for standing in self._standing.values():
             await standing.connections.retire()

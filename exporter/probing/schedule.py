@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -13,7 +13,8 @@ from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from exporter.config.plan import Plan
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober, StandsBy
 from exporter.result import SkipReason
@@ -25,13 +26,13 @@ _GRACE_SECONDS = 1
 """A probe later than this is dropped. After a pause only those due in its last second run."""
 
 log = structlog.get_logger(__name__)
-PlanKey = tuple[str, str]
+Probe = Callable[[Plan], Awaitable[Observation]]
 
 
 class Bystander(Protocol):
     """Is told what became of the schedule's own work."""
 
-    def skipped(self, key: PlanKey, reason: SkipReason) -> None:
+    def skipped(self, plan: Plan, reason: SkipReason) -> None:
         """A scheduled probe was not sent."""
         ...
 
@@ -55,14 +56,19 @@ class Schedule:
         self,
         prober: Prober,
         bystander: Bystander,
+        probe: Probe | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
-        """:param keeps_back: whether a plan must wait, lest it spoil a cold start."""
+        """:param probe: how a plan is carried out, where that is more than to ask the prober.
+        :param keeps_back: whether a plan must wait, lest it spoil a cold start.
+        """
         self._prober = prober
         self._bystander = bystander
+        self._probe = probe or prober.probe
         self._keeps_back = keeps_back
-        self._plans: dict[PlanKey, Plan] = {}
-        self._quiet_until: dict[str, float] = {}
+        self._plans: dict[Identity, Plan] = {}
+        self._quiet_until: dict[Identity, float] = {}
+        """By who is asked; monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
@@ -76,17 +82,18 @@ class Schedule:
         The scheduler itself is not shut down: it would cancel what has been started, and call each
         task that had not yet begun a job that raised an exception.
         """
-        self.apply(())
+        self.apply(PlanChange.between(self._plans.values(), ()))
         self._scheduler.pause()
 
-    def apply(self, plans: Iterable[Plan]) -> None:
-        """Schedule exactly these plans; a plan whose interval stays keeps its place."""
-        before, self._plans = self._plans, {plan.key: plan for plan in plans}
-        for key in before.keys() - self._plans.keys():
-            self._scheduler.remove_job(_job_id(key))
-        for key, plan in self._plans.items():
-            old = before.get(key)
-            if old is None or old.interval_seconds != plan.interval_seconds:
+    def apply(self, change: PlanChange) -> None:
+        """Schedule exactly the plans in force; one whose interval stays keeps its place."""
+        before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
+        for plan in change.gone:
+            self._scheduler.remove_job(_job_id(plan))
+        for plan in change.added:
+            self._add(plan)
+        for plan in change.changed:
+            if plan.interval_seconds != before[plan.identity].interval_seconds:
                 self._add(plan)
 
     def realign(self) -> None:
@@ -102,32 +109,32 @@ class Schedule:
             IntervalTrigger(
                 seconds=interval, start_date=datetime.fromtimestamp(first, UTC), timezone=UTC
             ),
-            args=(plan.key,),
-            id=_job_id(plan.key),
+            args=(plan.identity,),
+            id=_job_id(plan),
             replace_existing=True,
             coalesce=True,
             max_instances=2,  # the second finds the first under way, and is counted as skipped
             misfire_grace_time=_GRACE_SECONDS,
         )
 
-    async def _due(self, key: PlanKey) -> None:
-        plan = self._plans.get(key)
+    async def _due(self, identity: Identity) -> None:
+        plan = self._plans.get(identity)
         if plan is None:
             return  # removed, or everything stopped, since it was due
         if reason := self._reason_to_skip(plan):
-            self._bystander.skipped(key, reason)
+            self._bystander.skipped(plan, reason)
             return
         self._note_delay(plan)
         try:
-            result = (await self._prober.probe(plan)).result
+            result = (await self._probe(plan)).result
         except StandsBy:
-            self._bystander.skipped(key, SkipReason.PAUSED)
+            self._bystander.skipped(plan, SkipReason.PAUSED)
             return
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was ended with the exporter
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
-            self._quiet_until[plan.target.name] = time.monotonic() + quiet
+            self._quiet_until[plan.asked] = time.monotonic() + quiet
 
     def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
         if not self._prober.may_probe():
@@ -136,7 +143,7 @@ class Schedule:
             return SkipReason.COLD_START
         if self._prober.is_busy(plan):
             return SkipReason.OVERLAP
-        if time.monotonic() < self._quiet_until.get(plan.target.name, 0):
+        if time.monotonic() < self._quiet_until.get(plan.asked, 0):
             return SkipReason.RETRY_AFTER
         if not self._prober.affords(plan):
             return SkipReason.BUDGET
@@ -148,15 +155,14 @@ class Schedule:
         self._bystander.delayed(delay)
 
     def _missed(self, event: JobExecutionEvent) -> None:
-        key = _key_of(event.job_id)
-        self._bystander.skipped(key, SkipReason.PAUSED)
-        log.warning("probe missed its time", target=key[0], probe=key[1])
+        if plan := self._plans.get(_identity(event.job_id)):
+            self._bystander.skipped(plan, SkipReason.PAUSED)
+            log.warning("probe missed its time", target=plan.target.name, probe=plan.probe_name)
 
 
-def _job_id(key: PlanKey) -> str:
-    return "\0".join(key)
+def _job_id(plan: Plan) -> str:
+    return "\0".join(plan.identity)
 
 
-def _key_of(job_id: str) -> PlanKey:
-    target, _, probe = job_id.partition("\0")
-    return target, probe
+def _identity(job_id: str) -> Identity:
+    return tuple(job_id.split("\0"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from urllib.parse import quote
 
 from exporter.providers.asks import Ask, ChatAsk
@@ -23,13 +22,19 @@ from exporter.providers.base import (
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
 from exporter.providers.wire import merged
-from exporter.result import Failure, FailureReason
+from exporter.result import Failure
 
 INFERENCE_VERSION = "2024-05-01-preview"
 """The only version of the Foundry inference endpoint that was ever published."""
 
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?|preview|latest|v1")
-_CHAT = OpenAI(Preset(request_id_headers=("x-request-id", "apim-request-id")))
+_CHAT = OpenAI(
+    Preset(
+        # Its filters hold the end back, so that it tells nothing of the last token.
+        counts_stop_token=False,
+        request_id_headers=("x-request-id", "apim-request-id"),
+    )
+)
 
 
 def check_api_version(version: str) -> None:
@@ -80,10 +85,7 @@ class Azure:
         return _CHAT.decoder()
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        failure = _CHAT.failure(head, body)
-        if failure and failure.reason is FailureReason.RATE_LIMITED and _is_crowded(failure):
-            return replace(failure, reason=FailureReason.OVERLOADED)
-        return failure
+        return _CHAT.failure(head, body)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         return _CHAT.header_facts(head)
@@ -111,8 +113,3 @@ def url(call: Call[Ask], operation: str) -> str:
         return f"{openai}/v1/{operation}"
     deployment = quote(call.model, safe="")
     return f"{openai}/deployments/{deployment}/{operation}?api-version={version}"
-
-
-def _is_crowded(failure: Failure) -> bool:
-    """Whether a 429 is for the whole region's load and not for this caller's own limit."""
-    return "high demand" in failure.detail.lower()

@@ -64,6 +64,8 @@ class ResponseHead:
 
     status: int
     headers: Mapping[str, str]
+    read_at: datetime | None = None
+    """The time at which it was read, for dates in it; dialects have no clock of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class HeaderFacts:
     request_id: str | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
+    usage: Usage | None = None
+    """The token count, where a server puts it there; one in the stream is the later word."""
 
 
 class OutputKind(StrEnum):
@@ -90,6 +94,8 @@ class Output:
 
     kind: OutputKind
     text: str
+    is_summary: bool = field(default=False, compare=False)
+    """Whether it only sums up what was generated and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ class Finished:
     """Generation stopped; ``reason`` is the provider's own word."""
 
     reason: str
+    with_token: bool = field(default=False, compare=False)
+    """Whether a token came with it that is counted and not shown, the one that ends a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,8 @@ class Failed:
     """The stream itself says that the request failed, whatever the HTTP status was."""
 
     failure: Failure
+    is_ending: bool = field(default=False, compare=False)
+    """Whether it is also why generation stopped, so that nothing more need come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +188,9 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> Sequence[Event]:
-        """The body is over; return what that means (for some providers it is the end marker).
+    def finish(self, *, whole: bool = True) -> Sequence[Event]:
+        """The body is over; return what that means: the end of the answer, if the provider has
+        said why it stopped and the HTTP message is ``whole``.
 
         :raises ProtocolError: the body stopped in a way that the format forbids.
         """

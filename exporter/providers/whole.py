@@ -64,7 +64,7 @@ class _WholeDecoder:
             raise ProtocolError(what, FailureReason.TOO_LARGE)
         return ()
 
-    def finish(self) -> Sequence[Event]:
+    def finish(self, *, whole: bool = True) -> Sequence[Event]:
         return [*self._dialect.events(bytes(self._body)), Ended()]
 
 

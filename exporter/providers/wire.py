@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -25,6 +26,13 @@ Few = Annotated[list[T], Field(max_length=32)]
 """A list of things of which a message has one or two. A million would take seconds to read."""
 
 
+_LONE_SURROGATE = re.compile(
+    rb"((?<!\\)(?:\\\\)*)"  # an even number of backslashes, and then
+    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
+
 class Wire(BaseModel):
     """A JSON object as a provider sends it. What is not named is passed over, so that a new
     field never breaks a probe."""
@@ -45,7 +53,7 @@ def parse(shape: type[W], data: bytes) -> W:
     :raises ProtocolError: they are not JSON of this shape.
     """
     try:
-        return shape.model_validate_json(data)
+        return _read(shape, data)
     except ValidationError as error:
         raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
 
@@ -53,9 +61,20 @@ def parse(shape: type[W], data: bytes) -> W:
 def parse_if(shape: type[W], data: bytes) -> W | None:
     """The message in these bytes, or ``None`` where they are something else."""
     try:
-        return shape.model_validate_json(data)
+        return _read(shape, data)
     except ValidationError:
         return None
+
+
+def _read(shape: type[W], data: bytes) -> W:
+    """The message, with U+FFFD for half a surrogate pair: official SDKs pass over one."""
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError:
+        whole = _LONE_SURROGATE.sub(rb"\1\\ufffd", data) if rb"\u" in data else data
+        if whole == data:
+            raise
+        return shape.model_validate_json(whole)
 
 
 def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:

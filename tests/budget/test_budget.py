@@ -26,6 +26,7 @@ from exporter.probing.prober import OverBudget, Prober, StandsBy
 from exporter.probing.schedule import Schedule
 from exporter.result import Failure, FailureReason, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, samples, value
+from tests.observing import newly
 from tests.probing.test_schedule import ANSWER
 from tests.wire import wire_server
 
@@ -232,10 +233,10 @@ async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it()
         metrics, money = Metrics(), spending(config)
         prober = Prober([metrics.observe], purse=money)
         schedule = Schedule(prober, metrics)
-        metrics.apply(config.plans())
-        await prober.apply(config.plans())
+        metrics.apply(newly(config.plans()))
+        prober.apply(newly(config.plans()))
         schedule.start()
-        schedule.apply(config.plans())
+        schedule.apply(newly(config.plans()))
         await asyncio.sleep(1.2)
         with pytest.raises(OverBudget):
             await prober.probe(config.plans()[0])
@@ -254,7 +255,7 @@ async def test_a_probe_that_waited_is_not_sent_once_another_exporter_probes() ->
         money, results = spending(config), list[Observation]()
         prober = Prober([results.append], purse=money, may_probe=lambda: leads)
         (plan,) = config.plans()
-        await prober.apply([plan])
+        prober.apply(newly([plan]))
         first, second = (asyncio.create_task(prober.probe(plan)) for _ in range(2))
         await asyncio.sleep(0.1)
         assert money.committed.total_usd == 2 * WORST

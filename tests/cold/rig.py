@@ -10,11 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from exporter.budget.spending import Spending
-from exporter.cold.boot import Boots
-from exporter.cold.probe import ColdProbe
-from exporter.cold.readiness import Readiness
-from exporter.cold.starts import ColdStarts
-from exporter.cold.thermometer import Thermometer
+from exporter.cold.watch import ColdWatch
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics.registry import Metrics
@@ -23,6 +19,7 @@ from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult, Waiting
 from exporter.simulator import Simulator
+from tests.observing import Plans
 
 
 def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
@@ -54,14 +51,13 @@ class Rig:
         self.observations: list[Observation] = []
         self.waiting: list[Waiting | None] = []
         self.metrics = Metrics()
-        self.readiness = Readiness((self.metrics.waiting, self._note_waiting))
-        self.boots = Boots(self.readiness, self.metrics.booting, self._probe_booting)
-        self.thermometer = Thermometer(self.readiness, self.boots)
-        observers = (self.metrics.observe, self.observations.append)
         self.spending = Spending()
-        self.prober = Prober(observers, purse=self.spending, judge=self.thermometer.judge)
-        self.cold_starts = ColdStarts(self.prober, self.thermometer, self.readiness)
-        self.schedule = Schedule(self.prober, self.metrics, self.cold_starts.keeps_back)
+        observers = (self.metrics.observe, self.observations.append)
+        self.prober = Prober(observers, purse=self.spending)
+        waiting = (self.metrics.waiting, self._note_waiting)
+        self.cold = ColdWatch(self.prober, waiting, self.metrics.booting)
+        self.schedule = Schedule(self.prober, self.metrics, self.cold.probe, self.cold.keeps_back)
+        self._plans = Plans()
 
     @property
     def results(self) -> list[ProbeResult]:
@@ -71,23 +67,21 @@ class Rig:
     def _note_waiting(self, _target: str, waiting: Waiting | None) -> None:
         self.waiting.append(waiting)
 
-    async def _probe_booting(self, plan: Plan) -> Observation:
-        return await self.prober.probe(plan, self.thermometer.judge_attempt)
+    @property
+    def rests(self) -> bool:
+        """Whether a target is left alone, as far as was told."""
+        return bool(self.waiting and self.waiting[-1] and self.waiting[-1].ready)
 
-    async def apply(self, *plans: Plan) -> None:
-        self.metrics.apply(plans)
-        self.thermometer.apply(plans)
-        self.boots.apply(plans)
-        self.cold_starts.apply(plans)
-        await self.prober.apply(plans)
-        self.schedule.apply(plans)
+    def apply(self, *plans: Plan) -> None:
+        change = self._plans.become(plans)
+        self.metrics.apply(change)
+        self.cold.apply(change)
+        self.prober.apply(change)
+        self.schedule.apply(change)
 
     async def probe_cold(self, plan: Plan) -> Observation:
         """What a cold probe comes to that is sent now."""
-        settings = plan.target.cold_start
-        assert settings
-        probe = ColdProbe(plan, settings, self.prober, self.thermometer, self.readiness)
-        return await probe.carry_out()
+        return await self.cold.probe_cold(plan)
 
     def value(self, name: str, **labels: str) -> float:
         """The sum of all samples with this name and these labels; NaN without any."""
@@ -120,13 +114,12 @@ async def rig(*plans: Plan) -> AsyncIterator[Rig]:
     """A rig under way with these plans."""
     run = Rig()
     run.schedule.start()
-    await run.apply(*plans)
+    run.apply(*plans)
     try:
         yield run
     finally:
         run.schedule.stop()
-        run.cold_starts.stop()
-        run.boots.stop()
+        run.cold.stop()
         await run.prober.aclose(grace_seconds=1)
 
 

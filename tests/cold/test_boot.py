@@ -85,7 +85,7 @@ async def test_the_answer_that_ends_a_boot_is_cold_and_the_next_one_warm() -> No
         async with rig(plan) as run:
             await until(lambda: booted(run))
             assert run.count("inference_time_to_first_token_seconds") == 0
-            await run.prober.probe(plan)
+            await run.cold.probe(plan)
             assert run.count("inference_time_to_first_token_seconds") == 1
             served = [request for request in simulator.ledger if request.model]
     first, second = run.observations
@@ -124,7 +124,7 @@ async def test_an_error_of_a_server_that_is_up_is_no_boot() -> None:
     async with Simulator({"m": Script(fault=overloaded)}) as simulator:
         (plan,) = plans_of(target(simulator, **WATCHED))
         async with rig(plan) as run:
-            result = (await run.prober.probe(plan)).result
+            result = (await run.cold.probe(plan)).result
             assert math.isnan(run.value("inference_not_ready_since_timestamp_seconds"))
     assert result.failure is not None
     assert result.failure.reason is FailureReason.OVERLOADED
@@ -150,7 +150,7 @@ async def test_the_server_is_not_looked_at_while_it_is_left_alone() -> None:
     async with Simulator({"m": Script(token_gap_seconds=0.0)}) as simulator:
         (plan,) = plans_of(target(simulator, **WATCHED, cold_start=cold_start))
         async with rig(plan) as run:
-            await until(lambda: run.readiness.is_resting("t"))
+            await until(lambda: run.rests)
             await asyncio.sleep(POLL_SECONDS)
             looks = len(simulator.ledger)
             await asyncio.sleep(0.5)

@@ -74,7 +74,7 @@ async def test_a_cold_start_takes_as_long_as_the_script_says(
         )
         async with rig(plan) as run:
             for _ in range(4):
-                await run.prober.probe(plan)
+                await run.cold.probe(plan)
             asked = len(simulator.ledger)
             await asyncio.sleep(LOADING_SECONDS + IDLE_SECONDS + 0.1)
             boot = Boot(LOADING_SECONDS, IDLE_SECONDS, case.sign)
@@ -122,7 +122,7 @@ async def test_a_model_that_was_not_unloaded_is_told_to_be_warm() -> None:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:
             for _ in range(4):
-                await run.prober.probe(plan)
+                await run.cold.probe(plan)
             result = await run.probe_cold(plan)
             assert run.count("inference_time_to_first_token_seconds") == 4
     assert result.cold is not None

@@ -24,6 +24,7 @@ from exporter.metrics.family import Families
 from exporter.metrics.registry import Metrics
 from exporter.metrics.target_families import TARGET_FAMILIES
 from tests.metrics.protobuf_reader import read_families
+from tests.observing import newly
 
 DECLARED = sorted(
     {label for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES) for label in family.labels}
@@ -70,7 +71,7 @@ LABELS = st.dictionaries(NAMES, st.text(max_size=20), max_size=4)
 def accepted(labels: dict[str, str]) -> Metrics | None:
     try:
         metrics = Metrics()
-        metrics.apply([plan(labels)])
+        metrics.apply(newly([plan(labels)]))
     except ValidationError:
         return None
     return metrics

@@ -22,7 +22,7 @@ FAILED = replace(GOOD, failure=Failure(FailureReason.TRUNCATED, ""))
 
 def observed(*results: Any, slo: Any = SLO) -> ToldMetrics:
     metrics = ToldMetrics()
-    metrics.apply([plan(slo=slo)])
+    metrics.take([plan(slo=slo)])
     for result in results:
         metrics.tell(result)
     return metrics
@@ -79,7 +79,7 @@ def test_there_are_no_series_of_objectives_that_are_not_set() -> None:
 def test_a_reload_moves_the_threshold_and_keeps_the_counts() -> None:
     metrics = observed(first_token_after(300))
     looser = {"threshold": "400ms", "ratio": 0.5}
-    metrics.apply([plan(slo={"time_to_first_token": looser})])
+    metrics.take([plan(slo={"time_to_first_token": looser})])
     metrics.tell(first_token_after(300))
     assert counts(metrics, "time_to_first_token") == (1, 2)
     assert value(metrics, "inference_slo_objective_ratio", slo="time_to_first_token") == 0.5

@@ -65,7 +65,7 @@ def test_the_cost_of_a_day_and_of_a_month() -> None:
 
 def test_prices_as_users_compare_them() -> None:
     metrics = ToldMetrics()
-    metrics.apply(config().plans(), config().mix)
+    metrics.take(config().plans(), config().mix)
     name = "inference_usd_per_million_tokens"
     says(f"{value(metrics, name, target='hosted', mix='output'):g}")
     says(f"{value(metrics, name, target='hosted', mix='blended'):g}")
@@ -73,7 +73,7 @@ def test_prices_as_users_compare_them() -> None:
 
 def test_a_server_of_ones_own() -> None:
     metrics = ToldMetrics()
-    metrics.apply(config().plans(), config().mix)
+    metrics.take(config().plans(), config().mix)
     four_seconds = Timeline(start=0, sent=0, end=4 * NANOSECONDS)
     server = plan("own-server")
     metrics.tell(

@@ -36,7 +36,7 @@ def prometheus(
     tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     metrics = ToldMetrics()
-    metrics.apply([plan()])
+    metrics.take([plan()])
     for seconds in samples():
         first = round(seconds * NANOSECONDS)
         metrics.tell(replace(GOOD, timeline=Timeline(start=0, sent=0, first_token=first)))

@@ -31,6 +31,7 @@ from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site import routes as web_routes
 from exporter.site.server import WebError, WebServer
 from exporter.site.status import Status
+from tests.observing import newly
 
 T = TypeVar("T")
 MS = 1_000_000
@@ -89,8 +90,8 @@ class Exporter:
         self.reloads = 0
         self.mistake: Exception | None = None
         self.plans = plans
-        self.metrics.apply(plans)
-        self.status.apply(plans)
+        self.metrics.apply(newly(plans))
+        self.status.apply(newly(plans))
 
     def observe(self, found: Observation) -> None:
         self.metrics.observe(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.plan import Plan, Timeouts
+from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Embeddings, Kind
 from exporter.metrics.registry import Metrics
@@ -21,7 +21,7 @@ TARGET = Target(name="contract", provider="openai", model="m")
 async def test_another_model_under_the_old_name_turns_the_vector(tmp_path: Path) -> None:
     plan = Plan(TARGET, "contract", PROBE, 60, Timeouts(total=5), fresh_connection=False)
     metrics = Metrics()
-    metrics.apply([plan])
+    metrics.apply(PlanChange.between((), (plan,)))
     told = []
     async with simulator(dimensions=64) as server:
         for served in (None, None, "m-quantised"):

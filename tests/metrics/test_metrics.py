@@ -81,7 +81,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 @pytest.fixture
 def metrics() -> ToldMetrics:
     metrics = ToldMetrics()
-    metrics.apply([plan()])
+    metrics.take([plan()])
     return metrics
 
 
@@ -146,7 +146,7 @@ def test_connection_phases_are_apart(metrics: ToldMetrics) -> None:
 
 def test_tokens_and_cost_are_counted_even_for_failures() -> None:
     metrics = ToldMetrics()
-    metrics.apply([plan(price={"input": 2, "cached_input": 0.5, "cache_write": 3, "output": 10})])
+    metrics.take([plan(price={"input": 2, "cached_input": 0.5, "cache_write": 3, "output": 10})])
     metrics.tell(replace(GOOD, failure=Failure(FailureReason.WRONG_ANSWER, "no")))
     assert value(metrics, "inference_tokens_total", type="input") == 1_000
     assert value(metrics, "inference_tokens_total", type="reasoning") == 3
@@ -193,7 +193,7 @@ def test_openmetrics_carries_the_request_id_whatever_it_is(
 
 def test_targets_may_carry_different_labels() -> None:
     metrics = ToldMetrics()
-    metrics.apply([plan("a", labels={"team": "search"}), plan("b", labels={"stack": "new"})])
+    metrics.take([plan("a", labels={"team": "search"}), plan("b", labels={"stack": "new"})])
     assert value(metrics, "inference_cost_usd_total", target="a", team="search") == 0
     assert value(metrics, "inference_cost_usd_total", target="b", stack="new") == 0
     names = [shown.family.name for shown in metrics.everything()]
@@ -202,24 +202,24 @@ def test_targets_may_carry_different_labels() -> None:
 
 def test_a_reload_keeps_values_where_the_labels_stay() -> None:
     metrics = ToldMetrics()
-    metrics.apply([plan("t"), plan("gone")])
+    metrics.take([plan("t"), plan("gone")])
     metrics.tell(GOOD)
-    metrics.apply([plan("t", price={"input": 1, "output": 2})])
+    metrics.take([plan("t", price={"input": 1, "output": 2})])
     assert value(metrics, "inference_probes_total", outcome="success") == 1
     assert value(metrics, "inference_price_usd_per_million_tokens", type="output") == 2
-    metrics.apply([plan("t", labels={"team": "x"})])
+    metrics.take([plan("t", labels={"team": "x"})])
     assert value(metrics, "inference_probes_total", outcome="success") == 0
 
 
 def test_a_reload_keeps_what_the_tokens_of_a_server_came_to(metrics: ToldMetrics) -> None:
     """Until the next probe nobody would know it."""
-    metrics.apply([plan(price={"usd_per_hour": 4})])
+    metrics.take([plan(price={"usd_per_hour": 4})])
     metrics.tell(GOOD)
     name = "inference_usd_per_million_tokens"
     before = value(metrics, name, mix="output")
-    metrics.apply([plan(price={"usd_per_hour": 4}, interval="5m")])
+    metrics.take([plan(price={"usd_per_hour": 4}, interval="5m")])
     assert value(metrics, name, mix="output") == before
-    metrics.apply([plan(price={"usd_per_hour": 8})])
+    metrics.take([plan(price={"usd_per_hour": 8})])
     assert not [sample for sample, _, _ in samples(metrics.everything()) if sample == name]
 
 
@@ -229,13 +229,13 @@ def test_no_scrape_falls_between_a_series_and_the_one_that_replaces_it() -> None
         plan(region=region, price={"input": price, "output": 1}, slo={"success_ratio": 0.9})
         for region, price in (("here", 1), ("there", 2))
     )
-    metrics.apply([here])
+    metrics.take([here])
     stop = threading.Event()
 
     def reload() -> None:
         while not stop.is_set():
-            metrics.apply([there])
-            metrics.apply([here])
+            metrics.take([there])
+            metrics.take([here])
 
     with switching_often():
         reloading = threading.Thread(target=reload)
@@ -251,12 +251,12 @@ def test_no_scrape_falls_between_a_series_and_the_one_that_replaces_it() -> None
 
 
 def test_a_late_result_of_a_removed_target_is_passed_over(metrics: ToldMetrics) -> None:
-    metrics.apply([])
+    metrics.take([])
     metrics.tell(GOOD)
     assert not [name for name, given, _ in samples(metrics.everything()) if "target" in given]
 
 
 def test_one_target_can_be_shown_alone() -> None:
     metrics = ToldMetrics()
-    metrics.apply([plan("a"), plan("b")])
+    metrics.take([plan("a"), plan("b")])
     assert {given["target"] for _, given, _ in samples(metrics.of_target("a"))} == {"a"}

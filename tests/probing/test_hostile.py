@@ -42,6 +42,7 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
 from exporter.site.status_page import View, render_page
+from tests.observing import newly
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
 
 KEY = "sk-Hostile/Key+0815\\x"
@@ -97,9 +98,9 @@ class Surfaces:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.metrics = Metrics()
-        self.metrics.apply([plan])
+        self.metrics.apply(newly([plan]))
         self.status = Status()
-        self.status.apply([plan])
+        self.status.apply(newly([plan]))
 
     def shown(self, result: ProbeResult) -> str:
         observation = observed(self.plan, result)

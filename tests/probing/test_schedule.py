@@ -20,6 +20,7 @@ from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult
+from tests.observing import Plans
 from tests.probing.test_probe import DONE, FINISH, TOKEN
 from tests.shown import families
 from tests.wire import STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
@@ -42,6 +43,7 @@ class Running:
     """A schedule under way, and what came of it."""
 
     def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
+        self.plans = Plans()
         self.results: list[ProbeResult] = []
         self.metrics = Metrics()
         observers = (self.metrics.observe, self.note)
@@ -51,10 +53,11 @@ class Running:
     def note(self, observation: Observation) -> None:
         self.results.append(observation.result)
 
-    async def apply(self, *plans: Plan) -> None:
-        self.metrics.apply(plans)
-        await self.prober.apply(plans)
-        self.schedule.apply(plans)
+    def apply(self, *plans: Plan) -> None:
+        change = self.plans.become(plans)
+        self.metrics.apply(change)
+        self.prober.apply(change)
+        self.schedule.apply(change)
 
     def value(self, name: str, **labels: str) -> float:
         """The sum of all samples with this name and these labels."""
@@ -72,7 +75,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     run = Running(may_probe)
     run.schedule.start()
-    await run.apply(*plans)
+    run.apply(*plans)
     try:
         yield run
     finally:
@@ -167,7 +170,7 @@ async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None
         run.prober = Prober([crash, run.note], purse=Spending())
         run.schedule = Schedule(run.prober, run.metrics)
         run.schedule.start()
-        await run.apply(plan_for(server))
+        run.apply(plan_for(server))
         await asyncio.sleep(0.9)
         run.schedule.stop()
         await run.prober.aclose(grace_seconds=1)
@@ -180,7 +183,7 @@ async def test_a_removed_target_is_no_longer_asked_and_its_series_go() -> None:
         async with running(keep, drop) as run:
             await asyncio.sleep(0.5)
             kept_before = run.value("inference_probes_total", target="keep")
-            await run.apply(keep)
+            run.apply(keep)
             asked = len(server.requests)
             await asyncio.sleep(0.5)
             assert run.value("inference_probes_total", target="keep") > kept_before > 0
@@ -197,11 +200,11 @@ async def test_a_changed_plan_waits_for_its_predecessor() -> None:
     with wire_server([0.3, *ANSWER]) as server:
         run = Running()
         plan = plan_for(server)
-        await run.prober.apply([plan])
+        run.prober.apply(run.plans.become([plan]))
         first = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
         changed = replace(plan, probe=Chat(prompt="other"))
-        await run.prober.apply([changed])
+        run.prober.apply(run.plans.become([changed]))
         assert run.prober.is_busy(changed)
         second = (await run.prober.probe(changed)).result
         ended = (await first).result.timeline.end
@@ -214,7 +217,7 @@ async def test_probes_under_way_get_their_grace_time() -> None:
     with wire_server([0.4, *ANSWER]) as server:
         run = Running()
         plan = plan_for(server)
-        await run.prober.apply([plan])
+        run.prober.apply(run.plans.become([plan]))
         probe = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
         await run.prober.aclose(grace_seconds=2)
@@ -225,7 +228,7 @@ async def test_probes_beyond_the_grace_time_are_ended() -> None:
     with wire_server([STREAM_HEAD, chunk(b": ping\n\n"), Act.HANG]) as server:
         run = Running()
         plan = plan_for(server)
-        await run.prober.apply([plan])
+        run.prober.apply(run.plans.become([plan]))
         probe = asyncio.create_task(run.prober.probe(plan))
         await asyncio.sleep(0.05)
         started = time.monotonic()

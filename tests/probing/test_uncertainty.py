@@ -101,7 +101,7 @@ def test_one_read_may_come_in_several_parts() -> None:
 
 def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:
     metrics = ToldMetrics()
-    metrics.apply([replace(plan(), max_uncertainty_seconds=0.01)])
+    metrics.take([replace(plan(), max_uncertainty_seconds=0.01)])
     timeline = replace(GOOD.timeline, uncertainty=11 * MS)
     metrics.tell(replace(GOOD, timeline=timeline))
     metrics.tell(GOOD)
@@ -118,7 +118,7 @@ def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:
 def test_an_interrupted_probe_says_nothing_of_the_provider() -> None:
     metrics = ToldMetrics()
     slo = {"success_ratio": 0.99, "time_to_first_token": {"threshold": "1s", "ratio": 0.9}}
-    metrics.apply([plan(slo=slo, price={"input": 1, "output": 2})])
+    metrics.take([plan(slo=slo, price={"input": 1, "output": 2})])
     metrics.tell(GOOD)
     before = _nonzero(metrics)
     late = Failure(FailureReason.TIMEOUT_STALL, "no further output within 1 s")

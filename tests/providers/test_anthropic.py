@@ -118,7 +118,7 @@ GOLDEN: dict[str, list[Event]] = {
         *START,
         failed(FailureReason.SERVER_ERROR, "timeout_error: Too slow."),
     ],
-    "missing_message_stop": UNFINISHED,
+    "missing_message_stop": [*UNFINISHED, Ended()],  # a stop reason and a whole HTTP message
     "cut_inside_message_stop": UNFINISHED,
     "real-llama-server": [
         RequestIdentified("chatcmpl-n98qDm0bFGwD0Wy5O9UEr2mP5mXPhmrs"),

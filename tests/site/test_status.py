@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from exporter.config.plan import Plan, Timeouts
+from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.observation import Observation, observed
@@ -25,6 +25,7 @@ from exporter.result import (
 from exporter.site.sparkline import WIDTH, Sparkline
 from exporter.site.status import HISTORY_LENGTH, Sample, Status
 from exporter.site.status_page import State, View, render_page
+from tests.observing import newly
 
 MS = 1_000_000
 NOW = 1_900_000_000.0
@@ -68,7 +69,7 @@ def failure(of: Plan, detail: str = "HTTP 429: slow down") -> Observation:
 
 def status_of(*plans: Plan) -> Status:
     status = Status()
-    status.apply(plans)
+    status.apply(newly(plans))
     return status
 
 
@@ -101,8 +102,9 @@ def test_history_is_bounded_and_keeps_the_newest() -> None:
 
 
 def test_rows_follow_the_order_of_the_configuration() -> None:
-    status = status_of(plan("b"), plan("a", "long"), plan("a", "short"))
-    status.apply([plan("c"), plan("a", "short"), plan("b")])
+    before = [plan("b"), plan("a", "long"), plan("a", "short")]
+    status = status_of(*before)
+    status.apply(PlanChange.between(before, [plan("c"), plan("a", "short"), plan("b")]))
     assert [row.plan.key for row in status.rows()] == [
         ("c", "short"),
         ("a", "short"),
@@ -112,7 +114,7 @@ def test_rows_follow_the_order_of_the_configuration() -> None:
 
 def test_a_result_of_a_plan_that_has_gone_is_passed_over() -> None:
     status = status_of(plan("a"))
-    status.apply([])
+    status.apply(PlanChange.between([plan("a")], []))
     status.observe(success(plan("a")))
     assert status.rows() == ()
 
@@ -122,7 +124,7 @@ def test_a_reload_keeps_the_past_of_a_plan_that_asks_the_same_model() -> None:
     status = status_of(asked)
     status.observe(success(asked))
     slower = replace(asked, interval_seconds=300)
-    status.apply([slower])
+    status.apply(PlanChange.between([asked], [slower]))
     (row,) = status.rows()
     assert (row.plan, row.last) == (slower, success(asked))
 
@@ -138,7 +140,7 @@ def test_a_reload_forgets_the_past_of_another_model(change: dict[str, str]) -> N
     asked = plan()
     status = status_of(asked)
     status.observe(success(asked))
-    status.apply([plan(**change)])
+    status.apply(PlanChange.between([asked], [plan(**change)]))
     (row,) = status.rows()
     assert (row.last, row.history) == (None, ())
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from exporter.config.plan import PlanChange
 from exporter.result import Waiting
 
-Listener = Callable[[str, Waiting | None], None]
+WaitingListener = Callable[[str, Waiting | None], None]
 """Is told the name of a target, and what it is being waited for; ``None`` once it is not."""
 
 
-class Readiness:
+class WaitingRoom:
     """Targets that are not ready, or rest until they are cold; listeners hear of each change."""
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
+    def __init__(self, listeners: Iterable[WaitingListener]) -> None:
         self._listeners = tuple(listeners)
         self._waiting: dict[str, Waiting] = {}
 
@@ -49,9 +50,12 @@ class Readiness:
         if self._waiting.pop(target, None):
             self._tell(target, None)
 
-    def keep(self, targets: Iterable[str]) -> None:
-        """Forget all other targets."""
-        self._waiting = {name: self._waiting[name] for name in targets if name in self._waiting}
+    def apply(self, change: PlanChange) -> None:
+        """Forget the targets that are in force no more."""
+        asked = {plan.asked for plan in change.plans}
+        for plan in change.gone:
+            if plan.asked not in asked:
+                self._waiting.pop(plan.target.name, None)
 
     def _set(self, target: str, waiting: Waiting) -> None:
         self._waiting[target] = waiting

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
-from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import ColdSequence, with_failure
-from exporter.cold.thermometer import Thermometer
-from exporter.config.model_server import ColdStart
+from exporter.cold.waiting_room import WaitingRoom
+from exporter.cold.warmth import WarmTimes
 from exporter.config.plan import Plan, Timeouts
 from exporter.observation import Observation
 from exporter.probing.prober import Prober
@@ -23,16 +23,23 @@ class ColdProbe:
     def __init__(
         self,
         plan: Plan,
-        settings: ColdStart,
         prober: Prober,
-        thermometer: Thermometer,
-        readiness: Readiness,
+        warm: WarmTimes,
+        waiting_room: WaitingRoom,
+        attempted: Callable[[Observation], None],
     ) -> None:
+        """
+        :param plan: that of a target with ``cold_start``.
+        :param attempted: is told of each attempt, as it was.
+        """
+        if plan.target.cold_start is None:
+            raise ValueError(f"{plan.target.name} is not to be asked cold")
         self._plan = plan
-        self._settings = settings
+        self._settings = plan.target.cold_start
         self._prober = prober
-        self._thermometer = thermometer
-        self._readiness = readiness
+        self._warm = warm
+        self._waiting_room = waiting_room
+        self._attempted = attempted
         self._sequence = ColdSequence(after_idle=True)
         self._goes_on = False
 
@@ -60,7 +67,7 @@ class ColdProbe:
     def _judge(self, observation: Observation) -> Observation | None:
         """What is to be told; ``None`` for an attempt that will be repeated."""
         plan, result = observation.plan, observation.result
-        self._thermometer.attempted(observation)
+        self._attempted(observation)
         not_ready = self._sequence.take(result)
         self._goes_on = not_ready and self._seconds_left > self._settings.retry
         failure = result.failure
@@ -68,12 +75,12 @@ class ColdProbe:
             failure = self._not_ready(failure)
         if failure and failure.reason is FailureReason.NOT_READY:
             since = time.time() - self._sequence.elapsed_seconds
-            self._readiness.not_ready(plan.target.name, since, failure.detail)
+            self._waiting_room.not_ready(plan.target.name, since, failure.detail)
         elif result.success:
-            self._readiness.ready(plan.target.name)
+            self._waiting_room.ready(plan.target.name)
         if self._goes_on:
             return None
-        cold = self._sequence.coldness(result, self._thermometer.warm_times(plan))
+        cold = self._sequence.coldness(result, self._warm)
         return replace(with_failure(observation, failure), cold=cold)
 
     def _not_ready(self, failure: Failure) -> Failure:
