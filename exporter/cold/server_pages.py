@@ -25,6 +25,8 @@ from exporter.settings.secret import SecretError
 
 _PATIENCE_SECONDS = 5.0
 _MAX_PAGE_BYTES = 1 << 20
+_MAX_PAGE_PARTS = 1 << 14
+"""Some 500 models of vLLM; a page with more is taken for no list."""
 
 
 class _Model(Wire):
@@ -73,7 +75,7 @@ class Look:
 
     def lists(self, model: str) -> bool:
         """Whether the page is a list of models that has this one, or is no such list."""
-        names = (parse_if(_ModelList, self.body) or _ModelList()).names
+        names = (parse_if(_ModelList, self.body, _MAX_PAGE_PARTS) or _ModelList()).names
         return self.is_good and (names is None or model in names)
 
 

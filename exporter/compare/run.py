@@ -23,7 +23,7 @@ from exporter.compare.sampling.progress import Bar
 from exporter.compare.sampling.sampler import Sampler
 from exporter.compare.sampling.session import Limits, Session
 from exporter.compare.statistics.findings import Report
-from exporter.compare.statistics.judging import is_decided, judge
+from exporter.compare.statistics.looking import is_decided, judge
 from exporter.compare.subject import Evidence, Subject
 from exporter.config.loading import config_file
 from exporter.config.plan import Plan

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from exporter.net.head import HeadGuard
 from exporter.net.kernel_clock import Arrival
 from exporter.result import ConnectionPhases
 
@@ -35,6 +36,8 @@ class Exchange:
     on its way back from the kernel."""
     answered: int | None = None
     """When the status line and the headers of the answer had arrived, monotonic nanoseconds."""
+    head: HeadGuard = field(default_factory=HeadGuard, repr=False)
+    """Watches over the length of the answer's head."""
     arrival: Arrival | None = None
     """The latest read."""
     closed: bool = False
@@ -60,6 +63,7 @@ class Exchange:
         """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that
         was set aside on its way back from the kernel takes the time of the sending too late."""
         self.answered = at
+        self.head.body_begins()
         self.sent = min(at, self.sent or at)
 
 

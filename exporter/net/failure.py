@@ -9,6 +9,7 @@ import httpcore
 import httpx
 
 from exporter.net.exchange import Exchange
+from exporter.net.head import TooManyHeaders
 from exporter.result import FailureReason
 
 
@@ -38,6 +39,7 @@ _FAILURES = (
 _REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (DnsError, FailureReason.DNS),
     (TlsError, FailureReason.TLS),
+    (TooManyHeaders, FailureReason.TOO_LARGE),
     (httpcore.ConnectTimeout, FailureReason.TIMEOUT_CONNECT),
     (httpcore.ConnectError, FailureReason.CONNECT),
     (httpcore.ProxyError, FailureReason.CONNECT),

@@ -56,6 +56,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         if not arrival.is_with(exchange.arrival):
             exchange.arrival = arrival
         exchange.closed = not data
+        exchange.head.check(data)
         return data
 
     def _receive(self) -> None:

@@ -42,6 +42,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
             data = b""  # HTTP's own framing tells whether the message was whole
         except ssl.SSLError as error:
             raise httpcore.ReadError(str(error)) from error
+        exchange_in_progress().head.check(data)
         if not data:
             exchange_in_progress().closed = True
         elif self._tls.pending():

@@ -19,9 +19,11 @@ from exporter.config.target import Target
 from exporter.net.dial import KernelBackend
 from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.failure import NetworkFailure, network_failures
+from exporter.net.head import MAX_HEADERS
 from exporter.net.kernel_clock import Arrival
 from exporter.net.proxies import proxy_for
 from exporter.net.trust import tls_context
+from exporter.net.turn import Turn, pieces
 from exporter.result import FailureReason
 
 EXCHANGE = "exchange"
@@ -30,9 +32,6 @@ EXCHANGE = "exchange"
 _IDLE_SECONDS = 120.0
 """Idle connections are given up before the usual NAT gateways and load balancers forget them
 (4 minutes on Azure, 350 s on AWS): a silently dead connection would look like a dead provider."""
-
-_MAX_HEADERS = 256
-"""Each header costs time. Servers are content with some dozens, Python's own client with 100."""
 
 
 class Part(NamedTuple):
@@ -76,8 +75,8 @@ class KernelTransport(httpx.AsyncBaseTransport):
 
 
 def _check(response: httpcore.Response, exchange: Exchange) -> None:
-    if len(response.headers) > _MAX_HEADERS:
-        detail = f"the response has more than {_MAX_HEADERS} headers"
+    if len(response.headers) > MAX_HEADERS:
+        detail = f"the response has more than {MAX_HEADERS} headers"
         raise NetworkFailure(FailureReason.TOO_LARGE, detail)
     if exchange.is_answer_stale:
         detail = "the response came before the request was sent"
@@ -98,9 +97,13 @@ class Body(httpx.AsyncByteStream):
 
     async def parts(self) -> AsyncGenerator[Part, None]:
         """What httpcore hands out before it reads on came with the latest read."""
+        turn = Turn()
         with network_failures(self._exchange, responded=True):
             async for data in self._response.aiter_stream():
-                yield Part(data, self._exchange.latest_arrival())
+                arrival = self._exchange.latest_arrival()
+                for piece in pieces(data):
+                    yield Part(piece, arrival)
+                    await turn.after(piece, arrival)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():

@@ -40,7 +40,7 @@ from exporter.settings.secret import SecretError, redact
 
 MAX_BODY_BYTES = 16 << 20
 _MAX_WORD_CHARACTERS = 256
-_MAX_OUTPUT_CHARACTERS = 1 << 20
+_MAX_OUTPUT_CHARACTERS = 1 << 18
 _DRAIN_SECONDS = 1.0
 _WAITING = frozenset(
     {

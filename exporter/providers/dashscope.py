@@ -40,6 +40,8 @@ from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
 _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
+_MAX_EVENTS_BYTES = 1 << 14
+"""Of an error body: an error that is an event stands at its beginning."""
 _SERVICE = "/services/aigc/text-generation/generation"
 
 
@@ -173,7 +175,7 @@ def _error_event(body: bytes) -> ServerSentEvent | None:
     """The error in a response without a stream that is written as an event nevertheless, since a
     stream was asked for."""
     framing = SseDecoder()
-    for event in [*framing.feed(body), *framing.finish()]:
+    for event in [*framing.feed(body[:_MAX_EVENTS_BYTES]), *framing.finish()]:
         if (chunk := parse_if(_Chunk, event.data)) and chunk.problem:
             return event
     return None

@@ -18,6 +18,9 @@ from exporter.simulator.steps import Error, ErrorKind, Step
 
 Headers = tuple[tuple[str, str], ...]
 
+_MAX_PARTS = 1 << 20
+"""Of a request: whoever asks the simulator is not its enemy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -72,7 +75,7 @@ def read_body(shape: type[W], request: Request) -> W:
     :raises Refused: its body is not of this shape.
     """
     try:
-        return parse(shape, request.body)
+        return parse(shape, request.body, _MAX_PARTS)
     except ProtocolError as error:
         raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
 

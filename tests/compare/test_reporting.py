@@ -145,7 +145,7 @@ def test_the_page_stands_alone_and_is_well_formed() -> None:
     assert "url(" not in text
     assert "@import" not in text
     assert (
-        page.elements.count("svg") == 4 + 10
+        page.elements.count("svg") == 4 + 13
     )  # charts, and a bar for each measure with an interval
     for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         ElementTree.fromstring(drawing)  # noqa: S314 - our own

@@ -21,7 +21,7 @@ def to_json(report: Report) -> dict[str, JsonValue]:
         "source": report.subject.source,
         "started_at": report.started_at,
         "ended_at": report.ended_at,
-        "confidence": report.rules.confidence,
+        "confidence": report.confidence,
         "run_length": report.run_length,
         "notes": list(report.subject.notes),
         "targets": [_tally(tally) for tally in report.tallies],

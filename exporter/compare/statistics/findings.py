@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.measures import DEFINITIONS, Definition, Measure
+from exporter.compare.statistics.measures import DEFINITIONS, TYPICAL, Definition, Measure
+from exporter.compare.statistics.sequential import Look
 from exporter.compare.statistics.verdict import Effect, Verdict
 from exporter.compare.subject import Party, Subject
 
@@ -20,12 +21,25 @@ class Rules:
 
     measures: tuple[Measure, ...] = tuple(Measure)
     """What is judged; fewer measures need less correction, if they are chosen beforehand."""
+    first: tuple[Measure, ...] = ()
+    """What matters most, chosen beforehand; empty for the typical time to first token."""
     margins: Mapping[Measure, float] = field(default_factory=dict)
     """Where they differ from a measure's own."""
     confidence: float = CONFIDENCE
     draws: int = DRAWS
     """Of the bootstrap; the smallest p-value that it can give is 2 in so many."""
     seed: int = 0
+
+    @property
+    def leading(self) -> tuple[Measure, ...]:
+        """What has nearly all of the permitted error to begin with."""
+        return self.first or (Measure.TTFT_TYPICAL,)
+
+    @property
+    def decisive(self) -> tuple[Measure, ...]:
+        """What must have a verdict before a comparison ends."""
+        usual = tuple(measure for measure in TYPICAL if measure in self.measures)
+        return self.first or usual or self.measures
 
     @property
     def alpha(self) -> float:
@@ -102,12 +116,14 @@ class Report:
     rules: Rules
     tallies: tuple[Tally, ...]
     versus: tuple[Versus, ...]
+    confidence: float
+    """Of the intervals; above that of the rules where several looks were agreed on."""
     run_length: int
     """How many blocks in a row were drawn together; 1 where they knew nothing of each other."""
     started_at: float
     ended_at: float
-    look: str = ""
-    """Which look of a sequential comparison this is, in words."""
+    look: Look | None = None
+    """Which look of a sequential comparison this is."""
     interrupted: bool = False
     """Whether the user ended the sampling before its time."""
     samples: tuple[Sample, ...] = ()
@@ -119,9 +135,19 @@ class Report:
     def decided(self) -> bool:
         """Whether more probes would change nothing: every measure that both sides have, but for
         the cold start, which has probes of its own, has a verdict."""
-        return all(
-            finding.verdict is not Verdict.UNDECIDED
+        return self._have_verdicts(self.rules.measures)
+
+    @property
+    def answered(self) -> bool:
+        """Whether what matters most is decided; the rest is then told as far as it is known."""
+        return self._have_verdicts(self.rules.decisive)
+
+    def _have_verdicts(self, measures: Sequence[Measure]) -> bool:
+        told = [
+            finding.verdict
             for versus in self.versus
             for finding in versus.findings
-            if finding.baseline and finding.candidate and finding.measure is not Measure.COLD_START
-        )
+            if finding.measure in measures and finding.measure is not Measure.COLD_START
+            if finding.baseline and finding.candidate
+        ]
+        return bool(told) and Verdict.UNDECIDED not in told

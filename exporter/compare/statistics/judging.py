@@ -1,39 +1,112 @@
-"""From evidence to a report, at the level of error that was agreed on before looking."""
+"""From what each measure came to, to verdicts that hold together.
+
+What the buyer says matters first has nearly all of the permitted error to begin with, and the rest
+share what is left: a large difference is found anywhere, a small one in what matters. The error
+of a question that was answered passes on to the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 
-from exporter.compare.sample import PROBES_PER_BLOCK, Sample
-from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.findings import Report, Rules
-from exporter.compare.statistics.sequential import look_at, looks
-from exporter.compare.subject import Evidence, Subject
+from exporter.compare.statistics.findings import Finding, Rules, Versus
+from exporter.compare.statistics.measures import DEFINITIONS, Measure, SuccessRatio
+from exporter.compare.statistics.outcomes import Outcome
+from exporter.compare.statistics.sequential import Look
+from exporter.compare.statistics.verdict import Band, Effect, Verdict, corrected, decide
+from exporter.compare.subject import Subject
+
+OTHERS_SHARE = 0.05
+"""Of the permitted error, for all that does not matter first together."""
+COLD_SHARE = 0.05
+"""For the cold starts, if there were any: so few cannot be more certain than that."""
+
+Key = tuple[str, Measure]
+"""A candidate, and what is asked of it."""
 
 
-def judge(evidence: Evidence, rules: Rules) -> Report:
-    """The report; where several looks were agreed on, at this look's level of error."""
-    subject, samples = evidence.subject, evidence.samples
-    probes = _probes(samples)
-    if not subject.until_decided or subject.planned_probes is None or not probes:
-        return analyse(subject, samples, rules)
-    look = look_at(probes, subject.planned_probes, rules.alpha)
-    words = (
-        f"look {look.number} of a comparison that ends as soon as it is decided, so intervals are"
-        f" as wide as {1 - look.alpha:.2%} confidence asks for"
+def judged(
+    subject: Subject, outcomes: Mapping[Key, Outcome], rules: Rules, look: Look | None
+) -> tuple[Versus, ...]:
+    """The findings on each candidate, in the order of the measures."""
+    p_values = {
+        key: look.overall(one.effect.p_value) if look else one.effect.p_value
+        for key, one in outcomes.items()
+        if one.effect
+    }
+    gates = _gates(p_values, rules)
+    by_key = corrected(p_values, _weights(p_values, gates, rules), gates)
+    return tuple(
+        Versus(
+            candidate=party,
+            findings=tuple(
+                _finding(
+                    measure,
+                    outcomes[party.name, measure],
+                    by_key.get((party.name, measure)),
+                    rules,
+                )
+                for measure in rules.measures
+            ),
+        )
+        for party in subject.candidates
     )
-    return analyse(subject, samples, replace(rules, confidence=1 - look.alpha), words)
 
 
-def is_decided(subject: Subject, rules: Rules, probes: int, samples: Sequence[Sample]) -> bool:
-    """Whether a look is planned after so many probes, and finds everything decided."""
-    planned = looks(subject.planned_probes or 0, rules.alpha)
-    if probes not in {look.probes // PROBES_PER_BLOCK * PROBES_PER_BLOCK for look in planned}:
-        return False
-    return judge(Evidence(subject, tuple(samples)), rules).decided
+def _gates(keys: Collection[Key], rules: Rules) -> dict[Key, Key]:
+    """What waits for what, where both have data; what matters first waits for nothing."""
+    gates = {}
+    for name, measure in keys:
+        before = DEFINITIONS[measure].waits_for
+        if before and (name, before) in keys and measure not in rules.leading:
+            gates[name, measure] = (name, before)
+    return gates
 
 
-def _probes(samples: Iterable[Sample]) -> int:
-    """Of each target, as far as they were asked for in blocks."""
-    return PROBES_PER_BLOCK * len({sample.block for sample in samples if not sample.cold})
+def _weights(keys: Collection[Key], gates: Mapping[Key, Key], rules: Rules) -> dict[Key, float]:
+    first = {key for key in keys if key[1] in rules.leading}
+    cold = {key for key in keys if key[1] is Measure.COLD_START} - first
+    others = len(keys) - len(first) - len(cold) - len(gates)
+    if not first:
+        return dict.fromkeys(keys, 1.0)
+    rest = OTHERS_SHARE / max(1, others)
+    weights = dict.fromkeys(keys, rest)
+    weights |= dict.fromkeys(cold, COLD_SHARE / max(1, len(cold)))
+    left = 1 - OTHERS_SHARE * bool(others) - COLD_SHARE * bool(cold)
+    return weights | dict.fromkeys(first, left / len(first))
+
+
+def _finding(
+    measure: Measure, outcome: Outcome, corrected_p: float | None, rules: Rules
+) -> Finding:
+    definition, margin = DEFINITIONS[measure], rules.margin(measure)
+    verdict = Verdict.UNDECIDED if outcome.measured else Verdict.NOT_MEASURED
+    note = outcome.note
+    if outcome.effect and corrected_p is not None:
+        is_share = isinstance(definition.statistic, SuccessRatio)
+        band = Band.of_difference(margin) if is_share else Band.of_ratio(margin)
+        verdict = decide(
+            outcome.effect,
+            band,
+            corrected_p,
+            rules.alpha,
+            higher_is_better=definition.higher_is_better,
+        )
+        if verdict is Verdict.UNDECIDED:
+            note = _why_undecided(outcome.effect, band)
+    return Finding(
+        measure=measure,
+        baseline=outcome.baseline,
+        candidate=outcome.candidate,
+        effect=outcome.effect,
+        corrected_p=corrected_p,
+        margin=margin,
+        verdict=verdict,
+        note=note,
+    )
+
+
+def _why_undecided(effect: Effect, band: Band) -> str:
+    if effect.low <= band.neutral <= effect.high:
+        return "could be the same or not"
+    return "not certain enough for one of many"
