@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from exporter.providers.asks import Ask, Kind, Reply
-from exporter.providers.base import OutputKind
+from exporter.providers.base import Call, OutputKind
 from exporter.result import Failure, Measures
 from exporter.settings.types import Duration, Model
 
@@ -77,8 +77,8 @@ class Probe(Model):
         return Measures()
 
     @abstractmethod
-    def judge(self, heard: Heard, model: str) -> Failure | None:
+    def judge(self, heard: Heard, call: Call[Any]) -> Failure | None:
         """Why what came back whole is no answer, or is a wrong one; ``None`` where it is right.
 
-        :param model: who was asked, by its configured name.
+        :param call: what was asked, and who.
         """

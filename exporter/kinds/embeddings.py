@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from exporter.kinds.base import Heard, Probe, Size
 from exporter.providers.asks import EmbeddingsAsk, Kind, Vectors
+from exporter.providers.base import Call
 from exporter.result import Failure, FailureReason, Measures
 from exporter.settings.prompts import NONCE_CHARACTERS
 from exporter.settings.types import Model
@@ -48,7 +49,7 @@ class Embeddings(Probe):
         from a cache of whole requests has never seen this one."""
         return EmbeddingsAsk((*self.input, nonce), self.dimensions)
 
-    def judge(self, heard: Heard, model: str) -> Failure | None:
+    def judge(self, heard: Heard, call: Call[EmbeddingsAsk]) -> Failure | None:
         vectors = heard.reply.vectors if isinstance(heard.reply, Vectors) else ()
         if not vectors:
             return Failure(FailureReason.EMPTY, "the answer holds no vector")

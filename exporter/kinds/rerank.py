@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from exporter.kinds.base import Heard, Probe, Size
 from exporter.kinds.embeddings import Text
 from exporter.providers.asks import Kind, Ranking, RerankAsk
+from exporter.providers.base import Call
 from exporter.result import Failure, FailureReason, Measures
 from exporter.settings.prompts import NONCE_CHARACTERS
 from exporter.settings.types import Model, raise_all
@@ -62,7 +63,7 @@ class Rerank(Probe):
         """The nonce is one more document: it answers no query."""
         return RerankAsk(self.query, (*self.documents, nonce))
 
-    def judge(self, heard: Heard, model: str) -> Failure | None:
+    def judge(self, heard: Heard, call: Call[RerankAsk]) -> Failure | None:
         order = heard.reply.order if isinstance(heard.reply, Ranking) else ()
         if not order:
             return Failure(FailureReason.EMPTY, "the answer orders no document")

@@ -25,6 +25,7 @@ from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import Mark, StreamRecord
 from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
+from exporter.providers.asks import Ask
 from exporter.providers.base import (
     Call,
     HeaderFacts,
@@ -80,6 +81,7 @@ class _Attempt:
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
+        self._call: Call[Ask] | None = None
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
@@ -112,7 +114,7 @@ class _Attempt:
 
     async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
-        call = Call(
+        call = self._call = Call(
             model=target.model,
             ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
@@ -202,7 +204,7 @@ class _Attempt:
         record = self._record
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
-        return self._plan.probe.judge(record, self._plan.target.model)
+        return self._plan.probe.judge(record, self._call) if self._call else None
 
     def _explained(self, failure: Failure) -> Failure:
         """The failure, with what came where that was no answer."""

@@ -6,6 +6,7 @@ not streamed comes back as a ``Reply``, which the kind judges.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,12 +28,52 @@ class Reply:
     """An answer that comes in one piece."""
 
 
+class Role(StrEnum):
+    """Who speaks in a dialogue."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Reasoning(StrEnum):
+    """How much a model is to think."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said before the question."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to see."""
+
+    png: bytes = field(repr=False)
+    says: str
+    """What is written in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatAsk(Ask):
-    """A prompt, whose answer is streamed."""
+    """A question, whose answer is streamed, and what comes before it and with it."""
 
     prompt: str
     max_output_tokens: int
+    system: str | None = None
+    earlier: tuple[Turn, ...] = ()
+    picture: Picture | None = None
+    json_schema: Mapping[str, object] | None = None
+    """What the answer must keep to, and the provider must see to."""
+    reasoning: Reasoning | None = None
+    """``None`` leaves it to the model."""
 
 
 @dataclass(frozen=True, slots=True)

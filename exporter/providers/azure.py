@@ -21,6 +21,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
+from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.wire import merged
 from exporter.result import Failure
 
@@ -62,7 +63,9 @@ class Azure:
         }
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "messages": openai_messages(call.ask),
+            "response_format": response_format(call.ask),
+            "reasoning_effort": call.ask.reasoning,
             "stream": True,
             "stream_options": {"include_usage": True},
         }

@@ -34,6 +34,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
+from exporter.providers.turns import bedrock_messages, bedrock_output_config
 from exporter.providers.usage import counted
 from exporter.providers.wire import (
     CamelWire,
@@ -193,8 +194,10 @@ class Bedrock:
         :raises ValueError: it is to be signed, and the call has no time.
         """
         body = {
-            "messages": [{"role": "user", "content": [{"text": call.ask.prompt}]}],
+            "system": [{"text": call.ask.system}] if call.ask.system else None,
+            "messages": bedrock_messages(call.ask),
             "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
+            "outputConfig": bedrock_output_config(call.ask),
         }
         return signed(call, "converse-stream", body)
 
