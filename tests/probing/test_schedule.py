@@ -171,11 +171,12 @@ async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None
         run.schedule = Schedule(run.prober, run.metrics)
         run.schedule.start()
         run.apply(plan_for(server))
-        async with asyncio.timeout(30):
-            while len(run.results) < 3:
+        for _ in range(600):  # a loaded machine is late
+            if len(run.results) < 3:
                 await asyncio.sleep(0.05)
         run.schedule.stop()
         await run.prober.aclose(grace_seconds=1)
+    assert len(run.results) >= 3
 
 
 async def test_a_removed_target_is_no_longer_asked_and_its_series_go() -> None:
