@@ -171,7 +171,9 @@ async def test_a_listener_that_crashes_keeps_no_result_from_the_others() -> None
         run.schedule = Schedule(run.prober, run.metrics)
         run.schedule.start()
         run.apply(plan_for(server))
-        await asyncio.sleep(0.9)
+        for _ in range(600):  # a loaded machine is late
+            if len(run.results) < 3:
+                await asyncio.sleep(0.05)
         run.schedule.stop()
         await run.prober.aclose(grace_seconds=1)
     assert len(run.results) >= 3
