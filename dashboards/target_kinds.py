@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.frame import TARGETS, Section
-from dashboards.panels import COUNT, RATIO, SECONDS, Query, Text, over_time
+from dashboards.panels import COUNT, RATIO, SECONDS, USD, Query, Text, over_time
 
 
 def vectors() -> Section:
@@ -43,6 +43,38 @@ def vectors() -> Section:
                 ),
                 width=6,
                 dots=True,
+            ),
+        ],
+    )
+
+
+def prompt_cache() -> Section:
+    """What the provider's prompt cache is worth."""
+    times = f"inference_cached_prefix_time_to_first_token_seconds{{{TARGETS}}}"
+    return Section(
+        "Prompt cache",
+        [
+            over_time(
+                Text(
+                    "Prompt from the cache",
+                    "Share of a long prompt, asked again, that the provider says came from its"
+                    " cache; 0 where the cache does not work.",
+                ),
+                RATIO,
+                Query(f"inference_cached_prefix_input_ratio{{{TARGETS}}}", "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("First token, cold and cached", "Of the same long prompt."),
+                SECONDS,
+                Query(times, "{{cache}} {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Saved", "How much cheaper the prompt was when it was asked again."),
+                USD,
+                Query(f"inference_cached_prefix_saved_usd{{{TARGETS}}}", "{{probe}}"),
+                width=8,
             ),
         ],
     )

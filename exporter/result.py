@@ -200,6 +200,12 @@ class Measures:
     """How long the vectors are."""
     direction: tuple[float, ...] = field(default=(), repr=False)
     """The vector of a text that is always the same."""
+    cold_first_token_seconds: float | None = None
+    """Time to first token of a prompt that no cache had seen."""
+    cached_first_token_seconds: float | None = None
+    """The same of that prompt asked again."""
+    cached_input_ratio: float | None = None
+    """Share of the prompt asked again that came from the provider's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +224,8 @@ class ProbeResult:
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""
+    earlier_usage: Usage | None = None
+    """Tokens of the requests before this one that belong to the same probe."""
     measures: Measures = Measures()
     answer: str = ""
     reasoning: str = ""

@@ -33,6 +33,7 @@ class Label(StrEnum):
     LEADER = "leader"
     STATE = "state"
     PURPOSE = "purpose"
+    CACHE = "cache"
 
 
 COMMON_LABELS = (Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE)

@@ -198,6 +198,24 @@ LAST_MAX_STALL = TARGET_FAMILIES.gauge(
     takes.latest(lambda o: o.result.max_stall_seconds),
     initial=math.nan,
 )
+CACHED_PREFIX_FIRST_TOKEN = TARGET_FAMILIES.gauge(
+    "inference_cached_prefix_time_to_first_token_seconds",
+    "Time to first token of a long prompt that no cache had seen (cold), and of the same prompt"
+    " asked again (cached), of the latest successful probe.",
+    takes.prefix_times,
+    cache=ANY,
+)
+CACHED_INPUT_RATIO = TARGET_FAMILIES.gauge(
+    "inference_cached_prefix_input_ratio",
+    "Share of the prompt asked again that the provider says came from its cache; 0: the cache did"
+    " not work.",
+    takes.one(lambda o: o.result.measures.cached_input_ratio),
+)
+CACHED_PREFIX_SAVED = TARGET_FAMILIES.gauge(
+    "inference_cached_prefix_saved_usd",
+    "How much cheaper the prompt was when it was asked again, at the prices in force.",
+    takes.one(takes.prefix_saved_usd),
+)
 ITEMS_PER_SECOND = TARGET_FAMILIES.gauge(
     "inference_items_per_second",
     "Texts embedded or documents ranked per second of the latest successful probe.",

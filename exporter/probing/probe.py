@@ -66,16 +66,25 @@ async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeRes
     :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
         that no cache along the way can answer it.
     """
-    attempt = _Attempt(plan)
-    failure = await attempt.carry_out(text, connections)
-    return attempt.result(failure)
+    nonce = secrets.token_hex(NONCE_BYTES)
+    results: list[ProbeResult] = []
+    for round_ in range(plan.probe.rounds):
+        if round_:
+            await asyncio.sleep(plan.probe.seconds_between_rounds)
+        attempt = _Attempt(plan, plan.probe.ask(text, nonce))
+        failure = await attempt.carry_out(connections)
+        results.append(attempt.result(failure))
+        if failure:
+            break
+    return plan.probe.together(results)
 
 
 class _Attempt:
     """The state of one probe while it is under way."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, ask: Ask) -> None:
         self._plan = plan
+        self._ask = ask
         self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
@@ -87,10 +96,10 @@ class _Attempt:
         self._body_size = 0
         self._body_prefix = bytearray()
 
-    async def carry_out(self, text: str, connections: Connections) -> Failure | None:
+    async def carry_out(self, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
         try:
-            problem = await self._problem(text, connections)
+            problem = await self._problem(connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
             failure = self._record.failure or self._rejection() or problem or self._judge()
             return failure and self._explained(failure)
@@ -98,10 +107,10 @@ class _Attempt:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
-    async def _problem(self, text: str, connections: Connections) -> Failure | None:
+    async def _problem(self, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = await self._request(text)
+                request = await self._request()
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -112,11 +121,11 @@ class _Attempt:
             return Failure(FailureReason.AUTH, str(error))
         return None
 
-    async def _request(self, text: str) -> httpx.Request:
+    async def _request(self) -> httpx.Request:
         target = self._plan.target
         call = self._call = Call(
             model=target.model,
-            ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
+            ask=self._ask,
             base_url=target.endpoint,
             api_key=target.api_key.read() if target.api_key else None,
             region=target.region,

@@ -33,6 +33,7 @@ def _nowhere(region: str | None) -> None:
 
 _OPENAI_COMPATIBLE: Mapping[Kind, Callable[[Preset], Dialect[Any]]] = {
     Kind.CHAT: OpenAI,
+    Kind.CACHED_PREFIX: OpenAI,
     Kind.MODELS: listing.OpenAIModels,
     Kind.EMBEDDINGS: embeddings.OpenAIEmbeddings,
     Kind.RERANK: rerank.OpenAIRerank,
@@ -42,12 +43,17 @@ _ROWS = (
     Provider(name="openai", speaks=_OPENAI_COMPATIBLE, presets=PRESETS),
     Provider(
         name="openai_responses",
-        speaks={Kind.CHAT: OpenAIResponses, Kind.MODELS: listing.OpenAIModels},
+        speaks={
+            Kind.CHAT: OpenAIResponses,
+            Kind.CACHED_PREFIX: OpenAIResponses,
+            Kind.MODELS: listing.OpenAIModels,
+        },
     ),
     Provider(
         name="azure",
         speaks={
             Kind.CHAT: always(azure.Azure()),
+            Kind.CACHED_PREFIX: always(azure.Azure()),
             Kind.EMBEDDINGS: always(embeddings.AzureEmbeddings()),
         },
         public_base_url=_nowhere,
@@ -59,6 +65,7 @@ _ROWS = (
         name="anthropic",
         speaks={
             Kind.CHAT: always(anthropic.Anthropic()),
+            Kind.CACHED_PREFIX: always(anthropic.Anthropic()),
             Kind.MODELS: always(listing.AnthropicModels()),
         },
         public_base_url=anthropic.public_base_url,
@@ -69,6 +76,7 @@ _ROWS = (
         name="bedrock",
         speaks={
             Kind.CHAT: always(bedrock.Bedrock()),
+            Kind.CACHED_PREFIX: always(bedrock.Bedrock()),
             Kind.EMBEDDINGS: always(embeddings.BedrockEmbeddings()),
             Kind.RERANK: always(rerank.BedrockRerank()),
         },
@@ -80,6 +88,7 @@ _ROWS = (
         name="dashscope",
         speaks={
             Kind.CHAT: always(dashscope.DashScope()),
+            Kind.CACHED_PREFIX: always(dashscope.DashScope()),
             Kind.EMBEDDINGS: always(embeddings.DashScopeEmbeddings()),
             Kind.RERANK: always(rerank.DashScopeRerank()),
         },
@@ -89,6 +98,7 @@ _ROWS = (
         name="gemini",
         speaks={
             Kind.CHAT: always(gemini.Gemini()),
+            Kind.CACHED_PREFIX: always(gemini.Gemini()),
             Kind.MODELS: always(listing.GeminiModels()),
             Kind.EMBEDDINGS: always(embeddings.GeminiEmbeddings()),
         },

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """What a probe can ask."""
 
     CHAT = "chat"
+    CACHED_PREFIX = "cached_prefix"
     MODELS = "models"
     EMBEDDINGS = "embeddings"
     RERANK = "rerank"
@@ -72,6 +73,9 @@ class ChatAsk(Ask):
     picture: Picture | None = None
     json_schema: Mapping[str, object] | None = None
     """What the answer must keep to, and the provider must see to."""
+    caches_system: bool = False
+    """Whether the system prompt is to be kept in the prompt cache, of providers that do so only
+    where they are told."""
     reasoning: Reasoning | None = None
     """``None`` leaves it to the model."""
 

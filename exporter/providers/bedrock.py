@@ -34,7 +34,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
-from exporter.providers.turns import bedrock_messages, bedrock_output_config
+from exporter.providers.turns import bedrock_messages, bedrock_output_config, bedrock_system
 from exporter.providers.usage import counted
 from exporter.providers.wire import (
     CamelWire,
@@ -194,7 +194,7 @@ class Bedrock:
         :raises ValueError: it is to be signed, and the call has no time.
         """
         body = {
-            "system": [{"text": call.ask.system}] if call.ask.system else None,
+            "system": bedrock_system(call.ask),
             "messages": bedrock_messages(call.ask),
             "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
             "outputConfig": bedrock_output_config(call.ask),

@@ -49,6 +49,13 @@ def response_format(ask: ChatAsk) -> dict[str, object] | None:
     return {"type": "json_schema", "json_schema": schema}
 
 
+def anthropic_system(ask: ChatAsk) -> object:
+    """The system prompt; one that is to be cached is a block that says so."""
+    if not ask.caches_system:
+        return ask.system
+    return [{"type": "text", "text": ask.system, "cache_control": {"type": "ephemeral"}}]
+
+
 def anthropic_messages(ask: ChatAsk) -> Messages:
     question: object = ask.prompt
     if ask.picture:
@@ -72,6 +79,14 @@ def anthropic_output_config(ask: ChatAsk) -> dict[str, object] | None:
     if ask.json_schema is not None:
         config["format"] = {"type": "json_schema", "schema": ask.json_schema}
     return config or None
+
+
+def bedrock_system(ask: ChatAsk) -> list[dict[str, object]] | None:
+    """The system prompt, with a mark behind it where it is to be cached."""
+    if not ask.system:
+        return None
+    mark: list[dict[str, object]] = [{"cachePoint": {"type": "default"}}]
+    return [{"text": ask.system}, *(mark if ask.caches_system else [])]
 
 
 def bedrock_messages(ask: ChatAsk) -> Messages:
