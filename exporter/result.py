@@ -227,6 +227,9 @@ class ProbeResult:
     earlier_usage: Usage | None = None
     """Tokens of the requests before this one that belong to the same probe."""
     measures: Measures = Measures()
+    connection_retries: int = 0
+    """How often the request was sent anew, over a new connection, since the server closed the kept
+    one before it answered: 0 or 1. The times are those of the last one sent."""
     answer: str = ""
     reasoning: str = ""
     finish_reason: str | None = None

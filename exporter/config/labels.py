@@ -34,6 +34,8 @@ class Label(StrEnum):
     STATE = "state"
     PURPOSE = "purpose"
     CACHE = "cache"
+    MEASURE = "measure"
+    CONTROL = "control"
 
 
 COMMON_LABELS = (Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE)

@@ -20,7 +20,7 @@ import structlog
 from exporter import USER_AGENT
 from exporter.config.plan import Plan
 from exporter.net.exchange import Exchange
-from exporter.net.failure import NetworkFailure
+from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import Mark, StreamRecord
@@ -88,9 +88,11 @@ class _Attempt:
         self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
-        self._deadlines = Deadlines(plan.timeouts)
+        self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
         self._call: Call[Ask] | None = None
+        self._own_failure: Failure | None = None
+        """The failure, if it says nothing of the provider."""
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
@@ -114,12 +116,18 @@ class _Attempt:
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
-            return self._deadlines.failure()
+            failure = self._deadlines.failure()
+            return self._own(failure) if self._deadlines.interrupted else failure
         except (NetworkFailure, ProtocolError) as error:
-            return Failure(error.reason, str(error))
+            failure = Failure(error.reason, str(error))
+            return self._own(failure) if isinstance(error, OwnFault) else failure
         except SecretError as error:
             return Failure(FailureReason.AUTH, str(error))
         return None
+
+    def _own(self, failure: Failure) -> Failure:
+        self._own_failure = failure
+        return failure
 
     async def _request(self) -> httpx.Request:
         target = self._plan.target
@@ -166,10 +174,10 @@ class _Attempt:
 
     async def _read_stream(self, body: AsyncIterator[Part], response: httpx.Response) -> None:
         decoder = self._dialect.decoder()
-        async for data, arrival in body:
+        async for data, arrival, ends_read in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), arrival):
-                self._deadlines.output()
+            if self._record.take(decoder.feed(data), arrival, ends_read=ends_read):
+                self._deadlines.output(arrival.at)
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
             if self._record.end is not None:
@@ -181,8 +189,8 @@ class _Attempt:
         self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
 
     async def _read_error(self, body: AsyncIterator[Part]) -> None:
-        async for data, _ in body:
-            self._keep(data)
+        async for part in body:
+            self._keep(part.data)
             if self._body_size >= KEPT_BYTES:
                 return
 
@@ -191,8 +199,8 @@ class _Attempt:
         its end can serve the next probe. The result is fixed by now."""
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for data, _ in body:
-                    self._keep(data)
+                async for part in body:
+                    self._keep(part.data)
 
     def _keep(self, data: bytes) -> None:
         self._body_size += len(data)
@@ -201,6 +209,10 @@ class _Attempt:
         room = KEPT_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
+
+    def _latest_arrival(self) -> int | None:
+        arrival = self._exchange.arrival
+        return arrival.at if arrival else None
 
     def _rejection(self) -> Failure | None:
         """What a response that is no stream says, be it whole or not."""
@@ -240,10 +252,12 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
+            interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
             measures=Measures() if failure else self._plan.probe.measures(record),
+            connection_retries=exchange.retries,
             answer=redact(record.text(OutputKind.ANSWER)),
             reasoning=redact(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),
@@ -279,7 +293,7 @@ class _Attempt:
             end=_at(record.end),
             gaps=tuple(record.gaps),
             lag=record.lag,
-            uncertainty=_sum(record.uncertainty, self._exchange.sent_uncertainty),
+            uncertainty=_sum(record.uncertainty, self._exchange.uncertainty),
         )
 
 
