@@ -18,7 +18,7 @@ from google.genai import types as genai_types
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.config.root import Config
-from exporter.kinds import Chat, Kind
+from exporter.kinds import CachedPrefix, Chat, Kind
 from exporter.kinds.picture import code_of, drawn
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.record import StreamRecord
@@ -118,6 +118,14 @@ JUDGES: dict[str, Callable[[Mapping[str, Any]], None]] = {
 @pytest.mark.parametrize("name", PROBES)
 def test_the_sdk_takes_the_request_for_its_own(provider: str, name: str) -> None:
     JUDGES[provider](body_of(provider, Chat.model_validate(PROBES[name])))
+
+
+@pytest.mark.parametrize("provider", JUDGES)
+def test_the_sdk_takes_a_prefix_to_be_cached_for_its_own(provider: str) -> None:
+    probe, row = CachedPrefix(kind=Kind.CACHED_PREFIX), PROVIDERS[provider]
+    call = Call("m", probe.ask("", NONCE), "https://host.example", api_key="k")
+    request = row.dialect(row.server(None, None), Kind.CHAT).request(call)
+    JUDGES[provider](json.loads(request.body))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
