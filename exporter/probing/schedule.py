@@ -170,12 +170,16 @@ class Schedule:
         """Ask between two scheduled probes, if a scheduled one might be sent now."""
         del self._again[identity]
         plan = self._plans[identity]
-        if not self._reason_to_skip(plan):
-            task = asyncio.create_task(self._ask_between(plan))
-            self._confirming[identity] = task
-            task.add_done_callback(lambda _: self._confirming.pop(identity, None))
+        if self._reason_to_skip(plan):
+            self._confirmation.not_asked(plan)
+            return
+        task = asyncio.create_task(self._ask_between(plan))
+        self._confirming[identity] = task
+        task.add_done_callback(lambda _: self._confirming.pop(identity, None))
 
     async def _ask_between(self, plan: Plan) -> None:
+        if plan.identity not in self._plans:
+            return  # removed, or everything stopped, a moment ago
         with suppress(NotProbed):
             await self._carry_out(plan, Occasion.CONFIRMING)
 
