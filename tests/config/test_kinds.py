@@ -40,7 +40,7 @@ def test_the_kind_is_chat_where_it_is_not_set() -> None:
         ),
         (
             "probes: {p: {kind: 7}}",
-            "config.yaml:1: probes.p.kind: unknown kind '7'; known are chat, models",
+            "config.yaml:1: probes.p.kind: unknown kind '7'; known are chat, ",
         ),
         (
             "probes: {p: {kind: models, prompt: hi}}",
