@@ -1,4 +1,4 @@
-"""One request: a dialect and a transport become a ``ProbeResult``.
+"""One probe: a dialect and a transport become a ``ProbeResult``.
 
 Errors are values here. Whatever happens on the wire, in the provider or in this code, the
 outcome is a result with a reason, never an exception.
@@ -7,6 +7,7 @@ outcome is a result with a reason, never an exception.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
@@ -23,13 +24,19 @@ from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
-from exporter.probing.record import Mark, StreamRecord
+from exporter.probing.record import StreamRecord
 from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
-from exporter.providers.asks import Ask
-from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
+from exporter.providers.base import (
+    Call,
+    HeaderFacts,
+    OutputKind,
+    ProtocolError,
+    ResponseHead,
+)
 from exporter.providers.headers import delay_in_text, is_identity, longest
-from exporter.result import Failure, FailureReason, Measures, ProbeResult, Timeline, Usage
+from exporter.result import Failure, FailureReason, ProbeResult, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
+from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
@@ -49,12 +56,22 @@ _WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class Attempt:
-    """The state of one request while it is under way."""
+async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
+    """Ask the target once and tell what happened.
 
-    def __init__(self, plan: Plan, text: str, nonce: str) -> None:
+    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
+        that no cache along the way can answer it.
+    """
+    attempt = _Attempt(plan)
+    failure = await attempt.carry_out(text, connections)
+    return attempt.result(failure)
+
+
+class _Attempt:
+    """The state of one probe while it is under way."""
+
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._text, self._nonce = text, nonce
         self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
@@ -62,17 +79,15 @@ class Attempt:
         self._exchange = Exchange(on_sent=self._deadlines.sent)
         self._own_failure: Failure | None = None
         """The failure, if it says nothing of the provider."""
-        self._call: Call[Ask] | None = None
-        self._measures = Measures()
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
         self._body_prefix = bytearray()
 
-    async def carry_out(self, connections: Connections) -> Failure | None:
+    async def carry_out(self, text: str, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
         try:
-            problem = await self._problem(connections)
+            problem = await self._problem(text, connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
             failure = self._record.failure or self._rejection() or problem or self._judge()
             return failure and self._explained(failure)
@@ -80,10 +95,10 @@ class Attempt:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
-    async def _problem(self, connections: Connections) -> Failure | None:
+    async def _problem(self, text: str, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = await self._request()
+                request = await self._request(text)
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -100,11 +115,11 @@ class Attempt:
         self._own_failure = failure
         return failure
 
-    async def _request(self) -> httpx.Request:
+    async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
-        call = self._call = Call(
+        call = Call(
             model=target.model,
-            ask=self._plan.probe.ask(self._text, self._nonce),
+            ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
             api_key=await fetch(target.api_key) if target.api_key else None,
             region=target.region,
@@ -187,10 +202,7 @@ class Attempt:
         record = self._record
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
-        probe = self._plan.probe
-        failure = probe.judge(record, self._call) if self._call else None
-        self._measures = Measures() if failure else probe.measures(record)
-        return failure
+        return self._plan.probe.judge(record, self._plan.target.model)
 
     def _explained(self, failure: Failure) -> Failure:
         """The failure, with what came where that was no answer."""
@@ -215,13 +227,12 @@ class Attempt:
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=self._timeline(),
+            timeline=record.timeline(self._start, exchange, self._usage),
             failure=_told(failure, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
-            measures=self._measures,
             connection_retries=exchange.retries,
             answer=shown_answer(record.text(OutputKind.ANSWER)),
             reasoning=shown_answer(record.text(OutputKind.REASONING)),
@@ -245,29 +256,6 @@ class Attempt:
             return self._facts.retry_after_seconds
         in_text = delay_in_text(failure.detail) if failure.reason in _WAITING else None
         return longest(self._facts.retry_after_seconds, failure.retry_after_seconds, in_text)
-
-    def _timeline(self) -> Timeline:
-        record = self._record
-        return Timeline(
-            start=self._start,
-            sent=self._exchange.sent,
-            headers=self._exchange.answered,
-            first_token=_at(record.first_token),
-            first_answer_token=_at(record.first_answer_token),
-            last_token=_at(record.last_counted(self._usage)),
-            end=_at(record.end),
-            gaps=tuple(record.gaps),
-            lag=record.lag,
-            uncertainty=_sum(record.uncertainty, self._exchange.uncertainty),
-        )
-
-
-def _sum(nanoseconds: int | None, more: int) -> int | None:
-    return None if nanoseconds is None else nanoseconds + more
-
-
-def _at(mark: Mark | None) -> int | None:
-    return mark.at if mark else None
 
 
 def _too_large(what: str, limit: int, unit: str) -> ProtocolError:

@@ -6,19 +6,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 from typing import Protocol
 
 import structlog
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation, Occasion
 from exporter.probing.confirmation import Confirmation
-from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.grid import GridTrigger, phase_seconds
 from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
@@ -118,13 +117,9 @@ class Schedule:
             self._add(plan)
 
     def _add(self, plan: Plan) -> None:
-        interval = plan.interval_seconds
-        first = next_on_grid(time.time(), plan.key, interval)
         self._scheduler.add_job(
             self._due,
-            IntervalTrigger(
-                seconds=interval, start_date=datetime.fromtimestamp(first, UTC), timezone=UTC
-            ),
+            GridTrigger(plan.key, plan.interval_seconds),
             args=(plan.identity,),
             id=_job_id(plan),
             replace_existing=True,
