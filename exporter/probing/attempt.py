@@ -1,4 +1,4 @@
-"""One probe: a dialect and a transport become a ``ProbeResult``.
+"""One request: a dialect and a transport become a ``ProbeResult``.
 
 Errors are values here. Whatever happens on the wire, in the provider or in this code, the
 outcome is a result with a reason, never an exception.
@@ -7,7 +7,6 @@ outcome is a result with a reason, never an exception.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
@@ -26,17 +25,11 @@ from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
 from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
-from exporter.providers.base import (
-    Call,
-    HeaderFacts,
-    OutputKind,
-    ProtocolError,
-    ResponseHead,
-)
+from exporter.providers.asks import Ask
+from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest
-from exporter.result import Failure, FailureReason, ProbeResult, Usage
+from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
-from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
@@ -56,22 +49,12 @@ _WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
-    """Ask the target once and tell what happened.
+class Attempt:
+    """The state of one request while it is under way."""
 
-    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
-        that no cache along the way can answer it.
-    """
-    attempt = _Attempt(plan)
-    failure = await attempt.carry_out(text, connections)
-    return attempt.result(failure)
-
-
-class _Attempt:
-    """The state of one probe while it is under way."""
-
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, text: str, nonce: str) -> None:
         self._plan = plan
+        self._text, self._nonce = text, nonce
         self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
@@ -79,15 +62,17 @@ class _Attempt:
         self._exchange = Exchange(on_sent=self._deadlines.sent)
         self._own_failure: Failure | None = None
         """The failure, if it says nothing of the provider."""
+        self._call: Call[Ask] | None = None
+        self._measures = Measures()
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
         self._body_prefix = bytearray()
 
-    async def carry_out(self, text: str, connections: Connections) -> Failure | None:
+    async def carry_out(self, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
         try:
-            problem = await self._problem(text, connections)
+            problem = await self._problem(connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
             failure = self._record.failure or self._rejection() or problem or self._judge()
             return failure and self._explained(failure)
@@ -95,10 +80,10 @@ class _Attempt:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
-    async def _problem(self, text: str, connections: Connections) -> Failure | None:
+    async def _problem(self, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = await self._request(text)
+                request = await self._request()
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -115,11 +100,11 @@ class _Attempt:
         self._own_failure = failure
         return failure
 
-    async def _request(self, text: str) -> httpx.Request:
+    async def _request(self) -> httpx.Request:
         target = self._plan.target
-        call = Call(
+        call = self._call = Call(
             model=target.model,
-            ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
+            ask=self._plan.probe.ask(self._text, self._nonce),
             base_url=target.endpoint,
             api_key=await fetch(target.api_key) if target.api_key else None,
             region=target.region,
@@ -202,7 +187,10 @@ class _Attempt:
         record = self._record
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
-        return self._plan.probe.judge(record, self._plan.target.model)
+        probe = self._plan.probe
+        failure = probe.judge(record, self._call) if self._call else None
+        self._measures = Measures() if failure else probe.measures(record)
+        return failure
 
     def _explained(self, failure: Failure) -> Failure:
         """The failure, with what came where that was no answer."""
@@ -233,6 +221,7 @@ class _Attempt:
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
+            measures=self._measures,
             connection_retries=exchange.retries,
             answer=shown_answer(record.text(OutputKind.ANSWER)),
             reasoning=shown_answer(record.text(OutputKind.REASONING)),
