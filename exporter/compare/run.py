@@ -23,6 +23,7 @@ from exporter.compare.sampling.progress import Bar
 from exporter.compare.sampling.sampler import Sampler
 from exporter.compare.sampling.session import Limits, Session
 from exporter.compare.statistics.findings import Report
+from exporter.compare.statistics.foresight import foreseen
 from exporter.compare.statistics.looking import is_decided, judge
 from exporter.compare.subject import Evidence, Subject
 from exporter.config.loading import config_file
@@ -83,6 +84,9 @@ def _live(options: Options, baseline: str) -> Report:
         limits = replace(limits, is_enough=partial(is_decided, subject, options.rules))
     path = options.samples or _new_file()
     earlier = _earlier(path, subject)
+    unknown = [plan.target.name for plan in plans if plan.price is None]
+    for warning in foreseen(options.rules, limits.probes, limits.cold_rounds, unknown):
+        click.echo(f"Note: {warning}", err=True)
     session = Session(subject, limits, earlier.samples if earlier else ())
     interrupted = _sample(session, plans, question, limits, path, earlier)
     _say_where(session, path, interrupted)

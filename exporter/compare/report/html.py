@@ -6,8 +6,10 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from exporter import __version__
+from exporter.compare.report.figures import margin_text
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
-from exporter.compare.report.wording import headline, margin_text, method, rows, story, tally_text
+from exporter.compare.report.story import headline, story
+from exporter.compare.report.wording import method, rows, tally_text
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.findings import Report
 from exporter.compare.statistics.measures import Measure

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from exporter.compare.report.wording import headline, story
+from exporter.compare.report.story import headline, story
 from exporter.compare.statistics.findings import Finding, Report, Tally, Versus
 from exporter.compare.statistics.measures import SuccessRatio
 from exporter.compare.subject import Party

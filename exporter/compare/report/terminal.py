@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
-from exporter.compare.report.wording import Row, headline, method, rows, story
+from exporter.compare.report.story import headline, story
+from exporter.compare.report.wording import Row, method, rows
 from exporter.compare.statistics.findings import Report, Versus
 from exporter.compare.statistics.verdict import Verdict
 
