@@ -18,7 +18,8 @@ from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import rows
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.verdict import Effect, Verdict
 from exporter.compare.subject import Party
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from exporter.compare.statistics.findings import Finding
 from exporter.compare.statistics.measures import SuccessRatio, Unit
 from exporter.settings.units import format_duration
@@ -59,10 +61,11 @@ def change_texts(finding: Finding) -> tuple[str, str]:
     effect = finding.effect
     if effect is None:
         return "", ""
+    form: Callable[[float], str] = _percent
     if isinstance(finding.definition.statistic, SuccessRatio):
         form = _points
-    else:
-        form = _factor if effect.high >= _FACTORS_FROM else _percent
+    elif effect.high >= _FACTORS_FROM:
+        form = _factor
     return form(effect.value), _span(form(effect.low), form(effect.high))
 
 

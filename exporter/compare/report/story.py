@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.compare.report.figures import value_text
-from exporter.compare.statistics.findings import Finding, Report, Versus
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Finding, Versus
 from exporter.compare.statistics.measures import Measure, Unit
 from exporter.compare.statistics.verdict import Verdict
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from exporter.compare.report.figures import change_texts, margin_text, value_text
-from exporter.compare.statistics.findings import Finding, Report, Tally, Versus
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Finding, Tally, Versus
 from exporter.compare.statistics.measures import DEFINITIONS
 from exporter.compare.statistics.verdict import Verdict
 

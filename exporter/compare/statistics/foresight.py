@@ -21,10 +21,11 @@ MIN_COLD_ROUNDS = 6
 
 
 def foreseen(
-    rules: Rules, probes: int, cold_rounds: int, without_price: Sequence[str]
+    rules: Rules, probes: int, cold_rounds: int | None, without_price: Sequence[str]
 ) -> Iterator[str]:
     """What so many probes of each side will leave open, one sentence each.
 
+    :param cold_rounds: ``None`` where they cannot be asked for.
     :param without_price: the targets whose price is not known.
     """
     short = _by_need(rules, probes)
@@ -41,7 +42,7 @@ def foreseen(
     costs = [m for m in rules.measures if isinstance(DEFINITIONS[m].statistic, RatioOfSums)]
     if costs and without_price:
         yield f"Cost will not be measured: set the price of {' and '.join(without_price)}."
-    if Measure.COLD_START in rules.measures:
+    if Measure.COLD_START in rules.measures and cold_rounds is not None:
         if not cold_rounds:
             yield "Cold starts will not be measured: --cold-idle asks for them."
         elif cold_rounds < MIN_COLD_ROUNDS:
