@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-real bench bench-peers check lint types floors check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-cluster test-real bench bench-peers check lint types floors check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -24,6 +24,10 @@ test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
 
 test-slow: $(VENV)/.installed-dev ## Run the tests that wait for minutes in real time
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-cluster: $(VENV)/.installed-dev ## Run what needs a real Kubernetes API server (builds one: minutes the first time)
+	tools/install-cluster
+	$(BIN)/pytest -m cluster $(ARGS)
 
 test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
 	$(MAKE) -C tests/real

@@ -33,7 +33,7 @@ def build() -> builders.Dashboard:
         description="Whether the exporter itself is well: uncertainty, delays, skips, spend.",
         variables=(),
     )
-    return frame.fill(_now(), _trust(), _work(), _spend(), _cluster(), _process())
+    return frame.fill(_now(), _trust(), _work(), _controls(), _spend(), _cluster(), _process())
 
 
 def _now() -> Section:
@@ -156,6 +156,42 @@ def _work() -> Section:
                 Query(total("inference_probes_skipped_total", SELF, "reason"), "{{reason}}"),
                 width=8,
                 stacked=True,
+            ),
+        ],
+    )
+
+
+def _controls() -> Section:
+    reached = f"inference_exporter_control_last_success{{{SELF}}}"
+    seconds = f"inference_exporter_control_last_duration_seconds{{{SELF}}}"
+    none = "no controls"
+    return Section(
+        "Its own network",
+        [
+            number(
+                Text("Control reached", "Whether pages that are nearly always there answer."),
+                "bool_yes_no",
+                Query(f"min by (control) ({reached})", "{{control}}"),
+                steps=Steps(orange=1, red=0.5),
+                empty=none,
+            ),
+            over_time(
+                Text("Time to reach a control", "From the lookup of its name to its answer."),
+                SECONDS,
+                Query(f"max by (control) ({seconds})", "{{control}}"),
+                width=8,
+                empty=none,
+            ),
+            over_time(
+                Text("Requests to controls", "How many were answered, and how many not."),
+                COUNT,
+                Query(
+                    total("inference_exporter_control_probes_total", SELF, "control, outcome"),
+                    "{{control}} {{outcome}}",
+                ),
+                width=8,
+                stacked=True,
+                empty=none,
             ),
         ],
     )

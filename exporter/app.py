@@ -20,6 +20,7 @@ from exporter.config.root import Config
 from exporter.metrics import exporter_families as families
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
+from exporter.probing.controls import Controls
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.process import hangups
@@ -76,6 +77,7 @@ class Exporter:
         self._schedule = Schedule(
             self._prober, self.metrics, self._cold.probe, self._cold.keeps_back
         )
+        self._controls = Controls(self.metrics.control)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -117,6 +119,7 @@ class Exporter:
             self.ready = False
             self._stopping.set()  # a reload under way must begin nothing any more
             self._schedule.stop()
+            self._controls.stop()
             self._cold.stop()
             self._heap.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
@@ -162,6 +165,8 @@ class Exporter:
         """Take over a configuration, all of it in one turn of the loop."""
         self._config = config
         self._budgets.apply(config)
+        self._controls.apply(config.controls)
+        self.metrics.apply_controls([control.name for control in config.controls])
         self._apply_plans()
         for target, why in config.unknown_prices():
             log.warning("price not known: cost and budgets leave it out", target=target, why=why)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum, auto
 
 import httpx
 
@@ -38,6 +39,16 @@ class Cost:
     the probe's times are not certain."""
 
 
+class Occasion(Enum):
+    """Why a probe was sent."""
+
+    USUAL = auto()
+    """It was due, or somebody asked for it."""
+    CONFIRMING = auto()
+    """Earlier probes looked as if something had changed. Whatever it finds was looked for, so it
+    counts in no statistics."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """A result and what it means."""
@@ -50,13 +61,21 @@ class Observation:
     cost: Cost
     cold: Coldness | None = None
     """Set where the result says nothing about the warm model."""
+    occasion: Occasion = Occasion.USUAL
+
+    @property
+    def counts(self) -> bool:
+        """Whether the outcome belongs into statistics: the exporter ran all the while, and the
+        time of the probe did not depend on what earlier ones had found."""
+        return self.occasion is Occasion.USUAL and not self.result.interrupted
 
 
-def observed(plan: Plan, result: ProbeResult) -> Observation:
+def observed(plan: Plan, result: ProbeResult, occasion: Occasion = Occasion.USUAL) -> Observation:
     """The observation of a result, before anybody has looked for signs of a cold model."""
     uncertainty = result.uncertainty_seconds or 0.0
     certain = not result.interrupted and uncertainty <= plan.max_uncertainty_seconds
-    return Observation(plan, result, certain, _cost(plan, result, certain=certain))
+    cost = _cost(plan, result, certain=certain)
+    return Observation(plan, result, certain, cost, occasion=occasion)
 
 
 def worst_usd(plan: Plan) -> Decimal:

@@ -10,6 +10,7 @@ from math import ceil
 
 from exporter.config.plan import Plan
 from exporter.prices.price import ServerPrice, TokenPrice
+from exporter.probing.confirmation import most_per_day
 from exporter.result import Usage
 
 DAY_SECONDS = 86_400
@@ -62,6 +63,18 @@ def load(plan: Plan) -> Load:
         probes * tokens.input,
         probes * tokens.output,
         None if each is None else Decimal(probes) * each,
+    )
+
+
+def confirming_load(plan: Plan) -> Load:
+    """The most that a plan can send in a day beside its scheduled probes, to confirm changes."""
+    usual, most = load(plan), most_per_day(plan)
+    share = most / usual.probes
+    return Load(
+        most,
+        share * usual.input_tokens,
+        share * usual.output_tokens,
+        None if usual.usd is None else Decimal(share) * usual.usd,
     )
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import structlog
 
-from exporter.cold.errands import Errands
 from exporter.cold.sequence import sign_of, with_failure
 from exporter.cold.server_pages import ServerPages
 from exporter.cold.waiting_room import WaitingRoom
@@ -18,6 +17,7 @@ from exporter.config.model_server import WatchedBoot
 from exporter.config.plan import Plan, PlanChange
 from exporter.observation import Observation
 from exporter.probing.prober import NotProbed
+from exporter.process.errands import Errands
 from exporter.result import (
     NANOSECONDS,
     BootPhase,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.cold.errands import Errands
 from exporter.cold.thermometer import Thermometer
 from exporter.cold.waiting_room import WaitingRoom
 from exporter.config.model_server import ColdStart
@@ -21,6 +20,7 @@ from exporter.config.plan import Plan, PlanChange
 from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import OverBudget, StandsBy
+from exporter.process.errands import Errands
 
 _BUSY_SECONDS = 0.25
 

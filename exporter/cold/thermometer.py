@@ -79,7 +79,8 @@ class Thermometer:
         cold = self._coldness(observation, past, idle_seconds)
         self._waiting_room.ready(plan.target.name)
         seconds = observation.result.time_to_first_token_seconds
-        if cold is None and seconds and observation.certain and idle_seconds is not None:
+        usable = observation.certain and observation.counts
+        if cold is None and seconds and usable and idle_seconds is not None:
             # Nobody knows how long the model had been idle before the very first probe.
             self.warm_times(plan).add(seconds)
         return replace(observation, cold=cold)

@@ -11,7 +11,7 @@ from exporter.cold.starts import ColdStarts
 from exporter.cold.thermometer import Thermometer
 from exporter.cold.waiting_room import WaitingListener, WaitingRoom
 from exporter.config.plan import Plan, PlanChange
-from exporter.observation import Observation
+from exporter.observation import Observation, Occasion
 from exporter.probing.prober import Prober
 from exporter.result import FailureReason
 
@@ -37,13 +37,13 @@ class ColdWatch:
             self._thermometer, self._waiting_room, prober.is_busy, self.probe, self.probe_cold
         )
 
-    async def probe(self, plan: Plan) -> Observation:
+    async def probe(self, plan: Plan, occasion: Occasion = Occasion.USUAL) -> Observation:
         """Ask as ``Prober.probe`` does, and tell whether the model was cold.
 
         :raises KeyError: the plan is not in force.
         :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
         """
-        return await self._prober.probe(plan, self._judge)
+        return await self._prober.probe(plan, self._judge, occasion)
 
     async def probe_cold(self, plan: Plan) -> Observation:
         """Ask a model that was left alone until it answers, fails in another way than by not being

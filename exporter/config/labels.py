@@ -33,6 +33,8 @@ class Label(StrEnum):
     LEADER = "leader"
     STATE = "state"
     PURPOSE = "purpose"
+    MEASURE = "measure"
+    CONTROL = "control"
 
 
 COMMON_LABELS = (Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE)

@@ -40,6 +40,8 @@ class Plan:
     max_uncertainty_seconds: float = math.inf
     price: Price | None = None
     """``None`` where it is not known."""
+    confirm: bool = False
+    """Whether it is asked again soon when something seems to have changed."""
 
     @property
     def dialect(self) -> Dialect[Any]:

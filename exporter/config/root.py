@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides
+from exporter.config.control import Control
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
@@ -47,6 +48,8 @@ class Defaults(Model):
     max_uncertainty: Duration = 0.01
     """A success whose times may be further off than this, since the exporter read too late, is
     counted apart and its times are left out."""
+    confirm: bool = True
+    """Ask again within seconds when the latest probes look as if something had changed."""
 
 
 class Config(Model):
@@ -58,6 +61,8 @@ class Config(Model):
     """What is asked, by name."""
     targets: tuple[Target, ...] = ()
     """Who is asked."""
+    controls: tuple[Control, ...] = ()
+    """Pages that are nearly always there, asked for the exporter's own network alone."""
     target_files: tuple[str, ...] = ()
     """Glob patterns of files with further targets, watched for changes."""
     budget: Budget = Budget()
@@ -77,6 +82,7 @@ class Config(Model):
         asked = [(target.name, target.probes or ()) for target in self.targets]
         raise_all("Config", name_mistakes(asked, self.probes))
         raise_all("Config", self._kind_mistakes())
+        raise_all("Config", _control_mistakes(self.controls))
         prices = [target.price for target in self.targets]
         raise_all("Config", currency_mistakes(prices, self.currencies))
         return self
@@ -145,6 +151,7 @@ class Config(Model):
                 fresh_connection=(target.connection or self.defaults.connection) == "fresh",
                 max_uncertainty_seconds=self.defaults.max_uncertainty,
                 price=self._known_price_of(target),
+                confirm=self.defaults.confirm if target.confirm is None else target.confirm,
             )
             for target in self.targets
             for name in (self.probes if target.probes is None else target.probes)
@@ -188,6 +195,15 @@ def name_mistakes(
                 yield at, UnknownName("probe", probe, probes)
             elif probe in asked[:position]:
                 yield at, ValueError(f"probe {probe!r} is listed twice; remove one")
+
+
+def _control_mistakes(controls: Iterable[Control]) -> Iterator[Located]:
+    seen: set[str] = set()
+    for index, control in enumerate(controls):
+        if control.name in seen:
+            taken = ValueError(f"another control is named {control.name!r}; rename one")
+            yield ("controls", index, "name"), taken
+        seen.add(control.name)
 
 
 def _group_mistakes(targets: Iterable[Target]) -> Iterator[Located]:

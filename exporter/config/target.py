@@ -47,6 +47,8 @@ class Target(Model):
     timeout: Duration | None = None
     timeouts: TimeoutOverrides = TimeoutOverrides()
     connection: Connection | None = None
+    confirm: bool | None = None
+    """Ask again within seconds when the latest probes look as if something had changed."""
     tls: TlsSettings = TlsSettings()
     labels: dict[str, str] = Field(default={})
     price: PriceSettings | None = None

@@ -85,6 +85,24 @@ KUBERNETES_LAST_SUCCESS = EXPORTER_FAMILIES.gauge(
     "When the Kubernetes API server last answered, Unix time, by what it was asked for.",
     purpose=ANY,
 )
+CONTROL_PROBES = EXPORTER_FAMILIES.counter(
+    "inference_exporter_control_probes_total",
+    "Requests to a control, which tells the exporter's own network from the targets.",
+    from_the_start=False,
+    control=ANY,
+    outcome=ANY,
+)
+CONTROL_SUCCESS = EXPORTER_FAMILIES.gauge(
+    "inference_exporter_control_last_success",
+    "Whether the latest request to a control was answered.",
+    control=ANY,
+)
+CONTROL_DURATION = EXPORTER_FAMILIES.gauge(
+    "inference_exporter_control_last_duration_seconds",
+    "From the lookup of its name to the answer of the latest request to a control, over a new"
+    " connection; NaN if there was no answer.",
+    control=ANY,
+)
 SERIES = EXPORTER_FAMILIES.gauge(
     "inference_exporter_series",
     "Series in this exposition, each bucket of a classic histogram counted.",

@@ -9,8 +9,9 @@ puts the renderings together.
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
@@ -20,6 +21,7 @@ from exporter.metrics import exporter_families as own
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import ANY, Family, Kind
 from exporter.metrics.series import Block, Exposed, Series, exposed
+from exporter.metrics.takes import OUTCOMES
 from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.metrics.target_series import TargetSeries, plan_labels
 from exporter.metrics.values import Counter, Gauge
@@ -63,6 +65,26 @@ class Metrics:
         """Count a scheduled probe that was not sent."""
         if series := self._targets.get(plan.identity):
             series.skipped(reason)
+
+    def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
+        """Take over how strongly a plan's latest probes speak for a change."""
+        if series := self._targets.get(plan.identity):
+            series.set_evidence(by_measure)
+
+    def apply_controls(self, names: Collection[str]) -> None:
+        """Forget all other controls."""
+        for family in (own.CONTROL_PROBES, own.CONTROL_SUCCESS, own.CONTROL_DURATION):
+            self.exporter.keep(family, "control", names)
+
+    def control(self, name: str, seconds: float | None) -> None:
+        """Count a request to a control that was answered after so many seconds, or not at all."""
+        for outcome in OUTCOMES:
+            self.exporter.counter(own.CONTROL_PROBES, control=name, outcome=outcome)
+        outcome = "failure" if seconds is None else "success"
+        self.exporter.counter(own.CONTROL_PROBES, control=name, outcome=outcome).inc()
+        self.exporter.gauge(own.CONTROL_SUCCESS, control=name).set(seconds is not None)
+        shown = math.nan if seconds is None else seconds
+        self.exporter.gauge(own.CONTROL_DURATION, control=name).set(shown)
 
     def delayed(self, seconds: float) -> None:
         """Take over how much later than scheduled a probe was started."""

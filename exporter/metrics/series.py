@@ -12,7 +12,7 @@ keeps the two apart: no rendering shows half a change, and none replaces a newer
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -87,6 +87,14 @@ class Block:
             self.children = children
             self.stale = True
 
+    def keep(self, label: str, values: Collection[str]) -> None:
+        """Forget the series in which this label has another value."""
+        place = self.family.labels.index(label)
+        with self.lock:
+            kept = {own: child for own, child in self.children.items() if own[place] in values}
+            self.children = kept
+            self.stale = True
+
     def _key(self, own: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(own[label] for label in self.family.labels)
 
@@ -146,6 +154,10 @@ class Series:
     def replace(self, family: Family, gauges: Iterable[LabelledValue] = ()) -> None:
         """Have exactly these gauges of a family, all at once."""
         self._blocks[family].replace(gauges)
+
+    def keep(self, family: Family, label: str, values: Collection[str]) -> None:
+        """Forget the series of a family in which this label has another value."""
+        self._blocks[family].keep(label, values)
 
     def block(self, family: Family) -> Block:
         """The series of one family."""

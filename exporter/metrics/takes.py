@@ -1,9 +1,10 @@
 """What each metric takes from an observation.
 
-Three rules decide what counts. Times are those of the warm model, on success, and certain: a
+Four rules decide what counts. Times are those of the warm model, on success, and certain: a
 failure has none, a cold answer has metrics of its own, and a number that the exporter read too late
 is no number. A probe in which the exporter itself did not run says nothing of the provider, so it
-has no outcome. Tokens and money count always: they are spent.
+has no outcome. A confirming probe was sent because of what came before it, so it would bend every
+share and every quantile, and has metrics of its own. Tokens and money count always: they are spent.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from exporter.metrics.family import Take, Taken
-from exporter.observation import Observation
+from exporter.observation import Observation, Occasion
 from exporter.result import Coldness, ColdSignal, RateLimit
 
 PHASES = ("dns", "tcp", "tls")
 OUTCOMES = ("success", "failure")
+EVIDENCE_MEASURES = ("success", "time_to_first_token")
 TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
 
 Number = Callable[[Observation], float | None]
@@ -43,7 +45,7 @@ def latest(number: Number) -> Take:
     nothing of the warm model, whose numbers stay as they were."""
 
     def take(observation: Observation) -> Flow:
-        if observation.result.interrupted or _is_cold_success(observation):
+        if not observation.counts or _is_cold_success(observation):
             return ()
         value = number(observation) if _tells_times(observation) else None
         return (((), math.nan if value is None else value),)
@@ -67,28 +69,34 @@ def phases(observation: Observation) -> Flow:
 
 
 def outcome(observation: Observation) -> Flow:
-    if not observation.result.interrupted:
-        yield ("success" if observation.result.success else "failure",), 1
+    if observation.counts:
+        yield _outcome(observation), 1
+
+
+def confirmation(observation: Observation) -> Flow:
+    if observation.occasion is Occasion.CONFIRMING and not observation.result.interrupted:
+        yield _outcome(observation), 1
 
 
 def reason(observation: Observation) -> Flow:
     failure = observation.result.failure
-    if failure and not observation.result.interrupted:
+    if failure and observation.counts:
         yield (failure.reason,), 1
 
 
 def uncertain(observation: Observation) -> float | None:
     result = observation.result
     unusable = result.success and not observation.cold and not observation.certain
-    return 1 if unusable or result.interrupted else None
+    usual = observation.occasion is Occasion.USUAL
+    return 1 if usual and (unusable or result.interrupted) else None
 
 
 def last_success(observation: Observation) -> float | None:
-    return None if observation.result.interrupted else observation.result.success
+    return observation.result.success if observation.counts else None
 
 
 def last_timestamp(observation: Observation) -> float | None:
-    return None if observation.result.interrupted else observation.result.finished_at
+    return observation.result.finished_at if observation.counts else None
 
 
 def tokens(observation: Observation) -> Flow:
@@ -141,7 +149,7 @@ def rate_limits(number: Callable[[RateLimit], float | None]) -> Take:
 
 def _judged(observation: Observation) -> Flow:
     slo, result = observation.plan.target.slo, observation.result
-    if slo is None or result.interrupted:
+    if slo is None or not observation.counts:
         return
     usable = observation.certain and observation.cold is None
     for objective in slo.objectives():
@@ -151,8 +159,13 @@ def _judged(observation: Observation) -> Flow:
 
 
 def _tells_times(observation: Observation) -> bool:
-    return observation.result.success and observation.certain and not observation.cold
+    usable = observation.counts and observation.certain and not observation.cold
+    return usable and observation.result.success
 
 
 def _is_cold_success(observation: Observation) -> bool:
     return observation.result.success and observation.cold is not None
+
+
+def _outcome(observation: Observation) -> tuple[str]:
+    return ("success" if observation.result.success else "failure",)

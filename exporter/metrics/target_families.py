@@ -128,6 +128,22 @@ PROBES_UNCERTAIN = TARGET_FAMILIES.counter(
     takes.one(takes.uncertain),
     traced=True,
 )
+CONFIRMATIONS = TARGET_FAMILIES.counter(
+    "inference_confirmations_total",
+    "Probes sent between the scheduled ones to confirm or refute a change; they count in tokens and"
+    " cost, and in no other metric but evidence.",
+    takes.confirmation,
+    traced=True,
+    outcome=takes.OUTCOMES,
+)
+EVIDENCE = TARGET_FAMILIES.gauge(
+    "inference_change_evidence",
+    "How strongly the latest probes, confirming ones included, say that failures (success) or times"
+    " half as long again (time_to_first_token) are no chance: from 0 to 13, which chance alone"
+    " reaches once in ten months of a probe a minute; NaN until it is known what is usual.",
+    initial=math.nan,
+    measure=takes.EVIDENCE_MEASURES,
+)
 PROBES_SKIPPED = TARGET_FAMILIES.counter(
     "inference_probes_skipped_total", "Scheduled probes that were not sent.", reason=SkipReason
 )

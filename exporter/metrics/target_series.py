@@ -70,6 +70,11 @@ class TargetSeries(Series):
         since = waiting.since if waiting and not waiting.ready else math.nan
         self.gauge(families.NOT_READY_SINCE).set(since)
 
+    def set_evidence(self, by_measure: Mapping[str, float]) -> None:
+        """How strongly the latest probes speak for a change."""
+        for measure, evidence in by_measure.items():
+            self.gauge(families.EVIDENCE, measure=measure).set(evidence)
+
     def set_boot(self, durations: Mapping[BootPhase, float]) -> None:
         """How far the latest boot has come."""
         for phase in BootPhase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from itertools import cycle
@@ -14,7 +14,7 @@ import structlog
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.config.target import Target
 from exporter.net.transport import Connections
-from exporter.observation import Observation, observed
+from exporter.observation import Observation, Occasion, observed
 from exporter.probing.probe import run_probe
 
 log = structlog.get_logger(__name__)
@@ -96,7 +96,7 @@ def _connections(target: Target, usable: dict[str, Connections]) -> Connections:
     return found
 
 
-def _tell(observer: Observer, observation: Observation) -> None:
+def _tell_one(observer: Observer, observation: Observation) -> None:
     try:
         observer(observation)
     except Exception:
@@ -149,7 +149,9 @@ class Prober:
         """Whether a probe of this plan is certain to stay within the budgets."""
         return self._purse.affords(plan)
 
-    async def probe(self, plan: Plan, judge: Judge = _as_it_is) -> Observation:
+    async def probe(
+        self, plan: Plan, judge: Judge = _as_it_is, occasion: Occasion = Occasion.USUAL
+    ) -> Observation:
         """Ask once, after any probe of the same plan that is under way.
 
         :param judge: looks at the result before anybody is told.
@@ -162,14 +164,14 @@ class Prober:
         if not self.may_probe():
             raise StandsBy
         standing = self._standing[plan.identity]
-        probing = self._probe(plan, standing, self._purse.hold(plan), judge)
-        task = asyncio.create_task(probing)
+        asking = self._ask(plan, standing, self._purse.hold(plan), occasion)
+        task = asyncio.create_task(self._tell(asking, judge))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
-    async def _probe(
-        self, plan: Plan, standing: _Standing, held: AbstractContextManager[Hold], judge: Judge
+    async def _ask(
+        self, plan: Plan, standing: _Standing, held: AbstractContextManager[Hold], why: Occasion
     ) -> Observation:
         with held as hold:
             async with standing.lock:
@@ -178,13 +180,17 @@ class Prober:
                     raise StandsBy
                 text = next(standing.texts)
                 result = await run_probe(plan, text, standing.connections)
-            observation = observed(plan, result)
+            observation = observed(plan, result, why)
             hold.ended(observation.cost.charged_usd)
+            return observation
+
+    async def _tell(self, asking: Awaitable[Observation], judge: Judge) -> Observation:
+        observation = await asking
         judged = judge(observation)
         if judged is None:
             return observation
         for observer in self._observers:
-            _tell(observer, judged)
+            _tell_one(observer, judged)
         return judged
 
     async def aclose(self, grace_seconds: float) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -14,9 +16,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.plan import Identity, Plan, PlanChange
-from exporter.observation import Observation
+from exporter.observation import Observation, Occasion
+from exporter.probing.confirmation import Confirmation
 from exporter.probing.grid import next_on_grid, phase_seconds
-from exporter.probing.prober import Prober, StandsBy
+from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
 MAX_RETRY_AFTER_SECONDS = 900.0
@@ -26,7 +29,12 @@ _GRACE_SECONDS = 1
 """A probe later than this is dropped. After a pause only those due in its last second run."""
 
 log = structlog.get_logger(__name__)
-Probe = Callable[[Plan], Awaitable[Observation]]
+
+
+class Probe(Protocol):
+    """Carries out a plan."""
+
+    def __call__(self, plan: Plan, occasion: Occasion) -> Awaitable[Observation]: ...
 
 
 class Bystander(Protocol):
@@ -40,13 +48,22 @@ class Bystander(Protocol):
         """A probe was started so much later than scheduled."""
         ...
 
+    def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
+        """The latest probes of a plan speak so strongly for a change."""
+        ...
+
 
 def _keeps_back_nothing(_plan: Plan) -> bool:
     return False
 
 
+async def _ask(prober: Prober, plan: Plan, occasion: Occasion) -> Observation:
+    return await prober.probe(plan, occasion=occasion)
+
+
 class Schedule:
-    """Starts probes when they are due.
+    """Starts probes when they are due, and between two of them where there is something to
+    confirm.
 
     A run that could not start in time (the process was stopped, the clock was set) is dropped
     and counted, never made up for: a burst of late probes would measure itself.
@@ -62,9 +79,12 @@ class Schedule:
         """:param probe: how a plan is carried out, where that is more than to ask the prober.
         :param keeps_back: whether a plan must wait, lest it spoil a cold start.
         """
+        self._confirmation = Confirmation(bystander.evidence)
+        self._again: dict[Identity, asyncio.TimerHandle] = {}
+        self._confirming: dict[Identity, asyncio.Task[None]] = {}
         self._prober = prober
         self._bystander = bystander
-        self._probe = probe or prober.probe
+        self._probe = probe or partial(_ask, prober)
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
         self._quiet_until: dict[Identity, float] = {}
@@ -88,8 +108,10 @@ class Schedule:
     def apply(self, change: PlanChange) -> None:
         """Schedule exactly the plans in force; one whose interval stays keeps its place."""
         before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
+        self._confirmation.apply(change)
         for plan in change.gone:
             self._scheduler.remove_job(_job_id(plan))
+            self._ask_no_more(plan)
         for plan in change.added:
             self._add(plan)
         for plan in change.changed:
@@ -126,22 +148,49 @@ class Schedule:
             return
         self._note_delay(plan)
         try:
-            result = (await self._probe(plan)).result
+            await self._carry_out(plan, Occasion.USUAL)
         except StandsBy:
             self._bystander.skipped(plan, SkipReason.PAUSED)
-            return
+
+    async def _carry_out(self, plan: Plan, occasion: Occasion) -> None:
+        """:raises StandsBy: another exporter is the one that probes."""
+        try:
+            observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was ended with the exporter
+        result = observation.result
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
             self._quiet_until[plan.asked] = time.monotonic() + quiet
+        pause = self._confirmation.take(observation)
+        self._ask_no_more(plan)
+        if pause is not None and plan.identity in self._plans:
+            loop = asyncio.get_running_loop()
+            self._again[plan.identity] = loop.call_later(pause, self._confirm, plan.identity)
+
+    def _ask_no_more(self, plan: Plan) -> None:
+        if waiting := self._again.pop(plan.identity, None):
+            waiting.cancel()
+
+    def _confirm(self, identity: Identity) -> None:
+        """Ask between two scheduled probes, if a scheduled one might be sent now."""
+        del self._again[identity]
+        plan = self._plans[identity]
+        if not self._reason_to_skip(plan):
+            task = asyncio.create_task(self._ask_between(plan))
+            self._confirming[identity] = task
+            task.add_done_callback(lambda _: self._confirming.pop(identity, None))
+
+    async def _ask_between(self, plan: Plan) -> None:
+        with suppress(NotProbed):
+            await self._carry_out(plan, Occasion.CONFIRMING)
 
     def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
         if not self._prober.may_probe():
             return SkipReason.PAUSED
         if self._keeps_back(plan):
             return SkipReason.COLD_START
-        if self._prober.is_busy(plan):
+        if self._prober.is_busy(plan) and plan.identity not in self._confirming:
             return SkipReason.OVERLAP
         if time.monotonic() < self._quiet_until.get(plan.asked, 0):
             return SkipReason.RETRY_AFTER

@@ -72,10 +72,10 @@ class Status:
 
     def observe(self, observation: Observation) -> None:
         """Take over a result; one of a plan that has gone meanwhile is passed over, and so is one
-        that the exporter itself interrupted."""
+        that does not count."""
         identity = observation.plan.identity
         row = self._rows.get(identity)
-        if row and not observation.result.interrupted:
+        if row and observation.counts:
             self._rows[identity] = row.with_news(observation)
 
     def waiting(self, target: str, waiting: Waiting | None) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -121,11 +119,3 @@ async def rig(*plans: Plan) -> AsyncIterator[Rig]:
         run.schedule.stop()
         run.cold.stop()
         await run.prober.aclose(grace_seconds=1)
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait for a condition to hold."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        await asyncio.sleep(0.01)

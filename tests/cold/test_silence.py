@@ -15,7 +15,8 @@ from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator
-from tests.cold.rig import Rig, config_of, plans_of, rig, target, until
+from tests.cold.rig import Rig, config_of, plans_of, rig, target
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
