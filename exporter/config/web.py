@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from exporter.settings.paths import FilePath
 from exporter.settings.types import Model
@@ -19,6 +19,12 @@ class Web(Model):
     """TLS and basic auth, in the format of Prometheus' exporter-toolkit."""
     enable_lifecycle: bool = False
     """Whether ``POST /-/reload`` is answered."""
+
+    enable_probe: bool = True
+    """Whether ``/probe`` is answered. Each such probe costs tokens."""
+    max_connections: int = Field(default=128, ge=4, le=10_000)
+    """How many connections the server has at a time, but never more than a quarter of the file
+    descriptors. Where there is no room, a new one takes the place of the longest idle one."""
 
     @field_validator("listen")
     @classmethod

@@ -10,6 +10,7 @@ import httpx
 
 from exporter.net.exchange import Exchange
 from exporter.net.head import TooManyHeaders
+from exporter.net.sockets import OutOfSockets
 from exporter.result import FailureReason
 
 
@@ -27,6 +28,13 @@ class NetworkFailure(httpx.TransportError):
     def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class OwnFault(NetworkFailure):
+    """The request could not be sent for want of something that the exporter itself should have."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(FailureReason.INTERNAL, detail)
 
 
 _FAILURES = (
@@ -52,6 +60,8 @@ def network_failures(exchange: Exchange, *, responded: bool) -> Iterator[None]:
     """Turn whatever httpcore raises into a ``NetworkFailure``."""
     try:
         yield
+    except OutOfSockets as error:
+        raise OwnFault(str(error)) from error
     except _FAILURES as error:
         raise NetworkFailure(_reason(error, exchange, responded), _detail(error)) from error
 

@@ -22,6 +22,7 @@ from exporter.net.failure import NetworkFailure, network_failures
 from exporter.net.head import MAX_HEADERS
 from exporter.net.kernel_clock import Arrival
 from exporter.net.proxies import proxy_for
+from exporter.net.sockets import sockets
 from exporter.net.trust import tls_context
 from exporter.net.turn import Turn, pieces
 from exporter.result import FailureReason
@@ -150,7 +151,7 @@ class Connections:
         await self._close_if_done()
 
     async def _close_if_done(self) -> None:
-        if self._retired and not self._users and self._kept:
+        if (self._retired or sockets.are_scarce) and not self._users and self._kept:
             kept, self._kept = self._kept, None
             await kept.aclose()
 

@@ -20,7 +20,7 @@ import structlog
 from exporter import USER_AGENT
 from exporter.config.plan import Plan
 from exporter.net.exchange import Exchange
-from exporter.net.failure import NetworkFailure
+from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import Mark, StreamRecord
@@ -80,6 +80,7 @@ class _Attempt:
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
+        self._interrupted = False
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
@@ -105,6 +106,7 @@ class _Attempt:
         except TimeoutError:
             return self._deadlines.failure()
         except (NetworkFailure, ProtocolError) as error:
+            self._interrupted = isinstance(error, OwnFault)
             return Failure(error.reason, str(error))
         except SecretError as error:
             return Failure(FailureReason.AUTH, str(error))
@@ -229,6 +231,7 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
+            interrupted=self._interrupted,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,

@@ -8,10 +8,12 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporter.process.sparingly import Sparingly
 from exporter.result import ProbeResult
 from exporter.settings.secret import redact
 
 log = structlog.get_logger(__name__)
+_interrupted = Sparingly()
 
 _SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_log_level,
@@ -53,9 +55,16 @@ def configure_logging(level: str = "info") -> None:
 
 
 def log_failure(result: ProbeResult) -> None:
-    """One line for a failed probe, or for one that the exporter itself interrupted."""
+    """One line for a failed probe, or once a minute for all that the exporter interrupted."""
     if result.interrupted:
-        log.warning("probe interrupted by the exporter", target=result.target, probe=result.probe)
+        if times := _interrupted.times():
+            log.warning(
+                "probe interrupted by the exporter",
+                target=result.target,
+                probe=result.probe,
+                why=result.failure and result.failure.detail,
+                times=times,
+            )
     elif failure := result.failure:
         log.warning(
             "probe failed",
