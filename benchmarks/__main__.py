@@ -11,6 +11,7 @@ from benchmarks import (
     cold_outliers,
     cold_starts,
     compare,
+    confirmation,
     histograms,
     hostile,
     load,
@@ -28,6 +29,7 @@ _MODULES = (
     cold_outliers,
     cold_starts,
     alerts,
+    confirmation,
     compare,
 )
 BENCHMARKS: dict[str, ModuleType] = {"truth": truth} | {

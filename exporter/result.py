@@ -201,6 +201,9 @@ class ProbeResult:
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""
+    connection_retries: int = 0
+    """How often the request was sent anew, over a new connection, since the server closed the kept
+    one before it answered: 0 or 1. The times are those of the last one sent."""
     answer: str = ""
     reasoning: str = ""
     finish_reason: str | None = None

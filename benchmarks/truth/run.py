@@ -17,10 +17,12 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import astuple
 
-from benchmarks.truth.clients import CLIENTS, CONDITIONS, Case, Seen
+from benchmarks.truth.clients import CLIENTS, CONDITIONS, READY, Case, Seen
+from benchmarks.truth.disturbances import Disturbance
 from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
 from benchmarks.truth.served import Truth, truth_server
 
@@ -38,11 +40,22 @@ single process is not saturated, as with a real provider's short answers."""
 QUICK_SCRIPTS = {16: "truth-150-20-8"}
 
 
-def measure(truth: Truth, case: Case) -> list[Pair]:
+@contextmanager
+def undisturbed(_pid: int) -> Iterator[None]:
+    yield
+
+
+def measure(truth: Truth, case: Case, disturbing: Disturbance = undisturbed) -> list[Pair]:
     """One client's probes next to what the server did, measured in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.truth.clients", truth.url]
     command += [str(argument) for argument in astuple(case)]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline().strip() == READY
+        with disturbing(client.pid):
+            output = client.stdout.read()
+    if client.returncode:
+        sys.exit(f"{' '.join(command)} failed")
     sends = truth.sends()
     tokens = int(case.model.rpartition("-")[2])
     seen = [Seen(**json.loads(line)) for line in output.splitlines()]

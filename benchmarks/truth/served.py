@@ -30,7 +30,9 @@ class Sends:
     first_token_written_ns: int
     """When the write returned; with ``first_token_ns`` it encloses the real send."""
     last_token_ns: int
+    last_token_written_ns: int
     end_ns: int
+    end_written_ns: int
 
 
 @contextmanager

@@ -128,6 +128,12 @@ PROBES_UNCERTAIN = TARGET_FAMILIES.counter(
     takes.one(takes.uncertain),
     traced=True,
 )
+CONNECTION_RETRIES = TARGET_FAMILIES.counter(
+    "inference_connection_retries_total",
+    "Requests sent anew over a new connection, since the server closed the kept one as they arrived"
+    " and no byte of an answer had come.",
+    takes.one(lambda o: o.result.connection_retries or None),
+)
 CONFIRMATIONS = TARGET_FAMILIES.counter(
     "inference_confirmations_total",
     "Probes sent between the scheduled ones to confirm or refute a change; they count in tokens and"

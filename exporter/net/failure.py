@@ -19,7 +19,8 @@ class DnsError(httpcore.ConnectError):
 
 
 class TlsError(httpcore.ConnectError):
-    """The TLS handshake failed; most often the certificate could not be verified."""
+    """The TLS handshake failed, most often since the certificate could not be verified, or the
+    server refused the connection right after it."""
 
 
 class NetworkFailure(httpx.TransportError):
@@ -53,6 +54,19 @@ _REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (httpcore.ProxyError, FailureReason.CONNECT),
     (httpcore.LocalProtocolError, FailureReason.INTERNAL),
 )
+
+
+def is_closed_meanwhile(failure: NetworkFailure, exchange: Exchange) -> bool:
+    """Whether the server had closed a kept connection before it could answer on it.
+
+    Then nobody is to blame: either side may give up an idle connection at any time (RFC 9112
+    section 9.5), and the official SDKs ask once more, too.
+    """
+    broke = isinstance(
+        failure.__cause__, (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+    )
+    is_kept = exchange.connection is None
+    return broke and is_kept and not exchange.heard and failure.reason is FailureReason.CONNECT
 
 
 @contextmanager

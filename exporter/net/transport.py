@@ -1,12 +1,13 @@
 """The httpx transport: httpcore's connection pool over the kernel-stamped network.
 
-No retries, no redirects, no cookies, no decompression: a probe is one request, and what happens
-to it is what a user would have felt.
+No redirects, no cookies, no decompression, and no retries but one: a probe is one request, and what
+happens to it is what a user would have felt. Only where the server closed a kept connection in the
+same moment is the request sent once more, over a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
 from exporter.net.dial import KernelBackend
 from exporter.net.exchange import Exchange, current_exchange
-from exporter.net.failure import NetworkFailure, network_failures
+from exporter.net.failure import NetworkFailure, is_closed_meanwhile, network_failures
 from exporter.net.head import MAX_HEADERS
 from exporter.net.kernel_clock import Arrival
 from exporter.net.proxies import proxy_for
@@ -40,6 +41,9 @@ class Part(NamedTuple):
 
     data: bytes
     arrival: Arrival
+    ends_read: bool
+    """Whether the read is known to have ended with it: its last byte then has the kernel's stamp,
+    however late the read was."""
 
 
 class KernelTransport(httpx.AsyncBaseTransport):
@@ -57,8 +61,14 @@ class KernelTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
         current_exchange.set(exchange)
-        with network_failures(exchange, responded=False):
-            response = await self._pool.handle_async_request(_core_request(request))
+        try:
+            response = await self._respond(request, exchange)
+        except NetworkFailure as failure:
+            if not is_closed_meanwhile(failure, exchange):
+                raise
+            await self._forget_idle_connections()  # they are most likely as dead
+            exchange.begin_again()
+            response = await self._respond(request, exchange)
         try:
             _check(response, exchange)
         except NetworkFailure:
@@ -73,6 +83,15 @@ class KernelTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+    async def _respond(self, request: httpx.Request, exchange: Exchange) -> httpcore.Response:
+        with network_failures(exchange, responded=False):
+            return await self._pool.handle_async_request(_core_request(request))
+
+    async def _forget_idle_connections(self) -> None:
+        for connection in self._pool.connections:
+            if connection.is_idle():
+                await connection.aclose()
 
 
 def _check(response: httpcore.Response, exchange: Exchange) -> None:
@@ -97,14 +116,23 @@ class Body(httpx.AsyncByteStream):
         return cast(Body, response.stream)
 
     async def parts(self) -> AsyncGenerator[Part, None]:
-        """What httpcore hands out before it reads on came with the latest read."""
+        """The body as it comes in; the last byte of a late read is a part of its own."""
         turn = Turn()
         with network_failures(self._exchange, responded=True):
             async for data in self._response.aiter_stream():
+                # What httpcore hands out before it reads on came with the latest read.
                 arrival = self._exchange.latest_arrival()
-                for piece in pieces(data):
-                    yield Part(piece, arrival)
+                for piece, ends_read in self._cut(data, arrival):
+                    yield Part(piece, arrival, ends_read)
                     await turn.after(piece, arrival)
+
+    def _cut(self, data: bytes, arrival: Arrival) -> Iterator[tuple[bytes, bool]]:
+        if arrival.is_prompt:
+            yield from ((piece, False) for piece in pieces(data))
+            return
+        if len(data) > 1:
+            yield from ((piece, False) for piece in pieces(data[:-1]))
+        yield data[-1:], not self._exchange.has_more
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():

@@ -8,14 +8,13 @@ together is most likely the exporter's own network, of which nobody learns more 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation, Occasion
 from exporter.probing.evidence import DOUBT, LIMIT, FailureEvidence, SlownessEvidence
-from exporter.result import FailureReason
+from exporter.result import NANOSECONDS, FailureReason
 
 SHARE = 0.05
 """How many probes each scheduled one allows for."""
@@ -81,8 +80,8 @@ class _Inquiry:
     saved: float
     failures: FailureEvidence = field(default_factory=FailureEvidence)
     slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
-    began: float | None = None
-    """Monotonic seconds; ``None`` while nothing is in doubt."""
+    began_ns: int | None = None
+    """Monotonic; ``None`` while nothing is in doubt."""
 
     @property
     def in_doubt(self) -> bool:
@@ -133,21 +132,24 @@ class Confirmation:
 
     def _next_pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:
         if not inquiry.in_doubt:
-            inquiry.began = None
+            inquiry.began_ns = None
             return None
         failure, pause = observation.result.failure, pause_seconds(plan)
         if pause is None or (failure and failure.reason not in _WORTH_ASKING_AGAIN):
             return None
-        if inquiry.began is None and not self._has_time_for_another():
-            return None
-        inquiry.began = inquiry.began or time.monotonic()
-        if inquiry.saved < 1 or time.monotonic() - inquiry.began > _LONGEST_INQUIRY_SECONDS:
+        now_ns = observation.result.timeline.start
+        if inquiry.began_ns is None:
+            if not self._has_time_for_another():
+                return None
+            inquiry.began_ns = now_ns
+        lasted_seconds = (now_ns - inquiry.began_ns) / NANOSECONDS
+        if inquiry.saved < 1 or lasted_seconds > _LONGEST_INQUIRY_SECONDS:
             return None
         inquiry.saved -= 1
         return pause
 
     def _has_time_for_another(self) -> bool:
-        under_way = sum(inquiry.began is not None for inquiry in self._inquiries.values())
+        under_way = sum(inquiry.began_ns is not None for inquiry in self._inquiries.values())
         return under_way < max(_AT_ONCE, _SHARE_AT_ONCE * len(self._inquiries))
 
 

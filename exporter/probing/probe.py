@@ -78,9 +78,10 @@ class _Attempt:
         self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
-        self._deadlines = Deadlines(plan.timeouts)
+        self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
-        self._interrupted = False
+        self._own_failure: Failure | None = None
+        """The failure, if it says nothing of the provider."""
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
@@ -104,13 +105,18 @@ class _Attempt:
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
-            return self._deadlines.failure()
+            failure = self._deadlines.failure()
+            return self._own(failure) if self._deadlines.interrupted else failure
         except (NetworkFailure, ProtocolError) as error:
-            self._interrupted = isinstance(error, OwnFault)
-            return Failure(error.reason, str(error))
+            failure = Failure(error.reason, str(error))
+            return self._own(failure) if isinstance(error, OwnFault) else failure
         except SecretError as error:
             return Failure(FailureReason.AUTH, str(error))
         return None
+
+    def _own(self, failure: Failure) -> Failure:
+        self._own_failure = failure
+        return failure
 
     async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
@@ -157,10 +163,10 @@ class _Attempt:
 
     async def _read_stream(self, body: AsyncIterator[Part], response: httpx.Response) -> None:
         decoder = self._dialect.decoder()
-        async for data, arrival in body:
+        async for data, arrival, ends_read in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), arrival):
-                self._deadlines.output()
+            if self._record.take(decoder.feed(data), arrival, ends_read=ends_read):
+                self._deadlines.output(arrival.at)
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
             if self._record.end is not None:
@@ -172,8 +178,8 @@ class _Attempt:
         self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
 
     async def _read_error(self, body: AsyncIterator[Part]) -> None:
-        async for data, _ in body:
-            self._keep(data)
+        async for part in body:
+            self._keep(part.data)
             if self._body_size >= KEPT_BYTES:
                 return
 
@@ -182,8 +188,8 @@ class _Attempt:
         its end can serve the next probe. The result is fixed by now."""
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for data, _ in body:
-                    self._keep(data)
+                async for part in body:
+                    self._keep(part.data)
 
     def _keep(self, data: bytes) -> None:
         self._body_size += len(data)
@@ -192,6 +198,10 @@ class _Attempt:
         room = KEPT_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
+
+    def _latest_arrival(self) -> int | None:
+        arrival = self._exchange.arrival
+        return arrival.at if arrival else None
 
     def _rejection(self) -> Failure | None:
         """What a response that is no stream says, be it whole or not."""
@@ -231,10 +241,11 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
-            interrupted=self._interrupted,
+            interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
+            connection_retries=exchange.retries,
             answer=redact(record.text(OutputKind.ANSWER)),
             reasoning=redact(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),
@@ -270,7 +281,7 @@ class _Attempt:
             end=_at(record.end),
             gaps=tuple(record.gaps),
             lag=record.lag,
-            uncertainty=_sum(record.uncertainty, self._exchange.sent_uncertainty),
+            uncertainty=_sum(record.uncertainty, self._exchange.uncertainty),
         )
 
 

@@ -31,12 +31,6 @@ _GRACE_SECONDS = 1
 log = structlog.get_logger(__name__)
 
 
-class Probe(Protocol):
-    """Carries out a plan."""
-
-    def __call__(self, plan: Plan, occasion: Occasion) -> Awaitable[Observation]: ...
-
-
 class Bystander(Protocol):
     """Is told what became of the schedule's own work."""
 
@@ -73,7 +67,7 @@ class Schedule:
         self,
         prober: Prober,
         bystander: Bystander,
-        probe: Probe | None = None,
+        probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
         """:param probe: how a plan is carried out, where that is more than to ask the prober.

@@ -35,7 +35,7 @@ from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
 from exporter.net.dial import KernelBackend
 from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
-from exporter.observation import observed
+from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
@@ -106,7 +106,9 @@ class Surfaces:
         observation = observed(self.plan, result)
         self.metrics.observe(observation)
         self.status.observe(observation)
-        return "\n".join([*self._bodies(), self._page(), self._terminal(result), _json(result)])
+        return "\n".join(
+            [*self._bodies(), self._page(), self._terminal(observation), _json(result)]
+        )
 
     def _bodies(self) -> Iterator[str]:
         for format_ in (TEXT, OPENMETRICS, PROTOBUF):
@@ -115,8 +117,8 @@ class Surfaces:
     def _page(self) -> str:
         return render_page(self.status.rows(), 1, View()).html
 
-    def _terminal(self, result: ProbeResult) -> str:
-        return "\n".join((line(1, result), closing([result])))
+    def _terminal(self, observation: Observation) -> str:
+        return "\n".join((line(1, observation.result), closing([observation])))
 
 
 def _json(result: ProbeResult) -> str:
