@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 import httpx
 import structlog
 
-from exporter import USER_AGENT
+from exporter.config.fetching import fetch
+from exporter.config.outgoing import outgoing
 from exporter.config.plan import Plan
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, OwnFault
@@ -34,9 +35,9 @@ from exporter.providers.base import (
 )
 from exporter.providers.headers import delay_in_text, is_identity, longest
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
-from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
+from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
 from exporter.settings.prompts import NONCE_BYTES
-from exporter.settings.secret import SecretError, redact
+from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
 _MAX_WORD_CHARACTERS = 256
@@ -51,10 +52,6 @@ _WAITING = frozenset(
     }
 )
 """Failures that pass by themselves."""
-_HEADERS = {
-    "user-agent": USER_AGENT,
-    "accept-encoding": "identity",  # compression holds tokens back until a block is full
-}
 
 log = structlog.get_logger(__name__)
 
@@ -124,23 +121,14 @@ class _Attempt:
             model=target.model,
             ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
             base_url=target.endpoint,
-            api_key=target.api_key.read() if target.api_key else None,
+            api_key=await fetch(target.api_key) if target.api_key else None,
             region=target.region,
             api_version=target.api_version,
             now=datetime.now(UTC),
             extra_body=target.extra_body,
         )
         request = self._dialect.request(await target.row.credentials.authorize(call))
-        headers = httpx.Headers(_HEADERS)
-        headers.update(request.headers)
-        headers.update(target.header_values())
-        return httpx.Request(
-            request.method,
-            request.url,
-            headers=headers,
-            content=request.body,
-            extensions={EXCHANGE: self._exchange},
-        )
+        return outgoing(request, await target.header_values(), {EXCHANGE: self._exchange})
 
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
@@ -246,8 +234,8 @@ class _Attempt:
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
             connection_retries=exchange.retries,
-            answer=redact(record.text(OutputKind.ANSWER)),
-            reasoning=redact(record.text(OutputKind.REASONING)),
+            answer=shown_answer(record.text(OutputKind.ANSWER)),
+            reasoning=shown_answer(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),
             served_model=_word(record.served_model),
             request_id=_word(self._facts.request_id or record.request_id),

@@ -27,7 +27,7 @@ from exporter.result import Failure
 INFERENCE_VERSION = "2024-05-01-preview"
 """The only version of the Foundry inference endpoint that was ever published."""
 
-_VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?|preview|latest|v1")
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?|preview|latest|v1")
 _CHAT = OpenAI(
     Preset(
         # Its filters hold the end back, so that it tells nothing of the last token.
