@@ -24,7 +24,7 @@ from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
-from exporter.probing.record import Mark, StreamRecord
+from exporter.probing.record import StreamRecord
 from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
 from exporter.providers.base import (
     Call,
@@ -34,7 +34,7 @@ from exporter.providers.base import (
     ResponseHead,
 )
 from exporter.providers.headers import delay_in_text, is_identity, longest
-from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
+from exporter.result import Failure, FailureReason, ProbeResult, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
 from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError
@@ -227,7 +227,7 @@ class _Attempt:
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=self._timeline(),
+            timeline=record.timeline(self._start, exchange, self._usage),
             failure=_told(failure, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
@@ -256,29 +256,6 @@ class _Attempt:
             return self._facts.retry_after_seconds
         in_text = delay_in_text(failure.detail) if failure.reason in _WAITING else None
         return longest(self._facts.retry_after_seconds, failure.retry_after_seconds, in_text)
-
-    def _timeline(self) -> Timeline:
-        record = self._record
-        return Timeline(
-            start=self._start,
-            sent=self._exchange.sent,
-            headers=self._exchange.answered,
-            first_token=_at(record.first_token),
-            first_answer_token=_at(record.first_answer_token),
-            last_token=_at(record.last_counted(self._usage)),
-            end=_at(record.end),
-            gaps=tuple(record.gaps),
-            lag=record.lag,
-            uncertainty=_sum(record.uncertainty, self._exchange.uncertainty),
-        )
-
-
-def _sum(nanoseconds: int | None, more: int) -> int | None:
-    return None if nanoseconds is None else nanoseconds + more
-
-
-def _at(mark: Mark | None) -> int | None:
-    return mark.at if mark else None
 
 
 def _too_large(what: str, limit: int, unit: str) -> ProtocolError:
