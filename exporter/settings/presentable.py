@@ -8,16 +8,15 @@ MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""
 MAX_ANSWER_CHARACTERS = 4096
 """Of an answer: searching more for secrets would hold up what else is being read."""
-_SEARCHED = 40
-_SHORTENED = 4
+_SEARCHED = 8
 """White space is put together, and secrets in long forms become one short word."""
 
 
 def presentable(said: str, limit: int) -> str:
     """A text on one line of at most so many characters, without secrets and without what a
     terminal would obey. Little more of it is searched for secrets than is shown, however long it
-    is; the half of one that is left where it was cut is known for one as well."""
-    line = redact(" ".join(said[: limit * _SEARCHED].split())[: limit * _SHORTENED])[:limit]
+    is; what is left of one where it was cut is known for one as well."""
+    line = " ".join(redact(said[: limit * _SEARCHED]).split())[:limit]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
