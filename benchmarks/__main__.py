@@ -15,6 +15,7 @@ from benchmarks import (
     histograms,
     hostile,
     load,
+    redaction,
     scrape,
     soak,
 )
@@ -24,6 +25,7 @@ _MODULES = (
     scrape,
     histograms,
     load,
+    redaction,
     soak,
     hostile,
     cold_outliers,

@@ -24,7 +24,6 @@ QUOTA = 0.2
 _PERIOD_SECONDS = 0.1
 BUSY_LOOPS = 3
 _LEAST = 19
-_FAVOURED = -15
 _CGROUPS = Path("/sys/fs/cgroup")
 _SECONDS_TO_LEAVE = 2
 
@@ -83,12 +82,6 @@ DISTURBANCES: dict[str, Disturbance] = {
     "throttled": throttled,
     "starved": starved,
 }
-
-
-def favoured(pid: int) -> None:
-    """Let a process run before all others, where this one may say so."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, _FAVOURED)
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from benchmarks.truth.clients import Seen
 from benchmarks.truth.served import Sends
 from exporter.result import NANOSECONDS
 
+CLOCKS_SECONDS = 0.0002
+"""Two processes' clocks and the kernel's stamps are never nearer than this for sure."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -68,6 +71,11 @@ class Pair:
     @staticmethod
     def _real(earlier_ns: int, later_ns: int) -> float:
         return (later_ns - earlier_ns) / NANOSECONDS
+
+
+def share_covered(pairs: Sequence[Pair]) -> float:
+    """The share of requests whose client did not claim too much."""
+    return sum(pair.beyond_claim <= CLOCKS_SECONDS for pair in pairs) / len(pairs)
 
 
 def _outside(seconds: float, real_ns: Sequence[float]) -> float:

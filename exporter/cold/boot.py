@@ -151,7 +151,7 @@ class BootWatch:
         result = observation.result
         if result.failure:
             return self._failed(observation, result.failure)
-        boot, first_token = self._boot, result.timeline.first_token
+        boot, first_token = self._boot, result.timeline.first_output
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
             return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from exporter.settings.paths import FilePath
 from exporter.settings.types import Model
+from exporter.settings.url import http_url
 
 
 class Web(Model):
@@ -29,9 +30,11 @@ class Web(Model):
     @field_validator("listen")
     @classmethod
     def _is_an_address(cls, listen: str) -> str:
-        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", listen)
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})", listen)
         if not match or int(match[2]) > 65535:
             raise ValueError(f"{listen!r} is not HOST:PORT")
+        if match[1]:
+            http_url(f"http://{match[1]}")
         return listen
 
     @property

@@ -57,11 +57,16 @@ class KernelBackend(httpcore.AsyncNetworkBackend):
 async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
     try:
         loop = asyncio.get_running_loop()
-        return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found: list[aiohappyeyeballs.AddrInfoType] = list(
+            await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
     except (OSError, UnicodeError) as error:
         if are_used_up():
             raise OutOfSockets from error
         raise DnsError(f"{host} cannot be resolved: {error}") from error
+    if not found:
+        raise DnsError(f"{host} has no address")
+    return found
 
 
 async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket.socket:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.pace import Piece, hides_tokens, is_burst
 from exporter.providers.asks import Reply
@@ -22,7 +23,7 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
-from exporter.result import Failure, Usage
+from exporter.result import Failure, Timeline, Usage
 
 _LATE_STOP = 2.0
 """How many times as late as a token the stop may come and still be one."""
@@ -98,6 +99,22 @@ class StreamRecord:
         """How far off the marks and the gaps may be, in nanoseconds; ``None`` where that is not
         known."""
         return _largest(self._settled, *(mark.uncertainty for mark in self._newest))
+
+    def timeline(self, start: int, exchange: Exchange, usage: Usage | None) -> Timeline:
+        """All marks of a probe that began at ``start``, monotonic nanoseconds."""
+        uncertainty = self.uncertainty
+        return Timeline(
+            start=start,
+            sent=exchange.sent,
+            headers=exchange.answered,
+            first_token=_at(self.first_token),
+            first_answer_token=_at(self.first_answer_token),
+            last_token=_at(self.last_counted(usage)),
+            end=_at(self.end),
+            gaps=tuple(self.gaps),
+            lag=self.lag,
+            uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
+        )
 
     def text(self, kind: OutputKind) -> str:
         """All output of one kind."""
@@ -211,6 +228,10 @@ class StreamRecord:
             mark.last = mark.arrival is not arrival
             self._settled = _largest(self._settled, mark.uncertainty)
         self._newest.clear()
+
+
+def _at(mark: Mark | None) -> int | None:
+    return mark.at if mark else None
 
 
 def _largest(*nanoseconds: int | None) -> int | None:

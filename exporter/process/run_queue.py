@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 _FILE = "/proc/thread-self/schedstat"
 _MAX_BYTES = 96
@@ -38,7 +39,8 @@ class Account:
 class RunQueue:
     """The account of the thread that asks first."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str | Path = _FILE) -> None:
+        self._file = file
         self._descriptor: int | None = None
         self._is_asked = False
 
@@ -47,7 +49,7 @@ class RunQueue:
         if not self._is_asked:
             self._is_asked = True
             with contextlib.suppress(OSError):
-                self._descriptor = os.open(_FILE, os.O_RDONLY | os.O_CLOEXEC)
+                self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
         if self._descriptor is None:
             return None
         try:

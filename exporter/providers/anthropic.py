@@ -37,6 +37,12 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.turns import (
+    anthropic_messages,
+    anthropic_output_config,
+    anthropic_system,
+    anthropic_thought,
+)
 from exporter.providers.usage import Counter, as_object, counted
 from exporter.providers.wire import LenientCount, Wire, count, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit, Usage
@@ -153,8 +159,11 @@ class Anthropic:
         body = {
             "model": call.model,
             "max_tokens": call.ask.max_output_tokens,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "system": anthropic_system(call.ask),
+            "messages": anthropic_messages(call.ask),
             "stream": True,
+            **anthropic_thought(call.ask),
+            "output_config": anthropic_output_config(call.ask),
         }
         return HttpRequest(
             "POST",

@@ -37,6 +37,7 @@ from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limits, retry_after_seconds, usage_in_headers
 from exporter.providers.openai_errors import explain, failure_of, told_of
 from exporter.providers.presets import COMPATIBLE, Preset
+from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.usage import ChatUsage, Counter, as_object
 from exporter.providers.wire import Few, Wire, excerpt, merged, parse
 from exporter.result import Failure
@@ -154,9 +155,11 @@ class OpenAI:
     def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "messages": openai_messages(call.ask),
             "stream": True,
             self._preset.token_limit: call.ask.max_output_tokens,
+            "response_format": response_format(call.ask),
+            **self._preset.reasoning_fields(call.ask.reasoning),
         }
         if options := self._preset.stream_options:
             body["stream_options"] = options

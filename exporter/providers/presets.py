@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
+from exporter.providers.asks import Reasoning
 from exporter.providers.bedrock import REGIONS as BEDROCK_REGIONS
 from exporter.result import FailureReason
 
@@ -45,6 +46,21 @@ class Preset:
     """Error codes that mean something else than everywhere."""
     reason_by_status: Mapping[int, FailureReason] = field(default_factory=dict)
     """Statuses that mean something else than everywhere, where no code says more."""
+
+    enables_thinking: bool = False
+    """Whether thought is switched on and off (Qwen at DashScope), instead of being measured out."""
+    thinks_by_template: bool = False
+    """Whether it is the chat template that lets the model think, and can be told not to."""
+
+    def reasoning_fields(self, reasoning: Reasoning | None) -> dict[str, object]:
+        """What to ask of the model's thought."""
+        if reasoning is None:
+            return {}
+        if self.enables_thinking:
+            return {"enable_thinking": reasoning is not Reasoning.NONE}
+        if reasoning is Reasoning.NONE and self.thinks_by_template:
+            return {"chat_template_kwargs": {"enable_thinking": False}}
+        return {"reasoning_effort": reasoning.value}
 
     @property
     def stream_options(self) -> dict[str, bool] | None:
@@ -116,6 +132,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 for region, host in DASHSCOPE_HOSTS.items()
             },
             hosts=("*dashscope*.aliyuncs.com", "*.maas.aliyuncs.com"),
+            enables_thinking=True,
             reason_by_code={
                 # Tokens per minute; at OpenAI the same word means "pay".
                 "insufficient_quota": FailureReason.RATE_LIMITED,
@@ -165,7 +182,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             reports_usage_unasked=True,
             request_id_headers=("x-generation-id", "x-request-id"),
         ),
-        "sglang": Preset(),
+        "sglang": Preset(thinks_by_template=True),
         "tgi": Preset(
             reason_by_status={429: FailureReason.OVERLOADED},  # its queue is full
         ),
@@ -175,7 +192,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             reports_usage_unasked=True,
             reason_by_status={403: FailureReason.BAD_REQUEST},  # the prompt is too long
         ),
-        "vllm": Preset(),
+        "vllm": Preset(thinks_by_template=True),
     }
 )
 """The servers by the name that a target gives as its ``preset``."""

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.truth.clients import Case
 from benchmarks.truth.disturbances import DISTURBANCES
-from benchmarks.truth.run import SCRIPTS, measure
+from benchmarks.truth.measuring import SCRIPTS, measure
 from benchmarks.truth.served import Truth, truth_server
 from tests.probing.test_probe import ENDING, ROLE, TOKEN
 from tests.process import exporter
