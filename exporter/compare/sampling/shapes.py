@@ -18,9 +18,10 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from exporter.compare.sampling.prompts import Prompt, text_of
+from exporter.settings.files import read_bytes
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.prompts import MAX_FILE_BYTES
-from exporter.settings.yaml_lines import decode, read_bytes
+from exporter.settings.yaml_lines import decode
 
 _FORMS = '900,250 or [900, 250] or {"input_tokens": 900, "output_tokens": 250}, or a recorded chat'
 _ASKING = ("human", "user")
