@@ -19,6 +19,7 @@ from exporter.config.target import Target
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, Connections
+from exporter.providers.asks import is_listed
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
@@ -77,7 +78,7 @@ class Look:
     def lists(self, model: str) -> bool:
         """Whether the page is a list of models that has this one, or is no such list."""
         names = (parse_if(_ModelList, self.body, _MAX_PAGE_PARTS) or _ModelList()).names
-        return self.is_good and (names is None or model in names)
+        return self.is_good and (names is None or is_listed(model, names))
 
 
 class ServerPages:

@@ -200,12 +200,14 @@ def _core_request(request: httpx.Request) -> httpcore.Request:
 
 
 def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
+    # Who asks decides how many streams there are: httpcore's own limit of 10 would make some wait.
     # Without TLS, as with a model server in the same pod, nobody needs megabytes of certificates.
     context = tls_context(tls) if urlsplit(base_url).scheme == "https" else None
     proxy_url = proxy_for(base_url)
     if proxy_url is None:
         return httpcore.AsyncConnectionPool(
             ssl_context=context,
+            max_connections=None,
             keepalive_expiry=_IDLE_SECONDS,
             network_backend=KernelBackend(),
         )
@@ -215,6 +217,7 @@ def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
         proxy_auth=proxy.raw_auth,
         ssl_context=context,
         proxy_ssl_context=tls_context(TlsSettings()) if proxy.url.scheme == "https" else None,
+        max_connections=None,
         keepalive_expiry=_IDLE_SECONDS,
         network_backend=KernelBackend(),
     )

@@ -27,7 +27,7 @@ from exporter.probing.record import StreamRecord
 from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
 from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
-from exporter.providers.headers import delay_in_text, is_identity, longest
+from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
 from exporter.settings.secret import SecretError
@@ -138,7 +138,12 @@ class Attempt:
         decoder = self._dialect.decoder()
         async for data, arrival, ends_read in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), arrival, ends_read=ends_read):
+            try:
+                events = decoder.feed(data)
+            except ProtocolError:
+                await self._read_what_came(body)
+                raise
+            if self._record.take(events, arrival, ends_read=ends_read):
                 self._deadlines.output(arrival.at)
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
@@ -149,6 +154,15 @@ class Attempt:
         # Without a length of its own a body that was cut off looks like one that is over.
         whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
         self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
+
+    async def _read_what_came(self, body: AsyncIterator[Part]) -> None:
+        """Read on in a body that is no answer, for what it says of itself. That it is none is
+        certain by now, so that it cannot be late any more."""
+        self._deadlines.ended()
+        with suppress(TimeoutError, NetworkFailure, ProtocolError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                if not self._record.heard:
+                    await self._read_error(body)
 
     async def _read_error(self, body: AsyncIterator[Part]) -> None:
         async for part in body:
@@ -237,7 +251,8 @@ class Attempt:
 
     @property
     def _usage(self) -> Usage | None:
-        return self._record.usage or self._facts.usage
+        in_headers = usage_in_headers(self._head.headers) if self._head else None
+        return self._record.usage or in_headers
 
     def _retry_after_seconds(self, failure: Failure | None) -> float | None:
         """The longest that is said, in the headers, in the error or in its text."""

@@ -6,7 +6,7 @@ not streamed comes back as a ``Reply``, which the kind judges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -93,7 +93,13 @@ class ModelList(Reply):
 
     def has(self, model: str) -> bool:
         """Whether the model is one of them."""
-        return model in self.names
+        return is_listed(model, self.names)
+
+
+def is_listed(model: str, names: Collection[str | None]) -> bool:
+    """Whether a model is among these names. Ollama lists ``tiny:latest`` and answers to ``tiny``
+    as well, on all of its faces."""
+    return bool({model, f"{model}:latest", model.removesuffix(":latest")} & set(names))
 
 
 @dataclass(frozen=True, slots=True)

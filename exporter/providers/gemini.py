@@ -70,12 +70,12 @@ class _FunctionCall(CamelWire):
 
 
 class _ExecutableCode(CamelWire):
-    code: str = ""
+    code: str | None = None
 
 
 class _Part(CamelWire):
     text: str | None = None  # empty beside a thoughtSignature
-    thought: bool = False
+    thought: bool | None = None
     function_call: _FunctionCall | None = None
     executable_code: _ExecutableCode | None = None
 
@@ -84,7 +84,7 @@ class _Part(CamelWire):
         if self.function_call:
             yield OutputKind.TOOL, self.function_call.text
         if self.executable_code:
-            yield OutputKind.TOOL, self.executable_code.code
+            yield OutputKind.TOOL, self.executable_code.code or ""
 
 
 class _Content(CamelWire):
@@ -198,7 +198,7 @@ class Gemini:
         return FramedDecoder(SseOrJsonDecoder(), _Stream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        if wrapped := parse_if(_ErrorBody, body):
+        if (wrapped := parse_if(_ErrorBody, body)) and wrapped.error.is_googles:
             return wrapped.error.failure(head.status)
         return explain(head.status, body)  # what a gateway says
 
@@ -237,7 +237,7 @@ class _Stream:
         usage = chunk.usage_metadata and chunk.usage_metadata.normalised()
         if usage and self._counter.holds(usage):
             yield UsageReported(usage)
-        if chunk.error:
+        if chunk.error and chunk.error.is_googles:
             yield Failed(chunk.error.failure())
         elif not chunk.candidates and (failure := explain(HTTPStatus.OK, message.data)):
             yield Failed(failure)

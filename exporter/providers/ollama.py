@@ -40,8 +40,8 @@ from exporter.result import NANOSECONDS, Failure, Usage
 
 
 class _Function(Wire):
-    name: str = ""
-    arguments: dict[str, JsonValue] | None = None
+    name: str | None = None
+    arguments: JsonValue = None  # an object, or a text that holds one
 
 
 class _ToolCall(Wire):
@@ -50,7 +50,11 @@ class _ToolCall(Wire):
     @property
     def text(self) -> str:
         arguments = self.function.arguments
-        return json.dumps(arguments, ensure_ascii=False) if arguments else self.function.name
+        if isinstance(arguments, str) and arguments:
+            return arguments
+        if not arguments:
+            return self.function.name or ""
+        return json.dumps(arguments, ensure_ascii=False)
 
 
 class _Message(Wire):
@@ -71,7 +75,7 @@ class _Line(Wire):
     model: Text = None
     remote_model: Text = None  # the model of ollama.com that a local name stands for
     message: _Message | None = None
-    done: bool = False
+    done: bool | None = None
     done_reason: Text = None
     load_duration: Count | None = None
     prompt_eval_count: LenientCount | None = None

@@ -29,12 +29,12 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.endings import ending, is_finish
+from exporter.providers.endings import ending, failed_ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text, unwrapped
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
-from exporter.providers.headers import rate_limits, retry_after_seconds, usage_in_headers
+from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of, told_of
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.turns import openai_messages, response_format
@@ -46,23 +46,23 @@ END_MARKER = b"[DONE]"
 
 
 class _Thought(Wire):
-    text: str = ""
+    text: str | None = None
 
 
 class _ContentPart(_Thought):
     """Mistral's reasoning models send content as typed parts; ``thinking`` has parts in turn."""
 
-    type: str = ""
+    type: Text = None
     thinking: Few[_Thought] | str | None = None
 
     def outputs(self) -> Iterator[tuple[OutputKind, str]]:
         if self.type != "thinking":
-            yield OutputKind.ANSWER, self.text
+            yield OutputKind.ANSWER, self.text or ""
         elif isinstance(self.thinking, str):
             yield OutputKind.REASONING, self.thinking
         else:
             for part in self.thinking or ():
-                yield OutputKind.REASONING, part.text
+                yield OutputKind.REASONING, part.text or ""
 
 
 class _Function(Wire):
@@ -177,7 +177,6 @@ class OpenAI:
             request_id=next(filter(None, ids), None),
             rate_limits=rate_limits(head.headers),
             retry_after_seconds=retry_after_seconds(head),
-            usage=usage_in_headers(head.headers),
         )
 
 
@@ -230,6 +229,9 @@ class _ChatStream:
                 choice.native_finish_reason,
                 counts_stop_token=self._preset.counts_stop_token,
             )
+        elif reason := failed_ending(choice.native_finish_reason):
+            said = f"the server behind finished with {choice.native_finish_reason!r}"
+            yield Failed(Failure(reason, said))
 
     def _usage(self, chunk: _Chunk) -> Iterator[Event]:
         told = (

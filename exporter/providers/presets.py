@@ -107,6 +107,7 @@ COMPATIBLE = Preset()
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "openai": Preset(
+            counts_stop_token=False,
             base_url="https://api.openai.com/v1",
             # data residency
             regions={
@@ -118,6 +119,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pads_chunks=True,
         ),
         "bedrock": Preset(
+            counts_stop_token=False,
             regions={
                 region: f"https://bedrock-runtime.{region}.amazonaws.com/openai/v1"
                 for region in BEDROCK_REGIONS
@@ -127,6 +129,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             request_id_headers=("x-amzn-requestid", "x-request-id"),
         ),
         "dashscope": Preset(
+            counts_stop_token=False,
             regions={
                 region: f"https://{host}/compatible-mode/v1"
                 for region, host in DASHSCOPE_HOSTS.items()
@@ -145,19 +148,35 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "Throttling": FailureReason.RATE_LIMITED,
             },
         ),
+        "cerebras": Preset(
+            counts_stop_token=False,
+            base_url="https://api.cerebras.ai/v1",
+            hosts=("api.cerebras.ai",),
+            token_limit="max_completion_tokens",
+        ),
+        "cloudflare": Preset(
+            counts_stop_token=False,
+            hosts=("gateway.ai.cloudflare.com",),
+            request_id_headers=("cf-aig-log-id", "cf-ray"),
+        ),
         "deepseek": Preset(
+            counts_stop_token=False,
             base_url="https://api.deepseek.com",
             hosts=("api.deepseek.com",),
         ),
         "fireworks": Preset(
+            counts_stop_token=False,
             base_url="https://api.fireworks.ai/inference/v1",
             hosts=("*.fireworks.ai",),
         ),
         "gemini": Preset(
+            counts_stop_token=False,
             base_url="https://generativelanguage.googleapis.com/v1beta/openai",
             hosts=("generativelanguage.googleapis.com",),
+            thought_is_in_the_total_only=True,
         ),
         "groq": Preset(
+            counts_stop_token=False,
             base_url="https://api.groq.com/openai/v1",
             hosts=("api.groq.com",),
             token_limit="max_completion_tokens",
@@ -166,33 +185,77 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             request_id_headers=("x-litellm-call-id", "x-request-id"),
         ),
         "llamacpp": Preset(),
+        "llama_swap": Preset(
+            # The server that it starts is not there yet.
+            reason_by_status={502: FailureReason.NOT_READY, 503: FailureReason.NOT_READY},
+        ),
+        "lmdeploy": Preset(),
         "mistral": Preset(
+            counts_stop_token=False,
             base_url="https://api.mistral.ai/v1",
             hosts=("api.mistral.ai",),
             reports_usage_unasked=True,
             request_id_headers=("mistral-correlation-id", "x-request-id"),
         ),
+        "moonshot": Preset(
+            counts_stop_token=False,
+            base_url="https://api.moonshot.ai/v1",
+            regions={"cn": "https://api.moonshot.cn/v1"},
+            hosts=("api.moonshot.ai", "api.moonshot.cn"),
+        ),
         "nim": Preset(
             # Its nginx answers before the engine behind it does.
             reason_by_status={502: FailureReason.NOT_READY},
         ),
+        "ollama_cloud": Preset(
+            base_url="https://ollama.com/v1",
+            hosts=("ollama.com",),
+        ),
         "openrouter": Preset(
+            counts_stop_token=False,
             base_url="https://openrouter.ai/api/v1",
             hosts=("openrouter.ai",),
             reports_usage_unasked=True,
             request_id_headers=("x-generation-id", "x-request-id"),
         ),
+        "pai_eas": Preset(
+            reason_by_status={503: FailureReason.NOT_READY},  # no instance is ready
+        ),
+        "perplexity": Preset(
+            counts_stop_token=False,
+            base_url="https://api.perplexity.ai",
+            hosts=("api.perplexity.ai",),
+            reports_usage_unasked=True,
+        ),
         "sglang": Preset(thinks_by_template=True),
+        "tensorrt_llm": Preset(),
         "tgi": Preset(
             reason_by_status={429: FailureReason.OVERLOADED},  # its queue is full
         ),
         "together": Preset(
+            counts_stop_token=False,
             base_url="https://api.together.xyz/v1",
             hosts=("*.together.xyz", "*.together.ai"),
             reports_usage_unasked=True,
             reason_by_status={403: FailureReason.BAD_REQUEST},  # the prompt is too long
         ),
+        "transformers": Preset(),
+        "vertex": Preset(
+            counts_stop_token=False,
+            hosts=("*aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+            thought_is_in_the_total_only=True,
+        ),
         "vllm": Preset(thinks_by_template=True),
+        "xai": Preset(
+            counts_stop_token=False,
+            base_url="https://api.x.ai/v1",
+            regions={
+                "us-east-1": "https://us-east-1.api.x.ai/v1",
+                "eu-west-1": "https://eu-west-1.api.x.ai/v1",
+            },
+            hosts=("api.x.ai", "*.api.x.ai"),
+            token_limit="max_completion_tokens",
+        ),
     }
 )
 """The servers by the name that a target gives as its ``preset``."""
