@@ -11,7 +11,7 @@ from exporter.result import ProbeResult
 from tests.contract.probing import probed
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, wire_server
 
-GAP = 0.03
+GAP = 0.06
 
 
 def event(**members: object) -> bytes:
