@@ -42,7 +42,7 @@ from exporter.result import Failure
 _SERVER = PRESETS["dashscope"]
 _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
 _MAX_EVENTS = 32
-_MAX_EVENTS_BYTES = 1 << 14
+_MAX_EVENTS_BYTES = 1 << 12
 """Of an error body: an error that is an event stands at its beginning."""
 _SERVICE = "/services/aigc/text-generation/generation"
 _SEEING_SERVICE = "/services/aigc/multimodal-generation/generation"
