@@ -1,0 +1,59 @@
+"""What PromQL's ``..._over_time`` functions give, for arrays of targets by steps of time.
+
+A step at which a series has no value is NaN. A range of n steps ends at its own step, as PromQL's
+ranges are open to the left.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+Marks = npt.NDArray[np.int64]
+
+
+def sum_over(values: Array, steps: int) -> Array:
+    """``sum_over_time``, 0 where nothing is in the range."""
+    return _ranges(np.where(np.isnan(values), 0, values).cumsum(axis=1, dtype=np.float64), steps)
+
+
+def count_over(values: Array, steps: int) -> Array:
+    """``count_over_time``, 0 where nothing is in the range."""
+    return _ranges((~np.isnan(values)).cumsum(axis=1, dtype=np.float64), steps)
+
+
+def mean_over(values: Array, steps: int, least: int = 1) -> Array:
+    """``avg_over_time and count_over_time >= least``."""
+    count = count_over(values, steps)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count >= least, sum_over(values, steps) / count, np.float32(np.nan))
+
+
+def _ranges(total: npt.NDArray[np.float64], steps: int) -> Array:
+    sums = total.copy()
+    sums[:, steps:] -= total[:, :-steps]
+    return sums.astype(np.float32)
+
+
+def delayed(values: Array, steps: int) -> Array:
+    """``offset``."""
+    result = np.full_like(values, np.nan)
+    result[:, steps:] = values[:, : values.shape[1] - steps]
+    return result
+
+
+def at(values: Array, marks: Marks, steps: int, stride: int = 1) -> npt.NDArray[np.float32]:
+    """The range that ends at each mark, every ``stride`` steps: targets by marks by steps. Marks
+    must be multiples of the stride."""
+    index = marks[:, None] - np.arange(0, steps, stride)[None, ::-1]
+    found = values[:, np.maximum(index, 0)]
+    return np.where(index >= 0, found, np.float32(np.nan))
+
+
+def held(at_marks: Array, marks: Marks, steps: int) -> Array:
+    """Values of the marks until the next one."""
+    place = np.searchsorted(marks, np.arange(steps), side="right") - 1
+    result = at_marks[:, np.maximum(place, 0)]
+    result[:, place < 0] = np.nan
+    return result
