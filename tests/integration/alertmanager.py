@@ -92,6 +92,8 @@ def _at_once(url: str) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((RULES / "alertmanager.yml").read_text())
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "0s", "group_interval": "1s"}
-    for receiver in config["receivers"]:
-        receiver["webhook_configs"] = [{"url": f"{url}/{receiver['name']}"}]
+    config["receivers"] = [
+        {"name": name, "webhook_configs": [{"url": f"{url}/{name}"}]}
+        for name in [receiver["name"] for receiver in config["receivers"]]
+    ]
     return config
