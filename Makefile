@@ -10,8 +10,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-real bench bench-peers check lint types check-lock package image sbom \
-	audit format lock upgrade dashboards tools clean
+.PHONY: help run test test-slow test-cluster test-real bench bench-peers check lint types floors check-lock check-version check-wheels package image sbom \
+	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -25,6 +25,10 @@ test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
 test-slow: $(VENV)/.installed-dev ## Run the tests that wait for minutes in real time
 	$(BIN)/pytest -m slow $(ARGS)
 
+test-cluster: $(VENV)/.installed-dev ## Run what needs a real Kubernetes API server (builds one: minutes the first time)
+	tools/install-cluster
+	$(BIN)/pytest -m cluster $(ARGS)
+
 test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
 	$(MAKE) -C tests/real
 
@@ -34,7 +38,7 @@ bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what 
 bench-peers: $(VENV)/.installed-dev ## Measure guidellm and aiperf beside ours (installs 1.8 GB)
 	$(MAKE) -C benchmarks/peers
 
-check: lint types check-lock package ## Check everything but the tests
+check: lint types floors check-lock check-version package ## Check everything but the tests
 
 lint: $(VENV)/.installed-dev ## Check style and format
 	$(BIN)/ruff check
@@ -43,19 +47,34 @@ lint: $(VENV)/.installed-dev ## Check style and format
 types: $(VENV)/.installed-dev ## Check types
 	$(BIN)/mypy
 
+floors: $(VENV)/.installed-dev ## Check that no room imports from a floor above it
+	$(BIN)/lint-imports --no-logo
+
+check-version: ## Check that everything which names the version names the same
+	tools/check-version
+
 # Says whether the locks were in step with pyproject.toml; afterwards they are.
 check-lock: $(VENV)/.installed-dev ## Check that the locks match pyproject.toml
 	@before=$$(cat requirements*.txt | cksum) && $(MAKE) --no-print-directory lock && \
 	if [ "$$before" != "$$(cat requirements*.txt | cksum)" ]; then \
 	    echo "The locks had fallen behind pyproject.toml: commit the renewed ones." >&2; exit 1; fi
 
-package: $(VENV)/.installed-dev ## Build the wheel and try it alone in a fresh environment
+package: $(VENV)/.installed-dev ## Build sdist and wheel, and try the wheel alone in a fresh environment
 	rm -rf build/package
-	$(PIP) wheel --no-deps --no-index --no-build-isolation --wheel-dir build/package .
+	$(BIN)/hatchling build --target sdist --directory build/package/dist
+	$(PIP) wheel --no-deps --no-index --no-build-isolation --wheel-dir build/package/dist build/package/dist/*.tar.gz
+	$(BIN)/twine check --strict build/package/dist/*
 	$(BIN)/python -m venv build/package/venv
 	build/package/venv/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
-	build/package/venv/bin/pip install --quiet --no-deps --no-index build/package/*.whl
+	build/package/venv/bin/pip install --quiet --no-deps --no-index build/package/dist/*.whl
 	cd build/package && venv/bin/inference-exporter --version && venv/bin/inference-exporter --help
+
+# What Python installs must exist ready-made for every architecture of the image.
+check-wheels: $(VENV)/.installed-dev ## Check that every locked package has a wheel for amd64 and arm64
+	for platform in x86_64 aarch64; do \
+	    $(PIP) install --dry-run --ignore-installed --require-hashes --only-binary :all: --python-version 3.13 \
+	        --platform manylinux_2_28_$$platform --platform manylinux2014_$$platform --target build/wheels \
+	        -r requirements.txt || exit 1; done
 
 image: ## Build the image without a daemon, run it as a cluster would, and scrape it (needs root)
 	tools/try-image
@@ -85,6 +104,9 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 
 dashboards: $(VENV)/.installed-dev ## Build the dashboards and the Prometheus operator's rules
 	$(BIN)/python -m dashboards
+
+tables: $(VENV)/.installed-dev ## Write the tables of the documentation that follow from the code
+	$(BIN)/python -m tools.tables
 
 tools: ## Build the outside programs that integration tests run (needs Go)
 	tools/install-tools

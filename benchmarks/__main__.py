@@ -12,24 +12,25 @@ from benchmarks import (
     cold_starts,
     compare,
     histograms,
+    hostile,
     load,
     scrape,
     soak,
-    truth,
 )
+from benchmarks.truth import run as truth
 
 _MODULES = (
-    truth,
     scrape,
     histograms,
     load,
     soak,
+    hostile,
     cold_outliers,
     cold_starts,
     alerts,
     compare,
 )
-BENCHMARKS: dict[str, ModuleType] = {
+BENCHMARKS: dict[str, ModuleType] = {"truth": truth} | {
     module.__name__.rpartition(".")[2]: module for module in _MODULES
 }
 

@@ -31,6 +31,7 @@ from benchmarks.compare_trials import (
     look_repeatedly,
 )
 from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.sequential import LOOKS
 
 Outcome = TypeVar("Outcome")
 
@@ -50,15 +51,15 @@ class Trials:
 
 
 def print_coverage(trials: Trials, sizes: Sequence[int]) -> list[float]:
-    print("\ncoverage of the 95 % intervals for the ratio of two quantiles\n")
-    print("| baseline | candidate | probes | p50 | p95 |")
-    print("|---|---|--:|--:|--:|")
+    print("\ncoverage of the 95 % intervals for a ratio\n")
+    print("| baseline | candidate | probes | typical | p50 | p95 |")
+    print("|---|---|--:|--:|--:|--:|")
     shares = []
     for probes in sizes:
         for pair in ((0, 0), (1, 1), (2, 2), (0, 2)):
             held = trials.outcomes(partial(cover, pair, probes))
             cells = []
-            for measure in (Measure.TTFT_P50, Measure.TTFT_P95):
+            for measure in (Measure.TTFT_TYPICAL, Measure.TTFT_P50, Measure.TTFT_P95):
                 known = [one[measure] for one in held if measure in one]
                 shares += [float(np.mean(known))] if known else []
                 cells.append(f"{np.mean(known):.1%}" if known else "no interval")
@@ -67,73 +68,87 @@ def print_coverage(trials: Trials, sizes: Sequence[int]) -> list[float]:
     return shares
 
 
-def print_false_verdicts(trials: Trials) -> list[float]:
-    print("\nequal providers: reports with any measure better or worse (10 measures)\n")
-    print("| provider | probes | wrong reports |")
-    print("|---|--:|--:|")
+def print_false_verdicts(trials: Trials, sizes: Sequence[int] = (200, 400)) -> list[float]:
+    print("\nequal providers: reports with any measure better or worse (13 measures)\n")
+    print("| provider | shape | probes | wrong reports | by one Holm correction | typical alone |")
+    print("|---|---|--:|--:|--:|--:|")
     shares = []
     for name, with_episodes in (("steady", False), ("slow for minutes now and then", True)):
-        for probes in (200, 400):
-            share = trials.share(partial(false_verdict, with_episodes, probes))
-            shares += [] if with_episodes else [share]
-            print(f"| {name} | {probes} | {share:.1%} |", flush=True)
+        for shape, of in enumerate(SHAPES):
+            for probes in sizes:
+                trial = partial(false_verdict, shape, with_episodes, probes)
+                found = np.mean(trials.outcomes(trial), axis=0)
+                shares.append(float(found[0]))
+                cells = " | ".join(f"{share:.1%}" for share in found)
+                print(f"| {name} | {of.name} | {probes} | {cells} |", flush=True)
     return shares
 
 
 DIFFERENCES = (0.05, 0.10, 0.20, 0.30)
+JUDGED = ("with all measures", "p50, by one Holm correction", "alone")
 
 
 def print_power(trials: Trials) -> None:
-    print("\nhow often a candidate with a slower median first token is called worse\n")
+    print("\nhow often a candidate with a slower first token is called worse\n")
     print("| judged | shape | probes | " + " | ".join(f"{d:+.0%}" for d in DIFFERENCES) + " |")
     print("|---|---|--:|" + "--:|" * len(DIFFERENCES))
-    for shape, probes in ((0, 200), (1, 200), (2, 200), (0, 800)):
+    for shape, probes in ((0, 200), (1, 200), (2, 200), (0, 400)):
         by_trial = [
             trials.outcomes(partial(called_worse, shape, 1 + difference, probes))
             for difference in DIFFERENCES
         ]
-        for judged in (0, 1):
+        for judged, name in enumerate(JUDGED):
             shares = (np.mean([story[judged] for story in stories]) for stories in by_trial)
             cells = " | ".join(f"{share:.0%}" for share in shares)
-            alone = ("with all measures", "alone")[judged]
-            print(f"| {alone} | {SHAPES[shape].name} | {probes} | {cells} |", flush=True)
+            print(f"| {name} | {SHAPES[shape].name} | {probes} | {cells} |", flush=True)
 
 
 def print_sequential(trials: Trials, planned: int) -> list[float]:
-    print(f"\nuntil decided: 5 looks at up to {planned} probes\n")
-    print("| first token | better or worse at some look | without spending | probes used |")
-    print("|---|--:|--:|--:|")
+    print(f"\nuntil decided: {LOOKS} looks at up to {planned} probes\n")
+    print(
+        "| first token | better or worse at some look | without spending | median probes | before |"
+    )
+    print("|---|--:|--:|--:|--:|")
     wrong = []
-    for slower in (1.0, 1.3, 2.0):
+    for slower in (1.0, 1.1, 1.3, 2.0):
         stories = trials.outcomes(partial(look_repeatedly, slower, planned))
         honest, naive = (
             float(np.mean([getattr(story, name) for story in stories]))
             for name in ("honest", "naive")
         )
-        used = float(np.mean([story.probes for story in stories]))
+        used, before = (
+            float(np.median([getattr(story, name) for story in stories]))
+            for name in ("probes", "before")
+        )
         wrong += [honest] if slower == 1.0 else []
         cell = f"{naive:.1%}" if slower == 1.0 else ""
-        print(f"| {slower - 1:+.0%} | {honest:.1%} | {cell} | {used:.0f} |", flush=True)
+        print(
+            f"| {slower - 1:+.0%} | {honest:.1%} | {cell} | {used:.0f} | {before:.0f} |", flush=True
+        )
     return wrong
 
 
-def measure(parts: Sequence[str], pool: ProcessPoolExecutor) -> Iterator[str]:
+def measure(parts: Sequence[str], pool: ProcessPoolExecutor, scale: float) -> Iterator[str]:
     """Print what the parts have to show; say what is outside its bounds."""
-    if "coverage" in parts:
-        yield from outside(print_coverage(Trials(pool, 400), [40, 200, 400]), 0.93, 0.97)
-    if "equal" in parts:
-        yield from outside(print_false_verdicts(Trials(pool, 300)), 0.0, 0.05)
-    if "looks" in parts:
-        yield from outside(print_sequential(Trials(pool, 100), 300), 0.0, 0.05)
+    coverage, equal, looks, power = (
+        Trials(pool, round(scale * trials)) for trials in (400, 400, 100, 400)
+    )
     if "power" in parts:
-        print_power(Trials(pool, 100))
+        print_power(power)
+    if "equal" in parts:
+        most = 0.05 + chance(equal.count)
+        yield from outside(print_false_verdicts(equal), 0.0, most)
+    if "looks" in parts:
+        yield from outside(print_sequential(looks, 300), 0.0, 0.05 + chance(looks.count))
+    if "coverage" in parts:
+        yield from outside(print_coverage(coverage, [40, 200, 400]), 0.93, 0.97)
 
 
 def measure_quickly(pool: ProcessPoolExecutor) -> Iterator[str]:
     """Few trials, so the bounds are wider by what chance may do."""
     coverage = print_coverage(Trials(pool, 100), [200])
     yield from outside(coverage, 0.93 - chance(100), 0.97 + chance(100))
-    yield from outside(print_false_verdicts(Trials(pool, 40)), 0.0, 0.05 + chance(40))
+    yield from outside(print_false_verdicts(Trials(pool, 40), (200,)), 0.0, 0.05 + chance(40))
 
 
 def chance(trials: int) -> float:
@@ -156,11 +171,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, for CI")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this; repeatable")
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times the trials")
     options = parser.parse_args()
     started = time.monotonic()
     with ProcessPoolExecutor() as pool:
         parts = options.part or PARTS
-        wrong = list(measure_quickly(pool) if options.quick else measure(parts, pool))
+        wrong = list(
+            measure_quickly(pool) if options.quick else measure(parts, pool, options.scale)
+        )
     print(f"\n{os.cpu_count()} cores, {time.monotonic() - started:.0f} s")
     if wrong:
         sys.exit("; ".join(wrong))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from exporter.compare.report.report import Party, Report, Settings, Subject
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.measures import TYPICAL, Measure
 from exporter.compare.statistics.sequential import looks
-from exporter.compare.statistics.verdict import Band, Verdict, decide
+from exporter.compare.statistics.verdict import Band, Verdict, corrected, decide
+from exporter.compare.subject import Party, Subject
 
 Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator
@@ -23,7 +25,7 @@ Generator = np.random.Generator
 SUBJECT = Subject(
     baseline=Party(name="baseline"), candidates=(Party(name="candidate"),), source="", asked=""
 )
-SETTINGS = Settings(draws=999)
+RULES = Rules(draws=999)
 """Fewer draws than in earnest: the intervals are a little less steady, not narrower."""
 DRAWS_OF_LOOKS = 4999
 """The level of an early look is below what fewer draws can show."""
@@ -109,22 +111,39 @@ def whole(target: str, random: Generator, load: Floats) -> Iterator[Sample]:
         )
 
 
-def cover(shapes: tuple[int, int], probes: int, seed: int) -> dict[Measure, bool]:
-    """Whether the interval of each quantile's ratio holds the true one."""
+def typical_truth(before: Shape, after: Shape) -> float:
+    """The median of all ratios between two distributions."""
+    shares = (np.arange(4_000) + 0.5) / 4_000
+    logs = [np.log([shape.quantile(share) for share in shares]) for shape in (before, after)]
+    low, high = -5.0, 5.0
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        below = np.searchsorted(logs[0], logs[1] - middle).mean() / len(shares)
+        low, high = (middle, high) if below > 0.5 else (low, middle)
+    return math.exp(low)
+
+
+@cache
+def truths(pair: tuple[int, int]) -> dict[Measure, float]:
+    before, after = (SHAPES[index] for index in pair)
+    return {
+        Measure.TTFT_TYPICAL: typical_truth(before, after),
+        Measure.TTFT_P50: after.quantile(0.50) / before.quantile(0.50),
+        Measure.TTFT_P95: after.quantile(0.95) / before.quantile(0.95),
+    }
+
+
+def cover(pair: tuple[int, int], probes: int, seed: int) -> dict[Measure, bool]:
+    """Whether each interval holds the true ratio."""
     random = np.random.default_rng(seed)
-    before, after = (SHAPES[index] for index in shapes)
+    before, after = (SHAPES[index] for index in pair)
     samples = [
         *only_first_tokens("baseline", before.draw(random, probes)),
         *only_first_tokens("candidate", after.draw(random, probes)),
     ]
-    report = analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
-    held = {}
-    for measure, share in ((Measure.TTFT_P50, 0.50), (Measure.TTFT_P95, 0.95)):
-        effect = report.versus[0].finding(measure).effect
-        truth = after.quantile(share) / before.quantile(share)
-        if effect:
-            held[measure] = effect.low <= truth <= effect.high
-    return held
+    report = analyse(SUBJECT, samples, replace(RULES, seed=seed))
+    effects = {m: report.versus[0].finding(m).effect for m in truths(pair)}
+    return {m: e.low <= truths(pair)[m] <= e.high for m, e in effects.items() if e}
 
 
 def prompts(random: Generator, probes: int) -> Floats:
@@ -141,50 +160,88 @@ def episodes(random: Generator, probes: int) -> Floats:
     return np.repeat(np.where(states, 3.0, 1.0), 2)
 
 
-def equal_providers(with_episodes: bool, probes: int, seed: int) -> Report:
-    random = np.random.default_rng(seed)
-    common = prompts(random, probes)
-    samples: list[Sample] = []
-    for target in ("baseline", "candidate"):
-        own = episodes(random, probes) if with_episodes else np.ones(probes)
-        samples += whole(target, random, common * own)
-    return analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
-
-
-def differs(report: Report) -> bool:
-    """Whether any measure is called better or worse."""
-    return any(verdict in (Verdict.BETTER, Verdict.WORSE) for verdict in report.verdicts())
-
-
-def false_verdict(with_episodes: bool, probes: int, seed: int) -> bool:
-    return differs(equal_providers(with_episodes, probes, seed))
-
-
-def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[bool, bool]:
-    """Whether the median time to first token of a candidate that much slower is found to be
-    worse: judged together with all other measures, and alone."""
+def compared(
+    shape: int, slower: float, probes: int, seed: int, *, with_episodes: bool = False
+) -> Report:
+    """Two providers of which everything is known, the candidate with a later first token."""
     random = np.random.default_rng(seed)
     common = prompts(random, probes)
     samples: list[Sample] = []
     for target, factor in (("baseline", 1.0), ("candidate", slower)):
-        times = factor * SHAPES[shape].draw(random, probes)
-        samples += [
-            replace(sample, time_to_first_token_seconds=float(seconds))
-            for sample, seconds in zip(whole(target, random, common), times, strict=True)
-            if sample.failure is None
-        ]
-    report = analyse(SUBJECT, samples, replace(SETTINGS, seed=seed))
-    finding = report.versus[0].finding(Measure.TTFT_P50)
-    if finding.effect is None:
-        return False, False
-    alone = decide(
-        finding.effect,
-        Band.of_ratio(finding.margin),
-        finding.effect.p_value,
-        SETTINGS.alpha,
+        own = episodes(random, probes) if with_episodes else np.ones(probes)
+        first = factor * own * SHAPES[shape].draw(random, probes)
+        probes_ = zip(whole(target, random, common * own), map(float, first), strict=True)
+        samples += (_with_first_token(sample, seconds) for sample, seconds in probes_)
+    return analyse(SUBJECT, samples, replace(RULES, seed=seed))
+
+
+def _with_first_token(sample: Sample, seconds: float) -> Sample:
+    if sample.failure or sample.output_tokens is None:
+        return sample
+    rest = (sample.time_per_output_token_seconds or 0.0) * sample.output_tokens
+    return replace(
+        sample,
+        time_to_first_token_seconds=seconds,
+        request_duration_seconds=seconds + rest,
+    )
+
+
+BETTER_OR_WORSE = (Verdict.BETTER, Verdict.WORSE)
+
+
+def differs(report: Report) -> bool:
+    """Whether any measure is called better or worse."""
+    return any(verdict in BETTER_OR_WORSE for verdict in report.verdicts())
+
+
+def holm_verdicts(report: Report) -> dict[Measure, Verdict]:
+    """What was found before there were typical ratios: one Holm correction over all the others."""
+    findings = {f.measure: f for f in report.versus[0].findings if f.measure not in TYPICAL}
+    effects = {measure: f.effect for measure, f in findings.items() if f.effect}
+    p_values = {measure: effect.p_value for measure, effect in effects.items()}
+    adjusted = corrected(p_values, dict.fromkeys(p_values, 1.0), {})
+    return {
+        measure: decide(
+            effect,
+            Band.of_difference(findings[measure].margin)
+            if measure is Measure.SUCCESS
+            else Band.of_ratio(findings[measure].margin),
+            adjusted[measure],
+            RULES.alpha,
+            higher_is_better=findings[measure].definition.higher_is_better,
+        )
+        for measure, effect in effects.items()
+    }
+
+
+def false_verdict(
+    shape: int, with_episodes: bool, probes: int, seed: int
+) -> tuple[bool, bool, bool]:
+    """Whether equal providers are told apart: now, by one Holm correction, and how the typical
+    time to first token fares alone."""
+    report = compared(shape, 1.0, probes, seed, with_episodes=with_episodes)
+    before = any(verdict in BETTER_OR_WORSE for verdict in holm_verdicts(report).values())
+    effect = report.versus[0].finding(Measure.TTFT_TYPICAL).effect
+    return differs(report), before, bool(effect and effect.p_value < RULES.alpha)
+
+
+def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[bool, bool, bool]:
+    """Whether a candidate's later first token is found, among all measures: the typical one, and
+    the median by one Holm correction, as before; and the typical one alone."""
+    report = compared(shape, slower, probes, seed)
+    typical = report.versus[0].finding(Measure.TTFT_TYPICAL)
+    alone = typical.effect is not None and decide(
+        typical.effect,
+        Band.of_ratio(typical.margin),
+        typical.effect.p_value,
+        RULES.alpha,
         higher_is_better=False,
     )
-    return finding.verdict is Verdict.WORSE, alone is Verdict.WORSE
+    return (
+        typical.verdict is Verdict.WORSE,
+        holm_verdicts(report).get(Measure.TTFT_P50) is Verdict.WORSE,
+        alone is Verdict.WORSE,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +249,9 @@ class Story:
     """What came of one comparison with several looks."""
 
     probes: int
+    """Until what matters most had a verdict."""
+    before: int
+    """Until median and tail had one, at five looks with levels that add up (Bonferroni)."""
     honest: bool
     """Whether any look called something better or worse at its own level."""
     naive: bool
@@ -204,15 +264,29 @@ def look_repeatedly(slower: float, planned: int, seed: int) -> Story:
         *only_first_tokens("baseline", random.lognormal(0, SIGMA, planned)),
         *only_first_tokens("candidate", slower * random.lognormal(0, SIGMA, planned)),
     ]
-    settings = replace(SETTINGS, seed=seed, draws=DRAWS_OF_LOOKS)
+    rules = replace(RULES, seed=seed, draws=DRAWS_OF_LOOKS)
     honest = naive = False
     stopped = planned
-    for look in looks(planned, settings.alpha):
+    for look in looks(planned, rules.alpha):
         so_far = [sample for sample in samples if sample.block < look.probes // 2]
-        report = analyse(SUBJECT, so_far, replace(settings, confidence=1 - look.alpha))
+        report = analyse(SUBJECT, so_far, rules, look)
         honest = honest or differs(report)
         if slower == 1.0:
-            naive = naive or differs(analyse(SUBJECT, so_far, settings))
-        if report.decided:
+            naive = naive or differs(analyse(SUBJECT, so_far, rules))
+        if report.answered:
             stopped = min(stopped, look.probes)
-    return Story(stopped, honest, naive)
+    return Story(stopped, _before(samples, planned, rules), honest, naive)
+
+
+def _before(samples: Sequence[Sample], planned: int, rules: Rules) -> int:
+    for number in range(1, 6):
+        probes = planned * number // 5
+        alpha = rules.alpha * (number**2 - (number - 1) ** 2) / 25
+        so_far = [sample for sample in samples if sample.block < probes // 2]
+        quantiles = (Measure.TTFT_P50, Measure.TTFT_P95)
+        at_look = replace(rules, measures=quantiles, confidence=1 - alpha)
+        report = analyse(SUBJECT, so_far, at_look)
+        found = holm_verdicts(report).values()
+        if len(found) == len(quantiles) and Verdict.UNDECIDED not in found:
+            return probes
+    return planned

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
-from exporter.metrics.families import LATENCY_BUCKETS
-from exporter.metrics.series import NATIVE_SCHEMA, native_index
+from exporter.metrics.buckets import LATENCY_BUCKETS
+from exporter.metrics.values import NATIVE_SCHEMA, native_index
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.005, 120.0
 MEDIANS = tuple(0.01 * 6000 ** (step / 24) for step in range(25))

@@ -31,7 +31,7 @@ from benchmarks.running import (
     started,
     watch,
 )
-from benchmarks.truth import truth_server
+from benchmarks.truth.served import truth_server
 
 INTERVAL_SECONDS = 15
 MAX_TARGETS_AT_INTERVAL = 1_000

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.truth_clients import PROMPT, Seen, script_seconds
+from benchmarks.truth.clients import PROMPT, Seen, script_seconds
 from exporter.result import NANOSECONDS
 
 ENVIRONMENTS = Path(os.environ.get("PEERS", Path(__file__).parents[1] / ".venv-peers"))

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
+from exporter.observation import observed
 from exporter.result import ConnectionPhases, ProbeResult, Timeline, Usage
 
 MS = 1_000_000
@@ -59,4 +60,5 @@ RESULT = ProbeResult(
 def probe_all(metrics: Metrics, targets: int) -> None:
     """One more result of every target."""
     for plan in plans(targets):
-        metrics.observe(replace(RESULT, target=plan.target.name, probe=plan.probe_name))
+        result = replace(RESULT, target=plan.target.name, probe=plan.probe_name)
+        metrics.observe(observed(plan, result))

@@ -20,8 +20,9 @@ from prometheus_client.registry import Collector
 
 from benchmarks.samples import plans, probe_all
 from benchmarks.serving import SCRAPE_EVERY_SECONDS, scrape_from_outside, serving
+from exporter.config.plan import PlanChange
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.process import loop
 
 BEAT_SECONDS = 0.001
@@ -119,7 +120,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     targets, rounds = (200, 3) if quick else (1_000, 7)
     metrics = Metrics()
-    metrics.apply(plans(targets))
+    metrics.apply(PlanChange.between((), plans(targets)))
     probe_all(metrics, targets)
     print_rendering(metrics, targets, rounds)
     loop.run(print_holdups(metrics, 3 if quick else 15))

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from exporter.config.web import Web
-from exporter.metrics.probe_series import Metrics
-from exporter.result import ProbeResult
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -27,7 +27,7 @@ class _Backend:
         self.status = Status()
         self.loop = loop
 
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
         raise KeyError(name)
 
     async def reload(self) -> None:

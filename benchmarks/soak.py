@@ -22,7 +22,7 @@ from benchmarks.running import (
     exporting,
     scrape,
 )
-from benchmarks.truth import truth_server
+from benchmarks.truth.served import truth_server
 
 PROBES = 100_000
 QUICK_PROBES = 3_000

@@ -33,7 +33,7 @@ def build() -> builders.Dashboard:
         description="Whether the exporter itself is well: uncertainty, delays, skips, spend.",
         variables=(),
     )
-    return frame.fill(_now(), _trust(), _work(), _spend(), _cluster(), _process())
+    return frame.fill(_now(), _trust(), _work(), _controls(), _spend(), _cluster(), _process())
 
 
 def _now() -> Section:
@@ -161,6 +161,42 @@ def _work() -> Section:
     )
 
 
+def _controls() -> Section:
+    reached = f"inference_exporter_control_last_success{{{SELF}}}"
+    seconds = f"inference_exporter_control_last_duration_seconds{{{SELF}}}"
+    none = "no controls"
+    return Section(
+        "Its own network",
+        [
+            number(
+                Text("Control reached", "Whether pages that are nearly always there answer."),
+                "bool_yes_no",
+                Query(f"min by (control) ({reached})", "{{control}}"),
+                steps=Steps(orange=1, red=0.5),
+                empty=none,
+            ),
+            over_time(
+                Text("Time to reach a control", "From the lookup of its name to its answer."),
+                SECONDS,
+                Query(f"max by (control) ({seconds})", "{{control}}"),
+                width=8,
+                empty=none,
+            ),
+            over_time(
+                Text("Requests to controls", "How many were answered, and how many not."),
+                COUNT,
+                Query(
+                    total("inference_exporter_control_probes_total", SELF, "control, outcome"),
+                    "{{control}} {{outcome}}",
+                ),
+                width=8,
+                stacked=True,
+                empty=none,
+            ),
+        ],
+    )
+
+
 def _spend() -> Section:
     spent = f"inference_budget_spent_usd{{{SELF}}}"
     return Section(
@@ -250,7 +286,7 @@ def _process() -> Section:
                     f"{cpu} and on (instance) inference_exporter_build_info{{{SELF}}}",
                     "{{instance}}",
                 ),
-                width=8,
+                width=6,
             ),
             over_time(
                 Text("Memory", "Resident memory."),
@@ -260,7 +296,7 @@ def _process() -> Section:
                     f" and on (instance) inference_exporter_build_info{{{SELF}}}",
                     "{{instance}}",
                 ),
-                width=8,
+                width=6,
             ),
             over_time(
                 Text("Scrape", "How long Prometheus waits for the series."),
@@ -270,7 +306,13 @@ def _process() -> Section:
                     f" and on (instance) inference_exporter_build_info{{{SELF}}}",
                     "{{instance}}",
                 ),
-                width=8,
+                width=6,
+            ),
+            over_time(
+                Text("Series", "What the exporter shows; each bucket of a histogram counts."),
+                COUNT,
+                Query(f"inference_exporter_series{{{SELF}}}", "{{instance}}"),
+                width=6,
             ),
         ],
     )

@@ -9,6 +9,33 @@ from dashboards.frame import TARGETS
 from dashboards.panels import COUNT, Query, Text, over_time
 
 
+def evidence_of_change() -> timeseries.Panel:
+    """How sure the exporter is that something has changed."""
+    evidence = f"max by (probe, measure) (inference_change_evidence{{{TARGETS}}})"
+    return over_time(
+        Text(
+            "Evidence of a change",
+            "How strongly the latest probes say that failures, or times half as long again, are no"
+            " chance. Chance alone reaches 13 once in ten months of a probe a minute.",
+        ),
+        COUNT,
+        Query(evidence, "{{probe}} {{measure}}"),
+        width=12,
+    )
+
+
+def confirming_probes() -> timeseries.Panel:
+    """What was sent beside the scheduled probes."""
+    return over_time(
+        Text("Confirming probes", "Probes sent between the scheduled ones to make sure."),
+        COUNT,
+        Query(total("inference_confirmations_total", TARGETS, "outcome"), "{{outcome}}"),
+        width=12,
+        stacked=True,
+        empty="none",
+    )
+
+
 def skipped_probes() -> timeseries.Panel:
     """What was due and not sent, of the targets that are chosen."""
     return over_time(

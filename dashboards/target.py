@@ -25,7 +25,7 @@ from dashboards.panels import (
     number,
     over_time,
 )
-from dashboards.shared import skipped_probes
+from dashboards.shared import confirming_probes, evidence_of_change, skipped_probes
 from dashboards.target_times import first_token, last, network, stream
 
 DAY_SECONDS = 86_400
@@ -127,6 +127,8 @@ def _failures() -> Section:
                 empty="no failures",
             ),
             skipped_probes(),
+            evidence_of_change(),
+            confirming_probes(),
         ],
     )
 

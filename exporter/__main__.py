@@ -1,5 +1,17 @@
-"""``python -m exporter`` is ``inference-exporter``."""
+"""``inference-exporter``, also as ``python -m exporter``."""
 
-from exporter.cli import main
+from __future__ import annotations
 
-main(prog_name="inference-exporter")
+from exporter.process import hangups
+
+
+def main() -> None:
+    """Run the command line."""
+    hangups.hold()  # before anything slow is imported
+    from exporter.cli import main as command_line  # noqa: PLC0415
+
+    command_line(prog_name="inference-exporter")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,35 +5,29 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Coroutine
 
 import structlog
 
 from exporter import __version__
 from exporter.budget.keeper import BudgetKeeper
 from exporter.budget.spending import Spending
-from exporter.cluster.discovery import Discovery
 from exporter.cluster.leader import LeaderElection
-from exporter.cluster.sharding import Shard
-from exporter.cold.boot import Boots
-from exporter.cold.readiness import Readiness
-from exporter.cold.starts import ColdStarts
-from exporter.cold.thermometer import Thermometer
-from exporter.config.loading import config_file
-from exporter.config.loading.config_file import ConfigError
-from exporter.config.plan import Plan
+from exporter.cluster.source import ConfigSource
+from exporter.cold.watch import ColdWatch
+from exporter.config.plan import Plan, PlanChange
 from exporter.config.root import Config
-from exporter.metrics import families
-from exporter.metrics.probe_series import Metrics
-from exporter.metrics.series import Series
+from exporter.metrics import exporter_families as families
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
+from exporter.probing.controls import Controls
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
+from exporter.process import hangups
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
-from exporter.result import ProbeResult
+from exporter.settings.mistakes import ConfigError
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -44,52 +38,13 @@ _WATCH_SECONDS = 3.0
 log = structlog.get_logger(__name__)
 
 
-class ConfigSource(Protocol):
-    """Where a configuration comes from."""
-
-    def load(self) -> Config:
-        """The configuration as it is now.
-
-        :raises ConfigError: it has mistakes.
-        """
-        ...
-
-    def fingerprint(self) -> object:
-        """A value that changes when the configuration may have."""
-        ...
-
-    def report(self, series: Series) -> None:
-        """Set the metrics of what the configuration is made of."""
-        ...
-
-
-class FileSource:
-    """A configuration file, the files that it names and what is found in the cluster; of its
-    targets, those of one shard, which elects a leader of its own."""
-
-    def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
-        self._path = path
-        self._shard = shard
-        self._discovery = Discovery()
-
-    def load(self) -> Config:
-        config = self._discovery.with_targets_found(config_file.load(self._path))
-        owned = tuple(target for target in config.targets if self._shard.owns(target.server))
-        lease = self._shard.own(config.kubernetes.lease)
-        kubernetes = config.kubernetes.model_copy(update={"lease": lease})
-        return config.model_copy(update={"targets": owned, "kubernetes": kubernetes})
-
-    def fingerprint(self) -> object:
-        return config_file.fingerprint(self._path), self._discovery.fingerprint()
-
-    def report(self, series: Series) -> None:
-        """Set the metrics of what the configuration is made of."""
-        self._discovery.report(series)
-
-
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
     return config.web, config.leader_election, config.kubernetes
+
+
+def _log(observation: Observation) -> None:
+    log_failure(observation.result)
 
 
 class Exporter:
@@ -99,6 +54,7 @@ class Exporter:
         self._source = source
         self._fingerprint = source.fingerprint()
         self._config = source.load()
+        self._plans: tuple[Plan, ...] = ()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,21 +64,20 @@ class Exporter:
         self.metrics = Metrics()
         self.metrics.reporters.append(source.report)
         self.status = Status()
-        self._readiness = Readiness((self.metrics.waiting, self.status.waiting))
-        self._boots = Boots(self._readiness, self.metrics.booting, self._probe_booting)
-        self._thermometer = Thermometer(self._readiness, self._boots)
         spending = Spending()
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
-        listeners = (self.metrics.observe, self.status.observe, self._budgets.observe, log_failure)
         self._election = self._stand_for_election(self._config)
         self._prober = Prober(
-            listeners,
-            spending=spending,
-            judge=self._thermometer.judge,
+            (self.metrics.observe, self.status.observe, self._budgets.observe, _log),
+            purse=spending,
             may_probe=self._may_probe,
         )
-        self._cold_starts = ColdStarts(self._prober, self._thermometer, self._readiness)
-        self._schedule = Schedule(self._prober, self.metrics, self._cold_starts.keeps_back)
+        waiting = (self.metrics.waiting, self.status.waiting)
+        self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
+        self._schedule = Schedule(
+            self._prober, self.metrics, self._cold.probe, self._cold.keeps_back
+        )
+        self._controls = Controls(self.metrics.control)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -140,14 +95,14 @@ class Exporter:
         :param on_started: is told the URL once everything runs.
         :raises WebError: the web server cannot listen.
         """
+        self._handle_signals()
         server = WebServer(self, self._config.web)
         server.start()
         try:
             self._schedule.start()
-            await self._apply(self._config)
+            self._apply(self._config)
             if self._election:
                 self._election.start()
-            self._handle_signals()
             self.ready = True
             log.info("started", version=__version__, url=server.url)
             on_started(server.url)
@@ -162,9 +117,10 @@ class Exporter:
                     watcher.cancel()
         finally:
             self.ready = False
+            self._stopping.set()  # a reload under way must begin nothing any more
             self._schedule.stop()
-            self._cold_starts.stop()
-            self._boots.stop()
+            self._controls.stop()
+            self._cold.stop()
             self._heap.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
             await self._prober.aclose(GRACE_SECONDS)
@@ -173,16 +129,16 @@ class Exporter:
             self._budgets.close()
             server.stop()
 
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
-        :raises OverBudget: they could pass a budget.
+        :raises NotProbed: they could pass a budget, or another exporter probes.
         """
-        plans = [plan for plan in self._config.plans() if plan.target.name == name]
+        plans = [plan for plan in self._plans if plan.target.name == name]
         if not plans:
             raise KeyError(name)
-        return tuple(await asyncio.gather(*map(self._prober.probe, plans)))
+        return tuple(await asyncio.gather(*map(self._cold.probe, plans)))
 
     async def reload(self) -> None:
         """Take over the configuration as it is now, or, if it has mistakes, change nothing.
@@ -197,31 +153,36 @@ class Exporter:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
                 log.error("not reloaded, the old configuration stays in force", error=str(error))
                 raise
+            if self._stopping.is_set():
+                log.info("not reloaded: the exporter is stopping")
+                return
             if _fixed(config) != _fixed(self._config):
                 log.warning("changes of web and leader election take effect after a restart")
-            await self._apply(config)
+            self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
-    async def _apply(self, config: Config) -> None:
+    def _apply(self, config: Config) -> None:
+        """Take over a configuration, all of it in one turn of the loop."""
         self._config = config
         self._budgets.apply(config)
-        await self._apply_plans()
+        self._controls.apply(config.controls)
+        self.metrics.apply_controls([control.name for control in config.controls])
+        self._apply_plans()
         for target, why in config.unknown_prices():
             log.warning("price not known: cost and budgets leave it out", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
 
-    async def _apply_plans(self) -> None:
+    def _apply_plans(self) -> None:
         """A standby has none: it would show targets that it knows nothing of."""
         plans = self._config.plans() if self._may_probe() else ()
-        self.metrics.apply(plans, self._config.mix)
-        self.status.apply(plans)
-        self._readiness.keep(plan.target.name for plan in plans)
-        self._thermometer.apply(plans)
-        self._boots.apply(plans)
-        self._cold_starts.apply(plans)
-        await self._prober.apply(plans)
-        self._schedule.apply(plans)
+        change = PlanChange.between(self._plans, plans)
+        self._plans = plans
+        self.metrics.apply(change, self._config.mix)
+        self.status.apply(change)
+        self._cold.apply(change)
+        self._prober.apply(change)
+        self._schedule.apply(change)
         self._heap.changed()
 
     def _stand_for_election(self, config: Config) -> LeaderElection | None:
@@ -240,7 +201,7 @@ class Exporter:
     async def _follow_leadership(self) -> None:
         async with self._reloading:
             if self.ready:
-                await self._apply_plans()
+                self._apply_plans()
 
     async def _watch_configuration(self) -> None:
         while True:
@@ -258,15 +219,14 @@ class Exporter:
 
     def _realign(self) -> None:
         self._schedule.realign()
-        self._cold_starts.realign()
-
-    def _probe_booting(self, plan: Plan) -> Awaitable[ProbeResult]:
-        return self._prober.probe(plan, self._thermometer.judge_attempt)
+        self._cold.realign()
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stopping.set)
         self.loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        if hangups.take():
+            self._reload_soon()
 
     def _reload_soon(self) -> None:
         self._soon(self._try_reload())

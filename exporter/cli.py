@@ -8,9 +8,13 @@ import click
 
 from exporter import __version__
 from exporter.commands import COMMANDS
+from exporter.process import hangups
 from exporter.process.logs import configure_logging
 
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
+
+_RELOADING = {"run", "demo"}
+"""Commands to which SIGHUP says that the configuration is to be loaded again."""
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,3 +26,5 @@ def main(context: click.Context, log_level: str) -> None:
     if os.environ.get("NO_COLOR"):  # see no-color.org; else click looks whether it is a terminal
         context.color = False
     configure_logging(log_level)
+    if context.invoked_subcommand not in _RELOADING:
+        hangups.let_go()

@@ -195,6 +195,9 @@ class ProbeResult:
     """Wall-clock end of the probe, Unix seconds."""
     timeline: Timeline
     failure: Failure | None = None
+    interrupted: bool = False
+    """Whether the exporter itself did not run while a deadline passed: the failure then says
+    nothing about the provider."""
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""
@@ -207,14 +210,15 @@ class ProbeResult:
     model_load_seconds: float | None = None
     """How long the server itself says it took to have the model in memory (Ollama's
     ``load_duration``); ``None`` where it says nothing."""
+    pace_known: bool = True
+    """Whether a time per token can be told: ``False`` where nearly all output came at one moment,
+    or tokens were counted that were not shown."""
     status: int | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
     """How long the provider asks to be left alone, in a header or in the error."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
-    cold: Coldness | None = None
-    """Set where the result says nothing about the warm model."""
 
     @property
     def success(self) -> bool:
@@ -246,10 +250,10 @@ class ProbeResult:
     @property
     def time_per_output_token_seconds(self) -> float | None:
         """Mean seconds per token after the first; ``None`` below two tokens, without the
-        provider's own count, or where all output came in one read and no time can be seen."""
+        provider's own count, or where the output came in a way that shows no pace."""
         span = _seconds_between(self.timeline.first_token, self.timeline.last_token)
         tokens = self.streamed_output_tokens
-        if not span or tokens is None or tokens < 2:
+        if not span or tokens is None or tokens < 2 or not self.pace_known:
             return None
         return span / (tokens - 1)
 

@@ -10,8 +10,8 @@ from math import ceil
 
 from exporter.config.plan import Plan
 from exporter.prices.price import ServerPrice, TokenPrice
+from exporter.probing.confirmation import most_per_day
 from exporter.result import Usage
-from exporter.settings.prompts import NONCE_CHARACTERS
 
 DAY_SECONDS = 86_400
 DAYS_PER_MONTH = 30
@@ -51,10 +51,11 @@ def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Load]]:
 def load(plan: Plan) -> Load:
     """What a plan sends in a day, if every answer is as long as it may be."""
     probes = _probes(plan)
-    prompts = plan.probe.prompts
-    characters = sum(map(len, prompts)) / len(prompts) + NONCE_CHARACTERS
+    size = plan.probe.size
+    if size is None:
+        return Load(probes, 0, 0, Decimal())
     tokens = Usage(
-        input=ceil(characters / CHARACTERS_PER_TOKEN), output=plan.probe.max_output_tokens
+        input=ceil(size.input_characters / CHARACTERS_PER_TOKEN), output=size.output_tokens
     )
     each = _usd(plan, tokens)
     return Load(
@@ -62,6 +63,18 @@ def load(plan: Plan) -> Load:
         probes * tokens.input,
         probes * tokens.output,
         None if each is None else Decimal(probes) * each,
+    )
+
+
+def confirming_load(plan: Plan) -> Load:
+    """The most that a plan can send in a day beside its scheduled probes, to confirm changes."""
+    usual, most = load(plan), most_per_day(plan)
+    share = most / usual.probes
+    return Load(
+        most,
+        share * usual.input_tokens,
+        share * usual.output_tokens,
+        None if usual.usd is None else Decimal(share) * usual.usd,
     )
 
 

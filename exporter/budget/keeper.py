@@ -12,10 +12,9 @@ import structlog
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
 from exporter.budget.spending import Day, Spending
 from exporter.config.root import Config
-from exporter.metrics import families
-from exporter.metrics.probe_series import ExporterSeries
-from exporter.metrics.series import LabelledValue
-from exporter.result import ProbeResult
+from exporter.metrics import exporter_families as families
+from exporter.metrics.series import LabelledValue, Series
+from exporter.observation import Observation
 
 _TICK_SECONDS = 1.0
 """How much spend a crash can forget. What is held back for probes under way counts as spent in
@@ -27,7 +26,7 @@ log = structlog.get_logger(__name__)
 class BudgetKeeper:
     """Has a turn every second; the file is written only when there is something new."""
 
-    def __init__(self, spending: Spending, series: ExporterSeries) -> None:
+    def __init__(self, spending: Spending, series: Series) -> None:
         self._spending = spending
         self._series = series
         self._path: Path | None = None
@@ -47,7 +46,7 @@ class BudgetKeeper:
             log.warning("budgets begin anew at every restart; set budget.state_file")
         self._show()
 
-    def observe(self, _result: ProbeResult) -> None:
+    def observe(self, _observation: Observation) -> None:
         """Show what a probe has changed."""
         self._show()
 

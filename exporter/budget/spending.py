@@ -8,7 +8,6 @@ on the day on which it ends.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -18,48 +17,14 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.config.target import Target
-from exporter.prices.price import TokenPrice, exact, finished_cost_usd
-from exporter.result import ProbeResult
-from exporter.settings.prompts import NONCE_CHARACTERS
-
-PROMPT_OVERHEAD_TOKENS = 256
-"""More than the templates of chat models put around a prompt."""
+from exporter.observation import worst_usd
+from exporter.prices.price import exact
+from exporter.probing.prober import OverBudget
 
 ZERO = Decimal()
-
-
-class OverBudget(Exception):
-    """A probe could pass a budget; ``str`` says which."""
-
-
-def worst_usd(plan: Plan) -> Decimal:
-    """The most that one probe of a plan can cost; 0 where it has no price per token.
-
-    Tokenizers for text work on bytes, so a prompt has no more tokens than bytes.
-    """
-    if not isinstance(plan.price, TokenPrice):
-        return ZERO
-    sent = plan.probe.longest_prompt_bytes + NONCE_CHARACTERS
-    extra = len(json.dumps(plan.target.extra_body))
-    tokens = sent + extra + PROMPT_OVERHEAD_TOKENS
-    return plan.price.worst_usd(tokens, plan.probe.max_output_tokens)
-
-
-def charged_usd(result: ProbeResult, plan: Plan) -> Decimal:
-    """What a probe is taken to have cost: the worst case where something was generated, or may
-    have been, and the provider did not say how much."""
-    if not isinstance(plan.price, TokenPrice):
-        return ZERO
-    cost = finished_cost_usd(result, plan.price)
-    if cost is not None:
-        return cost
-    refused = result.timeline.sent is None or result.status not in {None, httpx.codes.OK}
-    return ZERO if refused else worst_usd(plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +146,9 @@ class Hold:
         self._spending = spending
         self._charge = usd
 
-    def ended(self, result: ProbeResult) -> None:
-        """The probe is over."""
-        self._charge = charged_usd(result, self.plan)
+    def ended(self, charged_usd: Decimal) -> None:
+        """The probe is over, and is taken to have cost this much."""
+        self._charge = charged_usd
 
     def not_sent(self) -> None:
         """Nothing was asked after all, and nothing will be."""

@@ -21,9 +21,9 @@ from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery, Role
 from exporter.config.root import Config
 from exporter.config.target import Target
 from exporter.config.target_template import Found, render
-from exporter.metrics import families
+from exporter.metrics import exporter_families as families
 from exporter.metrics.series import Series
-from exporter.settings.explain import explain
+from exporter.settings.explain import mistakes_in
 
 _FIRST_ANSWER_SECONDS = 2.0
 """For so long a configuration waits for what is there, so that it does not begin without."""
@@ -248,6 +248,5 @@ def _queries(config: Config, discovery: KubernetesDiscovery) -> Iterator[_Query]
 
 def _why(error: ValueError) -> str:
     if isinstance(error, ValidationError):
-        details = error.errors(include_url=False)
-        return "; ".join(f"{'.'.join(map(str, d['loc']))}: {explain(d)}" for d in details)
+        return "; ".join(map(str, mistakes_in(error, Target)))
     return str(error)

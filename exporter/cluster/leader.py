@@ -19,7 +19,7 @@ import structlog
 
 from exporter.cluster.api import ApiError, JsonObject, KubernetesApi
 from exporter.config.kubernetes import Kubernetes
-from exporter.metrics import families
+from exporter.metrics import exporter_families as families
 from exporter.metrics.series import Series
 
 _MARGIN = 1 / 20

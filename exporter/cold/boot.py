@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import structlog
 
-from exporter.budget.spending import OverBudget
-from exporter.cold.readiness import Readiness
-from exporter.cold.sequence import sign_of
+from exporter.cold.sequence import sign_of, with_failure
 from exporter.cold.server_pages import ServerPages
-from exporter.config.model_server import Boot
-from exporter.config.plan import Plan
-from exporter.probing.prober import StandsBy
+from exporter.cold.waiting_room import WaitingRoom
+from exporter.config.model_server import WatchedBoot
+from exporter.config.plan import Plan, PlanChange
+from exporter.observation import Observation
+from exporter.probing.prober import NotProbed
+from exporter.process.errands import Errands
 from exporter.result import (
     NANOSECONDS,
     BootPhase,
@@ -24,15 +25,14 @@ from exporter.result import (
     ColdSignal,
     Failure,
     FailureReason,
-    ProbeResult,
 )
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[str, Mapping[BootPhase, float]], None]
+BootListener = Callable[[str, Mapping[BootPhase, float]], None]
 """Is told the name of a target, and the seconds after which its booting server had ended each
 phase so far; none while nothing but refused connections was seen."""
-Probe = Callable[[Plan], Awaitable[ProbeResult]]
+Probe = Callable[[Plan], Awaitable[Observation]]
 
 
 class BootRecord:
@@ -71,11 +71,16 @@ class BootWatch:
     """Watches the server of one target."""
 
     def __init__(
-        self, plan: Plan, settings: Boot, readiness: Readiness, listener: Listener, probe: Probe
+        self,
+        plan: Plan,
+        settings: WatchedBoot,
+        waiting_room: WaitingRoom,
+        listener: BootListener,
+        probe: Probe,
     ) -> None:
         self.plan = plan
         self._settings = settings
-        self._readiness = readiness
+        self._waiting_room = waiting_room
         self._listener = listener
         self._probe = probe
         self._pages = ServerPages(plan.target)
@@ -84,7 +89,7 @@ class BootWatch:
     async def run(self) -> None:
         """Look at the server until cancelled."""
         while True:
-            if not self._readiness.is_resting(self.plan.target.name):
+            if not self._waiting_room.is_resting(self.plan.target.name):
                 try:
                     await self._look()
                 except Exception:
@@ -114,7 +119,7 @@ class BootWatch:
         self._waiting(self._boot, detail)
 
     def _waiting(self, boot: BootRecord, detail: str) -> None:
-        self._readiness.not_ready(self.plan.target.name, boot.began_at, detail)
+        self._waiting_room.not_ready(self.plan.target.name, boot.began_at, detail)
 
     def _note(self, phase: BootPhase, at_ns: int | None) -> None:
         boot = self._boot
@@ -130,8 +135,8 @@ class BootWatch:
         timeouts = replace(self.plan.timeouts, total=max(left, self.plan.timeouts.total))
         patient = replace(timeouts, first_token=timeouts.total)
         try:
-            result = await self._probe(replace(self.plan, timeouts=patient))
-        except (OverBudget, StandsBy):
+            result = (await self._probe(replace(self.plan, timeouts=patient))).result
+        except NotProbed:
             self._end()  # without its first token
             return
         if result.failure and not sign_of(result, expected=True):
@@ -140,68 +145,68 @@ class BootWatch:
 
     def _end(self) -> None:
         self._boot = None
-        self._readiness.ready(self.plan.target.name)
+        self._waiting_room.ready(self.plan.target.name)
 
-    def judge(self, result: ProbeResult) -> ProbeResult:
+    def judge(self, observation: Observation) -> Observation:
         """What a result means, given how far the server has come."""
+        result = observation.result
         if result.failure:
-            return self._failed(result, result.failure)
+            return self._failed(observation, result.failure)
         boot, first_token = self._boot, result.timeline.first_token
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
-            return result
+            return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)
         log.info("the server of a target has booted", target=result.target, **boot.durations)
         self._end()
         duration = boot.durations[BootPhase.FIRST_TOKEN]
-        return replace(result, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))
+        return replace(observation, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))
 
-    def _failed(self, result: ProbeResult, failure: Failure) -> ProbeResult:
+    def _failed(self, observation: Observation, failure: Failure) -> Observation:
+        result = observation.result
         sign = sign_of(result, expected=True)
         refused = failure.reason is FailureReason.CONNECT and result.timeline.sent is None
         if refused or sign is ColdSignal.NOT_READY:
             self._begin(result.timeline.start, failure.detail)
         if sign is None or self._boot is None:
-            return result
+            return observation
         if self._boot.elapsed_seconds > self._settings.limit:
-            return result  # too long for a boot: the failure is what it is
-        return replace(result, failure=replace(failure, reason=FailureReason.NOT_READY))
+            return observation  # too long for a boot: the failure is what it is
+        return with_failure(observation, replace(failure, reason=FailureReason.NOT_READY))
 
 
 class Boots:
     """The watches of all targets whose servers are watched."""
 
-    def __init__(self, readiness: Readiness, listener: Listener, probe: Probe) -> None:
-        self._readiness = readiness
+    def __init__(self, waiting_room: WaitingRoom, listener: BootListener, probe: Probe) -> None:
+        self._waiting_room = waiting_room
         self._listener = listener
         self._probe = probe
         self._watches: dict[str, BootWatch] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._looking = Errands[str, BootWatch](BootWatch.run)
 
-    def apply(self, plans: Iterable[Plan]) -> None:
-        """Watch the servers of exactly these plans, each with its target's first probe. A watch
-        whose plan stays goes on."""
-        wanted: dict[str, Plan] = {}
-        for plan in plans:
-            if plan.target.watched_boot:
-                wanted.setdefault(plan.target.name, plan)
-        for name in [n for n, w in self._watches.items() if wanted.get(n) != w.plan]:
-            del self._watches[name]
-            self._tasks.pop(name).cancel()
-        for name, plan in wanted.items():
-            if name not in self._watches:
-                self._start(plan)
+    def apply(self, change: PlanChange) -> None:
+        """Watch the servers of exactly the plans in force, each with its target's first probe. A
+        watch whose plan stays goes on."""
+        first: dict[str, Plan] = {}
+        for plan in change.plans:
+            if plan.target.watched_boot and plan.probe.runs_model:
+                first.setdefault(plan.target.name, plan)
+        self._watches = {name: self._watch(plan) for name, plan in first.items()}
+        self._looking.apply(self._watches)
 
-    def _start(self, plan: Plan) -> None:
-        settings = plan.target.watched_boot or Boot()
-        watch = BootWatch(plan, settings, self._readiness, self._listener, self._probe)
-        self._watches[plan.target.name] = watch
-        self._tasks[plan.target.name] = asyncio.create_task(watch.run())
+    def _watch(self, plan: Plan) -> BootWatch:
+        watch = self._watches.get(plan.target.name)
+        if watch and watch.plan == plan:
+            return watch
+        settings = plan.target.watched_boot or WatchedBoot()
+        return BootWatch(plan, settings, self._waiting_room, self._listener, self._probe)
 
     def stop(self) -> None:
         """Watch no more."""
-        self.apply(())
+        self._watches = {}
+        self._looking.stop()
 
-    def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
+    def judge(self, observation: Observation) -> Observation:
         """A result of a watched target as its watch sees it; any other as it is."""
-        watch = self._watches.get(plan.target.name)
-        return watch.judge(result) if watch else result
+        watch = self._watches.get(observation.plan.target.name)
+        return watch.judge(observation) if watch else observation

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from exporter.cold.warmth import WarmTimes
-from exporter.result import NANOSECONDS, Coldness, ColdSignal, FailureReason, ProbeResult
+from exporter.observation import Observation
+from exporter.result import (
+    NANOSECONDS,
+    Coldness,
+    ColdSignal,
+    Failure,
+    FailureReason,
+    ProbeResult,
+)
 
 COLD_LOAD_SECONDS = 0.25
 """A warm model's load time is that of scheduling, some tens of milliseconds (Ollama)."""
@@ -21,7 +30,7 @@ def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
         proxy that has none, are signs of it. At any other time they are faults.
     """
     failure = result.failure
-    if failure is None:
+    if failure is None or result.interrupted:
         return None
     if failure.reason is FailureReason.NOT_READY:
         return ColdSignal.NOT_READY
@@ -30,6 +39,11 @@ def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
     if expected and failure.status in _GATEWAY_STATUSES:
         return ColdSignal.GATEWAY
     return None
+
+
+def with_failure(observation: Observation, failure: Failure | None) -> Observation:
+    """The observation of a probe that failed in this way."""
+    return replace(observation, result=replace(observation.result, failure=failure))
 
 
 def is_loaded_now(result: ProbeResult) -> bool:

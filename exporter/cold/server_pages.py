@@ -15,8 +15,9 @@ import httpx
 
 from exporter import USER_AGENT
 from exporter.config.target import Target
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.transport import EXCHANGE, Connections
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
@@ -24,6 +25,8 @@ from exporter.settings.secret import SecretError
 
 _PATIENCE_SECONDS = 5.0
 _MAX_PAGE_BYTES = 1 << 20
+_MAX_PAGE_PARTS = 1 << 14
+"""Some 500 models of vLLM; a page with more is taken for no list."""
 
 
 class _Model(Wire):
@@ -72,7 +75,7 @@ class Look:
 
     def lists(self, model: str) -> bool:
         """Whether the page is a list of models that has this one, or is no such list."""
-        names = (parse_if(_ModelList, self.body) or _ModelList()).names
+        names = (parse_if(_ModelList, self.body, _MAX_PAGE_PARTS) or _ModelList()).names
         return self.is_good and (names is None or model in names)
 
 
@@ -106,7 +109,7 @@ class ServerPages:
         return Look(
             began_ns,
             _connected_ns(began_ns, exchange),
-            exchange.arrival.at if exchange.arrival else time.monotonic_ns(),
+            exchange.latest_arrival().at,
             status,
             body,
             f"{path} is answered with HTTP {status}",

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
 
-from exporter.budget.spending import OverBudget
-from exporter.cold.probe import ColdProbe
-from exporter.cold.readiness import Readiness
 from exporter.cold.thermometer import Thermometer
+from exporter.cold.waiting_room import WaitingRoom
 from exporter.config.model_server import ColdStart
-from exporter.config.plan import Plan
+from exporter.config.plan import Plan, PlanChange
+from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
-from exporter.probing.prober import Prober, StandsBy
+from exporter.probing.prober import OverBudget, StandsBy
+from exporter.process.errands import Errands
 
 _BUSY_SECONDS = 0.25
+
+Probe = Callable[[Plan], Awaitable[Observation]]
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +60,8 @@ def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:
     """Every group, by its key. A target that names none is one by itself."""
     members: dict[tuple[str, str], list[Plan]] = {}
     for plan in plans:
-        if settings := plan.target.cold_start:
+        settings = plan.target.cold_start
+        if settings and plan.probe.runs_model:
             key = ("group", settings.group) if settings.group else ("target", plan.target.name)
             members.setdefault(key, []).append(plan)
     return {
@@ -71,12 +74,24 @@ def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:
 class ColdStarts:
     """Carries out the silences of all groups, each in a task of its own."""
 
-    def __init__(self, prober: Prober, thermometer: Thermometer, readiness: Readiness) -> None:
-        self._prober = prober
+    def __init__(
+        self,
+        thermometer: Thermometer,
+        waiting_room: WaitingRoom,
+        is_busy: Callable[[Plan], bool],
+        probe: Probe,
+        probe_cold: Probe,
+    ) -> None:
+        """
+        :param probe: asks a plan as usual.
+        :param probe_cold: asks it until its model, left alone before, is ready.
+        """
         self._thermometer = thermometer
-        self._readiness = readiness
-        self._groups: dict[tuple[str, str], Group] = {}
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._waiting_room = waiting_room
+        self._is_busy = is_busy
+        self._probe = probe
+        self._probe_cold = probe_cold
+        self._silences = Errands[tuple[str, str], Group](self._keep_on)
         self._kept_back: set[str] = set()
 
     def keeps_back(self, plan: Plan) -> bool:
@@ -84,26 +99,20 @@ class ColdStarts:
         is being started."""
         return plan.target.name in self._kept_back
 
-    def apply(self, plans: Iterable[Plan]) -> None:
-        """Measure exactly these plans; a group that stays as it is goes on with its silence."""
-        wanted = groups_of(plans)
-        for key in [k for k, group in self._groups.items() if wanted.get(k) != group]:
-            del self._groups[key]
-            self._tasks.pop(key).cancel()
-        for key, group in wanted.items():
-            if key not in self._groups:
-                self._groups[key] = group
-                self._tasks[key] = asyncio.create_task(self._keep_on(group))
+    def apply(self, change: PlanChange) -> None:
+        """Measure exactly the plans in force; a group that stays as it is goes on with its
+        silence."""
+        self._silences.apply(groups_of(change.plans))
 
     def stop(self) -> None:
         """Measure no more; a probe under way goes on."""
-        self.apply(())
+        self._silences.stop()
 
     def realign(self) -> None:
         """Put every group back on its grid, after the wall clock was set."""
-        plans = [plan for group in self._groups.values() for plan in group.plans]
-        self.stop()
-        self.apply(plans)
+        groups = self._silences.under_way
+        self._silences.stop()
+        self._silences.apply(groups)
 
     async def _keep_on(self, group: Group) -> None:
         while True:
@@ -124,7 +133,7 @@ class ColdStarts:
         finally:
             self._kept_back.difference_update(group.targets)
             for target in group.targets:
-                self._readiness.rested(target)
+                self._waiting_room.rested(target)
 
     async def _silence(self, group: Group) -> bool:
         """Wait until no target of the group was asked for long enough: a probe that was under way,
@@ -139,18 +148,16 @@ class ColdStarts:
 
     def _silence_left(self, group: Group, began: float) -> float:
         silence = time.monotonic() - began
-        idle = [self._thermometer.idle_seconds(target) for target in group.targets]
+        idle = [self._thermometer.idle_seconds(plan) for plan in group.plans]
         left = group.settings.idle - min(silence if i is None else i for i in idle)
-        busy = any(self._prober.is_busy(plan) for plan in group.plans)
+        busy = any(self._is_busy(plan) for plan in group.plans)
         return max(left, _BUSY_SECONDS) if busy else left
 
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
         self._rest(group, f"{plan.target.name} is being asked cold")
-        settings = plan.target.cold_start or group.settings
-        cold = ColdProbe(plan, settings, self._prober, self._thermometer, self._readiness)
         try:
-            if (await cold.carry_out()).success:
-                await self._prober.probe(plan)
+            if (await self._probe_cold(plan)).result.success:
+                await self._probe(plan)
         except OverBudget as error:
             log.warning("cold start not measured", target=plan.target.name, why=str(error))
         except StandsBy:
@@ -158,4 +165,4 @@ class ColdStarts:
 
     def _rest(self, group: Group, why: str) -> None:
         for target in group.targets:
-            self._readiness.resting(target, time.time(), why)
+            self._waiting_room.resting(target, time.time(), why)

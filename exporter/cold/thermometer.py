@@ -9,15 +9,14 @@ while it booted (``exporter.cold.boot``); the answer to a probe after a silence 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from exporter.cold.boot import Boots
-from exporter.cold.readiness import Readiness
 from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
+from exporter.cold.waiting_room import WaitingRoom
 from exporter.cold.warmth import WarmTimes
-from exporter.config.plan import Plan
-from exporter.result import NANOSECONDS, Coldness, FailureReason, ProbeResult
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.observation import Observation
+from exporter.result import NANOSECONDS, Coldness, ProbeResult
 
 IDLE_SECONDS = 300.0
 """An idle spell, where the target does not say what is one: Ollama unloads a model after so long,
@@ -29,8 +28,6 @@ _MISSED_INTERVALS = 2
 class _Past:
     """What is remembered of one target."""
 
-    asked: tuple[str, str]
-    """Its model and endpoint: what the past is the past of."""
     warm: dict[str, WarmTimes] = field(default_factory=dict)
     """By the name of the probe."""
     sequence: ColdSequence | None = None
@@ -41,68 +38,56 @@ class _Past:
 class Thermometer:
     """Judges every result before it is told."""
 
-    def __init__(self, readiness: Readiness, boots: Boots) -> None:
-        self._readiness = readiness
-        self._boots = boots
-        self._pasts: dict[str, _Past] = {}
+    def __init__(self, waiting_room: WaitingRoom) -> None:
+        self._waiting_room = waiting_room
+        self._pasts: dict[Identity, _Past] = {}
+        """By who is asked."""
 
-    def apply(self, plans: Iterable[Plan]) -> None:
-        """Remember the targets of exactly these plans."""
-        before, self._pasts = self._pasts, {}
-        for plan in plans:
-            target = plan.target
-            asked = (target.model, target.endpoint)
-            past = before.get(target.name)
-            if past is None or past.asked != asked:
-                past = _Past(asked)
-            self._pasts.setdefault(target.name, past)
+    def apply(self, change: PlanChange) -> None:
+        """Remember the targets of exactly the plans in force."""
+        asked = {plan.asked for plan in change.plans}
+        self._pasts = {one: self._pasts.get(one) or _Past() for one in asked}
 
     def warm_times(self, plan: Plan) -> WarmTimes:
         """The recent warm times of a plan."""
         return self._past(plan).warm.setdefault(plan.probe_name, WarmTimes())
 
-    def idle_seconds(self, target: str) -> float | None:
-        """How long ago the latest probe of a target ended; ``None`` if there was none."""
-        past = self._pasts.get(target)
-        if past is None or past.last_end_ns is None:
+    def idle_seconds(self, plan: Plan) -> float | None:
+        """How long ago the latest probe of a plan's target ended; ``None`` if there was none."""
+        past = self._past(plan)
+        if past.last_end_ns is None:
             return None
         return (time.monotonic_ns() - past.last_end_ns) / NANOSECONDS
 
-    def attempted(self, plan: Plan, result: ProbeResult) -> None:
+    def attempted(self, observation: Observation) -> None:
         """Note an attempt at a cold model, which somebody else judges."""
-        self._past(plan).last_end_ns = time.monotonic_ns()
-        self._boots.judge(plan, result)
+        self._past(observation.plan).last_end_ns = time.monotonic_ns()
 
-    def judge_attempt(self, plan: Plan, result: ProbeResult) -> ProbeResult | None:
-        """As ``judge``, for a probe that was sent to see whether the model is ready: that it is
-        not is no news, and is not told."""
-        judged = self.judge(plan, result)
-        failure = judged.failure
-        return None if failure and failure.reason is FailureReason.NOT_READY else judged
-
-    def judge(self, plan: Plan, result: ProbeResult) -> ProbeResult:
-        """The result of a probe, marked if it is cold."""
+    def judge(self, observation: Observation) -> Observation:
+        """The result of a probe, marked if it is cold and nobody has marked it yet."""
+        plan = observation.plan
+        if not plan.probe.runs_model:
+            return observation
         past = self._past(plan)
-        idle_seconds = _idle_before(result, past)
+        idle_seconds = _idle_before(observation.result, past)
         past.last_end_ns = time.monotonic_ns()
-        result = self._boots.judge(plan, result)
-        if result.cold:
-            return result
-        if result.failure:
-            self._note_failure(plan, past, result)
-            return result
-        cold = self._coldness(plan, past, result, idle_seconds)
-        self._readiness.ready(plan.target.name)
-        seconds = result.time_to_first_token_seconds
-        if cold is None and seconds and idle_seconds is not None:
+        if observation.cold:
+            return observation
+        if observation.result.failure:
+            self._note_failure(plan, past, observation.result)
+            return observation
+        cold = self._coldness(observation, past, idle_seconds)
+        self._waiting_room.ready(plan.target.name)
+        seconds = observation.result.time_to_first_token_seconds
+        usable = observation.certain and observation.counts
+        if cold is None and seconds and usable and idle_seconds is not None:
             # Nobody knows how long the model had been idle before the very first probe.
             self.warm_times(plan).add(seconds)
-        return replace(result, cold=cold)
+        return replace(observation, cold=cold)
 
     def _past(self, plan: Plan) -> _Past:
         """Its past; one that nobody will ask for again if the target has gone meanwhile."""
-        target = plan.target
-        return self._pasts.get(target.name) or _Past((target.model, target.endpoint))
+        return self._pasts.get(plan.asked) or _Past()
 
     def _note_failure(self, plan: Plan, past: _Past, result: ProbeResult) -> None:
         if plan.target.watched_boot or not sign_of(result, expected=False):
@@ -111,26 +96,25 @@ class Thermometer:
         past.sequence.take(result)
         since = time.time() - past.sequence.elapsed_seconds
         detail = result.failure.detail if result.failure else ""
-        self._readiness.not_ready(plan.target.name, since, detail)
+        self._waiting_room.not_ready(plan.target.name, since, detail)
 
     def _coldness(
-        self, plan: Plan, past: _Past, result: ProbeResult, idle_seconds: float | None
+        self, observation: Observation, past: _Past, idle_seconds: float | None
     ) -> Coldness | None:
+        result = observation.result
         sequence, past.sequence = past.sequence, None
         is_cold = sequence is not None or is_loaded_now(result)
-        if not is_cold and not self._is_silently_cold(plan, result, idle_seconds):
+        if not is_cold and not self._is_silently_cold(observation, idle_seconds):
             return None
         sequence = sequence or ColdSequence(after_idle=False)
         sequence.take(result)
-        return sequence.coldness(result, self.warm_times(plan))
+        return sequence.coldness(result, self.warm_times(observation.plan))
 
-    def _is_silently_cold(
-        self, plan: Plan, result: ProbeResult, idle_seconds: float | None
-    ) -> bool:
+    def _is_silently_cold(self, observation: Observation, idle_seconds: float | None) -> bool:
         """The rule for a model that shows by nothing but its first token that it was cold. A
         plan's own rhythm is no idle spell: else a provider that gets slow would be called cold."""
-        seconds = result.time_to_first_token_seconds
-        if idle_seconds is None or seconds is None:
+        plan, seconds = observation.plan, observation.result.time_to_first_token_seconds
+        if idle_seconds is None or seconds is None or not observation.certain:
             return False
         cold_start = plan.target.cold_start
         spell = cold_start.idle if cold_start else IDLE_SECONDS

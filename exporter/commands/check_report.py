@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 
 from exporter.budget.forecast import (
@@ -13,6 +14,7 @@ from exporter.budget.forecast import (
     NOTHING,
     Load,
     by_target,
+    confirming_load,
 )
 from exporter.commands.check_objectives import objective_warnings
 from exporter.config.plan import Plan
@@ -43,7 +45,13 @@ def report(config: Config) -> str:
         total += load
         known += load if load.usd is not None else NOTHING
     rows.append(("total", "", "", "", *_figures(total)))
-    spend = [*_spend(known, total), *_budgets(config), *_servers(plans), _NOTE]
+    spend = [
+        *_spend(known, total),
+        *_confirming(plans),
+        *_budgets(config),
+        *_servers(plans),
+        _NOTE,
+    ]
     return "\n".join([*_table(rows), "", *spend, *_warnings(config), ""])
 
 
@@ -66,9 +74,15 @@ _FIGURES = 5
 
 def _row(plans: Sequence[Plan], load: Load) -> tuple[str, ...]:
     target = plans[0].target
-    names = ", ".join(plan.probe_name for plan in plans)
-    every = format_duration(plans[0].interval_seconds)
-    return (target.name, target.provider, target.model, f"{names} every {every}", *_figures(load))
+    asked = ", ".join(_asked(plans))
+    return (target.name, target.provider, target.model, asked, *_figures(load))
+
+
+def _asked(plans: Sequence[Plan]) -> Iterator[str]:
+    """Which probes how often: ``short, long every 1m``."""
+    for seconds, together in groupby(plans, key=lambda plan: plan.interval_seconds):
+        names = ", ".join(plan.probe_name for plan in together)
+        yield f"{names} every {format_duration(seconds)}"
 
 
 def _figures(load: Load) -> tuple[str, ...]:
@@ -96,6 +110,17 @@ def _spend(known: Load, total: Load) -> Iterator[str]:
     day, month = _per_day_and_month(known.usd or Decimal())
     least = "" if total.usd is not None else ", besides targets of unknown price"
     yield f"Spend: {day} USD per day, {month} USD per month{least}."
+
+
+def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
+    """What it may cost to make sure of a change."""
+    most = sum(map(confirming_load, plans), NOTHING)
+    if most.probes:
+        usd = "of unknown price" if most.usd is None else f"{most.usd:.2f} USD"
+        yield (
+            f"Confirming changes: at most {most.probes:,.0f} probes a day more, {usd};"
+            " confirm: false turns it off."
+        )
 
 
 def _budgets(config: Config) -> Iterator[str]:

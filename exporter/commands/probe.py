@@ -16,15 +16,15 @@ from pydantic_core import ErrorDetails
 from exporter.commands.configured import CONFIG, load
 from exporter.commands.terminal import Summary, closing, heading, line
 from exporter.config.plan import Plan
-from exporter.config.probe import DEFAULT_PROMPT
 from exporter.config.root import Config
+from exporter.kinds.chat import DEFAULT_PROMPT
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult
-from exporter.result_json import result_to_json
 from exporter.settings.explain import explain
+from exporter.site.result_json import result_to_json
 
 
 @click.command()
@@ -83,7 +83,7 @@ def _ad_hoc_plans(options: dict[str, str | int | None]) -> tuple[Plan, ...]:
 
 def _usage_error(mistake: ErrorDetails) -> click.UsageError:
     """The mistake, at the option that holds the key of the configuration where it is."""
-    message, keys = explain(mistake), mistake["loc"]
+    message, keys = explain(mistake, Config), mistake["loc"]
     if "api_key" in keys:
         return click.BadParameter(message, param_hint="--api-key-env")
     if isinstance(keys[-1], str):
@@ -94,10 +94,10 @@ def _usage_error(mistake: ErrorDetails) -> click.UsageError:
 async def _results(plans: tuple[Plan, ...], count: int) -> AsyncIterator[ProbeResult]:
     for plan in plans:
         connections = Connections(plan.target)
-        prompts = cycle(plan.probe.prompts)
+        texts = cycle(plan.probe.texts)
         try:
-            for prompt in islice(prompts, count):
-                yield await run_probe(plan, prompt, connections)
+            for text in islice(texts, count):
+                yield await run_probe(plan, text, connections)
         finally:
             await connections.retire()
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from exporter.app import Exporter, FileSource
+from exporter.app import Exporter
 from exporter.cluster.sharding import Shard
+from exporter.cluster.source import FileSource
 from exporter.commands.configured import CONFIG
 from exporter.commands.serving import serve
 

@@ -37,4 +37,4 @@ def _address(_context: click.Context, _option: click.Parameter, listen: str) -> 
     try:
         return Web(listen=listen).listen
     except ValidationError as error:
-        raise click.BadParameter(explain(error.errors(include_url=False)[0])) from None
+        raise click.BadParameter(explain(error.errors(include_url=False)[0], Web)) from None

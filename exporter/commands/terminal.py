@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from exporter.result import ProbeResult
+from exporter.result import FailureReason, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
 
 
-_OUTCOME = "{:<19}"  # the longest reason is timeout_first_token
+_OUTCOME = f"{{:<{max(map(len, FailureReason))}}}"
 _LINE = "{:>3} {} {:>7} {:>7} {:>5} {:>6} {:>6} {:>7} {:>7} {:>4}"  # fits into 80 columns
 _HEADINGS = (
     ("#", "outcome", "connect", "TTFT", "TPOT", "tokens", "stall", "total", "tokens", "±"),

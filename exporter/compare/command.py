@@ -16,9 +16,9 @@ from exporter.compare.options import Asking, Options
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
-from exporter.compare.report.report import Report, Settings
 from exporter.compare.report.terminal import show
 from exporter.compare.sampling.prompts import Length
+from exporter.compare.statistics.findings import Report, Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from exporter.settings.mistakes import ConfigError, did_you_mean
@@ -87,7 +87,7 @@ def _margin(text: str) -> tuple[Measure, float]:
     metavar="USD",
     help="Stop before spending more.",
 )
-@click.option("--until-decided", is_flag=True, help="Stop once every verdict is certain enough.")
+@click.option("--until-decided", is_flag=True, help="Stop once what matters most has a verdict.")
 @click.option(
     "--cold-idle",
     "cold_idle_seconds",
@@ -118,6 +118,12 @@ def _margin(text: str) -> tuple[Measure, float]:
     multiple=True,
     help="Judge this one, and no others but those named as well; repeatable.",
 )
+@click.option(
+    "--first",
+    type=click.Choice([measure.value for measure in Measure]),
+    multiple=True,
+    help="What matters most: nearly all of the permitted error is its (ttft_typical); repeatable.",
+)
 @click.option("--json", "json_file", type=_OUTPUT, help="Write the report as JSON; - prints it.")
 @click.option("--markdown", type=_OUTPUT, help="The same as Markdown.")
 @click.option("--html", type=_OUTPUT, help="The same as one HTML file with plots.")
@@ -134,6 +140,7 @@ def compare(
     max_output_tokens: int | None,
     margins: tuple[tuple[Measure, float], ...],
     measures: tuple[str, ...],
+    first: tuple[str, ...],
     json_file: Path | None,
     markdown: Path | None,
     html: Path | None,
@@ -150,8 +157,11 @@ def compare(
     """
     asking = Asking(probe, prompts_file, tuple(map(Length, lengths)), max_output_tokens)
     chosen = tuple(measure for measure in Measure if not measures or measure.value in measures)
-    settings = Settings(measures=chosen, margins=dict(margins))
-    options = Options(asking=asking, settings=settings, **rest)  # type: ignore[arg-type]
+    missing = sorted(set(first) - {measure.value for measure in chosen})
+    if missing:
+        raise click.UsageError(f"--first {missing[0]} is not among the measures of --measure")
+    rules = Rules(measures=chosen, first=tuple(map(Measure, first)), margins=dict(margins))
+    options = Options(asking=asking, rules=rules, **rest)  # type: ignore[arg-type]
     report = _report(options)
     outputs = {json_file: _json, markdown: to_markdown, html: to_html}
     if not any(path == Path("-") for path in outputs):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.compare.report.report import Settings
 from exporter.compare.sampling.prompts import Length
+from exporter.compare.statistics.findings import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,4 @@ class Options:
     prometheus: str | None
     prometheus_token_env: str | None
     since_seconds: float
-    settings: Settings = field(default_factory=Settings)
+    rules: Rules = field(default_factory=Rules)

@@ -5,23 +5,26 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
+from exporter.compare import samples_file
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking, Options
 from exporter.compare.past import history
 from exporter.compare.past.prometheus import Prometheus
-from exporter.compare.report.report import Report, Subject
-from exporter.compare.sampling import samples_file
+from exporter.compare.sample import PROBES_PER_BLOCK
+from exporter.compare.samples_file import Recorder, SamplesError
 from exporter.compare.sampling.ad_hoc import ad_hoc_config
 from exporter.compare.sampling.parties import Question, plans_of, subject_of
 from exporter.compare.sampling.progress import Bar
-from exporter.compare.sampling.sampler import PROBES_PER_BLOCK, Sampler
-from exporter.compare.sampling.samples_file import Kept, Recorder, SamplesError
+from exporter.compare.sampling.sampler import Sampler
 from exporter.compare.sampling.session import Limits, Session
-from exporter.compare.sampling.session import report as report_on
+from exporter.compare.statistics.findings import Report
+from exporter.compare.statistics.looking import is_decided, judge
+from exporter.compare.subject import Evidence, Subject
 from exporter.config.loading import config_file
 from exporter.config.plan import Plan
 from exporter.process import loop
@@ -40,7 +43,7 @@ def report(options: Options) -> Report:
     """
     if options.from_samples:
         kept = samples_file.read(options.from_samples)
-        return report_on(kept.subject, kept.samples, options.settings)
+        return judge(kept, options.rules)
     if not options.baseline or not options.candidates:
         raise PartiesError("say what to compare: --baseline and --candidate")
     if options.prometheus:
@@ -63,7 +66,7 @@ def _past(options: Options, url: str, baseline: str) -> Report:
         with Recorder.begin(options.samples, kept.subject) as recorder:
             for sample in kept.samples:
                 recorder.add(sample)
-    return report_on(kept.subject, kept.samples, options.settings)
+    return judge(kept, options.rules)
 
 
 def _live(options: Options, baseline: str) -> Report:
@@ -75,13 +78,15 @@ def _live(options: Options, baseline: str) -> Report:
         names = [target.name for target in config.targets]
     plans, question = plans_of(config, names[0], names[1:], options.asking)
     limits = _limits(options, plans)
-    subject = subject_of(plans, question, limits.probes, until_decided=limits.until_decided)
+    subject = subject_of(plans, question, limits.probes, until_decided=options.until_decided)
+    if options.until_decided:
+        limits = replace(limits, is_enough=partial(is_decided, subject, options.rules))
     path = options.samples or _new_file()
     earlier = _earlier(path, subject)
-    session = Session(subject, options.settings, limits, earlier.samples if earlier else ())
+    session = Session(subject, limits, earlier.samples if earlier else ())
     interrupted = _sample(session, plans, question, limits, path, earlier)
     _say_where(session, path, interrupted)
-    found = report_on(subject, session.samples, options.settings)
+    found = judge(Evidence(subject, tuple(session.samples)), options.rules)
     return replace(found, interrupted=interrupted)
 
 
@@ -95,7 +100,6 @@ def _limits(options: Options, plans: tuple[Plan, ...]) -> Limits:
     blocks = -(-(options.probes or default) // PROBES_PER_BLOCK)
     return Limits(
         probes=blocks * PROBES_PER_BLOCK,
-        until_decided=options.until_decided,
         budget_usd=options.budget_usd,
         pause_seconds=options.pause_seconds,
         cold_idle_seconds=options.cold_idle_seconds,
@@ -107,7 +111,7 @@ def _new_file() -> Path:
     return Path(f"compare-{datetime.now().astimezone():%Y%m%d-%H%M%S}.jsonl")
 
 
-def _earlier(path: Path, subject: Subject) -> Kept | None:
+def _earlier(path: Path, subject: Subject) -> Evidence | None:
     """The samples of an interrupted session; ``None`` where there was none."""
     if not path.exists():
         return None
@@ -126,7 +130,7 @@ def _sample(
     question: Question,
     limits: Limits,
     path: Path,
-    earlier: Kept | None,
+    earlier: Evidence | None,
 ) -> bool:
     """Gather samples; whether the user interrupted it."""
     expected = len(plans) * (limits.probes + limits.cold_rounds)

@@ -38,7 +38,7 @@ class ColdStart(Model):
         return self.every or _IDLES_PER_CYCLE * self.idle
 
 
-class Boot(Model):
+class WatchedBoot(Model):
     """Watch the server of a model from the first refused connection to the first token."""
 
     health_path: UrlPath = "/health"

@@ -5,13 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from exporter.config.labels import RESERVED_LABELS
 from exporter.settings.types import HeaderValue, Located
-
-RESERVED_LABELS = frozenset(
-    {"target", "provider", "model", "probe", "le", "quantile", "job", "instance", "reason",
-     "outcome", "type", "phase", "resource", "slo", "mix", "endpoint", "region", "served_model"}
-)  # fmt: skip
-"""Label names that the exporter or Prometheus itself gives a meaning to."""
 
 SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}

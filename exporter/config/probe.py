@@ -2,71 +2,51 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Union
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Tag
 
-from exporter.settings.pattern import Pattern
-from exporter.settings.prompts import LoadedPrompts
-from exporter.settings.types import Model
-
-
-class Expectation(Model):
-    """What a right answer looks like; every given condition must hold."""
-
-    regex: str | None = None
-    """A regular expression in Rust's syntax that must be found somewhere in the answer."""
-    contains: str | None = None
-    """Text that the answer must contain."""
-    answer_json: bool | dict[str, JsonValue] | None = Field(default=None, alias="json")
-    """``true``: the answer must be JSON; a mapping: a JSON object that has these members."""
-
-    @field_validator("regex")
-    @classmethod
-    def _regex_compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            Pattern(pattern)
-        return pattern
-
-    @cached_property
-    def pattern(self) -> Pattern | None:
-        """``regex``, ready to be searched for."""
-        return None if self.regex is None else Pattern(self.regex)
+from exporter.kinds import KINDS, Kind, Probe
+from exporter.settings.types import Located, UnknownName, raise_all
 
 
-class Probe(Model):
-    """What is asked."""
-
-    prompt: str | None = Field(default=None, min_length=1)
-    """The text to send; a fresh nonce is put before it."""
-    prompts_file: LoadedPrompts | None = None
-    """JSON lines, each ``{"prompt": "..."}``; probes take them in turn."""
-    max_output_tokens: int = Field(default=64, ge=1, le=100_000)
-    expect: Expectation | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one_source(self) -> Self:
-        if (self.prompt is None) == (self.prompts_file is None):
-            raise ValueError("set exactly one of prompt and prompts_file")
-        return self
-
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """What to send, in turn; at least one text."""
-        return self.prompts_file.prompts if self.prompts_file else (self.prompt or "",)
-
-    @cached_property
-    def longest_prompt_bytes(self) -> int:
-        """How long any of the prompts is at most, as UTF-8."""
-        return max(len(prompt.encode()) for prompt in self.prompts)
+def _kind_of(value: object) -> object:
+    """The kind of a probe as it is written; ``chat`` where it says nothing."""
+    written = value.get("kind", Kind.CHAT) if isinstance(value, dict) else None
+    return value.kind if isinstance(value, Probe) else written or Kind.CHAT
 
 
-DEFAULT_PROMPT = "Count from 1 to 20, separated by spaces."
-DEFAULT_PROBES = {
-    "short": Probe(
-        prompt=DEFAULT_PROMPT,
-        max_output_tokens=64,
-        expect=Expectation(regex=r"\b20\b"),
-    )
-}
+def _keys_of(kind: Kind) -> list[str]:
+    return [field.alias or name for name, field in KINDS[kind].model_fields.items()]
+
+
+def _of_one_kind(value: object) -> object:
+    """The value as it is, if its kind is known and none of its keys are another kind's."""
+    if isinstance(value, dict):
+        raise_all("Probe", _mistakes(value, str(_kind_of(value))))
+    return value
+
+
+def _mistakes(value: dict[object, object], written: str) -> Iterator[Located]:
+    if written not in KINDS:
+        yield ("kind",), UnknownName("kind", written, map(str, KINDS))
+        return
+    own = _keys_of(Kind(written))
+    for key in value:
+        others = [kind for kind in KINDS if key in _keys_of(kind)]
+        if key not in own and others:
+            where = " and ".join(repr(str(kind)) for kind in others)
+            wrong = f"belongs to kind {where}, not {written!r}; remove it or change kind"
+            yield (str(key),), ValueError(wrong)
+
+
+if TYPE_CHECKING:
+    AnyProbe = Probe
+else:
+    AnyProbe = Annotated[
+        Union[tuple(Annotated[model, Tag(kind)] for kind, model in KINDS.items())],  # noqa: UP007
+        Discriminator(_kind_of),
+        BeforeValidator(_of_one_kind),
+    ]
+"""A probe of any kind, which its key ``kind`` names."""

@@ -12,13 +12,17 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides
+from exporter.config.control import Control
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import DEFAULT_PROBES, Probe
+from exporter.config.probe import AnyProbe
+from exporter.config.spoken import kind_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
 from exporter.config.web import Web
+from exporter.kinds import Probe
+from exporter.kinds.chat import DEFAULT_PROBES
 from exporter.prices.entry import UnknownPrice
 from exporter.prices.file import LoadedPrices
 from exporter.prices.price import Mix, Price, exact
@@ -44,6 +48,8 @@ class Defaults(Model):
     max_uncertainty: Duration = 0.01
     """A success whose times may be further off than this, since the exporter read too late, is
     counted apart and its times are left out."""
+    confirm: bool = True
+    """Ask again within seconds when the latest probes look as if something had changed."""
 
 
 class Config(Model):
@@ -51,10 +57,12 @@ class Config(Model):
 
     web: Web = Web()
     defaults: Defaults = Defaults()
-    probes: dict[str, Probe] = Field(default=DEFAULT_PROBES, min_length=1)
+    probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
     """What is asked, by name."""
     targets: tuple[Target, ...] = ()
     """Who is asked."""
+    controls: tuple[Control, ...] = ()
+    """Pages that are nearly always there, asked for the exporter's own network alone."""
     target_files: tuple[str, ...] = ()
     """Glob patterns of files with further targets, watched for changes."""
     budget: Budget = Budget()
@@ -73,9 +81,16 @@ class Config(Model):
     def _names_are_consistent(self) -> Self:
         asked = [(target.name, target.probes or ()) for target in self.targets]
         raise_all("Config", name_mistakes(asked, self.probes))
+        raise_all("Config", self._kind_mistakes())
+        raise_all("Config", _control_mistakes(self.controls))
         prices = [target.price for target in self.targets]
         raise_all("Config", currency_mistakes(prices, self.currencies))
         return self
+
+    def _kind_mistakes(self) -> Iterator[Located]:
+        for index, target in enumerate(self.targets):
+            for at, wrong in kind_mistakes(target, self.probes):
+                yield ("targets", index, *at), wrong
 
     @model_validator(mode="after")
     def _groups_keep_one_silence(self) -> Self:
@@ -84,7 +99,7 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _templates_make_targets(self) -> Self:
-        raise_all("Config", template_mistakes(self.kubernetes_discovery, Target, self.probes))
+        raise_all("Config", template_mistakes(self.kubernetes_discovery, self.probes))
         return self
 
     def price_of(self, target: Target) -> Price:
@@ -102,7 +117,7 @@ class Config(Model):
         service_tier = target.extra_body.get("service_tier")
         if target.price_key:
             return self.prices_file.by_key(target.price_key, service_tier)
-        vendor = vendor_of(target.provider, target.endpoint)
+        vendor = vendor_of(target.endpoint, target.row.billed_as)
         if vendor is None:
             raise UnknownPrice(f"nobody knows who bills for {target.endpoint}; set price_key")
         return self.prices_file.by_model(vendor, target.model, target.region, service_tier)
@@ -131,11 +146,12 @@ class Config(Model):
                 target=target,
                 probe_name=name,
                 probe=self.probes[name],
-                interval_seconds=target.interval or self.defaults.interval,
-                timeouts=self._timeouts(target),
+                interval_seconds=self._interval(target, self.probes[name]),
+                timeouts=self._timeouts(target, self.probes[name]),
                 fresh_connection=(target.connection or self.defaults.connection) == "fresh",
                 max_uncertainty_seconds=self.defaults.max_uncertainty,
                 price=self._known_price_of(target),
+                confirm=self.defaults.confirm if target.confirm is None else target.confirm,
             )
             for target in self.targets
             for name in (self.probes if target.probes is None else target.probes)
@@ -147,12 +163,16 @@ class Config(Model):
         except UnknownPrice:
             return None
 
-    def _timeouts(self, target: Target) -> Timeouts:
+    def _interval(self, target: Target, probe: Probe) -> float:
+        return probe.interval or target.interval or self.defaults.interval
+
+    def _timeouts(self, target: Target, probe: Probe) -> Timeouts:
+        """An answer in one piece has nothing but its end to wait for."""
         own, default = target.timeouts, self.defaults.timeouts
         return Timeouts(
             connect=own.connect or default.connect,
-            first_token=own.first_token or default.first_token,
-            stall=own.stall or default.stall,
+            first_token=(own.first_token or default.first_token) if probe.streams else None,
+            stall=(own.stall or default.stall) if probe.streams else None,
             total=own.total or target.timeout or default.total or self.defaults.timeout,
         )
 
@@ -175,6 +195,15 @@ def name_mistakes(
                 yield at, UnknownName("probe", probe, probes)
             elif probe in asked[:position]:
                 yield at, ValueError(f"probe {probe!r} is listed twice; remove one")
+
+
+def _control_mistakes(controls: Iterable[Control]) -> Iterator[Located]:
+    seen: set[str] = set()
+    for index, control in enumerate(controls):
+        if control.name in seen:
+            taken = ValueError(f"another control is named {control.name!r}; rename one")
+            yield ("controls", index, "name"), taken
+        seen.add(control.name)
 
 
 def _group_mistakes(targets: Iterable[Target]) -> Iterator[Located]:

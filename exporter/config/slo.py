@@ -28,18 +28,19 @@ class Objective:
     """``None`` for an objective that has nothing to do with time."""
     measure: Measure = lambda result: None
 
-    def met_by(self, result: ProbeResult, *, certain: bool = True) -> bool | None:
+    def met_by(self, result: ProbeResult, *, usable: bool = True) -> bool | None:
         """Whether a probe was good; ``None`` where this objective does not judge it.
 
         Times are judged on successes only: a failure is the success objective's, and would
-        otherwise be charged to the error budgets of all. A cold answer is no measure of them.
+        otherwise be charged to the error budgets of all.
 
-        :param certain: whether the probe's times are known well enough to be judged.
+        :param usable: whether the probe's times are those of a warm model, and known well enough
+            to be judged.
         """
         if self.threshold_seconds is None:
             return result.success
         seconds = self.measure(result)
-        if not (result.success and certain) or result.cold or seconds is None:
+        if not (result.success and usable) or seconds is None:
             return None
         return seconds <= self.threshold_seconds
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
-from exporter.config.model_server import Boot, ColdStart
+from exporter.config.model_server import ColdStart, WatchedBoot
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.slo import Slo
 from exporter.prices.settings import PriceSettings, TargetBudget
-from exporter.providers import PRESETS, PROVIDERS, WITH_PRESETS, Dialect, dialect_for
-from exporter.providers.base import SelfHosted
+from exporter.providers import PRESETS, PROVIDERS, Dialect, Kind, Provider
+from exporter.providers.presets import Preset
 from exporter.settings.secret import Secret
 from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
 
@@ -47,6 +47,8 @@ class Target(Model):
     timeout: Duration | None = None
     timeouts: TimeoutOverrides = TimeoutOverrides()
     connection: Connection | None = None
+    confirm: bool | None = None
+    """Ask again within seconds when the latest probes look as if something had changed."""
     tls: TlsSettings = TlsSettings()
     labels: dict[str, str] = Field(default={})
     price: PriceSettings | None = None
@@ -55,7 +57,7 @@ class Target(Model):
     """The model's key in ``prices_file``, where provider and model do not lead to it."""
     budget: TargetBudget | None = None
     cold_start: ColdStart | None = None
-    boot: Boot | None = None
+    boot: WatchedBoot | None = None
     """How its server is watched while it boots; provider ``vllm`` is watched in any case."""
     slo: Slo | None = None
 
@@ -87,8 +89,9 @@ class Target(Model):
 
     @model_validator(mode="after")
     def _preset_fits(self) -> Self:
-        if self.preset and self.provider != WITH_PRESETS:
-            wrong = ValueError(f"goes with provider {WITH_PRESETS!r} only; remove one of the two")
+        if self.preset and self.preset not in self.row.presets:
+            names = ", ".join(repr(name) for name, row in PROVIDERS.items() if row.presets)
+            wrong = ValueError(f"goes with provider {names} only; remove one of the two")
             raise_all("Target", [(("preset",), wrong)])
         return self
 
@@ -96,7 +99,7 @@ class Target(Model):
     def _api_version_is_known(self) -> Self:
         if self.api_version is not None:
             try:
-                self.dialect.check_api_version(self.api_version)
+                self.row.check_api_version(self.api_version)
             except ValueError as error:
                 raise_all("Target", [(("api_version",), error)])
         return self
@@ -120,13 +123,25 @@ class Target(Model):
         return (self.cold_start and self.cold_start.group) or self.name
 
     @property
-    def dialect(self) -> Dialect:
-        return dialect_for(self.provider, self.preset, self.base_url)
+    def row(self) -> Provider:
+        """What is special about its provider."""
+        return PROVIDERS[self.provider]
+
+    def dialect(self, kind: Kind) -> Dialect[Any]:
+        """How it is asked a kind of question.
+
+        :raises KeyError: it cannot be asked that.
+        """
+        return self.row.dialect(self._served_by, kind)
 
     @property
-    def watched_boot(self) -> Boot | None:
+    def _served_by(self) -> Preset:
+        return self.row.server(self.preset, self.base_url)
+
+    @property
+    def watched_boot(self) -> WatchedBoot | None:
         """How the boots of its server are watched; ``None`` where they are not."""
-        return self.boot or (Boot() if isinstance(self.dialect, SelfHosted) else None)
+        return self.boot or (WatchedBoot() if self.row.watches_boots else None)
 
     @property
     def ready_limit_seconds(self) -> float:
@@ -147,4 +162,4 @@ class Target(Model):
     @property
     def endpoint(self) -> str:
         """The base URL in force."""
-        return self.base_url or self.dialect.public_base_url(self.region) or ""
+        return self.base_url or self.row.endpoint(self._served_by, self.region) or ""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from exporter.config.kubernetes import KubernetesDiscovery
-from exporter.settings.mistakes import did_you_mean
-from exporter.settings.types import Located, Location, UnknownName
+from exporter.config.spoken import kind_mistakes
+from exporter.config.target import Target
+from exporter.kinds import Probe
+from exporter.settings.explain import explain
+from exporter.settings.mistakes import Location
+from exporter.settings.types import Located, UnknownName
 
 _FIELDS = ("name", "model", "base_url", "region", "labels")
 """Braces elsewhere, as in ``extra_body``, are none of ours."""
@@ -83,37 +87,30 @@ def _value(placeholder: str, found: Found) -> str:
 
 def template_mistakes(
     discoveries: Iterable[KubernetesDiscovery],
-    target: type[BaseModel],
-    probes: Collection[str],
+    probes: Mapping[str, Probe],
 ) -> Iterator[InitErrorDetails | Located]:
     """What is wrong with templates whatever may be found.
 
-    :param target: the model of a target.
-    :param probes: the names that there are.
+    :param probes: all probes, by name.
     """
     for index, discovery in enumerate(discoveries):
         at = ("kubernetes_discovery", index, "target")
         try:
-            asked = target.model_validate(render(discovery.target, _EXAMPLE))
+            asked = Target.model_validate(render(discovery.target, _EXAMPLE))
         except UnknownName as error:
             yield at, error
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                yield _moved(at, detail, target)
+                yield _moved(at, detail)
         else:
-            for position, probe in enumerate(getattr(asked, "probes", None) or ()):
+            for position, probe in enumerate(asked.probes or ()):
                 if probe not in probes:
                     yield (*at, "probes", position), UnknownName("probe", probe, probes)
+            yield from (((*at, *place), wrong) for place, wrong in kind_mistakes(asked, probes))
 
 
-def _moved(
-    at: Location, detail: ErrorDetails, target: type[BaseModel]
-) -> InitErrorDetails | Located:
+def _moved(at: Location, detail: ErrorDetails) -> InitErrorDetails | Located:
     location = (*at, *detail["loc"])
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        offer = did_you_mean(str(location[-1]), target.model_fields)
-        return location, ValueError(f"unknown key; {offer}")
-    moved = InitErrorDetails(type=detail["type"], loc=location, input=detail["input"])
-    if "ctx" in detail:
-        moved["ctx"] = detail["ctx"]
-    return moved
+    if detail["type"] == "missing":  # its place is the mapping above
+        return InitErrorDetails(type="missing", loc=location, input=detail["input"])
+    return location, ValueError(explain(detail, Target))

@@ -6,12 +6,9 @@ to it is what a user would have felt.
 
 from __future__ import annotations
 
-import ssl
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httpcore
@@ -19,9 +16,15 @@ import httpx
 
 from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
-from exporter.net.network import DnsError, Exchange, KernelBackend, TlsError, current_exchange
+from exporter.net.dial import KernelBackend
+from exporter.net.exchange import Exchange, current_exchange
+from exporter.net.failure import NetworkFailure, network_failures
+from exporter.net.head import MAX_HEADERS
+from exporter.net.kernel_clock import Arrival
+from exporter.net.proxies import proxy_for
+from exporter.net.trust import tls_context
+from exporter.net.turn import Turn, pieces
 from exporter.result import FailureReason
-from exporter.settings.secret import remember
 
 EXCHANGE = "exchange"
 """The request extension under which a caller hands in its ``Exchange``."""
@@ -30,38 +33,19 @@ _IDLE_SECONDS = 120.0
 """Idle connections are given up before the usual NAT gateways and load balancers forget them
 (4 minutes on Azure, 350 s on AWS): a silently dead connection would look like a dead provider."""
 
-_MAX_HEADERS = 256
-"""Each header costs time. Servers are content with some dozens, Python's own client with 100."""
 
-_FAILURES = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-)
+class Part(NamedTuple):
+    """A part of a body, and the network read that brought it."""
 
-_REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
-    (DnsError, FailureReason.DNS),
-    (TlsError, FailureReason.TLS),
-    (httpcore.ConnectTimeout, FailureReason.TIMEOUT_CONNECT),
-    (httpcore.ConnectError, FailureReason.CONNECT),
-    (httpcore.ProxyError, FailureReason.CONNECT),
-    (httpcore.LocalProtocolError, FailureReason.INTERNAL),
-)
-
-
-class NetworkFailure(httpx.TransportError):
-    """The request broke below HTTP; ``reason`` says how."""
-
-    def __init__(self, reason: FailureReason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+    data: bytes
+    arrival: Arrival
 
 
 class KernelTransport(httpx.AsyncBaseTransport):
     """Sends requests over one pool of connections.
 
-    Every request carries an ``Exchange`` in its extensions.
+    Every request carries an ``Exchange`` in its extensions; the body of every response is a
+    ``Body``.
 
     :raises NetworkFailure: from sending, and from reading the body.
     """
@@ -72,31 +56,58 @@ class KernelTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
         current_exchange.set(exchange)
-        with _failures(exchange, responded=False):
+        with network_failures(exchange, responded=False):
             response = await self._pool.handle_async_request(_core_request(request))
-        if len(response.headers) > _MAX_HEADERS:
+        try:
+            _check(response, exchange)
+        except NetworkFailure:
             await response.aclose()
-            detail = f"the response has more than {_MAX_HEADERS} headers"
-            raise NetworkFailure(FailureReason.TOO_LARGE, detail)
+            raise
+        exchange.was_answered(exchange.latest_arrival().at)
         return httpx.Response(
             response.status,
             headers=response.headers,
-            stream=_Body(response, exchange),
+            stream=Body(response, exchange),
         )
 
     async def aclose(self) -> None:
         await self._pool.aclose()
 
 
-class _Body(httpx.AsyncByteStream):
+def _check(response: httpcore.Response, exchange: Exchange) -> None:
+    if len(response.headers) > MAX_HEADERS:
+        detail = f"the response has more than {MAX_HEADERS} headers"
+        raise NetworkFailure(FailureReason.TOO_LARGE, detail)
+    if exchange.is_answer_stale:
+        detail = "the response came before the request was sent"
+        raise NetworkFailure(FailureReason.PROTOCOL, detail)
+
+
+class Body(httpx.AsyncByteStream):
+    """The body of a response as it comes in, with or without the times at which it came."""
+
     def __init__(self, response: httpcore.Response, exchange: Exchange) -> None:
         self._response = response
         self._exchange = exchange
 
+    @staticmethod
+    def of(response: httpx.Response) -> Body:
+        """The body of a response that a ``KernelTransport`` gave."""
+        return cast(Body, response.stream)
+
+    async def parts(self) -> AsyncGenerator[Part, None]:
+        """What httpcore hands out before it reads on came with the latest read."""
+        turn = Turn()
+        with network_failures(self._exchange, responded=True):
+            async for data in self._response.aiter_stream():
+                arrival = self._exchange.latest_arrival()
+                for piece in pieces(data):
+                    yield Part(piece, arrival)
+                    await turn.after(piece, arrival)
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _failures(self._exchange, responded=True):
-            async for part in self._response.aiter_stream():
-                yield part
+        async for part in self.parts():
+            yield part.data
 
     async def aclose(self) -> None:
         await self._response.aclose()
@@ -144,29 +155,6 @@ class Connections:
             await kept.aclose()
 
 
-@contextmanager
-def _failures(exchange: Exchange, *, responded: bool) -> Iterator[None]:
-    try:
-        yield
-    except _FAILURES as error:
-        raise NetworkFailure(_reason(error, exchange, responded), _detail(error)) from error
-
-
-def _reason(error: Exception, exchange: Exchange, responded: bool) -> FailureReason:
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return reason
-    if isinstance(error, httpcore.RemoteProtocolError) and not exchange.closed:
-        return FailureReason.PROTOCOL
-    return FailureReason.TRUNCATED if responded else FailureReason.CONNECT
-
-
-def _detail(error: Exception) -> str:
-    if isinstance(error, httpcore.ProxyError):
-        return f"the proxy answered {error}"
-    return str(error) or type(error).__name__
-
-
 def _core_request(request: httpx.Request) -> httpcore.Request:
     return httpcore.Request(
         method=request.method,
@@ -201,58 +189,3 @@ def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
         keepalive_expiry=_IDLE_SECONDS,
         network_backend=KernelBackend(),
     )
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a
-    URL.
-
-    :raises NetworkFailure: it is no HTTP proxy.
-    """
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(parts.netloc):
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if password := urlsplit(proxy).password:
-        remember(password)
-    if not proxy.startswith(("http://", "https://")):
-        raise NetworkFailure(
-            FailureReason.CONNECT,
-            f"the proxy for {parts.scheme} must be an http:// or https:// URL; "
-            f"it is a {urlsplit(proxy).scheme}:// one",
-        )
-    return proxy
-
-
-def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """The context for these settings. Contexts are shared: each takes about a megabyte.
-
-    :raises NetworkFailure: a file cannot be read or used.
-    """
-    files = (settings.ca_file, settings.cert_file, settings.key_file)
-    return _tls_context(settings, tuple(map(_modified, filter(None, files))))
-
-
-@lru_cache(maxsize=64)
-def _tls_context(settings: TlsSettings, _versions: tuple[int, ...]) -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
-    try:
-        if settings.ca_file:
-            context.load_verify_locations(settings.ca_file)
-        if settings.cert_file and settings.key_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-    except (OSError, ssl.SSLError) as error:
-        names = ", ".join(str(file) for file in (settings.ca_file, settings.cert_file) if file)
-        raise NetworkFailure(FailureReason.TLS, f"{names} cannot be used: {error}") from error
-    return context
-
-
-def _modified(file: Path) -> int:
-    try:
-        return file.stat().st_mtime_ns
-    except OSError as error:
-        detail = f"{file} cannot be read: {error.strerror}"
-        raise NetworkFailure(FailureReason.TLS, detail) from error

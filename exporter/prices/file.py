@@ -89,7 +89,10 @@ def load_prices(path: Path) -> PriceFile:
     content = read_bytes(path, MAX_FILE_BYTES)
     try:
         document = json.loads(content, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except json.JSONDecodeError as error:
+        why = f"is not JSON: {error.msg}; {_WANTED}"
+        raise ConfigError([Mistake(why, path, error.lineno)]) from None
+    except (ValueError, ArithmeticError, RecursionError):  # not text, endless numbers, too deep
         raise ConfigError([Mistake(f"is not JSON; {_WANTED}", path)]) from None
     models = document.items() if isinstance(document, dict) else ()
     entries = {name: _of_use(entry) for name, entry in models if name and _is_model(entry)}

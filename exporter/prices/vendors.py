@@ -17,14 +17,6 @@ class Vendor:
     """``eu`` or ``us`` at an endpoint that promises it, for a price."""
 
 
-_BY_PROVIDER: Mapping[str, Vendor] = {
-    "anthropic": Vendor(("anthropic",)),
-    "azure": Vendor(("azure", "azure_ai")),
-    "bedrock": Vendor(("bedrock", "bedrock_converse")),
-    "gemini": Vendor(("gemini",)),
-}
-"""Dialects that one vendor alone speaks, behind whatever gateway."""
-
 _BY_HOST: Mapping[str, Vendor] = {
     "api.openai.com": Vendor(("openai",)),
     "eu.api.openai.com": Vendor(("openai",), processed_in="eu"),
@@ -49,7 +41,7 @@ _BY_HOST: Mapping[str, Vendor] = {
     "api.x.ai": Vendor(("xai",)),
     "api.z.ai": Vendor(("zai",)),
 }
-"""Everybody else is known by the host. OpenAI's other regions are not among them, whose surcharge
+"""Who is known by the host. OpenAI's other regions are not among them, whose surcharge
 the file does not have, nor Alibaba's mainland hosts, which bill in CNY at prices of their own."""
 
 _BY_DOMAIN: Mapping[str, Vendor] = {
@@ -61,8 +53,13 @@ _BY_DOMAIN: Mapping[str, Vendor] = {
 }
 
 
-def vendor_of(provider: str, endpoint: str) -> Vendor | None:
-    """The vendor behind a target; ``None`` where nobody can know, as with a gateway."""
+def vendor_of(endpoint: str, billed_as: tuple[str, ...] = ()) -> Vendor | None:
+    """The vendor behind a target; ``None`` where nobody can know, as with a gateway.
+
+    :param billed_as: the vendor's names where its provider has one vendor alone, whose bill it is
+        at hosts that nobody knows.
+    """
     host = urlsplit(endpoint).hostname or ""
     of_domain = (vendor for domain, vendor in _BY_DOMAIN.items() if host.endswith(domain))
-    return _BY_HOST.get(host) or next(of_domain, None) or _BY_PROVIDER.get(provider)
+    otherwise = Vendor(billed_as) if billed_as else None
+    return _BY_HOST.get(host) or next(of_domain, None) or otherwise

@@ -9,44 +9,48 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
 
 import httpx
 import structlog
 
 from exporter import USER_AGENT
 from exporter.config.plan import Plan
-from exporter.net.kernel_clock import Arrival
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
-from exporter.probing.expect import mistake
 from exporter.probing.record import Mark, StreamRecord
+from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
 from exporter.providers.base import (
-    AwsSigned,
     Call,
-    EntraAuthorized,
     HeaderFacts,
     OutputKind,
     ProtocolError,
     ResponseHead,
 )
-from exporter.providers.credentials.aws import aws_credentials
-from exporter.providers.credentials.azure import entra_tokens
-from exporter.result import Failure, FailureReason, ProbeResult, Timeline
+from exporter.providers.headers import delay_in_text, is_identity, longest
+from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
-from exporter.settings.prompts import NONCE_BYTES, with_nonce
+from exporter.settings.prompts import NONCE_BYTES
 from exporter.settings.secret import SecretError, redact
 
 MAX_BODY_BYTES = 16 << 20
-_MAX_ERROR_BODY_BYTES = 64 << 10
 _MAX_WORD_CHARACTERS = 256
-_MAX_OUTPUT_CHARACTERS = 1 << 20
+_MAX_OUTPUT_CHARACTERS = 1 << 18
 _DRAIN_SECONDS = 1.0
+_WAITING = frozenset(
+    {
+        FailureReason.RATE_LIMITED,
+        FailureReason.QUOTA,
+        FailureReason.OVERLOADED,
+        FailureReason.NOT_READY,
+    }
+)
+"""Failures that pass by themselves."""
 _HEADERS = {
     "user-agent": USER_AGENT,
     "accept-encoding": "identity",  # compression holds tokens back until a block is full
@@ -55,13 +59,14 @@ _HEADERS = {
 log = structlog.get_logger(__name__)
 
 
-async def run_probe(plan: Plan, prompt: str, connections: Connections) -> ProbeResult:
+async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
     """Ask the target once and tell what happened.
 
-    The prompt gets a fresh nonce in front, so that no cache along the way can answer it.
+    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
+        that no cache along the way can answer it.
     """
     attempt = _Attempt(plan)
-    failure = await attempt.carry_out(prompt, connections)
+    failure = await attempt.carry_out(text, connections)
     return attempt.result(failure)
 
 
@@ -70,31 +75,31 @@ class _Attempt:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._dialect = plan.target.dialect
+        self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
         self._deadlines = Deadlines(plan.timeouts)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
-        self._headers_at: int | None = None
         self._head: ResponseHead | None = None
         self._facts = HeaderFacts()
         self._body_size = 0
         self._body_prefix = bytearray()
 
-    async def carry_out(self, prompt: str, connections: Connections) -> Failure | None:
+    async def carry_out(self, text: str, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
         try:
-            problem = await self._problem(prompt, connections)
+            problem = await self._problem(text, connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
-            return self._record.failure or self._rejection() or problem or self._judge()
+            failure = self._record.failure or self._rejection() or problem or self._judge()
+            return failure and self._explained(failure)
         except Exception as error:
             log.exception("probe crashed", target=self._plan.target.name)
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
-    async def _problem(self, prompt: str, connections: Connections) -> Failure | None:
+    async def _problem(self, text: str, connections: Connections) -> Failure | None:
         try:
             async with self._deadlines:
-                request = await self._request(prompt)
+                request = await self._request(text)
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -105,26 +110,19 @@ class _Attempt:
             return Failure(FailureReason.AUTH, str(error))
         return None
 
-    async def _request(self, prompt: str) -> httpx.Request:
+    async def _request(self, text: str) -> httpx.Request:
         target = self._plan.target
-        api_key = target.api_key.read() if target.api_key else None
-        signed = isinstance(self._dialect, AwsSigned) and not api_key
-        authorized = isinstance(self._dialect, EntraAuthorized) and not api_key
-        request = self._dialect.request(
-            Call(
-                model=target.model,
-                prompt=with_nonce(prompt, secrets.token_hex(NONCE_BYTES)),
-                max_output_tokens=self._plan.probe.max_output_tokens,
-                base_url=target.endpoint,
-                api_key=api_key,
-                aws=await aws_credentials.current() if signed else None,
-                entra_token=await entra_tokens.current() if authorized else None,
-                region=target.region,
-                api_version=target.api_version,
-                now=datetime.now(UTC),
-                extra_body=target.extra_body,
-            )
+        call = Call(
+            model=target.model,
+            ask=self._plan.probe.ask(text, secrets.token_hex(NONCE_BYTES)),
+            base_url=target.endpoint,
+            api_key=target.api_key.read() if target.api_key else None,
+            region=target.region,
+            api_version=target.api_version,
+            now=datetime.now(UTC),
+            extra_body=target.extra_body,
         )
+        request = self._dialect.request(await target.row.credentials.authorize(call))
         headers = httpx.Headers(_HEADERS)
         headers.update(request.headers)
         headers.update(target.header_values())
@@ -139,30 +137,27 @@ class _Attempt:
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
         response = await transport.handle_async_request(request)
         try:
-            if self._exchange.is_answer_stale:
-                raise ProtocolError("the response came before the request was sent")
-            self._headers_at = self._arrival.at
-            self._exchange.was_answered(self._headers_at)
-            self._head = ResponseHead(response.status_code, dict(response.headers.items()))
+            headers = dict(response.headers.items())
+            self._head = ResponseHead(response.status_code, headers, datetime.now(UTC))
             self._facts = self._dialect.header_facts(self._head)
             await self._read(response)
         finally:
             await response.aclose()
 
     async def _read(self, response: httpx.Response) -> None:
-        if response.headers.get("content-encoding", "identity") != "identity":
+        if not is_identity(response.headers.get("content-encoding", "")):
             raise ProtocolError("the response is compressed although identity was asked for")
-        async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as body:
+        async with aclosing(Body.of(response).parts()) as body:
             if response.status_code == httpx.codes.OK:
-                await self._read_stream(body)
+                await self._read_stream(body, response)
             else:
                 await self._read_error(body)
 
-    async def _read_stream(self, body: AsyncIterator[bytes]) -> None:
+    async def _read_stream(self, body: AsyncIterator[Part], response: httpx.Response) -> None:
         decoder = self._dialect.decoder()
-        async for data in body:
+        async for data, arrival in body:
             self._keep(data)
-            if self._record.take(decoder.feed(data), self._arrival):
+            if self._record.take(decoder.feed(data), arrival):
                 self._deadlines.output()
             if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
@@ -170,33 +165,31 @@ class _Attempt:
                 self._deadlines.ended()
                 await self._drain(body)
                 return
-        self._record.take(decoder.finish(), self._arrival)
+        # Without a length of its own a body that was cut off looks like one that is over.
+        whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
+        self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
 
-    async def _read_error(self, body: AsyncIterator[bytes]) -> None:
-        async for data in body:
+    async def _read_error(self, body: AsyncIterator[Part]) -> None:
+        async for data, _ in body:
             self._keep(data)
-            if self._body_size >= _MAX_ERROR_BODY_BYTES:
+            if self._body_size >= KEPT_BYTES:
                 return
 
-    async def _drain(self, body: AsyncIterator[bytes]) -> None:
+    async def _drain(self, body: AsyncIterator[Part]) -> None:
         """Read what is left after the end marker: only a connection whose response was read to
         its end can serve the next probe. The result is fixed by now."""
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for data in body:
+                async for data, _ in body:
                     self._keep(data)
 
     def _keep(self, data: bytes) -> None:
         self._body_size += len(data)
         if self._body_size > MAX_BODY_BYTES:
             raise _too_large("response", MAX_BODY_BYTES, "bytes")
-        room = _MAX_ERROR_BODY_BYTES - len(self._body_prefix)
+        room = KEPT_BYTES - len(self._body_prefix)
         if room > 0 and not self._record.heard:
             self._body_prefix += data[:room]
-
-    @property
-    def _arrival(self) -> Arrival:
-        return self._exchange.arrival or Arrival(time.monotonic_ns(), None)
 
     def _rejection(self) -> Failure | None:
         """What a response that is no stream says, be it whole or not."""
@@ -205,17 +198,28 @@ class _Attempt:
         return None
 
     def _judge(self) -> Failure | None:
-        """The failure in a stream that came to its end."""
+        """The failure in a response that came to its end."""
         record = self._record
         if record.end is None:
-            return Failure(FailureReason.TRUNCATED, "the stream ended without its end marker")
-        if refusal := record.text(OutputKind.REFUSAL):
-            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-        if not record.has_output:
-            return Failure(FailureReason.EMPTY, "the stream held no output")
-        expect = self._plan.probe.expect
-        wrong = mistake(record.text(OutputKind.ANSWER), expect) if expect else None
-        return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+            return Failure(FailureReason.TRUNCATED, record.missing_end)
+        return self._plan.probe.judge(record, self._plan.target.model)
+
+    def _explained(self, failure: Failure) -> Failure:
+        """The failure, with what came where that was no answer."""
+        if self._head is None:
+            return failure
+        if location := where_to(self._head):
+            detail = f"redirects are not followed: this one leads to {location}"
+            return replace(failure, detail=f"{detail}; {failure.detail}")
+        if failure.reason not in (FailureReason.TRUNCATED, FailureReason.PROTOCOL):
+            return failure
+        if self._record.heard or self._head.status != httpx.codes.OK:
+            return failure
+        body = bytes(self._body_prefix)
+        detail = f"{failure.detail}; {what_came(self._head, body)}"
+        if is_answer_so_far(body):
+            return replace(failure, detail=detail)
+        return replace(failure, reason=FailureReason.PROTOCOL, detail=f"no answer: {detail}")
 
     def result(self, failure: Failure | None) -> ProbeResult:
         record, exchange = self._record, self._exchange
@@ -225,7 +229,8 @@ class _Attempt:
             finished_at=time.time(),
             timeline=self._timeline(),
             failure=_told(failure, self._head) if failure else None,
-            usage=record.usage,
+            usage=self._usage,
+            pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
             answer=redact(record.text(OutputKind.ANSWER)),
             reasoning=redact(record.text(OutputKind.REASONING)),
@@ -239,19 +244,26 @@ class _Attempt:
             certificate_expires_at=exchange.certificate_expires_at,
         )
 
+    @property
+    def _usage(self) -> Usage | None:
+        return self._record.usage or self._facts.usage
+
     def _retry_after_seconds(self, failure: Failure | None) -> float | None:
-        in_headers = self._facts.retry_after_seconds
-        return failure.retry_after_seconds if failure and in_headers is None else in_headers
+        """The longest that is said, in the headers, in the error or in its text."""
+        if failure is None:
+            return self._facts.retry_after_seconds
+        in_text = delay_in_text(failure.detail) if failure.reason in _WAITING else None
+        return longest(self._facts.retry_after_seconds, failure.retry_after_seconds, in_text)
 
     def _timeline(self) -> Timeline:
         record = self._record
         return Timeline(
             start=self._start,
             sent=self._exchange.sent,
-            headers=self._headers_at,
+            headers=self._exchange.answered,
             first_token=_at(record.first_token),
             first_answer_token=_at(record.first_answer_token),
-            last_token=_at(record.last_token),
+            last_token=_at(record.last_counted(self._usage)),
             end=_at(record.end),
             gaps=tuple(record.gaps),
             lag=record.lag,

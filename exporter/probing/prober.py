@@ -1,139 +1,196 @@
-"""Carries out plans and tells everybody who listens what came of them."""
+"""Carries out plans, judges what came of them, and tells everybody who listens."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from decimal import Decimal
 from itertools import cycle
+from typing import Protocol
 
 import structlog
 
-from exporter.budget.spending import Hold, Spending
-from exporter.config.plan import Plan
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.config.target import Target
 from exporter.net.transport import Connections
+from exporter.observation import Observation, Occasion, observed
 from exporter.probing.probe import run_probe
-from exporter.result import ProbeResult
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[ProbeResult], None]
-Judge = Callable[[Plan, ProbeResult], ProbeResult | None]
-"""What is to be told of a result; ``None``: nothing, since it is not the last of its kind."""
+Observer = Callable[[Observation], None]
+Judge = Callable[[Observation], Observation | None]
+"""Tells whether the model was cold; ``None``: nobody is told of this one, since it is not the last
+of its kind."""
 
 
-def _as_it_is(_plan: Plan, result: ProbeResult) -> ProbeResult:
-    return result
+class NotProbed(Exception):
+    """A probe was not sent."""
 
 
-class StandsBy(Exception):
+class StandsBy(NotProbed):
     """Not probed: another exporter is the one that probes."""
 
 
+class OverBudget(NotProbed):
+    """Not probed: it could pass a budget; ``str`` says which."""
+
+
+class Hold(Protocol):
+    """Money held back for one probe."""
+
+    def ended(self, charged_usd: Decimal) -> None:
+        """The probe is over and is taken to have cost this much. Without this word it counts as
+        the worst case."""
+        ...
+
+    def not_sent(self) -> None:
+        """Nothing was asked after all, and nothing will be."""
+        ...
+
+
+class Purse(Protocol):
+    """What may be spent."""
+
+    def affords(self, plan: Plan) -> bool:
+        """Whether a probe of this plan is certain to stay within the budgets."""
+        ...
+
+    def hold(self, plan: Plan) -> AbstractContextManager[Hold]:
+        """Hold back what a probe can cost, until it is settled.
+
+        :raises OverBudget: so much is not left.
+        """
+        ...
+
+
+def _as_it_is(observation: Observation) -> Observation:
+    return observation
+
+
 class _Standing:
-    """What a plan needs beyond one probe: its place in its prompts, its target's connections,
+    """What a plan needs beyond one probe: its place in its texts, its target's connections,
     and a lock, so that it never overlaps itself."""
 
-    def __init__(self, plan: Plan, connections: Connections, lock: asyncio.Lock) -> None:
+    def __init__(self, plan: Plan, usable: dict[str, Connections]) -> None:
+        """:param usable: connections by the name of their target, which all its plans share."""
         self.plan = plan
-        self.connections = connections
-        self.lock = lock
-        self.prompts: Iterator[str] = cycle(plan.probe.prompts)
+        self.connections = _connections(plan.target, usable)
+        self.lock = asyncio.Lock()
+        self.texts: Iterator[str] = cycle(plan.probe.texts)
+
+    def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
+        """What the plan needs with new settings; it still waits for its own probe."""
+        standing = _Standing(plan, usable)
+        standing.lock = self.lock
+        if plan.probe == self.plan.probe:
+            standing.texts = self.texts
+        return standing
 
 
-def _tell(listener: Listener, result: ProbeResult) -> None:
+def _connections(target: Target, usable: dict[str, Connections]) -> Connections:
+    found = usable.get(target.name)
+    if found is None or found.target != target:
+        found = usable[target.name] = Connections(target)
+    return found
+
+
+def _tell_one(observer: Observer, observation: Observation) -> None:
     try:
-        listener(result)
+        observer(observation)
     except Exception:
-        log.exception("a result could not be recorded", target=result.target)
+        log.exception("a result could not be recorded", target=observation.result.target)
 
 
 class Prober:
     """Runs probes of the plans that it was given, as far as the budgets go; each result, judged,
-    goes to every listener."""
+    goes to every observer."""
 
     def __init__(
         self,
-        listeners: Iterable[Listener],
+        observers: Iterable[Observer],
         *,
-        spending: Spending | None = None,
-        judge: Judge = _as_it_is,
+        purse: Purse,
         may_probe: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._listeners = tuple(listeners)
-        self._spending = spending or Spending()
-        self._judge = judge
+        self._observers = tuple(observers)
+        self._purse = purse
         self.may_probe = may_probe
         """Whether this exporter is the one that probes, at this very moment."""
-        self._standing: dict[tuple[str, str], _Standing] = {}
-        self._in_flight: set[asyncio.Task[ProbeResult]] = set()
+        self._standing: dict[Identity, _Standing] = {}
+        self._in_flight: set[asyncio.Task[Observation]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
         """How many probes are under way."""
         return len(self._in_flight)
 
-    async def apply(self, plans: Iterable[Plan]) -> None:
-        """Take over these plans. A target that stays as it was keeps its connections; those of
-        the others are closed as soon as no probe uses them."""
-        before, self._standing = self._standing, {}
-        kept = {s.plan.target.name: s.connections for s in before.values()}
-        for plan in plans:
-            name = plan.target.name
-            if name not in kept or kept[name].target != plan.target:
-                kept[name] = Connections(plan.target)
-            old = before.get(plan.key)
-            if old is None or old.plan != plan:
-                lock = old.lock if old else asyncio.Lock()
-                old = _Standing(plan, kept[name], lock)
-            self._standing[plan.key] = old
-        in_use = {s.connections for s in self._standing.values()}
-        for gone in {s.connections for s in before.values()} - in_use:
-            await gone.retire()
+    def apply(self, change: PlanChange) -> None:
+        """Take over the plans in force. A target that stays as it was keeps its connections; those
+        of the others are closed as soon as no probe uses them."""
+        before = {standing.connections for standing in self._standing.values()}
+        usable = {connections.target.name: connections for connections in before}
+        self._standing = change.carry(self._standing, lambda plan: _Standing(plan, usable))
+        for plan in change.changed:
+            self._standing[plan.identity] = self._standing[plan.identity].with_plan(plan, usable)
+        in_use = {standing.connections for standing in self._standing.values()}
+        for gone in before - in_use:
+            task = asyncio.create_task(gone.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def is_busy(self, plan: Plan) -> bool:
         """Whether a probe of this plan is under way."""
-        return self._standing[plan.key].lock.locked()
+        return self._standing[plan.identity].lock.locked()
 
     def affords(self, plan: Plan) -> bool:
         """Whether a probe of this plan is certain to stay within the budgets."""
-        return self._spending.affords(plan)
+        return self._purse.affords(plan)
 
-    async def probe(self, plan: Plan, judge: Judge | None = None) -> ProbeResult:
+    async def probe(
+        self, plan: Plan, judge: Judge = _as_it_is, occasion: Occasion = Occasion.USUAL
+    ) -> Observation:
         """Ask once, after any probe of the same plan that is under way.
 
-        :param judge: judges the result instead of the usual one.
+        :param judge: looks at the result before anybody is told.
 
         The probe goes on even if the caller is cancelled: what was sent is always counted.
 
         :raises KeyError: the plan is none of those taken over.
-        :raises OverBudget: it could pass a budget.
-        :raises StandsBy: another exporter is the one that probes.
+        :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
         """
         if not self.may_probe():
             raise StandsBy
-        standing = self._standing[plan.key]
-        probing = self._probe(plan, standing, self._spending.hold(plan), judge or self._judge)
-        task = asyncio.create_task(probing)
+        standing = self._standing[plan.identity]
+        asking = self._ask(plan, standing, self._purse.hold(plan), occasion)
+        task = asyncio.create_task(self._tell(asking, judge))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
-    async def _probe(
-        self, plan: Plan, standing: _Standing, hold: Hold, judge: Judge
-    ) -> ProbeResult:
-        with hold:
+    async def _ask(
+        self, plan: Plan, standing: _Standing, held: AbstractContextManager[Hold], why: Occasion
+    ) -> Observation:
+        with held as hold:
             async with standing.lock:
                 if not self.may_probe():  # that may have ended while it waited
                     hold.not_sent()
                     raise StandsBy
-                prompt = next(standing.prompts)
-                result = await run_probe(plan, prompt, standing.connections)
-            hold.ended(result)
-        judged = judge(plan, result)
+                text = next(standing.texts)
+                result = await run_probe(plan, text, standing.connections)
+            observation = observed(plan, result, why)
+            hold.ended(observation.cost.charged_usd)
+            return observation
+
+    async def _tell(self, asking: Awaitable[Observation], judge: Judge) -> Observation:
+        observation = await asking
+        judged = judge(observation)
         if judged is None:
-            return result
-        for listener in self._listeners:
-            _tell(listener, judged)
+            return observation
+        for observer in self._observers:
+            _tell_one(observer, judged)
         return judged
 
     async def aclose(self, grace_seconds: float) -> None:
@@ -142,6 +199,6 @@ class Prober:
             await asyncio.wait(self._in_flight, timeout=grace_seconds)
         for task in self._in_flight:
             task.cancel()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await asyncio.gather(*self._in_flight, *self._retiring, return_exceptions=True)
         for standing in self._standing.values():
             await standing.connections.retire()

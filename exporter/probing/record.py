@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.net.kernel_clock import Arrival
+from exporter.probing.pace import Piece, hides_tokens, is_burst
+from exporter.providers.asks import Reply
 from exporter.providers.base import (
     Ended,
     Event,
@@ -15,10 +18,14 @@ from exporter.providers.base import (
     ModelServed,
     Output,
     OutputKind,
+    Replied,
     RequestIdentified,
     UsageReported,
 )
 from exporter.result import Failure, Usage
+
+_LATE_STOP = 2.0
+"""How many times as late as a token the stop may come and still be one."""
 
 
 @dataclass(slots=True)
@@ -50,6 +57,7 @@ class StreamRecord:
         self.output_characters = 0
         self.gaps: list[int] = []
         self.lag: int | None = None
+        self.reply: Reply | None = None
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
         self.served_model: str | None = None
@@ -58,25 +66,29 @@ class StreamRecord:
         self.failure: Failure | None = None
         self.heard = False
         """Whether there was any event at all."""
+        self._stop: Mark | None = None
+        """The event of a token that is counted and not shown."""
+        self._reads: list[Piece] = []
+        self._has_unseen_tokens = False
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
         self._newest: list[Mark] = []
         """The marks of the latest event."""
 
     def take(self, events: Iterable[Event], arrival: Arrival) -> bool:
         """Fold in what one read brought; whether output was among it."""
-        before = self.last_token
+        before = self.output_characters
         for event in events:
             if self.end is not None:
                 break
             self.heard = True
             self._outrun_marks(arrival)
             self._take(event, arrival)
-        return self.last_token is not before
+        return self.output_characters > before
 
     @property
     def uncertainty(self) -> int | None:
         """How far off the marks may be, in nanoseconds; ``None`` where that is not known."""
-        marks = (self.first_token, self.first_answer_token, self.last_token, self.end)
+        marks = (self.first_token, self.first_answer_token, self.last_token, self._stop, self.end)
         known = (mark.uncertainty for mark in marks if mark)
         return max((ns for ns in known if ns is not None), default=None)
 
@@ -88,12 +100,52 @@ class StreamRecord:
     def has_output(self) -> bool:
         return self.first_token is not None
 
+    @property
+    def missing_end(self) -> str:
+        """How far a stream came that has no end."""
+        said = "the stream ended without its end marker"
+        if self.finish_reason:
+            return f"{said}, in an HTTP message that does not show whether it is whole"
+        if not self.has_output:
+            return f"{said} or any output"
+        return f"{said} or a finish reason, after {self.output_characters} characters of output"
+
+    def last_counted(self, usage: Usage | None) -> Mark | None:
+        """The last token that the provider counted: the last output or, behind it, the token that
+        ended the answer.
+
+        Where the stop comes much later than a token would, something else took the time, and the
+        last output holds.
+        """
+        first, last, stop = self.first_token, self.last_token, self._stop
+        if not first or not last or not stop or usage is None or stop.at < last.at:
+            return last
+        shown = self._streamed(usage) - 1
+        pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
+        return stop if stop.at - last.at <= _LATE_STOP * pace else last
+
+    def pace_known(self, usage: Usage | None) -> bool:
+        """Whether the output came so that a time per token can be told from it."""
+        if usage is None:
+            return True
+        tokens, reads = self._streamed(usage), self._reads
+        if self._has_unseen_tokens or hides_tokens(reads, tokens):
+            return False
+        last = self.last_counted(usage)
+        if last and last is self._stop:
+            reads = [*reads, Piece(last.at, 1)]
+        return not is_burst(reads, tokens)
+
+    def _streamed(self, usage: Usage) -> int:
+        """The tokens that came over the wire: what is billed for thought and kept back did not."""
+        return usage.output if self.text(OutputKind.REASONING) else usage.output - usage.reasoning
+
     def _take(self, event: Event, arrival: Arrival) -> None:
         match event:
-            case Output(kind, text):
-                self._texts[kind].append(text)
-                self.output_characters += len(text)
-                self._mark_output(kind, arrival)
+            case Output():
+                self._take_output(event, arrival)
+            case Replied(reply):
+                self.reply = reply
             case UsageReported(usage):
                 self.usage = usage
             case ModelServed(name):
@@ -102,15 +154,28 @@ class StreamRecord:
                 self.request_id = request_id
             case ModelLoaded(seconds):
                 self.model_load_seconds = seconds
-            case Finished(reason):
-                self.finish_reason = reason
-            case Failed(failure):
+            case Finished():
+                self._take_finish(event, arrival)
+            case Failed(failure, _):
                 self.failure = self.failure or failure
             case Ended():
                 self.end = self._mark(arrival)
 
-    def _mark_output(self, kind: OutputKind, arrival: Arrival) -> None:
+    def _take_output(self, output: Output, arrival: Arrival) -> None:
+        self._texts[output.kind].append(output.text)
+        # What frames a call is counted and not shown, as is what was summed up.
+        self._has_unseen_tokens |= output.is_summary or output.kind is OutputKind.TOOL
+        self.output_characters += len(output.text)
+        self._mark_output(output.kind, arrival, len(output.text.encode(errors="replace")))
+
+    def _take_finish(self, finished: Finished, arrival: Arrival) -> None:
+        self.finish_reason = finished.reason
+        if finished.with_token and self.has_output:
+            self._stop = self._mark(arrival)
+
+    def _mark_output(self, kind: OutputKind, arrival: Arrival, size: int) -> None:
         mark, before = self._mark(arrival), self.last_token
+        self._note(arrival, size)
         if kind is OutputKind.ANSWER and self.first_answer_token is None:
             self.first_answer_token = mark
         if self.first_token is None:
@@ -119,6 +184,12 @@ class StreamRecord:
         # Several pieces in one read have one time, and no gap between them.
         if before and before.arrival is not arrival:
             self.gaps.append(mark.at - before.at)
+
+    def _note(self, arrival: Arrival, size: int) -> None:
+        if not self._reads or self._reads[-1].at != arrival.at:
+            self._reads.append(Piece(arrival.at))
+        self._reads[-1].pieces += 1
+        self._reads[-1].size += size
 
     def _mark(self, arrival: Arrival) -> Mark:
         mark = Mark(arrival)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
 
 import structlog
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from exporter.config.plan import Plan
-from exporter.metrics import families
-from exporter.metrics.probe_series import Metrics
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.observation import Observation, Occasion
+from exporter.probing.confirmation import Confirmation
 from exporter.probing.grid import next_on_grid, phase_seconds
-from exporter.probing.prober import Prober, StandsBy
+from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
 MAX_RETRY_AFTER_SECONDS = 900.0
@@ -26,15 +29,41 @@ _GRACE_SECONDS = 1
 """A probe later than this is dropped. After a pause only those due in its last second run."""
 
 log = structlog.get_logger(__name__)
-PlanKey = tuple[str, str]
+
+
+class Probe(Protocol):
+    """Carries out a plan."""
+
+    def __call__(self, plan: Plan, occasion: Occasion) -> Awaitable[Observation]: ...
+
+
+class Bystander(Protocol):
+    """Is told what became of the schedule's own work."""
+
+    def skipped(self, plan: Plan, reason: SkipReason) -> None:
+        """A scheduled probe was not sent."""
+        ...
+
+    def delayed(self, seconds: float) -> None:
+        """A probe was started so much later than scheduled."""
+        ...
+
+    def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
+        """The latest probes of a plan speak so strongly for a change."""
+        ...
 
 
 def _keeps_back_nothing(_plan: Plan) -> bool:
     return False
 
 
+async def _ask(prober: Prober, plan: Plan, occasion: Occasion) -> Observation:
+    return await prober.probe(plan, occasion=occasion)
+
+
 class Schedule:
-    """Starts probes when they are due.
+    """Starts probes when they are due, and between two of them where there is something to
+    confirm.
 
     A run that could not start in time (the process was stopped, the clock was set) is dropped
     and counted, never made up for: a burst of late probes would measure itself.
@@ -43,15 +72,23 @@ class Schedule:
     def __init__(
         self,
         prober: Prober,
-        metrics: Metrics,
+        bystander: Bystander,
+        probe: Probe | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
-        """:param keeps_back: whether a plan must wait, lest it spoil a cold start."""
+        """:param probe: how a plan is carried out, where that is more than to ask the prober.
+        :param keeps_back: whether a plan must wait, lest it spoil a cold start.
+        """
+        self._confirmation = Confirmation(bystander.evidence)
+        self._again: dict[Identity, asyncio.TimerHandle] = {}
+        self._confirming: dict[Identity, asyncio.Task[None]] = {}
         self._prober = prober
-        self._metrics = metrics
+        self._bystander = bystander
+        self._probe = probe or partial(_ask, prober)
         self._keeps_back = keeps_back
-        self._plans: dict[PlanKey, Plan] = {}
-        self._quiet_until: dict[str, float] = {}
+        self._plans: dict[Identity, Plan] = {}
+        self._quiet_until: dict[Identity, float] = {}
+        """By who is asked; monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
@@ -65,17 +102,20 @@ class Schedule:
         The scheduler itself is not shut down: it would cancel what has been started, and call each
         task that had not yet begun a job that raised an exception.
         """
-        self.apply(())
+        self.apply(PlanChange.between(self._plans.values(), ()))
         self._scheduler.pause()
 
-    def apply(self, plans: Iterable[Plan]) -> None:
-        """Schedule exactly these plans; a plan whose interval stays keeps its place."""
-        before, self._plans = self._plans, {plan.key: plan for plan in plans}
-        for key in before.keys() - self._plans.keys():
-            self._scheduler.remove_job(_job_id(key))
-        for key, plan in self._plans.items():
-            old = before.get(key)
-            if old is None or old.interval_seconds != plan.interval_seconds:
+    def apply(self, change: PlanChange) -> None:
+        """Schedule exactly the plans in force; one whose interval stays keeps its place."""
+        before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
+        self._confirmation.apply(change)
+        for plan in change.gone:
+            self._scheduler.remove_job(_job_id(plan))
+            self._ask_no_more(plan)
+        for plan in change.added:
+            self._add(plan)
+        for plan in change.changed:
+            if plan.interval_seconds != before[plan.identity].interval_seconds:
                 self._add(plan)
 
     def realign(self) -> None:
@@ -91,41 +131,68 @@ class Schedule:
             IntervalTrigger(
                 seconds=interval, start_date=datetime.fromtimestamp(first, UTC), timezone=UTC
             ),
-            args=(plan.key,),
-            id=_job_id(plan.key),
+            args=(plan.identity,),
+            id=_job_id(plan),
             replace_existing=True,
             coalesce=True,
             max_instances=2,  # the second finds the first under way, and is counted as skipped
             misfire_grace_time=_GRACE_SECONDS,
         )
 
-    async def _due(self, key: PlanKey) -> None:
-        plan = self._plans.get(key)
+    async def _due(self, identity: Identity) -> None:
+        plan = self._plans.get(identity)
         if plan is None:
             return  # removed, or everything stopped, since it was due
         if reason := self._reason_to_skip(plan):
-            self._metrics.skipped(key, reason)
+            self._bystander.skipped(plan, reason)
             return
         self._note_delay(plan)
         try:
-            result = await self._prober.probe(plan)
+            await self._carry_out(plan, Occasion.USUAL)
         except StandsBy:
-            self._metrics.skipped(key, SkipReason.PAUSED)
-            return
+            self._bystander.skipped(plan, SkipReason.PAUSED)
+
+    async def _carry_out(self, plan: Plan, occasion: Occasion) -> None:
+        """:raises StandsBy: another exporter is the one that probes."""
+        try:
+            observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was ended with the exporter
+        result = observation.result
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
-            self._quiet_until[plan.target.name] = time.monotonic() + quiet
+            self._quiet_until[plan.asked] = time.monotonic() + quiet
+        pause = self._confirmation.take(observation)
+        self._ask_no_more(plan)
+        if pause is not None and plan.identity in self._plans:
+            loop = asyncio.get_running_loop()
+            self._again[plan.identity] = loop.call_later(pause, self._confirm, plan.identity)
+
+    def _ask_no_more(self, plan: Plan) -> None:
+        if waiting := self._again.pop(plan.identity, None):
+            waiting.cancel()
+
+    def _confirm(self, identity: Identity) -> None:
+        """Ask between two scheduled probes, if a scheduled one might be sent now."""
+        del self._again[identity]
+        plan = self._plans[identity]
+        if not self._reason_to_skip(plan):
+            task = asyncio.create_task(self._ask_between(plan))
+            self._confirming[identity] = task
+            task.add_done_callback(lambda _: self._confirming.pop(identity, None))
+
+    async def _ask_between(self, plan: Plan) -> None:
+        with suppress(NotProbed):
+            await self._carry_out(plan, Occasion.CONFIRMING)
 
     def _reason_to_skip(self, plan: Plan) -> SkipReason | None:
         if not self._prober.may_probe():
             return SkipReason.PAUSED
         if self._keeps_back(plan):
             return SkipReason.COLD_START
-        if self._prober.is_busy(plan):
+        if self._prober.is_busy(plan) and plan.identity not in self._confirming:
             return SkipReason.OVERLAP
-        if time.monotonic() < self._quiet_until.get(plan.target.name, 0):
+        if time.monotonic() < self._quiet_until.get(plan.asked, 0):
             return SkipReason.RETRY_AFTER
         if not self._prober.affords(plan):
             return SkipReason.BUDGET
@@ -134,18 +201,17 @@ class Schedule:
     def _note_delay(self, plan: Plan) -> None:
         phase = phase_seconds(plan.key, plan.interval_seconds)
         delay = (time.time() - phase) % plan.interval_seconds
-        self._metrics.exporter.histogram(families.SCHEDULE_DELAY).observe(delay)
+        self._bystander.delayed(delay)
 
     def _missed(self, event: JobExecutionEvent) -> None:
-        key = _key_of(event.job_id)
-        self._metrics.skipped(key, SkipReason.PAUSED)
-        log.warning("probe missed its time", target=key[0], probe=key[1])
+        if plan := self._plans.get(_identity(event.job_id)):
+            self._bystander.skipped(plan, SkipReason.PAUSED)
+            log.warning("probe missed its time", target=plan.target.name, probe=plan.probe_name)
 
 
-def _job_id(key: PlanKey) -> str:
-    return "\0".join(key)
+def _job_id(plan: Plan) -> str:
+    return "\0".join(plan.identity)
 
 
-def _key_of(job_id: str) -> PlanKey:
-    target, _, probe = job_id.partition("\0")
-    return target, probe
+def _identity(job_id: str) -> Identity:
+    return tuple(job_id.split("\0"))

@@ -53,8 +53,10 @@ def configure_logging(level: str = "info") -> None:
 
 
 def log_failure(result: ProbeResult) -> None:
-    """One line for a failed probe."""
-    if failure := result.failure:
+    """One line for a failed probe, or for one that the exporter itself interrupted."""
+    if result.interrupted:
+        log.warning("probe interrupted by the exporter", target=result.target, probe=result.probe)
+    elif failure := result.failure:
         log.warning(
             "probe failed",
             target=result.target,

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
+from typing import Annotated
 
+from pydantic import BeforeValidator
+
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -25,66 +30,52 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.errors import reason_for_status, says_not_ready
+from exporter.providers.endings import ending, is_finish
+from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
-from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
+from exporter.providers.framing.sse import ServerSentEvent
+from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds
-from exporter.providers.wire import Count, Wire, excerpt, merged, parse, parse_if
+from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.usage import Counter, as_object, counted
+from exporter.providers.wire import LenientCount, Wire, count, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit, Usage
 
 PUBLIC_BASE_URL = "https://api.anthropic.com"
 FIRST_VERSION = "2023-06-01"
 VERSIONS = (FIRST_VERSION, "2026-10-21")
 
-_REASON_BY_TYPE = {
-    "invalid_request_error": FailureReason.BAD_REQUEST,
-    "authentication_error": FailureReason.AUTH,
-    "billing_error": FailureReason.QUOTA,
-    "permission_error": FailureReason.AUTH,
-    "not_found_error": FailureReason.NOT_FOUND,
-    "conflict_error": FailureReason.BAD_REQUEST,
-    "request_too_large": FailureReason.BAD_REQUEST,
-    "rate_limit_error": FailureReason.RATE_LIMITED,
-    "api_error": FailureReason.SERVER_ERROR,
-    "timeout_error": FailureReason.SERVER_ERROR,
-    "overloaded_error": FailureReason.OVERLOADED,
-    "no_db_connection": FailureReason.AUTH,  # LiteLLM: not its master key, and no other is known
-}
-
-_REASON_BY_PHRASE = {
-    "credit balance is too low": FailureReason.QUOTA,
-    "specified api usage limits": FailureReason.QUOTA,  # a spend limit that the user has set
-    "content filtering policy": FailureReason.CONTENT_FILTER,
-}
-"""What only the text of an ``invalid_request_error`` tells apart."""
-
 _NAMELESS = Failure(
     FailureReason.PROTOCOL, "events have no name (event: ...): Anthropic's SDK passes over them"
 )
 
 
+_DONE = b"[DONE]"
+"""What gateways put behind Anthropic's own end (LiteLLM, one-api)."""
+
+
 class _OutputDetails(Wire):
-    thinking_tokens: Count | None = None
+    thinking_tokens: LenientCount | None = None
 
 
 class _Usage(Wire):
-    input_tokens: Count | None = None
-    cache_read_input_tokens: Count | None = None
-    cache_creation_input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    output_tokens_details: _OutputDetails | None = None
+    input_tokens: LenientCount | None = None
+    cache_read_input_tokens: LenientCount | None = None
+    cache_creation_input_tokens: LenientCount | None = None
+    output_tokens: LenientCount | None = None
+    output_tokens_details: Annotated[_OutputDetails | None, BeforeValidator(as_object)] = None
 
-    def normalised(self) -> Usage:
+    def normalised(self) -> Usage | None:
         """``input_tokens`` leaves out what was read from a cache or written to one; thinking is a
         part of ``output_tokens`` (Anthropic API reference, prompt caching and usage)."""
-        read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
         details = self.output_tokens_details or _OutputDetails()
-        return Usage(
-            input=(self.input_tokens or 0) + read + written,
-            output=self.output_tokens or 0,
-            cached_input=read,
-            cache_write=written,
-            reasoning=details.thinking_tokens or 0,
+        return counted(
+            input=self.input_tokens,
+            output=self.output_tokens,
+            cached=count(self.cache_read_input_tokens),
+            written=count(self.cache_creation_input_tokens),
+            reasoning=count(details.thinking_tokens),
+            cache_is_beside=True,
         )
 
     def updated(self, later: _Usage) -> _Usage:
@@ -95,8 +86,8 @@ class _Usage(Wire):
 
 
 class _Message(Wire):
-    id: str | None = None
-    model: str | None = None
+    id: Text = None
+    model: Text = None
     usage: _Usage | None = None
 
 
@@ -110,7 +101,7 @@ class _Content(Wire):
 
     def outputs(self) -> Iterator[Output]:
         if self.thinking:
-            yield Output(OutputKind.REASONING, self.thinking)
+            yield Output(OutputKind.REASONING, self.thinking, is_summary=True)
         if self.text:
             yield Output(OutputKind.ANSWER, self.text)
         if self.partial_json:
@@ -118,18 +109,13 @@ class _Content(Wire):
 
 
 class _StopDetails(Wire):
-    category: str | None = None
-    explanation: str | None = None
+    category: Text = None
+    explanation: Text = None
 
 
 class _Delta(_Content):
-    stop_reason: str | None = None
-    stop_details: _StopDetails | None = None
-
-
-class _Error(Wire):
-    type: str | None = None
-    message: str | None = None
+    stop_reason: Text = None
+    stop_details: Annotated[_StopDetails | None, BeforeValidator(as_object)] = None
 
 
 class _Event(Wire):
@@ -140,31 +126,34 @@ class _Event(Wire):
     content_block: _Content | None = None
     delta: _Delta | None = None
     usage: _Usage | None = None
-    error: _Error | str | None = None
+    error: ErrorMember = None
 
 
-class _ErrorBody(Wire):
-    error: _Error | str
+def public_base_url(region: str | None) -> str:
+    """Anthropic's own API.
+
+    :raises ValueError: a region is given.
+    """
+    if region:
+        raise ValueError("anthropic has no regions; remove it, or set a cloud's base_url")
+    return PUBLIC_BASE_URL
+
+
+def check_api_version(version: str) -> None:
+    """:raises ValueError: Anthropic's API has no such version."""
+    if version not in VERSIONS:
+        raise ValueError(f"anthropic has no version {version!r}; it has {', '.join(VERSIONS)}")
 
 
 class Anthropic:
     """The ``anthropic`` dialect."""
 
-    def public_base_url(self, region: str | None) -> str | None:
-        if region:
-            raise ValueError("anthropic has no regions; remove it, or set a cloud's base_url")
-        return PUBLIC_BASE_URL
-
-    def check_api_version(self, version: str) -> None:
-        if version not in VERSIONS:
-            raise ValueError(f"anthropic has no version {version!r}; it has {', '.join(VERSIONS)}")
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         version = call.api_version or VERSIONS[-1]
         body = {
             "model": call.model,
-            "max_tokens": call.max_output_tokens,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "max_tokens": call.ask.max_output_tokens,
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
         }
         return HttpRequest(
@@ -174,29 +163,27 @@ class Anthropic:
                 "content-type": "application/json",
                 "accept": "text/event-stream",
                 "anthropic-version": version,
-                **_authorization(call.api_key, version),
+                **authorization(call.api_key, version),
             },
             json.dumps(merged(body, call.extra_body)).encode(),
         )
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseDecoder(), _MessageStream().events)
+        return FramedDecoder(SseOrJsonDecoder(), _MessageStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        wrapped = parse_if(_ErrorBody, body)
-        if wrapped is None and head.status == HTTPStatus.OK:
-            return None
-        return _failure_of(wrapped.error if wrapped else excerpt(body), head.status)
+        failure = explain(head.status, body)
+        return failure and replace(failure, status=head.status)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         return HeaderFacts(
             request_id=head.headers.get("request-id"),
             rate_limits=tuple(_rate_limits(head.headers)),
-            retry_after_seconds=retry_after_seconds(head.headers),
+            retry_after_seconds=retry_after_seconds(head),
         )
 
 
-def _authorization(api_key: str | None, version: str) -> dict[str, str]:
+def authorization(api_key: str | None, version: str) -> dict[str, str]:
     """The key as the SDKs of that version send it; Anthropic takes it in either header."""
     if not api_key:
         return {}
@@ -210,20 +197,29 @@ class _MessageStream:
 
     def __init__(self) -> None:
         self._usage = _Usage()
+        self._counter = Counter()
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if message.event == "error":
-            error = parse_if(_ErrorBody, message.data)
-            yield Failed(_failure_of(error.error if error else excerpt(message.data)))
-            return
-        event = parse(_Event, message.data)
+            yield Failed(replace(told_of(message.data, None), status=None))
+        elif message.is_bare:
+            if failure := explain(HTTPStatus.OK, message.data):
+                yield Failed(failure)
+        elif message.event == "ping" or message.data.strip().startswith(_DONE):
+            return  # whatever it holds: Anthropic's SDK passes over it too
+        elif message.event and message.is_ours:
+            yield from self._event(parse(_Event, message.data), message.event)
+        elif not message.event and (event := parse_if(_Event, message.data)):
+            yield from self._event(event, "")
+
+    def _event(self, event: _Event, name: str) -> Iterator[Event]:
         if event.error:
-            yield Failed(_failure_of(event.error))
-        elif not message.event:
+            yield Failed(replace(failure_of(event.error), status=None))
+        elif name:
+            yield from self._named(event)
+        elif event.type != "ping":
             # Anthropic's SDK passes over such events, so whoever uses it gets no answer.
             yield Failed(_NAMELESS)
-        else:
-            yield from self._named(event)
 
     def _named(self, event: _Event) -> Iterator[Event]:
         match event.type:
@@ -234,8 +230,10 @@ class _MessageStream:
             case "content_block_delta" if event.delta:
                 yield from event.delta.outputs()
             case "message_delta":
-                yield from self._stopped(event)
+                yield from self._counted(event.usage)
+                yield from self._stopped(event.delta or _Delta())
             case "message_stop":
+                yield from self._counted(event.usage)
                 yield Ended()
 
     def _started(self, message: _Message) -> Iterator[Event]:
@@ -246,44 +244,27 @@ class _MessageStream:
         if message.usage:  # not reported: its output_tokens is a placeholder
             self._usage = message.usage
 
-    def _stopped(self, event: _Event) -> Iterator[Event]:
-        if event.usage and event.usage.output_tokens is not None:
-            self._usage = self._usage.updated(event.usage)
-            yield UsageReported(self._usage.normalised())
-        if event.delta and event.delta.stop_reason:
-            yield Finished(event.delta.stop_reason)
-            if event.delta.stop_reason == "refusal":
-                yield Failed(_refusal(event.delta.stop_details or _StopDetails()))
+    def _counted(self, usage: _Usage | None) -> Iterator[Event]:
+        if usage and usage.output_tokens is not None:
+            self._usage = self._usage.updated(usage)
+            counts = self._usage.normalised()
+            if counts and self._counter.holds(counts):
+                yield UsageReported(counts)
+
+    def _stopped(self, delta: _Delta) -> Iterator[Event]:
+        reason = delta.stop_reason
+        if not reason or not is_finish(reason):
+            return
+        if reason == "refusal":
+            yield Finished(reason)
+            yield Failed(_refusal(delta.stop_details or _StopDetails()))
+        else:
+            yield from ending(reason, counts_stop_token=True)
 
 
 def _refusal(details: _StopDetails) -> Failure:
     said = [word for word in (details.category, details.explanation) if word]
     return Failure(FailureReason.REFUSAL, ": ".join(["the model refused", *said]))
-
-
-def _failure_of(error: _Error | str, status: int | None = None) -> Failure:
-    """The failure that one error object means; inside a stream there is no ``status``."""
-    if isinstance(error, str):
-        error = _Error(message=error)
-    message = error.message or "the error has no message"
-    detail = f"{error.type}: {message}" if error.type else message
-    return Failure(_reason(error.type, message, status), detail, status)
-
-
-def _reason(kind: str | None, message: str, status: int | None) -> FailureReason:
-    if kind == "invalid_request_error":
-        lowered = message.lower()
-        for phrase, reason in _REASON_BY_PHRASE.items():
-            if phrase in lowered:
-                return reason
-    if kind in _REASON_BY_TYPE:
-        return _REASON_BY_TYPE[kind]
-    # What follows is no word of Anthropic's, but of a gateway or of a compatible server.
-    if status in (None, HTTPStatus.SERVICE_UNAVAILABLE) and says_not_ready(message):
-        return FailureReason.NOT_READY
-    if status in (None, HTTPStatus.OK):
-        return FailureReason.SERVER_ERROR
-    return reason_for_status(status)
 
 
 def _rate_limits(headers: Mapping[str, str]) -> Iterator[RateLimit]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from urllib.parse import quote
 
+from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
-    EntraAuthorized,
     HeaderFacts,
     HttpRequest,
     ResponseHead,
@@ -23,16 +22,31 @@ from exporter.providers.base import (
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
 from exporter.providers.wire import merged
-from exporter.result import Failure, FailureReason
+from exporter.result import Failure
 
 INFERENCE_VERSION = "2024-05-01-preview"
 """The only version of the Foundry inference endpoint that was ever published."""
 
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?|preview|latest|v1")
-_CHAT = OpenAI(Preset(request_id_headers=("x-request-id", "apim-request-id")))
+_CHAT = OpenAI(
+    Preset(
+        # Its filters hold the end back, so that it tells nothing of the last token.
+        counts_stop_token=False,
+        request_id_headers=("x-request-id", "apim-request-id"),
+    )
+)
 
 
-class Azure(EntraAuthorized):
+def check_api_version(version: str) -> None:
+    """:raises ValueError: Azure never wrote a version like this."""
+    if not _VERSION.fullmatch(version):
+        raise ValueError(
+            f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
+            "2025-04-01-preview, or leave it out for the v1 API"
+        )
+
+
+class Azure:
     """The ``azure`` dialect. There are three ways in, told apart by base URL and version:
 
     - ``.../openai/v1/chat/completions``, the default;
@@ -40,18 +54,7 @@ class Azure(EntraAuthorized):
     - ``.../models/chat/completions``, where the base URL ends in ``/models``.
     """
 
-    def public_base_url(self, region: str | None) -> str | None:
-        """``None``: every resource has a host of its own."""
-        return None
-
-    def check_api_version(self, version: str) -> None:
-        if not _VERSION.fullmatch(version):
-            raise ValueError(
-                f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
-                "2025-04-01-preview, or leave it out for the v1 API"
-            )
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream",
@@ -59,16 +62,18 @@ class Azure(EntraAuthorized):
         }
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
             "stream_options": {"include_usage": True},
         }
         if _is_inference(call.base_url):
-            body["max_tokens"] = call.max_output_tokens
+            body["max_tokens"] = call.ask.max_output_tokens
             # Without this stream_options, a field that it does not know, would be refused.
             headers["extra-parameters"] = "pass-through"
         else:
-            body["max_completion_tokens"] = call.max_output_tokens  # reasoning models know no other
+            body["max_completion_tokens"] = (
+                call.ask.max_output_tokens
+            )  # reasoning models know no other
         return HttpRequest(
             "POST", _url(call), headers, json.dumps(merged(body, call.extra_body)).encode()
         )
@@ -77,16 +82,13 @@ class Azure(EntraAuthorized):
         return _CHAT.decoder()
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        failure = _CHAT.failure(head, body)
-        if failure and failure.reason is FailureReason.RATE_LIMITED and _is_crowded(failure):
-            return replace(failure, reason=FailureReason.OVERLOADED)
-        return failure
+        return _CHAT.failure(head, body)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         return _CHAT.header_facts(head)
 
 
-def _authorization(call: Call) -> dict[str, str]:
+def _authorization(call: Call[Ask]) -> dict[str, str]:
     if call.api_key:
         return {"api-key": call.api_key}
     return {"authorization": f"Bearer {call.entra_token}"} if call.entra_token else {}
@@ -96,7 +98,7 @@ def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
 
 
-def _url(call: Call) -> str:
+def _url(call: Call[Ask]) -> str:
     base, version = call.base_url, call.api_version
     if _is_inference(base):
         return f"{base}/chat/completions?api-version={version or INFERENCE_VERSION}"
@@ -107,8 +109,3 @@ def _url(call: Call) -> str:
         return f"{openai}/v1/chat/completions"
     deployment = quote(call.model, safe="")
     return f"{openai}/deployments/{deployment}/chat/completions?api-version={version}"
-
-
-def _is_crowded(failure: Failure) -> bool:
-    """Whether a 429 is for the whole region's load and not for this caller's own limit."""
-    return "high demand" in failure.detail.lower()

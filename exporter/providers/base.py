@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+from exporter.providers.asks import Ask, Reply
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+
+A_co = TypeVar("A_co", bound=Ask, covariant=True)
+A_contra = TypeVar("A_contra", bound=Ask, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +28,12 @@ class AwsCredentials:
     session_token: str | None = field(default=None, repr=False)
 
 
-class AwsSigned:
-    """Marks a dialect whose requests are signed with ``Call.aws`` where there is no API key."""
-
-
-class EntraAuthorized:
-    """Marks a dialect whose requests carry ``Call.entra_token`` where there is no API key."""
-
-
-class SelfHosted:
-    """Marks a dialect of a server whose boots are watched without being asked for."""
-
-
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One question to one model, with all that a dialect may need to put it on the wire."""
+class Call(Generic[A_co]):
+    """What is asked of one model, and how it is reached."""
 
     model: str
-    prompt: str
-    max_output_tokens: int
+    ask: A_co
     base_url: str
     """Where the API lives, with no slash at its end."""
     api_key: str | None = field(default=None, repr=False)
@@ -73,6 +64,8 @@ class ResponseHead:
 
     status: int
     headers: Mapping[str, str]
+    read_at: datetime | None = None
+    """The time at which it was read, for dates in it; dialects have no clock of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +75,8 @@ class HeaderFacts:
     request_id: str | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
+    usage: Usage | None = None
+    """The token count, where a server puts it there; one in the stream is the later word."""
 
 
 class OutputKind(StrEnum):
@@ -99,6 +94,15 @@ class Output:
 
     kind: OutputKind
     text: str
+    is_summary: bool = field(default=False, compare=False)
+    """Whether it only sums up what was generated and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """An answer that came in one piece."""
+
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,8 @@ class Finished:
     """Generation stopped; ``reason`` is the provider's own word."""
 
     reason: str
+    with_token: bool = field(default=False, compare=False)
+    """Whether a token came with it that is counted and not shown, the one that ends a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,8 @@ class Failed:
     """The stream itself says that the request failed, whatever the HTTP status was."""
 
     failure: Failure
+    is_ending: bool = field(default=False, compare=False)
+    """Whether it is also why generation stopped, so that nothing more need come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ class Ended:
 
 Event = (
     Output
+    | Replied
     | UsageReported
     | ModelServed
     | RequestIdentified
@@ -179,41 +188,20 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> Sequence[Event]:
-        """The body is over; return what that means (for some providers it is the end marker).
+    def finish(self, *, whole: bool = True) -> Sequence[Event]:
+        """The body is over; return what that means: the end of the answer, if the provider has
+        said why it stopped and the HTTP message is ``whole``.
 
         :raises ProtocolError: the body stopped in a way that the format forbids.
         """
         ...
 
 
-class Unversioned:
-    """A dialect whose API has one version only, or has it in its base URL."""
+class Dialect(Protocol[A_contra]):
+    """How one provider is asked one kind of question, on the wire."""
 
-    def check_api_version(self, version: str) -> None:
-        """:raises ValueError: always."""
-        raise ValueError("this provider has no API versions to choose from; remove it")
-
-
-class Dialect(Protocol):
-    """One provider's wire format."""
-
-    def public_base_url(self, region: str | None) -> str | None:
-        """Where the provider's public API lives; ``None`` where only the user can know.
-
-        :raises ValueError: the provider has no such region; the message names those it has.
-        """
-        ...
-
-    def check_api_version(self, version: str) -> None:
-        """Whether the provider's API has this version.
-
-        :raises ValueError: it has not; the message says what can be set.
-        """
-        ...
-
-    def request(self, call: Call) -> HttpRequest:
-        """The streaming request for a call."""
+    def request(self, call: Call[A_contra]) -> HttpRequest:
+        """The request for a call."""
         ...
 
     def decoder(self) -> Decoder:

@@ -11,31 +11,39 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from urllib.parse import quote
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
+from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
-    AwsSigned,
     Call,
     Decoder,
-    Ended,
     Event,
     Failed,
-    Finished,
     HeaderFacts,
     HttpRequest,
     ModelServed,
     Output,
     OutputKind,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
-from exporter.providers.errors import reason_for_status
+from exporter.providers.endings import ending, is_finish
+from exporter.providers.error_body import ErrorObject, Text, error_in
+from exporter.providers.errors import reason_for
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
-from exporter.providers.wire import CamelWire, Count, excerpt, merged, parse, parse_if
+from exporter.providers.usage import counted
+from exporter.providers.wire import (
+    CamelWire,
+    LenientCount,
+    count,
+    excerpt,
+    merged,
+    parse,
+    parse_if,
+)
 from exporter.result import Failure, FailureReason, Usage
 
 _REGION_NAMES = """
@@ -52,29 +60,15 @@ _ELSEWHERE = "us-east-1"
 """The region to sign for where none is configured and the host, a proxy's, names none."""
 
 _REASON_BY_ERROR = {
-    "accessdenied": FailureReason.AUTH,
-    "expiredtoken": FailureReason.AUTH,
-    "unrecognizedclient": FailureReason.AUTH,
-    "validation": FailureReason.BAD_REQUEST,
-    "resourcenotfound": FailureReason.NOT_FOUND,
-    "throttling": FailureReason.RATE_LIMITED,
-    "servicequotaexceeded": FailureReason.QUOTA,
-    "modelnotready": FailureReason.NOT_READY,  # 429 like throttling, but a cold model
-    "modeltimeout": FailureReason.SERVER_ERROR,
-    "modelerror": FailureReason.SERVER_ERROR,
-    "modelstreamerror": FailureReason.SERVER_ERROR,
-    "internalserver": FailureReason.SERVER_ERROR,
-    "serviceunavailable": FailureReason.OVERLOADED,
+    "ModelTimeoutException": FailureReason.SERVER_ERROR,
+    "ModelErrorException": FailureReason.SERVER_ERROR,
+    "ModelStreamErrorException": FailureReason.SERVER_ERROR,
+    "InternalServerException": FailureReason.SERVER_ERROR,
+    "ServiceUnavailableException": FailureReason.OVERLOADED,
+    "ValidationException": FailureReason.BAD_REQUEST,
 }
-"""By the exception's name in lower case and without its ending: headers write
+"""By the exception's name, which here says more than the status: headers write
 ``ThrottlingException``, streams ``throttlingException``."""
-
-_FAILED_STOPS = {
-    "guardrail_intervened": FailureReason.CONTENT_FILTER,
-    "content_filtered": FailureReason.CONTENT_FILTER,
-    "malformed_model_output": FailureReason.SERVER_ERROR,
-    "malformed_tool_use": FailureReason.SERVER_ERROR,
-}
 
 
 class _Reasoning(CamelWire):
@@ -92,7 +86,8 @@ class _Delta(CamelWire):
 
     def outputs(self) -> Iterator[Output]:
         if self.reasoning_content and self.reasoning_content.text:
-            yield Output(OutputKind.REASONING, self.reasoning_content.text)
+            # Claude's is a summary; what was thought is counted and not told apart.
+            yield Output(OutputKind.REASONING, self.reasoning_content.text, is_summary=True)
         if self.text:
             yield Output(OutputKind.ANSWER, self.text)
         if self.tool_use and self.tool_use.input:
@@ -108,27 +103,27 @@ class _ContentBlockDelta(CamelWire):
 class _MessageStop(CamelWire):
     """messageStop event"""
 
-    stop_reason: str | None = None
+    stop_reason: Text = None
 
 
 class _Usage(CamelWire):
-    input_tokens: Count = 0
-    output_tokens: Count = 0
-    total_tokens: Count | None = None
-    cache_read_input_tokens: Count | None = None
-    cache_write_input_tokens: Count | None = None
+    input_tokens: LenientCount | None = None
+    output_tokens: LenientCount | None = None
+    total_tokens: LenientCount | None = None
+    cache_read_input_tokens: LenientCount | None = None
+    cache_write_input_tokens: LenientCount | None = None
 
-    def normalised(self) -> Usage:
+    def normalised(self) -> Usage | None:
         """``inputTokens`` leaves out what was read from or written to a cache ("Prompt caching"
         in the Bedrock user guide), unless the total shows that it does not. Reasoning tokens
         are in ``outputTokens`` and not told apart."""
-        read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
-        inclusive = self.total_tokens == self.input_tokens + self.output_tokens
-        return Usage(
-            input=self.input_tokens + (0 if inclusive else read + written),
+        return counted(
+            input=self.input_tokens,
             output=self.output_tokens,
-            cached_input=read,
-            cache_write=written,
+            cached=count(self.cache_read_input_tokens),
+            written=count(self.cache_write_input_tokens),
+            total=self.total_tokens,
+            cache_is_beside=True,
         )
 
 
@@ -152,23 +147,26 @@ class _Metadata(CamelWire):
         return router.invoked_model_id if router else None
 
 
-class _ErrorBody(CamelWire):
-    # IAM's refusals write Message; modelStreamErrorException may hold only the model's own text.
-    message: str = Field(validation_alias=AliasChoices("message", "Message", "originalMessage"))
+class _ErrorBody(ErrorObject):
+    # modelStreamErrorException may hold only the model's own text.
+    original_message: Text = Field(None, alias="originalMessage")
 
 
-class Bedrock(AwsSigned, Unversioned):
+def public_base_url(region: str | None) -> str:
+    """The runtime endpoint of a region.
+
+    :raises ValueError: no region is given, or Bedrock has none of this name.
+    """
+    if region not in REGIONS:
+        problem = f"bedrock has no region {region!r}" if region else "region must be set"
+        raise ValueError(f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other")
+    return f"https://bedrock-runtime.{region}.amazonaws.com"
+
+
+class Bedrock:
     """The ``bedrock`` dialect."""
 
-    def public_base_url(self, region: str | None) -> str | None:
-        if region not in REGIONS:
-            problem = f"bedrock has no region {region!r}" if region else "region must be set"
-            raise ValueError(
-                f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other"
-            )
-        return f"https://bedrock-runtime.{region}.amazonaws.com"
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         """The request, signed with ``call.aws`` if there is no API key.
 
         :raises ValueError: it is to be signed, and the call has no time.
@@ -177,8 +175,8 @@ class Bedrock(AwsSigned, Unversioned):
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
         body = {
-            "messages": [{"role": "user", "content": [{"text": call.prompt}]}],
-            "inferenceConfig": {"maxTokens": call.max_output_tokens},
+            "messages": [{"role": "user", "content": [{"text": call.ask.prompt}]}],
+            "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
         }
         request = HttpRequest(
             "POST",
@@ -193,21 +191,22 @@ class Bedrock(AwsSigned, Unversioned):
         return sign(request, call.aws, _signing_region(call), _SERVICE, call.now)
 
     def decoder(self) -> Decoder:
-        stream = _ConverseStream()
-        return FramedDecoder(EventStreamDecoder(), stream.events, stream.at_end)
+        return FramedDecoder(EventStreamDecoder(), _ConverseStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        error = parse_if(_ErrorBody, body)
-        if error is None and head.status == HTTPStatus.OK:
+        name, error = head.headers.get("x-amzn-errortype", ""), error_in(body, head.status)
+        own = parse_if(_ErrorBody, body)
+        if error is None and own and (own.message or own.original_message):
+            error = own
+        if error is None and not name and head.status == HTTPStatus.OK:
             return None
-        # The header may go on behind a colon: "ThrottlingException:http://..."
-        name, _, _ = head.headers.get("x-amzn-errortype", "").partition(":")
-        return _failure_of(name, error.message if error else excerpt(body), head.status)
+        message = (error and error.text) or (own and own.original_message) or excerpt(body)
+        return _failure_of(name or (error and error.name) or "", message, head.status)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         return HeaderFacts(
             request_id=head.headers.get("x-amzn-requestid"),
-            retry_after_seconds=retry_after_seconds(head.headers),
+            retry_after_seconds=retry_after_seconds(head),
         )
 
 
@@ -221,8 +220,8 @@ class _ConverseStream:
     def events(self, message: EventStreamMessage) -> Iterator[Event]:
         match message.text(":message-type"):
             case "exception":
-                error = parse_if(_ErrorBody, message.payload)
-                detail = error.message if error else excerpt(message.payload)
+                error = parse_if(_ErrorBody, message.payload) or _ErrorBody()
+                detail = error.message or error.original_message or excerpt(message.payload)
                 yield Failed(_failure_of(message.text(":exception-type"), detail))
             case "error":
                 detail = message.text(":error-message")
@@ -238,40 +237,31 @@ class _ConverseStream:
                 if delta := parse(_ContentBlockDelta, payload).delta:
                     yield from delta.outputs()
             case "messageStop":
-                if reason := parse(_MessageStop, payload).stop_reason:
-                    yield from _stop_events(reason)
+                if (reason := parse(_MessageStop, payload).stop_reason) and is_finish(reason):
+                    yield from ending(reason, verb="stopped")
             case "metadata":
                 self._has_metadata = True
                 yield from _metadata_events(parse(_Metadata, payload))
-
-    def at_end(self) -> Iterator[Event]:
-        if self._has_metadata:
-            yield Ended()
-
-
-def _stop_events(reason: str) -> Iterator[Event]:
-    yield Finished(reason)
-    if failure := _FAILED_STOPS.get(reason):
-        yield Failed(Failure(failure, f"the stream stopped with {reason!r}"))
 
 
 def _metadata_events(metadata: _Metadata) -> Iterator[Event]:
     if metadata.invoked_model:
         yield ModelServed(metadata.invoked_model)
-    if metadata.usage:
-        yield UsageReported(metadata.usage.normalised())
+    if metadata.usage and (usage := metadata.usage.normalised()):
+        yield UsageReported(usage)
 
 
 def _failure_of(name: str, message: str, status: int | None = None) -> Failure:
-    """The failure that an exception's name means; inside a stream there is no ``status``."""
-    reason = _REASON_BY_ERROR.get(name.lower().removesuffix("exception"))
-    if reason is None and status is not None and status != HTTPStatus.OK:
-        reason = reason_for_status(status)
-    return Failure(
-        reason or FailureReason.SERVER_ERROR, f"{name}: {message}" if name else message, status
-    )
+    """The failure that an exception's name means; inside a stream there is no ``status``.
+
+    A name may have a namespace in front and an address behind
+    (``com.amazon.coral.service#ThrottlingException:http://...``), which botocore cuts off too.
+    """
+    name = name.partition(":")[0].rpartition("#")[2].strip()
+    reason = reason_for([name], message, status, by_code=_REASON_BY_ERROR)
+    return Failure(reason, f"{name}: {message}" if name else message, status)
 
 
-def _signing_region(call: Call) -> str:
+def _signing_region(call: Call[Ask]) -> str:
     named = re.search(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.", call.base_url)
     return call.region or (named[1] if named else _ELSEWHERE)

@@ -8,92 +8,88 @@ the official SDK for Python. Its OpenAI-compatible faces are matters of ``openai
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from http import HTTPStatus
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
-    Ended,
     Event,
     Failed,
-    Finished,
     HeaderFacts,
     HttpRequest,
     Output,
     RequestIdentified,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
+from exporter.providers.endings import ending, is_finish
+from exporter.providers.error_body import ErrorMember, ErrorObject, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
+from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.increments import Increments
-from exporter.providers.openai import Delta
-from exporter.providers.openai_errors import ErrorObject, failure_of
+from exporter.providers.openai import END_MARKER, Delta
+from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import PRESETS
-from exporter.providers.usage import InputOutputUsage
+from exporter.providers.usage import Counter, InputOutputUsage
 from exporter.providers.wire import Few, Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
 _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
+_MAX_EVENTS_BYTES = 1 << 14
+"""Of an error body: an error that is an event stands at its beginning."""
 _SERVICE = "/services/aigc/text-generation/generation"
-
-_UNFINISHED = "null"
-"""What stands for a finish reason, as a text, until there is one."""
 
 
 class _Choice(Wire):
     message: Delta | None = None  # as Chat Completions has it; multimodal models send parts
-    finish_reason: str | None = None
+    finish_reason: Text = None  # "null", as a text, until there is one
 
 
 class _Output(Wire):
     choices: Few[_Choice] | None = None
     # Without choices, in the older result format:
     text: str | None = None
-    finish_reason: str | None = None
+    finish_reason: Text = None
 
     def unified(self) -> list[_Choice]:
         own = _Choice(message=Delta(content=self.text), finish_reason=self.finish_reason)
         return self.choices or [own]
 
 
-class _Error(ErrorObject):
-    @property
-    def words(self) -> Sequence[str]:
-        """The code, and its parts: ``Throttling.RateQuota``, ``Model.AccessDenied``."""
-        return [self.code, *self.code.split(".")] if self.code else []
-
-
-class _Chunk(_Error):
+class _Chunk(ErrorObject):
     """DashScope event"""
 
     # A chunk that tells an error is itself the error, or holds one in the compatible shape.
     output: _Output | None = None
     usage: InputOutputUsage | None = None
-    request_id: str | None = None
-    error: _Error | None = None
+    request_id: Text = None
+    error: ErrorMember = None
 
     @property
-    def problem(self) -> _Error | None:
+    def problem(self) -> ErrorObject | str | None:
         return self.error or (self if self.code else None)
 
 
-class DashScope(Unversioned):
+def public_base_url(region: str | None) -> str | None:
+    """The shared endpoint of a region; a workspace's own host is a base URL to be set.
+
+    A key is good in its own region only, so none is taken for granted.
+
+    :raises ValueError: no region is given, or Model Studio has none of this name.
+    """
+    endpoint = _SERVER.endpoint(region)
+    return endpoint and endpoint.replace(_COMPATIBLE_PATH, _PATH)
+
+
+class DashScope:
     """The ``dashscope`` dialect. Its base URL is what the SDK calls ``base_http_api_url``."""
 
-    def public_base_url(self, region: str | None) -> str | None:
-        """The shared endpoint of a region; a workspace's own host is a base URL to be set.
-
-        A key is good in its own region only, so none is taken for granted.
-        """
-        endpoint = _SERVER.endpoint(region)
-        return endpoint and endpoint.replace(_COMPATIBLE_PATH, _PATH)
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream",
@@ -103,11 +99,11 @@ class DashScope(Unversioned):
             headers["authorization"] = f"Bearer {call.api_key}"
         body: dict[str, object] = {
             "model": call.model,
-            "input": {"messages": [{"role": "user", "content": call.prompt}]},
+            "input": {"messages": [{"role": "user", "content": call.ask.prompt}]},
             "parameters": {
                 "result_format": "message",
                 "incremental_output": True,
-                "max_tokens": call.max_output_tokens,
+                "max_tokens": call.ask.max_output_tokens,
             },
         }
         return HttpRequest(
@@ -118,21 +114,18 @@ class DashScope(Unversioned):
         )
 
     def decoder(self) -> Decoder:
-        stream = _GenerationStream()
-        return FramedDecoder(SseDecoder(), stream.events, stream.at_end)
+        return FramedDecoder(SseOrJsonDecoder(), _GenerationStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        error, status = _error_in(body)
-        if error is None and head.status == HTTPStatus.OK:
-            return None
-        if head.status != HTTPStatus.OK:
-            status = head.status
-        return failure_of(error or _Error(message=excerpt(body)), status, _SERVER)
+        if (event := _error_event(body)) and (error := parse_if(_Chunk, event.data)):
+            status = event.status if head.status == HTTPStatus.OK else head.status
+            return failure_of(error.problem or error, status, _SERVER)
+        return explain(head.status, body, _SERVER)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         return HeaderFacts(
             request_id=head.headers.get("x-request-id"),
-            retry_after_seconds=retry_after_seconds(head.headers),
+            retry_after_seconds=retry_after_seconds(head),
         )
 
 
@@ -143,10 +136,19 @@ class _GenerationStream:
     def __init__(self) -> None:
         self._request_id: str | None = None
         self._increments = Increments()
+        self._counter = Counter()
         self._finished = False
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
-        chunk = parse(_Chunk, message.data)
+        if message.is_bare:
+            if failure := explain(HTTPStatus.OK, message.data, _SERVER):
+                yield Failed(failure)
+        elif message.is_error_in_words:
+            yield Failed(failure_of(excerpt(message.data), message.status, _SERVER))
+        elif message.is_ours and not message.data.strip().startswith(END_MARKER):
+            yield from self._meaning(parse(_Chunk, message.data), message)
+
+    def _meaning(self, chunk: _Chunk, message: ServerSentEvent) -> Iterator[Event]:
         if chunk.request_id and chunk.request_id != self._request_id:
             self._request_id = chunk.request_id
             yield RequestIdentified(chunk.request_id)
@@ -156,30 +158,24 @@ class _GenerationStream:
         if chunk.output and not self._finished:  # content behind the end is no part of the answer
             for choice in chunk.output.unified():
                 yield from self._choice_events(choice)
-        if chunk.usage and (usage := chunk.usage.normalised()):
+        if chunk.usage and (usage := chunk.usage.normalised()) and self._counter.holds(usage):
             yield UsageReported(usage)
 
     def _choice_events(self, choice: _Choice) -> Iterator[Event]:
-        reason = choice.finish_reason if choice.finish_reason != _UNFINISHED else None
+        reason = choice.finish_reason if is_finish(choice.finish_reason) else None
         for kind, text in choice.message.outputs() if choice.message else ():
             if new := self._increments.new_in(kind, text, last=bool(reason)):
                 yield Output(kind, new)
         if reason:
             self._finished = True
-            yield Finished(reason)
-
-    def at_end(self) -> Iterator[Event]:
-        if self._finished:
-            yield Ended()
+            yield from ending(reason)
 
 
-def _error_in(body: bytes) -> tuple[_Error | None, int | None]:
-    """The error that a response without a stream holds, with the status that it names: a JSON
-    object, or an event of its own, since a stream was asked for."""
-    if (chunk := parse_if(_Chunk, body)) and chunk.problem:
-        return chunk.problem, None
+def _error_event(body: bytes) -> ServerSentEvent | None:
+    """The error in a response without a stream that is written as an event nevertheless, since a
+    stream was asked for."""
     framing = SseDecoder()
-    for event in [*framing.feed(body), *framing.finish()]:
+    for event in [*framing.feed(body[:_MAX_EVENTS_BYTES]), *framing.finish()]:
         if (chunk := parse_if(_Chunk, event.data)) and chunk.problem:
-            return chunk.problem, event.status
-    return None, None
+            return event
+    return None

@@ -1,7 +1,13 @@
-"""What an HTTP status means, where a provider's body says nothing more exact."""
+"""What an error means: from its words, its status and its text together."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from html import unescape
+from http import HTTPStatus
+
+from exporter.providers.error_words import ANY_OR_NONE, CODES, PHRASES, TYPES, plain, table
 from exporter.result import FailureReason
 
 _BY_STATUS = {
@@ -11,13 +17,18 @@ _BY_STATUS = {
     403: FailureReason.AUTH,
     404: FailureReason.NOT_FOUND,
     405: FailureReason.NOT_FOUND,
+    407: FailureReason.AUTH,
     408: FailureReason.SERVER_ERROR,
+    409: FailureReason.BAD_REQUEST,  # Anthropic: conflict_error
+    410: FailureReason.NOT_FOUND,  # Hugging Face: an endpoint that was shut down
     412: FailureReason.QUOTA,  # Fireworks: the account is suspended
     413: FailureReason.BAD_REQUEST,
+    415: FailureReason.BAD_REQUEST,
     422: FailureReason.BAD_REQUEST,
     424: FailureReason.SERVER_ERROR,  # TGI, Bedrock: the model failed
     429: FailureReason.RATE_LIMITED,
     450: FailureReason.OVERLOADED,  # Alibaba PAI-EAS: the queue is full
+    451: FailureReason.CONTENT_FILTER,
     498: FailureReason.OVERLOADED,  # Groq: capacity_exceeded
     499: FailureReason.SERVER_ERROR,  # Google, Ollama: cancelled, though not by this client
     501: FailureReason.BAD_REQUEST,
@@ -25,7 +36,28 @@ _BY_STATUS = {
     529: FailureReason.OVERLOADED,  # Anthropic: overloaded_error
 }
 
-_LOADING_PHRASES = ("loading model", "model is loading", "is loading", "not ready", "starting up")
+_REASON_BY_CODE, _REASON_BY_TYPE = table(CODES), table(TYPES)
+_PHRASES = tuple(
+    (group.statuses, row.reason, tuple(row.words.split("|")))
+    for group in PHRASES
+    for row in group.rows
+)
+
+_MAX_TEXT = 8192
+"""As much of a text is searched as any provider says in an error."""
+_MAX_WORD = 256
+_STATUS_IN_TEXT = re.compile(
+    r"(?:\A\s*|\bhttp[ /1.]*|\b(?:status(?:[ _]?code)?|error(?:[ _]code)?)\W{0,3})([45]\d\d)\b",
+    re.IGNORECASE,
+)
+_NAMED_ERROR = re.compile(r"\b[A-Za-z]{3,60}(?:Exception|Error)\b")
+_CANNOT_LOAD = re.compile(r"\b(?:error|failed|failure|unable|cannot|could not)\b.{0,40}\bload")
+"""Ollama: "error loading model": it will not be ready later."""
+_UNSEEN = re.compile(r"<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_LOOSE = frozenset({FailureReason.SERVER_ERROR, FailureReason.BAD_REQUEST})
+"""What a text may say more exactly."""
+_WORDLESS_STATUSES = ANY_OR_NONE | {500, 502}
 
 
 def reason_for_status(status: int) -> FailureReason:
@@ -38,8 +70,71 @@ def reason_for_status(status: int) -> FailureReason:
     return _BY_STATUS.get(status, FailureReason.UNEXPECTED_STATUS)
 
 
-def says_not_ready(message: str) -> bool:
-    """Whether an error text says that the model is still being loaded (llama.cpp: "Loading
-    model"; the wording of others varies)."""
-    lowered = message.lower()
-    return any(phrase in lowered for phrase in _LOADING_PHRASES)
+def reason_for(
+    words: Iterable[str],
+    message: str,
+    status: int | None,
+    *,
+    by_code: Mapping[str, FailureReason] | None = None,
+    by_status: Mapping[int, FailureReason] | None = None,
+) -> FailureReason:
+    """The failure reason of an error that calls itself these words, the most exact first.
+
+    ``status`` is ``None`` inside a stream. ``by_code`` and ``by_status`` hold what means
+    something else at this provider.
+    """
+    if status == HTTPStatus.PAYMENT_REQUIRED:
+        return FailureReason.QUOTA
+    said = list(_parts(words))
+    codes = _REASON_BY_CODE | {plain(code): reason for code, reason in (by_code or {}).items()}
+    code = _first(said, codes)
+    reason = (code if code not in _LOOSE else None) or _by_text(message, status, codes) or code
+    if reason:
+        return reason
+    kind = _first(said, _REASON_BY_TYPE)
+    if status in _WORDLESS_STATUSES and kind is None:
+        # "Error code: 429 - ..." is how gateways pass on what they were told.
+        told = _STATUS_IN_TEXT.search(message[:_MAX_TEXT])
+        status = int(told[1]) if told else status
+    if status is None or status == HTTPStatus.OK:
+        return kind or FailureReason.SERVER_ERROR
+    return (by_status or {}).get(status) or reason_for_status(status)
+
+
+def text_of(message: str) -> str:
+    """What a person reads: of a gateway's HTML page, its words alone."""
+    message = message[:_MAX_TEXT]
+    if "<" not in message:
+        return message
+    return " ".join(unescape(_TAG.sub(" ", _UNSEEN.sub(" ", message))).split())
+
+
+def _parts(words: Iterable[str]) -> Iterator[str]:
+    """A word, and its parts from the most exact one: ``InternalError.Algo.DataInspectionFailed``
+    (DashScope), ``com.amazon.coral.service#ThrottlingException:http://...`` (AWS)."""
+    for whole in words:
+        word = whole[:_MAX_WORD]
+        yield plain(word)
+        name = word.partition(":")[0]
+        for part in reversed(re.split(r"[.#/]", name)):
+            yield plain(part)
+
+
+def _by_text(
+    message: str, status: int | None, codes: Mapping[str, FailureReason]
+) -> FailureReason | None:
+    text = text_of(message)
+    lowered = text.lower()
+    for statuses, reason, phrases in _PHRASES:
+        if status not in statuses or not any(phrase in lowered for phrase in phrases):
+            continue
+        if reason is FailureReason.NOT_READY and _CANNOT_LOAD.search(lowered):
+            continue
+        return reason
+    if status in _WORDLESS_STATUSES:
+        return _first(map(plain, _NAMED_ERROR.findall(text)), codes)
+    return None
+
+
+def _first(words: Iterable[str], table: Mapping[str, FailureReason]) -> FailureReason | None:
+    return next((table[word] for word in words if word in table), None)

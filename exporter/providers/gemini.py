@@ -14,13 +14,12 @@ from urllib.parse import quote
 
 from pydantic import JsonValue, model_validator
 
+from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
-    Ended,
     Event,
     Failed,
-    Finished,
     HeaderFacts,
     HttpRequest,
     ModelServed,
@@ -30,49 +29,31 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.endings import ending, is_finish
+from exporter.providers.error_body import Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.google_errors import GoogleError
 from exporter.providers.headers import retry_after_seconds
-from exporter.providers.wire import CamelWire, Count, Few, excerpt, merged, parse, parse_if
+from exporter.providers.openai_errors import explain, failure_of
+from exporter.providers.usage import Counter, counted
+from exporter.providers.wire import (
+    CamelWire,
+    Few,
+    LenientCount,
+    count,
+    excerpt,
+    merged,
+    parse,
+    parse_if,
+)
 from exporter.result import Failure, FailureReason, Usage
 
 PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSIONS = ("v1", "v1beta")
 
 _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
-
-_FILTERED_FINISHES = (
-    "SAFETY",
-    "RECITATION",
-    "LANGUAGE",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "MODEL_ARMOR",
-    "ESCALATION",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-)
-_BROKEN_FINISHES = (
-    "OTHER",
-    "IMAGE_OTHER",
-    "NO_IMAGE",
-    "MALFORMED_FUNCTION_CALL",
-    "MALFORMED_RESPONSE",
-    "UNEXPECTED_TOOL_CALL",
-    "TOO_MANY_TOOL_CALLS",
-    "MISSING_THOUGHT_SIGNATURE",
-)
-_FAILED_FINISHES = {
-    **dict.fromkeys(_FILTERED_FINISHES, FailureReason.CONTENT_FILTER),
-    **dict.fromkeys(_BROKEN_FINISHES, FailureReason.SERVER_ERROR),
-    "PUP_LIMITED_DISABLED": FailureReason.AUTH,  # the account broke the usage policy
-}
-"""Words for a stop that is neither the model's own nor the limit's; one that is not known is taken
-for a good one."""
 
 
 class _FunctionCall(CamelWire):
@@ -110,36 +91,30 @@ class _Content(CamelWire):
 
 class _Candidate(CamelWire):
     content: _Content | None = None
-    finish_reason: str | None = None
-    finish_message: str | None = None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether generation has stopped; a reason that is not specified says that it goes on."""
-        return self.finish_reason not in (None, "", "FINISH_REASON_UNSPECIFIED")
+    finish_reason: Text = None
+    finish_message: Text = None
 
     def events(self) -> Iterator[Event]:
         for part in (self.content and self.content.parts) or ():
-            yield from (Output(kind, text) for kind, text in part.outputs() if text)
-        if self.finish_reason and self.is_finished:
-            yield Finished(self.finish_reason)
-            if reason := _FAILED_FINISHES.get(self.finish_reason):
-                detail = f"the stream finished with {self.finish_reason!r}"
-                yield Failed(Failure(reason, _with(detail, self.finish_message)))
+            for kind, text in part.outputs():
+                if text:  # of its thoughts Google shows summaries, and counts the whole
+                    yield Output(kind, text, is_summary=kind is OutputKind.REASONING)
+        if self.finish_reason and is_finish(self.finish_reason):
+            yield from ending(self.finish_reason, more=self.finish_message)
 
 
 class _PromptFeedback(CamelWire):
-    block_reason: str | None = None
-    block_reason_message: str | None = None
+    block_reason: Text = None
+    block_reason_message: Text = None
 
 
 class _UsageMetadata(CamelWire):
-    prompt_token_count: Count | None = None
-    tool_use_prompt_token_count: Count | None = None
-    cached_content_token_count: Count | None = None
-    candidates_token_count: Count | None = None
-    thoughts_token_count: Count | None = None
-    total_token_count: Count | None = None
+    prompt_token_count: LenientCount | None = None
+    tool_use_prompt_token_count: LenientCount | None = None
+    cached_content_token_count: LenientCount | None = None
+    candidates_token_count: LenientCount | None = None
+    thoughts_token_count: LenientCount | None = None
+    total_token_count: LenientCount | None = None
 
     def normalised(self) -> Usage | None:
         """``None`` where the block holds no counts: on Vertex AI it may name the kind of traffic
@@ -147,14 +122,13 @@ class _UsageMetadata(CamelWire):
         unless the total shows that this surface counts them among the candidates."""
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
-        prompt = (self.prompt_token_count or 0) + (self.tool_use_prompt_token_count or 0)
-        candidates, thoughts = self.candidates_token_count or 0, self.thoughts_token_count or 0
-        inclusive = candidates >= thoughts and self.total_token_count == prompt + candidates
-        return Usage(
-            input=prompt,
-            output=candidates + (0 if inclusive else thoughts),
-            cached_input=self.cached_content_token_count or 0,
-            reasoning=thoughts,
+        return counted(
+            input=count(self.prompt_token_count) + count(self.tool_use_prompt_token_count),
+            output=count(self.candidates_token_count),
+            cached=count(self.cached_content_token_count),
+            reasoning=count(self.thoughts_token_count),
+            total=self.total_token_count,
+            thought_is_beside=True,
         )
 
 
@@ -172,8 +146,8 @@ class _Chunk(_Body):
     candidates: Few[_Candidate] | None = None
     prompt_feedback: _PromptFeedback | None = None
     usage_metadata: _UsageMetadata | None = None
-    model_version: str | None = None
-    response_id: str | None = None
+    model_version: Text = None
+    response_id: Text = None
     error: GoogleError | None = None
 
 
@@ -181,50 +155,52 @@ class _ErrorBody(_Body):
     error: GoogleError
 
 
+def public_base_url(region: str | None) -> str:
+    """The Gemini API.
+
+    :raises ValueError: a region is given.
+    """
+    if region:
+        raise ValueError("the Gemini API has no regions; remove it, or set base_url (Vertex AI)")
+    return PUBLIC_BASE_URL
+
+
+def check_api_version(version: str) -> None:
+    """:raises ValueError: the Gemini API has no such version."""
+    if version not in API_VERSIONS:
+        raise ValueError(f"{version!r} is none of {', '.join(API_VERSIONS)}")
+
+
 class Gemini:
     """The ``gemini`` dialect."""
 
-    def public_base_url(self, region: str | None) -> str | None:
-        if region:
-            raise ValueError(
-                "the Gemini API has no regions; remove it, or set base_url (Vertex AI)"
-            )
-        return PUBLIC_BASE_URL
-
-    def check_api_version(self, version: str) -> None:
-        if version not in API_VERSIONS:
-            raise ValueError(f"{version!r} is none of {', '.join(API_VERSIONS)}")
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         """A base URL that names a version, as Vertex AI's do, is taken as it is."""
         headers = {"content-type": "application/json"}
         if call.api_key:
             headers["x-goog-api-key"] = call.api_key
         body = {
-            "contents": [{"role": "user", "parts": [{"text": call.prompt}]}],
-            "generationConfig": {"maxOutputTokens": call.max_output_tokens},
+            "contents": [{"role": "user", "parts": [{"text": call.ask.prompt}]}],
+            "generationConfig": {"maxOutputTokens": call.ask.max_output_tokens},
         }
         return HttpRequest(
             "POST",
-            f"{_versioned(call)}/{_resource(call.model)}:streamGenerateContent?alt=sse",
+            f"{resource_url(call)}:streamGenerateContent?alt=sse",
             headers,
             json.dumps(merged(body, call.extra_body)).encode(),
         )
 
     def decoder(self) -> Decoder:
-        stream = _Stream()
-        return FramedDecoder(SseOrJsonDecoder(), stream.events, stream.at_end)
+        return FramedDecoder(SseOrJsonDecoder(), _Stream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         if wrapped := parse_if(_ErrorBody, body):
             return wrapped.error.failure(head.status)
-        if head.status == HTTPStatus.OK:
-            return None
-        return GoogleError(message=excerpt(body)).failure(head.status)
+        return explain(head.status, body)  # what a gateway says
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         """Google sends no rate limits, and the request's id in the body."""
-        return HeaderFacts(retry_after_seconds=retry_after_seconds(head.headers))
+        return HeaderFacts(retry_after_seconds=retry_after_seconds(head))
 
 
 class _Stream:
@@ -237,28 +213,30 @@ class _Stream:
     def __init__(self) -> None:
         self._model: str | None = None
         self._id: str | None = None
-        self._is_finished = False
+        self._counter = Counter()
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
+        if message.is_error_in_words:
+            yield Failed(failure_of(excerpt(message.data), message.status))
+            return
+        if not message.is_ours:
+            return
         chunk = parse(_Chunk, message.data)
         yield from self._identity(chunk)
         for candidate in chunk.candidates or ():
-            self._is_finished |= candidate.is_finished
             yield from candidate.events()
         if chunk.prompt_feedback and (reason := chunk.prompt_feedback.block_reason):
-            self._is_finished = True
             detail = _with(
                 f"the prompt was blocked: {reason}", chunk.prompt_feedback.block_reason_message
             )
-            yield Failed(Failure(FailureReason.CONTENT_FILTER, detail))
-        if chunk.usage_metadata and (usage := chunk.usage_metadata.normalised()):
+            yield Failed(Failure(FailureReason.CONTENT_FILTER, detail), is_ending=True)
+        usage = chunk.usage_metadata and chunk.usage_metadata.normalised()
+        if usage and self._counter.holds(usage):
             yield UsageReported(usage)
         if chunk.error:
             yield Failed(chunk.error.failure())
-
-    def at_end(self) -> Iterator[Event]:
-        if self._is_finished:
-            yield Ended()
+        elif not chunk.candidates and (failure := explain(HTTPStatus.OK, message.data)):
+            yield Failed(failure)
 
     def _identity(self, chunk: _Chunk) -> Iterator[Event]:
         if chunk.response_id and chunk.response_id != self._id:
@@ -269,15 +247,16 @@ class _Stream:
             yield ModelServed(chunk.model_version)
 
 
-def _versioned(call: Call) -> str:
+def resource_url(call: Call[Ask]) -> str:
+    """The URL of the model: ``models/NAME``, unless it is in another collection, as tunedModels."""
+    model = call.model if "/" in call.model else f"models/{call.model}"
+    return f"{_versioned(call)}/{quote(model)}"
+
+
+def _versioned(call: Call[Ask]) -> str:
     if _VERSION_IN_PATH.search(call.base_url):
         return call.base_url
     return f"{call.base_url}/{call.api_version or API_VERSIONS[0]}"
-
-
-def _resource(model: str) -> str:
-    """The model's path: ``models/NAME``, unless it is in another collection, as tunedModels."""
-    return quote(model if "/" in model else f"models/{model}")
 
 
 def _with(detail: str, message: str | None) -> str:

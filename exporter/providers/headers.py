@@ -3,27 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from exporter.result import RateLimit
+from exporter.providers.base import ResponseHead
+from exporter.result import RateLimit, Usage
+
+_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
+"""OpenAI and Azure; other services of Azure."""
+
+_USAGE = (
+    ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count"),
+    ("x-prompt-tokens", "x-generated-tokens"),  # TGI
+)
+_MANY = 1 << 53
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LENGTH = (
+    r"(\d{1,9}(?:\.\d{1,9})?) ?"
+    r"(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])"
+)
+_ONE_LENGTH = re.compile(_LENGTH, re.IGNORECASE)
+_LENGTHS = re.compile(rf"(?:{_LENGTH} ?)+", re.IGNORECASE)
+_WAIT = re.compile(
+    rf"\b(?:try again|retry|wait)\b[^0-9\n]{{0,24}}((?:{_LENGTH} ?)+)", re.IGNORECASE
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """How long the provider asks to be left alone.
+def retry_after_seconds(head: ResponseHead) -> float | None:
+    """How long the provider asks to be left alone: the longest that its headers say.
 
-    ``retry-after-ms`` (OpenAI, Azure) is the finer one and wins; ``retry-after`` is seconds or
-    a date (RFC 9110 section 10.2.3). A date is read against the response's own ``date``, so that
-    no clock of ours is needed.
+    ``retry-after`` is seconds or a date (RFC 9110 section 10.2.3). A date is read against the
+    response's own ``date``, else against the time at which the head was read. Where
+    ``retry-after`` only rounds up the milliseconds beside it, these say the same more finely.
     """
-    milliseconds = finite(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return max(0.0, milliseconds / 1000)
-    value = headers.get("retry-after")
-    seconds = finite(value)
-    if seconds is None:
-        seconds = _seconds_between_dates(headers.get("date"), value)
-    return None if seconds is None else max(0.0, seconds)
+    milliseconds = longest(*(finite(head.headers.get(name)) for name in _MILLISECONDS))
+    fine = None if milliseconds is None else max(0.0, milliseconds / 1000)
+    coarse = longest(*_waits(head))
+    if fine is not None and coarse is not None and coarse == math.ceil(fine):
+        return fine
+    return longest(fine, coarse)
+
+
+def is_identity(content_encoding: str) -> bool:
+    """Whether a body is as it is: some servers say so in words that the standard does not have."""
+    words = content_encoding.lower().replace(" ", "").split(",")
+    return set(words) <= {"", "identity", "none"}
+
+
+def longest(*seconds: float | None) -> float | None:
+    """The longest of the waits that are known."""
+    return max((length for length in seconds if length is not None), default=None)
+
+
+def delay_in_text(text: str) -> float | None:
+    """The seconds that an error's text asks to wait, as "Please try again in 1m26.4s" (OpenAI,
+    Groq), "retry after 32 seconds" (Azure), or that are all of it: ``17s`` (Google)."""
+    told = _WAIT.search(text)
+    lengths = told[1] if told else text.strip()
+    if not told and not _LENGTHS.fullmatch(lengths):
+        return None
+    return sum(float(number) * _unit(unit) for number, unit in _ONE_LENGTH.findall(lengths))
+
+
+def usage_in_headers(headers: Mapping[str, str]) -> Usage | None:
+    """The token count, where both of its parts stand in headers."""
+    for of_input, of_output in _USAGE:
+        told, made = finite(headers.get(of_input)), finite(headers.get(of_output))
+        if told is not None and made is not None and 0 <= told < _MANY and 0 <= made < _MANY:
+            return Usage(input=int(told), output=int(made))
+    return None
 
 
 def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> tuple[RateLimit, ...]:
@@ -50,11 +102,32 @@ def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateL
 
 def finite(text: str | None) -> float | None:
     """The number that a header holds, if it holds one."""
-    try:
-        number = float(text or "")
-    except ValueError:
+    if text is None or not _NUMBER.fullmatch(text.strip()):
         return None
+    number = float(text)
     return number if math.isfinite(number) else None
+
+
+def _waits(head: ResponseHead) -> Iterator[float]:
+    """What ``retry-after`` says; a proxy may have added one, and then they stand in one list."""
+    value = head.headers.get("retry-after")
+    if value is None:
+        return
+    if moment := _moment(value):
+        now = _moment(head.headers.get("date")) or head.read_at
+        if now:
+            yield max(0.0, (moment - now).total_seconds())
+        return
+    for part in value.split(","):
+        seconds = finite(part)
+        seconds = delay_in_text(part) if seconds is None else seconds
+        if seconds is not None:
+            yield max(0.0, seconds)
+
+
+def _unit(unit: str) -> float:
+    unit = unit.lower()
+    return _UNITS["ms" if unit.startswith(("ms", "milli")) else unit[0]]
 
 
 def _not_negative(text: str | None) -> float | None:
@@ -62,9 +135,15 @@ def _not_negative(text: str | None) -> float | None:
     return number if number is not None and number >= 0 else None
 
 
-def _seconds_between_dates(earlier: str | None, later: str | None) -> float | None:
+def _moment(text: str | None) -> datetime | None:
+    """An HTTP date, in any of its three forms, or an ISO 8601 one with a day and a time."""
+    text = (text or "").strip()
     try:
-        start, end = parsedate_to_datetime(earlier or ""), parsedate_to_datetime(later or "")
-        return (end - start).total_seconds()
-    except (ValueError, TypeError, OverflowError):
+        moment = (
+            datetime.fromisoformat(text)
+            if re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:", text, re.ASCII)
+            else parsedate_to_datetime(text)
+        )
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -20,6 +20,8 @@ class Increments:
 
     def new_in(self, kind: OutputKind, text: str, *, last: bool) -> str:
         """The part of a text that was not said before; ``last`` if generation ends with it."""
+        if self._cumulative is False:
+            return text  # and nothing is kept: to add to all that was said would take ever longer
         said = self._said.get(kind, "")
         if said and text and self._cumulative is None:
             # The last of two cumulative texts may add nothing to the first.

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 
 from pydantic import JsonValue
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
     Ended,
     Event,
     Failed,
-    Finished,
     HeaderFacts,
     HttpRequest,
     ModelLoaded,
@@ -25,23 +26,16 @@ from exporter.providers.base import (
     Output,
     OutputKind,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
-from exporter.providers.errors import reason_for_status
+from exporter.providers.endings import ending, is_finish
+from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.ndjson import NdjsonDecoder
 from exporter.providers.headers import retry_after_seconds
-from exporter.providers.wire import Count, Few, Wire, excerpt, merged, parse, parse_if
-from exporter.result import NANOSECONDS, Failure, FailureReason, Usage
-
-_REASON_BY_PHRASE = {
-    "server busy": FailureReason.OVERLOADED,  # the queue is full
-    "llm server loading model": FailureReason.NOT_READY,  # with status 500
-    "usage limit": FailureReason.QUOTA,  # ollama.com, with status 429
-    "requires a subscription": FailureReason.QUOTA,  # ollama.com, with status 403
-}
-"""Texts exact enough to overrule the HTTP status: an error has nothing else."""
+from exporter.providers.openai_errors import explain, failure_of
+from exporter.providers.wire import Count, Few, LenientCount, Wire, count, merged, parse
+from exporter.result import NANOSECONDS, Failure, Usage
 
 
 class _Function(Wire):
@@ -73,44 +67,37 @@ class _Message(Wire):
 class _Line(Wire):
     """line of a chat response"""
 
-    model: str | None = None
-    remote_model: str | None = None  # the model of ollama.com that a local name stands for
+    model: Text = None
+    remote_model: Text = None  # the model of ollama.com that a local name stands for
     message: _Message | None = None
     done: bool = False
-    done_reason: str | None = None
+    done_reason: Text = None
     load_duration: Count | None = None
-    prompt_eval_count: Count | None = None
-    eval_count: Count | None = None
-    error: str | None = None
+    prompt_eval_count: LenientCount | None = None
+    eval_count: LenientCount | None = None
+    error: ErrorMember = None
 
     def usage(self) -> Usage | None:
         """``None`` where nothing is counted. Zeros are left out, as is what a prompt cache spared;
         thought is in ``eval_count`` and not told apart."""
         if self.prompt_eval_count is None and self.eval_count is None:
             return None
-        return Usage(input=self.prompt_eval_count or 0, output=self.eval_count or 0)
+        return Usage(input=count(self.prompt_eval_count), output=count(self.eval_count))
 
 
-class _ErrorBody(Wire):
-    error: str
-
-
-class Ollama(Unversioned):
+class Ollama:
     """The ``ollama`` dialect."""
 
-    def public_base_url(self, region: str | None) -> str | None:
-        return None
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         """A key is for ollama.com or a proxy: Ollama itself asks for none."""
         headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
         body = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
-            "options": {"num_predict": call.max_output_tokens},
+            "options": {"num_predict": call.ask.max_output_tokens},
         }
         return HttpRequest(
             "POST",
@@ -123,13 +110,11 @@ class Ollama(Unversioned):
         return FramedDecoder(NdjsonDecoder(), _ChatStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        error = parse_if(_ErrorBody, body)
-        if error is None and head.status == HTTPStatus.OK:
-            return None
-        return _failure_of(error.error if error else excerpt(body), head.status)
+        failure = explain(head.status, body)
+        return failure and replace(failure, status=head.status)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
-        return HeaderFacts(retry_after_seconds=retry_after_seconds(head.headers))
+        return HeaderFacts(retry_after_seconds=retry_after_seconds(head))
 
 
 class _ChatStream:
@@ -150,27 +135,19 @@ class _ChatStream:
         if line.message:
             yield from (Output(kind, said) for kind, said in line.message.outputs() if said)
         if line.error:
-            yield Failed(_failure_of(line.error))
+            yield Failed(failure_of(line.error))
+        elif not line.message and not line.done and (failure := explain(HTTPStatus.OK, text)):
+            yield Failed(failure)  # what a gateway says
         if line.done:
             self._is_done = True
             yield from _last_events(line)
 
 
 def _last_events(line: _Line) -> Iterator[Event]:
-    if line.done_reason:
-        yield Finished(line.done_reason)
+    if line.done_reason and is_finish(line.done_reason):
+        yield from ending(line.done_reason, counts_stop_token=True)
     if usage := line.usage():
         yield UsageReported(usage)
     if line.load_duration is not None:
         yield ModelLoaded(line.load_duration / NANOSECONDS)
     yield Ended()
-
-
-def _failure_of(message: str, status: int | None = None) -> Failure:
-    """The failure that an error's text means; inside a stream there is no ``status``."""
-    for phrase, reason in _REASON_BY_PHRASE.items():
-        if phrase in message:
-            return Failure(reason, message, status)
-    if status is None or status == HTTPStatus.OK:
-        return Failure(FailureReason.SERVER_ERROR, message, status)
-    return Failure(reason_for_status(status), message, status)

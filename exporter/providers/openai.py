@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Annotated
 
+from pydantic import BeforeValidator
+
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
     Ended,
     Event,
     Failed,
-    Finished,
     HeaderFacts,
     HttpRequest,
     ModelServed,
@@ -24,50 +27,21 @@ from exporter.providers.base import (
     OutputKind,
     RequestIdentified,
     ResponseHead,
-    Unversioned,
     UsageReported,
 )
+from exporter.providers.endings import ending, is_finish
+from exporter.providers.error_body import ErrorMember, Text, unwrapped
 from exporter.providers.framing import FramedDecoder
-from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
-from exporter.providers.headers import rate_limits, retry_after_seconds
-from exporter.providers.openai_errors import ErrorObject, explain, failure_of, unwrapped
+from exporter.providers.framing.sse import ServerSentEvent
+from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.headers import rate_limits, retry_after_seconds, usage_in_headers
+from exporter.providers.openai_errors import explain, failure_of, told_of
 from exporter.providers.presets import COMPATIBLE, Preset
-from exporter.providers.usage import CachedTokens, ReasoningTokens
-from exporter.providers.wire import Few, LenientCount, Wire, count, merged, parse
-from exporter.result import Failure, FailureReason, Usage
+from exporter.providers.usage import ChatUsage, Counter, as_object
+from exporter.providers.wire import Few, Wire, excerpt, merged, parse
+from exporter.result import Failure
 
 END_MARKER = b"[DONE]"
-
-_FAILED_FINISHES = {
-    "content_filter": FailureReason.CONTENT_FILTER,
-    "error": FailureReason.SERVER_ERROR,  # OpenRouter, Mistral
-    "abort": FailureReason.SERVER_ERROR,  # SGLang
-    "insufficient_system_resource": FailureReason.OVERLOADED,  # DeepSeek
-}
-
-
-class _Usage(Wire):
-    prompt_tokens: LenientCount | None = None
-    completion_tokens: LenientCount | None = None
-    prompt_tokens_details: CachedTokens | None = None
-    completion_tokens_details: ReasoningTokens | None = None
-    reasoning_tokens: LenientCount | None = None  # SGLang
-    prompt_cache_hit_tokens: LenientCount | None = None  # DeepSeek
-
-    def normalised(self) -> Usage | None:
-        """``None`` where the block holds no counts. Cached and reasoning tokens are parts of
-        the prompt and completion counts here (OpenAI API reference, usage object)."""
-        if self.prompt_tokens is None and self.completion_tokens is None:
-            return None
-        prompt = self.prompt_tokens_details or CachedTokens()
-        completion = self.completion_tokens_details or ReasoningTokens()
-        return Usage(
-            input=count(self.prompt_tokens),
-            output=count(self.completion_tokens),
-            cached_input=count(prompt.cached_tokens, self.prompt_cache_hit_tokens),
-            cache_write=count(prompt.cache_write_tokens, prompt.cache_creation_input_tokens),
-            reasoning=count(completion.reasoning_tokens, self.reasoning_tokens),
-        )
 
 
 class _Thought(Wire):
@@ -102,6 +76,7 @@ class _ToolCall(Wire):
 class Delta(Wire):
     """What a chunk adds to the message."""
 
+    usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None
     content: str | Few[_ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None  # vLLM, Groq, Together, OpenRouter, Ollama
@@ -123,30 +98,41 @@ class Delta(Wire):
 
 class _Choice(Wire):
     delta: Delta | None = None  # absent in Azure's late content-filter annotations
-    finish_reason: str | None = None
+    finish_reason: Text = None
+    native_finish_reason: Text = None  # OpenRouter: the word of the server behind it
+    usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None  # Moonshot
+    error: ErrorMember = None  # OpenRouter
 
 
 class _Groq(Wire):
     """What Groq says beside OpenAI's fields."""
 
-    id: str | None = None
-    usage: _Usage | None = None
+    id: Text = None
+    usage: ChatUsage | None = None
     error: str | None = None
 
 
 class _Chunk(Wire):
     """chat.completion.chunk"""
 
-    id: str | None = None
-    object: str | None = None
-    model: str | None = None
+    id: Text = None
+    object: Text = None
+    model: Text = None
     choices: Few[_Choice] | None = None
-    usage: _Usage | None = None
-    error: ErrorObject | str | None = None
+    usage: ChatUsage | None = None
+    error: ErrorMember = None
     x_groq: _Groq | None = None
 
+    def usages(self) -> Iterator[ChatUsage | None]:
+        """Wherever servers put their counts, the last place first."""
+        yield self.usage
+        yield self.x_groq.usage if self.x_groq else None
+        for choice in self.choices or ():
+            yield choice.usage
+            yield choice.delta.usage if choice.delta else None
 
-class OpenAI(Unversioned):
+
+class OpenAI:
     """The ``openai`` dialect, as one server speaks it."""
 
     _path = "/chat/completions"
@@ -154,10 +140,7 @@ class OpenAI(Unversioned):
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         self._preset = preset
 
-    def public_base_url(self, region: str | None) -> str | None:
-        return self._preset.endpoint(region)
-
-    def request(self, call: Call) -> HttpRequest:
+    def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
@@ -168,19 +151,19 @@ class OpenAI(Unversioned):
             json.dumps(merged(self._body(call), call.extra_body)).encode(),
         )
 
-    def _body(self, call: Call) -> dict[str, object]:
+    def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.prompt}],
+            "messages": [{"role": "user", "content": call.ask.prompt}],
             "stream": True,
-            self._preset.token_limit: call.max_output_tokens,
+            self._preset.token_limit: call.ask.max_output_tokens,
         }
         if options := self._preset.stream_options:
             body["stream_options"] = options
         return body
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseDecoder(), _ChatStream(self._preset).events)
+        return FramedDecoder(SseOrJsonDecoder(), _ChatStream(self._preset).events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         return explain(head.status, body, self._preset)
@@ -190,7 +173,8 @@ class OpenAI(Unversioned):
         return HeaderFacts(
             request_id=next(filter(None, ids), None),
             rate_limits=rate_limits(head.headers),
-            retry_after_seconds=retry_after_seconds(head.headers),
+            retry_after_seconds=retry_after_seconds(head),
+            usage=usage_in_headers(head.headers),
         )
 
 
@@ -201,17 +185,27 @@ class _ChatStream:
         self._preset = preset
         self._model: str | None = None
         self._id: str | None = None
+        self._counter = Counter()
         self._over = False
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if self._over:
             return  # whatever follows the end marker, even nonsense, was sent for nobody
-        if message.data.strip() == END_MARKER:
+        if message.data.strip().startswith(END_MARKER):
             self._over = True
             yield Ended()
             return
         data = unwrapped(message.data)
-        yield from self._meaning(parse(_Chunk, data), data)
+        if message.is_bare:
+            # No SDK reads what is no event; but an error that stands so says why nothing came.
+            if failure := explain(HTTPStatus.OK, data, self._preset):
+                yield Failed(failure)
+        elif message.is_error_in_words:
+            yield Failed(failure_of(excerpt(data), message.status, self._preset))
+        elif message.event == "error":
+            yield Failed(told_of(data, message.status, self._preset))
+        elif message.is_ours:
+            yield from self._meaning(parse(_Chunk, data), data)
 
     def _meaning(self, chunk: _Chunk, data: bytes) -> Iterator[Event]:
         yield from self._identity(chunk)
@@ -219,16 +213,36 @@ class _ChatStream:
         if failure := self._failure(chunk, data):
             yield Failed(failure)
         for choice in chunk.choices or ():
-            yield from _choice_events(choice)
-        reported = chunk.usage or (chunk.x_groq and chunk.x_groq.usage)
-        if reported and (usage := reported.normalised()):
+            yield from self._choice(choice)
+        yield from self._usage(chunk)
+
+    def _choice(self, choice: _Choice) -> Iterator[Event]:
+        if choice.delta:
+            yield from (Output(kind, text) for kind, text in choice.delta.outputs() if text)
+        if choice.error:
+            yield Failed(failure_of(choice.error, preset=self._preset))
+        if choice.finish_reason and is_finish(choice.finish_reason):
+            yield from ending(
+                choice.finish_reason,
+                choice.native_finish_reason,
+                counts_stop_token=self._preset.counts_stop_token,
+            )
+
+    def _usage(self, chunk: _Chunk) -> Iterator[Event]:
+        told = (
+            usage.normalised(rest_is_thought=self._preset.thought_is_in_the_total_only)
+            for usage in chunk.usages()
+            if usage
+        )
+        usage = next(filter(None, told), None)
+        if usage and self._counter.holds(usage):
             yield UsageReported(usage)
 
     def _failure(self, chunk: _Chunk, data: bytes) -> Failure | None:
-        if chunk.error or chunk.object == "error":
-            return explain(HTTPStatus.OK, data, self._preset)
         if chunk.x_groq and chunk.x_groq.error:
             return failure_of(chunk.x_groq.error, preset=self._preset)
+        if chunk.error or not chunk.choices:
+            return explain(HTTPStatus.OK, data, self._preset)
         return None
 
     def _identity(self, chunk: _Chunk) -> Iterator[Event]:
@@ -239,12 +253,3 @@ class _ChatStream:
         if chunk.model and chunk.model != self._model:
             self._model = chunk.model
             yield ModelServed(chunk.model)
-
-
-def _choice_events(choice: _Choice) -> Iterator[Event]:
-    if choice.delta:
-        yield from (Output(kind, text) for kind, text in choice.delta.outputs() if text)
-    if choice.finish_reason:
-        yield Finished(choice.finish_reason)
-        if reason := _FAILED_FINISHES.get(choice.finish_reason):
-            yield Failed(Failure(reason, f"the stream finished with {choice.finish_reason!r}"))

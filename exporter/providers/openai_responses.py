@@ -7,7 +7,9 @@ compatible servers, whose quirks are named where they are handled.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -21,18 +23,23 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
+from exporter.providers.endings import ending
+from exporter.providers.error_body import ErrorMember, ErrorObject, Text
+from exporter.providers.error_words import plain
 from exporter.providers.framing import FramedDecoder
-from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
+from exporter.providers.framing.sse import ServerSentEvent
+from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.openai import END_MARKER, OpenAI
-from exporter.providers.openai_errors import ErrorObject, failure_of
+from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import Preset
 from exporter.providers.usage import InputOutputUsage
-from exporter.providers.wire import Wire, parse
-from exporter.result import Failure, FailureReason
+from exporter.providers.wire import Wire, excerpt, parse
+
+_SUMMARY = "response.reasoning_summary_text.delta"
 
 _KIND_BY_DELTA = {
     "response.reasoning_text.delta": OutputKind.REASONING,  # open-weight models
-    "response.reasoning_summary_text.delta": OutputKind.REASONING,
+    _SUMMARY: OutputKind.REASONING,
     "response.output_text.delta": OutputKind.ANSWER,
     "response.refusal.delta": OutputKind.REFUSAL,
     "response.function_call_arguments.delta": OutputKind.TOOL,
@@ -46,14 +53,14 @@ _TERMINALS = frozenset({"response.completed", "response.incomplete", "response.f
 
 
 class _IncompleteDetails(Wire):
-    reason: str | None = None
+    reason: Text = None
 
 
 class _Response(Wire):
-    id: str | None = None
-    model: str | None = None
-    status: str | None = None
-    error: ErrorObject | str | None = None
+    id: Text = None
+    model: Text = None
+    status: Text = None
+    error: ErrorMember = None
     incomplete_details: _IncompleteDetails | None = None
     usage: InputOutputUsage | None = None
 
@@ -73,7 +80,8 @@ class _Event(ErrorObject):
     # An error event is an error object itself, as the reference has it, or holds one.
     delta: object = None  # a text where it is output, but an object for the output of a shell
     response: _Response | None = None
-    error: ErrorObject | str | None = None
+    error: ErrorMember = None
+    usage: InputOutputUsage | None = None  # gateways that leave it beside the response
 
     @property
     def problem(self) -> ErrorObject | str:
@@ -85,19 +93,19 @@ class OpenAIResponses(OpenAI):
 
     _path = "/responses"
 
-    def _body(self, call: Call) -> dict[str, object]:
+    def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         padding = {"stream_options": {"include_obfuscation": False}}
         return {
             "model": call.model,
-            "input": call.prompt,
+            "input": call.ask.prompt,
             "stream": True,
             "store": False,
-            "max_output_tokens": call.max_output_tokens,
+            "max_output_tokens": call.ask.max_output_tokens,
             **(padding if self._preset.pads_chunks else {}),
         }
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseDecoder(), _ResponseStream(self._preset).events)
+        return FramedDecoder(SseOrJsonDecoder(), _ResponseStream(self._preset).events)
 
 
 class _ResponseStream:
@@ -109,24 +117,32 @@ class _ResponseStream:
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         # OpenAI sends no [DONE]. Where one comes, it proves nothing: the terminal event does.
-        if self._over or message.data.strip() == END_MARKER:
+        if self._over or message.data.strip().startswith(END_MARKER):
             return
-        event = parse(_Event, message.data)
-        kind = event.type or message.event
-        yield from self._meaning(kind, event)
-        if kind in _TERMINALS:
-            self._over = True
-            yield Ended()
+        if message.is_bare:
+            if failure := explain(HTTPStatus.OK, message.data, self._preset):
+                yield Failed(failure)
+        elif message.is_error_in_words:
+            yield Failed(failure_of(excerpt(message.data), message.status, self._preset))
+        elif message.is_ours:
+            event = parse(_Event, message.data)
+            kind = event.type or message.event
+            yield from self._meaning(kind, event)
+            if kind in _TERMINALS:
+                self._over = True
+                yield Ended()
 
     def _meaning(self, kind: str, event: _Event) -> Iterator[Event]:
         if output := _KIND_BY_DELTA.get(kind):
             if isinstance(event.delta, str) and event.delta:
-                yield Output(output, event.delta)
+                yield Output(output, event.delta, is_summary=kind == _SUMMARY)
         elif kind == "error" or event.error:
             yield Failed(failure_of(event.problem, preset=self._preset))
         else:
             response = event.response or _Response()
             yield from response.facts()
+            if event.usage and (usage := event.usage.normalised()):
+                yield UsageReported(usage)
             if kind in _TERMINALS:
                 yield from self._end(response, response.status or kind.removeprefix("response."))
 
@@ -134,10 +150,10 @@ class _ResponseStream:
         """Why generation stopped: the status, or what more is said of an incomplete response."""
         details = response.incomplete_details
         reason = (details and details.reason) or status
-        yield Finished(reason)
-        if reason == "content_filter":
-            said = f"the stream finished with {reason!r}"
-            yield Failed(Failure(FailureReason.CONTENT_FILTER, said))
-        elif status in ("failed", "cancelled"):
+        if plain(status) in ("failed", "cancelled", "canceled") and reason == status:
             error = response.error or f"the response was {status} without an error"
+            yield Finished(reason)
             yield Failed(failure_of(error, preset=self._preset))
+        else:
+            counts = self._preset.counts_stop_token
+            yield from ending(reason, status, counts_stop_token=counts)

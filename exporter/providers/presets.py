@@ -34,6 +34,11 @@ class Preset:
     """Whether ``stream_options`` can be left out; some servers do not know it."""
     pads_chunks: bool = False
     """Whether it sends random padding against traffic analysis unless told not to."""
+    counts_stop_token: bool = True
+    """Whether it counts the token by which a model ends its answer, and does not show it, as the
+    open engines do. Where that is not known, the last output is the last token."""
+    thought_is_in_the_total_only: bool = False
+    """Whether the total of its token count is the only place that holds what was thought."""
     request_id_headers: tuple[str, ...] = ("x-request-id",)
     """The first of these that a response has names the request."""
     reason_by_code: Mapping[str, FailureReason] = field(default_factory=dict)
@@ -115,7 +120,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 # Tokens per minute; at OpenAI the same word means "pay".
                 "insufficient_quota": FailureReason.RATE_LIMITED,
                 # Of its own protocol:
-                "AllocationQuota.FreeTierOnly": FailureReason.QUOTA,  # used up, and no more wanted
                 "BadRequest": FailureReason.BAD_REQUEST,
                 "InternalError": FailureReason.SERVER_ERROR,
                 "InvalidParameter": FailureReason.BAD_REQUEST,

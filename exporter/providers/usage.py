@@ -1,9 +1,23 @@
-"""Token counts as several providers write them."""
+"""Token counts as several providers write them, and one reading of them all.
+
+Providers differ in what a count includes. Where a total is told, the sum decides: of all readings
+the one holds that adds up to it. Nothing is guessed where no count is told.
+"""
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
 from exporter.providers.wire import LenientCount, Wire, count
 from exporter.result import Usage
+
+
+def as_object(value: object) -> object:
+    """PHP and Lua write an empty object as an empty list."""
+    return value if isinstance(value, dict) else None
 
 
 class CachedTokens(Wire):
@@ -13,6 +27,10 @@ class CachedTokens(Wire):
     cache_write_tokens: LenientCount | None = None
     cache_creation_input_tokens: LenientCount | None = None  # DashScope's explicit cache
 
+    @property
+    def written(self) -> int:
+        return count(self.cache_write_tokens, self.cache_creation_input_tokens)
+
 
 class ReasoningTokens(Wire):
     """The part of the output that is thought."""
@@ -20,27 +38,125 @@ class ReasoningTokens(Wire):
     reasoning_tokens: LenientCount | None = None
 
 
+CachedDetails = Annotated[CachedTokens | None, BeforeValidator(as_object)]
+ReasoningDetails = Annotated[ReasoningTokens | None, BeforeValidator(as_object)]
+
+
+def counted(
+    *,
+    input: int | None,
+    output: int | None,
+    cached: int = 0,
+    written: int = 0,
+    reasoning: int = 0,
+    total: int | None = None,
+    cache_is_beside: bool = False,
+    thought_is_beside: bool = False,
+    rest_is_thought: bool = False,
+) -> Usage | None:
+    """The counts of one usage block, normalised; ``None`` where it holds none.
+
+    ``cache_is_beside`` and ``thought_is_beside`` say how this provider means it by its documents;
+    another reading holds only if the sums show it: it alone adds up to the total, or a part is
+    larger than the whole. ``rest_is_thought``: what the total holds beyond all that is named was
+    thought (Google's compatible endpoint names no thoughts).
+    """
+    if input is None and output is None:
+        return None
+    prompt = count(input)
+    if output is None:
+        output = total - prompt if input is not None and total and total > prompt else 0
+    generated = count(output)
+    cache_beside = cache_is_beside or cached + written > prompt
+    thought_beside = thought_is_beside or reasoning > generated
+    if total:
+        readings = sorted(
+            product((False, True), repeat=2),
+            key=lambda beside: (beside[0] != cache_beside) + (beside[1] != thought_beside),
+        )
+        possible = (
+            (cache, thought)
+            for cache, thought in readings
+            if (cache or cached + written <= prompt) and (thought or reasoning <= generated)
+            if prompt + cache * (cached + written) + generated + thought * reasoning == total
+        )
+        cache_beside, thought_beside = next(possible, (cache_beside, thought_beside))
+    prompt += cache_beside * (cached + written)
+    generated += thought_beside * reasoning
+    if rest_is_thought and total and not reasoning and total > prompt + generated:
+        reasoning = total - prompt - generated
+        generated += reasoning
+    return Usage(
+        input=prompt,
+        output=generated,
+        cached_input=cached,
+        cache_write=written,
+        reasoning=reasoning,
+    )
+
+
+class ChatUsage(Wire):
+    """The counts of Chat Completions. Cached and reasoning tokens are parts of the prompt and of
+    the completion (OpenAI API reference, usage object); at xAI the reasoning stands beside."""
+
+    prompt_tokens: LenientCount | None = None
+    completion_tokens: LenientCount | None = None
+    total_tokens: LenientCount | None = None
+    prompt_tokens_details: CachedDetails = None
+    completion_tokens_details: ReasoningDetails = None
+    reasoning_tokens: LenientCount | None = None  # SGLang
+    prompt_cache_hit_tokens: LenientCount | None = None  # DeepSeek
+    cached_tokens: LenientCount | None = None  # Moonshot
+
+    def normalised(self, *, rest_is_thought: bool = False) -> Usage | None:
+        prompt = self.prompt_tokens_details or CachedTokens()
+        completion = self.completion_tokens_details or ReasoningTokens()
+        return counted(
+            input=self.prompt_tokens,
+            output=self.completion_tokens,
+            cached=count(prompt.cached_tokens, self.prompt_cache_hit_tokens, self.cached_tokens),
+            written=prompt.written,
+            reasoning=count(completion.reasoning_tokens, self.reasoning_tokens),
+            total=self.total_tokens,
+            rest_is_thought=rest_is_thought,
+        )
+
+
 class InputOutputUsage(Wire):
-    """The counts of the Responses API and of DashScope's own protocol."""
+    """The counts of the Responses API and of DashScope's own protocol. Cached and reasoning
+    tokens are parts of the input and output counts (OpenAI API reference, response usage; Model
+    Studio documentation, "Context cache" and "Deep thinking")."""
 
     input_tokens: LenientCount | None = None
     output_tokens: LenientCount | None = None
-    input_tokens_details: CachedTokens | None = None
-    prompt_tokens_details: CachedTokens | None = None  # DashScope
-    output_tokens_details: ReasoningTokens | None = None
+    total_tokens: LenientCount | None = None
+    input_tokens_details: CachedDetails = None
+    prompt_tokens_details: CachedDetails = None  # DashScope
+    output_tokens_details: ReasoningDetails = None
 
     def normalised(self) -> Usage | None:
-        """``None`` where the block holds no counts. Cached and reasoning tokens are parts of the
-        input and output counts (OpenAI API reference, response usage; Model Studio
-        documentation, "Context cache" and "Deep thinking")."""
-        if self.input_tokens is None and self.output_tokens is None:
-            return None
         read = self.prompt_tokens_details or self.input_tokens_details or CachedTokens()
         generated = self.output_tokens_details or ReasoningTokens()
-        return Usage(
-            input=count(self.input_tokens),
-            output=count(self.output_tokens),
-            cached_input=count(read.cached_tokens),
-            cache_write=count(read.cache_write_tokens, read.cache_creation_input_tokens),
+        return counted(
+            input=self.input_tokens,
+            output=self.output_tokens,
+            cached=count(read.cached_tokens),
+            written=read.written,
             reasoning=count(generated.reasoning_tokens),
+            total=self.total_tokens,
         )
+
+
+class Counter:
+    """The counts of one stream: of several blocks the last holds, but for one of nothing but
+    zeros behind one that counts."""
+
+    def __init__(self) -> None:
+        self._counts = False
+
+    def holds(self, usage: Usage | None) -> bool:
+        """Whether this block is news."""
+        if usage is None or (self._counts and not (usage.input or usage.output)):
+            return False
+        self._counts = self._counts or bool(usage.input or usage.output)
+        return True

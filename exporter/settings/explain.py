@@ -1,16 +1,25 @@
-"""What pydantic says about a mistake, in the words of the one who wrote the configuration."""
+"""What pydantic says about a mistake, in the words of the one who wrote the file.
+
+The only translator: every file that users write, and every option that is read as one, is
+explained by it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config.root import Config
-from exporter.settings.mistakes import did_you_mean
-from exporter.settings.yaml_lines import Location
+from exporter.settings.known_keys import known_keys
+from exporter.settings.mistakes import (
+    Location,
+    Mistake,
+    WrongFile,
+    did_you_mean,
+    dotted,
+    nearest,
+)
 
 _TEXT = "must be text"
 _MAPPING = "must be a mapping of keys to values"
@@ -34,50 +43,73 @@ _MESSAGES = {
 }
 
 
-def explain(error: ErrorDetails) -> str:
-    """What is wrong and what to do; never the value itself, which may be a secret."""
-    kind = error["type"]
+class Place(Protocol):
+    """Knows where the parts of what was validated come from, such as a ``Document``."""
+
+    def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
+        """A mistake at this place.
+
+        :param missing: the last part of the location is a key that is not there.
+        """
+
+
+class _Nowhere:
+    """For what has no file: the place is the dotted key."""
+
+    def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
+        return Mistake(message, key=dotted(location))
+
+
+def mistakes_in(
+    error: ValidationError, model: type[BaseModel], place: Place | None = None
+) -> list[Mistake]:
+    """Everything that is wrong, each with its place.
+
+    :param model: what was to be made.
+    :param place: where the values come from, if they come from a file.
+    """
+    where = place or _Nowhere()
+    return [
+        mistake
+        for detail in error.errors(include_url=False)
+        for mistake in _mistakes(detail, model, where)
+    ]
+
+
+def _mistakes(detail: ErrorDetails, model: type[BaseModel], place: Place) -> list[Mistake]:
+    at, cause = detail["loc"], _cause(detail)
+    if not isinstance(cause, WrongFile):
+        return [place.mistake(at, explain(detail, model), missing=detail["type"] == "missing")]
+    # What is wrong with the file as a whole is told where it is named.
+    return [
+        mistake if mistake.line else place.mistake(at, str(mistake)) for mistake in cause.mistakes
+    ]
+
+
+def explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong and what to do; never the value itself, which may be a secret.
+
+    :param model: what was to be made.
+    """
+    kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
-        name = str(error["loc"][-1])
-        return f"unknown key; {did_you_mean(name, known_keys(error['loc'][:-1]))}"
-    if error["input"] is None and kind.endswith("_type"):
+        known = known_keys(model, detail["loc"][:-1])
+        return f"unknown key; {did_you_mean(str(detail['loc'][-1]), known)}"
+    if value is None and kind.endswith("_type"):
         return "is empty; give it a value or remove the key"
-    if kind == "string_type" and isinstance(error["input"], int | float):
+    if kind == "string_type" and isinstance(value, int | float):
         return f"{_TEXT}; put it in quotes"
-    return _MESSAGES.get(kind) or _words(error)
+    return _MESSAGES.get(kind) or _words(detail)
 
 
-def _words(error: ErrorDetails) -> str:
-    cause = error.get("ctx", {}).get("error")
-    return str(cause) if cause else error["msg"].replace("Input should", "must")
+def _words(detail: ErrorDetails) -> str:
+    if cause := _cause(detail):
+        return str(cause)
+    words = detail["msg"].replace("Input should", "must")
+    expected = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
+    near = nearest(str(detail["input"]), [word.strip("'") for word in expected])
+    return f"{words}; did you mean {near!r}?" if near else words
 
 
-def known_keys(location: Location) -> list[str]:
-    """The keys that the mapping at this place may have."""
-    models: set[type[BaseModel]] = {Config}
-    for part in location:
-        models = _models_below(models, part) or models
-    return [name for model in models for name, _ in _keys(model)]
-
-
-def _models_below(models: Iterable[type[BaseModel]], part: str | int) -> set[type[BaseModel]]:
-    return {
-        inner
-        for model in models
-        for name, annotation in _keys(model)
-        if name == part
-        for inner in _models_in(annotation)
-    }
-
-
-def _keys(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
-    for name, field in model.model_fields.items():
-        yield field.alias or name, field.annotation
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in a type such as ``dict[str, Probe]`` or ``Slo | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
+def _cause(detail: ErrorDetails) -> object:
+    return detail.get("ctx", {}).get("error")

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+Location = tuple[str | int, ...]
+"""Keys and list positions that lead from the top of a file to a value."""
+
+
+def dotted(location: Location) -> str:
+    """``targets[0].timeouts.connect``"""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+_LONGEST_NAME = 200
+"""Names are compared in time that grows with the square of their length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -45,8 +58,14 @@ class WrongFile(ValueError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What to do about an unknown name."""
-    names = list(known)
-    by_lower_case = {known_name.lower(): known_name for known_name in names}
-    if near := get_close_matches(name.lower(), by_lower_case, n=1):
-        return f"did you mean {by_lower_case[near[0]]!r}?"
+    names = list(dict.fromkeys(known))
+    if near := nearest(name, names):
+        return f"did you mean {near!r}?"
     return f"known are {', '.join(names)}" if names else "remove it"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody may have meant who wrote this one."""
+    by_lower_case = {known_name.lower(): known_name for known_name in known}
+    near = get_close_matches(name[:_LONGEST_NAME].lower(), by_lower_case, n=1)
+    return by_lower_case[near[0]] if near else None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError, WithJsonSchema
 
-from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.mistakes import ConfigError, Mistake, nearest
 from exporter.settings.paths import loaded_by
 from exporter.settings.yaml_lines import decode, read_bytes
 
@@ -63,7 +63,10 @@ def load_prompts(path: Path) -> tuple[str, ...]:
 
 
 def _explain(error: ValidationError) -> str:
-    match error.errors(include_url=False, include_input=False)[0]["type"]:
+    detail = error.errors(include_url=False)[0]
+    match detail["type"]:
+        case "missing" if meant := nearest("prompt", detail["input"]):
+            wrong = f'there is no text named "prompt", but {meant!r}'
         case "missing" | "string_type":
             wrong = 'there is no text named "prompt"'
         case "string_pattern_mismatch":

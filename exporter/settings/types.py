@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from exporter.settings.mistakes import did_you_mean
+from exporter.settings.mistakes import Location, did_you_mean
 from exporter.settings.secret import Secret
 from exporter.settings.units import DURATION_PATTERN, parse_duration
 
@@ -78,7 +78,6 @@ class UnknownName(ValueError):
         super().__init__(f"unknown {kind} {name!r}; {did_you_mean(name, known)}")
 
 
-Location = tuple[str | int, ...]
 Located = tuple[Location, ValueError]
 """A mistake and where it is, seen from the model that noticed it."""
 

@@ -7,23 +7,20 @@ are texts, where YAML 1.1 would make them booleans, the number 90 and a date.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.mistakes import ConfigError, Location, Mistake, dotted
 from exporter.settings.paths import FileText
 
 MAX_FILE_BYTES = 4 << 20
 MAX_VALUES = 200_000
 """How many values a file may hold once every alias is written out: nested aliases could make
 a short file fill the memory."""
-
-Location = tuple[str | int, ...]
-"""Keys and list positions that lead from the top of a file to a value."""
 
 _TAG = "tag:yaml.org,2002:"
 _NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE, _SEQ, _MAP = (
@@ -62,6 +59,21 @@ class Document:
     """The line on which each key or list item stands, counted from 1."""
     mistakes: tuple[Mistake, ...]
     """What is wrong although it can be read: repeated keys, tags, endless aliases."""
+
+    def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
+        """A mistake at this place of the file.
+
+        Parts of the location that the file does not have are the validator's own, such as the
+        member of a union that was tried.
+
+        :param missing: the last part of the location is a key that is not there.
+        """
+        found: Location = ()
+        for part in location:
+            if (*found, part) in self.lines:
+                found = (*found, part)
+        key = dotted((*found, location[-1])) if missing else dotted(found)
+        return Mistake(message, self.path, self.lines.get(found, 1), key)
 
 
 def read_document(path: Path) -> Document:
@@ -109,13 +121,25 @@ def parse_document(path: Path, content: bytes) -> Document:
     text = decode(path, content)
     builder = _Builder(path)
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _compose(path, text)
         value = None if node is None else builder.build(node, ())
     except yaml.YAMLError as error:
         raise ConfigError([_syntax_mistake(path, text, error)]) from None
     except RecursionError:
         raise ConfigError([Mistake("is nested too deeply", path, 1)]) from None
     return Document(path, value, builder.lines, tuple(builder.mistakes))
+
+
+def _compose(path: Path, text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+    except (ValueError, OverflowError):  # PyYAML asks chr() for whatever number is escaped
+        message = "is not YAML: an escape stands for no character; correct it"
+        raise ConfigError([Mistake(message, path, loader.line + 1)]) from None
+    finally:
+        loader.dispose()
+    return node
 
 
 def _syntax_mistake(path: Path, text: str, error: yaml.YAMLError) -> Mistake:
@@ -163,11 +187,22 @@ class _Builder:
             case yaml.SequenceNode(tag=tag) if tag == _SEQ:
                 return [self.build(item, (*at, i)) for i, item in enumerate(node.value)]
             case yaml.ScalarNode(tag=tag) if tag in (_STR, _MERGE):
-                return FileText(node.value, self._path.parent)
+                return FileText(self._text(node, at), self._path.parent)
             case yaml.ScalarNode(tag=tag) if tag in _SCALARS:
                 return self._scalar(node, at)
         self._wrong(node, at, f"the tag {node.tag!r} is not supported; remove it")
         return None
+
+    def _text(self, node: yaml.ScalarNode, at: Location) -> str:
+        """JSON escapes what is beyond 16 bits as two halves, which PyYAML leaves apart."""
+        text: str = node.value
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            self._wrong(node, at, "holds half of a surrogate pair; write the character itself")
+            return ""
 
     def _scalar(self, node: yaml.ScalarNode, at: Location) -> object:
         try:
@@ -187,7 +222,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._wrong(key_node, at, "a key must be a single word or text")
                 continue
-            key = key_node.value
+            key = self._text(key_node, at)
             if key in own:
                 self._wrong(
                     key_node, (*at, key), f"is there twice, first on line {own[key]}; keep one"
@@ -220,9 +255,3 @@ def _line(node: yaml.Node) -> int:
 def _merges_first(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
     """Keys of the mapping itself come last, so that they win."""
     yield from sorted(node.value, key=lambda pair: pair[0].tag != _MERGE)
-
-
-def dotted(location: Sequence[str | int]) -> str:
-    """``targets[0].timeouts.connect``"""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")

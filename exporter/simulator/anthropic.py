@@ -210,8 +210,9 @@ class MessageStream:
     def _delta(self, delta: dict[str, str]) -> bytes:
         return _event("content_block_delta", index=self._index, delta=delta)
 
-    def _stopped(self, reason: FinishReason, usage: Usage | None) -> bytes:
-        delta: dict[str, Any] = {"stop_reason": _STOP_REASONS[reason], "stop_sequence": None}
+    def _stopped(self, reason: FinishReason | None, usage: Usage | None) -> bytes:
+        word = _STOP_REASONS[reason] if reason else None
+        delta: dict[str, Any] = {"stop_reason": word, "stop_sequence": None}
         if delta["stop_reason"] == "refusal":
             details = {"category": None, "explanation": self._refusal or None}
             delta["stop_details"] = {"type": "refusal", **details}

@@ -148,7 +148,8 @@ class ConverseStream:
             case Finish(reason, usage):
                 self._usage = usage
                 yield from self._close_block()
-                yield _event("messageStop", {"stopReason": _STOP_REASONS[reason]})
+                if reason:
+                    yield _event("messageStop", {"stopReason": _STOP_REASONS[reason]})
             case Failed(error):
                 yield _failure(error)
             case Broken():

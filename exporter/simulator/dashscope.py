@@ -153,7 +153,7 @@ class GenerationStream:
             case Output():
                 yield from self._output(step)
             case Finish(reason):
-                self._finish = reason  # it comes in the chunk that ends the stream
+                self._finish = reason or self._finish  # it comes in the chunk that ends the stream
             case Failed(error):
                 yield self._failure(error)
             case Broken():

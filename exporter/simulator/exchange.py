@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -17,9 +18,9 @@ from exporter.simulator.faults import (
     RawResponse,
 )
 from exporter.simulator.generation import generate
-from exporter.simulator.handler import Call, Facts, Handler, Refused, Request, Response
+from exporter.simulator.handler import Call, Facts, Handler, Refused, Request, Response, WholeCall
 from exporter.simulator.ledger import Entry
-from exporter.simulator.model import ModelState
+from exporter.simulator.model import ModelState, Presence
 from exporter.simulator.player import Player, sleep_until
 from exporter.simulator.script import Script, Sign
 from exporter.simulator.steps import Error, ErrorKind
@@ -42,7 +43,7 @@ class Exchange:
     entry: Entry
     facts: Facts
 
-    def read(self, api_key: str | None) -> Call:
+    def read(self, api_key: str | None) -> Call | WholeCall:
         """Who asks, and what.
 
         :raises Refused: the key is wrong or the request makes no sense.
@@ -57,11 +58,11 @@ class Exchange:
         """Answer with an error in the provider's shape."""
         await send(self.connection, self.entry, self.handler.error(error, self.facts))
 
-    async def answer(self, call: Call, script: Script, state: ModelState) -> None:
+    async def answer(self, call: Call | WholeCall, script: Script, state: ModelState) -> None:
         """Answer as the script says."""
         self.facts = replace(
             self.facts,
-            served_model=script.served_model or call.model,
+            served_model=script.served_model or call.model or "",
             processing_seconds=script.headers_seconds,
             rate_limits=script.rate_limits,
         )
@@ -91,8 +92,15 @@ class Exchange:
                 await self._send(Response(200, response.headers, response.body))
             case RawResponse(status, body, headers):
                 await self._send(Response(status, headers, body))
+            case _ if isinstance(call, WholeCall):
+                await sleep_until(start_ns + script.first_token_seconds * NANOSECONDS)
+                await self._send(call.respond(self.facts, {}))
             case _:
                 await self._stream(call, script, fault, start_ns, random)
+
+    async def answer_at_once(self, call: WholeCall, presences: Mapping[str, Presence]) -> None:
+        """Answer a question that no single model is asked."""
+        await self._send(call.respond(self.facts, presences))
 
     async def _send(self, response: Response) -> None:
         await send(self.connection, self.entry, response)

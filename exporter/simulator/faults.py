@@ -73,7 +73,7 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class MissingEndMarker:
-    """The HTTP body ends in order, but without the provider's end marker."""
+    """The HTTP body ends in order, but without the provider's end marker or a finish reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class GenerateStream:
                 self._thoughts += tokens
             case Output(kind, text, tokens):
                 yield from self._output(kind, text, tokens)
-            case Finish(reason, _):
+            case Finish(reason, _) if reason:
                 self._finish_reason = _FINISH_REASONS[reason]
             case Failed(Error(ErrorKind.CONTENT_FILTER) as error):
                 yield _event(_blocked(error, self._facts))

@@ -6,16 +6,20 @@ when they are sent, and what goes wrong on the way, is the engine's matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from exporter.providers.base import ProtocolError
 from exporter.providers.wire import W, parse
 from exporter.result import RateLimit
+from exporter.simulator.model import Presence
 from exporter.simulator.steps import Error, ErrorKind, Step
 
 Headers = tuple[tuple[str, str], ...]
+
+_MAX_PARTS = 1 << 20
+"""Of a request: whoever asks the simulator is not its enemy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def read_body(shape: type[W], request: Request) -> W:
     :raises Refused: its body is not of this shape.
     """
     try:
-        return parse(shape, request.body)
+        return parse(shape, request.body, _MAX_PARTS)
     except ProtocolError as error:
         raise Refused(Error(ErrorKind.BAD_REQUEST, str(error))) from None
 
@@ -110,8 +114,19 @@ class Call(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WholeCall:
+    """One request that is answered in one piece."""
+
+    model: str | None
+    """``None`` where no single model is asked."""
+    prompt: str
+    respond: Callable[[Facts, Mapping[str, Presence]], Response]
+    """The response, with whether each of the simulator's models is there."""
+
+
 class Handler(Protocol):
-    """One provider."""
+    """One provider, asked one kind of question."""
 
     def claims(self, request: Request) -> bool:
         """Whether the request is one for this provider's model."""
@@ -121,7 +136,7 @@ class Handler(Protocol):
         """The API key that the request carries."""
         ...
 
-    def read(self, request: Request) -> Call:
+    def read(self, request: Request) -> Call | WholeCall:
         """What is asked.
 
         :raises Refused: the request makes no sense.
@@ -131,3 +146,19 @@ class Handler(Protocol):
     def error(self, error: Error, facts: Facts) -> Response:
         """An error instead of a stream."""
         ...
+
+
+class InOnePiece:
+    """A handler of requests that are answered in one piece; keys and errors are the provider's in
+    general."""
+
+    def __init__(
+        self,
+        general: Handler,
+        claims: Callable[[Request], bool],
+        read: Callable[[Request], WholeCall],
+    ) -> None:
+        self.claims = claims
+        self.read = read
+        self.key = general.key
+        self.error = general.error

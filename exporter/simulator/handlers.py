@@ -8,6 +8,7 @@ from exporter.simulator.bedrock import BedrockHandler
 from exporter.simulator.dashscope import DashScopeHandler
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import Handler, Request
+from exporter.simulator.listing import LISTINGS
 from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
 from exporter.simulator.openai_responses import OpenAIResponsesHandler
@@ -21,6 +22,7 @@ HANDLERS: tuple[Handler, ...] = (
     GeminiHandler(),
     OllamaHandler(),
     AnthropicHandler(),
+    *LISTINGS,
 )
 
 

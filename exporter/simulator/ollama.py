@@ -137,7 +137,7 @@ class OllamaStream:
             case Broken():
                 yield b"{not JSON\n"
             case End():
-                reason = _DONE_REASONS.get(self._finish.reason, "stop")
+                reason = _DONE_REASONS.get(self._finish.reason or FinishReason.STOP, "stop")
                 yield self._line({"content": ""}, done_reason=reason, **self._statistics())
 
     def _line(self, message: dict[str, str], **last: object) -> bytes:

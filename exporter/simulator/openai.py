@@ -151,7 +151,7 @@ class ChatStream:
             case Output(kind, text):
                 yield self._chunk(self._opened({_DELTA_FIELDS[kind]: text}))
             case Finish(reason, usage):
-                yield self._chunk({}, _FINISH_REASONS.get(reason, reason))
+                yield self._chunk({}, _FINISH_REASONS.get(reason, reason) if reason else None)
                 if usage and self._include_usage:
                     yield sse(self._envelope([], usage=_usage(usage)))
             case Failed(error):

@@ -195,7 +195,7 @@ class ResponsesStream:
 
     def _end(self) -> bytes:
         usage = {"usage": _usage(self._finish.usage)} if self._finish.usage else {}
-        if reason := _INCOMPLETE.get(self._finish.reason):
+        if reason := _INCOMPLETE.get(self._finish.reason or FinishReason.STOP):
             details = {"incomplete_details": {"reason": reason}}
             return self._state("response.incomplete", "incomplete", **details, **usage)
         return self._state("response.completed", "completed", **usage)

@@ -1,4 +1,4 @@
-"""What model servers tell about themselves: health, and the models that they have."""
+"""What model servers tell about themselves: health, and the models in memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,10 @@ def page(request: Request, models: Mapping[str, Presence]) -> Response:
     match request.method, request.path:
         case "GET", "/health":
             return _health(models)
-        case "GET", "/v1/models":
-            return _model_list(models)
         case "GET", "/api/ps":
             return _ollama_models(
                 model for model, presence in models.items() if presence is Presence.LOADED
             )
-        case "GET", "/api/tags":
-            return _ollama_models(models)
         case _:
             return _json(404, {"error": f"There is nothing at {request.path}."})
 
@@ -30,15 +26,6 @@ def _health(models: Mapping[str, Presence]) -> Response:
     if Presence.ABSENT not in models.values():
         return _json(200, {"status": "ok"})
     return _json(503, {"error": {"message": "Loading model", "type": "unavailable_error"}})
-
-
-def _model_list(models: Mapping[str, Presence]) -> Response:
-    listed = [
-        {"id": model, "object": "model", "created": 0, "owned_by": "simulator"}
-        for model, presence in models.items()
-        if presence is not Presence.ABSENT
-    ]
-    return _json(200, {"object": "list", "data": listed})
 
 
 def _ollama_models(models: Iterable[str]) -> Response:

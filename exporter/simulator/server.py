@@ -179,6 +179,9 @@ class Simulator:
         exchange = Exchange(handler, request, connection, entry, facts)
         try:
             call = exchange.read(self._api_key)
+            if call.model is None:
+                await exchange.answer_at_once(call, self._presences())
+                return
             script = self._script(call.model)
             await exchange.answer(call, script, self._state(call.model))
         except Refused as refused:

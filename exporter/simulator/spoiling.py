@@ -54,11 +54,22 @@ def _still_whole(steps: Iterator[Timed], fault: Fault | None) -> Iterable[Timed]
             before, after = _divided(steps, after_tokens)
             return chain(before, [Timed(before[-1].at_seconds, Broken())], after)
         case MissingEndMarker():
-            return (timed for timed in steps if not isinstance(timed.step, End))
+            return _endless(steps)
         case DataAfterEnd():
             return _prolonged(steps)
         case _:
             return steps
+
+
+def _endless(steps: Iterator[Timed]) -> Iterator[Timed]:
+    for timed in steps:
+        match timed.step:
+            case Finish(_, usage):
+                yield replace(timed, step=Finish(None, usage))
+            case End():
+                pass
+            case _:
+                yield timed
 
 
 def _broken_off(steps: Iterator[Timed], tokens: int, *instead: Step | Act) -> Iterable[Timed]:

@@ -78,9 +78,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Generation has stopped; ``usage`` is ``None`` where it is not to be told."""
+    """Generation has stopped; ``usage`` is ``None`` where it is not to be told, and ``reason``
+    where the stream is not to have an end."""
 
-    reason: FinishReason
+    reason: FinishReason | None
     usage: Usage | None = None
 
 

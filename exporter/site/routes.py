@@ -24,12 +24,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.budget.spending import OverBudget
-from exporter.metrics.probe_series import Metrics
-from exporter.probing.prober import StandsBy
-from exporter.result import ProbeResult
-from exporter.result_json import result_to_json
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
+from exporter.probing.prober import OverBudget, StandsBy
 from exporter.settings.mistakes import ConfigError
+from exporter.site.result_json import result_to_json
 from exporter.site.scrapes import Scrapes
 from exporter.site.status import Status, StatusRow
 from exporter.site.status_page import View, render_page
@@ -70,7 +69,7 @@ class Backend(Protocol):
     @property
     def lifecycle_enabled(self) -> bool: ...
 
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
@@ -110,7 +109,7 @@ class _Site:
         self._started = time.monotonic()
         self._scrapes = Scrapes(self._in_background)
         self._one_at_a_time = asyncio.Lock()
-        self._probing: dict[str, asyncio.Future[tuple[ProbeResult, ...]]] = {}
+        self._probing: dict[str, asyncio.Future[tuple[Observation, ...]]] = {}
 
     async def page(self, request: Request) -> Response:
         view = View.parse(request.query_params)
@@ -185,7 +184,7 @@ class _Site:
         async with self._one_at_a_time:
             return await asyncio.to_thread(work)
 
-    def _probe_now(self, name: str) -> asyncio.Future[tuple[ProbeResult, ...]]:
+    def _probe_now(self, name: str) -> asyncio.Future[tuple[Observation, ...]]:
         """Requests for a target that is already being probed share that probe: every probe
         costs money, and anybody may ask."""
         probing = self._probing.get(name)
@@ -249,8 +248,9 @@ def _to_json(rows: Iterable[StatusRow]) -> list[JsonValue]:
     ]
 
 
-def _last_to_json(result: ProbeResult) -> dict[str, JsonValue]:
+def _last_to_json(last: Observation) -> dict[str, JsonValue]:
     """The result without what its row says already, and without the answer: prompts may be
     somebody's own data, and answers tell of them."""
     left_out = {"target", "probe", "answer"}
-    return {key: value for key, value in result_to_json(result).items() if key not in left_out}
+    told = result_to_json(last.result, last.cold)
+    return {key: value for key, value in told.items() if key not in left_out}

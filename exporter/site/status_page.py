@@ -95,9 +95,10 @@ class Line:
 
     @classmethod
     def of(cls, row: StatusRow, now: float) -> Line:
-        target, last = row.plan.target, row.last
+        target, last = row.plan.target, row.last.result if row.last else None
         failure = last.failure if last else None
-        good = last if last and last.success and not last.cold else None
+        usable = row.last and row.last.certain and not row.last.cold
+        good = last if last and last.success and usable else None
         cold = row.last_cold
         waiting = "" if _state(row, now) is State.FAILING else _waiting(row.waiting, now)
         age = now - last.finished_at if last else 0.0
@@ -110,7 +111,7 @@ class Line:
             labels=target.labels,
             waiting=waiting,
             cold_start=_cold_start(cold.cold) if cold and cold.cold else "",
-            cold_start_ago=f"{_span(now - cold.finished_at)} ago" if cold else "",
+            cold_start_ago=f"{_span(now - cold.result.finished_at)} ago" if cold else "",
             time_to_first_token=_seconds(good.time_to_first_token_seconds if good else None),
             sparkline=Sparkline.of(row.history),
             tokens_per_second=_rate(good.output_tokens_per_second if good else None),
@@ -173,7 +174,7 @@ def _state(row: StatusRow, now: float) -> State:
         return State.FAILING if late else State.STARTING
     if row.last is None:
         return State.PENDING
-    return State.OK if row.last.success else State.FAILING
+    return State.OK if row.last.result.success else State.FAILING
 
 
 def _cold_start(cold: Coldness) -> str:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from exporter.settings.explain import explain
+from exporter.settings.explain import mistakes_in
 from exporter.settings.mistakes import ConfigError, Mistake
-from exporter.settings.yaml_lines import Document, dotted, read_document
+from exporter.settings.yaml_lines import read_document
 from exporter.site.toolkit_settings import WebConfig
 
 log = structlog.get_logger(__name__)
@@ -84,19 +83,11 @@ def _parse(path: Path) -> WebConfig:
     try:
         config = WebConfig.model_validate({} if document.value is None else document.value)
     except ValidationError as error:
-        mistakes += (_mistake(document, details) for details in error.errors())
+        mistakes += mistakes_in(error, WebConfig, document)
         raise ConfigError(mistakes) from None
     if mistakes:
         raise ConfigError(mistakes)
     return config
-
-
-def _mistake(document: Document, error: ErrorDetails) -> Mistake:
-    where = error["loc"]
-    known = (where[:length] for length in range(len(where), -1, -1))
-    line = next(document.lines[part] for part in known if part in document.lines)
-    message = "unknown key" if error["type"] == "extra_forbidden" else explain(error)
-    return Mistake(message, document.path, line, dotted(where))
 
 
 def _fingerprint(paths: Iterable[Path]) -> tuple[tuple[int, int, int] | None, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.settings.mistakes import did_you_mean
 from exporter.settings.paths import FilePath
+from exporter.settings.types import Located, UnknownName, raise_all
 
 _BCRYPT = re.compile(r"\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _HEADERS: dict[str, tuple[str, ...]] = {
@@ -128,9 +130,10 @@ class TlsServerConfig(_Model):
     @field_validator("cipher_suites")
     @classmethod
     def _suites_are_known(cls, suites: tuple[str, ...]) -> tuple[str, ...]:
-        for suite in suites:
-            if suite not in _CIPHERS:
-                raise ValueError(f"unknown suite {suite!r}; known are {', '.join(_CIPHERS)}")
+        unknown = ((i, suite) for i, suite in enumerate(suites) if suite not in _CIPHERS)
+        raise_all(
+            "cipher_suites", (((i,), UnknownName("suite", suite, _CIPHERS)) for i, suite in unknown)
+        )
         return suites
 
     @model_validator(mode="after")
@@ -198,14 +201,19 @@ class HttpServerConfig(_Model):
     @field_validator("headers")
     @classmethod
     def _headers_are_known(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if name not in _HEADERS:
-                raise ValueError(f"{name!r} cannot be set; known are {', '.join(_HEADERS)}")
-            if (allowed := _HEADERS[name]) and value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-            if not value.isascii() or not value.isprintable():
-                raise ValueError(f"{name} must be printable ASCII")
+        wrong = ((name, _wrong_header(name, value)) for name, value in headers.items())
+        raise_all("headers", (((name,), ValueError(why)) for name, why in wrong if why))
         return {name: value for name, value in headers.items() if value}
+
+
+def _wrong_header(name: str, value: str) -> str | None:
+    if name not in _HEADERS:
+        return f"{name!r} cannot be set; {did_you_mean(name, _HEADERS)}"
+    if (allowed := _HEADERS[name]) and value not in allowed:
+        return f"{name} must be one of {', '.join(allowed)}, not {value!r}"
+    if not value.isascii() or not value.isprintable():
+        return f"{name} must be printable ASCII"
+    return None
 
 
 def _or_nothing(value: object) -> object:
@@ -226,10 +234,15 @@ class WebConfig(_Model):
     @field_validator("basic_auth_users")
     @classmethod
     def _passwords_are_hashed(cls, users: dict[str, str]) -> dict[str, str]:
-        for user, hashed in users.items():
-            if not _BCRYPT.fullmatch(hashed):
-                raise ValueError(
-                    f"the password of {user!r} is not a bcrypt hash; make one with "
-                    "htpasswd -nBC 10 '' | tr -d ':\\n'"
-                )
+        raise_all("basic_auth_users", _not_hashed(users))
         return users
+
+
+def _not_hashed(users: Mapping[str, str]) -> Iterator[Located]:
+    for user, hashed in users.items():
+        if not _BCRYPT.fullmatch(hashed):
+            why = (
+                f"the password of {user!r} is not a bcrypt hash; make one with "
+                "htpasswd -nBC 10 '' | tr -d ':\\n'"
+            )
+            yield (user,), ValueError(why)

@@ -17,14 +17,16 @@ from hypothesis import strategies as st
 
 from exporter.budget.keeper import BudgetKeeper
 from exporter.budget.spend_file import SpendFileError, read_day, write_day
-from exporter.budget.spending import Day, OverBudget, Spending, charged_usd, worst_usd
+from exporter.budget.spending import Day, Spending
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
-from exporter.probing.prober import Prober, StandsBy
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation, observed, worst_usd
+from exporter.probing.prober import OverBudget, Prober, StandsBy
 from exporter.probing.schedule import Schedule
-from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
+from exporter.result import Failure, FailureReason, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, samples, value
+from tests.observing import newly
 from tests.probing.test_schedule import ANSWER
 from tests.wire import wire_server
 
@@ -55,13 +57,14 @@ def spending(config: Config, clock: list[float] | None = None) -> Spending:
     return made
 
 
-def result(plan: Plan, usage: Usage | None = None, **changes: Any) -> ProbeResult:
-    return replace(GOOD, target=plan.target.name, usage=usage, **changes)
+def charged_usd(plan: Plan, usage: Usage | None = None, **changes: Any) -> Decimal:
+    result = replace(GOOD, target=plan.target.name, usage=usage, **changes)
+    return observed(plan, result).cost.charged_usd
 
 
 def probe(spending: Spending, plan: Plan, output: int) -> None:
     with spending.hold(plan) as hold:
-        hold.ended(result(plan, Usage(1, output)))
+        hold.ended(charged_usd(plan, usage=Usage(1, output)))
 
 
 def test_the_budget_can_be_spent_to_the_last_cent_and_not_beyond() -> None:
@@ -112,7 +115,7 @@ def test_whatever_happens_in_whatever_order_no_budget_is_passed(
             under_way.append(money.hold(plan))
         elif under_way:
             with under_way.pop() as hold:
-                hold.ended(result(plan, Usage(1, output)))
+                hold.ended(charged_usd(plan, usage=Usage(1, output)))
         assert money.committed.total_usd <= Decimal(repr(usd_per_day))
 
 
@@ -163,7 +166,7 @@ def test_a_probe_counts_on_the_day_on_which_it_ends() -> None:
     with money.hold(plan) as hold:
         clock[0] += DAY
         assert not money.affords(plan)
-        hold.ended(result(plan, Usage(1, 60)))
+        hold.ended(charged_usd(plan, usage=Usage(1, 60)))
     assert money.day.usd == {"t": Decimal("0.0006")}
 
 
@@ -187,7 +190,7 @@ def test_what_the_provider_does_not_tell_counts_as_the_worst_case(
     changes: dict[str, Any], charged: Decimal
 ) -> None:
     [plan] = one(1).plans()
-    assert charged_usd(result(plan, **changes), plan) == charged
+    assert charged_usd(plan, **changes) == charged
 
 
 def test_a_probe_that_never_came_back_counts_as_the_worst_case() -> None:
@@ -228,12 +231,12 @@ async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it()
     with wire_server([0.02, *ANSWER]) as server:
         config = served(server.url, budget={"usd_per_day": 0.0035})
         metrics, money = Metrics(), spending(config)
-        prober = Prober([metrics.observe], spending=money)
+        prober = Prober([metrics.observe], purse=money)
         schedule = Schedule(prober, metrics)
-        metrics.apply(config.plans())
-        await prober.apply(config.plans())
+        metrics.apply(newly(config.plans()))
+        prober.apply(newly(config.plans()))
         schedule.start()
-        schedule.apply(config.plans())
+        schedule.apply(newly(config.plans()))
         await asyncio.sleep(1.2)
         with pytest.raises(OverBudget):
             await prober.probe(config.plans()[0])
@@ -249,15 +252,15 @@ async def test_a_probe_that_waited_is_not_sent_once_another_exporter_probes() ->
     leads = True
     with wire_server([0.2, *ANSWER]) as server:
         config = served(server.url, budget={"usd_per_day": 1})
-        money, results = spending(config), list[ProbeResult]()
-        prober = Prober([results.append], spending=money, may_probe=lambda: leads)
+        money, results = spending(config), list[Observation]()
+        prober = Prober([results.append], purse=money, may_probe=lambda: leads)
         (plan,) = config.plans()
-        await prober.apply([plan])
+        prober.apply(newly([plan]))
         first, second = (asyncio.create_task(prober.probe(plan)) for _ in range(2))
         await asyncio.sleep(0.1)
         assert money.committed.total_usd == 2 * WORST
         leads = False
-        assert (await first).success
+        assert (await first).result.success
         with pytest.raises(StandsBy):
             await second
         await prober.aclose(grace_seconds=1)

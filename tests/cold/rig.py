@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from exporter.budget.spending import Spending
-from exporter.cold.boot import Boots
-from exporter.cold.probe import ColdProbe
-from exporter.cold.readiness import Readiness
-from exporter.cold.starts import ColdStarts
-from exporter.cold.thermometer import Thermometer
+from exporter.cold.watch import ColdWatch
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult, Waiting
 from exporter.simulator import Simulator
+from tests.observing import Plans
 
 
 def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
@@ -50,38 +46,40 @@ class Rig:
     """Everything but the web server."""
 
     def __init__(self) -> None:
-        self.results: list[ProbeResult] = []
+        self.observations: list[Observation] = []
         self.waiting: list[Waiting | None] = []
         self.metrics = Metrics()
-        self.readiness = Readiness((self.metrics.waiting, self._note_waiting))
-        self.boots = Boots(self.readiness, self.metrics.booting, self._probe_booting)
-        self.thermometer = Thermometer(self.readiness, self.boots)
-        listeners = (self.metrics.observe, self.results.append)
         self.spending = Spending()
-        self.prober = Prober(listeners, spending=self.spending, judge=self.thermometer.judge)
-        self.cold_starts = ColdStarts(self.prober, self.thermometer, self.readiness)
-        self.schedule = Schedule(self.prober, self.metrics, self.cold_starts.keeps_back)
+        observers = (self.metrics.observe, self.observations.append)
+        self.prober = Prober(observers, purse=self.spending)
+        waiting = (self.metrics.waiting, self._note_waiting)
+        self.cold = ColdWatch(self.prober, waiting, self.metrics.booting)
+        self.schedule = Schedule(self.prober, self.metrics, self.cold.probe, self.cold.keeps_back)
+        self._plans = Plans()
+
+    @property
+    def results(self) -> list[ProbeResult]:
+        """What was told so far."""
+        return [observation.result for observation in self.observations]
 
     def _note_waiting(self, _target: str, waiting: Waiting | None) -> None:
         self.waiting.append(waiting)
 
-    async def _probe_booting(self, plan: Plan) -> ProbeResult:
-        return await self.prober.probe(plan, self.thermometer.judge_attempt)
+    @property
+    def rests(self) -> bool:
+        """Whether a target is left alone, as far as was told."""
+        return bool(self.waiting and self.waiting[-1] and self.waiting[-1].ready)
 
-    async def apply(self, *plans: Plan) -> None:
-        self.metrics.apply(plans)
-        self.thermometer.apply(plans)
-        self.boots.apply(plans)
-        self.cold_starts.apply(plans)
-        await self.prober.apply(plans)
-        self.schedule.apply(plans)
+    def apply(self, *plans: Plan) -> None:
+        change = self._plans.become(plans)
+        self.metrics.apply(change)
+        self.cold.apply(change)
+        self.prober.apply(change)
+        self.schedule.apply(change)
 
-    async def probe_cold(self, plan: Plan) -> ProbeResult:
+    async def probe_cold(self, plan: Plan) -> Observation:
         """What a cold probe comes to that is sent now."""
-        settings = plan.target.cold_start
-        assert settings
-        probe = ColdProbe(plan, settings, self.prober, self.thermometer, self.readiness)
-        return await probe.carry_out()
+        return await self.cold.probe_cold(plan)
 
     def value(self, name: str, **labels: str) -> float:
         """The sum of all samples with this name and these labels; NaN without any."""
@@ -114,19 +112,10 @@ async def rig(*plans: Plan) -> AsyncIterator[Rig]:
     """A rig under way with these plans."""
     run = Rig()
     run.schedule.start()
-    await run.apply(*plans)
+    run.apply(*plans)
     try:
         yield run
     finally:
         run.schedule.stop()
-        run.cold_starts.stop()
-        run.boots.stop()
+        run.cold.stop()
         await run.prober.aclose(grace_seconds=1)
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait for a condition to hold."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from exporter.config.model_server import Boot
+from exporter.config.model_server import WatchedBoot
 from exporter.config.root import Config
 
 
@@ -64,12 +64,12 @@ def test_a_mistake_is_told_where_it_is(
     ("fields", "watched"),
     [
         ({}, None),
-        ({"provider": "vllm"}, Boot()),
-        ({"provider": "vllm", "boot": {"poll": "5s"}}, Boot(poll=5.0)),
-        ({"boot": {}}, Boot()),
+        ({"provider": "vllm"}, WatchedBoot()),
+        ({"provider": "vllm", "boot": {"poll": "5s"}}, WatchedBoot(poll=5.0)),
+        ({"boot": {}}, WatchedBoot()),
     ],
 )
-def test_whose_boots_are_watched(fields: dict[str, Any], watched: Boot | None) -> None:
+def test_whose_boots_are_watched(fields: dict[str, Any], watched: WatchedBoot | None) -> None:
     (target,) = config(fields).targets
     assert target.watched_boot == watched
 

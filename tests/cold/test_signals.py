@@ -74,7 +74,7 @@ async def test_a_cold_start_takes_as_long_as_the_script_says(
         )
         async with rig(plan) as run:
             for _ in range(4):
-                await run.prober.probe(plan)
+                await run.cold.probe(plan)
             asked = len(simulator.ledger)
             await asyncio.sleep(LOADING_SECONDS + IDLE_SECONDS + 0.1)
             boot = Boot(LOADING_SECONDS, IDLE_SECONDS, case.sign)
@@ -122,7 +122,7 @@ async def test_a_model_that_was_not_unloaded_is_told_to_be_warm() -> None:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:
             for _ in range(4):
-                await run.prober.probe(plan)
+                await run.cold.probe(plan)
             result = await run.probe_cold(plan)
             assert run.count("inference_time_to_first_token_seconds") == 4
     assert result.cold is not None
@@ -135,7 +135,7 @@ async def test_a_model_that_never_gets_ready_is_not_ready_and_an_alert() -> None
     async with Simulator({"m": script_with(boot)}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=cold_start(limit="500ms")))
         async with rig(plan) as run:
-            result = await run.probe_cold(plan)
+            result = (await run.probe_cold(plan)).result
             since = run.value("inference_not_ready_since_timestamp_seconds")
             assert run.value("inference_not_ready_limit_seconds") == 0.5
             assert run.value("inference_probe_failures_total", reason="not_ready") == 1
@@ -153,7 +153,7 @@ async def test_a_request_that_is_held_for_too_long_is_not_ready() -> None:
         fields = target(simulator, cold_start=cold_start(limit="400ms"), timeout="200ms")
         (plan,) = plans_of(fields)
         async with rig(plan) as run:
-            result = await run.probe_cold(plan)
+            result = (await run.probe_cold(plan)).result
             assert run.value("inference_not_ready_since_timestamp_seconds") > 0
             assert len(simulator.ledger) <= 1
     assert result.failure is not None
@@ -166,7 +166,7 @@ async def test_any_other_failure_ends_a_cold_probe_as_what_it_is() -> None:
     async with Simulator({"m": Script(fault=wrong_key)}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:
-            result = await run.probe_cold(plan)
+            result = (await run.probe_cold(plan)).result
             assert len(simulator.ledger) == 1
     assert result.failure is not None
     assert result.failure.reason is FailureReason.AUTH
@@ -181,7 +181,7 @@ async def test_a_provider_may_say_when_to_ask_again() -> None:
             await asyncio.sleep(0.4)
             assert len(simulator.ledger) == 1
             simulator.scripts["m"] = Script()
-            assert (await probing).success
+            assert (await probing).result.success
 
 
 async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
@@ -195,6 +195,6 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
             assert run.value("inference_not_ready_since_timestamp_seconds") != 0
             assert run.value("inference_cold_starts_total", signal="not_ready") == 1
             assert run.value("inference_cold_start_attempts_total") == failures + 1
-            (cold,) = (result.cold for result in run.results if result.cold)
+            (cold,) = (told.cold for told in run.observations if told.cold)
             assert warm == len(run.results) - failures - 1 > 0
     assert cold.duration_seconds == pytest.approx(LOADING_SECONDS, abs=0.2 + SLACK_SECONDS)

@@ -15,7 +15,8 @@ from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator
-from tests.cold.rig import Rig, config_of, plans_of, rig, target, until
+from tests.cold.rig import Rig, config_of, plans_of, rig, target
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def silences(ledger: Sequence[Served]) -> list[int]:
 
 
 def cold_results(run: Rig) -> list[str]:
-    return [result.target for result in run.results if result.cold]
+    return [told.result.target for told in run.observations if told.cold]
 
 
 async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
@@ -45,11 +46,11 @@ async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
             await asyncio.sleep(0.1)
             skipped = run.value("inference_probes_skipped_total", reason="cold_start")
             ledger = simulator.ledger
-    cold = [number for number, result in enumerate(run.results) if result.cold]
+    cold = [number for number, told in enumerate(run.observations) if told.cold]
     assert silences(ledger)[-2:] == cold
     for number in cold:
         assert (ledger[number + 1].received_ns - ledger[number].ended_ns) / NANOSECONDS < 0.15
-        assert run.results[number + 1].cold is None
+        assert run.observations[number + 1].cold is None
     assert skipped >= 4
     assert cold[1] - cold[0] >= 4, "between two silences, probes are sent as usual"
 
@@ -86,9 +87,9 @@ async def test_a_probe_asked_for_by_hand_makes_the_silence_longer() -> None:
     async with Simulator({"m": FAST}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=COLD_START))
         async with rig(plan) as run:
-            await until(lambda: run.readiness.is_resting("t"))
+            await until(lambda: run.rests)
             await asyncio.sleep(IDLE_SECONDS / 2)
-            await run.prober.probe(plan)
+            await run.cold.probe(plan)
             await until(lambda: cold_results(run))
             by_hand, cold = simulator.ledger[:2]
     assert (cold.received_ns - by_hand.ended_ns) / NANOSECONDS >= IDLE_SECONDS
@@ -100,7 +101,7 @@ async def test_a_server_that_is_never_left_alone_is_not_measured() -> None:
         (plan,) = plans_of(target(simulator, cold_start=settings))
         async with rig(plan) as run:
             for _ in range(12):
-                await run.prober.probe(plan)
+                await run.cold.probe(plan)
                 await asyncio.sleep(0.25)
             assert not cold_results(run)
 
@@ -110,15 +111,15 @@ async def test_while_a_model_is_started_nobody_else_asks_for_it() -> None:
     async with Simulator({"m": FAST}) as simulator:
         plans = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
         async with rig(*plans) as run:
-            await until(lambda: run.readiness.is_resting("t"))
+            await until(lambda: run.rests)
             simulator.scripts["m"] = Script(
                 first_token_seconds=0.01, token_gap_seconds=0.0, boot=boot
             )
             await until(lambda: cold_results(run))
-            cold = next(result for result in run.results if result.cold)
+            cold = next(told for told in run.observations if told.cold)
             assert cold.cold is not None
             assert cold.cold.duration_seconds == pytest.approx(0.8, abs=0.2)
-            held = simulator.ledger[run.results.index(cold)]
+            held = simulator.ledger[run.observations.index(cold)]
             assert not [
                 served
                 for served in simulator.ledger
@@ -136,8 +137,8 @@ async def test_a_cold_start_that_could_pass_a_budget_is_not_measured() -> None:
         (plan,) = config.plans()
         async with rig(plan) as run:
             run.spending.apply(config)
-            await until(lambda: run.cold_starts.keeps_back(plan))
-            await until(lambda: not run.cold_starts.keeps_back(plan))
+            await until(lambda: run.cold.keeps_back(plan))
+            await until(lambda: not run.cold.keeps_back(plan))
             await until(lambda: run.value("inference_probes_skipped_total", reason="budget"))
             assert not cold_results(run)
             assert math.isnan(run.value("inference_not_ready_since_timestamp_seconds"))
@@ -148,11 +149,11 @@ async def test_a_reload_ends_the_silence_of_a_target_that_is_measured_no_more() 
         (plan,) = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
         (changed,) = plans_of(target(simulator), interval="200ms")
         async with rig(plan) as run:
-            await until(lambda: run.readiness.is_resting("t"))
-            await run.apply(changed)
+            await until(lambda: run.rests)
+            run.apply(changed)
             await asyncio.sleep(0)
-            assert not run.cold_starts.keeps_back(changed)
-            assert not run.readiness.is_resting("t")
+            assert not run.cold.keeps_back(changed)
+            assert not run.rests
             results = len(run.results)
             await until(lambda: len(run.results) > results, seconds=1)
 

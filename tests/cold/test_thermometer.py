@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
 
+from exporter.cold.thermometer import Thermometer
+from exporter.cold.waiting_room import WaitingListener, WaitingRoom
 from exporter.cold.warmth import ENOUGH, WarmTimes
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.result import NANOSECONDS, ColdSignal, ProbeResult, Timeline
-from tests.cold.rig import Rig
+from exporter.observation import observed
+from exporter.result import (
+    NANOSECONDS,
+    ColdSignal,
+    Failure,
+    FailureReason,
+    ProbeResult,
+    Timeline,
+    Waiting,
+)
+from tests.observing import Plans, newly
 
 WARM_SECONDS = 0.4
 COLD_SECONDS = 3.0
@@ -39,14 +51,15 @@ def answer(seconds: float, after_idle_seconds: float, **fields: Any) -> ProbeRes
     )
 
 
-async def judged(plan: Plan, *results: Callable[[], ProbeResult]) -> list[ColdSignal | None]:
-    run = Rig()
-    await run.apply(plan)
-    try:
-        verdicts = [run.thermometer.judge(plan, result()) for result in results]
-    finally:
-        run.cold_starts.stop()
-        run.schedule.apply(())
+def thermometer(*plans: Plan, told: WaitingListener = lambda *_: None) -> Thermometer:
+    made = Thermometer(WaitingRoom([told]))
+    made.apply(newly(plans))
+    return made
+
+
+def judged(plan: Plan, *results: Callable[[], ProbeResult]) -> list[ColdSignal | None]:
+    judge = thermometer(plan).judge
+    verdicts = [judge(observed(plan, result())) for result in results]
     return [verdict.cold.signal if verdict.cold else None for verdict in verdicts]
 
 
@@ -72,41 +85,65 @@ HISTORY = [warm()] * (ENOUGH + 1)
         ),
     ],
 )
-async def test_a_silent_cold_start_is_an_outlier_after_an_idle_spell(
+def test_a_silent_cold_start_is_an_outlier_after_an_idle_spell(
     fields: dict[str, Any], seconds: float, idle_seconds: float, signal: ColdSignal | None
 ) -> None:
     late = lambda: answer(seconds, idle_seconds)  # noqa: E731
-    assert (await judged(plan(**fields), *HISTORY, late))[-1] is signal
+    assert judged(plan(**fields), *HISTORY, late)[-1] is signal
 
 
-async def test_nothing_is_an_outlier_before_enough_is_known() -> None:
+def test_nothing_is_an_outlier_before_enough_is_known() -> None:
     late = lambda: answer(COLD_SECONDS, 301)  # noqa: E731
-    assert await judged(plan(), *HISTORY[2:], late) == [None] * ENOUGH
+    assert judged(plan(), *HISTORY[2:], late) == [None] * ENOUGH
 
 
-async def test_a_provider_that_gets_slow_is_not_called_cold() -> None:
+def test_a_provider_that_gets_slow_is_not_called_cold() -> None:
     slow = [warm(COLD_SECONDS)] * 5
-    assert (await judged(plan(), *HISTORY, *slow))[-5:] == [None] * 5
+    assert judged(plan(), *HISTORY, *slow)[-5:] == [None] * 5
 
 
 @pytest.mark.parametrize(
     ("load_seconds", "signal"), [(0.06, None), (2.1, ColdSignal.LOAD_TIME)], ids=["warm", "cold"]
 )
-async def test_a_server_that_tells_its_load_time_needs_no_rule(
+def test_a_server_that_tells_its_load_time_needs_no_rule(
     load_seconds: float, signal: ColdSignal | None
 ) -> None:
     told = lambda: answer(2.5, 1, model_load_seconds=load_seconds)  # noqa: E731
-    assert await judged(plan(), warm(), told) == [None, signal]
+    assert judged(plan(), warm(), told) == [None, signal]
 
 
-async def test_the_past_of_another_model_counts_for_nothing() -> None:
-    run = Rig()
+def test_times_that_are_not_certain_are_no_warm_ones_and_no_outliers() -> None:
+    asked = plan()
+    own = thermometer(asked)
+    for result in HISTORY:
+        own.judge(observed(asked, result()))
+    median = own.warm_times(asked).median
+    for _ in range(60):
+        unsure = replace(observed(asked, answer(COLD_SECONDS, INTERVAL_SECONDS)), certain=False)
+        assert own.judge(unsure).cold is None
+    assert own.warm_times(asked).median == median
+    after_idle = replace(observed(asked, answer(COLD_SECONDS, 301)), certain=False)
+    assert own.judge(after_idle).cold is None
+
+
+def test_a_probe_that_the_exporter_interrupted_shows_no_cold_model() -> None:
+    asked, waiting = plan(), list[Waiting | None]()
+    own = thermometer(asked, told=lambda _, waits: waiting.append(waits))
+    failure = Failure(FailureReason.NOT_READY, "Loading model", 503)
+    late = replace(answer(WARM_SECONDS, 1), failure=failure, interrupted=True)
+    own.judge(observed(asked, late))
+    assert waiting == []
+    assert own.judge(observed(asked, answer(WARM_SECONDS, 1))).cold is None
+
+
+def test_the_past_of_another_model_counts_for_nothing() -> None:
+    plans, own = Plans(), thermometer()
     for asked in (plan(), plan(model="other")):
-        await run.apply(asked)
-        assert run.thermometer.warm_times(asked).median is None
+        own.apply(plans.become([asked]))
+        assert own.warm_times(asked).median is None
         for result in HISTORY:
-            run.thermometer.judge(asked, result())
-        assert run.thermometer.warm_times(asked).median == pytest.approx(WARM_SECONDS)
+            own.judge(observed(asked, result()))
+        assert own.warm_times(asked).median == pytest.approx(WARM_SECONDS)
 
 
 def test_warm_times_are_rarely_taken_for_cold_ones() -> None:

@@ -114,3 +114,22 @@ def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() 
     config = Config.model_validate(demo)
     assert {plan.interval_seconds for plan in config.plans()} == {60}
     assert 0 < usd_per_day(config) < 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        # 0.05 * 1440 in a day, and 30 saved before: 102 * 514 / 1e6 USD.
+        ({}, "Confirming changes: at most 102 probes a day more, 0.05 USD; confirm: false"),
+        ({"price": None}, "at most 102 probes a day more, of unknown price; confirm"),
+        # 0.05 * 24, and as many saved.
+        ({"interval": "1h"}, "at most 2 probes a day more, 0.00 USD; confirm"),
+    ],
+)
+def test_the_largest_cost_of_confirmation_is_told(settings: dict[str, Any], said: str) -> None:
+    assert said in report(configure({"name": "a", **settings}))
+
+
+@pytest.mark.parametrize("settings", [{"confirm": False}, {"interval": "5s"}])
+def test_what_is_never_confirmed_costs_nothing_more(settings: dict[str, Any]) -> None:
+    assert "Confirming" not in report(configure({"name": "a", **settings}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from exporter.compare.report.report import Party, Subject
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
+from exporter.compare.subject import Party, Subject
 
 BASELINE, CANDIDATE = "hosted", "own"
 

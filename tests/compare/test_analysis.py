@@ -7,14 +7,14 @@ from itertools import chain
 
 import pytest
 
-from exporter.compare.report.report import Report, Settings
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.findings import Report, Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
 
-SETTINGS = Settings(draws=1999)
+RULES = Rules(draws=1999)
 
 
 def verdicts(report: Report, candidate: int = 0) -> dict[Measure, Verdict]:
@@ -22,7 +22,7 @@ def verdicts(report: Report, candidate: int = 0) -> dict[Measure, Verdict]:
 
 
 def compare(*samples: list[Sample]) -> Report:
-    return analyse(subject(), list(chain.from_iterable(samples)), SETTINGS)
+    return analyse(subject(), list(chain.from_iterable(samples)), RULES)
 
 
 def test_twice_as_fast_and_half_the_price_is_better() -> None:
@@ -55,7 +55,7 @@ def test_the_same_is_the_same_once_the_interval_fits_into_the_margin() -> None:
 
 def test_a_wider_margin_decides_sooner() -> None:
     samples = side(BASELINE, 100) + side(CANDIDATE, 100)
-    wide = replace(SETTINGS, margins={Measure.TTFT_P50: 0.5})
+    wide = replace(RULES, margins={Measure.TTFT_P50: 0.5})
 
     assert verdicts(analyse(subject(), samples, wide))[Measure.TTFT_P50] is Verdict.SAME
 
@@ -137,7 +137,7 @@ def test_an_unknown_price_leaves_no_cost() -> None:
     cost = report.versus[0].finding(Measure.USD_PER_MILLION_TOKENS)
     assert cost.baseline == pytest.approx(20.0)
     assert cost.candidate is None
-    assert cost.verdict is Verdict.UNDECIDED
+    assert (cost.verdict, cost.note) == (Verdict.NOT_MEASURED, "no cost is known of own")
     assert report.tallies[1].cost_usd is None
 
 
@@ -156,15 +156,49 @@ def test_cold_starts_are_compared_among_themselves() -> None:
     assert report.tallies[0].cold_probes == 7
 
 
-def test_without_cold_starts_there_is_not_enough_data() -> None:
+def test_cold_starts_that_nobody_asked_for_are_not_measured() -> None:
     start = compare(side(BASELINE, 20), side(CANDIDATE, 20)).versus[0].finding(Measure.COLD_START)
 
-    assert (start.verdict, start.note) == (Verdict.UNDECIDED, "no data")
+    assert (start.verdict, start.note) == (Verdict.NOT_MEASURED, "not asked for")
+
+
+def test_six_cold_starts_of_each_side_can_have_a_verdict_among_all_measures() -> None:
+    report = compare(
+        side(BASELINE, 200),
+        side(CANDIDATE, 200),
+        cold(BASELINE, [1.0 + index / 100 for index in range(6)]),
+        cold(CANDIDATE, [3.0 + index for index in range(6)]),
+    )
+
+    assert report.versus[0].finding(Measure.COLD_START).verdict is Verdict.WORSE
+
+
+def test_what_matters_first_finds_smaller_differences() -> None:
+    samples = side(BASELINE, 100, seed=1) + side(CANDIDATE, 100, slower=1.08, seed=1)
+    own = replace(RULES, first=(Measure.TPOT_TYPICAL,))
+
+    usual, chosen = (
+        analyse(subject(), samples, rules).versus[0].finding(Measure.TPOT_TYPICAL)
+        for rules in (RULES, own)
+    )
+
+    assert chosen.effect == usual.effect
+    assert chosen.corrected_p is not None
+    assert usual.corrected_p is not None
+    assert chosen.corrected_p < usual.corrected_p
+
+
+def test_a_typical_ratio_and_both_values_agree() -> None:
+    finding = compare(side(BASELINE, 100), side(CANDIDATE, 100, slower=1.5)).versus[0].findings[0]
+
+    assert finding.measure is Measure.TTFT_TYPICAL
+    assert finding.effect is not None
+    assert (finding.candidate or 0) / (finding.baseline or 1) == pytest.approx(finding.effect.value)
 
 
 def test_several_candidates_are_judged_against_one_baseline() -> None:
     samples = side(BASELINE, 200) + side("fast", 200, slower=0.5) + side("slow", 200, slower=2)
-    report = analyse(subject("fast", "slow"), samples, SETTINGS)
+    report = analyse(subject("fast", "slow"), samples, RULES)
 
     assert verdicts(report, 0)[Measure.TTFT_P95] is Verdict.BETTER
     assert verdicts(report, 1)[Measure.TTFT_P95] is Verdict.WORSE
@@ -176,9 +210,9 @@ def test_no_samples_are_no_verdict() -> None:
 
 def test_fewer_measures_need_less_correction() -> None:
     samples = side(BASELINE, 100) + side(CANDIDATE, 100, slower=1.08)
-    alone = replace(SETTINGS, measures=(Measure.TTFT_P50,))
+    alone = replace(RULES, measures=(Measure.TTFT_P50,))
 
-    among_many = analyse(subject(), samples, SETTINGS).versus[0].finding(Measure.TTFT_P50)
+    among_many = analyse(subject(), samples, RULES).versus[0].finding(Measure.TTFT_P50)
     [by_itself] = analyse(subject(), samples, alone).versus[0].findings
 
     assert by_itself.effect == among_many.effect
@@ -222,3 +256,10 @@ def test_all_is_decided_once_every_measure_has_a_verdict(
     report = compare(side(BASELINE, count), side(CANDIDATE, count, slower=slower))
 
     assert report.decided is decided
+
+
+def test_what_matters_most_is_answered_before_the_tails() -> None:
+    report = compare(side(BASELINE, 60), side(CANDIDATE, 60, slower=2.0))
+
+    assert report.answered
+    assert not report.decided

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from exporter.compare.past.history import in_blocks, samples_of
 from exporter.compare.past.standing import Standing
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 
 LAST = "inference_last_probe_"
 START = 1_790_000_000.0

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli import main
+from exporter.compare.statistics.sequential import looks
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
@@ -239,15 +240,15 @@ def test_sampling_ends_once_all_is_decided(compare: Comparing) -> None:
     result = compare("slow", "fast", "--until-decided", "-n", "250", *alone)
 
     probes = len(compare.kept()) // 2
-    assert probes in (50, 100, 150)
+    assert probes in (50, 74, 100)
     assert f"every verdict was certain enough after {probes} probes" in result.output
-    assert f"look {probes // 50} of a comparison" in " ".join(result.stdout.split())
+    assert f"look {(probes + 1) // 25} of a comparison" in " ".join(result.stdout.split())
     anew = json.loads(
         compare.run("--from-samples", str(compare.samples), *alone, "--json", "-").stdout
     )
     assert anew == json.loads(compare.json.read_text())
-    spent_before = 0.05 * ((probes - 50) / 250) ** 2
-    assert 1 - anew["confidence"] == pytest.approx(0.05 * (probes / 250) ** 2 - spent_before)
+    [look] = [look for look in looks(250, 0.05) if look.probes == probes]
+    assert 1 - anew["confidence"] == pytest.approx(look.alpha)
 
 
 def test_cold_starts_are_measured_after_idleness(compare: Comparing) -> None:

@@ -13,17 +13,18 @@ import pytest
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
-from exporter.compare.report.report import Party, Report, Settings
 from exporter.compare.report.wording import headline, ratio_text, rows, seconds_text, story
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.subject import Party
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
 
-SETTINGS = Settings(draws=999)
+RULES = Rules(draws=999)
 
 
 def report(*sides: list[Sample]) -> Report:
-    return analyse(subject(), [sample for side_ in sides for sample in side_], SETTINGS)
+    return analyse(subject(), [sample for side_ in sides for sample in side_], RULES)
 
 
 FASTER = report(
@@ -106,7 +107,7 @@ def renamed(name: str) -> Report:
         replace(s, target=name if s.target == CANDIDATE else s.target) for s in FASTER.samples
     ]
     who = replace(subject(), candidates=(Party(name=name, model=name, endpoint=name),))
-    return analyse(who, samples, SETTINGS)
+    return analyse(who, samples, RULES)
 
 
 class Page(HTMLParser):
@@ -144,7 +145,7 @@ def test_the_page_stands_alone_and_is_well_formed() -> None:
     assert "url(" not in text
     assert "@import" not in text
     assert (
-        page.elements.count("svg") == 4 + 10
+        page.elements.count("svg") == 4 + 13
     )  # charts, and a bar for each measure with an interval
     for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         ElementTree.fromstring(drawing)  # noqa: S314 - our own

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, mstats
+from scipy.stats import mannwhitneyu, mstats, norm
 
 from exporter.compare.statistics import rank
+from exporter.compare.statistics.memory import memory
+from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import (
     Share,
     difference_interval,
@@ -19,7 +22,8 @@ from exporter.compare.statistics.proportions import (
 )
 from exporter.compare.statistics.resampling import Resampling, harrell_davis, run_length
 from exporter.compare.statistics.sequential import look_at, looks
-from exporter.compare.statistics.verdict import Band, Effect, Verdict, decide, holm
+from exporter.compare.statistics.typical import typical_ratio
+from exporter.compare.statistics.verdict import Band, Effect, Verdict, corrected, decide
 
 Z95 = two_sided_z(0.95)
 
@@ -101,8 +105,9 @@ def test_a_run_fits_into_what_there_is(series: list[float]) -> None:
 
 
 def test_p_values_are_corrected_as_holm_did() -> None:
-    corrected = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
-    assert corrected == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    p_values = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}
+    found = corrected(p_values, dict.fromkeys(p_values, 1.0), {})
+    assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
 
 
 @pytest.mark.parametrize(
@@ -127,20 +132,152 @@ def test_the_verdict_follows_from_interval_margin_and_corrected_p(
     assert other is mirrored.get(verdict, verdict)
 
 
-def test_looks_spend_all_of_the_error_and_most_of_it_last() -> None:
+def test_looks_err_together_as_often_as_was_agreed_on_and_spend_most_of_it_last() -> None:
     planned = looks(1000, 0.05)
+    walks = np.cumsum(np.random.default_rng(3).normal(size=(100_000, len(planned))), axis=1)
+    deviations = np.sqrt([look.number for look in planned])
+    p_values = 2 * norm.sf(abs(walks) / deviations)
 
-    assert [look.probes for look in planned] == [200, 400, 600, 800, 1000]
-    assert sum(look.alpha for look in planned) == pytest.approx(0.05)
+    wrong = (p_values < [look.alpha for look in planned]).any(axis=1).mean()
+
+    assert [look.probes for look in planned] == list(range(100, 1001, 100))
+    assert wrong == pytest.approx(0.05, abs=0.002)
+    assert sum(look.alpha for look in planned) > 0.09  # Bonferroni would allow 0.05
     assert [look.alpha for look in planned] == sorted(look.alpha for look in planned)
     assert [look_at(look.probes, 1000, 0.05) for look in planned] == list(planned)
 
 
 def test_a_look_forced_between_two_spends_no_more_than_is_due() -> None:
-    forced = look_at(500, 1000, 0.05)
+    forced = look_at(550, 1000, 0.05)
+    alphas = [look.alpha for look in looks(1000, 0.05)]
 
-    assert forced.number == 3
-    assert sum(look.alpha for look in looks(1000, 0.05)[:2]) + forced.alpha == pytest.approx(0.0125)
+    assert forced.number == 6
+    assert 0.9 * alphas[4] < forced.alpha < alphas[5]
+    assert look_at(1100, 1000, 0.05).alpha == pytest.approx(alphas[-1])
+
+
+@pytest.mark.parametrize("number", [1, 4, 10])
+def test_a_p_value_counts_for_less_among_several_looks(number: int) -> None:
+    look = looks(1000, 0.05)[number - 1]
+
+    assert look.overall(look.alpha) == pytest.approx(0.05, rel=0.01)
+    assert look.overall(1.0) == 1.0
+    assert look.overall(1e-12) > 1e-12
+
+
+def test_a_question_that_waits_is_answered_only_after_the_one_before_it() -> None:
+    weights = {"first": 0.9, "waits": 0.05, "other": 0.1}
+
+    found = corrected({"first": 0.2, "waits": 1e-9, "other": 1e-3}, weights, {"waits": "first"})
+
+    assert found == pytest.approx({"first": 0.2, "waits": 0.2, "other": 0.01})
+
+
+def test_what_matters_first_is_hardly_corrected() -> None:
+    weights = {"first": 0.9, "other": 0.05, "another": 0.05}
+
+    found = corrected({"first": 0.04, "other": 0.02, "another": 0.5}, weights, {})
+
+    assert found == pytest.approx({"first": 0.04 / 0.9, "other": 0.04 / 0.9, "another": 0.5})
+
+
+def sides(count: int, seed: int, ratio: float = 1.0) -> tuple[Side, Side]:
+    random = np.random.default_rng(seed)
+    blocks, strata = np.arange(count) // 2, np.zeros(count, np.intp)
+    before, after = random.normal(size=(2, count))
+    return Side(before, blocks, strata), Side(after + math.log(ratio), blocks, strata)
+
+
+def test_the_typical_ratio_is_not_far_from_hodges_and_lehmanns() -> None:
+    before, after = sides(100, 4, ratio=2.0)
+    median = float(np.exp(np.median(np.subtract.outer(after.logs, before.logs))))
+
+    effect = typical_ratio(Pairs(before, after, 50), 0.95)
+
+    assert effect.low < median < effect.high
+    assert effect.value == pytest.approx(median, rel=0.1)
+    assert effect.p_value < 0.001
+
+
+@given(st.integers(0, 10**6), st.floats(0.2, 5.0))
+def test_the_typical_ratio_of_scaled_values_is_scaled(seed: int, factor: float) -> None:
+    before, after = sides(40, seed)
+    scaled = replace(after, logs=after.logs + math.log(factor))
+
+    effect = typical_ratio(Pairs(before, after, 20), 0.95)
+    other = typical_ratio(Pairs(before, scaled, 20), 0.95)
+
+    figures = effect.value, effect.low, effect.high
+    assert (other.value, other.low, other.high) == pytest.approx(
+        tuple(factor * figure for figure in figures), rel=1e-3
+    )
+
+
+@given(st.integers(0, 10**6))
+def test_the_typical_ratio_of_swapped_sides_is_the_inverse(seed: int) -> None:
+    before, after = sides(40, seed)
+
+    effect = typical_ratio(Pairs(before, after, 20), 0.95)
+    other = typical_ratio(Pairs(after, before, 20), 0.95)
+
+    assert other.value == pytest.approx(1 / effect.value, rel=1e-3)
+    assert other.low == pytest.approx(1 / effect.high, rel=1e-3)
+    assert other.p_value == pytest.approx(effect.p_value, rel=0.01)
+
+
+def test_a_side_that_fails_on_long_prompts_is_not_the_faster_one_for_it() -> None:
+    """Blocks are as slow as their prompt is long; the candidate answers the short half."""
+    before, after = sides(200, 6)
+    length = np.repeat(np.arange(100) % 2 * 5.0, 2)
+    slow = replace(before, logs=before.logs + length)
+    answered = replace(after, logs=after.logs + length).within(np.arange(100) % 2 == 0)
+
+    effect = typical_ratio(Pairs(slow, answered, 100), 0.95)
+
+    assert effect.low < 1 < effect.high
+
+
+def test_of_two_groups_of_replicas_the_ratio_is_found_within_them() -> None:
+    """The median of all ratios knows only that 3 of 10 pairs are far apart."""
+    random = np.random.default_rng(8)
+    before, after = (
+        replace(side, logs=0.1 * side.logs + (random.random(200) < 0.3)) for side in sides(200, 8)
+    )
+    scaled = replace(after, logs=after.logs + math.log(1.1))
+
+    effect = typical_ratio(Pairs(before, scaled, 100), 0.95)
+
+    assert effect.low > 1.05
+    assert effect.high < 1.15
+
+
+def test_sides_that_differ_by_more_than_a_factor_have_the_median_of_all_ratios() -> None:
+    """A tenth of the baseline's requests meets a slow replica, and half of the candidate's."""
+    random = np.random.default_rng(9)
+    (before, after), shares = sides(400, 9), (0.1, 0.6)
+    before, after = (
+        replace(side, logs=0.1 * side.logs + (random.random(400) < share))
+        for side, share in zip((before, after), shares, strict=True)
+    )
+
+    effect = typical_ratio(Pairs(before, after, 200), 0.95)
+
+    assert effect.value == pytest.approx(
+        float(np.exp(np.median(np.subtract.outer(after.logs, before.logs))))
+    )
+    assert effect.low > 1
+
+
+def test_equal_values_are_the_same_without_doubt() -> None:
+    side = Side(np.ones(40), np.arange(40) // 2, np.zeros(40, np.intp))
+    assert typical_ratio(Pairs(side, side, 20), 0.95) == Effect(1.0, 1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("slow_blocks", "expected"), [(0, 1), (15, 16)])
+def test_a_slow_quarter_of_an_hour_is_a_memory(slow_blocks: int, expected: int) -> None:
+    series = np.random.default_rng(10).normal(size=100)
+    series[40 : 40 + slow_blocks] += 3
+    assert memory(series - series.mean()) == expected
 
 
 @given(

@@ -104,7 +104,7 @@ def test_paths_are_found_beside_the_file_that_names_them(folder: Path) -> None:
     config = loaded(
         folder, "probes: {p: {prompts_file: sub/prompts.jsonl}}\ntarget_files: [targets.d/*.yml]\n"
     )
-    assert config.probes["p"].prompts == ("hi",)
+    assert config.probes["p"].texts == ("hi",)
     key = config.targets[0].api_key
     assert key is not None
     assert key.read() == "sk-from-file"
@@ -179,6 +179,8 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ("web: {}\nweb: {}\ntargets: []", ["config.yaml:2: web: is there twice, first on line 1"]),
     ("targets: !!python/name:os.system x", ["config.yaml:1: targets: the tag"]),
     ("targets: &t [*t]", ["config.yaml:1: targets[0]: the alias stands within what it repeats"]),
+    (r'targets: ["\ud83d"]', ["config.yaml:1: targets[0]: holds half of a surrogate pair"]),
+    ('a: 1\nb: "\\UFFFFFFFF"', ["config.yaml:2: is not YAML: an escape stands for no character"]),
     # unknown keys, at every depth
     ("targetz: []", ["config.yaml:1: targetz: unknown key; did you mean 'targets'?"]),
     ("defaults:\n  intervall: 5s", ["config.yaml:2: defaults.intervall: unknown key; did you"]),
@@ -192,6 +194,18 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     (
         "probes: {p: {prompt: x, expect: {regexp: y}}}",
         ["config.yaml:1: probes.p.expect.regexp: unknown key; did you mean 'regex'?"],
+    ),
+    (
+        "probes: {expect: {prompt: x, regx: y}}",
+        ["config.yaml:1: probes.expect.regx: unknown key; known are kind, interval, prompt"],
+    ),
+    (
+        f"targets: [{{{ONE}, price: {{input: 1, output: 1, gpus_: 1}}}}]",
+        ["config.yaml:1: targets[0].price.gpus_: unknown key; known are input, output, cached"],
+    ),
+    (
+        f"targets: [{{{ONE}, price: {{usd_per_hour: 1, gpu: 1}}}}]",
+        ["config.yaml:1: targets[0].price.gpu: unknown key; did you mean 'gpus'?"],
     ),
     ("xyz: 1", ["config.yaml:1: xyz: unknown key; known are web, defaults, probes"]),
     # missing keys
@@ -229,6 +243,10 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ("defaults: {interval: 400d}", ["config.yaml:1: defaults.interval: must be less than"]),
     ("defaults: {interval:}", ["config.yaml:1: defaults.interval:"]),
     ("defaults: {connection: keep}", ["config.yaml:1: defaults.connection: must be 'reuse' or"]),
+    (
+        "defaults: {connection: resue}",
+        ["config.yaml:1: defaults.connection: must be 'reuse' or 'fresh'; did you mean 'reuse'?"],
+    ),
     ("defaults: 5s", ["config.yaml:1: defaults: must be a mapping of keys to values"]),
     ("targets: {}", ["config.yaml:1: targets: must be a list"]),
     ("targets:", ["config.yaml:1: targets: is empty; give it a value or remove the key"]),
@@ -425,6 +443,11 @@ def test_scalars_mean_what_they_look_like(folder: Path) -> None:
     (target,) = config.targets
     assert (target.name, target.model) == ("on", "2026-01-31")
     assert target.labels == {"a": "yes", "b": "1:30"}
+
+
+def test_a_character_in_two_halves_as_json_escapes_it_is_one(folder: Path) -> None:
+    config = loaded(folder, r'targets: [{name: "\ud83d\ude00", provider: openai, model: m}]')
+    assert config.targets[0].name == "\N{GRINNING FACE}"
 
 
 def test_every_file_is_watched_and_a_change_in_any_is_seen(folder: Path) -> None:

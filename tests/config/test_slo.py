@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.result import Failure, FailureReason, Timeline
 from tests.metrics.test_metrics import GOOD, MS, plan, samples, value
+from tests.observing import ToldMetrics
 
 SLO = {
     "success_ratio": 0.99,
@@ -19,11 +20,11 @@ SLO = {
 FAILED = replace(GOOD, failure=Failure(FailureReason.TRUNCATED, ""))
 
 
-def observed(*results: Any, slo: Any = SLO) -> Metrics:
-    metrics = Metrics()
-    metrics.apply([plan(slo=slo)])
+def observed(*results: Any, slo: Any = SLO) -> ToldMetrics:
+    metrics = ToldMetrics()
+    metrics.take([plan(slo=slo)])
     for result in results:
-        metrics.observe(result)
+        metrics.tell(result)
     return metrics
 
 
@@ -78,7 +79,7 @@ def test_there_are_no_series_of_objectives_that_are_not_set() -> None:
 def test_a_reload_moves_the_threshold_and_keeps_the_counts() -> None:
     metrics = observed(first_token_after(300))
     looser = {"threshold": "400ms", "ratio": 0.5}
-    metrics.apply([plan(slo={"time_to_first_token": looser})])
-    metrics.observe(first_token_after(300))
+    metrics.take([plan(slo={"time_to_first_token": looser})])
+    metrics.tell(first_token_after(300))
     assert counts(metrics, "time_to_first_token") == (1, 2)
     assert value(metrics, "inference_slo_objective_ratio", slo="time_to_first_token") == 0.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Chat, Probe
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
@@ -18,6 +18,7 @@ async def probed(
     *,
     key_file: Path | None = None,
     model: str = "m",
+    probe: Probe | None = None,
     **fields: object,
 ) -> ProbeResult:
     """What one probe of a simulated provider finds out; ``fields`` are the target's further
@@ -35,13 +36,13 @@ async def probed(
     plan = Plan(
         target=target,
         probe_name="contract",
-        probe=Probe(prompt="Count from 1 to 20."),
+        probe=probe or Chat(prompt="Count from 1 to 20."),
         interval_seconds=60.0,
         timeouts=Timeouts(total=10.0, first_token=0.5, stall=0.5),
         fresh_connection=True,
     )
     connections = Connections(target)
     try:
-        return await run_probe(plan, plan.probe.prompts[0], connections)
+        return await run_probe(plan, plan.probe.texts[0], connections)
     finally:
         await connections.retire()

@@ -14,8 +14,8 @@ from unittest.mock import patch
 import pytest
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Chat
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult, Usage
@@ -118,7 +118,7 @@ async def probed(url: str, model: str = MODEL, **fields: Any) -> ProbeResult:
     plan = Plan(
         target=target,
         probe_name="p",
-        probe=Probe(prompt="Count to twenty", max_output_tokens=64),
+        probe=Chat(prompt="Count to twenty", max_output_tokens=64),
         interval_seconds=60,
         timeouts=Timeouts(total=5),
         fresh_connection=False,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo import MODELS
 from exporter.result import FailureReason
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
+from exporter.simulator.cast import MODELS
 from tests.contract.probing import probed
 
 PATHS = {model.provider: model.path for model in MODELS}

@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from exporter.budget.forecast import DAYS_PER_MONTH, load
-from exporter.budget.spending import worst_usd
 from exporter.commands.check_report import report
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
+from exporter.observation import worst_usd
 from exporter.prices.price import TokenPrice
 from exporter.result import NANOSECONDS, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, value
+from tests.observing import ToldMetrics
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -64,19 +64,19 @@ def test_the_cost_of_a_day_and_of_a_month() -> None:
 
 
 def test_prices_as_users_compare_them() -> None:
-    metrics = Metrics()
-    metrics.apply(config().plans(), config().mix)
+    metrics = ToldMetrics()
+    metrics.take(config().plans(), config().mix)
     name = "inference_usd_per_million_tokens"
     says(f"{value(metrics, name, target='hosted', mix='output'):g}")
     says(f"{value(metrics, name, target='hosted', mix='blended'):g}")
 
 
 def test_a_server_of_ones_own() -> None:
-    metrics = Metrics()
-    metrics.apply(config().plans(), config().mix)
+    metrics = ToldMetrics()
+    metrics.take(config().plans(), config().mix)
     four_seconds = Timeline(start=0, sent=0, end=4 * NANOSECONDS)
     server = plan("own-server")
-    metrics.observe(
+    metrics.tell(
         replace(
             GOOD,
             target="own-server",

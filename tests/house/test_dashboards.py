@@ -13,7 +13,9 @@ import promql_parser as promql
 import pytest
 import yaml
 
-from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES, Kind
+from exporter.metrics.exporter_families import EXPORTER_FAMILIES
+from exporter.metrics.family import Kind
+from exporter.metrics.target_families import TARGET_FAMILIES
 from tests.queries import (
     DASHBOARDS,
     ROOT,
@@ -181,7 +183,7 @@ def everything_asked() -> list[Query]:
 def series_of_families() -> dict[str, str]:
     """The names of the exporter's series, and the families that they are of."""
     names = {}
-    for family in (*PROBE_FAMILIES, *SELF_FAMILIES):
+    for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES):
         names[family.name] = family.name
         if family.kind is Kind.HISTOGRAM:
             names |= {f"{family.name}_{part}": family.name for part in ("bucket", "sum", "count")}

@@ -14,10 +14,11 @@ import yaml
 
 from exporter.config.loading.config_file import json_schema, load
 from exporter.config.root import Config
-from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES, Family
-from exporter.providers import PRESETS, PROVIDERS
+from exporter.kinds import KINDS
+from exporter.providers import PRESETS, PROVIDERS, Provider
 from exporter.result import FailureReason
 from exporter.settings.units import format_duration
+from tools.tables import filled
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -29,10 +30,10 @@ PAGES = sorted(
 SCHEMA: dict[str, Any] = json.loads(json_schema())
 
 
-@pytest.mark.parametrize("family", [*PROBE_FAMILIES, *SELF_FAMILIES], ids=lambda f: f.name)
-def test_every_metric_is_documented_as_it_is_declared(family: Family) -> None:
-    row = f"| `{family.name}` | {family.kind} | {', '.join(family.labels)} | {family.help} |"
-    assert row in (DOCS / "metrics.md").read_text().splitlines()
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_table_says_what_is_declared(path: Path) -> None:
+    page = path.read_text()
+    assert filled(page) == page, "run `make tables`"
 
 
 @pytest.mark.parametrize("reason", FailureReason)
@@ -65,7 +66,8 @@ def keys_of(model: Mapping[str, Any], path: str, seen: set[str]) -> Iterator[tup
                 yield from keys_of(SCHEMA["$defs"][inner], f"{path}{name}{between}", seen)
 
 
-KEYS: Keys = dict(keys_of(SCHEMA, "", set()))
+KEYS: Keys = dict(reversed([*keys_of(SCHEMA, "", set())]))
+"""A key that several kinds of probes have is documented as the first of them has it."""
 
 
 def default_of(key: str) -> str | None:
@@ -106,6 +108,26 @@ def test_every_provider_has_a_page_in_the_index(provider: str) -> None:
     index = (DOCS / "providers" / "README.md").read_text()
     assert f"| `{provider}` |" in index
     assert f"({provider}.md)" in index
+
+
+@pytest.mark.parametrize("row", PROVIDERS.values(), ids=PROVIDERS)
+def test_the_index_says_whose_prices_hold(row: Provider) -> None:
+    index = (DOCS / "providers" / "README.md").read_text()
+    (line,) = re.findall(rf"^\| `{row.name}` \|.*", index, re.MULTILINE)
+    names = ", ".join(f"`{name}`" for name in row.billed_as) or "by host"
+    assert f"| {names} |" in line
+
+
+def test_the_matrix_says_what_each_provider_can_be_asked() -> None:
+    page = (DOCS / "kinds.md").read_text()
+    head, *lines = re.findall(r"^\| .*", page[page.index("| provider |") :], re.MULTILINE)
+    kinds = [cell.strip(" `") for cell in head.split("|")[2:-1]]
+    assert kinds == [*KINDS]
+    told = {}
+    for line in lines:
+        name, *cells = (cell.strip() for cell in line.split("|")[1:-1])
+        told[name.strip("`")] = {kind for kind, cell in zip(kinds, cells, strict=True) if cell}
+    assert told == {name: {*row.kinds} for name, row in PROVIDERS.items()}
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peer_tools import read_aiperf, read_guidellm
-from benchmarks.truth_clients import Seen
+from benchmarks.truth.clients import Seen
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "peers"
 

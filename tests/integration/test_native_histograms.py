@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from benchmarks.serving import serving
-from exporter.metrics.probe_series import Metrics
 from exporter.result import NANOSECONDS, Timeline
 from tests.metrics.test_metrics import GOOD, plan
+from tests.observing import ToldMetrics
 from tests.process import eventually
 from tests.prometheus import Prometheus, running_prometheus
 
@@ -35,11 +35,11 @@ def exact(quantile: float) -> float:
 def prometheus(
     tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    metrics = Metrics()
-    metrics.apply([plan()])
+    metrics = ToldMetrics()
+    metrics.take([plan()])
     for seconds in samples():
         first = round(seconds * NANOSECONDS)
-        metrics.observe(replace(GOOD, timeline=Timeline(start=0, sent=0, first_token=first)))
+        metrics.tell(replace(GOOD, timeline=Timeline(start=0, sent=0, first_token=first)))
     with (
         serving(metrics) as url,
         running_prometheus(

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.metrics.families import LATENCY_BUCKETS, TOKEN_TIME_BUCKETS
+from exporter.metrics.buckets import LATENCY_BUCKETS, TOKEN_TIME_BUCKETS
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import eventually, exporter, free_port, process
 from tests.prometheus import Prometheus, running_prometheus

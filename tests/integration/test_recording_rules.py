@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES
+from exporter.metrics.exporter_families import EXPORTER_FAMILIES
+from exporter.metrics.target_families import TARGET_FAMILIES
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = FOLDER / "recording-rules.yml"
@@ -35,7 +36,7 @@ def test_the_rules_read_only_what_is_exported_or_recorded() -> None:
     recorded = set(re.findall(r"record: (\S+)", text))
     expressions = re.sub(r"#.*|record: \S+", "", text)
     read = set(re.findall(r"\b(?:[a-z]+:)?inference_\w+(?::\w+)?", expressions))
-    exported = {family.name for family in (*PROBE_FAMILIES, *SELF_FAMILIES)}
+    exported = {family.name for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES)}
     assert read - {name for name in read if ":" in name} <= exported
     assert {name for name in read if ":" in name} <= recorded
     assert "inference_slo_good_probes_total" in read

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +19,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.app import FileSource
 from exporter.cluster.sharding import Shard
+from exporter.cluster.source import FileSource
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import cli, eventually, exporter, free_port, process
 
@@ -215,3 +218,29 @@ def test_a_bad_file_at_the_start_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{config}:2" in done.stderr
     assert "did you mean 'openai'" in done.stderr
+
+
+def catches_hangups(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = re.search(r"SigCgt:\s+([0-9a-f]+)", status)
+    return bool(caught and int(caught[1], 16) & 1 << (signal.SIGHUP - 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_hangup_while_it_starts_is_a_reload_once_it_runs(simulator: str, tmp_path: Path) -> None:
+    port, config, log = free_port(), tmp_path / "config.yaml", tmp_path / "log"
+    config.write_text(configuration(simulator, port, "a"))
+    with process(exporter("run", "--config", config), log) as started:
+        eventually(lambda: catches_hangups(started.pid))
+        started.send_signal(signal.SIGHUP)
+        eventually(lambda: "configuration reloaded" in log.read_text())
+        assert httpx.get(f"http://127.0.0.1:{port}/-/ready").status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3])
+def test_a_hangup_ends_a_command_that_has_nothing_to_reload(tmp_path: Path, seconds: float) -> None:
+    simulate = exporter("simulate", "--listen", f"127.0.0.1:{free_port()}")
+    with process(simulate, tmp_path / "log") as started:
+        time.sleep(seconds)
+        started.send_signal(signal.SIGHUP)
+        assert started.wait(20) == -signal.SIGHUP

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from exporter.budget.spending import OverBudget, Spending
+from exporter.budget.spending import Spending
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
-from exporter.probing.prober import Prober
+from exporter.metrics.registry import Metrics
+from exporter.probing.prober import OverBudget, Prober
 from exporter.result import Usage
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect
 from tests.metrics.test_metrics import value
+from tests.observing import newly
 
 pytestmark = pytest.mark.slow
 
@@ -81,8 +82,8 @@ class Day:
         self.metrics = Metrics()
         self.spending = Spending(now=lambda: self.now)
         self.spending.apply(self.config)
-        self.prober = Prober([self.metrics.observe], spending=self.spending)
-        self.metrics.apply(self.config.plans())
+        self.prober = Prober([self.metrics.observe], purse=self.spending)
+        self.metrics.apply(newly(self.config.plans()))
 
     async def probe(self, plan: Plan) -> None:
         await self.prober.probe(plan)
@@ -95,7 +96,7 @@ class Day:
 async def test_a_day_costs_what_the_ledger_comes_to() -> None:
     with run_in_thread(Simulator(SCRIPTS)) as simulator:
         day = Day(simulator.url)
-        await day.prober.apply(day.config.plans())
+        day.prober.apply(newly(day.config.plans()))
         for _ in range(PROBES_A_DAY):
             for plan in day.config.plans():
                 await day.probe(plan)
@@ -118,7 +119,7 @@ async def test_a_day_costs_what_the_ledger_comes_to() -> None:
 async def test_a_budget_ends_probing_before_it_is_passed_and_begins_anew_at_midnight() -> None:
     with run_in_thread(Simulator(SCRIPTS)) as simulator:
         day = Day(simulator.url, usd_per_day=0.02)
-        await day.prober.apply(day.config.plans())
+        day.prober.apply(newly(day.config.plans()))
         sent, skipped = Counter[int](), Counter[int]()
         for number in range(2 * 60):  # an hour of each of two days
             plan = day.config.plans()[number % 3]

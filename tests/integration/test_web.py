@@ -21,15 +21,17 @@ import pytest
 import trustme
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
 from exporter.config.web import Web
-from exporter.metrics.probe_series import Metrics
+from exporter.kinds import Chat
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site import routes as web_routes
 from exporter.site.server import WebError, WebServer
 from exporter.site.status import Status
+from tests.observing import newly
 
 T = TypeVar("T")
 MS = 1_000_000
@@ -40,15 +42,15 @@ def plan(name: str, probe: str = "short") -> Plan:
     return Plan(
         target=Target(name=name, provider="openai", model="m", labels={"team": "search"}),
         probe_name=probe,
-        probe=Probe(prompt="hi"),
+        probe=Chat(prompt="hi"),
         interval_seconds=30,
         timeouts=Timeouts(total=5),
         fresh_connection=False,
     )
 
 
-def result(of: Plan) -> ProbeResult:
-    return ProbeResult(
+def result(of: Plan) -> Observation:
+    answer = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=time.time(),
@@ -66,6 +68,7 @@ def result(of: Plan) -> ProbeResult:
         request_id="req_1",
         status=200,
     )
+    return observed(of, answer)
 
 
 class Exporter:
@@ -87,14 +90,14 @@ class Exporter:
         self.reloads = 0
         self.mistake: Exception | None = None
         self.plans = plans
-        self.metrics.apply(plans)
-        self.status.apply(plans)
+        self.metrics.apply(newly(plans))
+        self.status.apply(newly(plans))
 
-    def observe(self, found: ProbeResult) -> None:
+    def observe(self, found: Observation) -> None:
         self.metrics.observe(found)
         self.status.observe(found)
 
-    async def probe_target(self, name: str) -> tuple[ProbeResult, ...]:
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
         assert asyncio.get_running_loop() is self.loop
         asked = [plan for plan in self.plans if plan.target.name == name]
         if not asked:
@@ -345,6 +348,7 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
     assert last["last"] == {
         "success": True,
         "failure": None,
+        "interrupted": False,
         "retry_after_seconds": None,
         "time_to_first_token_seconds": 0.25,
         "time_to_first_answer_token_seconds": None,
@@ -366,11 +370,10 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
 
 def test_a_failure_as_json(exporter: Exporter, client: httpx.Client) -> None:
     failure = Failure(FailureReason.RATE_LIMITED, "HTTP 429: slow down", 429)
-    exporter.observe(
-        ProbeResult(
-            target="a", probe="long", finished_at=1.5, timeline=Timeline(start=0), failure=failure
-        )
+    result = ProbeResult(
+        target="a", probe="long", finished_at=1.5, timeline=Timeline(start=0), failure=failure
     )
+    exporter.observe(observed(plan("a", "long"), result))
     last = client.get("/api/v1/targets").json()["targets"][1]["last"]
     assert last["success"] is False
     expected = {"reason": "rate_limited", "detail": "HTTP 429: slow down", "status": 429}

@@ -16,14 +16,15 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format, negotiated
-from exporter.metrics.families import Family, Kind
-from exporter.metrics.series import Series, exposed, native_index
+from exporter.metrics.family import Family, Kind
+from exporter.metrics.series import Series, exposed
+from exporter.metrics.values import native_index
 from tests.metrics.protobuf_reader import HistogramMessage, read_families
 from tests.threads import switching_often
 
-WORDS = Family("words_total", Kind.COUNTER, "Words\nof \\ every sort.", ("sort",))
+WORDS = Family("words_total", Kind.COUNTER, "Words\nof \\ every sort.", {"sort": ()})
 LEVEL = Family("level", Kind.GAUGE, "How full it is.")
-WAIT = Family("wait_seconds", Kind.HISTOGRAM, "A wait.", ("phase",), (0.1, 1, 10))
+WAIT = Family("wait_seconds", Kind.HISTOGRAM, "A wait.", {"phase": ()}, (0.1, 1, 10))
 ALL = (WORDS, LEVEL, WAIT)
 TRICKY = 'a "quoted" \\ line\nand é'
 

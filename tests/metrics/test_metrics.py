@@ -12,10 +12,11 @@ import pytest
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config
+from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.exposition import TEXT
-from exporter.metrics.families import PROBE_FAMILIES, SELF_FAMILIES
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.metrics.series import Exposed
+from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.result import (
     ConnectionPhases,
     Failure,
@@ -26,6 +27,7 @@ from exporter.result import (
     Timeline,
     Usage,
 )
+from tests.observing import ToldMetrics
 from tests.shown import families
 from tests.threads import switching_often
 
@@ -77,13 +79,13 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    metrics = Metrics()
-    metrics.apply([plan()])
+def metrics() -> ToldMetrics:
+    metrics = ToldMetrics()
+    metrics.take([plan()])
     return metrics
 
 
-def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: Metrics) -> None:
+def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldMetrics) -> None:
     for reason in FailureReason:
         assert value(metrics, "inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
@@ -94,9 +96,9 @@ def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: Metri
         assert value(metrics, name) == 0
 
 
-def test_every_declared_family_is_exported(metrics: Metrics) -> None:
+def test_every_declared_family_is_exported(metrics: ToldMetrics) -> None:
     exported = {shown.family.name for shown in metrics.everything()}
-    for family in (*PROBE_FAMILIES, *SELF_FAMILIES):
+    for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES):
         assert family.name in exported
 
 
@@ -112,21 +114,21 @@ def test_every_declared_family_is_exported(metrics: Metrics) -> None:
         ("inference_exporter_measurement_lag_seconds", 0.002),
     ],
 )
-def test_a_success_is_observed(metrics: Metrics, name: str, total: float) -> None:
-    metrics.observe(GOOD)
+def test_a_success_is_observed(metrics: ToldMetrics, name: str, total: float) -> None:
+    metrics.tell(GOOD)
     assert value(metrics, f"{name}_sum") == pytest.approx(total)
 
 
-def test_the_latest_values_are_exact(metrics: Metrics) -> None:
-    metrics.observe(GOOD)
+def test_the_latest_values_are_exact(metrics: ToldMetrics) -> None:
+    metrics.tell(GOOD)
     assert value(metrics, "inference_last_probe_success") == 1
     assert value(metrics, "inference_last_probe_timestamp_seconds") == 1_790_000_000.5
     assert value(metrics, "inference_last_probe_time_to_first_token_seconds") == 0.2
     assert value(metrics, "inference_last_probe_max_stall_seconds") == 0.9
 
 
-def test_a_failure_counts_with_its_reason_and_has_no_times(metrics: Metrics) -> None:
-    metrics.observe(BAD)
+def test_a_failure_counts_with_its_reason_and_has_no_times(metrics: ToldMetrics) -> None:
+    metrics.tell(BAD)
     assert value(metrics, "inference_probes_total", outcome="failure") == 1
     assert value(metrics, "inference_probe_failures_total", reason="quota") == 1
     assert value(metrics, "inference_time_to_first_token_seconds_count") == 0
@@ -134,18 +136,18 @@ def test_a_failure_counts_with_its_reason_and_has_no_times(metrics: Metrics) -> 
     assert math.isnan(value(metrics, "inference_last_probe_time_to_first_token_seconds"))
 
 
-def test_connection_phases_are_apart(metrics: Metrics) -> None:
-    metrics.observe(GOOD)
-    metrics.observe(replace(GOOD, connection=None))
+def test_connection_phases_are_apart(metrics: ToldMetrics) -> None:
+    metrics.tell(GOOD)
+    metrics.tell(replace(GOOD, connection=None))
     name = "inference_connection_phase_duration_seconds"
     assert value(metrics, f"{name}_sum", phase="tls") == 0.03
     assert value(metrics, f"{name}_count", phase="dns") == 1
 
 
 def test_tokens_and_cost_are_counted_even_for_failures() -> None:
-    metrics = Metrics()
-    metrics.apply([plan(price={"input": 2, "cached_input": 0.5, "cache_write": 3, "output": 10})])
-    metrics.observe(replace(GOOD, failure=Failure(FailureReason.WRONG_ANSWER, "no")))
+    metrics = ToldMetrics()
+    metrics.take([plan(price={"input": 2, "cached_input": 0.5, "cache_write": 3, "output": 10})])
+    metrics.tell(replace(GOOD, failure=Failure(FailureReason.WRONG_ANSWER, "no")))
     assert value(metrics, "inference_tokens_total", type="input") == 1_000
     assert value(metrics, "inference_tokens_total", type="reasoning") == 3
     by_hand = (700 * 2 + 200 * 0.5 + 100 * 3 + 11 * 10) / 1e6
@@ -153,22 +155,22 @@ def test_tokens_and_cost_are_counted_even_for_failures() -> None:
     assert value(metrics, "inference_price_usd_per_million_tokens", type="cached_input") == 0.5
 
 
-def test_what_the_provider_says_is_left_is_shown(metrics: Metrics) -> None:
-    metrics.observe(replace(GOOD, rate_limits=(RateLimit("tokens", 1e6, 9e5),)))
+def test_what_the_provider_says_is_left_is_shown(metrics: ToldMetrics) -> None:
+    metrics.tell(replace(GOOD, rate_limits=(RateLimit("tokens", 1e6, 9e5),)))
     assert value(metrics, "inference_rate_limit_remaining", resource="tokens") == 9e5
     assert value(metrics, "inference_rate_limit_limit", resource="tokens") == 1e6
 
 
-def test_a_change_of_the_served_model_is_counted_and_replaces_the_old(metrics: Metrics) -> None:
+def test_a_change_of_the_served_model_is_counted_and_replaces_the_old(metrics: ToldMetrics) -> None:
     for served in ("m-1", "m-1", None, "m-2"):
-        metrics.observe(replace(GOOD, served_model=served))
+        metrics.tell(replace(GOOD, served_model=served))
     assert value(metrics, "inference_served_model_changes_total") == 1
     assert value(metrics, "inference_target_info", served_model="m-2") == 1
     assert value(metrics, "inference_target_info") == 1
 
 
-def test_a_hostile_model_name_is_bounded_and_plain(metrics: Metrics) -> None:
-    metrics.observe(replace(GOOD, served_model='x"}\n' * 1000))
+def test_a_hostile_model_name_is_bounded_and_plain(metrics: ToldMetrics) -> None:
+    metrics.tell(replace(GOOD, served_model='x"}\n' * 1000))
     info = [given for name, given, _ in samples(metrics.everything()) if "target_info" in name]
     assert len(info[0]["served_model"]) < 100
     assert "\n" not in info[0]["served_model"]
@@ -176,9 +178,9 @@ def test_a_hostile_model_name_is_bounded_and_plain(metrics: Metrics) -> None:
 
 @pytest.mark.parametrize("request_id", ["req_1", "x" * 5_000, 'a"b\nc', "é" * 200])
 def test_openmetrics_carries_the_request_id_whatever_it_is(
-    metrics: Metrics, request_id: str
+    metrics: ToldMetrics, request_id: str
 ) -> None:
-    metrics.observe(replace(GOOD, request_id=request_id))
+    metrics.tell(replace(GOOD, request_id=request_id))
     exemplars = [
         sample.exemplar
         for family in families(metrics.everything())
@@ -190,8 +192,8 @@ def test_openmetrics_carries_the_request_id_whatever_it_is(
 
 
 def test_targets_may_carry_different_labels() -> None:
-    metrics = Metrics()
-    metrics.apply([plan("a", labels={"team": "search"}), plan("b", labels={"stack": "new"})])
+    metrics = ToldMetrics()
+    metrics.take([plan("a", labels={"team": "search"}), plan("b", labels={"stack": "new"})])
     assert value(metrics, "inference_cost_usd_total", target="a", team="search") == 0
     assert value(metrics, "inference_cost_usd_total", target="b", stack="new") == 0
     names = [shown.family.name for shown in metrics.everything()]
@@ -199,41 +201,41 @@ def test_targets_may_carry_different_labels() -> None:
 
 
 def test_a_reload_keeps_values_where_the_labels_stay() -> None:
-    metrics = Metrics()
-    metrics.apply([plan("t"), plan("gone")])
-    metrics.observe(GOOD)
-    metrics.apply([plan("t", price={"input": 1, "output": 2})])
+    metrics = ToldMetrics()
+    metrics.take([plan("t"), plan("gone")])
+    metrics.tell(GOOD)
+    metrics.take([plan("t", price={"input": 1, "output": 2})])
     assert value(metrics, "inference_probes_total", outcome="success") == 1
     assert value(metrics, "inference_price_usd_per_million_tokens", type="output") == 2
-    metrics.apply([plan("t", labels={"team": "x"})])
+    metrics.take([plan("t", labels={"team": "x"})])
     assert value(metrics, "inference_probes_total", outcome="success") == 0
 
 
-def test_a_reload_keeps_what_the_tokens_of_a_server_came_to(metrics: Metrics) -> None:
+def test_a_reload_keeps_what_the_tokens_of_a_server_came_to(metrics: ToldMetrics) -> None:
     """Until the next probe nobody would know it."""
-    metrics.apply([plan(price={"usd_per_hour": 4})])
-    metrics.observe(GOOD)
+    metrics.take([plan(price={"usd_per_hour": 4})])
+    metrics.tell(GOOD)
     name = "inference_usd_per_million_tokens"
     before = value(metrics, name, mix="output")
-    metrics.apply([plan(price={"usd_per_hour": 4}, interval="5m")])
+    metrics.take([plan(price={"usd_per_hour": 4}, interval="5m")])
     assert value(metrics, name, mix="output") == before
-    metrics.apply([plan(price={"usd_per_hour": 8})])
+    metrics.take([plan(price={"usd_per_hour": 8})])
     assert not [sample for sample, _, _ in samples(metrics.everything()) if sample == name]
 
 
 def test_no_scrape_falls_between_a_series_and_the_one_that_replaces_it() -> None:
-    metrics = Metrics()
+    metrics = ToldMetrics()
     here, there = (
         plan(region=region, price={"input": price, "output": 1}, slo={"success_ratio": 0.9})
         for region, price in (("here", 1), ("there", 2))
     )
-    metrics.apply([here])
+    metrics.take([here])
     stop = threading.Event()
 
     def reload() -> None:
         while not stop.is_set():
-            metrics.apply([there])
-            metrics.apply([here])
+            metrics.take([there])
+            metrics.take([here])
 
     with switching_often():
         reloading = threading.Thread(target=reload)
@@ -248,13 +250,13 @@ def test_no_scrape_falls_between_a_series_and_the_one_that_replaces_it() -> None
         assert text.count("inference_slo_objective_ratio{") == 1
 
 
-def test_a_late_result_of_a_removed_target_is_passed_over(metrics: Metrics) -> None:
-    metrics.apply([])
-    metrics.observe(GOOD)
+def test_a_late_result_of_a_removed_target_is_passed_over(metrics: ToldMetrics) -> None:
+    metrics.take([])
+    metrics.tell(GOOD)
     assert not [name for name, given, _ in samples(metrics.everything()) if "target" in given]
 
 
 def test_one_target_can_be_shown_alone() -> None:
-    metrics = Metrics()
-    metrics.apply([plan("a"), plan("b")])
+    metrics = ToldMetrics()
+    metrics.take([plan("a"), plan("b")])
     assert {given["target"] for _, given, _ in samples(metrics.of_target("a"))} == {"a"}

@@ -17,8 +17,11 @@ import trustme
 
 from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
-from exporter.net.network import Exchange
-from exporter.net.transport import EXCHANGE, Connections, NetworkFailure, proxy_for, tls_context
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.proxies import proxy_for
+from exporter.net.transport import EXCHANGE, Connections
+from exporter.net.trust import tls_context
 from exporter.result import FailureReason
 from tests.wire import Act, Step, chunk, response, wire_server
 
@@ -69,15 +72,17 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 async def test_phases_are_timed_apart(server_tls: ssl.SSLContext, ca_file: Path) -> None:
     with wire_server([OK], tls=server_tls) as server:
         where = target(f"https://localhost:{server.port}", tls={"ca_file": ca_file})
-        exchange = Exchange()
-        async with connections_to(where) as connections:
-            assert await fetch(connections, exchange) == b"hello"
-    phases = exchange.connection
-    assert phases is not None
-    assert phases.dns_seconds is not None
-    assert phases.tcp_seconds is not None
-    assert phases.tls_seconds is not None
-    assert phases.tls_seconds > phases.tcp_seconds > 0
+        exchanges = [Exchange() for _ in range(5)]
+        for exchange in exchanges:
+            async with connections_to(where) as connections:
+                assert await fetch(connections, exchange) == b"hello"
+    phases = [exchange.connection for exchange in exchanges if exchange.connection]
+    assert len(phases) == 5
+    assert all(it.dns_seconds is not None for it in phases)
+    # The quickest of several: a process that comes late makes any single one longer.
+    tcp = min(it.tcp_seconds for it in phases if it.tcp_seconds is not None)
+    tls = min(it.tls_seconds for it in phases if it.tls_seconds is not None)
+    assert tls > tcp > 0
 
 
 async def test_an_address_has_no_dns_phase_and_plain_http_no_tls_phase() -> None:

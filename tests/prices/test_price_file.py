@@ -164,7 +164,7 @@ def test_off_peak_prices_hold_in_their_hours(at_time: str, input: str) -> None:
     ],
 )
 def test_the_vendor_is_who_sends_the_bill(endpoint: str, names: tuple[str, ...] | None) -> None:
-    vendor = vendor_of("openai", endpoint)
+    vendor = vendor_of(endpoint)
     assert (vendor and vendor.names) == names
 
 

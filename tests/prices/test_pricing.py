@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from exporter.config.root import Config
-from exporter.metrics.probe_series import Metrics
 from exporter.prices.price import (
     DEFAULT_MIX,
     Mix,
@@ -27,6 +26,7 @@ from exporter.prices.price import (
 )
 from exporter.result import Timeline, Usage
 from tests.metrics.test_metrics import GOOD, plan, value
+from tests.observing import ToldMetrics
 
 MONDAY_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COSTS = "inference_cost_usd_total"
@@ -83,10 +83,10 @@ def test_every_token_is_charged_once_at_its_own_rate_to_the_last_digit(
 def test_the_counter_is_the_exact_sum_rounded_once(
     probes: list[tuple[int, int]], input: Decimal, output: Decimal
 ) -> None:
-    metrics = Metrics()
-    metrics.apply([plan(price={"input": float(input), "output": float(output)})])
+    metrics = ToldMetrics()
+    metrics.take([plan(price={"input": float(input), "output": float(output)})])
     for sent, received in probes:
-        metrics.observe(replace(GOOD, usage=Usage(sent, received)))
+        metrics.tell(replace(GOOD, usage=Usage(sent, received)))
     exact = sum((sent * input + got * output for sent, got in probes), Decimal()) / 1_000_000
     assert value(metrics, COSTS) == float(exact)
 
@@ -207,15 +207,15 @@ def test_off_peak_hours_are_hours_of_utc(at: str, off_peak: bool) -> None:
 
 
 def test_prices_are_shown_with_what_they_come_to() -> None:
-    metrics = Metrics()
+    metrics = ToldMetrics()
     given = {"input": 0.25, "cached_input": 0.025, "output": 2, "reasoning": 3}
-    metrics.apply([plan(price=given)])
+    metrics.take([plan(price=given)])
     for type_, usd in {**given, "cache_write": 0.25}.items():
         assert value(metrics, "inference_price_usd_per_million_tokens", type=type_) == usd
     name = "inference_usd_per_million_tokens"
     assert value(metrics, name, mix="output") == 2
     assert value(metrics, name, mix="blended") == (3 * 0.25 + 2) / 4
-    metrics.apply([plan(price=given)], Mix(Decimal(1), Decimal(1)))
+    metrics.take([plan(price=given)], Mix(Decimal(1), Decimal(1)))
     assert value(metrics, name, mix="blended") == (0.25 + 2) / 2
     assert value(metrics, "inference_price_mix_input_tokens") == 1
 
@@ -229,9 +229,9 @@ def test_a_server_of_ones_own_costs_what_its_time_comes_to() -> None:
     # 11 tokens in 1.2 s, one of 16 streams: 96 / 3600 / 16 * 1.2 / 11 USD each.
     sent_to_end = replace(GOOD, timeline=Timeline(start=0, sent=0, end=1_200_000_000))
     exact = float(Fraction(96, 3600) / 16 * Fraction(12, 10) / 11 * 1_000_000)
-    metrics = Metrics()
-    metrics.apply([plan(price=SERVER)])
-    metrics.observe(sent_to_end)
+    metrics = ToldMetrics()
+    metrics.take([plan(price=SERVER)])
+    metrics.tell(sent_to_end)
     name = "inference_usd_per_million_tokens"
     assert value(metrics, name, mix="output") == pytest.approx(exact, rel=1e-12)
     assert value(metrics, name, mix="blended") == pytest.approx(exact / 4, rel=1e-12)

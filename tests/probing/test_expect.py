@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from exporter.config.probe import Expectation
-from exporter.probing.expect import mistake
+from exporter.kinds.expect import Expectation, mistake
 
 
 def said(answer: str, **expect: Any) -> str | None:
@@ -93,8 +92,7 @@ def test_what_the_engine_does_not_know_is_said_at_once(regex: str, wrong: str) -
 
 
 _ENDLESS_WITH_BACKTRACKING = """
-from exporter.config.probe import Expectation
-from exporter.probing.expect import mistake
+from exporter.kinds.expect import Expectation, mistake
 print(mistake("a" * 100_000 + "b", Expectation(regex="(a+)+$")))
 """
 

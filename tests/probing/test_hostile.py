@@ -27,18 +27,22 @@ import trustme
 
 from exporter.commands.terminal import closing, line
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Chat
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
-from exporter.metrics.probe_series import MAX_SERVED_MODELS, Metrics, provider_text
-from exporter.net.network import Exchange, KernelBackend, current_exchange
+from exporter.metrics.registry import Metrics
+from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
+from exporter.net.dial import KernelBackend
+from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
+from exporter.observation import observed
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
-from exporter.result_json import result_to_json
+from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
 from exporter.site.status_page import View, render_page
+from tests.observing import newly
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
 
 KEY = "sk-Hostile/Key+0815\\x"
@@ -63,7 +67,7 @@ def plan_for(url: str, *, total: float = 2, provider: str = "openai", **fields: 
     return Plan(
         target=Target.model_validate(target),
         probe_name="p",
-        probe=Probe(prompt="hello"),
+        probe=Chat(prompt="hello"),
         interval_seconds=60,
         timeouts=Timeouts(total=total),
         fresh_connection=False,
@@ -92,14 +96,16 @@ class Surfaces:
     """All that the exporter shows of a result."""
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.metrics = Metrics()
-        self.metrics.apply([plan])
+        self.metrics.apply(newly([plan]))
         self.status = Status()
-        self.status.apply([plan])
+        self.status.apply(newly([plan]))
 
     def shown(self, result: ProbeResult) -> str:
-        self.metrics.observe(result)
-        self.status.observe(result)
+        observation = observed(self.plan, result)
+        self.metrics.observe(observation)
+        self.status.observe(observation)
         return "\n".join([*self._bodies(), self._page(), self._terminal(result), _json(result)])
 
     def _bodies(self) -> Iterator[str]:
@@ -178,7 +184,7 @@ async def test_a_flood_leaves_others_their_turn(body: bytes) -> None:
     assert pause < 0.4
 
 
-MANY = b"{}," * 300_000 + b"{}"
+MANY = b"{}," * 150_000 + b"{}"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +207,7 @@ async def test_a_message_of_countless_parts_is_none(provider: str, message: byte
 async def test_a_line_that_comes_byte_by_byte_costs_no_more_than_its_length() -> None:
     one = b"1\r\nx\r\n"
     started = time.monotonic()
-    result = await result_of(STREAM_HEAD, chunk(b"x" * 900_000), one * 50_000, LAST_CHUNK, total=30)
+    result = await result_of(STREAM_HEAD, chunk(b"x" * 400_000), one * 50_000, LAST_CHUNK, total=30)
     assert reason(result) is FailureReason.TRUNCATED
     assert time.monotonic() - started < 10
 
@@ -438,7 +444,7 @@ async def test_a_key_that_comes_back_is_shown_nowhere(
     monkeypatch.setenv("HOSTILE_KEY", KEY)
     with wire_server(PLACES[place](FORMS[form])) as server:
         plan = plan_for(server.url, api_key={"env": "HOSTILE_KEY"})
-        expecting = Probe.model_validate({"prompt": "hello", "expect": {"contains": "never"}})
+        expecting = Chat.model_validate({"prompt": "hello", "expect": {"contains": "never"}})
         (result,) = await ask(replace(plan, probe=expecting))
     assert not result.success
     assert reason(result) is not FailureReason.INTERNAL

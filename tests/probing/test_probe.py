@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
 from exporter.config.target import Target
+from exporter.kinds import Chat
 from exporter.net.transport import Connections
 from exporter.probing.probe import MAX_BODY_BYTES, run_probe
 from exporter.result import FailureReason, ProbeResult
@@ -46,7 +46,7 @@ def plan_for(server: WireServer, **probe: Any) -> Plan:
     return Plan(
         target=target,
         probe_name="p",
-        probe=Probe.model_validate({"prompt": "hello", **probe}),
+        probe=Chat.model_validate({"prompt": "hello", **probe}),
         interval_seconds=60,
         timeouts=Timeouts(total=5),
         fresh_connection=False,
@@ -191,7 +191,7 @@ TOKEN = delta(content="1")
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
-        ([STREAM_HEAD, TOKEN, FINISH, LAST_CHUNK], FailureReason.TRUNCATED),
+        ([STREAM_HEAD, TOKEN, LAST_CHUNK], FailureReason.TRUNCATED),
         ([STREAM_HEAD, TOKEN, Act.CLOSE], FailureReason.TRUNCATED),
         ([STREAM_HEAD, TOKEN, Act.RESET], FailureReason.TRUNCATED),
         ([STREAM_HEAD, LAST_CHUNK], FailureReason.TRUNCATED),

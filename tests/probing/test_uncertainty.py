@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.metrics.probe_series import Metrics
+from exporter.metrics.registry import Metrics
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.record import StreamRecord
 from exporter.process import loop
 from exporter.providers.base import Ended, Output, OutputKind
-from exporter.result import ProbeResult
+from exporter.result import Failure, FailureReason, ProbeResult
 from tests.metrics.test_metrics import GOOD, plan
+from tests.observing import ToldMetrics
 from tests.probing.test_probe import ENDING, ROLE, TOKEN, ask, plan_for
 from tests.shown import families
 from tests.wire import STREAM_HEAD, Step, wire_server
@@ -99,11 +100,11 @@ def test_one_read_may_come_in_several_parts() -> None:
 
 
 def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:
-    metrics = Metrics()
-    metrics.apply([replace(plan(), max_uncertainty_seconds=0.01)])
+    metrics = ToldMetrics()
+    metrics.take([replace(plan(), max_uncertainty_seconds=0.01)])
     timeline = replace(GOOD.timeline, uncertainty=11 * MS)
-    metrics.observe(replace(GOOD, timeline=timeline))
-    metrics.observe(GOOD)
+    metrics.tell(replace(GOOD, timeline=timeline))
+    metrics.tell(GOOD)
     values = {
         (sample.name, sample.labels.get("outcome")): sample.value
         for family in families(metrics.everything())
@@ -112,3 +113,29 @@ def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:
     assert values["inference_probes_total", "success"] == 2
     assert values["inference_probes_uncertain_total", None] == 1
     assert values["inference_time_to_first_token_seconds_count", None] == 1
+
+
+def test_an_interrupted_probe_says_nothing_of_the_provider() -> None:
+    metrics = ToldMetrics()
+    slo = {"success_ratio": 0.99, "time_to_first_token": {"threshold": "1s", "ratio": 0.9}}
+    metrics.take([plan(slo=slo, price={"input": 1, "output": 2})])
+    metrics.tell(GOOD)
+    before = _nonzero(metrics)
+    late = Failure(FailureReason.TIMEOUT_STALL, "no further output within 1 s")
+    metrics.tell(replace(GOOD, failure=late, interrupted=True))
+    changed = {series for series in before ^ _nonzero(metrics) if series[1] == "t"}
+    names = {name for name, *_ in changed}
+    assert names == {
+        "inference_probes_uncertain_total",
+        "inference_cost_usd_total",  # what was generated is paid for
+        "inference_tokens_total",
+    }
+
+
+def _nonzero(metrics: Metrics) -> set[tuple[object, ...]]:
+    return {
+        (sample.name, sample.labels.get("target"), str(sample.labels), sample.value)
+        for family in families(metrics.everything())
+        for sample in family.samples
+        if sample.value and sample.value == sample.value
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from exporter.providers import Dialect
 from exporter.providers.base import Event
@@ -17,7 +18,7 @@ def fixture(provider: str, name: str) -> bytes:
     return path.read_bytes()
 
 
-def events_of(dialect: Dialect, data: bytes, piece_bytes: int | None = None) -> list[Event]:
+def events_of(dialect: Dialect[Any], data: bytes, piece_bytes: int | None = None) -> list[Event]:
     """What a body means, fed whole or in pieces."""
     decoder = dialect.decoder()
     size = piece_bytes or max(1, len(data))

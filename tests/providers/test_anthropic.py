@@ -8,6 +8,7 @@ import pytest
 
 from exporter.config.target import Target
 from exporter.providers.anthropic import Anthropic
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Ended,
@@ -23,6 +24,7 @@ from exporter.providers.base import (
     UsageReported,
 )
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 START: list[Event] = [RequestIdentified("msg_1"), ModelServed("claude-haiku-5-5")]
@@ -116,7 +118,7 @@ GOLDEN: dict[str, list[Event]] = {
         *START,
         failed(FailureReason.SERVER_ERROR, "timeout_error: Too slow."),
     ],
-    "missing_message_stop": UNFINISHED,
+    "missing_message_stop": [*UNFINISHED, Ended()],  # a stop reason and a whole HTTP message
     "cut_inside_message_stop": UNFINISHED,
     "real-llama-server": [
         RequestIdentified("chatcmpl-n98qDm0bFGwD0Wy5O9UEr2mP5mXPhmrs"),
@@ -284,15 +286,13 @@ def test_header_facts() -> None:
     assert (facts.request_id, facts.retry_after_seconds) == ("req_1", 30)
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     given = {
         "model": "claude-haiku-5-5",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": "https://api.anthropic.com",
         **fields,
     }
-    return Call(**given)  # type: ignore[arg-type]
+    return chat_call(**given)
 
 
 def test_the_request_asks_for_a_stream_of_bounded_length_and_for_nothing_removed() -> None:

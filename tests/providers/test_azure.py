@@ -7,6 +7,7 @@ import json
 import pytest
 
 from exporter.config.target import Target
+from exporter.providers.asks import ChatAsk
 from exporter.providers.azure import Azure
 from exporter.providers.base import (
     Call,
@@ -22,6 +23,7 @@ from exporter.providers.base import (
     UsageReported,
 )
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 START: list[Event] = [RequestIdentified("chatcmpl-1"), ModelServed("m-2026-03-17")]
@@ -100,7 +102,7 @@ GOLDEN: dict[str, list[Event]] = {
             "Sorry about that!",
         ),
     ],
-    "missing_done": WHOLE[:-1],
+    "missing_done": WHOLE,  # a finish reason and a whole HTTP message
     "cut_inside_done": WHOLE[:-1],
     "data_after_the_end": WHOLE,
     "multibyte": [*START, answer("é世界🙂"), STOP, USAGE, Ended()],
@@ -192,16 +194,14 @@ DEPLOYMENT = f"{HOST}/openai/deployments/gpt-deployed/chat/completions"
 FOUNDRY = "https://res.services.ai.azure.com"
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     given = {
         "model": "gpt-deployed",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": HOST,
         "api_key": "k",
         **fields,
     }
-    return Call(**given)  # type: ignore[arg-type]
+    return chat_call(**given)
 
 
 @pytest.mark.parametrize(

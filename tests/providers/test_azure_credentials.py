@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
 
+from exporter.providers import PROVIDERS
 from exporter.providers.credentials.azure import EntraTokens
 from exporter.result import FailureReason, ProbeResult
 from exporter.settings.secret import SecretError, redact
@@ -125,7 +127,8 @@ async def test_an_endpoint_that_hangs_does_not_hold_up_the_loop(
 
 async def probed_without_a_key(key: str) -> ProbeResult:
     async with Simulator({"m": Script(first_token_seconds=0)}, api_key=key) as simulator:
-        with patch("exporter.probing.probe.entra_tokens", EntraTokens()):
+        fresh = replace(PROVIDERS["azure"], credentials=EntraTokens())
+        with patch("exporter.config.target.PROVIDERS", {**PROVIDERS, "azure": fresh}):
             return await probed("azure", simulator.url)
 
 

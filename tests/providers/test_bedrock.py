@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config.target import Target
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     AwsCredentials,
     Call,
@@ -25,9 +26,10 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.bedrock import REGIONS, Bedrock
+from exporter.providers.bedrock import REGIONS, Bedrock, public_base_url
 from exporter.providers.framing.eventstream import encode
 from exporter.result import Failure, FailureReason, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 KEYS = AwsCredentials("AKIDEXAMPLE", "secret")
@@ -100,7 +102,7 @@ GOLDEN: dict[str, list[Event]] = {
         USAGE,
         Ended(),
     ],
-    "without_metadata": [ONE, END_TURN],
+    "without_metadata": [ONE, END_TURN, Ended()],  # a whole HTTP message, with no usage
     "cut_inside_metadata": [ONE, answer(" 3 4"), END_TURN],
     "cut_behind_metadata": WHOLE,
     "throttled_midway": [
@@ -249,17 +251,15 @@ def test_header_facts() -> None:
     assert (facts.request_id, facts.retry_after_seconds, facts.rate_limits) == ("7f3e", 3, ())
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     given = {
         "model": "m",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": "https://bedrock-runtime.us-west-2.amazonaws.com",
         "aws": KEYS,
         "now": NOW,
         **fields,
     }
-    return Call(**given)  # type: ignore[arg-type]
+    return chat_call(**given)
 
 
 def test_the_request_asks_for_a_stream_of_bounded_length() -> None:
@@ -324,4 +324,4 @@ def test_a_region_has_the_host_that_botocore_knows(region: str) -> None:
     client = boto3.client(
         "bedrock-runtime", region, aws_access_key_id="test", aws_secret_access_key="test"
     )
-    assert Bedrock().public_base_url(region) == client.meta.endpoint_url
+    assert public_base_url(region) == client.meta.endpoint_url

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from exporter.config.target import Target
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Ended,
@@ -23,6 +24,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.dashscope import DashScope
 from exporter.result import Failure, FailureReason, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 REQUEST = RequestIdentified("a1b2c3d4-0000-9000-8000-0123456789ab")
@@ -330,14 +332,12 @@ def test_headers_tell_the_request_id_and_how_long_to_wait() -> None:
     assert DashScope().header_facts(head) == facts
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     defaults = {
         "model": "qwen-plus",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": "https://dashscope-intl.aliyuncs.com/api/v1",
     }
-    return Call(**(defaults | fields))  # type: ignore[arg-type]
+    return chat_call(**(defaults | fields))
 
 
 def test_the_request_asks_for_increments_in_messages() -> None:

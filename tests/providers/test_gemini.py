@@ -7,6 +7,7 @@ import json
 import pytest
 
 from exporter.config.target import Target
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Ended,
@@ -24,6 +25,7 @@ from exporter.providers.base import (
 from exporter.providers.framing.lines import MAX_BYTES
 from exporter.providers.gemini import Gemini
 from exporter.result import Failure, FailureReason, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 
@@ -395,15 +397,13 @@ def test_header_facts() -> None:
     assert (facts.request_id, facts.retry_after_seconds, facts.rate_limits) == (None, 3, ())
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     given = {
         "model": "gemini-3.1-flash",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": "https://generativelanguage.googleapis.com",
         **fields,
     }
-    return Call(**given)  # type: ignore[arg-type]
+    return chat_call(**given)
 
 
 def test_the_request_asks_for_a_stream_of_bounded_length() -> None:

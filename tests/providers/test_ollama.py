@@ -7,6 +7,7 @@ import json
 import pytest
 
 from exporter.config.target import Target
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Ended,
@@ -24,6 +25,7 @@ from exporter.providers.base import (
 from exporter.providers.framing.lines import MAX_BYTES
 from exporter.providers.ollama import Ollama
 from exporter.result import Failure, FailureReason, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 
@@ -194,15 +196,13 @@ def test_header_facts() -> None:
     assert (facts.request_id, facts.retry_after_seconds, facts.rate_limits) == (None, 3, ())
 
 
-def call(**fields: object) -> Call:
+def call(**fields: object) -> Call[ChatAsk]:
     given = {
         "model": "qwen3:4b",
-        "prompt": "ping",
-        "max_output_tokens": 64,
         "base_url": "http://localhost:11434",
         **fields,
     }
-    return Call(**given)  # type: ignore[arg-type]
+    return chat_call(**given)
 
 
 def test_the_request_asks_for_a_stream_of_bounded_length() -> None:

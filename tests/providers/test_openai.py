@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Dialect,
@@ -27,6 +28,7 @@ from exporter.providers.base import (
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import PRESETS
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 CONTENT_FILTER = FailureReason.CONTENT_FILTER
@@ -126,7 +128,7 @@ GOLDEN: dict[str, list[Event]] = {
     "no_usage": PLAIN,
     "usage_in_every_chunk": [*identity(), used(0), HI, used(), STOP, used(), Ended()],
     # the end marker
-    "without_end_marker": [*START, STOP],
+    "without_end_marker": PLAIN,  # a finish reason and a whole HTTP message are an end too
     "cut_inside_an_event": START,
     "cut_behind_the_end_marker": PLAIN,
     "data_after_the_end_marker": PLAIN,
@@ -368,11 +370,11 @@ def test_retry_after_is_seconds_or_a_date(
     assert OpenAI().header_facts(ResponseHead(503, headers)).retry_after_seconds == seconds
 
 
-def call(base_url: str = "http://127.0.0.1:8000/v1", **fields: Any) -> Call:
-    return Call(model="m", prompt="ping", max_output_tokens=64, base_url=base_url, **fields)
+def call(base_url: str = "http://127.0.0.1:8000/v1", **fields: Any) -> Call[ChatAsk]:
+    return chat_call(model="m", base_url=base_url, **fields)
 
 
-def body_of(dialect: Dialect, **fields: Any) -> dict[str, Any]:
+def body_of(dialect: Dialect[ChatAsk], **fields: Any) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(dialect.request(call(**fields)).body)
     return body
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from exporter.providers import dialect_for
+from exporter.config.target import Target
+from exporter.providers import Kind
 from exporter.providers.base import Failed, ResponseHead
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import PRESETS
@@ -244,7 +245,8 @@ def test_a_server_s_own_words_hold_inside_a_stream_too() -> None:
 
 
 def test_a_target_without_a_preset_speaks_as_its_host_does() -> None:
-    known = dialect_for("openai", None, "https://api.together.xyz/v1")
+    together = "https://api.together.xyz/v1"
+    known = Target(name="t", provider="openai", model="m", base_url=together).dialect(Kind.CHAT)
     failure = known.failure(ResponseHead(403, {}), b"")
     assert failure is not None
     assert failure.reason is BAD_REQUEST

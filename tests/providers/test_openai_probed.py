@@ -30,7 +30,6 @@ FAILED = {
     "tgi_error_text": FailureReason.OVERLOADED,
     "thought_up_all_tokens": FailureReason.EMPTY,
     "vllm_error_then_end_marker": FailureReason.SERVER_ERROR,
-    "without_end_marker": FailureReason.TRUNCATED,
 }
 """The fixtures whose request failed, although the status was 200; all others succeed."""
 

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from exporter.config.target import Target
+from exporter.providers import Kind
+from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
     Ended,
@@ -24,6 +26,7 @@ from exporter.providers.base import (
 from exporter.providers.openai_responses import OpenAIResponses
 from exporter.providers.presets import PRESETS
 from exporter.result import Failure, FailureReason, RateLimit, Usage
+from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
 
 
@@ -254,7 +257,9 @@ def test_a_response_without_a_stream_is_told_by_its_body_and_else_by_its_status(
 
 def test_at_dashscope_a_word_for_too_little_money_means_too_fast() -> None:
     own = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
-    dialect = Target(name="t", provider="openai_responses", model="m", base_url=own).dialect
+    dialect = Target(name="t", provider="openai_responses", model="m", base_url=own).dialect(
+        Kind.CHAT
+    )
     told = b'{"error":{"message":"no","code":"insufficient_quota"},"request_id":"a-b-c"}'
     slow_down = Failure(FailureReason.RATE_LIMITED, "insufficient_quota: no", 429)
     assert dialect.failure(ResponseHead(429, {}), told) == slow_down
@@ -280,9 +285,9 @@ def test_headers_tell_the_request_id_what_is_left_and_how_long_to_wait() -> None
     assert facts.retry_after_seconds == 1.5
 
 
-def call(base_url: str = "https://api.openai.com/v1", **fields: object) -> Call:
-    defaults = {"model": "m", "prompt": "ping", "max_output_tokens": 64, "base_url": base_url}
-    return Call(**(defaults | fields))  # type: ignore[arg-type]
+def call(base_url: str = "https://api.openai.com/v1", **fields: object) -> Call[ChatAsk]:
+    defaults = {"model": "m", "base_url": base_url}
+    return chat_call(**(defaults | fields))
 
 
 def test_the_request_is_not_stored_and_its_answer_not_padded() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.probe import Probe
+from exporter.kinds import Chat
 from exporter.settings.mistakes import ConfigError
 from exporter.settings.prompts import MAX_FILE_BYTES, load_prompts, with_nonce
 
@@ -67,8 +67,8 @@ def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
 
 def test_a_probe_asks_the_prompts_in_turn(tmp_path: Path) -> None:
     path = prompts_file(tmp_path, '{"prompt": "one"}\n{"prompt": "two"}\n')
-    probe = Probe.model_validate({"prompts_file": str(path)})
-    assert list(islice(cycle(probe.prompts), 3)) == ["one", "two", "one"]
+    probe = Chat.model_validate({"prompts_file": str(path)})
+    assert list(islice(cycle(probe.texts), 3)) == ["one", "two", "one"]
 
 
 def test_a_nonce_stands_before_everything_else() -> None:

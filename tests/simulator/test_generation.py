@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.config.probe import DEFAULT_PROBES
-from exporter.probing.expect import mistake
+from exporter.kinds.chat import DEFAULT_PROBES
+from exporter.kinds.expect import mistake
 from exporter.providers.base import OutputKind
 from exporter.result import Usage
 from exporter.simulator import Script

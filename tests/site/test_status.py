@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from exporter.config.plan import Plan, Timeouts
-from exporter.config.probe import Probe
+from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
+from exporter.kinds import Chat
+from exporter.observation import Observation, observed
 from exporter.result import (
     Coldness,
     ColdSignal,
@@ -24,6 +25,7 @@ from exporter.result import (
 from exporter.site.sparkline import WIDTH, Sparkline
 from exporter.site.status import HISTORY_LENGTH, Sample, Status
 from exporter.site.status_page import State, View, render_page
+from tests.observing import newly
 
 MS = 1_000_000
 NOW = 1_900_000_000.0
@@ -34,38 +36,40 @@ def plan(name: str = "a", probe: str = "short", **target: object) -> Plan:
     return Plan(
         target=Target.model_validate(fields),
         probe_name=probe,
-        probe=Probe(prompt="hi"),
+        probe=Chat(prompt="hi"),
         interval_seconds=30,
         timeouts=Timeouts(total=5),
         fresh_connection=False,
     )
 
 
-def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> ProbeResult:
+def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> Observation:
     """Eleven tokens, 20 ms apart."""
     first, last = first_token_ms * MS, (first_token_ms + 200) * MS
-    return ProbeResult(
+    result = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=finished_at,
         timeline=Timeline(start=0, sent=0, first_token=first, last_token=last, end=last),
         usage=Usage(input=5, output=11),
     )
+    return observed(of, result)
 
 
-def failure(of: Plan, detail: str = "HTTP 429: slow down") -> ProbeResult:
-    return ProbeResult(
+def failure(of: Plan, detail: str = "HTTP 429: slow down") -> Observation:
+    result = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=NOW,
         timeline=Timeline(start=0, sent=0),
         failure=Failure(FailureReason.RATE_LIMITED, detail, 429),
     )
+    return observed(of, result)
 
 
 def status_of(*plans: Plan) -> Status:
     status = Status()
-    status.apply(plans)
+    status.apply(newly(plans))
     return status
 
 
@@ -98,8 +102,9 @@ def test_history_is_bounded_and_keeps_the_newest() -> None:
 
 
 def test_rows_follow_the_order_of_the_configuration() -> None:
-    status = status_of(plan("b"), plan("a", "long"), plan("a", "short"))
-    status.apply([plan("c"), plan("a", "short"), plan("b")])
+    before = [plan("b"), plan("a", "long"), plan("a", "short")]
+    status = status_of(*before)
+    status.apply(PlanChange.between(before, [plan("c"), plan("a", "short"), plan("b")]))
     assert [row.plan.key for row in status.rows()] == [
         ("c", "short"),
         ("a", "short"),
@@ -109,7 +114,7 @@ def test_rows_follow_the_order_of_the_configuration() -> None:
 
 def test_a_result_of_a_plan_that_has_gone_is_passed_over() -> None:
     status = status_of(plan("a"))
-    status.apply([])
+    status.apply(PlanChange.between([plan("a")], []))
     status.observe(success(plan("a")))
     assert status.rows() == ()
 
@@ -119,7 +124,7 @@ def test_a_reload_keeps_the_past_of_a_plan_that_asks_the_same_model() -> None:
     status = status_of(asked)
     status.observe(success(asked))
     slower = replace(asked, interval_seconds=300)
-    status.apply([slower])
+    status.apply(PlanChange.between([asked], [slower]))
     (row,) = status.rows()
     assert (row.plan, row.last) == (slower, success(asked))
 
@@ -135,9 +140,30 @@ def test_a_reload_forgets_the_past_of_another_model(change: dict[str, str]) -> N
     asked = plan()
     status = status_of(asked)
     status.observe(success(asked))
-    status.apply([plan(**change)])
+    status.apply(PlanChange.between([asked], [plan(**change)]))
     (row,) = status.rows()
     assert (row.last, row.history) == (None, ())
+
+
+def test_times_that_are_not_certain_are_not_shown() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(replace(success(asked), certain=False))
+    (row,) = status.rows()
+    assert row.history == (Sample(NOW, None, None, None),)
+    cells = page(status).rows[1]
+    assert cells[0] == "ok"
+    assert "312 ms" not in "".join(cells)
+
+
+def test_a_probe_that_the_exporter_interrupted_leaves_the_row_as_it_was() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(success(asked))
+    before = status.rows()
+    late = failure(asked)
+    status.observe(replace(late, certain=False, result=replace(late.result, interrupted=True)))
+    assert status.rows() == before
 
 
 def test_rows_handed_out_do_not_change_any_more() -> None:

@@ -97,6 +97,18 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
     ("text", "complaint"),
     [
         ("basic_auth: {}", "basic_auth: unknown key"),
+        ("basic_auth: {}", "did you mean 'basic_auth_users'?"),
+        (
+            "\n\ntls_server_config: {cert_fil: a}",
+            ":3: tls_server_config.cert_fil: unknown key",
+        ),
+        (CERTIFICATE + "min_version: TLS_12}", "did you mean 'TLS12'?"),
+        (CERTIFICATE + "\n cipher_suites: [\n RC4]}", ":3: tls_server_config.cipher_suites[0]"),
+        ("basic_auth_users:\n  alice: x", ":2: basic_auth_users.alice: the password of"),
+        (
+            "http_server_config:\n  headers:\n    X-Frame-Option: x",
+            ":3: http_server_config.headers.",
+        ),
         ("tls_server_config: {cert_file: cert.pem}", "tls_server_config.key_file: is missing"),
         (CERTIFICATE + "min_version: TLS10}", "min_version: must be"),
         (CERTIFICATE + "min_version: TLS13, max_version: TLS12}", "min_version TLS13 is above"),

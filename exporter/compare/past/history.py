@@ -13,12 +13,11 @@ from itertools import pairwise
 from statistics import median
 
 from exporter.compare.errors import PartiesError
-from exporter.compare.past.history_notes import notes
+from exporter.compare.past.caveats import notes
 from exporter.compare.past.prometheus import HistoryError, Prometheus, quoted
 from exporter.compare.past.standing import LAST, PROBED_AT, Standing
-from exporter.compare.report.report import Party, Subject
-from exporter.compare.sampling.sample import Sample
-from exporter.compare.sampling.samples_file import Kept
+from exporter.compare.sample import Sample
+from exporter.compare.subject import Evidence, Party, Subject
 from exporter.settings.units import format_duration
 
 _NAMES = (
@@ -37,7 +36,7 @@ def read(
     candidates: Sequence[str],
     probe: str | None,
     since_seconds: float,
-) -> Kept:
+) -> Evidence:
     """The samples of these targets.
 
     :raises PartiesError: there is nothing that all of them were asked.
@@ -59,7 +58,7 @@ def read(
         asked=f"The probe {' and '.join(map(repr, probes))} was asked.",
         notes=tuple(notes(prometheus, asked, samples, standing, since_seconds)),
     )
-    return Kept(subject, tuple(in_blocks(samples, probes)))
+    return Evidence(subject, tuple(in_blocks(samples, probes)))
 
 
 def _standing(prometheus: Prometheus, target: str, since_seconds: float) -> list[Standing]:

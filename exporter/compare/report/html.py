@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from exporter import __version__
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
-from exporter.compare.report.report import Report
 from exporter.compare.report.wording import headline, margin_text, method, rows, story, tally_text
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
+from exporter.compare.statistics.findings import Report
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 
@@ -21,6 +21,9 @@ _TEMPLATE = Environment(
 ).get_template("compare.html")
 
 _MEANINGS = {
+    Measure.TTFT_TYPICAL: "how long until the answer begins, over all pairs of requests",
+    Measure.TPOT_TYPICAL: "how long each further token takes, over all pairs of requests",
+    Measure.DURATION_TYPICAL: "from the request to the end of the answer, over all pairs",
     Measure.TTFT_P50: "how long until the answer begins; half of the requests wait less",
     Measure.TTFT_P95: "the same for the unlucky: 1 request in 20 waits longer",
     Measure.TPOT_P50: "how long each further token takes",
@@ -33,12 +36,19 @@ _MEANINGS = {
     Measure.USD_PER_THOUSAND_REQUESTS: "what these prompts cost, however many tokens they become",
     Measure.COLD_START: "until the first token after the model was left alone",
 }
-_SIGNS = {Verdict.BETTER: "+", Verdict.SAME: "=", Verdict.WORSE: "\u2212", Verdict.UNDECIDED: "?"}
+_SIGNS = {
+    Verdict.BETTER: "+",
+    Verdict.SAME: "=",
+    Verdict.WORSE: "\u2212",
+    Verdict.UNDECIDED: "?",
+    Verdict.NOT_MEASURED: "\u00b7",
+}
 _CLASSES = {
     Verdict.BETTER: "better",
     Verdict.SAME: "same",
     Verdict.WORSE: "worse",
     Verdict.UNDECIDED: "undecided",
+    Verdict.NOT_MEASURED: "unmeasured",
 }
 
 

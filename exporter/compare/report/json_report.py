@@ -6,9 +6,10 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from exporter.compare.report.report import Finding, Party, Report, Tally, Versus
 from exporter.compare.report.wording import headline, story
+from exporter.compare.statistics.findings import Finding, Report, Tally, Versus
 from exporter.compare.statistics.measures import SuccessRatio
+from exporter.compare.subject import Party
 
 
 def to_json(report: Report) -> dict[str, JsonValue]:
@@ -20,7 +21,7 @@ def to_json(report: Report) -> dict[str, JsonValue]:
         "source": report.subject.source,
         "started_at": report.started_at,
         "ended_at": report.ended_at,
-        "confidence": report.settings.confidence,
+        "confidence": report.confidence,
         "run_length": report.run_length,
         "notes": list(report.subject.notes),
         "targets": [_tally(tally) for tally in report.tallies],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from exporter.compare.report.report import Report, Versus
 from exporter.compare.report.wording import HEADINGS, headline, method, rows, story
+from exporter.compare.statistics.findings import Report, Versus
 from exporter.compare.statistics.verdict import Verdict
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
-from exporter.compare.report.report import Report, Versus
 from exporter.compare.report.wording import Row, headline, method, rows, story
+from exporter.compare.statistics.findings import Report, Versus
 from exporter.compare.statistics.verdict import Verdict
 
 _COLOURS = {
@@ -14,6 +14,7 @@ _COLOURS = {
     Verdict.SAME: "green",
     Verdict.WORSE: "red",
     Verdict.UNDECIDED: "yellow",
+    Verdict.NOT_MEASURED: "bright_black",
 }
 _BOLD = (Verdict.BETTER, Verdict.WORSE)
 
@@ -30,7 +31,7 @@ def show(report: Report) -> str:
 
 
 def _table(report: Report, versus: Versus) -> str:
-    confidence = f"{report.settings.confidence * 100:.3g} %"
+    confidence = f"{report.confidence * 100:.3g} %"
     names = (report.subject.baseline.name, versus.candidate.name)
     return tabulate(
         [_cells(row) for row in rows(versus)],

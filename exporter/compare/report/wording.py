@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from exporter.compare.report.report import Finding, Report, Tally, Versus
+from exporter.compare.statistics.findings import Finding, Report, Tally, Versus
 from exporter.compare.statistics.measures import Measure, SuccessRatio, Unit
 from exporter.compare.statistics.verdict import Verdict
 from exporter.settings.units import format_duration
@@ -190,7 +190,7 @@ def _clause(aspect: _Aspect, finding: Finding) -> str:
             return f"{aspect.worse} ({figures})"
         case Verdict.SAME:
             return aspect.same
-        case Verdict.UNDECIDED:
+        case Verdict.UNDECIDED | Verdict.NOT_MEASURED:
             title = finding.definition.title
             return title if title.startswith("USD") else title[0].lower() + title[1:]
 
@@ -238,12 +238,15 @@ def method(report: Report) -> Iterator[str]:
     yield from map(tally_text, report.tallies)
     yield (
         f"Change is the candidate's value against the baseline's, with a"
-        f" {report.settings.confidence * 100:.4g} % interval. A difference counts once it is"
+        f" {report.confidence * 100:.4g} % interval. A difference counts once it is"
         f" certain enough among all measures of this report (Holm's correction); the same means"
         f" that the whole interval lies within the margin."
     )
     if report.look:
-        yield f"This is {report.look}."
+        yield (
+            f"This is look {report.look.number} of a comparison that ends as soon as it is decided,"
+            f" so intervals are as wide as {report.confidence:.2%} confidence asks for."
+        )
     if report.run_length > 1:
         yield (
             f"Blocks in a row resembled each other, as when a provider is slow for a while: runs"

@@ -32,7 +32,7 @@ def ad_hoc_config(targets: Sequence[str], timeout: str) -> Config:
         _, *keys = mistake["loc"]
         where = f"{targets[keys[0]]}: " if keys and isinstance(keys[0], int) else ""
         key = next((f"{key}: " for key in keys[1:2] if isinstance(key, str)), "")
-        raise PartiesError(f"{where}{key}{explain(mistake)}") from None
+        raise PartiesError(f"{where}{key}{explain(mistake, Config)}") from None
 
 
 def _target(text: str) -> dict[str, object]:

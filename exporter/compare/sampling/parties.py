@@ -10,12 +10,13 @@ from pathlib import Path
 
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking
-from exporter.compare.report.report import Party, Subject
 from exporter.compare.sampling.prompts import Length, Prompt, of_lengths
+from exporter.compare.subject import Party, Subject
 from exporter.config.plan import Plan
-from exporter.config.probe import DEFAULT_PROBES, Probe
 from exporter.config.root import Config
 from exporter.config.target import Target
+from exporter.kinds import Chat, Probe
+from exporter.kinds.chat import DEFAULT_PROBES
 from exporter.settings.mistakes import did_you_mean
 from exporter.settings.prompts import load_prompts
 
@@ -25,7 +26,7 @@ class Question:
     """What every target is asked."""
 
     probe_name: str
-    probe: Probe
+    probe: Chat
     prompts: tuple[Prompt, ...]
     words: str
     """The same for the report."""
@@ -75,10 +76,9 @@ def subject_of(
 
 
 def _common_probes(config: Config, names: Sequence[str]) -> list[str]:
-    """The probes that all these targets are asked, in the order of the configuration."""
-    asked = [
-        {plan.probe_name for plan in config.plans() if plan.target.name == name} for name in names
-    ]
+    """The chats that all these targets are asked, in the order of the configuration."""
+    chats = [plan for plan in config.plans() if isinstance(plan.probe, Chat)]
+    asked = [{plan.probe_name for plan in chats if plan.target.name == name} for name in names]
     return [name for name in config.probes if all(name in probes for probes in asked)]
 
 
@@ -102,7 +102,7 @@ def _from_file(path: Path) -> Question:
     texts = load_prompts(path)
     return Question(
         "prompts-file",
-        Probe(prompt=texts[0], max_output_tokens=256),
+        Chat(prompt=texts[0], max_output_tokens=256),
         tuple(map(Prompt, texts)),
         f"The prompts of {path.name} were asked, {len(texts)} in number.",
     )
@@ -126,10 +126,14 @@ def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[
     if name not in probes:
         raise PartiesError(f"no probe is named {name!r}; {did_you_mean(name, probes)}")
     probe = probes[name]
+    if not isinstance(probe, Chat):
+        raise PartiesError(
+            f"probe {name!r} is of kind {probe.kind.value!r}; choose one of kind 'chat'"
+        )
     return Question(
         name,
         probe,
-        tuple(map(Prompt, probe.prompts)),
+        tuple(map(Prompt, probe.texts)),
         f"The probe {name!r} was asked, with at most {probe.max_output_tokens} output tokens.",
     )
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import click
 
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.settings.units import format_duration
 
 

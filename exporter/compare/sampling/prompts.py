@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from exporter.config.probe import DEFAULT_PROMPT
+from exporter.kinds.chat import DEFAULT_PROMPT
 
 
 @dataclass(frozen=True, slots=True)

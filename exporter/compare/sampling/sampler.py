@@ -9,19 +9,16 @@ from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
-from exporter.budget.spending import charged_usd, worst_usd
 from exporter.cold.sequence import ColdSequence
 from exporter.cold.warmth import WarmTimes
+from exporter.compare.sample import Sample
 from exporter.compare.sampling.prompts import Prompt
-from exporter.compare.sampling.sample import Sample
 from exporter.config.plan import Plan
 from exporter.net.transport import Connections
-from exporter.prices.price import TOKENS_PER_PRICE, ServerPrice, finished_cost_usd
+from exporter.observation import Observation, observed, worst_usd
+from exporter.prices.price import TOKENS_PER_PRICE
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
-
-PROBES_PER_BLOCK = 2
-"""Of each target."""
 
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
@@ -116,10 +113,10 @@ def to_sample(
     cold_start: float | None = None,
 ) -> Sample:
     """What is kept of a result; times of successes only, and of those only certain ones."""
-    usage, failure = result.usage, result.failure
-    cost = _cost_usd(plan, result)
-    certain = (result.uncertainty_seconds or 0.0) <= plan.max_uncertainty_seconds
-    good = result.success and certain
+    observation = observed(_asking(plan, prompt), result)
+    usage, failure = result.usage, None if result.interrupted else result.failure
+    cost = _cost_usd(observation)
+    good = result.success and observation.certain
     return Sample(
         target=result.target,
         block=block,
@@ -127,23 +124,22 @@ def to_sample(
         finished_at=result.finished_at,
         failure=failure.reason.value if failure else None,
         detail=failure.detail if failure else "",
-        uncertain=result.success and not certain,
+        uncertain=failure is None and not observation.certain,
         time_to_first_token_seconds=result.time_to_first_token_seconds if good else None,
         time_per_output_token_seconds=result.time_per_output_token_seconds if good else None,
         request_duration_seconds=result.request_duration_seconds if good else None,
         input_tokens=usage.input if usage else None,
         output_tokens=usage.output if usage else None,
         cost_usd=None if cost is None else float(cost),
-        charged_usd=float(charged_usd(result, _asking(plan, prompt))),
+        charged_usd=float(observation.cost.charged_usd),
         cold=cold,
         cold_start_seconds=cold_start,
     )
 
 
-def _cost_usd(plan: Plan, result: ProbeResult) -> Decimal | None:
-    if isinstance(plan.price, ServerPrice):
-        per_million = plan.price.usd_per_million_output_tokens(result)
-        if per_million is None or result.usage is None:
-            return None
-        return per_million * result.usage.output / TOKENS_PER_PRICE
-    return finished_cost_usd(result, plan.price)
+def _cost_usd(observation: Observation) -> Decimal | None:
+    """What the tokens cost or, for a server paid by the hour, its time."""
+    per_million, usage = observation.cost.usd_per_million_output_tokens, observation.result.usage
+    if per_million is None or usage is None:
+        return observation.cost.usd
+    return per_million * usage.output / TOKENS_PER_PRICE

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.compare.errors import CompareError
-from exporter.compare.report.report import Report, Settings, Subject
-from exporter.compare.sampling.sample import Sample
-from exporter.compare.sampling.sampler import PROBES_PER_BLOCK, Sampler
-from exporter.compare.sampling.samples_file import Recorder
-from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.sequential import look_at, looks
+from exporter.compare.sample import PROBES_PER_BLOCK, Sample
+from exporter.compare.samples_file import Recorder
+from exporter.compare.sampling.sampler import Sampler
+from exporter.compare.subject import Subject
+
+Enough = Callable[[int, Sequence[Sample]], bool]
 
 _LONGEST_WAIT_SECONDS = 60.0
 _HOPELESS_FAILURES = 10
@@ -29,8 +29,8 @@ class Limits:
 
     probes: int
     """Of each target, at most; a whole number of blocks."""
-    until_decided: bool = False
-    """Whether to stop as soon as every verdict is certain enough."""
+    is_enough: Enough | None = None
+    """Says after some probes whether their samples decide all; ``None``: go on to the end."""
     budget_usd: float | None = None
     pause_seconds: float = 0.0
     """Between blocks."""
@@ -39,7 +39,7 @@ class Limits:
     cold_rounds: int = 0
 
 
-class Listener(Protocol):
+class Follower(Protocol):
     """Follows a comparison, for people."""
 
     def sampled(self, sample: Sample, spent_usd: float) -> None: ...
@@ -54,63 +54,61 @@ class Session:
     def __init__(
         self,
         subject: Subject,
-        settings: Settings,
         limits: Limits,
         earlier: Iterable[Sample],
     ) -> None:
         self.subject = subject
         self.samples = list(earlier)
         self.stopped_because = ""
-        self._settings = settings
         self._limits = limits
         self._spent = 0.0
 
-    async def run(self, sampler: Sampler, recorder: Recorder, listener: Listener) -> None:
+    async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
         """Sample until a limit is reached.
 
         :raises SamplingError: a target never answers.
         """
         self._spent = sum(sample.charged_usd for sample in self.samples)
-        async for sample in self._all(sampler, listener):
+        async for sample in self._all(sampler, follower):
             recorder.add(sample)
             self.samples.append(sample)
             self._spent += sample.charged_usd
-            listener.sampled(sample, self._spent)
+            follower.sampled(sample, self._spent)
             self._check_hope(sample.target)
 
-    async def _all(self, sampler: Sampler, listener: Listener) -> AsyncIterator[Sample]:
-        async for sample in self._warm(sampler, listener):
+    async def _all(self, sampler: Sampler, follower: Follower) -> AsyncIterator[Sample]:
+        async for sample in self._warm(sampler, follower):
             yield sample
         idle = self._limits.cold_idle_seconds
         if idle is not None and not self.stopped_because.startswith("the budget"):
-            async for sample in self._cold(sampler, listener, idle):
+            async for sample in self._cold(sampler, follower, idle):
                 yield sample
 
-    async def _warm(self, sampler: Sampler, listener: Listener) -> AsyncIterator[Sample]:
+    async def _warm(self, sampler: Sampler, follower: Follower) -> AsyncIterator[Sample]:
         first = self._next(cold=False)
         for block in range(first, self._limits.probes // PROBES_PER_BLOCK):
             if self._enough(block) or self._too_dear(sampler, block):
                 return
             if block > first:
-                await self._pause(sampler, listener)
+                await self._pause(sampler, follower)
             async for sample in sampler.block(block):
                 yield sample
 
     async def _cold(
-        self, sampler: Sampler, listener: Listener, idle_seconds: float
+        self, sampler: Sampler, follower: Follower, idle_seconds: float
     ) -> AsyncIterator[Sample]:
         for number in range(self._next(cold=True), self._limits.cold_rounds):
             if self._too_dear(sampler, number):
                 return
-            listener.waiting(idle_seconds, "so that the models grow cold")
+            follower.waiting(idle_seconds, "so that the models grow cold")
             await asyncio.sleep(idle_seconds)
             async for sample in sampler.cold_round(number):
                 yield sample
 
-    async def _pause(self, sampler: Sampler, listener: Listener) -> None:
+    async def _pause(self, sampler: Sampler, follower: Follower) -> None:
         asked = min(sampler.retry_after_seconds, _LONGEST_WAIT_SECONDS)
         if asked > self._limits.pause_seconds:
-            listener.waiting(asked, "as a provider asked for")
+            follower.waiting(asked, "as a provider asked for")
         await asyncio.sleep(max(asked, self._limits.pause_seconds))
 
     def _next(self, *, cold: bool) -> int:
@@ -125,16 +123,11 @@ class Session:
         return True
 
     def _enough(self, blocks: int) -> bool:
-        """Whether this is a planned look at which everything is decided."""
-        planned = looks(self._limits.probes, self._settings.alpha)
-        at_look = blocks in {look.probes // PROBES_PER_BLOCK for look in planned}
-        if not self._limits.until_decided or not at_look:
+        """Whether all is decided already."""
+        probes = blocks * PROBES_PER_BLOCK
+        if not self._limits.is_enough or not self._limits.is_enough(probes, self.samples):
             return False
-        if not report(self.subject, self.samples, self._settings).decided:
-            return False
-        self.stopped_because = (
-            f"every verdict was certain enough after {blocks * PROBES_PER_BLOCK} probes"
-        )
+        self.stopped_because = f"every verdict was certain enough after {probes} probes"
         return True
 
     def _check_hope(self, target: str) -> None:
@@ -144,20 +137,3 @@ class Session:
                 f"target {target} has failed {len(own)} times out of {len(own)}, last with"
                 f" {own[-1].failure} ({own[-1].detail}); mend it and compare again"
             )
-
-
-def report(subject: Subject, samples: Iterable[Sample], settings: Settings) -> Report:
-    """The report on samples; where several looks were agreed on, at this look's level of error."""
-    kept = tuple(samples)
-    if not subject.until_decided or subject.planned_probes is None:
-        return analyse(subject, kept, settings)
-    blocks = {sample.block for sample in kept if not sample.cold}
-    probes = PROBES_PER_BLOCK * len(blocks)
-    if not probes:
-        return analyse(subject, kept, settings)
-    look = look_at(probes, subject.planned_probes, settings.alpha)
-    words = (
-        f"look {look.number} of a comparison that ends as soon as it is decided, so intervals are"
-        f" as wide as {1 - look.alpha:.2%} confidence asks for"
-    )
-    return analyse(subject, kept, replace(settings, confidence=1 - look.alpha), words)

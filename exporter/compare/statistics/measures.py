@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 
 Value = Callable[[Sample], float | None]
 
@@ -14,6 +14,8 @@ MIN_SAMPLES = 40
 TAIL_SAMPLES = 8
 """So many samples there must be, and so many of them beyond a quantile on its thinner side, for an
 interval to be given; ``python -m benchmarks.compare`` shows that intervals hold from there on."""
+MIN_BLOCKS = 10
+"""In so many blocks both sides must have a value, for a typical ratio."""
 MIN_BURSTS = 6
 """In so many bursts the slow probes must have come: one bad minute is no tail."""
 TAIL_SHARE = 0.9
@@ -25,10 +27,13 @@ MIN_COLD_STARTS = 4
 class Measure(StrEnum):
     """The closed list, in the order in which a report has them."""
 
+    TTFT_TYPICAL = "ttft_typical"
     TTFT_P50 = "ttft_p50"
     TTFT_P95 = "ttft_p95"
+    TPOT_TYPICAL = "tpot_typical"
     TPOT_P50 = "tpot_p50"
     TPOT_P95 = "tpot_p95"
+    DURATION_TYPICAL = "duration_typical"
     DURATION_P50 = "duration_p50"
     DURATION_P95 = "duration_p95"
     TOKENS_PER_SECOND = "tokens_per_second"
@@ -43,6 +48,13 @@ class Unit(StrEnum):
     TOKENS_PER_SECOND = "tokens/s"
     SHARE = "%"
     USD = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Typical:
+    """The typical ratio of one value between the sides."""
+
+    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ class ColdStart:
     """The median of the cold starts, of which there are few."""
 
 
-Statistic = Quantile | RatioOfSums | SuccessRatio | ColdStart
+Statistic = Typical | Quantile | RatioOfSums | SuccessRatio | ColdStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,9 @@ class Definition:
     """How much worse or better still counts as the same, unless the user says otherwise: a part
     of the baseline's value, or for a success ratio a difference."""
     higher_is_better: bool = False
+    waits_for: Measure | None = None
+    """What asks nearly the same and finds smaller differences: where that one finds none, neither
+    does this one."""
 
 
 def _ttft(sample: Sample) -> float | None:
@@ -128,7 +143,15 @@ COST_MARGIN = 0.05
 COLD_START_MARGIN = 0.20
 
 
-def _latency(title: str, short: str, value: Value, share: float) -> Definition:
+def _typical(title: str, short: str, value: Value) -> Definition:
+    return Definition(
+        f"{title}, typical", f"{short} typical", Unit.SECONDS, Typical(value), LATENCY_MARGIN
+    )
+
+
+def _latency(
+    title: str, short: str, value: Value, share: float, waits_for: Measure | None = None
+) -> Definition:
     rank = f"p{share * 100:.0f}"
     return Definition(
         f"{title} {rank}",
@@ -136,15 +159,21 @@ def _latency(title: str, short: str, value: Value, share: float) -> Definition:
         Unit.SECONDS,
         Quantile(value, share),
         LATENCY_MARGIN,
+        waits_for=waits_for,
     )
 
 
 DEFINITIONS: Mapping[Measure, Definition] = {
-    Measure.TTFT_P50: _latency("Time to first token", "TTFT", _ttft, 0.50),
+    Measure.TTFT_TYPICAL: _typical("Time to first token", "TTFT", _ttft),
+    Measure.TTFT_P50: _latency("Time to first token", "TTFT", _ttft, 0.50, Measure.TTFT_TYPICAL),
     Measure.TTFT_P95: _latency("Time to first token", "TTFT", _ttft, 0.95),
-    Measure.TPOT_P50: _latency("Time per output token", "TPOT", _tpot, 0.50),
+    Measure.TPOT_TYPICAL: _typical("Time per output token", "TPOT", _tpot),
+    Measure.TPOT_P50: _latency("Time per output token", "TPOT", _tpot, 0.50, Measure.TPOT_TYPICAL),
     Measure.TPOT_P95: _latency("Time per output token", "TPOT", _tpot, 0.95),
-    Measure.DURATION_P50: _latency("Request duration", "duration", _duration, 0.50),
+    Measure.DURATION_TYPICAL: _typical("Request duration", "duration", _duration),
+    Measure.DURATION_P50: _latency(
+        "Request duration", "duration", _duration, 0.50, Measure.DURATION_TYPICAL
+    ),
     Measure.DURATION_P95: _latency("Request duration", "duration", _duration, 0.95),
     Measure.TOKENS_PER_SECOND: Definition(
         "Output tokens per second p50",
@@ -153,6 +182,7 @@ DEFINITIONS: Mapping[Measure, Definition] = {
         Quantile(_tokens_per_second, 0.50),
         LATENCY_MARGIN,
         higher_is_better=True,
+        waits_for=Measure.TPOT_P50,
     ),
     Measure.SUCCESS: Definition(
         "Success ratio",
@@ -184,3 +214,6 @@ DEFINITIONS: Mapping[Measure, Definition] = {
         COLD_START_MARGIN,
     ),
 }
+
+TYPICAL = (Measure.TTFT_TYPICAL, Measure.TPOT_TYPICAL, Measure.DURATION_TYPICAL)
+"""What a buyer asks before all else, unless he says otherwise."""

@@ -9,8 +9,9 @@ from statistics import fmean
 
 import numpy as np
 
-from exporter.compare.sampling.sample import Sample
+from exporter.compare.sample import Sample
 from exporter.compare.statistics.measures import Value
+from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import Share
 from exporter.compare.statistics.resampling import Floats, Integers, Resampling, run_length
 
@@ -37,6 +38,8 @@ class Pool:
             self._samples[sample.target].append(sample)
             self._strata[sample.block] = sample.stratum
         self._index = {block: index for index, block in enumerate(self._strata)}
+        numbers = {stratum: number for number, stratum in enumerate(set(self._strata.values()))}
+        self._strata_numbers = np.array([numbers[s] for s in self._strata.values()], np.intp)
         self.run_length = max(
             (run_length(series) for series in self._differences(baseline, candidates)), default=1
         )
@@ -56,6 +59,15 @@ class Pool:
         return self._resampling.quantiles(
             self.values(target, value), self._blocks(target, value), share
         )
+
+    def side(self, target: str, value: Value) -> Side:
+        """The logarithms of a value, for comparing it pair by pair."""
+        known = [(index, of) for index, of in self._known(target, value) if of > 0]
+        blocks = np.array([index for index, _ in known], np.intp)
+        return Side(np.log([of for _, of in known]), blocks, self._strata_numbers[blocks])
+
+    def pairs(self, baseline: Side, candidate: Side) -> Pairs:
+        return Pairs(baseline, candidate, len(self._index))
 
     def bursts(self, targets: Sequence[str], value: Value, share: float) -> float:
         """In how many bursts the values beyond the quantile of all these targets came, a large

@@ -1,19 +1,31 @@
 """Looking several times without fooling oneself.
 
-Each look spends a part of the allowed error, and no more than that; whatever is decided at any
-look, the chance that one of the looks was wrong stays below the sum. The parts follow
-``alpha * (share of the planned probes)**2`` (Kim and DeMets 1987), so that most is left for the
-end, where the most is known. The bound is Bonferroni's: it needs nothing to be assumed of how the
-looks hang together, and costs a little power.
+Each look may spend a part of the permitted error: what ``alpha * (share of the planned
+probes)**1.5`` has grown by since the look before (Kim and DeMets 1987, "Design and analysis of
+group sequential tests based on the type I error spending rate function"). Looks at the same growing
+samples hang together, and what an earlier look would have found is not spent twice: the level of
+each is computed from the joint distribution of all of them, by the recursion of Armitage, McPherson
+and Rowe (1969), "Repeated significance tests on accumulating data".
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
 
-LOOKS = 5
-_EXPONENT = 2
+import numpy as np
+from scipy import special
+
+from exporter.compare.sample import PROBES_PER_BLOCK
+from exporter.compare.statistics.resampling import Floats
+
+LOOKS = 10
+_EXPONENT = 1.5
+_GRID = 301
+_BISECTIONS = 40
+_LARGEST_Z = 9.0
+_LEVELS = tuple(float(level) for level in np.geomspace(1e-9, 0.999, 20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +34,29 @@ class Look:
 
     number: int
     probes: int
+    shares: tuple[float, ...]
+    """Of the planned probes, at this look and those before it."""
     alpha: float
+    """The level of a test at this look, so that those at all looks together keep theirs."""
+
+    def overall(self, p_value: float) -> float:
+        """The p-value as it counts among all looks: the level for all of them together at which
+        this one would just reject."""
+        at_look = [_level(self.shares, level) for level in _LEVELS]
+        if p_value <= at_look[0]:
+            return p_value * _LEVELS[0] / at_look[0]
+        logs = np.interp(math.log(p_value), np.log(at_look), np.log(_LEVELS), right=0.0)
+        return float(np.exp(logs))
 
 
 def looks(planned_probes: int, alpha: float) -> tuple[Look, ...]:
-    """The looks at a comparison of so many probes per target; their levels sum up to ``alpha``."""
-    at = [planned_probes * number // LOOKS for number in range(LOOKS + 1)]
+    """The looks at a comparison of so many probes per target; together they err with ``alpha``."""
+    ends = (planned_probes * number // LOOKS for number in range(1, LOOKS + 1))
+    at = sorted({probes - probes % PROBES_PER_BLOCK for probes in ends} - {0})
+    shares = tuple(probes / planned_probes for probes in at)
     return tuple(
-        Look(
-            number, now, _spent(now, planned_probes, alpha) - _spent(before, planned_probes, alpha)
-        )
-        for number, (before, now) in enumerate(pairwise(at), 1)
+        Look(number, probes, shares[:number], _level(shares[:number], alpha))
+        for number, probes in enumerate(at, 1)
     )
 
 
@@ -40,9 +64,60 @@ def look_at(probes: int, planned_probes: int, alpha: float) -> Look:
     """The look after so many probes, whether planned there or forced by the budget: it has what
     was spent neither by the planned looks before it nor is kept for those to come."""
     before = [look for look in looks(planned_probes, alpha) if look.probes < probes]
-    spent = _spent(before[-1].probes if before else 0, planned_probes, alpha)
-    return Look(len(before) + 1, probes, _spent(probes, planned_probes, alpha) - spent)
+    if before and probes > planned_probes:
+        before.pop()
+    shares = (*(before[-1].shares if before else ()), min(1.0, probes / planned_probes))
+    return Look(len(shares), probes, shares, _level(shares, alpha))
 
 
-def _spent(probes: int, planned_probes: int, alpha: float) -> float:
-    return alpha * float(min(probes, planned_probes) / planned_probes) ** _EXPONENT
+def _level(shares: tuple[float, ...], alpha: float) -> float:
+    """The two-sided level of the last of these looks."""
+    return float(2 * special.ndtr(-_walk(shares, alpha).edge / math.sqrt(shares[-1])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A random walk that the looks so far have not ended: it has a variance of 1 at the end."""
+
+    edge: float
+    """Beyond it the latest look ends the walk, to either side."""
+    places: Floats
+    """Where it may be now, evenly spaced."""
+    likely: Floats
+    """The density of being there."""
+
+    def chance(self, edge: float, deviation: float) -> float:
+        """Of being beyond an edge after another step."""
+        beyond = special.ndtr((self.places - edge) / deviation)
+        beyond += special.ndtr((-self.places - edge) / deviation)
+        return float(np.trapezoid(beyond * self.likely, self.places))
+
+    def step(self, edge: float, deviation: float) -> _Walk:
+        places = np.linspace(-edge, edge, _GRID)
+        weights = np.full(_GRID, self.places[1] - self.places[0])
+        weights[[0, -1]] /= 2
+        steps = np.subtract.outer(places, self.places)
+        return _Walk(edge, places, _normal(steps, deviation) @ (self.likely * weights))
+
+
+@cache
+def _walk(shares: tuple[float, ...], alpha: float) -> _Walk:
+    *earlier, share = shares
+    if not earlier:
+        deviation = math.sqrt(share)
+        edge = -float(special.ndtri(alpha * share**_EXPONENT / 2)) * deviation
+        places = np.linspace(-edge, edge, _GRID)
+        return _Walk(edge, places, _normal(places, deviation))
+    before = _walk(tuple(earlier), alpha)
+    deviation = math.sqrt(share - earlier[-1])
+    spent = alpha * (share**_EXPONENT - earlier[-1] ** _EXPONENT)
+    low, high = 0.0, _LARGEST_Z * math.sqrt(share)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if before.chance(middle, deviation) > spent else (low, middle)
+    return before.step(high, deviation)
+
+
+def _normal(distances: Floats, deviation: float) -> Floats:
+    density: Floats = np.exp(-((distances / deviation) ** 2) / 2)
+    return density / (math.sqrt(2 * math.pi) * deviation)

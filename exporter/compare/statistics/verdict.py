@@ -16,6 +16,8 @@ class Verdict(StrEnum):
     """The interval lies within the margin."""
     WORSE = "worse"
     UNDECIDED = "not enough data"
+    NOT_MEASURED = "not measured"
+    """Nobody was asked for it, or its price is not known: more probes would not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,25 @@ def decide(
     return Verdict.BETTER if is_higher == higher_is_better else Verdict.WORSE
 
 
-def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
-    """The p-values corrected by Holm's method: rejecting those below alpha keeps the chance of
-    even one wrong rejection below alpha, however the measures hang together."""
-    corrected: dict[Key, float] = {}
-    largest = 0.0
-    for rank, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
-        largest = max(largest, min(1.0, p_values[key] * (len(p_values) - rank)))
-        corrected[key] = largest
-    return corrected
+def corrected(
+    p_values: Mapping[Key, float], weights: Mapping[Key, float], gates: Mapping[Key, Key]
+) -> dict[Key, float]:
+    """The p-values of many questions, corrected so that rejecting those below alpha keeps the
+    chance of even one wrong rejection below alpha, however the questions hang together.
+
+    Holm's method with weights (1979) and gates (Bretz et al. 2009, "A graphical approach to
+    sequentially rejective multiple test procedures"): what a rejected question had of the error
+    passes to the others, and to those that waited for it.
+
+    :param weights: how the permitted error is shared out among the questions at first.
+    :param gates: which question waits for which; it must not weigh more than that one.
+    """
+    found: dict[Key, float] = {}
+    waiting, largest = dict(p_values), 0.0
+    while waiting:
+        open_ = [key for key in waiting if gates.get(key) not in waiting]
+        whole = sum(weights[key] for key in open_)
+        key = min(open_, key=lambda one: waiting[one] / weights[one])
+        largest = max(largest, min(1.0, waiting.pop(key) * whole / weights[key]))
+        found[key] = largest
+    return found

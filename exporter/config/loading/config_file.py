@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from exporter.config.loading.origins import Origins
 from exporter.config.loading.variables import overrides, set_variables, unknown_variables
-from exporter.config.probe import DEFAULT_PROBES
 from exporter.config.root import Config, name_mistakes
-from exporter.settings.explain import explain
-from exporter.settings.mistakes import ConfigError, Mistake, WrongFile
+from exporter.kinds.chat import DEFAULT_PROBES
+from exporter.settings.explain import mistakes_in
+from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.paths import folder_of
 from exporter.settings.prompts import MAX_FILE_BYTES
 from exporter.settings.types import Located
@@ -104,21 +103,10 @@ def _validate(values: dict[str, Any], origins: Origins) -> tuple[Config | None, 
     try:
         return Config.model_validate(values), []
     except ValidationError as error:
-        details = error.errors(include_url=False)
-    mistakes = [mistake for detail in details for mistake in _explained(detail, origins)]
+        mistakes = mistakes_in(error, Config, origins)
     # Models look at names only when all else is right; here every mistake is to be told.
     mistakes += [origins.mistake(at, str(wrong)) for at, wrong in _names_in(values)]
     return None, mistakes
-
-
-def _explained(detail: ErrorDetails, origins: Origins) -> Iterable[Mistake]:
-    at, cause = detail["loc"], detail.get("ctx", {}).get("error")
-    if not isinstance(cause, WrongFile):
-        return [origins.mistake(at, explain(detail), missing=detail["type"] == "missing")]
-    # What is wrong with the file as a whole is told where it is named.
-    return [
-        mistake if mistake.line else origins.mistake(at, str(mistake)) for mistake in cause.mistakes
-    ]
 
 
 def _names_in(values: Mapping[str, Any]) -> Iterator[Located]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from exporter.settings.mistakes import Mistake
-from exporter.settings.yaml_lines import Document, Location, dotted
+from exporter.settings.mistakes import Location, Mistake, dotted
+from exporter.settings.yaml_lines import Document
 
 
 class Origins:
@@ -43,10 +43,10 @@ class Origins:
         match location:
             case ("targets", int(index), *rest) if index >= self._own_targets:
                 file, position, _ = self._of_files[index - self._own_targets]
-                return _in_document(file, (position, *rest), message, missing)
+                return file.mistake((position, *rest), message, missing=missing)
         if variable := self._variable(location):
             return Mistake(message, key=variable)
-        return _in_document(self._main, location, message, missing)
+        return self._main.mistake(location, message, missing=missing)
 
     def _variable(self, location: Location) -> str | None:
         """The variable that set the value here, or one above or below it where the file has
@@ -58,14 +58,3 @@ class Origins:
             return None
         below = (name for at, name in self._variables.items() if at[: len(location)] == location)
         return next(below, None)
-
-
-def _in_document(document: Document, location: Location, message: str, missing: bool) -> Mistake:
-    """Parts of the location that the file does not have are the validator's own, such as the
-    member of a union that was tried."""
-    found: Location = ()
-    for part in location:
-        if (*found, part) in document.lines:
-            found = (*found, part)
-    key = dotted((*found, location[-1])) if missing else dotted(found)
-    return Mistake(message, document.path, document.lines.get(found, 1), key)

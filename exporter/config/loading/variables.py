@@ -12,8 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from exporter.config.root import Config
-from exporter.settings.mistakes import Mistake, did_you_mean
-from exporter.settings.yaml_lines import Location
+from exporter.settings.mistakes import Location, Mistake, did_you_mean
 
 PREFIX = "INFERENCE_EXPORTER_"
 _NESTED = "__"

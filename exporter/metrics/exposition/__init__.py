@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from exporter.metrics.exposition import protobuf, text
-from exporter.metrics.families import Family
+from exporter.metrics.family import Family
 from exporter.metrics.series import Block, Exposed
 
 _PIECE_BYTES = 1 << 17

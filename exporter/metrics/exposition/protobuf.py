@@ -12,8 +12,9 @@ import struct
 from collections.abc import Iterator, Mapping
 from itertools import accumulate, pairwise
 
-from exporter.metrics.families import Family, Kind
-from exporter.metrics.series import NATIVE_SCHEMA, Block, Counter, Exemplar, Gauge, Histogram
+from exporter.metrics.family import Family, Kind
+from exporter.metrics.series import Block
+from exporter.metrics.values import NATIVE_SCHEMA, Counter, Exemplar, Gauge, Histogram
 
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2
 _TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}

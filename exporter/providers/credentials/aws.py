@@ -7,14 +7,14 @@ variables alone are read.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import inf
 from typing import Protocol
 
-from exporter.providers.base import AwsCredentials
+from exporter.providers.base import AwsCredentials, Call
+from exporter.providers.credentials import A, OwnThread
 from exporter.settings.secret import SecretError, remember
 
 REREAD_SECONDS = 300.0
@@ -48,17 +48,23 @@ class AwsCredentialChain:
 
     def __init__(self, reread_seconds: float = REREAD_SECONDS) -> None:
         self._reread_seconds = reread_seconds
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="aws-credentials")
+        self._thread = OwnThread("aws-credentials")
         self._source: _Source | None = None
         self._reread_at = 0.0
+
+    async def authorize(self, call: Call[A]) -> Call[A]:
+        """The call with keys to sign it with, unless it has an API key.
+
+        :raises SecretError: there are none, or they cannot be refreshed.
+        """
+        return call if call.api_key else replace(call, aws=await self.current())
 
     async def current(self) -> AwsCredentials:
         """Credentials that are valid now, refreshed off the event loop where they expire.
 
         :raises SecretError: there are none, or they cannot be refreshed.
         """
-        loop = asyncio.get_running_loop()
-        credentials = await loop.run_in_executor(self._executor, self._read)
+        credentials = await self._thread.run(self._read)
         remember(credentials.secret_access_key)
         if credentials.session_token:
             remember(credentials.session_token)
@@ -103,6 +109,3 @@ def _from_environment() -> AwsCredentials:
     if not key_id or not secret_key:
         raise SecretError(_NONE_FOUND + _NEEDS_BOTOCORE)
     return AwsCredentials(key_id, secret_key, os.environ.get("AWS_SESSION_TOKEN") or None)
-
-
-aws_credentials = AwsCredentialChain()

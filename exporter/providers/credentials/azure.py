@@ -6,11 +6,12 @@ managed identity and the command lines that are logged in.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from exporter.providers.base import Call
+from exporter.providers.credentials import A, OwnThread
 from exporter.settings.secret import SecretError, remember
 
 if TYPE_CHECKING:
@@ -39,17 +40,23 @@ class EntraTokens:
 
     def __init__(self, renew_seconds: float = RENEW_SECONDS) -> None:
         self._renew_seconds = renew_seconds
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="azure-credentials")
+        self._thread = OwnThread("azure-credentials")
         self._credential: DefaultAzureCredential | None = None
         self._token: AccessToken | None = None
+
+    async def authorize(self, call: Call[A]) -> Call[A]:
+        """The call with a token, unless it has an API key.
+
+        :raises SecretError: the extra is not installed, or no credential gives a token.
+        """
+        return call if call.api_key else replace(call, entra_token=await self.current())
 
     async def current(self) -> str:
         """A token that is valid now.
 
         :raises SecretError: the extra is not installed, or no credential gives a token.
         """
-        loop = asyncio.get_running_loop()
-        token = await loop.run_in_executor(self._executor, self._read)
+        token = await self._thread.run(self._read)
         remember(token)
         return token
 
@@ -72,6 +79,3 @@ class EntraTokens:
             ValueError,  # a variable of the environment makes no sense
         ) as error:
             raise SecretError(f"{_NO_TOKEN}: {error}") from error
-
-
-entra_tokens = EntraTokens()

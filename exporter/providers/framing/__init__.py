@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from exporter.providers.base import Event, Failed, ProtocolError
+from exporter.providers.base import Ended, Event, Failed, Finished, ProtocolError
 
 M_co = TypeVar("M_co", covariant=True)
 Message = TypeVar("Message")
@@ -26,26 +26,20 @@ class Framing(Protocol[M_co]):
         ...
 
 
-def _nothing() -> Iterable[Event]:
-    return ()
-
-
 class FramedDecoder(Generic[Message]):
     """A decoder made of a framing, which finds the messages, and of a function that says what
     each of them means.
 
-    ``at_end`` tells what the end of the body means, for providers who end their stream so.
+    A finish reason and the end of a whole HTTP message are an end (``transformers serve`` and
+    Perplexity send no other), unless a message of the stream was cut off in between.
     """
 
     def __init__(
-        self,
-        framing: Framing[Message],
-        interpret: Callable[[Message], Iterable[Event]],
-        at_end: Callable[[], Iterable[Event]] = _nothing,
+        self, framing: Framing[Message], interpret: Callable[[Message], Iterable[Event]]
     ) -> None:
         self._framing = framing
         self._interpret = interpret
-        self._at_end = at_end
+        self._stopped = self._ended = False
 
     def feed(self, data: bytes) -> Sequence[Event]:
         events: list[Event] = []
@@ -56,12 +50,23 @@ class FramedDecoder(Generic[Message]):
             # A stream that had told how it failed has said more than the way it broke off.
             if not any(isinstance(event, Failed) for event in events):
                 raise
+        self._note(events)
         return events
 
-    def finish(self) -> Sequence[Event]:
+    def finish(self, *, whole: bool = True) -> Sequence[Event]:
+        events: list[Event] = []
         try:
-            messages = self._framing.finish()
-            events = [event for message in messages for event in self._interpret(message)]
+            for message in self._framing.finish():
+                events += self._interpret(message)
         except ProtocolError:
-            return []  # cut off inside a message: the end marker that is missing says it all
-        return [*events, *self._at_end()]
+            return events  # cut off inside a message: the end that is missing says it all
+        self._note(events)
+        if whole and self._stopped and not self._ended:
+            return [*events, Ended()]
+        return events
+
+    def _note(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._stopped |= isinstance(event, Finished)
+            self._stopped |= isinstance(event, Failed) and event.is_ending
+            self._ended |= isinstance(event, Ended)

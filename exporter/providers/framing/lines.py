@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.providers.base import ProtocolError
 from exporter.result import FailureReason
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 512 << 10
 """More than any provider sends in one message; a longer one is refused, so that a hostile or
 broken server cannot fill the memory."""
 
@@ -24,21 +24,24 @@ class Lines:
 
     def __init__(self) -> None:
         self._tail = bytearray()
+        self._held = b""
+        """A CR at the very end, which may be half of a CRLF: it waits for the next bytes."""
 
     @property
     def pending_bytes(self) -> int:
         """Length of the line that has no end yet."""
-        return len(self._tail)
+        return len(self._tail) + len(self._held)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that these bytes complete, without their ends."""
-        ends_line = self._tail.endswith(b"\r") or b"\n" in chunk or b"\r" in chunk
-        self._tail += chunk
-        if not ends_line:
-            return []  # and no look at all that came before, or a long line would take forever
-        # A CR at the very end may be half of a CRLF: it waits for the next bytes.
-        held = b"\r" if self._tail.endswith(b"\r") else b""
-        body = bytes(self._tail).removesuffix(held)
-        *lines, rest = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._tail = bytearray(rest + held)
+        body = self._held + chunk
+        self._held = b"\r" if body.endswith(b"\r") else b""
+        body = body.removesuffix(self._held)
+        # Of the line that has no end yet nothing is looked at twice, or it would take forever.
+        first, *others = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._tail += first
+        if not others:
+            return []
+        lines = [bytes(self._tail), *others[:-1]]
+        self._tail = bytearray(others[-1])
         return lines

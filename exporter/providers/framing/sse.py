@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from exporter.providers.framing.lines import Lines, check_size
 
+_ERROR = re.compile(rb"\s*\[?error\b", re.IGNORECASE)
 _STATUS = re.compile(rb"(?::HTTP_STATUS/|status: ?)([1-5]\d\d)")
 
 
@@ -19,6 +20,22 @@ class ServerSentEvent:
     status: int | None = None
     """The HTTP status of this event alone, which Alibaba's servers tell in a comment
     (``:HTTP_STATUS/429``) or in a field of their own (``status:429``)."""
+    is_bare: bool = False
+    """Whether it is no event, but a JSON text that stands among them."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it may hold a part of an answer. Servers keep a stream alive with events that
+        have a name of their own, whose data need not be JSON (``event: ping``, ``data: ok``)."""
+        named = self.event.lower() not in ("", "message", "data", "result", "chunk")
+        return not named or self.data.lstrip()[:1] in (b"{", b"[")
+
+    @property
+    def is_error_in_words(self) -> bool:
+        """Whether it says nothing but in words that something went wrong."""
+        if self.data.lstrip()[:1] in (b"{", b"["):
+            return bool(_ERROR.match(self.data)) and not self.data.rstrip().endswith(b"}")
+        return self.event == "error" or bool(_ERROR.match(self.data))
 
 
 class SseDecoder:
@@ -70,4 +87,7 @@ class SseDecoder:
     def _dispatch(self) -> ServerSentEvent | None:
         data, event, status = self._data, self._event, self._status
         self._data, self._event, self._status, self._size = [], "", None, 0
-        return ServerSentEvent(event, b"\n".join(data), status) if data else None
+        text = b"\n".join(data)
+        # Without data an event says nothing but that the stream is alive, whatever its name.
+        heard = text.strip() or (data and event == "error")
+        return ServerSentEvent(event, text, status) if heard else None

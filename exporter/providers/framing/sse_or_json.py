@@ -1,5 +1,6 @@
 """Server-sent events, among which a bare JSON text may stand: Google's servers can end a stream
-with an error that is no event, but pretty-printed over several lines."""
+with an error that is no event, but pretty-printed over several lines, and others write one behind
+a comment that kept the connection alive."""
 
 from __future__ import annotations
 
@@ -31,6 +32,6 @@ class SseOrJsonDecoder(SseDecoder):
             self._depth += (token in b"{[") - (token in b"}]")
         if self._depth > 0:
             return None
-        event = ServerSentEvent("", b"\n".join(self._text))
+        event = ServerSentEvent("", b"\n".join(self._text), is_bare=True)
         self._text, self._depth, self._size = [], 0, 0
         return event

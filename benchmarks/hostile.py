@@ -1,0 +1,140 @@
+"""What hostile bytes cost: for how long one probe holds the loop, and by how much memory grows.
+
+Each answer is played to a process of its own that probes twice: first a good answer, so that
+whatever is made once has been made, then the hostile one. The time is the processor's, of the
+probing thread alone, and of one turn of the loop; the memory is the peak that the kernel knows of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from asyncio import events
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.config.plan import Plan, Timeouts
+from exporter.config.target import Target
+from exporter.kinds import Chat
+from exporter.net.transport import Connections
+from exporter.probing.probe import run_probe
+from exporter.process import loop
+from tests.chaos.costly import COSTLY
+from tests.wire import wire_server
+
+_handle: Any = events.Handle
+GOAL_MILLISECONDS, GOAL_MEGABYTES = 5.0, 16.0
+
+
+def plan_for(url: str, provider: str) -> Plan:
+    os.environ["HOSTILE_KEY"] = "sk-0815-4711"
+    fields = {
+        "name": "t",
+        "provider": provider,
+        "model": "m",
+        "base_url": f"{url}/v1",
+        "api_key": {"env": "HOSTILE_KEY"},
+    }
+    return Plan(
+        target=Target.model_validate(fields),
+        probe_name="p",
+        probe=Chat(prompt="hello"),
+        interval_seconds=60,
+        timeouts=Timeouts(total=10),
+        fresh_connection=False,
+    )
+
+
+def _memory_kb(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0])
+
+
+def _peak_begins_anew() -> int:
+    """Resident memory now, in kB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory_kb("VmRSS")
+
+
+class _Turns:
+    """The processor time of the longest turn of the loop."""
+
+    longest = 0.0
+
+    def __enter__(self) -> _Turns:
+        self._run = _handle._run  # noqa: SLF001  there is no other way in
+
+        def timed(handle: asyncio.Handle) -> None:
+            before = time.thread_time()
+            self._run(handle)
+            self.longest = max(self.longest, time.thread_time() - before)
+
+        _handle._run = timed  # noqa: SLF001
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _handle._run = self._run  # noqa: SLF001
+
+
+async def _probe(url: str, provider: str) -> None:
+    plan = plan_for(url, provider)
+    connections = Connections(plan.target)
+    await run_probe(plan, "hello", connections)
+    before = _peak_begins_anew()
+    with _Turns() as turns:
+        result = await asyncio.create_task(run_probe(plan, "hello", connections))
+        await asyncio.sleep(0)  # the last turn is measured when it is over
+    grown = _memory_kb("VmHWM") - before
+    await connections.retire()
+    failure = result.failure
+    print(
+        json.dumps(
+            {
+                "reason": failure.reason if failure else None,
+                "detail": failure.detail[:100] if failure else "",
+                "held": turns.longest * 1e3,
+                "grown": grown / 1e3,
+            }
+        )
+    )
+
+
+def measured(name: str) -> dict[str, object]:
+    """What one of the costly answers cost."""
+    provider, good, script, _ = COSTLY[name]
+    with wire_server(good, script) as server:
+        child = [sys.executable, "-m", "benchmarks.hostile", "--probe", server.url, provider]
+        output = subprocess.run(child, check=True, capture_output=True, text=True).stdout
+    told: dict[str, object] = json.loads(output)
+    return told
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the same: it takes half a minute")
+    parser.add_argument("--probe", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.probe:
+        loop.run(_probe(*options.probe))
+        return
+    print("\n| answer | reason | loop held, ms | memory grown, MB |\n|---|---|--:|--:|")
+    worst = [0.0, 0.0]
+    for name in COSTLY:
+        told = measured(name)
+        held, grown = float(str(told["held"])), float(str(told["grown"]))
+        worst = [max(worst[0], held), max(worst[1], grown)]
+        print(f"| {name} | {told['reason']} | {held:.1f} | {grown:.1f} |", flush=True)
+    print(f"\nAt worst {worst[0]:.1f} ms (goal {GOAL_MILLISECONDS:g}) and {worst[1]:.1f} MB"
+          f" (goal {GOAL_MEGABYTES:g}).")  # fmt: skip
+    print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+if __name__ == "__main__":
+    main()

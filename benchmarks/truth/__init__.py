@@ -1,0 +1,1 @@
+"""How true the measurements are, held against a server that knows what it sent."""

@@ -1,0 +1,142 @@
+"""How far what the field's tools say is from what the server really did, beside ours.
+
+guidellm and aiperf, as ``make bench-peers`` installs them and with their own defaults, ask the
+truth server of ``benchmarks.truth`` for the same streams as our probe and the plain httpx loop, one
+after the other in the same run. Each tool's own figures for each request are held against the
+server's log of that request, found by its id. As many requests as there are streams are left out at
+the beginning, as ours are: they open the connections. Needs Go. A tool that is not installed is
+skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.peer_tools import PEERS, Peer, Run
+from benchmarks.truth.clients import CLIENTS, Case
+from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
+from benchmarks.truth.run import SCRIPTS, print_uncertainty
+from benchmarks.truth.run import measure as measure_client
+from benchmarks.truth.served import Sends, Truth, truth_server
+
+STREAMS = (1, 64, 256)
+SECONDS = 10.0
+CONDITION = "quiet"
+"""The tools' own processes do nothing else, so neither do ours."""
+_STARTUP_SECONDS = 120
+"""guidellm imports itself in up to ten processes, aiperf starts about as many."""
+_LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+def run_tool(peer: Peer, run: Run) -> None:
+    """Ends the tool and all processes that it started if it takes too long."""
+    limit = _STARTUP_SECONDS + 3 * run.all_seconds
+    done = subprocess.run(
+        ["timeout", "--kill-after=5", str(limit), *peer.command(run)],
+        check=False,
+        cwd=run.folder,
+        env={**os.environ, **_LOCAL},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"{peer.name} failed with exit code {done.returncode}:\n{done.stdout[-4000:]}")
+
+
+def measure_peer(truth: Truth, peer: Peer, model: str, streams: int, seconds: float) -> list[Pair]:
+    """One tool's requests next to what the server did."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(truth.url, model, streams, seconds, Path(folder))
+        run_tool(peer, run)
+        seen = list(peer.read(run.folder))
+    sends = truth.sends()
+    tokens = int(model.rpartition("-")[2])
+    pairs = [Pair(one, _as_defined_by(peer, sends[one.request_id]), tokens) for one in seen]
+    pairs.sort(key=lambda pair: pair.sends.received_ns)
+    return pairs[streams:]
+
+
+def _as_defined_by(peer: Peer, sends: Sends) -> Sends:
+    return replace(sends, end_ns=sends.last_token_ns) if peer.ends_with_last_token else sends
+
+
+def measure(truth: Truth, peers: Sequence[Peer], streams: int, seconds: float) -> Measured:
+    """Everybody in turn, with so many streams."""
+    measured: Measured = {}
+    model = SCRIPTS[streams]
+    for client in CLIENTS:
+        print(f"{client}, {streams} streams", file=sys.stderr)
+        case = Case(client, model, streams, seconds, CONDITION)
+        measured[streams, CONDITION, client] = measure_client(truth, case)
+    for peer in peers:
+        print(f"{peer.name}, {streams} streams", file=sys.stderr)
+        measured[streams, CONDITION, peer.name] = measure_peer(truth, peer, model, streams, seconds)
+    return measured
+
+
+def print_errors(measured: Measured) -> None:
+    for title, error in ERRORS.items():
+        print(f"\n{title}: error, ms\n")
+        print("| streams | client | requests | p50 | p99 | max | p99 / ours |")
+        print("|--:|---|--:|--:|--:|--:|--:|")
+        ours_p99 = 0.0
+        for (streams, _, client), pairs in measured.items():
+            errors = [found for pair in pairs if (found := error(pair)) is not None]
+            p50, p99, largest = quantiles_ms(errors)
+            if client == "ours":
+                ours_p99 = p99
+            print(f"| {streams} | {client} | {len(errors)} | {p50:.3f} | {p99:.3f} "
+                  f"| {largest:.3f} | {p99 / ours_p99:.1f} |")  # fmt: skip
+
+
+def installed_peers() -> list[Peer]:
+    """Those that are there; says which are not."""
+    for peer in PEERS:
+        if not peer.installed:
+            print(f"{peer.name} is not installed and left out; `make bench-peers` installs it",
+                  file=sys.stderr)  # fmt: skip
+    return [peer for peer in PEERS if peer.installed]
+
+
+def version(peer: Peer) -> str:
+    code = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+    command = [str(peer.python), "-c", code, peer.name]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def print_machine(peers: Iterable[Peer], started: float) -> None:
+    versions = "".join(f", {peer.name} {version(peer)}" for peer in peers)
+    load = " ".join(f"{average:.2f}" for average in os.getloadavg())
+    print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}{versions}, "
+          f"{time.monotonic() - started:.0f} s, load {load} at the end")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.peers", description=__doc__)
+    parser.add_argument("--streams", type=int, nargs="+", choices=SCRIPTS, default=STREAMS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
+    options = parser.parse_args()
+    peers = installed_peers()
+    started = time.monotonic()
+    measured: Measured = {}
+    with truth_server() as url:
+        truth = Truth(url)
+        for streams in options.streams:
+            measured |= measure(truth, peers, streams, options.seconds)
+    print_errors(measured)
+    print_uncertainty(measured)
+    print_machine(peers, started)
+
+
+if __name__ == "__main__":
+    main()

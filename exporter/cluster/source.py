@@ -1,0 +1,55 @@
+"""Where a configuration comes from, before anybody looks at what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from exporter.cluster.discovery import Discovery
+from exporter.cluster.sharding import Shard
+from exporter.config.loading import config_file
+from exporter.config.root import Config
+from exporter.metrics.series import Series
+
+
+class ConfigSource(Protocol):
+    """Gives the configuration as often as it is asked for."""
+
+    def load(self) -> Config:
+        """The configuration as it is now.
+
+        :raises ConfigError: it has mistakes.
+        """
+        ...
+
+    def fingerprint(self) -> object:
+        """A value that changes when the configuration may have."""
+        ...
+
+    def report(self, series: Series) -> None:
+        """Set the metrics of what the configuration is made of."""
+        ...
+
+
+class FileSource:
+    """A configuration file, the files that it names and what is found in the cluster; of its
+    targets, those of one shard, which elects a leader of its own."""
+
+    def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
+        self._path = path
+        self._shard = shard
+        self._discovery = Discovery()
+
+    def load(self) -> Config:
+        config = self._discovery.with_targets_found(config_file.load(self._path))
+        owned = tuple(target for target in config.targets if self._shard.owns(target.server))
+        lease = self._shard.own(config.kubernetes.lease)
+        kubernetes = config.kubernetes.model_copy(update={"lease": lease})
+        return config.model_copy(update={"targets": owned, "kubernetes": kubernetes})
+
+    def fingerprint(self) -> object:
+        return config_file.fingerprint(self._path), self._discovery.fingerprint()
+
+    def report(self, series: Series) -> None:
+        """Set the metrics of what the configuration is made of."""
+        self._discovery.report(series)

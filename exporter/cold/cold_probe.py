@@ -1,0 +1,94 @@
+"""One cold probe: asked, and asked again for as long as the model says that it is not ready."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from exporter.cold.sequence import ColdSequence, with_failure
+from exporter.cold.waiting_room import WaitingRoom
+from exporter.cold.warmth import WarmTimes
+from exporter.config.plan import Plan, Timeouts
+from exporter.observation import Observation
+from exporter.probing.prober import Prober
+from exporter.result import Failure, FailureReason, ProbeResult
+
+
+class ColdProbe:
+    """What was asked becomes one result, however many attempts it takes: those that find the
+    model not ready are part of a cold start, and no failures."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        prober: Prober,
+        warm: WarmTimes,
+        waiting_room: WaitingRoom,
+        attempted: Callable[[Observation], None],
+    ) -> None:
+        """
+        :param plan: that of a target with ``cold_start``.
+        :param attempted: is told of each attempt, as it was.
+        """
+        if plan.target.cold_start is None:
+            raise ValueError(f"{plan.target.name} is not to be asked cold")
+        self._plan = plan
+        self._settings = plan.target.cold_start
+        self._prober = prober
+        self._warm = warm
+        self._waiting_room = waiting_room
+        self._attempted = attempted
+        self._sequence = ColdSequence(after_idle=True)
+        self._goes_on = False
+
+    async def carry_out(self) -> Observation:
+        """Ask until the model answers, fails in another way, or takes longer than its limit."""
+        while True:
+            latest = await self._prober.probe(self._patient_plan(), self._judge)
+            if not self._goes_on:
+                return latest
+            asked_for = min(latest.result.retry_after_seconds or 0.0, self._seconds_left)
+            await asyncio.sleep(max(self._settings.retry, asked_for))
+
+    @property
+    def _seconds_left(self) -> float:
+        return self._settings.limit - self._sequence.elapsed_seconds
+
+    def _patient_plan(self) -> Plan:
+        """The plan with time for a request that is held until the model is there."""
+        usual = self._plan.timeouts
+        total = max(self._seconds_left, usual.total)
+        return replace(
+            self._plan, timeouts=Timeouts(total=total, connect=usual.connect, stall=usual.stall)
+        )
+
+    def _judge(self, observation: Observation) -> Observation | None:
+        """What is to be told; ``None`` for an attempt that will be repeated."""
+        plan, result = observation.plan, observation.result
+        self._attempted(observation)
+        not_ready = self._sequence.take(result)
+        self._goes_on = not_ready and self._seconds_left > self._settings.retry
+        failure = result.failure
+        if failure and (not_ready or _was_held_to_the_end(result, failure)):
+            failure = self._not_ready(failure)
+        if failure and failure.reason is FailureReason.NOT_READY:
+            since = time.time() - self._sequence.elapsed_seconds
+            self._waiting_room.not_ready(plan.target.name, since, failure.detail)
+        elif result.success:
+            self._waiting_room.ready(plan.target.name)
+        if self._goes_on:
+            return None
+        cold = self._sequence.coldness(result, self._warm)
+        return replace(with_failure(observation, failure), cold=cold)
+
+    def _not_ready(self, failure: Failure) -> Failure:
+        """The failure as it is told, whatever showed that the model is not there."""
+        detail = f"attempt {self._sequence.attempts}: {failure.detail}"
+        return replace(failure, reason=FailureReason.NOT_READY, detail=detail)
+
+
+def _was_held_to_the_end(result: ProbeResult, failure: Failure) -> bool:
+    timed_out = failure.reason is FailureReason.TIMEOUT_TOTAL
+    return timed_out and not result.interrupted and result.timeline.first_token is None

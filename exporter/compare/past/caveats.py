@@ -1,0 +1,76 @@
+"""What a reader must know before trusting samples from the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+
+from exporter.compare.past.prometheus import Prometheus, quoted
+from exporter.compare.past.standing import PROBED_AT, Standing
+from exporter.compare.sample import Sample
+
+_UNLIKE = 1.2
+"""By so much may the tokens of both sides differ before it is said."""
+
+
+def notes(
+    prometheus: Prometheus,
+    asked: Mapping[str, Sequence[Standing]],
+    samples: Mapping[str, Sequence[Sample]],
+    standing: Mapping[str, Sequence[Standing]],
+    since_seconds: float,
+) -> Iterator[str]:
+    """:param standing: all that is known of the targets; ``asked`` is what is compared of it."""
+    for name, all_ in standing.items():
+        left_out = {one.probe for one in all_} - {one.probe for one in asked[name]}
+        if left_out:
+            yield f"Left out, since not all sides were asked it, of {name}: {', '.join(left_out)}."
+        yield from _missed(name, asked[name], samples[name])
+        yield from _reasons(prometheus, name, since_seconds)
+    instances = {name: {one.instance for one in all_} for name, all_ in asked.items()}
+    if len({frozenset(own) for own in instances.values()}) > 1:
+        yield (
+            "The sides were probed by different exporters: from other places, and a probe of the"
+            " same name may ask something else there."
+        )
+    yield from _unlike_tokens(samples)
+
+
+def _missed(name: str, asked: Sequence[Standing], samples: Sequence[Sample]) -> Iterator[str]:
+    seen = sum(not sample.cold for sample in samples)
+    sent = len(asked)
+    for one in asked:
+        times = sorted(one.series[PROBED_AT, ""])
+        sent += round(sum(one.probes_between(before, now) for before, now in pairwise(times)))
+    if seen < sent:
+        yield (
+            f"Of {sent} probes of {name} Prometheus saw {seen}: those between two scrapes are"
+            f" missing. Scrape at least as often as you probe."
+        )
+
+
+def _reasons(prometheus: Prometheus, name: str, since_seconds: float) -> Iterator[str]:
+    window = f"{round(since_seconds)}s"
+    found = prometheus.instant(
+        f"sum by (reason) (increase(inference_probe_failures_total"
+        f"{{target={quoted(name)}}}[{window}])) > 0.5"
+    )
+    if found:
+        listed = ", ".join(f"{labels['reason']} {count:.0f}" for labels, count in found)
+        yield f"Failures of {name} by reason: {listed}."
+
+
+def _unlike_tokens(samples: Mapping[str, Sequence[Sample]]) -> Iterator[str]:
+    """Sides that were asked the same have about as many input tokens, but for the tokenizer."""
+    medians = {
+        name: median(known)
+        for name, own in samples.items()
+        if (known := [s.input_tokens for s in own if s.input_tokens])
+    }
+    if medians and max(medians.values()) > _UNLIKE * min(medians.values()):
+        listed = ", ".join(f"{name} {tokens:.0f}" for name, tokens in medians.items())
+        yield (
+            f"The sides were sent prompts of different length, in tokens: {listed}. Either their"
+            " tokenizers differ much, or they were not asked the same."
+        )

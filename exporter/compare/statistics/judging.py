@@ -1,0 +1,112 @@
+"""From what each measure came to, to verdicts that hold together.
+
+What the buyer says matters first has nearly all of the permitted error to begin with, and the rest
+share what is left: a large difference is found anywhere, a small one in what matters. The error
+of a question that was answered passes on to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from exporter.compare.statistics.findings import Finding, Rules, Versus
+from exporter.compare.statistics.measures import DEFINITIONS, Measure, SuccessRatio
+from exporter.compare.statistics.outcomes import Outcome
+from exporter.compare.statistics.sequential import Look
+from exporter.compare.statistics.verdict import Band, Effect, Verdict, corrected, decide
+from exporter.compare.subject import Subject
+
+OTHERS_SHARE = 0.05
+"""Of the permitted error, for all that does not matter first together."""
+COLD_SHARE = 0.05
+"""For the cold starts, if there were any: so few cannot be more certain than that."""
+
+Key = tuple[str, Measure]
+"""A candidate, and what is asked of it."""
+
+
+def judged(
+    subject: Subject, outcomes: Mapping[Key, Outcome], rules: Rules, look: Look | None
+) -> tuple[Versus, ...]:
+    """The findings on each candidate, in the order of the measures."""
+    p_values = {
+        key: look.overall(one.effect.p_value) if look else one.effect.p_value
+        for key, one in outcomes.items()
+        if one.effect
+    }
+    gates = _gates(p_values, rules)
+    by_key = corrected(p_values, _weights(p_values, gates, rules), gates)
+    return tuple(
+        Versus(
+            candidate=party,
+            findings=tuple(
+                _finding(
+                    measure,
+                    outcomes[party.name, measure],
+                    by_key.get((party.name, measure)),
+                    rules,
+                )
+                for measure in rules.measures
+            ),
+        )
+        for party in subject.candidates
+    )
+
+
+def _gates(keys: Collection[Key], rules: Rules) -> dict[Key, Key]:
+    """What waits for what, where both have data; what matters first waits for nothing."""
+    gates = {}
+    for name, measure in keys:
+        before = DEFINITIONS[measure].waits_for
+        if before and (name, before) in keys and measure not in rules.leading:
+            gates[name, measure] = (name, before)
+    return gates
+
+
+def _weights(keys: Collection[Key], gates: Mapping[Key, Key], rules: Rules) -> dict[Key, float]:
+    first = {key for key in keys if key[1] in rules.leading}
+    cold = {key for key in keys if key[1] is Measure.COLD_START} - first
+    others = len(keys) - len(first) - len(cold) - len(gates)
+    if not first:
+        return dict.fromkeys(keys, 1.0)
+    rest = OTHERS_SHARE / max(1, others)
+    weights = dict.fromkeys(keys, rest)
+    weights |= dict.fromkeys(cold, COLD_SHARE / max(1, len(cold)))
+    left = 1 - OTHERS_SHARE * bool(others) - COLD_SHARE * bool(cold)
+    return weights | dict.fromkeys(first, left / len(first))
+
+
+def _finding(
+    measure: Measure, outcome: Outcome, corrected_p: float | None, rules: Rules
+) -> Finding:
+    definition, margin = DEFINITIONS[measure], rules.margin(measure)
+    verdict = Verdict.UNDECIDED if outcome.measured else Verdict.NOT_MEASURED
+    note = outcome.note
+    if outcome.effect and corrected_p is not None:
+        is_share = isinstance(definition.statistic, SuccessRatio)
+        band = Band.of_difference(margin) if is_share else Band.of_ratio(margin)
+        verdict = decide(
+            outcome.effect,
+            band,
+            corrected_p,
+            rules.alpha,
+            higher_is_better=definition.higher_is_better,
+        )
+        if verdict is Verdict.UNDECIDED:
+            note = _why_undecided(outcome.effect, band)
+    return Finding(
+        measure=measure,
+        baseline=outcome.baseline,
+        candidate=outcome.candidate,
+        effect=outcome.effect,
+        corrected_p=corrected_p,
+        margin=margin,
+        verdict=verdict,
+        note=note,
+    )
+
+
+def _why_undecided(effect: Effect, band: Band) -> str:
+    if effect.low <= band.neutral <= effect.high:
+        return "could be the same or not"
+    return "not certain enough for one of many"

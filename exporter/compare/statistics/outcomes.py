@@ -1,0 +1,196 @@
+"""One measure of one candidate against the baseline, before it is judged among all others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, isinf, sqrt
+from statistics import median
+
+from exporter.compare.statistics import rank
+from exporter.compare.statistics.measures import (
+    MIN_BLOCKS,
+    MIN_BURSTS,
+    MIN_COLD_STARTS,
+    MIN_SAMPLES,
+    TAIL_SHARE,
+    ColdStart,
+    Quantile,
+    RatioOfSums,
+    Statistic,
+    SuccessRatio,
+    Typical,
+)
+from exporter.compare.statistics.percentile import percentile_effect
+from exporter.compare.statistics.pool import Pool
+from exporter.compare.statistics.proportions import (
+    difference_interval,
+    difference_p_value,
+    two_sided_z,
+)
+from exporter.compare.statistics.resampling import harrell_davis
+from exporter.compare.statistics.typical import typical_ratio
+from exporter.compare.statistics.verdict import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One measure of one candidate, before it is judged."""
+
+    baseline: float | None
+    candidate: float | None
+    effect: Effect | None
+    note: str = ""
+    """Why there is no effect."""
+    measured: bool = True
+    """Whether more probes could tell."""
+
+
+def outcome(
+    statistic: Statistic,
+    pool: Pool,
+    cold: Mapping[str, Sequence[float]],
+    sides: tuple[str, str],
+    confidence: float,
+) -> Outcome:
+    """What one measure of a candidate came to.
+
+    :param cold: the cold starts of each target, in seconds.
+    :param sides: the baseline's name and the candidate's.
+    """
+    found = _compared(statistic, pool, cold, sides, confidence)
+    if found.effect or not all(map(pool.probes, sides)):
+        return found
+    why = _why_not_measured(statistic, found, sides)
+    return replace(found, note=why, measured=False) if why else found
+
+
+def _why_not_measured(statistic: Statistic, found: Outcome, sides: tuple[str, str]) -> str:
+    """Empty where it was measured, if not often enough."""
+    values = dict(zip(sides, (found.baseline, found.candidate), strict=True))
+    without = [name for name, value in values.items() if value is None]
+    if isinstance(statistic, RatioOfSums):
+        return f"no cost is known of {' and '.join(without)}" if without else ""
+    if len(without) < len(sides):
+        return ""
+    return "not asked for" if isinstance(statistic, ColdStart) else "no answer tells it"
+
+
+def _compared(
+    statistic: Statistic,
+    pool: Pool,
+    cold: Mapping[str, Sequence[float]],
+    sides: tuple[str, str],
+    confidence: float,
+) -> Outcome:
+    baseline, candidate = sides
+    match statistic:
+        case Typical():
+            return _compare_typical(statistic, pool, baseline, candidate, confidence)
+        case Quantile():
+            return _compare_quantiles(statistic, pool, baseline, candidate, confidence)
+        case RatioOfSums():
+            return _compare_ratios(statistic, pool, baseline, candidate, confidence)
+        case SuccessRatio():
+            return _compare_successes(pool, baseline, candidate, confidence)
+        case ColdStart():
+            return _compare_cold_starts(cold[baseline], cold[candidate], confidence)
+
+
+def _compare_typical(
+    statistic: Typical, pool: Pool, baseline: str, candidate: str, confidence: float
+) -> Outcome:
+    sides = [pool.side(name, statistic.value) for name in (baseline, candidate)]
+    before, after = (exp(harrell_davis(s.logs, 0.5)) if len(s.logs) else None for s in sides)
+    pairs = pool.pairs(*sides)
+    lacking = _lacking([len(side.logs) for side in sides], MIN_SAMPLES)
+    if not lacking and pairs.blocks < MIN_BLOCKS:
+        lacking = f"both answered in {pairs.blocks} of {MIN_BLOCKS} blocks"
+    if lacking or not before or not after:
+        return Outcome(before, after, None, lacking)
+    effect = typical_ratio(pairs, confidence)
+    middle, factor = sqrt(before * after), sqrt(effect.value)  # so that both agree with the ratio
+    return Outcome(middle / factor, middle * factor, effect)
+
+
+def _compare_quantiles(
+    statistic: Quantile, pool: Pool, baseline: str, candidate: str, confidence: float
+) -> Outcome:
+    sides = [pool.values(name, statistic.value) for name in (baseline, candidate)]
+    before, after = (harrell_davis(s, statistic.share) if len(s) else None for s in sides)
+    lacking = _lacking([len(side) for side in sides], statistic.min_samples)
+    if not lacking and statistic.share >= TAIL_SHARE:
+        lacking = _lacking_bursts(
+            pool.bursts((baseline, candidate), statistic.value, statistic.share)
+        )
+    if lacking or not before or not after:
+        return Outcome(before, after, None, lacking)
+    draws = [
+        pool.quantiles(name, statistic.value, statistic.share) for name in (baseline, candidate)
+    ]
+    return Outcome(
+        before,
+        after,
+        percentile_effect(after / before, draws[1] / draws[0], pool.units, confidence),
+    )
+
+
+def _compare_ratios(
+    statistic: RatioOfSums, pool: Pool, baseline: str, candidate: str, confidence: float
+) -> Outcome:
+    sizes, values, draws = [], [], []
+    for name in (baseline, candidate):
+        numerators = pool.values(name, statistic.numerator)
+        denominators = pool.values(name, statistic.denominator)
+        sizes.append(len(numerators))
+        total = denominators.sum()
+        values.append(float(statistic.factor * numerators.sum() / total) if total else None)
+        draws.append(pool.ratios(name, statistic.numerator, statistic.denominator))
+    before, after = values
+    lacking = _lacking(sizes, MIN_SAMPLES)
+    if lacking or before is None or after is None:
+        return Outcome(before, after, None, lacking)
+    if not before or not after:
+        return Outcome(before, after, None, "a price of 0 leaves no ratio")
+    return Outcome(
+        before,
+        after,
+        percentile_effect(after / before, draws[1] / draws[0], pool.units, confidence),
+    )
+
+
+def _compare_successes(pool: Pool, baseline: str, candidate: str, confidence: float) -> Outcome:
+    before, after = pool.successes(baseline), pool.successes(candidate)
+    values = (before.value if before else None, after.value if after else None)
+    lacking = _lacking([pool.probes(baseline), pool.probes(candidate)], MIN_SAMPLES)
+    if before is None or after is None or lacking:
+        return Outcome(*values, None, lacking)
+    low, high = difference_interval(before, after, two_sided_z(confidence))
+    p_value = difference_p_value(before, after)
+    return Outcome(*values, Effect(after.value - before.value, low, high, p_value))
+
+
+def _compare_cold_starts(
+    baseline: Sequence[float], candidate: Sequence[float], confidence: float
+) -> Outcome:
+    before, after = (median(side) if side else None for side in (baseline, candidate))
+    lacking = _lacking([len(baseline), len(candidate)], MIN_COLD_STARTS)
+    if lacking:
+        return Outcome(before, after, None, lacking)
+    effect = rank.ratio(baseline, candidate, confidence)
+    if isinf(effect.high):
+        return Outcome(before, after, None, "too few cold starts")
+    return Outcome(before, after, effect)
+
+
+def _lacking(sizes: Sequence[int], wanted: int) -> str:
+    """What is missing for an interval; empty where nothing is."""
+    found = min(sizes)
+    if found >= wanted:
+        return ""
+    return "no data" if not max(sizes) else f"{found} of {wanted} values"
+
+
+def _lacking_bursts(found: float) -> str:
+    """The same for a tail, which wants its slow probes spread over the whole time."""
+    return "" if found >= MIN_BURSTS else f"slow in {found:.0f} of {MIN_BURSTS} bursts"

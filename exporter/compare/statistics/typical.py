@@ -1,0 +1,136 @@
+"""The typical ratio of two sides: an efficient estimate, and an interval that keeps the blocks.
+
+Hodges and Lehmann (1963), "Estimates of location based on rank tests", take the median of all
+ratios between the sides' values: a pair is as likely to lie above it as below. That asks nothing
+of the shape of the times, and wastes what a shape could tell: of two replicas one of which is slow,
+say. So the centre is also sought with weights that fall with the distance of a pair from it (the
+location of a Cauchy distribution), at several widths, and the estimate of least variance is taken,
+unless it is farther from the median than chance explains: then the sides differ by more than a
+factor, and the median stands.
+
+Variances are of sums over blocks, so that what both sides share, such as the prompt and the
+minute, cancels; ``memory`` says what becomes of slow hours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.compare.statistics.memory import freedom, memory, p_value, reach, run_variance
+from exporter.compare.statistics.pairs import Pairs
+from exporter.compare.statistics.resampling import Floats
+from exporter.compare.statistics.verdict import Effect
+
+_WIDTHS = (0.5, 1.0, 2.0, 4.0)
+"""Of the weights, by the usual distance of a pair from the median."""
+_DENSITY_WIDTH = 0.25
+_TOLERANCE = 2.0
+"""So many deviations of their difference may an estimate lie from the median."""
+_STEPS = 30
+_PRECISION = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class _Centre:
+    """An estimate of the logarithm of the ratio."""
+
+    value: float
+    influence: Floats
+    """By how much each block moved it."""
+    runs: int
+
+    @property
+    def deviation(self) -> float:
+        return math.sqrt(run_variance(self.influence, self.runs))
+
+
+def typical_ratio(pairs: Pairs, confidence: float) -> Effect:
+    """How many times a candidate's value typically is the baseline's; there must be pairs."""
+    middle = pairs.quantile(0.5)
+    signs = pairs.by_block(lambda distances: np.sign(distances - middle) / 2)
+    runs = memory(signs)
+    best = _narrowest(pairs, middle, signs, runs)
+    if best is None:
+        return _from_ranks(pairs, middle, math.sqrt(run_variance(signs, runs)), runs, confidence)
+    degrees = freedom(pairs.blocks, best.runs)
+    half = reach(confidence, degrees) * best.deviation
+    return Effect(
+        math.exp(best.value),
+        math.exp(best.value - half),
+        math.exp(best.value + half),
+        p_value(best.value, best.deviation, degrees),
+    )
+
+
+def _from_ranks(
+    pairs: Pairs, middle: float, deviation: float, runs: int, confidence: float
+) -> Effect:
+    """The median of all ratios, and those that the test of Mann and Whitney does not reject, with
+    its variance taken from blocks.
+
+    :param deviation: of the share of the pairs above any ratio near the median.
+    """
+    degrees = freedom(pairs.blocks, runs)
+    half = reach(confidence, degrees) * deviation
+    low, high = (pairs.quantile(min(1.0, max(0.0, 0.5 + at))) for at in (-half, half))
+    above = pairs.mean(np.sign) / 2
+    return Effect(
+        math.exp(middle), math.exp(low), math.exp(high), p_value(above, deviation, degrees)
+    )
+
+
+def _narrowest(pairs: Pairs, middle: float, signs: Floats, runs: int) -> _Centre | None:
+    """The centre of least variance; ``None`` where that is the median, or all others contradict
+    it."""
+    usual = pairs.usual_distance(middle)
+    if not usual:
+        return None
+    near = _DENSITY_WIDTH * usual
+    density = pairs.mean(lambda distances: (np.abs(distances - middle) < near) / (2 * near))
+    median = _Centre(middle, signs / density, runs)
+    best = median
+    for centre in _centres(pairs, median, usual):
+        apart = math.sqrt(run_variance(centre.influence - median.influence, centre.runs))
+        agrees = abs(centre.value - middle) <= _TOLERANCE * apart
+        if agrees and centre.deviation < best.deviation:
+            best = centre
+    return None if best is median else best
+
+
+def _centres(pairs: Pairs, median: _Centre, usual: float) -> Iterator[_Centre]:
+    for width in _WIDTHS:
+        square = (width * usual) ** 2
+        value = _located(pairs, median.value, square)
+        slope = pairs.mean(lambda d: _slope(d - value, square))  # noqa: B023 - called at once
+        if slope <= 0:
+            continue
+        pulls = pairs.by_block(lambda d: _pull(d - value, square))  # noqa: B023 - called at once
+        influence = pulls / slope
+        yield _Centre(value, influence, max(median.runs, memory(influence)))
+
+
+def _located(pairs: Pairs, start: float, square: float) -> float:
+    """Where the pulls of all pairs cancel, by reweighting."""
+    value = start
+    for _ in range(_STEPS):
+        weight = pairs.mean(lambda d: 1 / (square + (d - value) ** 2))  # noqa: B023
+        step = pairs.mean(lambda d: _pull(d - value, square)) / weight  # noqa: B023
+        value += step
+        if abs(step) < _PRECISION:
+            break
+    return value
+
+
+def _pull(distance: Floats, square: float) -> Floats:
+    pull: Floats = distance / (square + distance**2)
+    return pull
+
+
+def _slope(distance: Floats, square: float) -> Floats:
+    """Of the pull, as the centre moves towards the pair."""
+    slope: Floats = (square - distance**2) / (square + distance**2) ** 2
+    return slope

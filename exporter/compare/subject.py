@@ -1,0 +1,48 @@
+"""Who is compared, how they were asked, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.compare.sample import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """A target as it was compared."""
+
+    name: str
+    provider: str = ""
+    model: str = ""
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What was compared and how it was asked; the first line of a samples file."""
+
+    baseline: Party
+    candidates: tuple[Party, ...]
+    source: str
+    """Where the samples are from, in words."""
+    asked: str
+    """What was asked, in words."""
+    fingerprint: str = ""
+    """Of everything that must not change between the first sample and the last."""
+    planned_probes: int | None = None
+    """Per target; ``None`` for samples of the past."""
+    until_decided: bool = False
+    notes: tuple[str, ...] = ()
+    """What a reader must know before trusting the figures."""
+
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        return (self.baseline, *self.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a comparison judges, whether asked now, seen by Prometheus or read from a file."""
+
+    subject: Subject
+    samples: tuple[Sample, ...]

@@ -1,0 +1,20 @@
+"""The part of the configuration that is about the exporter's own network."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from exporter.config.connection import TlsSettings
+from exporter.settings.types import Duration, HttpUrl, Model
+
+
+class Control(Model):
+    """A page that is nearly always there, asked for the network alone: if it cannot be reached
+    either, what fails is not the targets."""
+
+    name: str = Field(min_length=1, max_length=200)
+    url: HttpUrl
+    """Any cheap page; whatever status it is answered with, it was reached."""
+    interval: Duration = 30.0
+    timeout: Duration = 5.0
+    tls: TlsSettings = TlsSettings()

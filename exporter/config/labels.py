@@ -1,0 +1,47 @@
+"""Every label name that the exporter's series carry.
+
+A metric is declared with these names alone, and a target's own labels may have none of them, so
+that no series ever carries a name twice: Prometheus refuses the whole scrape that holds one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """A label name that the exporter gives a meaning to."""
+
+    TARGET = "target"
+    PROVIDER = "provider"
+    MODEL = "model"
+    PROBE = "probe"
+    OUTCOME = "outcome"
+    REASON = "reason"
+    PHASE = "phase"
+    SIGNAL = "signal"
+    TYPE = "type"
+    MIX = "mix"
+    RESOURCE = "resource"
+    SLO = "slo"
+    ENDPOINT = "endpoint"
+    REGION = "region"
+    SERVED_MODEL = "served_model"
+    VERSION = "version"
+    PYTHON = "python"
+    LEASE = "lease"
+    LEADER = "leader"
+    STATE = "state"
+    PURPOSE = "purpose"
+    MEASURE = "measure"
+    CONTROL = "control"
+
+
+COMMON_LABELS = (Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE)
+"""What every series of a target carries."""
+
+_OF_PROMETHEUS = frozenset({"le", "quantile", "job", "instance", "request_id"})
+"""Names that Prometheus, or an exemplar of ours, gives a meaning to."""
+
+RESERVED_LABELS = frozenset(map(str, Label)) | _OF_PROMETHEUS
+"""What no label of a target may be called."""

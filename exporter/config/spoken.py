@@ -1,0 +1,28 @@
+"""Which targets can be asked which kinds of probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from exporter.config.target import Target
+from exporter.kinds import Probe
+from exporter.settings.types import Located
+
+
+def kind_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
+    """What a target is asked that its provider does not speak, seen from the target.
+
+    :param probes: all probes, by name; a name that is none of them is somebody else's finding.
+    """
+    kinds = target.row.kinds
+    for position, name in enumerate(probes if target.probes is None else target.probes):
+        if name not in probes or (kind := probes[name].kind) in kinds:
+            continue
+        wrong = (
+            f"probe {name!r} is of kind {kind.value!r}, which provider {target.provider!r} does not"
+            f" speak; it speaks {', '.join(kinds)}; "
+        )
+        if target.probes is None:
+            yield (), ValueError(f"{wrong}list those that this target is to be asked as probes")
+        else:
+            yield ("probes", position), ValueError(f"{wrong}take it out")

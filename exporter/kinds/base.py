@@ -1,0 +1,80 @@
+"""What every kind of probe says of itself: what it asks, what it costs, what a right answer is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from exporter.providers.asks import Ask, Kind, Reply
+from exporter.providers.base import OutputKind
+from exporter.result import Failure
+from exporter.settings.types import Duration, Model
+
+
+class Heard(Protocol):
+    """What came back of one request that came to its end."""
+
+    @property
+    def reply(self) -> Reply | None:
+        """The answer, where it came in one piece."""
+        ...
+
+    @property
+    def has_output(self) -> bool:
+        """Whether anything was streamed."""
+        ...
+
+    def text(self, kind: OutputKind) -> str:
+        """All streamed output of one kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much one probe sends, the nonce included, and how much may come back."""
+
+    input_characters: float
+    """On average over the texts that it takes in turn."""
+    longest_input_bytes: int
+    """Of the longest text, as UTF-8."""
+    output_tokens: int
+    """At most."""
+
+
+class Probe(Model):
+    """What is asked. Each kind is a model of its own, written under ``probes``."""
+
+    kind: Kind
+    interval: Duration | None = None
+    """How often it is asked, whatever its target's ``interval`` is."""
+
+    streams: ClassVar[bool] = True
+    """Whether the answer is streamed, so that there are a first token and pauses to wait for."""
+
+    runs_model: ClassVar[bool] = True
+    """Whether the model itself answers, so that the answer shows it warm or cold."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What differs from one request to the next, taken in turn; at least one text."""
+        return ("",)
+
+    @property
+    def size(self) -> Size | None:
+        """``None`` where no token is spent."""
+        return None
+
+    @abstractmethod
+    def ask(self, text: str, nonce: str) -> Ask:
+        """What is asked with the text whose turn it is.
+
+        :param nonce: never used before; it goes where it keeps every cache from answering.
+        """
+
+    @abstractmethod
+    def judge(self, heard: Heard, model: str) -> Failure | None:
+        """Why what came back whole is no answer, or is a wrong one; ``None`` where it is right.
+
+        :param model: who was asked, by its configured name.
+        """

@@ -1,0 +1,35 @@
+"""The kind ``models``: whether the provider can be reached, takes the key and has the model, for
+no token."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from exporter.kinds.base import Heard, Probe
+from exporter.providers.asks import Kind, ModelFound, ModelList, ModelsAsk
+from exporter.result import Failure, FailureReason
+from exporter.settings.mistakes import nearest
+
+
+class Models(Probe):
+    """The list of models; no token is spent."""
+
+    kind: Literal[Kind.MODELS]
+
+    streams: ClassVar[bool] = False
+    runs_model: ClassVar[bool] = False
+
+    def ask(self, text: str, nonce: str) -> ModelsAsk:
+        return ModelsAsk()
+
+    def judge(self, heard: Heard, model: str) -> Failure | None:
+        if isinstance(heard.reply, ModelFound):
+            return None
+        if not isinstance(heard.reply, ModelList):
+            return Failure(FailureReason.EMPTY, "the answer is no list of models")
+        if heard.reply.has(model):
+            return None
+        near = nearest(model, heard.reply.names)
+        offer = f"; the nearest is {near!r}" if near else ""
+        count = len(heard.reply.names)
+        return Failure(FailureReason.NOT_FOUND, f"the model is none of the {count} listed{offer}")

@@ -1,0 +1,142 @@
+"""All series of the process.
+
+Each target and probe has series of its own. So targets may carry different labels, the series of
+a removed target go with it, and ``/probe`` can show one target alone.
+
+Results are observed in the probing thread, which also renders what they change; the web thread
+puts the renderings together.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
+
+from exporter import __version__
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.metrics import exporter_families as own
+from exporter.metrics.exporter_families import EXPORTER_FAMILIES
+from exporter.metrics.family import ANY, Family, Kind
+from exporter.metrics.series import Block, Exposed, Series, exposed
+from exporter.metrics.takes import OUTCOMES
+from exporter.metrics.target_families import TARGET_FAMILIES
+from exporter.metrics.target_series import TargetSeries, plan_labels
+from exporter.metrics.values import Counter, Gauge
+from exporter.observation import Observation
+from exporter.prices.price import DEFAULT_MIX, Mix
+from exporter.result import BootPhase, SkipReason, Waiting
+
+
+class Metrics:
+    """What /metrics shows."""
+
+    def __init__(self) -> None:
+        self.exporter = Series(EXPORTER_FAMILIES, {})
+        python = platform.python_version()
+        self.exporter.gauge(own.BUILD_INFO, version=__version__, python=python).set(1)
+        self.probes_in_flight: Callable[[], int] = lambda: 0
+        """Asked at every scrape."""
+        self.reporters: list[Callable[[Series], None]] = []
+        """Asked at every scrape, too, to set what only they know."""
+        self._targets: dict[Identity, TargetSeries] = {}
+
+    def apply(self, change: PlanChange, mix: Mix = DEFAULT_MIX) -> None:
+        """Have series for exactly the plans in force. Those with a past keep their values, unless
+        their labels have changed."""
+        self.exporter.gauge(own.PRICE_MIX).set(float(mix.input / mix.output))
+        targets = change.carry(self._targets, lambda plan: TargetSeries(plan, mix))
+        for plan in change.kept + change.changed:
+            if targets[plan.identity].labels == plan_labels(plan):
+                targets[plan.identity].apply(plan, mix)
+            else:
+                targets[plan.identity] = TargetSeries(plan, mix)
+        self._targets = targets
+
+    def observe(self, observation: Observation) -> None:
+        """Count an observation; one of a target that has gone meanwhile is passed over."""
+        if series := self._targets.get(observation.plan.identity):
+            series.observe(observation)
+        self.exporter.take(observation, None)
+
+    def skipped(self, plan: Plan, reason: SkipReason) -> None:
+        """Count a scheduled probe that was not sent."""
+        if series := self._targets.get(plan.identity):
+            series.skipped(reason)
+
+    def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
+        """Take over how strongly a plan's latest probes speak for a change."""
+        if series := self._targets.get(plan.identity):
+            series.set_evidence(by_measure)
+
+    def apply_controls(self, names: Collection[str]) -> None:
+        """Forget all other controls."""
+        for family in (own.CONTROL_PROBES, own.CONTROL_SUCCESS, own.CONTROL_DURATION):
+            self.exporter.keep(family, "control", names)
+
+    def control(self, name: str, seconds: float | None) -> None:
+        """Count a request to a control that was answered after so many seconds, or not at all."""
+        for outcome in OUTCOMES:
+            self.exporter.counter(own.CONTROL_PROBES, control=name, outcome=outcome)
+        outcome = "failure" if seconds is None else "success"
+        self.exporter.counter(own.CONTROL_PROBES, control=name, outcome=outcome).inc()
+        self.exporter.gauge(own.CONTROL_SUCCESS, control=name).set(seconds is not None)
+        shown = math.nan if seconds is None else seconds
+        self.exporter.gauge(own.CONTROL_DURATION, control=name).set(shown)
+
+    def delayed(self, seconds: float) -> None:
+        """Take over how much later than scheduled a probe was started."""
+        self.exporter.histogram(own.SCHEDULE_DELAY).observe(seconds)
+
+    def waiting(self, target: str, waiting: Waiting | None) -> None:
+        """Take over what a target is being waited for."""
+        for series in self._of(target):
+            series.set_waiting(waiting)
+
+    def booting(self, target: str, durations: Mapping[BootPhase, float]) -> None:
+        """Take over how far a target's server has come in its boot."""
+        for series in self._of(target):
+            series.set_boot(durations)
+
+    def everything(self) -> Iterator[Exposed]:
+        """All families, those of the process included, one after the other."""
+        self.exporter.gauge(own.PROBES_IN_FLIGHT).set(self.probes_in_flight())
+        for report in self.reporters:
+            report(self.exporter)
+        of_library = [
+            _of_library(metric)
+            for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
+            for metric in collector.collect()
+        ]
+        size = sum(shown.size for shown in of_library)
+        for shown in exposed(TARGET_FAMILIES, self._targets.values()):
+            size += shown.size
+            yield shown
+        self.exporter.gauge(own.SERIES).set(size + self.exporter.size)
+        yield from exposed(EXPORTER_FAMILIES, (self.exporter,))
+        yield from of_library
+
+    def of_target(self, target: str) -> Iterator[Exposed]:
+        """The families of one target alone."""
+        return exposed(TARGET_FAMILIES, self._of(target))
+
+    def _of(self, target: str) -> list[TargetSeries]:
+        probes = tuple(self._targets.items())
+        return [series for identity, series in probes if identity[0] == target]
+
+
+def _of_library(metric: Metric) -> Exposed:
+    """A counter or gauge of the official client library."""
+    first = metric.samples[0]
+    counts = metric.type == "counter"
+    kind = Kind.COUNTER if counts else Kind.GAUGE
+    family = Family(first.name, kind, metric.documentation, dict.fromkeys(first.labels, ANY))
+    block = Block(family, {})
+    for sample in metric.samples:
+        if counts:
+            block.child(Counter, sample.labels).inc(sample.value)
+        else:
+            block.child(Gauge, sample.labels).set(sample.value)
+    return Exposed(family, (block,))

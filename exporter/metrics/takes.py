@@ -1,0 +1,171 @@
+"""What each metric takes from an observation.
+
+Four rules decide what counts. Times are those of the warm model, on success, and certain: a
+failure has none, a cold answer has metrics of its own, and a number that the exporter read too late
+is no number. A probe in which the exporter itself did not run says nothing of the provider, so it
+has no outcome. A confirming probe was sent because of what came before it, so it would bend every
+share and every quantile, and has metrics of its own. Tokens and money count always: they are spent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+from exporter.metrics.family import Take, Taken
+from exporter.observation import Observation, Occasion
+from exporter.result import Coldness, ColdSignal, RateLimit
+
+PHASES = ("dns", "tcp", "tls")
+OUTCOMES = ("success", "failure")
+EVIDENCE_MEASURES = ("success", "time_to_first_token")
+TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
+
+Number = Callable[[Observation], float | None]
+Flow = Iterable[Taken]
+
+
+def one(number: Number) -> Take:
+    """Takes a number wherever there is one, for a family without labels of its own."""
+
+    def take(observation: Observation) -> Flow:
+        value = number(observation)
+        return () if value is None else (((), value),)
+
+    return take
+
+
+def timed(number: Number) -> Take:
+    """Takes a number only from what says how fast the warm model is."""
+    return one(lambda o: number(o) if _tells_times(o) else None)
+
+
+def latest(number: Number) -> Take:
+    """Takes the number of the latest observation, NaN where it has none. A cold success says
+    nothing of the warm model, whose numbers stay as they were."""
+
+    def take(observation: Observation) -> Flow:
+        if not observation.counts or _is_cold_success(observation):
+            return ()
+        value = number(observation) if _tells_times(observation) else None
+        return (((), math.nan if value is None else value),)
+
+    return take
+
+
+def gaps(observation: Observation) -> Flow:
+    if _tells_times(observation):
+        yield from (((), gap) for gap in observation.result.inter_chunk_latencies_seconds)
+
+
+def phases(observation: Observation) -> Flow:
+    """A cold answer came over a connection like any other."""
+    connection = observation.result.connection
+    if connection and (_tells_times(observation) or _is_cold_success(observation)):
+        for phase in PHASES:
+            seconds = getattr(connection, f"{phase}_seconds")
+            if seconds is not None:
+                yield (phase,), seconds
+
+
+def outcome(observation: Observation) -> Flow:
+    if observation.counts:
+        yield _outcome(observation), 1
+
+
+def confirmation(observation: Observation) -> Flow:
+    if observation.occasion is Occasion.CONFIRMING and not observation.result.interrupted:
+        yield _outcome(observation), 1
+
+
+def reason(observation: Observation) -> Flow:
+    failure = observation.result.failure
+    if failure and observation.counts:
+        yield (failure.reason,), 1
+
+
+def uncertain(observation: Observation) -> float | None:
+    result = observation.result
+    unusable = result.success and not observation.cold and not observation.certain
+    usual = observation.occasion is Occasion.USUAL
+    return 1 if usual and (unusable or result.interrupted) else None
+
+
+def last_success(observation: Observation) -> float | None:
+    return observation.result.success if observation.counts else None
+
+
+def last_timestamp(observation: Observation) -> float | None:
+    return observation.result.finished_at if observation.counts else None
+
+
+def tokens(observation: Observation) -> Flow:
+    if usage := observation.result.usage:
+        yield from (((type_,), max(0, getattr(usage, type_))) for type_ in TOKEN_TYPES)
+
+
+def cold_starts(observation: Observation) -> Flow:
+    if observation.cold and observation.result.success:
+        yield (observation.cold.signal,), 1
+
+
+def cold_attempts(observation: Observation) -> float | None:
+    return observation.cold.attempts if observation.cold else None
+
+
+def asked_cold(number: Callable[[Coldness], float | None]) -> Take:
+    """Takes a number of a model that was asked while it was cold. A boot has its own gauges, since
+    it began before anything could be sent."""
+
+    def take(observation: Observation) -> Flow:
+        cold = observation.cold
+        if cold and observation.result.success and cold.signal is not ColdSignal.BOOT:
+            value = number(cold)
+            if value is not None:
+                yield (), value
+
+    return take
+
+
+def slo_probes(observation: Observation) -> Flow:
+    yield from ((slo, 1) for slo, _ in _judged(observation))
+
+
+def slo_good_probes(observation: Observation) -> Flow:
+    yield from _judged(observation)
+
+
+def rate_limits(number: Callable[[RateLimit], float | None]) -> Take:
+    """Takes a number of each limited resource that the provider speaks of."""
+
+    def take(observation: Observation) -> Iterator[Taken]:
+        for limit in observation.result.rate_limits:
+            value = number(limit)
+            if value is not None:
+                yield (limit.resource,), value
+
+    return take
+
+
+def _judged(observation: Observation) -> Flow:
+    slo, result = observation.plan.target.slo, observation.result
+    if slo is None or not observation.counts:
+        return
+    usable = observation.certain and observation.cold is None
+    for objective in slo.objectives():
+        good = objective.met_by(result, usable=usable)
+        if good is not None:
+            yield (objective.name,), good
+
+
+def _tells_times(observation: Observation) -> bool:
+    usable = observation.counts and observation.certain and not observation.cold
+    return usable and observation.result.success
+
+
+def _is_cold_success(observation: Observation) -> bool:
+    return observation.result.success and observation.cold is not None
+
+
+def _outcome(observation: Observation) -> tuple[str]:
+    return ("success" if observation.result.success else "failure",)

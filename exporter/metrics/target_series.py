@@ -1,0 +1,161 @@
+"""What is exported about one target and one probe.
+
+Most of it follows from the declarations (``target_families``). What is here has a memory: a sum
+kept exact, a price as it is shown, the models that a provider said it served.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from exporter.config.labels import COMMON_LABELS
+from exporter.config.plan import Plan
+from exporter.metrics import target_families as families
+from exporter.metrics.series import Series
+from exporter.metrics.takes import TOKEN_TYPES
+from exporter.metrics.target_families import TARGET_FAMILIES
+from exporter.observation import Cost, Observation
+from exporter.prices.price import Mix, Price, ServerPrice, TokenPrice
+from exporter.result import BootPhase, ProbeResult, SkipReason, Waiting
+
+MAX_SERVED_MODELS = 16
+"""Names of one target that become a label value; a provider that has ever new ones would fill
+Prometheus with series."""
+_OTHER_MODEL = "other"
+_MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, names included
+_NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
+
+
+class TargetSeries(Series):
+    """The series of one plan."""
+
+    def __init__(self, plan: Plan, mix: Mix) -> None:
+        super().__init__(TARGET_FAMILIES, plan_labels(plan))
+        self._plan = plan
+        self._served_model: str | None = None
+        self._shown_models: set[str] = set()
+        self._cost = Decimal()
+        self._shown_price: tuple[Price | None, Mix] | None = None
+        if plan.target.watched_boot:
+            self.set_boot({})
+        self.apply(plan, mix)
+
+    def apply(self, plan: Plan, mix: Mix) -> None:
+        """Take over what a plan with the same labels says anew."""
+        self._plan, self._mix = plan, mix
+        self._set_info()
+        self.gauge(families.NOT_READY_LIMIT).set(plan.target.ready_limit_seconds)
+        if self._shown_price != (plan.price, mix):  # else a server's measured price stays
+            self._shown_price = (plan.price, mix)
+            self._show_price()
+        self._show_objectives()
+
+    def observe(self, observation: Observation) -> None:
+        """Count one observation."""
+        self.take(observation, _exemplar(observation.result))
+        self._count_cost(observation.cost)
+        self._note_served_model(observation.result)
+        self.freshen()
+
+    def skipped(self, reason: SkipReason) -> None:
+        """Count a scheduled probe that was not sent."""
+        self.counter(families.PROBES_SKIPPED, reason=reason).inc()
+
+    def set_waiting(self, waiting: Waiting | None) -> None:
+        """Since when the model has not been ready; a target at rest is not asked, and so not
+        known to be unready."""
+        since = waiting.since if waiting and not waiting.ready else math.nan
+        self.gauge(families.NOT_READY_SINCE).set(since)
+
+    def set_evidence(self, by_measure: Mapping[str, float]) -> None:
+        """How strongly the latest probes speak for a change."""
+        for measure, evidence in by_measure.items():
+            self.gauge(families.EVIDENCE, measure=measure).set(evidence)
+
+    def set_boot(self, durations: Mapping[BootPhase, float]) -> None:
+        """How far the latest boot has come."""
+        for phase in BootPhase:
+            gauge = self.gauge(families.BOOT_PHASE_DURATION, phase=phase)
+            gauge.set(durations.get(phase, math.nan))
+
+    def _show_price(self) -> None:
+        price = self._plan.price
+        if isinstance(price, TokenPrice):
+            rates = {type_: getattr(price.rates, type_) for type_ in TOKEN_TYPES}
+            self.replace(families.PRICE, [({"type": t}, rate) for t, rate in rates.items()])
+            self._compare(price.rates.output, self._mix.blended(price.rates))
+        else:
+            self.replace(families.PRICE)
+            self.replace(families.USD_PER_MILLION)
+        assumed = float(price.concurrency) if isinstance(price, ServerPrice) else None
+        self.replace(families.ASSUMED_CONCURRENCY, [] if assumed is None else [({}, assumed)])
+
+    def _compare(self, output: Decimal, blended: Decimal) -> None:
+        """Show USD per million tokens."""
+        by_mix = {"output": float(output), "blended": float(blended)}
+        self.replace(families.USD_PER_MILLION, [({"mix": m}, usd) for m, usd in by_mix.items()])
+
+    def _show_objectives(self) -> None:
+        ratios, thresholds = [], []
+        slo = self._plan.target.slo
+        for objective in slo.objectives() if slo else ():
+            own, seconds = {"slo": objective.name}, objective.threshold_seconds
+            ratios.append((own, objective.ratio))
+            if seconds is not None:
+                thresholds.append((own, seconds))
+            self.counter(families.SLO_PROBES, **own)
+            self.counter(families.SLO_GOOD_PROBES, **own)
+        self.replace(families.SLO_OBJECTIVE, ratios)
+        self.replace(families.SLO_THRESHOLD, thresholds)
+
+    def _count_cost(self, cost: Cost) -> None:
+        """The sum is kept exact, and rounded to be shown: a sum of rounded amounts would be
+        another."""
+        if cost.usd is not None:
+            self._cost += cost.usd
+            self.counter(families.COST).grow_to(float(self._cost))
+        output = cost.usd_per_million_output_tokens
+        if output is not None:
+            self._compare(output, output * self._mix.output_share)
+
+    def _note_served_model(self, result: ProbeResult) -> None:
+        served = provider_text(result.served_model) if result.served_model else None
+        if served and served != self._served_model:
+            if self._served_model:
+                self.counter(families.SERVED_MODEL_CHANGES).inc()
+            self._served_model = served
+            self._set_info()
+
+    def _shown_model(self) -> str:
+        served = self._served_model
+        if served and len(self._shown_models) < MAX_SERVED_MODELS:
+            self._shown_models.add(served)
+        return served if served in self._shown_models else _OTHER_MODEL if served else ""
+
+    def _set_info(self) -> None:
+        target = self._plan.target
+        info = {
+            "endpoint": target.endpoint,
+            "region": target.region or "",
+            "served_model": self._shown_model(),
+        }
+        self.replace(families.TARGET_INFO, [(info, 1)])
+
+
+def plan_labels(plan: Plan) -> dict[str, str]:
+    """The labels that all series of a plan have."""
+    target = plan.target
+    values = (target.name, target.provider, target.model, plan.probe_name)
+    return dict(zip(COMMON_LABELS, values, strict=True)) | target.labels
+
+
+def provider_text(text: str) -> str:
+    """A provider's word made safe to stand in a label: bounded, plain characters only."""
+    return _NOT_IN_PROVIDER_TEXT.sub("_", text)[:_MAX_PROVIDER_TEXT]
+
+
+def _exemplar(result: ProbeResult) -> str | None:
+    return provider_text(result.request_id) if result.request_id else None

@@ -1,0 +1,80 @@
+"""httpcore's network backend: connections opened in timed phases."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import Iterable
+
+import aiohappyeyeballs
+import httpcore
+
+from exporter.net.exchange import exchange_in_progress
+from exporter.net.failure import DnsError
+from exporter.net.kernel_clock import stamp_arrivals
+from exporter.net.limit import within
+from exporter.net.tcp import TcpStream
+from exporter.result import NANOSECONDS, ConnectionPhases
+
+_HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
+
+
+class KernelBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections for httpcore; DNS, TCP and TLS are timed apart."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return await within(timeout, httpcore.ConnectTimeout, self._connect(host, port))
+
+    async def _connect(self, host: str, port: int) -> TcpStream:
+        started = time.monotonic_ns()
+        addresses = await _resolve(host, port)
+        resolved = time.monotonic_ns()
+        sock = await _open_socket(addresses)
+        connected = time.monotonic_ns()
+        exchange = exchange_in_progress()
+        exchange.connection = ConnectionPhases(
+            dns_seconds=None if _is_address(host) else (resolved - started) / NANOSECONDS,
+            tcp_seconds=(connected - resolved) / NANOSECONDS,
+        )
+        return TcpStream(sock)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
+    try:
+        loop = asyncio.get_running_loop()
+        return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (socket.gaierror, UnicodeError) as error:
+        raise DnsError(f"{host} cannot be resolved: {error}") from error
+
+
+async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket.socket:
+    try:
+        sock = await aiohappyeyeballs.start_connection(
+            addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY_SECONDS
+        )
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    stamp_arrivals(sock)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

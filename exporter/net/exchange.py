@@ -1,0 +1,76 @@
+"""What the network did for one request, noted as it happens.
+
+httpcore, which keeps the connections and speaks HTTP, has no place to hand an ``Exchange`` down to
+the streams below it, so they find it through a context variable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from exporter.net.head import HeadGuard
+from exporter.net.kernel_clock import Arrival
+from exporter.result import ConnectionPhases
+
+
+def _ignore() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the network did for one request, noted as it happens."""
+
+    connection: ConnectionPhases | None = None
+    """``None`` while no connection had to be opened."""
+    began: int | None = None
+    """When the first bytes of the request were about to be handed to the kernel, monotonic
+    nanoseconds."""
+    sent: int | None = None
+    """When the latest bytes of the request were handed to the kernel, monotonic nanoseconds."""
+    sent_uncertainty: int = 0
+    """How much earlier that may have been, in nanoseconds: the process may have been set aside
+    on its way back from the kernel."""
+    answered: int | None = None
+    """When the status line and the headers of the answer had arrived, monotonic nanoseconds."""
+    head: HeadGuard = field(default_factory=HeadGuard, repr=False)
+    """Watches over the length of the answer's head."""
+    arrival: Arrival | None = None
+    """The latest read."""
+    closed: bool = False
+    """Whether the peer has closed the connection."""
+    certificate_expires_at: float | None = None
+    """``notAfter`` of the server's certificate, Unix seconds."""
+    handshaking: bool = False
+    """Whether TLS is being set up; what is written then is no part of the request."""
+    on_sent: Callable[[], None] = field(default=_ignore, repr=False)
+    """Called whenever ``sent`` has moved."""
+
+    @property
+    def is_answer_stale(self) -> bool:
+        """Whether what was read came before the request, or was read before it: a server that
+        sends more than it was asked for leaves that in the connection."""
+        return self.began is None or self.arrival is None or self.arrival.at < self.began
+
+    def latest_arrival(self) -> Arrival:
+        """The latest read; the present where there was none."""
+        return self.arrival or Arrival(time.monotonic_ns(), None)
+
+    def was_answered(self, at: int) -> None:
+        """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that
+        was set aside on its way back from the kernel takes the time of the sending too late."""
+        self.answered = at
+        self.head.body_begins()
+        self.sent = min(at, self.sent or at)
+
+
+current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")
+
+
+def exchange_in_progress() -> Exchange:
+    """The exchange in progress; a throw-away one where nobody is watching (a pool that closes
+    an idle connection, say)."""
+    return current_exchange.get(None) or Exchange()

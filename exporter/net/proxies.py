@@ -1,0 +1,34 @@
+"""The HTTP proxy that the environment names for a URL."""
+
+from __future__ import annotations
+
+import urllib.request
+from urllib.parse import urlsplit
+
+from exporter.net.failure import NetworkFailure
+from exporter.result import FailureReason
+from exporter.settings.secret import remember
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a
+    URL.
+
+    :raises NetworkFailure: it is no HTTP proxy.
+    """
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if password := urlsplit(proxy).password:
+        remember(password)
+    if not proxy.startswith(("http://", "https://")):
+        raise NetworkFailure(
+            FailureReason.CONNECT,
+            f"the proxy for {parts.scheme} must be an http:// or https:// URL; "
+            f"it is a {urlsplit(proxy).scheme}:// one",
+        )
+    return proxy

@@ -1,0 +1,44 @@
+"""A body in small pieces, with turns for everybody else between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from exporter.net.kernel_clock import Arrival
+
+_PIECE_BYTES = 1 << 10
+"""At most so much is taken apart at a time: it may hold a hundred small events."""
+_TURN_BYTES = 2 * _PIECE_BYTES
+"""After so much of one read it is the others' turn."""
+_PIECE_COST = 1 << 5
+"""A piece costs at least as much as so many bytes, however short it is. A server may cut each
+byte into an HTTP chunk of its own."""
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """The data, nothing of it longer than a piece."""
+    if len(data) <= _PIECE_BYTES:
+        return iter((data,))
+    return (data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
+
+
+class Turn:
+    """Ends a turn of the loop before it gets long.
+
+    One read may complete hundreds of events, which must not keep all other probes waiting for
+    milliseconds. An ordinary stream, a few events a read, never waits here.
+    """
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._arrival: Arrival | None = None
+
+    async def after(self, piece: bytes, arrival: Arrival) -> None:
+        """Let others have their turn, if this piece was the last that fits into one."""
+        if arrival is not self._arrival:
+            self._done, self._arrival = 0, arrival
+        self._done += len(piece) + _PIECE_COST
+        if self._done >= _TURN_BYTES:
+            self._done = 0
+            await asyncio.sleep(0)

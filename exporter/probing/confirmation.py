@@ -1,0 +1,156 @@
+"""Which plans are asked again before they are due, since their latest probes look as if something
+had changed: what takes minutes at one probe a minute is then known in tens of seconds.
+
+What it costs is bounded three times: by a share of the scheduled probes, saved up for bad days; by
+the length of one inquiry; and by how many plans are inquired into at once, since everything failing
+together is most likely the exporter's own network, of which nobody learns more by asking everybody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from exporter.config.plan import Identity, Plan, PlanChange
+from exporter.observation import Observation, Occasion
+from exporter.probing.evidence import DOUBT, LIMIT, FailureEvidence, SlownessEvidence
+from exporter.result import FailureReason
+
+SHARE = 0.05
+"""How many probes each scheduled one allows for."""
+SAVED = 30.0
+"""How many of them can be saved up, unless those of a day are fewer; so many are there from the
+start."""
+
+_DAY_SECONDS = 86_400
+_PAUSES_PER_INTERVAL = 12
+_SHORTEST_PAUSE_SECONDS = 5.0
+_LEAST_PAUSES_PER_INTERVAL = 2
+_LONGEST_INQUIRY_SECONDS = 300.0
+_AT_ONCE = 3
+_SHARE_AT_ONCE = 0.1
+_WORTH_ASKING_AGAIN = frozenset(
+    {
+        FailureReason.DNS,
+        FailureReason.CONNECT,
+        FailureReason.TLS,
+        FailureReason.TIMEOUT_CONNECT,
+        FailureReason.TIMEOUT_FIRST_TOKEN,
+        FailureReason.TIMEOUT_STALL,
+        FailureReason.TIMEOUT_TOTAL,
+        FailureReason.SERVER_ERROR,
+        FailureReason.UNEXPECTED_STATUS,
+        FailureReason.PROTOCOL,
+        FailureReason.TRUNCATED,
+        FailureReason.EMPTY,
+    }
+)
+"""Failures that may come by chance. A wrong key stays wrong, and who is asked for less, or is
+overloaded, must not be asked for more."""
+
+EvidenceListener = Callable[[Plan, Mapping[str, float]], None]
+"""Is told the evidence of a plan, by what it is about."""
+
+
+def pause_seconds(plan: Plan) -> float | None:
+    """How long after a doubtful probe it is asked again; ``None`` where it never is, or is due
+    nearly as soon anyway."""
+    pause = max(_SHORTEST_PAUSE_SECONDS, plan.interval_seconds / _PAUSES_PER_INTERVAL)
+    worth_while = pause * _LEAST_PAUSES_PER_INTERVAL <= plan.interval_seconds
+    return pause if plan.confirm and plan.probe.runs_model and worth_while else None
+
+
+def saved_at_most(plan: Plan) -> float:
+    """How many confirming probes a plan can save up."""
+    return min(SAVED, SHARE * _DAY_SECONDS / plan.interval_seconds)
+
+
+def most_per_day(plan: Plan) -> float:
+    """How many confirming probes a plan can be sent in a day: what the day allows for, and all that
+    was saved before."""
+    if pause_seconds(plan) is None:
+        return 0.0
+    return SHARE * _DAY_SECONDS / plan.interval_seconds + saved_at_most(plan)
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """What is known of one plan."""
+
+    saved: float
+    failures: FailureEvidence = field(default_factory=FailureEvidence)
+    slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
+    began: float | None = None
+    """Monotonic seconds; ``None`` while nothing is in doubt."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there is something to find out, that is not yet known for certain."""
+        known = LIMIT in (self.failures.value, self.slowness.value)
+        return not known and max(self.failures.value, self.slowness.value) >= DOUBT
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        return {"success": self.failures.value, "time_to_first_token": self.slowness.value}
+
+    def take(self, observation: Observation) -> None:
+        result = observation.result
+        scheduled = observation.occasion is Occasion.USUAL
+        self.failures.take(not result.success, scheduled=scheduled)
+        seconds = result.time_to_first_token_seconds
+        if result.success and observation.certain and seconds:
+            self.slowness.take(seconds, scheduled=scheduled)
+
+
+class Confirmation:
+    """Weighs every observation, and says who is to be asked again soon."""
+
+    def __init__(self, listener: EvidenceListener) -> None:
+        self._listener = listener
+        self._inquiries: dict[Identity, _Inquiry] = {}
+
+    def apply(self, change: PlanChange) -> None:
+        """Weigh exactly the plans in force."""
+        self._inquiries = change.carry(self._inquiries, lambda plan: _Inquiry(saved_at_most(plan)))
+
+    def take(self, observation: Observation) -> float | None:
+        """Take over an observation.
+
+        :returns: seconds after which the plan is to be asked again; ``None``: when it is due.
+        """
+        plan, result = observation.plan, observation.result
+        inquiry = self._inquiries.get(plan.identity)
+        if inquiry is None:
+            return None
+        if observation.occasion is Occasion.USUAL:
+            inquiry.saved = min(saved_at_most(plan), inquiry.saved + SHARE)
+        if result.interrupted or observation.cold or _is_unready(observation):
+            return None  # it says nothing of a change
+        inquiry.take(observation)
+        self._listener(plan, inquiry.evidence)
+        return self._next_pause(plan, inquiry, observation)
+
+    def _next_pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:
+        if not inquiry.in_doubt:
+            inquiry.began = None
+            return None
+        failure, pause = observation.result.failure, pause_seconds(plan)
+        if pause is None or (failure and failure.reason not in _WORTH_ASKING_AGAIN):
+            return None
+        if inquiry.began is None and not self._has_time_for_another():
+            return None
+        inquiry.began = inquiry.began or time.monotonic()
+        if inquiry.saved < 1 or time.monotonic() - inquiry.began > _LONGEST_INQUIRY_SECONDS:
+            return None
+        inquiry.saved -= 1
+        return pause
+
+    def _has_time_for_another(self) -> bool:
+        under_way = sum(inquiry.began is not None for inquiry in self._inquiries.values())
+        return under_way < max(_AT_ONCE, _SHARE_AT_ONCE * len(self._inquiries))
+
+
+def _is_unready(observation: Observation) -> bool:
+    failure = observation.result.failure
+    return failure is not None and failure.reason is FailureReason.NOT_READY

@@ -1,0 +1,70 @@
+"""Asks pages that are nearly always there, so that a fault of the exporter's own network is not
+taken for one of everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import httpx
+import structlog
+
+from exporter import USER_AGENT
+from exporter.config.control import Control
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.net.transport import EXCHANGE, KernelTransport
+from exporter.probing.grid import next_on_grid
+from exporter.process.errands import Errands
+from exporter.result import NANOSECONDS
+
+ControlListener = Callable[[str, float | None], None]
+"""Is told the name of a control, and the seconds until it answered; ``None`` if it did not."""
+
+log = structlog.get_logger(__name__)
+
+
+class Controls:
+    """Asks each control on its own grid of time."""
+
+    def __init__(self, listener: ControlListener) -> None:
+        self._listener = listener
+        self._asking = Errands[str, Control](self._keep_asking)
+
+    def apply(self, controls: Iterable[Control]) -> None:
+        """Ask exactly these."""
+        self._asking.apply({control.name: control for control in controls})
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._asking.stop()
+
+    async def _keep_asking(self, control: Control) -> None:
+        while True:
+            due = next_on_grid(time.time(), ("control", control.name), control.interval)
+            await asyncio.sleep(max(0.0, due - time.time()))
+            try:
+                self._listener(control.name, await seconds_to_answer(control))
+            except Exception:
+                log.exception("asking a control crashed", control=control.name)
+
+
+async def seconds_to_answer(control: Control) -> float | None:
+    """How long a control takes to answer over a new connection, whatever it answers; ``None``
+    where it cannot be reached in time."""
+    began_ns, exchange = time.monotonic_ns(), Exchange()
+    headers = {"user-agent": USER_AGENT}
+    request = httpx.Request("GET", control.url, headers=headers, extensions={EXCHANGE: exchange})
+    try:
+        async with (
+            asyncio.timeout(control.timeout),
+            KernelTransport(control.url, control.tls) as transport,
+        ):
+            response = await transport.handle_async_request(request)
+            await response.aclose()
+    except (NetworkFailure, TimeoutError) as error:
+        log.warning("control not reached", control=control.name, why=str(error) or "too late")
+        return None
+    answered_ns = exchange.answered or time.monotonic_ns()
+    return (answered_ns - began_ns) / NANOSECONDS

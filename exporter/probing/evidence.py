@@ -1,0 +1,194 @@
+"""How strongly the latest probes of one plan say that something has changed.
+
+Each probe is asked how much likelier its outcome is after a change than before it; the logarithms
+are added up and never fall below zero (Page's CUSUM test, the quickest that there is). What is
+usual is the plan's own past, with its outliers: where one probe in ten is slow anyway, a slow one
+says little, and where slow ones come in runs, the second of a run says less.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+LIMIT = 13.0
+"""Evidence that chance alone brings about once in ten months of one probe a minute: its
+exponential is the number of probes until then, where the past holds for the present."""
+DOUBT = LIMIT / 4
+"""Evidence that makes it worth while to ask again soon."""
+
+SLOWER = math.log(1.5)
+"""The change that is looked for: half as slow again, as a difference of logarithms."""
+
+_FAILURES, _PROBES = 1.0, 100.0
+"""What is taken to have been seen before anything was: one failure in a hundred probes."""
+_FAILING = 0.5
+"""The share of failures that is looked for."""
+
+_PAST = 480
+"""How many probes show what is usual."""
+_PRESENT = 15
+"""The latest of them say nothing of it yet, lest a change hide itself."""
+_ENOUGH = 30
+_RENEWED_AFTER = 5
+_MOST_AT_ONCE = 3.3
+"""No single probe says more, so that it takes four to reach the limit."""
+_UNHEARD_OF = 0.01
+"""Density of what the past has not shown, per unit of the logarithm."""
+_STEP = 0.02
+_LOWEST, _HIGHEST = -1.0, 2.0
+"""From the median; what is further off is as far as that."""
+
+
+Seen = TypeVar("Seen")
+
+
+class _Past(Generic[Seen]):
+    """What scheduled probes have shown. Confirming ones are sent when something is wrong, so they
+    say nothing of what is usual."""
+
+    def __init__(self) -> None:
+        self.older: deque[Seen] = deque(maxlen=_PAST)
+        self._present: deque[Seen] = deque()
+
+    def add(self, seen: Seen) -> None:
+        self._present.append(seen)
+        if len(self._present) > _PRESENT:
+            self.older.append(self._present.popleft())
+
+
+class FailureEvidence:
+    """For failures, in place of their usual share."""
+
+    def __init__(self) -> None:
+        self._past = _Past[bool]()
+        self.value = 0.0
+
+    def take(self, failed: bool, *, scheduled: bool) -> None:
+        """Add what one probe says."""
+        seen = self._past.older
+        usual = (sum(seen) + _FAILURES) / (len(seen) + _PROBES)
+        failing = max(_FAILING, (1 + usual) / 2)
+        change = failing / usual if failed else (1 - failing) / (1 - usual)
+        self.value = _added(self.value, math.log(change))
+        if scheduled:
+            self._past.add(failed)
+
+
+class SlownessEvidence:
+    """For times that are half as long again as usual, or much longer."""
+
+    def __init__(self) -> None:
+        self._past = _Past[float]()
+        self._usual: _Usual | None = None
+        self._sums = [_Sum(_Usual.slower), _Sum(_Usual.much_slower)]
+        self._taken = 0
+
+    @property
+    def value(self) -> float:
+        """NaN until it is known what is usual."""
+        return max(one.value for one in self._sums) if self._usual else math.nan
+
+    def take(self, seconds: float, *, scheduled: bool) -> None:
+        """Add what one probe says."""
+        log_seconds = math.log(seconds)
+        if self._usual:
+            for one in self._sums:
+                one.add(self._usual, log_seconds)
+        if scheduled:
+            self._past.add(log_seconds)
+            self._taken += 1
+            if len(self._past.older) >= _ENOUGH and self._taken % _RENEWED_AFTER == 0:
+                self._usual = _Usual([*self._past.older])
+
+
+class _Usual:
+    """What the times of a plan look like, with their outliers, and how much they hang together."""
+
+    def __init__(self, logs: Sequence[float]) -> None:
+        """:param logs: of the times, in the order in which they were measured."""
+        lower, self._middle, upper = statistics.quantiles(logs, n=4)
+        spread = (upper - lower) / 1.34  # of the core alone: outliers make nothing smoother
+        width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # as Silverman has it
+        self._densities = _densities([self._place(one) for one in logs], width)
+        bounded = [max(-SLOWER, min(SLOWER, one - self._middle)) for one in logs]
+        self.likeness = _likeness(bounded)
+
+    def slower(self, log_seconds: float) -> float:
+        """How much likelier such a time is, as a logarithm, if all are longer by ``SLOWER``."""
+        return self._change(log_seconds, self._densities[self._place(log_seconds - SLOWER)])
+
+    def much_slower(self, log_seconds: float) -> float:
+        """The same, if all are longer by that or more, however much."""
+        longer = log_seconds - self._middle >= SLOWER
+        return self._change(log_seconds, 1 / (_HIGHEST - SLOWER) if longer else _UNHEARD_OF)
+
+    def _change(self, log_seconds: float, density: float) -> float:
+        change = math.log(density / self._densities[self._place(log_seconds)])
+        return max(-_MOST_AT_ONCE, min(_MOST_AT_ONCE, change))
+
+    def _place(self, log_seconds: float) -> int:
+        """Where in the table of densities a time stands."""
+        off = max(_LOWEST, min(_HIGHEST, log_seconds - self._middle))
+        return round((off - _LOWEST) / _STEP)
+
+
+class _Sum:
+    """The evidence for one kind of change."""
+
+    def __init__(self, says: Callable[[_Usual, float], float]) -> None:
+        self._says = says
+        self._together = 0
+        """Probes since there was no evidence."""
+        self.value = 0.0
+
+    def add(self, usual: _Usual, log_seconds: float) -> None:
+        """Add what one probe says. What hangs together is no independent witness: n probes are
+        worth n / (1 + (n - 1) likeness) of them."""
+        self._together = self._together + 1 if self.value else 1
+        change = self._says(usual, log_seconds)
+        if change > 0:
+            change *= _worth(self._together, usual.likeness)
+        self.value = _added(self.value, change)
+
+
+def _densities(places: Sequence[int], width: float) -> list[float]:
+    """The density around each place, smoothed with a normal kernel."""
+    reach = round(3 * width / _STEP)
+    kernel = [math.exp(-0.5 * (k * _STEP / width) ** 2) for k in range(-reach, reach + 1)]
+    scale = len(places) * width * math.sqrt(2 * math.pi)
+    table = [_UNHEARD_OF] * (round((_HIGHEST - _LOWEST) / _STEP) + 1)
+    for place, times in Counter(places).items():
+        for number, share in enumerate(kernel, place - reach):
+            if 0 <= number < len(table):
+                table[number] += times * share / scale
+    return table
+
+
+def _likeness(values: Sequence[float]) -> float:
+    """How much neighbours are alike: 0 for chance, 1 if they are all the same; the mean of the
+    autocorrelation of up to three places."""
+    mean = math.fsum(values) / len(values)
+    offsets = [value - mean for value in values]
+    all_of_it = math.fsum(offset * offset for offset in offsets) or 1.0
+    shared = [
+        math.fsum(a * b for a, b in zip(offsets, offsets[lag:], strict=False)) for lag in (1, 2, 3)
+    ]
+    return max(0.0, min(0.99, math.fsum(shared) / 3 / all_of_it))
+
+
+def _worth(number: int, likeness: float) -> float:
+    """What the last of so many probes adds to those before it."""
+
+    def together(probes: int) -> float:
+        return probes / (1 + max(0, probes - 1) * likeness)
+
+    return together(number) - together(number - 1)
+
+
+def _added(value: float, change: float) -> float:
+    """Beyond the limit there is nothing to know, and whatever ends then is soon seen to end."""
+    return min(LIMIT, max(0.0, value + change))

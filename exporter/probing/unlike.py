@@ -1,0 +1,87 @@
+"""What a response is that is no answer: its content type, and its first words."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic_core import from_json
+
+from exporter.providers.base import ResponseHead
+from exporter.providers.errors import text_of
+
+_MAGIC = (
+    (b"\x1f\x8b", "gzip, although identity was asked for and no content-encoding says so"),
+    (b"\x28\xb5\x2f\xfd", "zstd, although identity was asked for and no content-encoding says so"),
+    (b"PK\x03\x04", "a zip file"),
+    (b"%PDF-", "a PDF file"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\x16\x03", "TLS"),
+    (b"SSH-", "the banner of an SSH server"),
+)
+_FIELDS = (b"data", b"event", b"id", b"retry", b"status")
+_LINE_END = re.compile(rb"[\r\n]")
+KEPT_BYTES = 64 << 10
+"""As much is kept of a body that is no answer."""
+_MAX_WORDS = 160
+_LOOK = 4096
+
+
+def is_answer_so_far(body: bytes) -> bool:
+    """Whether a body that told nothing may be the beginning of an answer, and was cut off: there
+    is none of it yet, or the lines of an event stream, or JSON that is not over."""
+    if len(body) >= KEPT_BYTES and not _LINE_END.search(body):
+        return True  # a line so long that nobody knows how it goes on
+    for whole in body.removeprefix(b"\xef\xbb\xbf").splitlines():
+        line = whole.strip()
+        if not line or line.startswith(b":"):
+            continue
+        if line.partition(b":")[0] in _FIELDS or any(name.startswith(line) for name in _FIELDS):
+            return True
+        return line[:1] in (b"{", b"[") and _is_json_so_far(body[body.index(line) :])
+    return True
+
+
+def what_came(head: ResponseHead, body: bytes) -> str:
+    """A response in a few words, for people."""
+    kind = head.headers.get("content-type") or "none"
+    said = f"content type {kind}"
+    if not body.strip():
+        return f"{said}, and the body is empty"
+    for magic, name in _MAGIC:
+        if body.startswith(magic):
+            said = f"{said}, and the body is {name}"
+            break
+    if body.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")):
+        return said
+    raw = " ".join(body[:_LOOK].decode("utf-8", errors="replace").split())
+    words = text_of(raw)
+    if words != raw and len(raw) > _MAX_WORDS:
+        raw = f"{raw[:24]}... {words}"
+    return f'{said}; it begins "{raw[:_MAX_WORDS]}"'
+
+
+def where_to(head: ResponseHead) -> str:
+    """Where a redirect points, without a query, which may hold secrets; empty if to nowhere."""
+    location = head.headers.get("location")
+    if not location or not 300 <= head.status <= 399:
+        return ""
+    try:
+        parts = urlsplit(location)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    except ValueError:
+        return "an address that is no URL"
+
+
+def _is_json_so_far(text: bytes) -> bool:
+    """Whether these bytes begin a JSON text and do not end it."""
+    try:
+        from_json(text)
+    except ValueError:
+        try:
+            from_json(text, allow_partial="trailing-strings")
+        except ValueError:
+            return False
+        return True
+    return False

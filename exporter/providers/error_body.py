@@ -1,0 +1,214 @@
+"""The shapes in which servers write an error: as many as there are gateways.
+
+Where each is from stands beside it. All of them become one ``ErrorObject``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Annotated
+
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+
+from exporter.providers.wire import HttpStatus, Wire, parse_if
+
+_MAX_ITEMS = 32
+_MAX_TEXT = 1 << 15
+"""More than is ever shown of a message."""
+
+
+def as_text(value: object) -> object:
+    """Codes and messages are not always texts; what is neither text nor number is passed over
+    rather than the whole error with it."""
+    if isinstance(value, bool):
+        return None
+    return str(value)[:_MAX_TEXT] if isinstance(value, str | int | float) else None
+
+
+def _as_list(value: object) -> object:
+    """Anthropic and Azure have one object where Google has a list of them."""
+    items = [value] if isinstance(value, dict) else value
+    if not isinstance(items, list):
+        return []
+    return [item for item in items[:_MAX_ITEMS] if isinstance(item, dict)]
+
+
+def _as_detail(value: object) -> object:
+    """FastAPI's ``detail`` is a text, or a list of objects that each have a ``msg``."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = value[0].get("msg")
+    if isinstance(value, dict):
+        value = value.get("message") or value.get("error")
+    return as_text(value)
+
+
+Text = Annotated[str | None, BeforeValidator(as_text)]
+
+
+def _http_status(code: str | None) -> int | None:
+    return int(code) if code and re.fullmatch(r"[45]\d\d", code) else None
+
+
+class _Detail(Wire):
+    reason: Text = None  # google.rpc.ErrorInfo
+    error_code: Text = None  # Anthropic
+    code: Text = None  # Azure's innererror
+    retry_delay: Text = Field(None, alias="retryDelay")  # google.rpc.RetryInfo
+
+
+class _Metadata(Wire):
+    raw: Text = None  # OpenRouter: what the server behind it said
+
+
+def _as_metadata(value: object) -> object:
+    return value if isinstance(value, dict) else None
+
+
+Details = Annotated[list[_Detail], BeforeValidator(_as_list)]
+
+
+class ErrorObject(Wire):
+    """The ``error`` member of a body or of an event."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    message: Text = Field(
+        None,
+        validation_alias=AliasChoices("message", "msg", "error_msg", "error_message", "Message"),
+    )
+    type: Text = None
+    code: Text = Field(None, validation_alias=AliasChoices("code", "error_code", "__type"))
+    status: Text = None  # Google: INVALID_ARGUMENT and the like
+    details: Details = Field(default=[])  # Google, Anthropic
+    innererror: Details = Field(default=[])  # Azure
+    metadata: Annotated[_Metadata | None, BeforeValidator(_as_metadata)] = None
+    http_status_code: HttpStatus = None  # TGI
+
+    @property
+    def http_status(self) -> int | None:
+        """The HTTP status that an error inside a stream names: vLLM, SGLang, llama.cpp, LiteLLM
+        and OpenRouter put it into ``code``."""
+        return self.http_status_code or _http_status(self.code)
+
+    @property
+    def words(self) -> Sequence[str]:
+        """What it calls itself, the most exact word first; numbers are no words."""
+        inner = (word for item in self.innererror for word in (item.code, item.reason))
+        exact = (word for item in self.details for word in (item.reason, item.error_code))
+        words = (*inner, *exact, self.code, self.type, self.status)
+        return [word for word in words if word and not word.isdigit()]
+
+    @property
+    def name(self) -> str | None:
+        """The word by which people know it."""
+        named = (word for word in (self.code, self.type, self.status) if word)
+        return next((word for word in named if not word.isdigit()), None)
+
+    @property
+    def text(self) -> str | None:
+        """Its message, with what the server behind a gateway had said."""
+        raw = self.metadata and self.metadata.raw
+        return f"{self.message}: {raw}" if self.message and raw else self.message or raw or None
+
+    @property
+    def retry_delays(self) -> Sequence[str]:
+        """How long Google's RetryInfo asks to wait: ``17s``, ``0.5s``."""
+        return [item.retry_delay for item in self.details if item.retry_delay]
+
+
+def _as_error(value: object) -> object:
+    """Cloudflare's gateway writes a list of errors, others a bare text or number; what is false
+    in JavaScript is none."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        return value
+    return as_text(value) if value else None
+
+
+ErrorMember = Annotated[ErrorObject | str | None, BeforeValidator(_as_error)]
+
+
+class _Status(Wire):
+    status_code: int = 0
+    status_msg: Text = None
+
+
+class _Body(Wire):
+    """All the places in which a body may hold an error."""
+
+    error: ErrorMember = None
+    errors: ErrorMember = None
+    error_type: Text = None  # TGI, whose ``error`` is a text
+    code: Text = None  # xAI, whose ``error`` is a text too
+    object: Text = None
+    type: Text = None
+    success: Annotated[bool | None, BeforeValidator(lambda v: v if v is False else None)] = None
+    base_resp: Annotated[_Status | None, BeforeValidator(_as_metadata)] = None  # MiniMax
+
+    @property
+    def wrapped(self) -> ErrorObject | None:
+        """The error that stands in a member of its own."""
+        error = self.error if self.error is not None else self.errors
+        if isinstance(error, ErrorObject):
+            return error
+        if error is not None:
+            return ErrorObject(message=error, type=self.error_type, code=self.code)
+        if self.base_resp and self.base_resp.status_code:
+            code = f"base_resp_{self.base_resp.status_code}"
+            return ErrorObject(message=self.base_resp.status_msg, code=code)
+        return None
+
+
+class _Flat(ErrorObject):
+    """An error that is the body itself."""
+
+    detail: Annotated[str | None, BeforeValidator(_as_detail)] = None  # FastAPI
+    title: Text = None  # NVIDIA's API, RFC 9457
+    status_code: Text = Field(None, alias="statusCode")  # Azure API Management
+    success: object = None
+    choices: object = None
+    output: object = None
+
+    def unified(self) -> ErrorObject | None:
+        said = [text for text in (self.title, self.message, self.detail) if text]
+        if not said:
+            return None
+        status = _http_status(self.code or self.status_code or self.status)
+        return self.model_copy(update={"message": ": ".join(said), "http_status_code": status})
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nothing but an error looks so; with status 200 an answer has a message too."""
+        if self.choices or self.output:
+            return False
+        named = self.code not in (None, "", "0", "200")
+        return named or self.success is False or bool(_http_status(self.status_code or self.status))
+
+
+def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
+    """The error in a body. ``status`` is ``None`` for an event of a stream, where, as with 200,
+    only what cannot be anything else is taken for one."""
+    body = unwrapped(body)
+    whole = parse_if(_Body, body)
+    if whole is None:
+        return None
+    if whole.wrapped:
+        return whole.wrapped
+    flat = parse_if(_Flat, body)
+    error = flat and flat.unified()
+    if flat is None or error is None:
+        marked = whole.object == "error"  # SGLang
+        return ErrorObject() if marked else None
+    if status in (None, HTTPStatus.OK):
+        marked = whole.object == "error" or whole.type == "error"
+        return error if marked or flat.is_certain else None
+    return error
+
+
+def unwrapped(data: bytes) -> bytes:
+    """The JSON object itself where it is the one item of a list, as Gemini sends some errors."""
+    data = data.strip()
+    return data[1:-1] if data.startswith(b"[") and data.endswith(b"]") else data

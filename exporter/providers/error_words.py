@@ -1,0 +1,281 @@
+"""What providers call their errors: codes, types and phrases, each with where it was seen.
+
+One table for all dialects, since gateways and compatible servers say each other's words. A word
+that means something else at one provider stands beside that provider (``Preset.reason_by_code``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from exporter.result import FailureReason as Reason
+
+
+class Words(NamedTuple):
+    """Words of one meaning."""
+
+    reason: Reason
+    words: str
+    """Codes separated by spaces, or phrases separated by bars; the case of letters is the same."""
+    seen: str
+
+
+def plain(word: str) -> str:
+    """A code as it is looked up: ``DataInspectionFailed``, ``data_inspection_failed`` and
+    ``dataInspectionFailedException`` are one word."""
+    return re.sub(r"[^a-z0-9]", "", word.lower()).removesuffix("exception")
+
+
+CODES = (
+    Words(Reason.AUTH, "invalid_api_key unsupported_country_region_territory", "OpenAI"),
+    Words(Reason.AUTH, "authentication_error permission_error", "Anthropic, llama.cpp"),
+    Words(Reason.AUTH, "access_denied InvalidApiKey", "DashScope"),
+    Words(Reason.AUTH, "API_KEY_INVALID API_KEY_EXPIRED", "Google, ErrorInfo with status 400"),
+    # LiteLLM: a key that is not its master key, where it has no others.
+    Words(Reason.AUTH, "no_db_connection token_not_found_in_db", "LiteLLM"),
+    Words(Reason.AUTH, "wrong_api_key", "Cerebras"),
+    Words(Reason.AUTH, "invalid_authentication_error incorrect_api_key_error", "Moonshot"),
+    Words(
+        Reason.AUTH,
+        "AccessDeniedException ExpiredTokenException UnrecognizedClientException "
+        "MissingAuthenticationTokenException InvalidSignatureException "
+        "IncompleteSignatureException InvalidClientTokenId NotAuthorized",
+        "AWS, common errors",
+    ),
+    Words(Reason.NOT_FOUND, "model_not_found", "OpenAI, DashScope"),
+    Words(Reason.NOT_FOUND, "DeploymentNotFound", "Azure"),
+    Words(Reason.NOT_FOUND, "ResourceNotFoundException UnknownOperationException", "AWS"),
+    Words(Reason.NOT_FOUND, "resource_not_found_error", "Moonshot"),
+    # invalid_prompt is OpenAI's word for a prompt that was flagged, not for a malformed one.
+    Words(
+        Reason.CONTENT_FILTER,
+        "content_filter invalid_prompt bio_policy misalignment_policy_violation "
+        "content_policy_violation cyber_policy_violation",
+        "OpenAI",
+    ),
+    Words(Reason.CONTENT_FILTER, "data_inspection_failed", "DashScope"),
+    Words(Reason.CONTENT_FILTER, "ResponsibleAIPolicyViolation", "Azure, innererror"),
+    Words(Reason.CONTENT_FILTER, "content_filter_error content_moderation", "Azure; gateways"),
+    Words(Reason.RATE_LIMITED, "rate_limit_exceeded slow_down", "OpenAI"),
+    Words(Reason.RATE_LIMITED, "rate_limit_error ramp_limit_exceeded", "Anthropic"),
+    Words(Reason.RATE_LIMITED, "limit_requests limit_burst_rate throttling", "DashScope"),
+    Words(Reason.RATE_LIMITED, "throttling_error", "LiteLLM"),
+    Words(Reason.RATE_LIMITED, "RateLimitReached too_many_requests", "Azure"),
+    Words(Reason.RATE_LIMITED, "ThrottlingException TooManyRequestsException", "AWS"),
+    Words(Reason.RATE_LIMITED, "RateLimitError rate_limited", "LiteLLM; Mistral"),
+    Words(Reason.RATE_LIMITED, "rate_limit_reached_error", "Moonshot"),
+    Words(Reason.RATE_LIMITED, "RESOURCE_EXHAUSTED", "Google, whose text speaks of the quota"),
+    Words(
+        Reason.RATE_LIMITED,
+        "too_many_requests_error request_quota_exceeded token_quota_exceeded",
+        "Cerebras: quotas of a minute, an hour or a day",
+    ),
+    Words(
+        Reason.QUOTA,
+        "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded "
+        "project_spend_limit_exceeded organization_usage_limit_exceeded "
+        "billing_hard_limit_reached billing_not_active",
+        "OpenAI",
+    ),
+    Words(Reason.QUOTA, "billing_error", "Anthropic"),
+    Words(Reason.QUOTA, "budget_exceeded BudgetExceededError", "LiteLLM"),
+    Words(
+        Reason.QUOTA,
+        "CommodityNotPurchased PrepaidBillOverdue PostpaidBillOverdue Arrearage "
+        "AllocationQuota.FreeTierOnly",
+        "DashScope",
+    ),
+    Words(Reason.QUOTA, "BILLING_DISABLED", "Google, ErrorInfo"),
+    Words(Reason.QUOTA, "ServiceQuotaExceededException", "AWS"),
+    Words(Reason.QUOTA, "exceeded_current_quota_error", "Moonshot"),
+    Words(Reason.QUOTA, "insufficient_balance insufficient_credits", "DeepSeek; gateways"),
+    Words(Reason.OVERLOADED, "server_is_overloaded", "OpenAI"),
+    Words(Reason.OVERLOADED, "overloaded overloaded_error", "Anthropic; TGI"),
+    Words(Reason.OVERLOADED, "capacity_exceeded", "Groq"),
+    Words(Reason.OVERLOADED, "queue_exceeded", "Cerebras: type too_many_requests_error, 429"),
+    Words(Reason.OVERLOADED, "engine_overloaded_error", "Moonshot, with 429"),
+    Words(Reason.OVERLOADED, "NoCapacity EngineOverloaded", "Azure, with 429"),
+    Words(Reason.NOT_READY, "ModelNotReadyException", "Bedrock and SageMaker, with 429"),
+    Words(Reason.NOT_READY, "DEPLOYMENT_SCALING_UP", "Fireworks: deployment scaled to zero, 503"),
+    Words(Reason.NOT_READY, "model_loading", "llama.cpp's router; gateways"),
+)
+"""Exact enough to overrule the HTTP status."""
+
+TYPES = (
+    Words(
+        Reason.BAD_REQUEST,
+        "invalid_request_error context_length_exceeded unsupported_parameter unsupported_value "
+        "data_residency_mismatch",
+        "OpenAI",
+    ),
+    Words(Reason.BAD_REQUEST, "conflict_error request_too_large", "Anthropic"),
+    Words(
+        Reason.BAD_REQUEST,
+        "BadRequestError UnprocessableEntityError NotImplementedError",
+        "vLLM, SGLang",
+    ),
+    Words(Reason.BAD_REQUEST, "exceed_context_size_error not_supported_error", "llama.cpp"),
+    Words(Reason.BAD_REQUEST, "invalid_parameter_error InvalidParameter", "DashScope"),
+    Words(Reason.BAD_REQUEST, "validation", "TGI"),
+    Words(Reason.BAD_REQUEST, "ContextWindowExceededError", "LiteLLM"),
+    Words(Reason.BAD_REQUEST, "ValidationException", "AWS"),
+    Words(Reason.BAD_REQUEST, "INVALID_ARGUMENT FAILED_PRECONDITION", "Google"),
+    Words(Reason.AUTH, "AuthenticationError PermissionDeniedError Unauthorized", "LiteLLM"),
+    Words(Reason.AUTH, "UNAUTHENTICATED PERMISSION_DENIED", "Google"),
+    Words(Reason.NOT_FOUND, "not_found_error NotFoundError", "Anthropic; vLLM"),
+    Words(Reason.NOT_FOUND, "NOT_FOUND", "Google"),
+    Words(
+        Reason.OVERLOADED,
+        "service_unavailable_error ServiceUnavailableError unavailable_error ModelUnavailable "
+        "ModelServingError",
+        "OpenAI, vLLM, llama.cpp, DashScope",
+    ),
+    Words(Reason.OVERLOADED, "ServiceUnavailableException", "AWS"),
+    Words(Reason.OVERLOADED, "UNAVAILABLE", "Google"),
+    Words(Reason.OVERLOADED, "server_overload", "gateways"),
+)
+"""These say less than an HTTP status; they count where an error inside a stream has none."""
+
+_GATEWAY_TROUBLE = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+ANY_OR_NONE = frozenset({None, 200})
+VAGUE = ANY_OR_NONE | {400, 403, 409, 422, 424, 429} | _GATEWAY_TROUBLE
+"""Statuses that a gateway was seen to give to anything."""
+WAITING = ANY_OR_NONE | {408, 409, 424, 425, 429} | _GATEWAY_TROUBLE
+"""Statuses by which a server says: not now."""
+REQUEST = ANY_OR_NONE | {400, 403, 422, 451, 500}
+"""Statuses of a request that was refused for what it holds."""
+MONEY = VAGUE | {401}
+
+
+class Phrases(NamedTuple):
+    """Phrases of one meaning, and the statuses that they overrule."""
+
+    statuses: frozenset[int | None]
+    rows: tuple[Words, ...]
+
+
+PHRASES = (
+    Phrases(
+        MONEY - {429},
+        (Words(Reason.QUOTA, "quota exceeded|exceeded your quota|exceeded quota", "gateways"),),
+    ),
+    Phrases(
+        MONEY,
+        (
+            Words(
+                Reason.QUOTA, "credit balance is too low|specified api usage limits", "Anthropic"
+            ),
+            Words(Reason.QUOTA, "check your plan and billing|billing hard limit", "OpenAI"),
+            Words(Reason.QUOTA, "usage limit|requires a subscription", "ollama.com, 429 and 403"),
+            Words(
+                Reason.QUOTA,
+                "insufficient balance|insufficient account balance|balance is insufficient|"
+                "balance not enough|insufficient credit|more credits|out of credits|"
+                "no credits|not enough credits|insufficient funds|payment required|余额不足|欠费",
+                "DeepSeek, OpenRouter, SiliconFlow, Zhipu",
+            ),
+            Words(Reason.QUOTA, "monthly included credits|spending limit|spend limit", "HF, xAI"),
+            Words(Reason.QUOTA, "budget has been exceeded|exceededbudget", "LiteLLM"),
+            Words(Reason.QUOTA, "account is in arrears|overdue|insufficient_quota", "DashScope"),
+        ),
+    ),
+    Phrases(
+        WAITING,
+        (
+            Words(
+                Reason.NOT_READY,
+                "loading model|model is loading|is loading|currently loading|still loading|"
+                "being loaded|not ready|starting up|warming up",
+                "llama.cpp, HF, Ollama, LM Studio, Bedrock",
+            ),
+            Words(
+                Reason.NOT_READY,
+                "scaling up|scaled to zero|scale from zero|is initializing|cold start|"
+                "is waking up|is starting",
+                "Fireworks, HF Endpoints, llama-swap",
+            ),
+        ),
+    ),
+    Phrases(
+        VAGUE,
+        (
+            Words(
+                Reason.OVERLOADED,
+                "overloaded|at capacity|capacity constraints|out of capacity|"
+                "no capacity|insufficient capacity|server busy|server is busy|system is busy|"
+                "service is busy|service is too busy|high demand|high traffic|heavy load|"
+                "high load|queue is full|insufficient system resource|no healthy upstream|"
+                "no available workers|no available server|过载|繁忙",
+                "Anthropic, Azure, Cerebras, DeepSeek, Ollama, SGLang, Zhipu; Envoy",
+            ),
+            Words(
+                Reason.RATE_LIMITED,
+                "too many requests|too many concurrent|rate limit|rate-limit|ratelimit|rate_limit|"
+                "throttl|requests per minute|tokens per minute|request limit reached|"
+                "too many tokens per day|concurrency limit|slow down|being rate limited|"
+                "请求过于频繁|请求过多|频率|限流",
+                "Anthropic's gateways, Bedrock, Cloudflare 1015, Zhipu",
+            ),
+        ),
+    ),
+    Phrases(
+        REQUEST,
+        (
+            Words(
+                Reason.CONTENT_FILTER,
+                "content filter|content_filter|content-filter|content policy|content management "
+                "policy|content moderation|safety system|safety policy|safety filter|"
+                "safety reasons|inappropriate content|sensitive content|sensitive information|"
+                "data inspection|datainspection|data_inspection|responsible ai|guardrail|"
+                "prohibited content|prompt was blocked|prompt is blocked|response was blocked|"
+                "usage policies|敏感|不安全",
+                "Anthropic, Azure, DashScope, OpenAI, Vertex, Zhipu",
+            ),
+        ),
+    ),
+    Phrases(
+        ANY_OR_NONE | {400, 422, 500},
+        (
+            Words(
+                Reason.AUTH,
+                "incorrect api key|invalid api key|invalid api-key|invalid_api_key|"
+                "invalid x-api-key|api key not valid|api key expired|api key is invalid|"
+                "invalid authentication|authentication fail|authentication error|"
+                "no auth credentials|missing authentication|unauthorized|unauthenticated|"
+                "invalid token|invalid credentials|permission denied|access denied|"
+                "not authorized|expired token|token has expired|鉴权失败|认证失败",
+                "xAI (400), LiteLLM, MiniMax, gateways",
+            ),
+        ),
+    ),
+    Phrases(
+        ANY_OR_NONE | {400, 422, 500},
+        (
+            Words(
+                Reason.NOT_FOUND,
+                "model_not_found|model not found|model does not exist|unknown model|"
+                "no such model|invalid model name|model identifier is invalid|"
+                "no endpoints found|模型不存在",
+                "Bedrock, LiteLLM, OpenRouter, SiliconFlow",
+            ),
+        ),
+    ),
+    Phrases(
+        ANY_OR_NONE | {500},
+        (
+            Words(
+                Reason.BAD_REQUEST,
+                "context length|context window|maximum context|prompt is too long|"
+                "input is too long|contextwindowexceeded|badrequesterror",
+                "LiteLLM, vLLM behind gateways",
+            ),
+        ),
+    ),
+)
+"""What only the text tells, in the order in which it is looked for."""
+
+
+def table(rows: tuple[Words, ...]) -> dict[str, Reason]:
+    """The meaning of each word."""
+    return {plain(word): row.reason for row in rows for word in row.words.split()}

@@ -1,0 +1,247 @@
+"""Answers made to cost as much as they can, each with the reason that its probe must give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from exporter.providers.framing import eventstream
+from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, response
+
+MEGABYTE = 1 << 20
+
+
+class Costly(NamedTuple):
+    """One answer, and a good one of the same provider."""
+
+    provider: str
+    good: Sequence[Step]
+    script: Sequence[Step]
+    reasons: str
+    """The reasons that are right, divided by spaces."""
+
+
+def _sse(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
+
+
+def _line(data: bytes) -> bytes:
+    return data + b"\n"
+
+
+def _named(data: bytes) -> bytes:
+    return b"event: message_delta\n" + _sse(data)
+
+
+def _binary(data: bytes) -> bytes:
+    return eventstream.encode({":message-type": "event", ":event-type": "contentBlockDelta"}, data)
+
+
+FRAMES: dict[str, Callable[[bytes], bytes]] = {
+    "openai": _sse,
+    "openai_responses": _sse,
+    "anthropic": _named,
+    "dashscope": _sse,
+    "gemini": _sse,
+    "ollama": _line,
+    "bedrock": _binary,
+}
+
+
+def filled(before: bytes, piece: bytes, after: bytes, size: int = MEGABYTE - 200) -> bytes:
+    """``piece``, divided by commas, as often as it fits."""
+    times = max(1, (size - len(before) - len(after)) // (len(piece) + 1))
+    return before + b",".join([piece] * times) + after
+
+
+def _nested(*levels: tuple[bytes, bytes, int], leaf: bytes = b"{}") -> bytes:
+    """Lists in lists: each level is what stands around its items, and how many of them."""
+    for before, after, count in reversed(levels):
+        leaf = before + b",".join([leaf] * count) + after
+    return leaf
+
+
+ANY = {
+    "a million [": b"[" * (MEGABYTE - 200),
+    "a million {": b'{"a":' * ((MEGABYTE - 200) // 5),
+    "a million balanced [": b"[" * 500_000 + b"]" * 500_000,
+    "an unknown field of {}": filled(b'{"x":[', b"{}", b"]}"),
+    "an unknown field of numbers": filled(b'{"x":[', b"1", b"]}"),
+    "an unknown field of fields": filled(b'{"x":{', b'"a":1', b"}}"),
+    "different names": b'{"x":{' + b",".join(b'"%d":0' % n for n in range(90_000)) + b"}}",
+    "a number of a million digits": b'{"x":' + b"9" * (MEGABYTE - 200) + b"}",
+    "numbers of 4,000 digits": filled(b'{"x":[', b"9" * 4000, b"]}"),
+    "a float of a million digits": b'{"x":1.' + b"9" * (MEGABYTE - 200) + b"}",
+    "escapes": b'{"x":"' + rb"\u0041" * 170_000 + b'"}',
+    "surrogates": b'{"x":"' + rb"\ud83d\ude00" * 85_000 + b'"}',
+    "backslashes": b'{"x":"' + rb"\\" * 500_000 + b'"}',
+    "wide characters": b'{"x":"' + "😀".encode() * 250_000 + b'"}',
+    "broken UTF-8": b'{"x":"' + b"\xff" * 1_000_000 + b'"}',
+    "an error with details of {}": filled(b'{"error":{"message":"x","details":[', b"{}", b"]}}"),
+    "an error with details of texts": filled(
+        b'{"error":{"message":"x","details":[', b'"a"', b"]}}"
+    ),
+    "an error with a long text": b'{"error":{"message":"' + b"x y " * 260_000 + b'"}}',
+    "an error with wide text": b'{"error":{"message":"' + "😀 ".encode() * 200_000 + b'"}}',
+    "an error with a code of digits": b'{"error":{"code":' + b"9" * 1_000_000 + b"}}",
+    "an error with a code of 4,000 digits": b'{"error":{"code":' + b"9" * 4_000 + b"}}",
+    "null bytes": b"\0" * (MEGABYTE - 200),
+    "white space": b" " * (MEGABYTE - 200),
+    "white space and a text": b" " * (MEGABYTE - 2000) + b"{}",
+}
+"""Messages, whatever the provider."""
+
+_PART = b'{"type":"text","text":"x"}'
+OWN = {
+    "openai": {
+        "300,000 choices": filled(b'{"choices":[', b"{}", b"]}"),
+        "32 x 32 x 32 parts": _nested(
+            (b'{"choices":[', b"]}", 32),
+            (b'{"delta":{"content":[', b"]}}", 32),
+            (b'{"type":"thinking","thinking":[', b"]}", 32),
+        ),
+        "32 x 32 parts": _nested(
+            (b'{"choices":[', b"]}", 32), (b'{"delta":{"content":[', b"]}}", 32), leaf=_PART
+        ),
+        "32 tool calls in 32 choices": _nested(
+            (b'{"choices":[', b"]}", 32),
+            (b'{"delta":{"tool_calls":[', b"]}}", 32),
+            leaf=b'{"function":{"name":"f","arguments":"{}"}}',
+        ),
+        "many choices of texts": filled(b'{"choices":[', b'"x"', b"]}"),
+        "long names": b'{"id":"%s","model":"%s"}' % (b"x" * 500_000, b"y" * 500_000),
+        "a long answer": b'{"choices":[{"delta":{"content":"%s"}}]}' % (b"x" * 1_000_000),
+        "a long wide answer": b'{"choices":[{"delta":{"content":"%s"}}]}'
+        % ("😀" * 250_000).encode(),
+        "a long finish reason": b'{"choices":[{"finish_reason":"%s"}]}' % (b"x" * 1_000_000),
+    },
+    "gemini": {
+        "300,000 candidates": filled(b'{"candidates":[', b"{}", b"]}"),
+        "32 x 32 parts": _nested(
+            (b'{"candidates":[', b"]}", 32),
+            (b'{"content":{"parts":[', b"]}}", 32),
+            leaf=b'{"text":"x"}',
+        ),
+        "arguments of a call": filled(
+            b'{"candidates":[{"content":{"parts":[{"functionCall":{"args":{"a":[',
+            b"{}",
+            b"]}}}]}}]}",
+        ),
+        "partial arguments": filled(
+            b'{"candidates":[{"content":{"parts":[{"functionCall":{"partialArgs":[',
+            b"{}",
+            b"]}}]}}]}",
+        ),
+        "brackets in lines": b"{\n" + b"[\n" * 500_000,
+        "details of an error": filled(
+            b'{"error":{"code":503,"message":"x","details":[',
+            b'{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}',
+            b"]}}",
+        ),
+    },
+    "dashscope": {
+        "300,000 choices": filled(b'{"output":{"choices":[', b"{}", b"]}}"),
+        "32 x 32 x 32 parts": _nested(
+            (b'{"output":{"choices":[', b"]}}", 32),
+            (b'{"message":{"content":[', b"]}}", 32),
+            (b'{"type":"thinking","thinking":[', b"]}", 32),
+        ),
+    },
+    "ollama": {
+        "300,000 tool calls": filled(b'{"message":{"tool_calls":[', b"{}", b"]}}"),
+        "arguments of a call": filled(
+            b'{"message":{"tool_calls":[{"function":{"arguments":{"a":[', b"{}", b"]}}}]}}"
+        ),
+        "a context of tokens": filled(b'{"done":true,"context":[', b"12345", b"]}"),
+    },
+    "openai_responses": {
+        "a delta of {}": filled(b'{"type":"x","delta":[', b"{}", b"]}"),
+        "an output of items": filled(
+            b'{"type":"response.completed","response":{"output":[', b'{"type":"m"}', b"]}}"
+        ),
+    },
+    "anthropic": {},
+    "bedrock": {},
+}
+
+GOOD: dict[str, Sequence[Step]] = {
+    provider: [response(200, frame(b'{"x":1}'))] for provider, frame in FRAMES.items()
+}
+
+
+def _whole(body: bytes) -> list[Step]:
+    return [STREAM_HEAD, chunk(body), LAST_CHUNK]
+
+
+def _small(piece: bytes, total: int = 4 * MEGABYTE) -> list[Step]:
+    """A body of one small piece over and over."""
+    return [STREAM_HEAD, *[chunk(piece * (65536 // len(piece)))] * (total // 65536), LAST_CHUNK]
+
+
+HTTP: dict[str, Costly] = {
+    f"openai: {name}": Costly("openai", GOOD["openai"], script, reasons)
+    for name, script, reasons in (
+        ("a million empty lines", _small(b"\n", MEGABYTE), "truncated"),
+        ("a million comments", _small(b":\n"), "truncated"),
+        ("a million empty events", _small(b"data:{}\n\n"), "truncated too_large protocol"),
+        ("a million fields", _small(b"data:\n"), "truncated too_large protocol"),
+        ("a million names", _small(b"event:x\n"), "truncated"),
+        ("small answers", _small(_sse(b'{"choices":[{"delta":{"content":"1"}}]}')), "truncated"),
+        ("chunks of one byte", [STREAM_HEAD, (chunk(b":") * 700_000)], "truncated"),
+        ("interim responses", [b"HTTP/1.1 103 Early Hints\r\n\r\n" * 40_000], "protocol connect"),
+        (
+            "interim responses with headers",
+            [(b"HTTP/1.1 103 Hints\r\n" + b"a:\r\n" * 200 + b"\r\n") * 2_000],
+            "protocol connect",
+        ),
+        (
+            "20,000 headers",
+            [b"HTTP/1.1 200 OK\r\n" + b"".join(b"%d:\r\n" % n for n in range(12_000)) + b"\r\n"],
+            "too_large protocol",
+        ),
+        (
+            "headers folded",
+            [b"HTTP/1.1 200 OK\r\na: b\r\n" + b" c\r\n" * 20_000 + b"\r\n"],
+            "too_large protocol",
+        ),
+        (
+            "a long header",
+            [b"HTTP/1.1 200 OK\r\na: " + b"b" * 1_000_000 + b"\r\n\r\n"],
+            "too_large protocol",
+        ),
+        ("trailers", [STREAM_HEAD, b"0\r\n" + b"a:\r\n" * 20_000 + b"\r\n"], "truncated protocol"),
+        (
+            "chunk extensions",
+            [STREAM_HEAD, (b"1;" + b"x" * 3_000 + b"\r\n:\r\n") * 2_000],
+            "truncated",
+        ),
+    )
+}
+
+for _status in (500,):
+    for _provider in FRAMES:
+        for _name, _body in {
+            "an error body of {}": filled(b'{"error":{"message":"x","details":[', b"{}", b"]}}"),
+            "an error body of [": b"[" * 60_000,
+            "an error body of 60 kB of {}": filled(
+                b'{"error":{"message":"x","details":[', b"{}", b"]}}", 60_000
+            ),
+            "an error body of events": b"data:{}\n\n" * 100_000,
+        }.items():
+            HTTP[f"{_provider}: {_name}"] = Costly(
+                _provider,
+                GOOD[_provider],
+                [response(_status, _body)],
+                "server_error",
+            )
+
+MESSAGES: dict[str, Costly] = {
+    f"{provider}: {name}": Costly(provider, GOOD[provider], _whole(frame(message)), "")
+    for provider, frame in FRAMES.items()
+    for name, message in {**ANY, **OWN[provider]}.items()
+}
+
+COSTLY: dict[str, Costly] = MESSAGES | HTTP
+
+__all__ = ["COSTLY", "Costly", "json"]

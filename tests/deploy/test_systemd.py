@@ -1,0 +1,40 @@
+"""The unit for plain hosts, judged by systemd's own tools."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.conftest import find_tool
+
+UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "inference-exporter.service"
+MOST_EXPOSED = 2.0
+"""What systemd calls OK is 4.9 and less, of 10."""
+
+
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    analyze = find_tool("systemd-analyze")
+    unit = tmp_path / UNIT.name
+    unit.write_text(
+        re.sub("^ExecStart=.*$", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE)
+    )
+    verified = subprocess.run(
+        [analyze, "verify", unit], capture_output=True, text=True, check=False, timeout=60
+    )
+    complaints = [line for line in verified.stderr.splitlines() if UNIT.name in line]
+    assert not complaints
+
+
+def test_the_unit_exposes_little() -> None:
+    analyze = find_tool("systemd-analyze")
+    judged = subprocess.run(
+        [analyze, "security", "--offline=true", UNIT],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    level = re.search(r"Overall exposure level .*: (\d+\.\d)", judged.stdout)
+    assert level, judged.stderr
+    assert float(level[1]) <= MOST_EXPOSED

@@ -1,0 +1,48 @@
+"""Telling bare results, with the plans that they belong to filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.config.plan import Plan, PlanChange
+from exporter.metrics.registry import Metrics
+from exporter.observation import observed
+from exporter.prices.price import DEFAULT_MIX, Mix
+from exporter.result import ProbeResult
+
+
+def newly(plans: Iterable[Plan]) -> PlanChange:
+    """The change from no plans to these."""
+    return PlanChange.between((), plans)
+
+
+class Plans:
+    """The plans in force, and each change of them."""
+
+    def __init__(self) -> None:
+        self._in_force: tuple[Plan, ...] = ()
+
+    def become(self, plans: Iterable[Plan]) -> PlanChange:
+        """The change from the plans so far to these."""
+        change = PlanChange.between(self._in_force, plans)
+        self._in_force = change.plans
+        return change
+
+
+class ToldMetrics(Metrics):
+    """Metrics that remember the plans, those that have gone among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plans = Plans()
+        self._asked: dict[tuple[str, str], Plan] = {}
+
+    def take(self, plans: Iterable[Plan], mix: Mix = DEFAULT_MIX) -> None:
+        """Apply the change to these plans."""
+        change = self._plans.become(plans)
+        self._asked |= {plan.key: plan for plan in change.plans}
+        self.apply(change, mix)
+
+    def tell(self, result: ProbeResult) -> None:
+        """Observe the result of the plan that it names."""
+        self.observe(observed(self._asked[result.target, result.probe], result))
