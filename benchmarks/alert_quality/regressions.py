@@ -102,8 +102,8 @@ def evidence(deviation: Array, new: Array, usual: Usual, rise: Rise) -> tuple[Ar
     slow_days = _mean(_above(at(deviation, usual.marks, DAY, 5), rise.size))
     slow = np.maximum(of_the_week(slow_days), LEAST_SLOW)
     weight = np.log(1 / slow)
-    middle = np.maximum(rise.size / 2, WANDERS * usual.wander - WANDER_FREE)
-    scale = np.maximum(usual.spread, LEAST_SPREAD) ** 2 * weight / rise.size
+    middle = np.maximum(rise.size / 2, WANDERS * usual.wander - WANDER_FREE).astype(np.float32)
+    scale = (np.maximum(usual.spread, LEAST_SPREAD) ** 2 * weight / rise.size).astype(np.float32)
     score = (deviation - held(middle, usual.marks, steps)) / held(scale, usual.marks, steps)
     score = np.where(new, np.clip(score, -1, 1), np.float32(np.nan))
     most = np.full(score.shape, -np.inf, np.float32)
@@ -132,7 +132,7 @@ def _above(values: Array, level: float) -> Array:
 def _mean(values: Array) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(values, axis=-1)
+        return np.asarray(np.nanmean(values, axis=-1), np.float32)
 
 
 def _quantile(values: Array, q: float, least: int = 1) -> Array:
