@@ -42,6 +42,10 @@ class Rise:
         return float(np.log(self.factor))
 
 
+RISES = (Rise("50%", 1.5, 13.5, 2.5), Rise("100%", 2.0, 13.5, 2.5))
+"""What the page looks for."""
+HOUR_TIMES_USUAL, HOUR_LEAST = 2.3, 0.1
+"""Of the tickets: how many times the highest hour of a usual day, and at least how much."""
 WINDOWS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 120, 240)
 """Minutes."""
 LEAST_SPREAD, LEAST_SLOW = 0.1, 0.02
@@ -123,6 +127,24 @@ def evidence(deviation: Array, new: Array, usual: Usual, rise: Rise) -> tuple[Ar
     for minutes in reversed(rise.still_minutes):
         still = np.where(count_over(score, minutes) > 0, sum_over(score, minutes), still)
     return most, limit, still
+
+
+def slower_hour(deviation: Array) -> tuple[Array, Array]:
+    """The median of the last hour, every four minutes, and its limit."""
+    marks = np.arange(0, deviation.shape[1], 4)
+    level = np.full((len(deviation), len(marks)), np.nan, np.float32)
+    for first in range(0, len(marks), 720):
+        some = marks[first : first + 720]
+        level[:, first : first + 720] = _quantile(at(deviation, some, 60), 0.5, least=15)
+    six_hours = np.arange(0, len(marks), MARK // 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        daily = np.stack(
+            [np.nanmax(at(level, np.array([m]), DAY // 4)[:, 0], axis=1) for m in six_hours], 1
+        )
+    limit = np.maximum(HOUR_TIMES_USUAL * of_the_week(daily), HOUR_LEAST)
+    steps = deviation.shape[1]
+    return held(level, marks, steps), held(limit, six_hours * 4, steps)
 
 
 def _above(values: Array, level: float) -> Array:
