@@ -34,9 +34,12 @@ class _Counters:
         return np.divide(failures, probes, out=np.zeros_like(failures), where=probes > 0)
 
 
-def counters(fleet: Fleet) -> _Counters:
+def counters(fleet: Fleet, *, of_provider: bool = False) -> _Counters:
+    """Of all failures, or of those alone that the provider itself gave."""
+    failed = fleet.made & fleet.failed
+    failed &= ~(fleet.network & of_provider)
     made = fleet.made.cumsum(axis=1, dtype=np.float64)
-    return _Counters(made, (fleet.made & fleet.failed).cumsum(axis=1, dtype=np.float64))
+    return _Counters(made, failed.cumsum(axis=1, dtype=np.float64))
 
 
 def _increase(counter: Counts, minutes: int) -> Counts:
@@ -86,22 +89,23 @@ def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
     """Whether the error budget burns fast, and slowly."""
     allowed = 1 - objective
 
-    def burning(long: int, short: int, rate: float) -> Flags:
+    def burning(long: int, short: int, rate: float, least: float) -> Flags:
         _, bad = counted.increase(long)
-        fires = ((counted.share(long) / allowed).round(1) > rate) & (bad > 2.5)
+        fires = ((counted.share(long) / allowed).round(1) > rate) & (bad > least)
         fires &= counted.share(short) / allowed > rate
         fires[:, : int(_KNOWN * long)] = False
         return fires
 
-    fast = burning(60, 5, 14.4) | burning(360, 30, 6)
-    slow = burning(1440, 120, 3) | burning(4320, 360, 1)
+    _, six_hours = counted.increase(360)
+    fast = burning(60, 5, 14.4, 2.5) | burning(360, 30, 6, 3.5)
+    slow = (burning(1440, 120, 3, 5.5) | burning(4320, 360, 1, 9.5)) & (six_hours > 2.5)
     return fast, slow
 
 
-def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Array) -> Flags:
+def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Flags) -> Flags:
     """Whether the exporter of each target is seen to be at fault."""
     failing = fleet.failed & ~lately(fleet.made & fleet.failed & ~fleet.network, 15)
-    slow = (evidence > 0.5 * limit) & (still > 0)
+    slow = (evidence > 0.5 * limit) & still
     degraded = np.zeros(fleet.failed.shape, bool)
     for site in range(0, fleet.targets, SITE_TARGETS):
         of_site = slice(site, site + SITE_TARGETS)

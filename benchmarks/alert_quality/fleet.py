@@ -138,9 +138,7 @@ def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
     )
 
 
-def _shown(
-    logarithm: Array, median: float, latest: npt.NDArray[np.int64], failed: Flags
-) -> Array:
+def _shown(logarithm: Array, median: float, latest: npt.NDArray[np.int64], failed: Flags) -> Array:
     values = np.take_along_axis(logarithm, latest, axis=1)
     return np.where(failed, np.nan, median * np.exp(values)).astype(np.float32)
 

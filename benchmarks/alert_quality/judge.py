@@ -95,20 +95,21 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
     degraded = np.zeros(away.shape, bool)
     for rise in RISES:
         found, limit, still = evidence(away, fleet.made & ~fleet.failed, week, rise)
-        slow |= (found > limit) & (still > 0)
+        slow |= (found > limit) & still
         if rise is RISES[0]:
             degraded = failures.vantage_point(fleet, found, limit, still)
     hour, hour_limit = slower_hour(away)
     output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)))
     counted = failures.counters(fleet)
+    answered = failures.counters(fleet, of_provider=True)
     alerts = {
-        "InferenceFirstTokenSlow": (slow, 2),
-        "InferenceTargetDown": (failures.target_down(fleet), 2),
+        "InferenceFirstTokenSlow": (slow, 5),
+        "InferenceTargetDown": (failures.target_down(fleet), 5),
         "InferenceFirstTokenSlower": (hour > hour_limit, 60),
         "InferenceOutputSlower": (output > output_limit, 60),
         "InferenceErrorsHigh": (failures.errors_high(counted), 360),
-        "InferenceThrottled": (failures.throttled(counted), 2),
-        "InferenceWrongAnswers": (failures.wrong_answers(counted), 2),
+        "InferenceThrottled": (failures.throttled(answered), 5),
+        "InferenceWrongAnswers": (failures.wrong_answers(answered), 5),
     }
     for objective, name in ((0.99, "99 %"), (0.999, "99.9 %")):
         fast, slowly = failures.burns(counted, objective)

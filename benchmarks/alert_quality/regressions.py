@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.alert_quality.windows import (
     Array,
@@ -17,8 +18,11 @@ from benchmarks.alert_quality.windows import (
     count_over,
     delayed,
     held,
+    max_over,
     sum_over,
 )
+
+Flags = npt.NDArray[np.bool_]
 
 DAY = 1440
 MARK = 360
@@ -44,10 +48,12 @@ class Rise:
 
 RISES = (Rise("50%", 1.5, 13.5, 2.5), Rise("100%", 2.0, 13.5, 2.5))
 """What the page looks for."""
-HOUR_TIMES_USUAL, HOUR_LEAST = 2.3, 0.1
+HOUR_TIMES_USUAL, HOUR_LEAST = 2.3, 0.14
 """Of the tickets: how many times the highest hour of a usual day, and at least how much."""
-WINDOWS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 45, 60, 120, 240)
+WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45, 60, 120, 240)
 """Minutes."""
+STILL_MINUTES, STILL_LESS = 30, 2
+"""Evidence that was that much higher so lately is of what is over."""
 LEAST_SPREAD, LEAST_SLOW = 0.1, 0.02
 WANDERS = 10.0
 WANDER_FREE = 0.15
@@ -100,7 +106,7 @@ def of_the_week(daily: Array) -> Array:
     return _quantile(at(daily, np.arange(daily.shape[1]), 28), 0.5, least=4)
 
 
-def evidence(deviation: Array, new: Array, usual: Usual, rise: Rise) -> tuple[Array, Array, Array]:
+def evidence(deviation: Array, new: Array, usual: Usual, rise: Rise) -> tuple[Array, Array, Flags]:
     """The evidence at each minute, its limit, and whether the last probes are slow still."""
     steps = deviation.shape[1]
     slow_days = _mean(_above(at(deviation, usual.marks, DAY, 5), rise.size))
@@ -126,7 +132,7 @@ def evidence(deviation: Array, new: Array, usual: Usual, rise: Rise) -> tuple[Ar
     still = np.zeros(score.shape, np.float32)
     for minutes in reversed(rise.still_minutes):
         still = np.where(count_over(score, minutes) > 0, sum_over(score, minutes), still)
-    return most, limit, still
+    return most, limit, (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
 
 
 def slower_hour(deviation: Array) -> tuple[Array, Array]:

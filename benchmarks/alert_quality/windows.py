@@ -30,6 +30,17 @@ def mean_over(values: Array, steps: int, least: int = 1) -> Array:
         return np.where(count >= least, sum_over(values, steps) / count, np.float32(np.nan))
 
 
+def max_over(values: Array, steps: int) -> Array:
+    """``max_over_time``."""
+    known = np.where(np.isnan(values), -np.inf, values).astype(np.float32)
+    most, reach = known.copy(), 1
+    while reach < steps:
+        further = min(reach, steps - reach)
+        most[:, further:] = np.maximum(most[:, further:], most[:, :-further].copy())
+        reach += further
+    return most
+
+
 def _ranges(total: npt.NDArray[np.float64], steps: int) -> Array:
     sums = total.copy()
     sums[:, steps:] -= total[:, :-steps]

@@ -33,10 +33,10 @@ PANELS = [*panel_queries(), *variable_queries()]
 RECORDED = [query for query in rule_queries() if not query.where.startswith("alerts ")]
 ALERTS = [query for query in rule_queries() if query.where.startswith("alerts ")]
 RUNBOOKS = list(runbook_queries())
-SILENT = re.compile(r" offset \w*[dhw]\w*")
-"""Hours and days ago nobody measured anything here."""
-ONLY_IN_TROUBLE = ("ALERTS", "inference_vantage_point:")
-"""What has no series while all is well."""
+SILENT = re.compile(r" offset (?!\d+s\b)\w+")
+"""Minutes, hours and days ago nobody measured anything here."""
+ONLY_IN_TROUBLE = ("ALERTS", "inference_vantage_point:", "slo_bad_probes:increase")
+"""What has no series while all is well, or while a target is new."""
 
 
 @pytest.fixture(scope="module")
