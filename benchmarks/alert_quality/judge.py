@@ -53,6 +53,8 @@ RIGHTLY: dict[Kind, tuple[str, ...]] = {
     Kind.OUTAGE: ("InferenceTargetDown",),
 }
 """Which alerts are looked for in each kind of incident."""
+AFTERMATH_MINUTES = 360
+"""How long after an incident alerts may go on: the longest window that they look back."""
 _SAME_EPISODE_MINUTES = 15
 """Silence shorter than this is none: Alertmanager would not have told of it."""
 _AT_ONCE = 20
@@ -123,20 +125,16 @@ def _judge(fleet: Fleet, told: Mapping[str, Flags], verdict: Verdict) -> None:
     start = LEARNING_DAYS * MINUTES_PER_DAY
     wrong = np.zeros(fleet.failed.shape, bool)
     for incident in fleet.incidents:
-        wrong[incident.target, incident.start : incident.end + 360] = True
+        wrong[incident.target, incident.start : incident.end + AFTERMATH_MINUTES] = True
     for name in (*PAGES, *TICKETS):
         for target in range(fleet.targets):
-            for first, last in _episodes(told[name][target, start:]):
-                explained = wrong[target, start + first : start + last + 1].any()
-                verdict.false[name] += not explained
+            verdict.false[name] += _unexplained(told[name][target, start:], wrong[target, start:])
     for site in range(0, fleet.targets, SITE_TARGETS):
-        degraded, faults = told[VANTAGE_POINT][site], fleet.faults[site]
-        for first, last in _episodes(degraded[start:]):
-            if not faults[max(0, start + first - 15) : start + last + 1].any():
-                verdict.false[VANTAGE_POINT] += 1
-        for first, last in _episodes(faults[start:]):
+        degraded, faults = told[VANTAGE_POINT][site, start:], fleet.faults[site, start:]
+        verdict.false[VANTAGE_POINT] += _unexplained(degraded, lately(faults[None], 15)[0])
+        for first, last in _episodes(faults):
             verdict.faults += 1
-            verdict.faults_told += bool(degraded[start + first : start + last + 5].any())
+            verdict.faults_told += bool(degraded[first : last + 5].any())
     for incident in fleet.incidents:
         flags = np.logical_or.reduce(
             [told[name][incident.target] for name in RIGHTLY[incident.kind]]
@@ -145,6 +143,11 @@ def _judge(fleet: Fleet, told: Mapping[str, Flags], verdict: Verdict) -> None:
         after = float(within.argmax() + 1) if within.any() else np.inf
         if not flags[incident.start - 1]:
             verdict.delays.setdefault(incident.kind, []).append(after)
+
+
+def _unexplained(told: Flags, wrong: Flags) -> int:
+    """Episodes throughout which nothing was wrong."""
+    return sum(not wrong[first : last + 1].any() for first, last in _episodes(told))
 
 
 def _episodes(flags: Flags) -> Iterator[tuple[int, int]]:

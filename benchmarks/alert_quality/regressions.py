@@ -106,7 +106,7 @@ def of_the_week(daily: Array) -> Array:
     return _quantile(at(daily, np.arange(daily.shape[1]), 28), 0.5, least=4)
 
 
-def evidence(deviation: Array, new: Array, usual: Usual, rise: Rise) -> tuple[Array, Array, Flags]:
+def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Array, Array, Flags]:
     """The evidence at each minute, its limit, and whether the last probes are slow still."""
     steps = deviation.shape[1]
     slow_days = _mean(_above(at(deviation, usual.marks, DAY, 5), rise.size))
