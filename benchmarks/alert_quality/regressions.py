@@ -15,11 +15,11 @@ from benchmarks.alert_quality.windows import (
     Array,
     Marks,
     at,
-    count_over,
     delayed,
     held,
     max_over,
-    sum_over,
+    part,
+    running,
 )
 
 Flags = npt.NDArray[np.bool_]
@@ -52,7 +52,7 @@ HOUR_TIMES_USUAL, HOUR_LEAST = 2.3, 0.14
 """Of the tickets: how many times the highest hour of a usual day, and at least how much."""
 WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45, 60, 120, 240)
 """Minutes."""
-STILL_MINUTES, STILL_LESS = 30, 2
+STILL_MINUTES, STILL_LESS = 30, 2.5
 """Evidence that was that much higher so lately is of what is over."""
 LEAST_SPREAD, LEAST_SLOW = 0.1, 0.02
 WANDERS = 10.0
@@ -116,11 +116,12 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
     scale = (np.maximum(usual.spread, LEAST_SPREAD) ** 2 * weight / rise.size).astype(np.float32)
     score = (deviation - held(middle, usual.marks, steps)) / held(scale, usual.marks, steps)
     score = np.where(new, np.clip(score, -1, 1), np.float32(np.nan))
+    sums, counts = running(score)
     most = np.full(score.shape, -np.inf, np.float32)
     for minutes in WINDOWS:
-        found = np.where(count_over(score, minutes) > 0, sum_over(score, minutes), -np.inf)
-        most = np.maximum(most, found)
-    most = np.where(np.isinf(most), np.nan, most).astype(np.float32)
+        known = part(counts, minutes) > 0
+        np.maximum(most, part(sums, minutes), out=most, where=known)
+    most[np.isinf(most)] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         daily = np.stack(
@@ -131,7 +132,7 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
     limit = held(limit, usual.marks, steps)
     still = np.zeros(score.shape, np.float32)
     for minutes in reversed(rise.still_minutes):
-        still = np.where(count_over(score, minutes) > 0, sum_over(score, minutes), still)
+        still = np.where(part(counts, minutes) > 0, part(sums, minutes), still)
     return most, limit, (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
 
 

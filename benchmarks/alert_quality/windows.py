@@ -13,21 +13,18 @@ Array = npt.NDArray[np.float32]
 Marks = npt.NDArray[np.int64]
 
 
-def sum_over(values: Array, steps: int) -> Array:
-    """``sum_over_time``, 0 where nothing is in the range."""
-    return _ranges(np.where(np.isnan(values), 0, values).cumsum(axis=1, dtype=np.float64), steps)
+def running(values: Array) -> tuple[Array, Array]:
+    """Running sums and counts, for ``part``; NaN adds nothing."""
+    known = ~np.isnan(values)
+    sums = np.where(known, values, 0).cumsum(axis=1, dtype=np.float64)
+    return sums.astype(np.float32), known.cumsum(axis=1, dtype=np.float32)
 
 
-def count_over(values: Array, steps: int) -> Array:
-    """``count_over_time``, 0 where nothing is in the range."""
-    return _ranges((~np.isnan(values)).cumsum(axis=1, dtype=np.float64), steps)
-
-
-def mean_over(values: Array, steps: int, least: int = 1) -> Array:
-    """``avg_over_time and count_over_time >= least``."""
-    count = count_over(values, steps)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count >= least, sum_over(values, steps) / count, np.float32(np.nan))
+def part(total: Array, steps: int) -> Array:
+    """``sum_over_time`` or ``count_over_time`` of what was summed up."""
+    sums = total.copy()
+    sums[:, steps:] -= total[:, :-steps]
+    return sums
 
 
 def max_over(values: Array, steps: int) -> Array:
@@ -39,12 +36,6 @@ def max_over(values: Array, steps: int) -> Array:
         most[:, further:] = np.maximum(most[:, further:], most[:, :-further].copy())
         reach += further
     return most
-
-
-def _ranges(total: npt.NDArray[np.float64], steps: int) -> Array:
-    sums = total.copy()
-    sums[:, steps:] -= total[:, :-steps]
-    return sums.astype(np.float32)
 
 
 def delayed(values: Array, steps: int) -> Array:
