@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-cluster test-real bench bench-peers check lint types floors check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-chaos test-cluster test-real fuzz bench bench-peers check lint types floors check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -29,8 +29,14 @@ test-cluster: $(VENV)/.installed-dev ## Run what needs a real Kubernetes API ser
 	tools/install-cluster
 	$(BIN)/pytest -m cluster $(ARGS)
 
+test-chaos: $(VENV)/.installed-dev ## Play every fault of a provider to the exporter
+	$(BIN)/pytest tests/chaos tests/probing/test_hostile.py -m 'not slow' $(ARGS)
+
 test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
 	$(MAKE) -C tests/real
+
+fuzz: $(VENV)/.installed-dev ## Fuzz all that reads others' bytes; ARGS='--seconds 600 yaml' to choose
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what they cost
 	$(BIN)/python -m benchmarks $(ARGS)

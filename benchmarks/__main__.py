@@ -11,9 +11,11 @@ from benchmarks import (
     cold_outliers,
     cold_starts,
     compare,
+    confirmation,
     histograms,
     hostile,
     load,
+    redaction,
     scrape,
     soak,
 )
@@ -23,11 +25,13 @@ _MODULES = (
     scrape,
     histograms,
     load,
+    redaction,
     soak,
     hostile,
     cold_outliers,
     cold_starts,
     alerts,
+    confirmation,
     compare,
 )
 BENCHMARKS: dict[str, ModuleType] = {"truth": truth} | {

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.measures import TYPICAL, Measure
 from exporter.compare.statistics.sequential import looks
 from exporter.compare.statistics.verdict import Band, Verdict, corrected, decide

@@ -26,6 +26,7 @@ from dashboards.panels import (
     over_time,
 )
 from dashboards.shared import confirming_probes, evidence_of_change, skipped_probes
+from dashboards.target_kinds import prompt_cache, vectors
 from dashboards.target_times import first_token, last, network, stream
 
 DAY_SECONDS = 86_400
@@ -39,7 +40,17 @@ def build() -> builders.Dashboard:
         description="Every measure of one target: where its time goes, what fails, what changed.",
         variables=choose_one_target(),
     )
-    built = frame.fill(_now(), first_token(), stream(), network(), _failures(), _limits(), _money())
+    built = frame.fill(
+        _now(),
+        first_token(),
+        stream(),
+        prompt_cache(),
+        vectors(),
+        network(),
+        _failures(),
+        _limits(),
+        _money(),
+    )
     changes = f"increase(inference_served_model_changes_total{{{TARGETS}}}[{WINDOW}]) > 0"
     return built.annotation(mark("Served model changed", changes, "purple"))
 

@@ -19,11 +19,13 @@ from exporter.config.plan import Plan, PlanChange
 from exporter.config.root import Config
 from exporter.metrics import exporter_families as families
 from exporter.metrics.registry import Metrics
+from exporter.net.sockets import sockets
 from exporter.observation import Observation
 from exporter.probing.controls import Controls
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.process import hangups
+from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
@@ -96,6 +98,8 @@ class Exporter:
         :raises WebError: the web server cannot listen.
         """
         self._handle_signals()
+        raise_limit()
+        sockets.limit = for_probes(self._config.web.max_connections)
         server = WebServer(self, self._config.web)
         server.start()
         try:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 import httpx
 
 from exporter.config.plan import Plan
-from exporter.prices.price import ServerPrice, TokenPrice, finished_cost_usd
+from exporter.prices.price import ServerPrice, TokenPrice, earlier_cost_usd, finished_cost_usd
 from exporter.result import Coldness, ProbeResult
 
 PROMPT_OVERHEAD_TOKENS = 256
@@ -95,7 +95,10 @@ def _cost(plan: Plan, result: ProbeResult, *, certain: bool) -> Cost:
     match plan.price:
         case TokenPrice() as price:
             usd = finished_cost_usd(result, price)
-            return Cost(usd, _unknown_usd(plan, result) if usd is None else usd)
+            charged = _unknown_usd(plan, result) if usd is None else usd
+            if earlier := earlier_cost_usd(result, price):
+                usd, charged = (usd or _ZERO) + earlier, charged + earlier
+            return Cost(usd, charged)
         case ServerPrice() as price if certain:
             return Cost(usd_per_million_output_tokens=price.usd_per_million_output_tokens(result))
     return Cost()

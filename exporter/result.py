@@ -6,7 +6,7 @@ measure is in seconds. A measure that the probe did not get far enough to know i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 NANOSECONDS = 1_000_000_000
@@ -184,6 +184,29 @@ class Timeline:
     """How far off the marks may be, in nanoseconds: where a late read brought several events at
     once, only the last one's arrival is known. ``None`` where that cannot be told."""
 
+    @property
+    def first_output(self) -> int | None:
+        """The first token, or the end where the answer comes in one piece."""
+        return self.end if self.first_token is None else self.first_token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What only some kinds of probes measure."""
+
+    items: int | None = None
+    """How many texts or documents were dealt with."""
+    dimensions: int | None = None
+    """How long the vectors are."""
+    direction: tuple[float, ...] = field(default=(), repr=False)
+    """The vector of a text that is always the same."""
+    cold_first_token_seconds: float | None = None
+    """Time to first token of a prompt that no cache had seen."""
+    cached_first_token_seconds: float | None = None
+    """The same of that prompt asked again."""
+    cached_input_ratio: float | None = None
+    """Share of the prompt asked again that came from the provider's cache."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
@@ -201,6 +224,12 @@ class ProbeResult:
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
     """``None`` where an open connection was reused."""
+    earlier_usage: Usage | None = None
+    """Tokens of the requests before this one that belong to the same probe."""
+    measures: Measures = Measures()
+    connection_retries: int = 0
+    """How often the request was sent anew, over a new connection, since the server closed the kept
+    one before it answered: 0 or 1. The times are those of the last one sent."""
     answer: str = ""
     reasoning: str = ""
     finish_reason: str | None = None
@@ -235,6 +264,12 @@ class ProbeResult:
     @property
     def request_duration_seconds(self) -> float | None:
         return _seconds_between(self.timeline.sent, self.timeline.end)
+
+    @property
+    def items_per_second(self) -> float | None:
+        """Texts or documents a second, over the whole request."""
+        seconds, items = self.request_duration_seconds, self.measures.items
+        return items / seconds if items and seconds else None
 
     @property
     def streamed_output_tokens(self) -> int | None:

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -65,9 +65,12 @@ class WireServer:
 
 @contextmanager
 def wire_server(
-    *scripts: Sequence[Step], tls: ssl.SSLContext | None = None
+    *scripts: Sequence[Step], tls: ssl.SSLContext | None = None, greets: bool = False
 ) -> Iterator[WireServer]:
-    """Serve the scripts, one per request, in order; the last one serves all that follow."""
+    """Serve the scripts, one per request, in order; the last one serves all that follow.
+
+    :param greets: play the first one to each connection, whatever is asked.
+    """
     server = WireServer()
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -80,6 +83,9 @@ def wire_server(
                 connection, _ = listener.accept()
             except TimeoutError:
                 continue
+            if stop.is_set():
+                connection.close()
+                return
             server.connections += 1
             threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
@@ -90,7 +96,7 @@ def wire_server(
         try:
             if tls:
                 stream = tls.wrap_socket(connection, server_side=True)
-            while request := _read_request(stream):
+            while request := b"hello" if greets else _read_request(stream):
                 server.requests.append(request)
                 script = scripts[min(len(server.requests), len(scripts)) - 1]
                 if not _play(stream, script, server, stop):
@@ -107,8 +113,15 @@ def wire_server(
         yield server
     finally:
         stop.set()
+        _knock(server.port)
         acceptor.join()
         listener.close()
+
+
+def _knock(port: int) -> None:
+    """Wake up whoever listens there: it need not wait until it looks again."""
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
 
 
 def _play(

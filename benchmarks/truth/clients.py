@@ -35,6 +35,8 @@ SCRAPED_TARGETS = 1_000
 _MAX_SCRAPES = 10_000
 PROMPT = "Count, separated by spaces."
 _TIMEOUT_SECONDS = 30
+READY = "ready"
+"""What the process prints once it has imported everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ def script_seconds(model: str) -> float:
 def main() -> None:
     url, client, model, streams, seconds, condition = sys.argv[1:]
     case = Case(client, model, int(streams), float(seconds), condition)
+    print(READY, flush=True)
     for one in loop.run(measure(url, case)):
         print(json.dumps(asdict(one)))
 

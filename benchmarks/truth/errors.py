@@ -9,6 +9,9 @@ from benchmarks.truth.clients import Seen
 from benchmarks.truth.served import Sends
 from exporter.result import NANOSECONDS
 
+CLOCKS_SECONDS = 0.0002
+"""Two processes' clocks and the kernel's stamps are never nearer than this for sure."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -40,12 +43,46 @@ class Pair:
         return abs(self.seen.request_duration_seconds - real)
 
     @property
+    def beyond_claim(self) -> float:
+        """By how much the worst of the measures is further off than the client says that it may
+        be; negative where it is not. A client that says nothing claims to be right."""
+        sends, tokens = self.sends, self.tokens - 1
+        ends = (sends.end_ns, sends.end_written_ns)
+        first = (sends.first_token_ns, sends.first_token_written_ns)
+        spans = (
+            sends.last_token_ns - sends.first_token_written_ns,
+            sends.last_token_written_ns - sends.first_token_ns,
+        )
+        errors = [
+            _outside(
+                self.seen.time_to_first_token_seconds, [at - sends.received_ns for at in first]
+            ),
+            _outside(self.seen.request_duration_seconds, [at - sends.received_ns for at in ends]),
+        ]
+        if self.seen.time_per_output_token_seconds is not None:
+            seen = self.seen.time_per_output_token_seconds
+            errors.append(_outside(seen, [span / tokens for span in spans]))
+        return max(errors) - (self.seen.uncertainty_seconds or 0.0)
+
+    @property
     def write_seconds(self) -> float:
         return self._real(self.sends.first_token_ns, self.sends.first_token_written_ns)
 
     @staticmethod
     def _real(earlier_ns: int, later_ns: int) -> float:
         return (later_ns - earlier_ns) / NANOSECONDS
+
+
+def share_covered(pairs: Sequence[Pair]) -> float:
+    """The share of requests whose client did not claim too much."""
+    return sum(pair.beyond_claim <= CLOCKS_SECONDS for pair in pairs) / len(pairs)
+
+
+def _outside(seconds: float, real_ns: Sequence[float]) -> float:
+    """How far outside of what may have been this is: the server, too, was between two readings of
+    its clock when it sent."""
+    earliest, latest = (ns / NANOSECONDS for ns in real_ns)
+    return max(earliest - seconds, seconds - latest, 0.0)
 
 
 ERRORS: Mapping[str, Callable[[Pair], float | None]] = {

@@ -24,8 +24,9 @@ from pathlib import Path
 from benchmarks.peer_tools import PEERS, Peer, Run
 from benchmarks.truth.clients import CLIENTS, Case
 from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
-from benchmarks.truth.run import SCRIPTS, print_uncertainty
-from benchmarks.truth.run import measure as measure_client
+from benchmarks.truth.measuring import SCRIPTS
+from benchmarks.truth.measuring import measure as measure_client
+from benchmarks.truth.run import print_uncertainty
 from benchmarks.truth.served import Sends, Truth, truth_server
 
 STREAMS = (1, 64, 256)

@@ -3,50 +3,31 @@
 A truth server in Go, a process of its own, writes down when it sends what. The exporter's probe
 and a plain httpx loop measure it in turn, each in a fresh process, with few and with many streams,
 on a quiet event loop, on one beside a web server that shows 1,000 targets to a scraper every
-second, and on one that is blocked for 50 ms now and then. ``--quick`` is a short form for CI. Needs
-Go.
+second, and on one that is blocked for 50 ms now and then. Then both are kept from running: stopped,
+paused, throttled, starved. ``--quick`` is a short form for CI. Needs Go.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import astuple
 
-from benchmarks.truth.clients import CLIENTS, CONDITIONS, Case, Seen
-from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
+from benchmarks.truth.clients import CLIENTS, CONDITIONS, Case
+from benchmarks.truth.coverage import measure_disturbed, print_coverage
+from benchmarks.truth.disturbances import DISTURBANCES
+from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms, share_covered
+from benchmarks.truth.measuring import SCRIPTS, measure
 from benchmarks.truth.served import Truth, truth_server
 
 LATE_SECONDS = 0.005
 
-SCRIPTS = {
-    1: "truth-60-20-8",
-    16: "truth-150-20-8",
-    64: "truth-500-20-16",
-    256: "truth-1500-20-16",
-    1_000: "truth-6000-20-16",
-}
-"""Streams, and what each of them plays: 50 tokens a second, and so long before the first that a
-single process is not saturated, as with a real provider's short answers."""
-QUICK_SCRIPTS = {16: "truth-150-20-8"}
-
-
-def measure(truth: Truth, case: Case) -> list[Pair]:
-    """One client's probes next to what the server did, measured in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.truth.clients", truth.url]
-    command += [str(argument) for argument in astuple(case)]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    sends = truth.sends()
-    tokens = int(case.model.rpartition("-")[2])
-    seen = [Seen(**json.loads(line)) for line in output.splitlines()]
-    return [Pair(one, sends[one.request_id], tokens) for one in seen]
+QUICK_SCRIPTS = {16: SCRIPTS[16]}
+QUICK_DISTURBANCES = ("stopped",)
 
 
 def print_errors(measured: Measured, title: str, error: Callable[[Pair], float | None]) -> None:
@@ -71,8 +52,9 @@ def print_errors(measured: Measured, title: str, error: Callable[[Pair], float |
 def print_uncertainty(measured: Measured) -> None:
     """What our own probes knew about how far off they might be."""
     print(f"\nour uncertainty; late means above {LATE_SECONDS * 1000:g} ms\n")
-    print("| streams | loop | probes | late | uncertainty p99, ms | others' TTFT error p99, ms |")
-    print("|--:|---|--:|--:|--:|--:|")
+    print("| streams | loop | probes | late | uncertainty p50, ms | p99 "
+          "| others' TTFT error p99, ms | covered |")  # fmt: skip
+    print("|--:|---|--:|--:|--:|--:|--:|--:|")
     for (streams, condition, client), pairs in measured.items():
         if client != "ours":
             continue
@@ -84,14 +66,17 @@ def print_uncertainty(measured: Measured) -> None:
         ]
         late = 1 - len(prompt) / len(pairs)
         others = f"{quantiles_ms(prompt)[1]:.3f}" if prompt else "none"
-        p99 = quantiles_ms(known)[1]
-        print(f"| {streams} | {condition} | {len(pairs)} | {late:.1%} | {p99:.3f} | {others} |")
+        p50, p99, _ = quantiles_ms(known)
+        print(f"| {streams} | {condition} | {len(pairs)} | {late:.1%} | {p50:.3f} | {p99:.3f} "
+              f"| {others} | {share_covered(pairs):.2%} |")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks truth", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
-    scripts, seconds = (QUICK_SCRIPTS, 1.5) if parser.parse_args().quick else (SCRIPTS, 10.0)
+    parser.add_argument("--quick", action="store_true", help="half a minute, for CI")
+    quick = parser.parse_args().quick
+    scripts, seconds = (QUICK_SCRIPTS, 1.5) if quick else (SCRIPTS, 10.0)
+    disturbances = QUICK_DISTURBANCES if quick else tuple(DISTURBANCES)
     started = time.monotonic()
     measured: Measured = {}
     with truth_server() as url:
@@ -101,9 +86,11 @@ def main() -> None:
             case = Case(client, scripts[streams], streams, seconds, condition)
             pairs = measure(truth, case)
             measured[streams, condition, client] = pairs
+        disturbed = measure_disturbed(truth, disturbances, 3 * seconds)
     for title, error in ERRORS.items():
         print_errors(measured, title, error)
     print_uncertainty(measured)
+    print_coverage(disturbed)
     writes = [pair.write_seconds for pairs in measured.values() for pair in pairs]
     p50, p99, largest = quantiles_ms(writes)
     print(f"\nthe server's clock reading and send are at most p50 {p50:.3f}, p99 {p99:.3f}, "

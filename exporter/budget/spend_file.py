@@ -17,8 +17,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.budget.spending import Day
+from exporter.settings.files import check_regular, regular_bytes
 
 MAX_FILE_BYTES = 4 << 20
+_MAX_USD = 10**12
+"""No day costs so much, and arithmetic has its limits."""
 
 
 class SpendFileError(Exception):
@@ -29,7 +32,7 @@ class _State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     day: date
-    usd: dict[str, Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]]
+    usd: dict[str, Annotated[Decimal, Field(ge=0, le=_MAX_USD, allow_inf_nan=False)]]
 
 
 def read_day(path: Path) -> Day | None:
@@ -38,9 +41,7 @@ def read_day(path: Path) -> Day | None:
     :raises SpendFileError: it cannot be read, or holds something else.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES)
-        state = _State.model_validate_json(content)
+        state = _State.model_validate_json(regular_bytes(path, MAX_FILE_BYTES))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -58,9 +59,20 @@ def write_day(path: Path, day: Day) -> None:
     """
     content = _State(day=day.date, usd=dict(day.usd)).model_dump_json(indent=2)
     try:
-        _replace(path, content.encode())
+        _replace(_replaceable(path), content.encode())
     except OSError as error:
         raise SpendFileError(f"{path}: {error.strerror}") from None
+
+
+def _replaceable(path: Path) -> Path:
+    """The file itself, behind all links.
+
+    :raises OSError: it is there, and no regular file.
+    """
+    file = Path(os.path.realpath(path))
+    with suppress(FileNotFoundError):
+        check_regular(file)
+    return file
 
 
 def _replace(path: Path, content: bytes) -> None:

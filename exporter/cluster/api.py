@@ -10,16 +10,19 @@ import json
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from exporter.config.kubernetes import SERVICE_ACCOUNT, Kubernetes
+from exporter.settings.files import check_regular, regular_bytes
 from exporter.settings.mistakes import ConfigError, Mistake
-from exporter.settings.secret import remember
+from exporter.settings.redaction import remember
 
 JsonObject = dict[str, Any]
 
+_MAX_TOKEN_BYTES = 64 << 10
 _MAX_MESSAGE = 300
 _PAGE = 500
 WATCH_SECONDS = 240
@@ -112,21 +115,26 @@ class KubernetesApi:
 
     def _headers(self) -> Mapping[str, str]:
         try:
-            token = self._settings.token_file.read_text().strip()
+            token = _text(self._settings.token_file)
         except FileNotFoundError:
             return {}
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
             path = self._settings.token_file
-            raise ApiError(f"token file {path} cannot be read: {error.strerror}") from error
+            raise ApiError(f"token file {path} cannot be read: {why}") from error
         remember(token)
         return {"Authorization": f"Bearer {token}"}
 
 
 def _own_namespace() -> str:
     try:
-        return (SERVICE_ACCOUNT / "namespace").read_text().strip()
-    except OSError:
+        return _text(SERVICE_ACCOUNT / "namespace")
+    except (OSError, ValueError):
         return "default"
+
+
+def _text(path: Path) -> str:
+    return regular_bytes(path, _MAX_TOKEN_BYTES).decode().strip()
 
 
 def _own_api_server() -> str:
@@ -142,6 +150,7 @@ def _trust(settings: Kubernetes) -> ssl.SSLContext:
     if not settings.ca_file.exists():
         return context
     try:
+        check_regular(settings.ca_file)
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         message = f"{settings.ca_file} cannot be read: {error.strerror or error}"

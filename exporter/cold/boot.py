@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -16,7 +16,7 @@ from exporter.cold.waiting_room import WaitingRoom
 from exporter.config.model_server import WatchedBoot
 from exporter.config.plan import Plan, PlanChange
 from exporter.observation import Observation
-from exporter.probing.prober import NotProbed
+from exporter.probing.prober import NotProbed, Probing
 from exporter.process.errands import Errands
 from exporter.result import (
     NANOSECONDS,
@@ -32,7 +32,6 @@ log = structlog.get_logger(__name__)
 BootListener = Callable[[str, Mapping[BootPhase, float]], None]
 """Is told the name of a target, and the seconds after which its booting server had ended each
 phase so far; none while nothing but refused connections was seen."""
-Probe = Callable[[Plan], Awaitable[Observation]]
 
 
 class BootRecord:
@@ -76,7 +75,7 @@ class BootWatch:
         settings: WatchedBoot,
         waiting_room: WaitingRoom,
         listener: BootListener,
-        probe: Probe,
+        probe: Probing,
     ) -> None:
         self.plan = plan
         self._settings = settings
@@ -152,7 +151,7 @@ class BootWatch:
         result = observation.result
         if result.failure:
             return self._failed(observation, result.failure)
-        boot, first_token = self._boot, result.timeline.first_token
+        boot, first_token = self._boot, result.timeline.first_output
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
             return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)
@@ -177,7 +176,7 @@ class BootWatch:
 class Boots:
     """The watches of all targets whose servers are watched."""
 
-    def __init__(self, waiting_room: WaitingRoom, listener: BootListener, probe: Probe) -> None:
+    def __init__(self, waiting_room: WaitingRoom, listener: BootListener, probe: Probing) -> None:
         self._waiting_room = waiting_room
         self._listener = listener
         self._probe = probe

@@ -88,7 +88,7 @@ class ColdSequence:
         )
 
     def _duration_seconds(self, result: ProbeResult) -> float | None:
-        first_token = result.timeline.first_token
+        first_token = result.timeline.first_output
         if result.failure or first_token is None or self._began_ns is None:
             return None
         return (first_token - self._began_ns) / NANOSECONDS

@@ -14,10 +14,12 @@ from urllib.parse import urljoin
 import httpx
 
 from exporter import USER_AGENT
+from exporter.config.fetching import fetch
 from exporter.config.target import Target
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, Connections
+from exporter.providers.asks import is_listed
 from exporter.providers.wire import Wire, parse_if
 from exporter.result import NANOSECONDS
 from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
@@ -76,7 +78,7 @@ class Look:
     def lists(self, model: str) -> bool:
         """Whether the page is a list of models that has this one, or is no such list."""
         names = (parse_if(_ModelList, self.body, _MAX_PAGE_PARTS) or _ModelList()).names
-        return self.is_good and (names is None or model in names)
+        return self.is_good and (names is None or is_listed(model, names))
 
 
 class ServerPages:
@@ -89,14 +91,14 @@ class ServerPages:
     async def look(self, path: str) -> Look:
         """What the server shows now."""
         began_ns, exchange = time.monotonic_ns(), Exchange()
-        request = httpx.Request(
-            "GET",
-            urljoin(self._target.endpoint, path),
-            headers=self._headers(),
-            extensions={EXCHANGE: exchange},
-        )
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
+                request = httpx.Request(
+                    "GET",
+                    urljoin(self._target.endpoint, path),
+                    headers=await self._headers(),
+                    extensions={EXCHANGE: exchange},
+                )
                 async with self._connections.transport(fresh=True) as transport:
                     response = await transport.handle_async_request(request)
                     body = await _body_of(response)
@@ -115,12 +117,12 @@ class ServerPages:
             f"{path} is answered with HTTP {status}",
         )
 
-    def _headers(self) -> dict[str, str]:
+    async def _headers(self) -> dict[str, str]:
         headers = {"user-agent": USER_AGENT}
         with suppress(SecretError):  # probes tell of it
             if self._target.api_key:
-                headers["authorization"] = f"Bearer {self._target.api_key.read()}"
-            headers |= self._target.header_values()
+                headers["authorization"] = f"Bearer {await fetch(self._target.api_key)}"
+            headers |= await self._target.header_values()
         return headers
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -17,14 +17,11 @@ from exporter.cold.thermometer import Thermometer
 from exporter.cold.waiting_room import WaitingRoom
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, PlanChange
-from exporter.observation import Observation
 from exporter.probing.grid import next_on_grid, phase_seconds
-from exporter.probing.prober import OverBudget, StandsBy
+from exporter.probing.prober import OverBudget, Probing, StandsBy
 from exporter.process.errands import Errands
 
 _BUSY_SECONDS = 0.25
-
-Probe = Callable[[Plan], Awaitable[Observation]]
 
 log = structlog.get_logger(__name__)
 
@@ -79,8 +76,8 @@ class ColdStarts:
         thermometer: Thermometer,
         waiting_room: WaitingRoom,
         is_busy: Callable[[Plan], bool],
-        probe: Probe,
-        probe_cold: Probe,
+        probe: Probing,
+        probe_cold: Probing,
     ) -> None:
         """
         :param probe: asks a plan as usual.

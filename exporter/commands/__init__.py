@@ -22,6 +22,7 @@ class LazyCommands(UserDict[str, Any]):
 
 COMMANDS = LazyCommands(
     {
+        "init": "exporter.commands.init:init",
         "run": "exporter.commands.run:run",
         "demo": "exporter.commands.demo:demo",
         "simulate": "exporter.commands.simulate:simulate",

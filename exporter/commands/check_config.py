@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
 
 from exporter.commands.check_report import report
+from exporter.commands.check_warnings import warnings
 from exporter.commands.configured import CONFIG, load
 
 
 @click.command("check-config")
 @click.argument("path", metavar="FILE", type=CONFIG)
-def check_config(path: Path) -> None:
+@click.option("--strict", is_flag=True, help="Exit with 1 if there is anything to warn of.")
+def check_config(path: Path, strict: bool) -> None:
     """Validate a configuration; print its targets, probes per day and estimated spend."""
-    click.echo(report(load(path)), nl=False)
+    config = load(path)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(report(config, width), nl=False)
+    if strict and warnings(config):
+        sys.exit(1)

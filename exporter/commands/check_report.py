@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
-from pathlib import Path
 
 from exporter.budget.forecast import (
     CHARACTERS_PER_TOKEN,
@@ -16,12 +15,10 @@ from exporter.budget.forecast import (
     by_target,
     confirming_load,
 )
-from exporter.commands.check_objectives import objective_warnings
+from exporter.commands.check_warnings import warnings
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.config.target import Target
 from exporter.prices.price import ServerPrice, exact
-from exporter.settings.secret import Secret, SecretError
 from exporter.settings.units import format_duration
 
 _NOTE = (
@@ -30,20 +27,24 @@ _NOTE = (
 )
 
 
-def report(config: Config) -> str:
-    """The targets with what they are sent and what that may cost, and warnings; plain text."""
+def report(config: Config, width: int | None = None) -> str:
+    """The targets with what they are sent and what that may cost, and warnings; plain text.
+
+    :param width: how many columns the terminal has, if it is one: names are cut to fit.
+    """
+    warned = warnings(config)
     plans = config.plans()
     if not plans:
         none = "No targets: nothing will be probed."
         if config.kubernetes_discovery:
             none = "No targets but those that will be found in the cluster."
-        return "\n".join([*_warnings(config), none, ""])
+        return "\n".join([*warned, none, ""])
     rows: list[tuple[str, ...]] = [_HEADINGS]
     known = total = NOTHING
     for of_target, load in by_target(plans):
         rows.append(_row(of_target, load))
         total += load
-        known += load if load.usd is not None else NOTHING
+        known = known + load if load.usd is not None else known
     rows.append(("total", "", "", "", *_figures(total)))
     spend = [
         *_spend(known, total),
@@ -52,7 +53,7 @@ def report(config: Config) -> str:
         *_servers(plans),
         _NOTE,
     ]
-    return "\n".join([*_table(rows), "", *spend, *_warnings(config), ""])
+    return "\n".join([*_table(rows, width), "", *spend, *warned, ""])
 
 
 _HEADINGS = (
@@ -68,6 +69,8 @@ _HEADINGS = (
 )
 
 
+_GAP = "  "
+_NARROWEST = 8
 _FIGURES = 5
 """How many of the columns, the last ones, are figures."""
 
@@ -95,18 +98,36 @@ def _per_day_and_month(usd: Decimal) -> tuple[str, str]:
     return f"{usd:.2f}", f"{usd * DAYS_PER_MONTH:.2f}"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
     """Columns in line: words to the left, figures to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = _fitted([max(map(len, column)) for column in zip(*rows, strict=True)], width)
     for row in rows:
         cells = (
-            cell.ljust(width) if index < len(row) - _FIGURES else cell.rjust(width)
+            _cut(cell, width).ljust(width) if index < len(row) - _FIGURES else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        yield "  ".join(cells).rstrip()
+        yield _GAP.join(cells).rstrip()
+
+
+def _fitted(widths: list[int], wanted: int | None) -> list[int]:
+    """The widths of columns of words, the widest first, taken back until the table fits."""
+    words = range(len(widths) - _FIGURES)
+    while wanted and sum(widths) + len(_GAP) * (len(widths) - 1) > wanted:
+        widest = max(words, key=lambda index: widths[index])
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
 def _spend(known: Load, total: Load) -> Iterator[str]:
+    if known is NOTHING:
+        yield "Spend: unknown: nothing besides targets of unknown price; set price or prices_file."
+        return
     day, month = _per_day_and_month(known.usd or Decimal())
     least = "" if total.usd is not None else ", besides targets of unknown price"
     yield f"Spend: {day} USD per day, {month} USD per month{least}."
@@ -135,9 +156,14 @@ def _budgets(config: Config) -> Iterator[str]:
 
 
 def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
-    spend = sum((load.usd or Decimal() for _, load in by_target(plans)), Decimal())
-    share = spend / exact(usd_per_day)
-    budget = f"Budget of {whose}: {usd_per_day:.2f} USD per day, {share:.0%} of it needed"
+    spends = [load.usd for _, load in by_target(plans)]
+    budget = f"Budget of {whose}: {usd_per_day:.2f} USD per day"
+    known = [usd for usd in spends if usd is not None]
+    if not known:
+        return f"{budget}; how much of it is needed is unknown, since no price is known."
+    share = sum(known, Decimal()) / exact(usd_per_day)
+    least = "" if len(known) == len(spends) else "at least "
+    budget = f"{budget}, {least}{share:.0%} of it needed"
     if share <= 1:
         return f"{budget}."
     reached = format_duration(int(DAY_SECONDS / share))
@@ -153,39 +179,3 @@ def _servers(plans: Iterable[Plan]) -> Iterator[str]:
                 f"Server of {plan.target.name}: {usd:.2f} USD per hour anyway,"
                 f" taken to serve {streams.normalize():f} at once."
             )
-
-
-def _warnings(config: Config) -> Iterator[str]:
-    for name, why in config.unknown_prices():
-        yield f"warning: target {name}: price not known: {why}"
-    yield from _state_file_warnings(config)
-    yield from objective_warnings(config.plans())
-    for target in config.targets:
-        for secret in _secrets(target):
-            try:
-                secret.read()
-            except SecretError as error:
-                yield f"warning: target {target.name}: {error}"
-        for file in _tls_files(target):
-            if not file.is_file():
-                yield f"warning: target {target.name}: there is no file {file}"
-
-
-def _state_file_warnings(config: Config) -> Iterator[str]:
-    file = config.budget.state_file
-    budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
-    if file is None and any(budgets):
-        yield "warning: budgets begin anew at every restart; set budget.state_file"
-    if file and not file.parent.is_dir():
-        yield f"warning: budget.state_file: {file.parent} is not a folder"
-
-
-def _secrets(target: Target) -> Iterator[Secret]:
-    for value in (target.api_key, *target.headers.values()):
-        if isinstance(value, Secret):
-            yield value
-
-
-def _tls_files(target: Target) -> Iterator[Path]:
-    tls = target.tls
-    yield from filter(None, (tls.ca_file, tls.cert_file, tls.key_file))

@@ -7,8 +7,10 @@ from typing import NoReturn
 
 import click
 
+from exporter.settings.redaction import redact
+
 
 def fail(error: Exception | str) -> NoReturn:
     """Say what is wrong, and exit."""
-    click.echo(str(error), err=True)
+    click.echo(redact(str(error)), err=True)
     sys.exit(1)

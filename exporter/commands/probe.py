@@ -19,6 +19,7 @@ from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.kinds.chat import DEFAULT_PROMPT
 from exporter.net.transport import Connections
+from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
 from exporter.process import loop
 from exporter.providers import PROVIDERS
@@ -91,22 +92,23 @@ def _usage_error(mistake: ErrorDetails) -> click.UsageError:
     return click.UsageError(message)
 
 
-async def _results(plans: tuple[Plan, ...], count: int) -> AsyncIterator[ProbeResult]:
+async def _observations(plans: tuple[Plan, ...], count: int) -> AsyncIterator[Observation]:
     for plan in plans:
         connections = Connections(plan.target)
         texts = cycle(plan.probe.texts)
         try:
             for text in islice(texts, count):
-                yield await run_probe(plan, text, connections)
+                yield observed(plan, await run_probe(plan, text, connections))
         finally:
             await connections.retire()
 
 
 async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
-    results = [result async for result in _results(plans, count)]
+    observations = [observation async for observation in _observations(plans, count)]
+    results = [observation.result for observation in observations]
     document = {
         "results": [result_to_json(result) for result in results],
-        "summary": asdict(Summary.of(results)),
+        "summary": asdict(Summary.of(observations)),
     }
     click.echo(json.dumps(document, indent=2))
     return results
@@ -115,9 +117,9 @@ async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult
 async def _ask_at_terminal(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
     target = plans[0].target
     click.echo(heading(f"{target.name}: {target.model} at {target.endpoint}"))
-    results: list[ProbeResult] = []
-    async for result in _results(plans, count):
-        results.append(result)
-        click.echo(line(len(results), result))
-    click.echo(closing(results))
-    return results
+    observations: list[Observation] = []
+    async for observation in _observations(plans, count):
+        observations.append(observation)
+        click.echo(line(len(observations), observation.result))
+    click.echo(closing(observations))
+    return [observation.result for observation in observations]

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 
 import click
 
-from exporter.result import FailureReason, ProbeResult
+from exporter.observation import Observation
+from exporter.result import Failure, FailureReason, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What several probes of one target come to. Times are in seconds, of successes only."""
+    """What several probes of one target come to. Times are in seconds, of successes only, and of
+    those only that are certain."""
 
     probes: int
     successes: int
+    uncertain: int
+    """Probes that are left out of the times: this machine was too busy to read promptly, or did not
+    run while a deadline passed."""
     time_to_first_token_p50: float | None
     time_to_first_token_p95: float | None
     request_duration_p50: float | None
@@ -24,14 +29,19 @@ class Summary:
     output_tokens_per_second_p50: float | None
 
     @classmethod
-    def of(cls, results: Sequence[ProbeResult]) -> Summary:
-        good = [result for result in results if result.success]
+    def of(cls, observations: Sequence[Observation]) -> Summary:
+        results = [observation.result for observation in observations]
+        good = [each.result for each in observations if each.result.success and each.certain]
         first_token = _known(result.time_to_first_token_seconds for result in good)
         duration = _known(result.request_duration_seconds for result in good)
         speed = _known(result.output_tokens_per_second for result in good)
         return cls(
             probes=len(results),
-            successes=len(good),
+            successes=sum(result.success for result in results),
+            uncertain=sum(
+                each.result.interrupted or (each.result.success and not each.certain)
+                for each in observations
+            ),
             time_to_first_token_p50=quantile(first_token, 0.50),
             time_to_first_token_p95=quantile(first_token, 0.95),
             request_duration_p50=quantile(duration, 0.50),
@@ -66,9 +76,9 @@ def line(number: int, result: ProbeResult) -> str:
     return _LINE.format(number, *_cells(result))
 
 
-def closing(results: Sequence[ProbeResult]) -> str:
+def closing(observations: Sequence[Observation]) -> str:
     """What stands below the lines: the summary, and what went wrong."""
-    return "\n".join(("", *_closing_lines(results)))
+    return "\n".join(("", *_closing_lines(observations)))
 
 
 def _cells(result: ProbeResult) -> Iterable[str]:
@@ -96,9 +106,14 @@ def _outcome(result: ProbeResult) -> str:
     return click.style(_OUTCOME.format(outcome), fg=colour)
 
 
-def _closing_lines(results: Sequence[ProbeResult]) -> Iterable[str]:
-    summary = Summary.of(results)
+def _closing_lines(observations: Sequence[Observation]) -> Iterable[str]:
+    summary = Summary.of(observations)
     yield f"{summary.successes} of {summary.probes} succeeded"
+    if summary.uncertain:
+        yield click.style(
+            f"{summary.uncertain} left out of the times: this machine was too busy to be certain",
+            fg="yellow",
+        )
     if summary.successes:
         yield (
             f"TTFT p50 {_milliseconds(summary.time_to_first_token_p50)} ms, "
@@ -107,8 +122,15 @@ def _closing_lines(results: Sequence[ProbeResult]) -> Iterable[str]:
             f"p95 {_milliseconds(summary.request_duration_p95)} ms; "
             f"{_number(summary.output_tokens_per_second_p50)} tokens/s"
         )
-    for failure in dict.fromkeys(result.failure for result in results if result.failure):
-        yield click.style(f"{failure.reason}: {failure.detail}", fg="red")
+    failures = (each.result.failure for each in observations)
+    for failure in dict.fromkeys(failure for failure in failures if failure):
+        yield click.style(_told(failure), fg="red")
+
+
+def _told(failure: Failure) -> str:
+    """What went wrong; its reason once, though providers may use the same word."""
+    repeated = failure.detail.startswith(f"{failure.reason}:")
+    return failure.detail if repeated else f"{failure.reason}: {failure.detail}"
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -18,7 +18,9 @@ from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
 from exporter.compare.report.terminal import show
 from exporter.compare.sampling.prompts import Length
-from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Objective, Rules
+from exporter.compare.statistics.levels import TIMES
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from exporter.settings.mistakes import ConfigError, did_you_mean
@@ -51,6 +53,21 @@ def _margin(text: str) -> tuple[Measure, float]:
     return Measure(name), margin
 
 
+def _levels(text: str) -> tuple[int, ...]:
+    levels = {part.strip() for part in text.split(",")} if text else set()
+    if not all(level.isdecimal() and int(level) for level in levels):
+        raise click.BadParameter(f"{text!r} is no list of numbers of streams such as 1,4,16")
+    return tuple(sorted(map(int, levels)))
+
+
+def _objective(text: str) -> Objective:
+    name, _, limit = text.partition("=")
+    names = [measure.value for measure in TIMES]
+    if name not in names:
+        raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, names)}")
+    return Objective(Measure(name), _duration(limit))
+
+
 @click.command()
 @click.option("--config", type=_PATH, help="Take the targets from this configuration.")
 @click.option("--baseline", metavar="TARGET", help="Name of a target, or key=value,... (below).")
@@ -71,6 +88,27 @@ def _margin(text: str) -> tuple[Measure, float]:
     type=click.IntRange(2),
     metavar="N",
     help="Probes of each target (200), or at most so many with --until-decided (1000).",
+)
+@click.option(
+    "--concurrency",
+    type=_levels,
+    metavar="N,N,...",
+    default="",
+    help="Ask each target with so many streams at once, level by level; -n is for each level.",
+)
+@click.option(
+    "--max-requests",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --concurrency, ask no more than so many in all.",
+)
+@click.option(
+    "--slo",
+    "objectives",
+    type=_objective,
+    metavar="MEASURE=DURATION",
+    multiple=True,
+    help="With --concurrency, say from how many streams on it breaks: ttft_p95=1.5s; repeatable.",
 )
 @click.option(
     "--pause",
@@ -141,6 +179,7 @@ def compare(
     margins: tuple[tuple[Measure, float], ...],
     measures: tuple[str, ...],
     first: tuple[str, ...],
+    objectives: tuple[Objective, ...],
     json_file: Path | None,
     markdown: Path | None,
     html: Path | None,
@@ -160,7 +199,12 @@ def compare(
     missing = sorted(set(first) - {measure.value for measure in chosen})
     if missing:
         raise click.UsageError(f"--first {missing[0]} is not among the measures of --measure")
-    rules = Rules(measures=chosen, first=tuple(map(Measure, first)), margins=dict(margins))
+    rules = Rules(
+        measures=chosen,
+        first=tuple(map(Measure, first)),
+        objectives=objectives,
+        margins=dict(margins),
+    )
     options = Options(asking=asking, rules=rules, **rest)  # type: ignore[arg-type]
     report = _report(options)
     outputs = {json_file: _json, markdown: to_markdown, html: to_html}

@@ -28,6 +28,9 @@ class Options:
     config: Path | None
     asking: Asking
     probes: int | None
+    concurrency: tuple[int, ...]
+    """Streams at once, level by level; empty for one probe after the other."""
+    max_requests: int | None
     pause_seconds: float
     budget_usd: float | None
     until_decided: bool

@@ -20,6 +20,12 @@ class Sample:
     """The part of the mix that the block belongs to, such as a class of prompt lengths."""
     finished_at: float
     """Unix seconds."""
+    streams: int = 0
+    """How many were asked of the target at once; 0 where one probe followed the other."""
+    turn: int = 0
+    """Under load, which of the times that the target was asked; the sides take turns."""
+    started_at: float | None = None
+    """Unix seconds, under load."""
     failure: str | None = None
     """The reason; ``None`` for a success."""
     detail: str = ""

@@ -15,6 +15,11 @@ class Party:
     provider: str = ""
     model: str = ""
     endpoint: str = ""
+    usd_per_million_input: float | None = None
+    """``None`` where the price is not known, or is not by the token."""
+    usd_per_million_output: float | None = None
+    usd_per_hour: float | None = None
+    """Of a server that is paid by the hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from exporter.settings.paths import FilePath
 from exporter.settings.types import Duration, HttpUrl, Model
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes puts what a pod needs to speak to the API server."""
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,230}[a-z0-9])?")
+"""253 characters at most; a shard's number is put behind it."""
 
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("must be small letters, digits, hyphens and dots, as Kubernetes has names")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]
 Role = Literal["pod", "service"]
 Port = Annotated[int, Field(ge=1, le=65535)] | Annotated[str, Field(min_length=1)]
 
@@ -26,9 +37,9 @@ class Kubernetes(Model):
     """Read for every request, since Kubernetes renews it; without the file, none is sent."""
     ca_file: FilePath = SERVICE_ACCOUNT / "ca.crt"
     """The only certificates to trust; without the file, the system's."""
-    namespace: str | None = Field(default=None, min_length=1)
+    namespace: Name | None = None
     """Where not set, that of the service account."""
-    lease: str = Field(default="inference-exporter", min_length=1)
+    lease: Name = "inference-exporter"
     """Name of the Lease by which several exporters agree on a leader; of each shard another, with
     the shard's number at its end."""
     lease_duration: Duration = Field(default=15.0, ge=3)
@@ -39,7 +50,7 @@ class KubernetesDiscovery(Model):
     """Pods or services of which each becomes a target."""
 
     role: Role = "pod"
-    namespaces: tuple[str, ...] = ()
+    namespaces: tuple[Name, ...] = ()
     """The exporter's own where empty."""
     selector: str = Field(min_length=1)
     """A label selector, as ``kubectl get -l`` takes it."""

@@ -33,6 +33,7 @@ class Label(StrEnum):
     LEADER = "leader"
     STATE = "state"
     PURPOSE = "purpose"
+    CACHE = "cache"
     MEASURE = "measure"
     CONTROL = "control"
 

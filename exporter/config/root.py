@@ -17,7 +17,7 @@ from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import AnyProbe
-from exporter.config.spoken import kind_mistakes
+from exporter.config.spoken import asking_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
 from exporter.config.web import Web
@@ -81,15 +81,15 @@ class Config(Model):
     def _names_are_consistent(self) -> Self:
         asked = [(target.name, target.probes or ()) for target in self.targets]
         raise_all("Config", name_mistakes(asked, self.probes))
-        raise_all("Config", self._kind_mistakes())
+        raise_all("Config", self._asking_mistakes())
         raise_all("Config", _control_mistakes(self.controls))
         prices = [target.price for target in self.targets]
         raise_all("Config", currency_mistakes(prices, self.currencies))
         return self
 
-    def _kind_mistakes(self) -> Iterator[Located]:
+    def _asking_mistakes(self) -> Iterator[Located]:
         for index, target in enumerate(self.targets):
-            for at, wrong in kind_mistakes(target, self.probes):
+            for at, wrong in asking_mistakes(target, self.probes):
                 yield ("targets", index, *at), wrong
 
     @model_validator(mode="after")

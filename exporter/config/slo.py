@@ -10,9 +10,9 @@ from pydantic import Field
 from exporter.result import ProbeResult
 from exporter.settings.types import Duration, Model
 
-Measure = Callable[[ProbeResult], float | None]
+Seconds = Callable[[ProbeResult], float | None]
 
-_TIMES: Mapping[str, Measure] = {
+_TIMES: Mapping[str, Seconds] = {
     "time_to_first_token": lambda result: result.time_to_first_token_seconds,
     "request_duration": lambda result: result.request_duration_seconds,
 }
@@ -26,7 +26,7 @@ class Objective:
     ratio: float
     threshold_seconds: float | None = None
     """``None`` for an objective that has nothing to do with time."""
-    measure: Measure = lambda result: None
+    measure: Seconds = lambda result: None
 
     def met_by(self, result: ProbeResult, *, usable: bool = True) -> bool | None:
         """Whether a probe was good; ``None`` where this objective does not judge it.

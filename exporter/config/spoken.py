@@ -1,19 +1,32 @@
-"""Which targets can be asked which kinds of probes."""
+"""Which targets can be asked which probes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from exporter.config.target import Target
-from exporter.kinds import Probe
+from exporter.config.trial import why_unsendable
+from exporter.kinds import Kind, Probe
 from exporter.settings.types import Located
 
 
-def kind_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
-    """What a target is asked that its provider does not speak, seen from the target.
+def asking_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
+    """What a target is asked that its provider does not speak, or that cannot be sent, seen from
+    the target.
 
     :param probes: all probes, by name; a name that is none of them is somebody else's finding.
     """
+    spoken: dict[Kind, Probe] = {}
+    for name in probes if target.probes is None else target.probes:
+        if name in probes and probes[name].kind in target.row.kinds:
+            spoken.setdefault(probes[name].kind, probes[name])
+    for probe in spoken.values():
+        if why := why_unsendable(target, probe):
+            yield (), ValueError(f"no request can be made of it: {why}")
+    yield from _kind_mistakes(target, probes)
+
+
+def _kind_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
     kinds = target.row.kinds
     for position, name in enumerate(probes if target.probes is None else target.probes):
         if name not in probes or (kind := probes[name].kind) in kinds:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, WithJsonSchema, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides, TlsSettings
+from exporter.config.fetching import fetch
 from exporter.config.model_server import ColdStart, WatchedBoot
 from exporter.config.names import header_mistakes, label_mistakes
 from exporter.config.slo import Slo
@@ -17,8 +19,17 @@ from exporter.settings.secret import Secret
 from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
 
 _READY_LIMIT_SECONDS = 600.0
+_REGION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_DEPTH = 64
+"""Of ``extra_body``. Servers read some dozens of levels, and writing them takes the stack."""
 
 PresetName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*PRESETS]})]
+
+
+def _depth(value: JsonValue, limit: int) -> int:
+    """How deep a value is nested; no further than the limit is looked."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max((_depth(each, limit - 1) for each in inner), default=0) if limit >= 0 else 0
 
 
 class Target(Model):
@@ -87,6 +98,20 @@ class Target(Model):
         raise_all("headers", header_mistakes(headers))
         return headers
 
+    @field_validator("region")
+    @classmethod
+    def _region_is_a_name(cls, region: str | None) -> str | None:
+        if region is not None and not _REGION.fullmatch(region):
+            raise ValueError("must be 1 to 64 letters, digits, dots, hyphens and underscores")
+        return region
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra_body_is_shallow(cls, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if _depth(body, _MAX_DEPTH) > _MAX_DEPTH:
+            raise ValueError(f"is nested more than {_MAX_DEPTH} deep")
+        return body
+
     @model_validator(mode="after")
     def _preset_fits(self) -> Self:
         if self.preset and self.preset not in self.row.presets:
@@ -149,15 +174,24 @@ class Target(Model):
         limits = [it.limit for it in (self.watched_boot, self.cold_start) if it]
         return max(limits, default=_READY_LIMIT_SECONDS)
 
-    def header_values(self) -> dict[str, str]:
+    async def header_values(self) -> dict[str, str]:
         """The further request headers, secrets read.
 
         :raises SecretError: one of them cannot be.
         """
         return {
-            name: value if isinstance(value, str) else value.read()
+            name: value if isinstance(value, str) else await fetch(value)
             for name, value in self.headers.items()
         }
+
+    @property
+    def public_endpoint(self) -> str | None:
+        """Where its provider's public API lives; ``None`` where there is none, or none of this
+        region."""
+        try:
+            return self.row.endpoint(self._served_by, self.region)
+        except ValueError:
+            return None
 
     @property
     def endpoint(self) -> str:

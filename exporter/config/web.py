@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from exporter.settings.paths import FilePath
 from exporter.settings.types import Model
+from exporter.settings.url import http_url
 
 
 class Web(Model):
@@ -20,12 +21,20 @@ class Web(Model):
     enable_lifecycle: bool = False
     """Whether ``POST /-/reload`` is answered."""
 
+    enable_probe: bool = True
+    """Whether ``/probe`` is answered. Each such probe costs tokens."""
+    max_connections: int = Field(default=128, ge=4, le=10_000)
+    """How many connections the server has at a time, but never more than a quarter of the file
+    descriptors. Where there is no room, a new one takes the place of the longest idle one."""
+
     @field_validator("listen")
     @classmethod
     def _is_an_address(cls, listen: str) -> str:
-        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", listen)
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):([0-9]{1,5})", listen)
         if not match or int(match[2]) > 65535:
             raise ValueError(f"{listen!r} is not HOST:PORT")
+        if match[1]:
+            http_url(f"http://{match[1]}")
         return listen
 
     @property

@@ -6,10 +6,32 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from exporter.kinds.base import Heard, Probe, Size
+from exporter.kinds.cached_prefix import CachedPrefix
 from exporter.kinds.chat import Chat
+from exporter.kinds.embeddings import Embeddings
 from exporter.kinds.models import Models
+from exporter.kinds.rerank import Rerank
 from exporter.providers.asks import Kind
 
-KINDS: Mapping[Kind, type[Probe]] = MappingProxyType({Kind.CHAT: Chat, Kind.MODELS: Models})
+KINDS: Mapping[Kind, type[Probe]] = MappingProxyType(
+    {
+        Kind.CHAT: Chat,
+        Kind.CACHED_PREFIX: CachedPrefix,
+        Kind.MODELS: Models,
+        Kind.EMBEDDINGS: Embeddings,
+        Kind.RERANK: Rerank,
+    }
+)
 
-__all__ = ["KINDS", "Chat", "Heard", "Kind", "Models", "Probe", "Size"]
+__all__ = [
+    "KINDS",
+    "CachedPrefix",
+    "Chat",
+    "Embeddings",
+    "Heard",
+    "Kind",
+    "Models",
+    "Probe",
+    "Rerank",
+    "Size",
+]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from exporter.providers.asks import Ask, Kind, Reply
-from exporter.providers.base import OutputKind
-from exporter.result import Failure
+from exporter.providers.base import Call, OutputKind
+from exporter.result import Failure, Measures, ProbeResult
 from exporter.settings.types import Duration, Model
 
 
@@ -52,6 +53,8 @@ class Probe(Model):
     streams: ClassVar[bool] = True
     """Whether the answer is streamed, so that there are a first token and pauses to wait for."""
 
+    rounds: ClassVar[int] = 1
+    """How many requests make one probe, each the same as the first."""
     runs_model: ClassVar[bool] = True
     """Whether the model itself answers, so that the answer shows it warm or cold."""
 
@@ -59,6 +62,15 @@ class Probe(Model):
     def texts(self) -> tuple[str, ...]:
         """What differs from one request to the next, taken in turn; at least one text."""
         return ("",)
+
+    @property
+    def seconds_between_rounds(self) -> float:
+        """How long after one answer the next request is sent."""
+        return 0.0
+
+    def together(self, results: Sequence[ProbeResult]) -> ProbeResult:
+        """What the results of all rounds come to; after a failure there are no more rounds."""
+        return results[-1]
 
     @property
     def size(self) -> Size | None:
@@ -72,9 +84,13 @@ class Probe(Model):
         :param nonce: never used before; it goes where it keeps every cache from answering.
         """
 
+    def measures(self, heard: Heard) -> Measures:
+        """What a right answer tells that no other kind's does."""
+        return Measures()
+
     @abstractmethod
-    def judge(self, heard: Heard, model: str) -> Failure | None:
+    def judge(self, heard: Heard, call: Call[Any]) -> Failure | None:
         """Why what came back whole is no answer, or is a wrong one; ``None`` where it is right.
 
-        :param model: who was asked, by its configured name.
+        :param call: what was asked, and who.
         """

@@ -1,18 +1,37 @@
-"""The kind ``chat``: a prompt whose answer is streamed."""
+"""The kind ``chat``: a prompt whose answer is streamed, alone or at the end of a dialogue, with a
+picture to see or a schema to keep."""
 
 from __future__ import annotations
 
+import json
+import re
 from functools import cached_property
 from typing import Literal, Self
 
+import jsonschema_rs
 from pydantic import Field, model_validator
 
 from exporter.kinds.base import Heard, Probe, Size
 from exporter.kinds.expect import Expectation, mistake
-from exporter.providers.asks import ChatAsk, Kind
-from exporter.providers.base import OutputKind
+from exporter.kinds.picture import code_of, drawn
+from exporter.kinds.schema import JsonSchema, schema_mistake, validator_of
+from exporter.providers.asks import ChatAsk, Kind, Picture, Reasoning, Role, Turn
+from exporter.providers.base import Call, OutputKind
 from exporter.result import Failure, FailureReason
 from exporter.settings.prompts import NONCE_CHARACTERS, LoadedPrompts, with_nonce
+from exporter.settings.types import Model, raise_all
+
+_PICTURE_TOKENS = 300
+"""What a picture of this size is charged as, about; it is small for every provider."""
+_MOST_PICTURE_TOKENS = 1_600
+"""What no provider charges more for."""
+
+
+class Message(Model):
+    """One message of a dialogue."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str = Field(min_length=1)
 
 
 class Chat(Probe):
@@ -23,37 +42,103 @@ class Chat(Probe):
     """The text to send; a fresh nonce is put before it."""
     prompts_file: LoadedPrompts | None = None
     """JSON lines, each ``{"prompt": "..."}``; probes take them in turn."""
+    messages: tuple[Message, ...] = ()
+    """A dialogue, the question last; a fresh nonce is put before its first message."""
     max_output_tokens: int = Field(default=64, ge=1, le=100_000)
+    image: Literal["code"] | None = None
+    """``code``: a picture of a random number goes with the prompt, and must be read."""
+    json_schema: JsonSchema | None = None
+    """A JSON Schema that the answer must keep; the provider is told to see to it."""
+    reasoning: Reasoning | None = None
+    """How much the model is to think before it answers; its own habit where not set."""
     expect: Expectation | None = None
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
-        if (self.prompt is None) == (self.prompts_file is None):
-            raise ValueError("set exactly one of prompt and prompts_file")
+        if sum(map(bool, (self.prompt, self.prompts_file, self.messages))) != 1:
+            raise ValueError("set exactly one of prompt, prompts_file and messages")
+        return self
+
+    @model_validator(mode="after")
+    def _dialogue_ends_with_a_question(self) -> Self:
+        roles = [message.role for message in self.messages]
+        for position, role in enumerate(roles):
+            if role == "system" and position:
+                wrong = ValueError("only the first message can be the system's")
+                raise_all("Chat", [(("messages", position, "role"), wrong)])
+        if roles and roles[-1] != "user":
+            wrong = ValueError("the last message must be the user's")
+            raise_all("Chat", [(("messages", len(roles) - 1, "role"), wrong)])
         return self
 
     @property
     def texts(self) -> tuple[str, ...]:
+        if self.messages:
+            return (self.messages[-1].content,)
         return self.prompts_file.prompts if self.prompts_file else (self.prompt or "",)
 
     @cached_property
     def size(self) -> Size:
+        beside = [message.content for message in self.messages[:-1]]
+        if self.json_schema:
+            beside.append(json.dumps(self.json_schema))
+        characters = sum(map(len, beside)) + NONCE_CHARACTERS
+        longest = max(len(text.encode()) for text in self.texts) + NONCE_CHARACTERS
         return Size(
-            sum(map(len, self.texts)) / len(self.texts) + NONCE_CHARACTERS,
-            max(len(text.encode()) for text in self.texts) + NONCE_CHARACTERS,
+            sum(map(len, self.texts)) / len(self.texts)
+            + characters
+            + (_PICTURE_TOKENS * 4 if self.image else 0),
+            longest
+            + sum(len(text.encode()) for text in beside)
+            + (_MOST_PICTURE_TOKENS if self.image else 0),
             self.max_output_tokens,
         )
 
     def ask(self, text: str, nonce: str) -> ChatAsk:
-        return ChatAsk(with_nonce(text, nonce), self.max_output_tokens)
+        """The nonce stands where the conversation begins, since caches match from there on."""
+        system, earlier = self._before_the_question
+        if system:
+            system = with_nonce(system, nonce)
+        elif earlier:
+            first, *others = earlier
+            earlier = (Turn(first.role, with_nonce(first.text, nonce)), *others)
+        else:
+            text = with_nonce(text, nonce)
+        code = code_of(nonce)
+        return ChatAsk(
+            text,
+            self.max_output_tokens,
+            system=system,
+            earlier=earlier,
+            picture=Picture(drawn(code), code) if self.image else None,
+            json_schema=self.json_schema,
+            reasoning=self.reasoning,
+        )
 
-    def judge(self, heard: Heard, model: str) -> Failure | None:
+    @cached_property
+    def _before_the_question(self) -> tuple[str | None, tuple[Turn, ...]]:
+        before = [(message.role, message.content) for message in self.messages[:-1]]
+        system = next((text for role, text in before if role == "system"), None)
+        return system, tuple(Turn(Role(role), text) for role, text in before if role != "system")
+
+    def judge(self, heard: Heard, call: Call[ChatAsk]) -> Failure | None:
         if refusal := heard.text(OutputKind.REFUSAL):
             return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
         if not heard.has_output:
             return Failure(FailureReason.EMPTY, "the stream held no output")
-        wrong = mistake(heard.text(OutputKind.ANSWER), self.expect) if self.expect else None
+        wrong = self._mistake(heard.text(OutputKind.ANSWER), call.ask.picture)
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+
+    def _mistake(self, answer: str, picture: Picture | None) -> str | None:
+        if picture and picture.says not in re.sub(r"[\s.,-]", "", answer):
+            return f"the answer does not say {picture.says}, which is in the picture"
+        if self._validator and (wrong := schema_mistake(answer, self._validator)):
+            return wrong
+        return mistake(answer, self.expect) if self.expect else None
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Validator | None:
+        return None if self.json_schema is None else validator_of(self.json_schema)
 
 
 DEFAULT_PROMPT = "Count from 1 to 20, separated by spaces."

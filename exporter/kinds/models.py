@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from exporter.kinds.base import Heard, Probe
 from exporter.providers.asks import Kind, ModelFound, ModelList, ModelsAsk
+from exporter.providers.base import Call
 from exporter.result import Failure, FailureReason
 from exporter.settings.mistakes import nearest
 
@@ -22,14 +23,14 @@ class Models(Probe):
     def ask(self, text: str, nonce: str) -> ModelsAsk:
         return ModelsAsk()
 
-    def judge(self, heard: Heard, model: str) -> Failure | None:
+    def judge(self, heard: Heard, call: Call[ModelsAsk]) -> Failure | None:
         if isinstance(heard.reply, ModelFound):
             return None
         if not isinstance(heard.reply, ModelList):
             return Failure(FailureReason.EMPTY, "the answer is no list of models")
-        if heard.reply.has(model):
+        if heard.reply.has(call.model):
             return None
-        near = nearest(model, heard.reply.names)
+        near = nearest(call.model, heard.reply.names)
         offer = f"; the nearest is {near!r}" if near else ""
         count = len(heard.reply.names)
         return Failure(FailureReason.NOT_FOUND, f"the model is none of the {count} listed{offer}")

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from exporter.metrics.family import Take, Taken
 from exporter.observation import Observation, Occasion
+from exporter.prices.price import earlier_cost_usd, finished_cost_usd
 from exporter.result import Coldness, ColdSignal, RateLimit
 
 PHASES = ("dns", "tcp", "tls")
+CACHES = ("cold", "cached")
 OUTCOMES = ("success", "failure")
 EVIDENCE_MEASURES = ("success", "time_to_first_token")
 TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
@@ -100,8 +102,29 @@ def last_timestamp(observation: Observation) -> float | None:
 
 
 def tokens(observation: Observation) -> Flow:
-    if usage := observation.result.usage:
-        yield from (((type_,), max(0, getattr(usage, type_))) for type_ in TOKEN_TYPES)
+    for usage in (observation.result.earlier_usage, observation.result.usage):
+        if usage:
+            yield from (((type_,), max(0, getattr(usage, type_))) for type_ in TOKEN_TYPES)
+
+
+def prefix_times(observation: Observation) -> Flow:
+    measures = observation.result.measures
+    if _tells_times(observation):
+        for cache, seconds in zip(
+            CACHES,
+            (measures.cold_first_token_seconds, measures.cached_first_token_seconds),
+            strict=True,
+        ):
+            if seconds is not None:
+                yield (cache,), seconds
+
+
+def prefix_saved_usd(observation: Observation) -> float | None:
+    """How much cheaper the prompt was when it was asked again."""
+    price, result = observation.plan.price, observation.result
+    cold = earlier_cost_usd(result, price)
+    again = finished_cost_usd(result, price)
+    return None if cold is None or again is None else float(cold - again)
 
 
 def cold_starts(observation: Observation) -> Flow:

@@ -128,6 +128,12 @@ PROBES_UNCERTAIN = TARGET_FAMILIES.counter(
     takes.one(takes.uncertain),
     traced=True,
 )
+CONNECTION_RETRIES = TARGET_FAMILIES.counter(
+    "inference_connection_retries_total",
+    "Requests sent anew over a new connection, since the server closed the kept one as they arrived"
+    " and no byte of an answer had come.",
+    takes.one(lambda o: o.result.connection_retries or None),
+)
 CONFIRMATIONS = TARGET_FAMILIES.counter(
     "inference_confirmations_total",
     "Probes sent between the scheduled ones to confirm or refute a change; they count in tokens and"
@@ -213,6 +219,39 @@ LAST_MAX_STALL = TARGET_FAMILIES.gauge(
     "Longest gap between two reads with output of the latest probe; NaN if it failed.",
     takes.latest(lambda o: o.result.max_stall_seconds),
     initial=math.nan,
+)
+CACHED_PREFIX_FIRST_TOKEN = TARGET_FAMILIES.gauge(
+    "inference_cached_prefix_time_to_first_token_seconds",
+    "Time to first token of a long prompt that no cache had seen (cold), and of the same prompt"
+    " asked again (cached), of the latest successful probe.",
+    takes.prefix_times,
+    cache=ANY,
+)
+CACHED_INPUT_RATIO = TARGET_FAMILIES.gauge(
+    "inference_cached_prefix_input_ratio",
+    "Share of the prompt asked again that the provider says came from its cache; 0: the cache did"
+    " not work.",
+    takes.one(lambda o: o.result.measures.cached_input_ratio),
+)
+CACHED_PREFIX_SAVED = TARGET_FAMILIES.gauge(
+    "inference_cached_prefix_saved_usd",
+    "How much cheaper the prompt was when it was asked again, at the prices in force.",
+    takes.one(takes.prefix_saved_usd),
+)
+ITEMS_PER_SECOND = TARGET_FAMILIES.gauge(
+    "inference_items_per_second",
+    "Texts embedded or documents ranked per second of the latest successful probe.",
+    takes.timed(lambda o: o.result.items_per_second),
+)
+EMBEDDING_DIMENSIONS = TARGET_FAMILIES.gauge(
+    "inference_embedding_dimensions",
+    "Length of the vectors of the latest successful probe.",
+    takes.one(lambda o: o.result.measures.dimensions),
+)
+EMBEDDING_SIMILARITY = TARGET_FAMILIES.gauge(
+    "inference_embedding_similarity",
+    "Cosine between the vector of the same text in the latest successful probe and in the first one"
+    " since the exporter started: well below 1, another model answers.",
 )
 RATE_LIMIT_REMAINING = TARGET_FAMILIES.gauge(
     "inference_rate_limit_remaining",

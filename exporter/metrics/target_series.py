@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import mul
 
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
@@ -38,6 +39,7 @@ class TargetSeries(Series):
         self._served_model: str | None = None
         self._shown_models: set[str] = set()
         self._cost = Decimal()
+        self._first_direction: tuple[float, ...] = ()
         self._shown_price: tuple[Price | None, Mix] | None = None
         if plan.target.watched_boot:
             self.set_boot({})
@@ -58,6 +60,7 @@ class TargetSeries(Series):
         self.take(observation, _exemplar(observation.result))
         self._count_cost(observation.cost)
         self._note_served_model(observation.result)
+        self._compare_direction(observation.result.measures.direction)
         self.freshen()
 
     def skipped(self, reason: SkipReason) -> None:
@@ -121,6 +124,13 @@ class TargetSeries(Series):
         if output is not None:
             self._compare(output, output * self._mix.output_share)
 
+    def _compare_direction(self, direction: tuple[float, ...]) -> None:
+        """Show whether the text that is always the same still has the vector that it had."""
+        if direction:
+            self._first_direction = self._first_direction or direction
+            similarity = cosine(self._first_direction, direction)
+            self.gauge(families.EMBEDDING_SIMILARITY).set(similarity)
+
     def _note_served_model(self, result: ProbeResult) -> None:
         served = provider_text(result.served_model) if result.served_model else None
         if served and served != self._served_model:
@@ -143,6 +153,15 @@ class TargetSeries(Series):
             "served_model": self._shown_model(),
         }
         self.replace(families.TARGET_INFO, [(info, 1)])
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    """How far two vectors point the same way, from -1 to 1; 0 where their lengths differ, since
+    they are then of different spaces."""
+    if len(one) != len(other):
+        return 0.0
+    product: float = sum(map(mul, one, other))
+    return product / (math.hypot(*one) * math.hypot(*other))
 
 
 def plan_labels(plan: Plan) -> dict[str, str]:

@@ -15,7 +15,9 @@ from exporter.net.exchange import exchange_in_progress
 from exporter.net.failure import DnsError
 from exporter.net.kernel_clock import stamp_arrivals
 from exporter.net.limit import within
+from exporter.net.sockets import OutOfSockets, sockets
 from exporter.net.tcp import TcpStream
+from exporter.process.descriptors import are_used_up, is_shortage
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
@@ -35,6 +37,7 @@ class KernelBackend(httpcore.AsyncNetworkBackend):
         return await within(timeout, httpcore.ConnectTimeout, self._connect(host, port))
 
     async def _connect(self, host: str, port: int) -> TcpStream:
+        sockets.check()
         started = time.monotonic_ns()
         addresses = await _resolve(host, port)
         resolved = time.monotonic_ns()
@@ -54,9 +57,16 @@ class KernelBackend(httpcore.AsyncNetworkBackend):
 async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
     try:
         loop = asyncio.get_running_loop()
-        return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except (socket.gaierror, UnicodeError) as error:
+        found: list[aiohappyeyeballs.AddrInfoType] = list(
+            await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+    except (OSError, UnicodeError) as error:
+        if are_used_up():
+            raise OutOfSockets from error
         raise DnsError(f"{host} cannot be resolved: {error}") from error
+    if not found:
+        raise DnsError(f"{host} has no address")
+    return found
 
 
 async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket.socket:
@@ -65,7 +75,10 @@ async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket
             addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY_SECONDS
         )
     except OSError as error:
+        if is_shortage(error):
+            raise OutOfSockets from error
         raise httpcore.ConnectError(str(error)) from error
+    sockets.add(sock)
     stamp_arrivals(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 
 from exporter.net.head import HeadGuard
 from exporter.net.kernel_clock import Arrival
+from exporter.process.loop import suspended_ns
 from exporter.result import ConnectionPhases
+
+_READING_NS = 1_000_000
+"""Two clocks are not read at the same moment."""
 
 
 def _ignore() -> None:
@@ -40,14 +44,28 @@ class Exchange:
     """Watches over the length of the answer's head."""
     arrival: Arrival | None = None
     """The latest read."""
+    has_more: bool = False
+    """Whether the latest read held more than what was made of it so far: a part of a TLS record."""
+    heard: bool = False
+    """Whether a byte of the answer came."""
+    retries: int = 0
+    """How often the request was sent anew since a kept connection turned out to be closed."""
     closed: bool = False
     """Whether the peer has closed the connection."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
     handshaking: bool = False
     """Whether TLS is being set up; what is written then is no part of the request."""
+    suspended_before: int = field(default_factory=suspended_ns)
+    """For how long the machine had been suspended when this began, nanoseconds."""
     on_sent: Callable[[], None] = field(default=_ignore, repr=False)
     """Called whenever ``sent`` has moved."""
+
+    @property
+    def uncertainty(self) -> int:
+        """How far off the time since the sending may be, in nanoseconds, however exactly the
+        arrivals are known: the clock stands still while the machine is suspended."""
+        return self.sent_uncertainty + max(0, suspended_ns() - self.suspended_before - _READING_NS)
 
     @property
     def is_answer_stale(self) -> bool:
@@ -58,6 +76,14 @@ class Exchange:
     def latest_arrival(self) -> Arrival:
         """The latest read; the present where there was none."""
         return self.arrival or Arrival(time.monotonic_ns(), None)
+
+    def begin_again(self) -> None:
+        """Forget a connection that the peer had closed before it could answer."""
+        self.began = self.sent = self.arrival = None
+        self.sent_uncertainty = 0
+        self.has_more = self.closed = False
+        self.head = HeadGuard()
+        self.retries += 1
 
     def was_answered(self, at: int) -> None:
         """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that

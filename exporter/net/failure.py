@@ -10,6 +10,7 @@ import httpx
 
 from exporter.net.exchange import Exchange
 from exporter.net.head import TooManyHeaders
+from exporter.net.sockets import OutOfSockets
 from exporter.result import FailureReason
 
 
@@ -18,7 +19,8 @@ class DnsError(httpcore.ConnectError):
 
 
 class TlsError(httpcore.ConnectError):
-    """The TLS handshake failed; most often the certificate could not be verified."""
+    """The TLS handshake failed, most often since the certificate could not be verified, or the
+    server refused the connection right after it."""
 
 
 class NetworkFailure(httpx.TransportError):
@@ -27,6 +29,13 @@ class NetworkFailure(httpx.TransportError):
     def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class OwnFault(NetworkFailure):
+    """The request could not be sent for want of something that the exporter itself should have."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(FailureReason.INTERNAL, detail)
 
 
 _FAILURES = (
@@ -47,11 +56,26 @@ _REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
 )
 
 
+def is_closed_meanwhile(failure: NetworkFailure, exchange: Exchange) -> bool:
+    """Whether the server had closed a kept connection before it could answer on it.
+
+    Then nobody is to blame: either side may give up an idle connection at any time (RFC 9112
+    section 9.5), and the official SDKs ask once more, too.
+    """
+    broke = isinstance(
+        failure.__cause__, (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+    )
+    is_kept = exchange.connection is None
+    return broke and is_kept and not exchange.heard and failure.reason is FailureReason.CONNECT
+
+
 @contextmanager
 def network_failures(exchange: Exchange, *, responded: bool) -> Iterator[None]:
     """Turn whatever httpcore raises into a ``NetworkFailure``."""
     try:
         yield
+    except OutOfSockets as error:
+        raise OwnFault(str(error)) from error
     except _FAILURES as error:
         raise NetworkFailure(_reason(error, exchange, responded), _detail(error)) from error
 

@@ -31,17 +31,19 @@ class HeadGuard:
         self._is_body, self._counts, self._lines = True, False, 0
 
     def check(self, data: bytes) -> None:
-        """Take note of what was read; an empty line ends whatever is counted.
+        """Take note of what was read. An empty line ends whatever is counted; what follows it in
+        the same read may be the body.
 
         :raises TooManyHeaders: it has too many lines.
         """
         at = max(data.rfind(b"\n\r\n"), data.rfind(b"\n\n")) + 1
         if at:
             self._counts, self._lines = not self._is_body, 0
+        elif self._counts:
+            self._lines += data.count(b"\n")
         if not self._counts:
-            at = data.find(b"\r\n0\r\n", at)
-            self._counts = at >= 0
-        if self._counts:
-            self._lines += data.count(b"\n", at)
-            if self._lines > _MAX_LINES:
-                raise TooManyHeaders(f"the response has more than {MAX_HEADERS} headers")
+            zero = 0 if data.startswith(b"0\r\n") else data.find(b"\r\n0\r\n", at)
+            if zero >= at:
+                self._counts, self._lines = True, data.count(b"\n", zero)
+        if self._lines > _MAX_LINES:
+            raise TooManyHeaders(f"the response has more than {MAX_HEADERS} headers")

@@ -14,13 +14,23 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; not in Python's socket module
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+_STEP_NS = 1_000_000
+"""Bytes whose stamp is so much older than the emptiness of the socket that they came into were
+stamped by a clock that was stepped, or filled a gap that others had waited for."""
 _MAX_LAG_NS = 60_000_000_000
-"""No read is a minute late: a larger difference is a clock that was stepped."""
+"""Where nobody knows since when the bytes may have waited: no read is a minute late."""
+_RESUMING_NS = 2_000_000
+"""How far apart a machine that goes on may deliver what came, and wake this process."""
+_PROMPT_NS = 200_000
+_READINGS = 3
+_SIMULTANEOUS_NS = 20_000
+"""Readings of two clocks that are further apart are taken once more: the process was set aside
+between them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,10 +46,17 @@ class Arrival:
     where nobody knows."""
     stamp: int | None = None
     """The kernel's own receive time, wall-clock nanoseconds."""
+    doubt: int = 0
+    """How much earlier even the last of the bytes may have arrived, in nanoseconds."""
 
     def is_with(self, other: Arrival | None) -> bool:
         """Whether the bytes came with those of another read: one segment may take several."""
         return other is not None and self.stamp is not None and self.stamp == other.stamp
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether all that was read is timed well enough."""
+        return (self.uncertainty(last=False) or 0) <= _PROMPT_NS
 
     def uncertainty(self, *, last: bool) -> int | None:
         """How much earlier than ``at`` something in this read may have arrived, in nanoseconds.
@@ -47,8 +64,20 @@ class Arrival:
         The kernel's stamp is that of the bytes that came last.
         """
         if last and self.lag is not None:
-            return 0
-        return self.lag if self.waited is None else max(0, self.waited - (self.lag or 0))
+            return self.doubt
+        if self.waited is None:
+            return self.lag
+        return max(self.doubt, self.waited - (self.lag or 0))
+
+    def unless_absent(self, began: int, ended: int) -> Arrival:
+        """The arrival, if the process did not run between two times and nobody knows why.
+
+        Where only the process was stopped, the kernel went on to stamp what came. Where the whole
+        machine was, all that came meanwhile is stamped when it goes on. Monotonic nanoseconds.
+        """
+        if abs(self.at - ended) > _RESUMING_NS:
+            return self
+        return replace(self, doubt=max(self.doubt, self.at - began))
 
 
 def stamp_arrivals(sock: socket.socket) -> None:
@@ -67,12 +96,27 @@ def receive(
     :raises BlockingIOError: there is nothing to read yet.
     """
     data, stamp = _receive(sock, max_bytes)
-    now, wall = time.monotonic_ns(), time.time_ns()
+    now, wall, doubt = _both_clocks()
     waited = None if empty_at is None else now - empty_at
     lag = None if stamp is None else wall - stamp
-    if lag is None or not 0 <= lag <= _MAX_LAG_NS:
+    if lag is None or lag < 0 or lag > _longest(waited):
         return data, Arrival(now, None, waited)
-    return data, Arrival(now - lag, lag, waited, stamp)
+    return data, Arrival(now - lag, lag, waited, stamp, doubt)
+
+
+def _longest(waited: int | None) -> int:
+    return _MAX_LAG_NS if waited is None else waited + _STEP_NS
+
+
+def _both_clocks() -> tuple[int, int, int]:
+    """The same moment on the monotonic and on the wall clock, and how much earlier it may have
+    been on the former; nanoseconds."""
+    readings = 0
+    while True:
+        before, wall, now = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        readings += 1
+        if now - before < _SIMULTANEOUS_NS or readings == _READINGS:
+            return now, wall, now - before
 
 
 def _receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int | None]:

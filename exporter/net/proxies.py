@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import urllib.request
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+import httpx
 
 from exporter.net.failure import NetworkFailure
 from exporter.result import FailureReason
-from exporter.settings.secret import remember
+from exporter.settings.redaction import remember
 
 
 def proxy_for(url: str) -> str | None:
@@ -23,8 +25,18 @@ def proxy_for(url: str) -> str | None:
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
-    if password := urlsplit(proxy).password:
-        remember(password)
+    try:
+        named = urlsplit(proxy)
+        usable = bool(httpx.URL(proxy).host) and named.port != 0
+    except (ValueError, httpx.InvalidURL):
+        named, usable = None, False
+    if named is None or not usable:
+        # Its text may hold a password.
+        detail = f"the proxy for {parts.scheme} is not a URL; correct the variable that names it"
+        raise NetworkFailure(FailureReason.CONNECT, detail)
+    if named.password:
+        remember(named.password)
+        remember(unquote(named.password))
     if not proxy.startswith(("http://", "https://")):
         raise NetworkFailure(
             FailureReason.CONNECT,

@@ -32,6 +32,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Future[tuple[bytes, Arrival]] | None = None
         self._max_bytes = 0
+        self._carries_tls = False
         self._watched_since: int | None = None
         """Had anything been in the socket since, the loop would have said so; monotonic
         nanoseconds. ``None`` while the loop does not watch it."""
@@ -49,13 +50,14 @@ class TcpStream(httpcore.AsyncNetworkStream):
             Context().run(self._loop.add_reader, self._sock, self._receive)
             self._watched_since = time.monotonic_ns()
         try:
-            data, arrival = await self._reading
+            data, arrival = await self._awaited(self._reading)
         except OSError as error:
             raise httpcore.ReadError(str(error)) from error
         exchange = exchange_in_progress()
         if not arrival.is_with(exchange.arrival):
             exchange.arrival = arrival
         exchange.closed = not data
+        exchange.heard |= bool(data) and not self._carries_tls
         exchange.head.check(data)
         return data
 
@@ -64,6 +66,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         if self._reading is None or self._reading.done():
             self._stop_watching()
             return
+        asked = time.monotonic_ns()
         try:
             data, arrival = receive(self._sock, self._max_bytes, self._empty_since())
         except BlockingIOError:
@@ -72,10 +75,24 @@ class TcpStream(httpcore.AsyncNetworkStream):
             self._reading.set_exception(error)
             return
         if len(data) < self._max_bytes:
-            self._empty_at = time.monotonic_ns()
+            self._empty_at = asked
         else:  # the loop will find it readable again, though not because something came
             self._watched_since = time.monotonic_ns()
+        if isinstance(self._loop, ProbingLoop):
+            absence = self._loop.absence
+            arrival = arrival.unless_absent(absence.began, absence.ended)
         self._reading.set_result((data, arrival))
+
+    async def _awaited(
+        self, reading: asyncio.Future[tuple[bytes, Arrival]]
+    ) -> tuple[bytes, Arrival]:
+        if not isinstance(self._loop, ProbingLoop):
+            return await reading
+        self._loop.watch()
+        try:
+            return await reading
+        finally:
+            self._loop.unwatch()
 
     def _empty_since(self) -> int | None:
         """When there was nothing in the socket yet; ``None`` where the loop does not know."""
@@ -130,6 +147,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        self._carries_tls = True
         return await start_tls(self, ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:

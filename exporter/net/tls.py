@@ -41,13 +41,24 @@ class TlsStream(httpcore.AsyncNetworkStream):
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             data = b""  # HTTP's own framing tells whether the message was whole
         except ssl.SSLError as error:
-            raise httpcore.ReadError(str(error)) from error
-        exchange_in_progress().head.check(data)
+            raise self._broken(error) from error
+        exchange = exchange_in_progress()
+        exchange.heard |= bool(data)
+        exchange.has_more = bool(self._bios.incoming.pending)
+        exchange.head.check(data)
         if not data:
-            exchange_in_progress().closed = True
+            exchange.closed = True
         elif self._tls.pending():
             await asyncio.sleep(0)  # what is left of a record needs no read, which would do so
         return data
+
+    @staticmethod
+    def _broken(error: ssl.SSLError) -> Exception:
+        """In TLS 1.3 the server sees the client's certificate only after the handshake is over for
+        the client (RFC 8446 section 4.4.2.4), and says then what is wrong with it."""
+        if exchange_in_progress().heard:
+            return httpcore.ReadError(str(error))
+        return TlsError(f"the server refused the TLS connection: {error.reason or error}")
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await within(timeout, httpcore.WriteTimeout, self._write(buffer))

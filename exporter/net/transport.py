@@ -1,12 +1,13 @@
 """The httpx transport: httpcore's connection pool over the kernel-stamped network.
 
-No retries, no redirects, no cookies, no decompression: a probe is one request, and what happens
-to it is what a user would have felt.
+No redirects, no cookies, no decompression, and no retries but one: a probe is one request, and what
+happens to it is what a user would have felt. Only where the server closed a kept connection in the
+same moment is the request sent once more, over a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -18,10 +19,11 @@ from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
 from exporter.net.dial import KernelBackend
 from exporter.net.exchange import Exchange, current_exchange
-from exporter.net.failure import NetworkFailure, network_failures
+from exporter.net.failure import NetworkFailure, is_closed_meanwhile, network_failures
 from exporter.net.head import MAX_HEADERS
 from exporter.net.kernel_clock import Arrival
 from exporter.net.proxies import proxy_for
+from exporter.net.sockets import sockets
 from exporter.net.trust import tls_context
 from exporter.net.turn import Turn, pieces
 from exporter.result import FailureReason
@@ -39,6 +41,9 @@ class Part(NamedTuple):
 
     data: bytes
     arrival: Arrival
+    ends_read: bool
+    """Whether the read is known to have ended with it: its last byte then has the kernel's stamp,
+    however late the read was."""
 
 
 class KernelTransport(httpx.AsyncBaseTransport):
@@ -56,8 +61,14 @@ class KernelTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
         current_exchange.set(exchange)
-        with network_failures(exchange, responded=False):
-            response = await self._pool.handle_async_request(_core_request(request))
+        try:
+            response = await self._respond(request, exchange)
+        except NetworkFailure as failure:
+            if not is_closed_meanwhile(failure, exchange):
+                raise
+            await self._forget_idle_connections()  # they are most likely as dead
+            exchange.begin_again()
+            response = await self._respond(request, exchange)
         try:
             _check(response, exchange)
         except NetworkFailure:
@@ -72,6 +83,15 @@ class KernelTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+    async def _respond(self, request: httpx.Request, exchange: Exchange) -> httpcore.Response:
+        with network_failures(exchange, responded=False):
+            return await self._pool.handle_async_request(_core_request(request))
+
+    async def _forget_idle_connections(self) -> None:
+        for connection in self._pool.connections:
+            if connection.is_idle():
+                await connection.aclose()
 
 
 def _check(response: httpcore.Response, exchange: Exchange) -> None:
@@ -96,14 +116,23 @@ class Body(httpx.AsyncByteStream):
         return cast(Body, response.stream)
 
     async def parts(self) -> AsyncGenerator[Part, None]:
-        """What httpcore hands out before it reads on came with the latest read."""
+        """The body as it comes in; the last byte of a late read is a part of its own."""
         turn = Turn()
         with network_failures(self._exchange, responded=True):
             async for data in self._response.aiter_stream():
+                # What httpcore hands out before it reads on came with the latest read.
                 arrival = self._exchange.latest_arrival()
-                for piece in pieces(data):
-                    yield Part(piece, arrival)
+                for piece, ends_read in self._cut(data, arrival):
+                    yield Part(piece, arrival, ends_read)
                     await turn.after(piece, arrival)
+
+    def _cut(self, data: bytes, arrival: Arrival) -> Iterator[tuple[bytes, bool]]:
+        if arrival.is_prompt:
+            yield from ((piece, False) for piece in pieces(data))
+            return
+        if len(data) > 1:
+            yield from ((piece, False) for piece in pieces(data[:-1]))
+        yield data[-1:], not self._exchange.has_more
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():
@@ -150,7 +179,7 @@ class Connections:
         await self._close_if_done()
 
     async def _close_if_done(self) -> None:
-        if self._retired and not self._users and self._kept:
+        if (self._retired or sockets.are_scarce) and not self._users and self._kept:
             kept, self._kept = self._kept, None
             await kept.aclose()
 
@@ -171,12 +200,14 @@ def _core_request(request: httpx.Request) -> httpcore.Request:
 
 
 def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
+    # Who asks decides how many streams there are: httpcore's own limit of 10 would make some wait.
     # Without TLS, as with a model server in the same pod, nobody needs megabytes of certificates.
     context = tls_context(tls) if urlsplit(base_url).scheme == "https" else None
     proxy_url = proxy_for(base_url)
     if proxy_url is None:
         return httpcore.AsyncConnectionPool(
             ssl_context=context,
+            max_connections=None,
             keepalive_expiry=_IDLE_SECONDS,
             network_backend=KernelBackend(),
         )
@@ -186,6 +217,7 @@ def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
         proxy_auth=proxy.raw_auth,
         ssl_context=context,
         proxy_ssl_context=tls_context(TlsSettings()) if proxy.url.scheme == "https" else None,
+        max_connections=None,
         keepalive_expiry=_IDLE_SECONDS,
         network_backend=KernelBackend(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 from exporter.config.connection import TlsSettings
 from exporter.net.failure import NetworkFailure
 from exporter.result import FailureReason
+from exporter.settings.files import check_regular
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -18,20 +20,37 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 
     :raises NetworkFailure: a file cannot be read or used.
     """
+    return _tls_context(settings, tuple(map(_modified, _files(settings))))
+
+
+def _files(settings: TlsSettings) -> tuple[Path, ...]:
     files = (settings.ca_file, settings.cert_file, settings.key_file)
-    return _tls_context(settings, tuple(map(_modified, filter(None, files))))
+    return tuple(filter(None, files))
+
+
+def _of_the_system() -> tuple[Path, ...]:
+    """The file that replaces the system's certificates, where there is one."""
+    file = os.environ.get("SSL_CERT_FILE")
+    return (Path(file),) if file else ()
+
+
+def _no_password() -> str:
+    """OpenSSL would ask at the terminal."""
+    raise OSError("the key is encrypted; only a plain key can be used")
 
 
 @lru_cache(maxsize=64)
 def _tls_context(settings: TlsSettings, _versions: tuple[int, ...]) -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
     try:
+        for file in (*_of_the_system(), *_files(settings)):
+            check_regular(file)  # OpenSSL waits for whoever may write into a pipe
+        context = httpx.create_ssl_context()
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
         if settings.cert_file and settings.key_file:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
+            context.load_cert_chain(settings.cert_file, settings.key_file, _no_password)
     except (OSError, ssl.SSLError) as error:
-        names = ", ".join(str(file) for file in (settings.ca_file, settings.cert_file) if file)
+        names = ", ".join(map(str, _files(settings))) or "the system's certificates"
         raise NetworkFailure(FailureReason.TLS, f"{names} cannot be used: {error}") from error
     return context
 

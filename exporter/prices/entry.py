@@ -24,7 +24,9 @@ lives shortest: that is what a request gets which asks for none."""
 
 _COST_OF_THE_REQUEST = "input_cost_per_request"
 _SERVICE_TIERS = {"balanced", "batches", "flex", "priority", "ultrafast"}
-_THRESHOLD = re.compile(r"(?:input|output)_cost_per_token_above_(\d+)k_tokens")
+_MOST = 10**12
+"""Of tokens and of USD. Arithmetic has its limits."""
+_THRESHOLD = re.compile(r"(?:input|output)_cost_per_token_above_([0-9]{1,9})k_tokens")
 _REGIONAL = "regional_processing_uplift_multiplier_"
 
 
@@ -43,13 +45,18 @@ def token_price(
     """
     if entry.get(_COST_OF_THE_REQUEST):
         raise UnknownPrice(f"{key!r} has a price per request besides that of tokens")
-    suffix = f"_{service_tier}" if service_tier in _SERVICE_TIERS else ""
-    prices = _Prices(key, entry, suffix)
-    factor = prices.number(entry.get(f"{_REGIONAL}{processed_in}", 1))
-    return _scaled(
-        TokenPrice(prices.base(), tuple(prices.tiers()), prices.off_peak()),
-        factor * TOKENS_PER_PRICE,
-    )
+    known_tier = isinstance(service_tier, str) and service_tier in _SERVICE_TIERS
+    prices = _Prices(key, entry, f"_{service_tier}" if known_tier else "")
+    try:
+        factor = prices.number(entry.get(f"{_REGIONAL}{processed_in}", 1))
+        price = TokenPrice(prices.base(), tuple(prices.tiers()), prices.off_peak())
+        return _scaled(price, factor * TOKENS_PER_PRICE)
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+    ) as error:  # of fields that are not what they were
+        raise UnknownPrice(f"{key!r} cannot be understood: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class _Prices:
             number = Decimal(str(value))
         except InvalidOperation:
             number = Decimal(-1)
-        if not (number.is_finite() and number >= 0):
+        if not (number.is_finite() and 0 <= number <= _MOST):
             raise UnknownPrice(f"{self.key!r} has the price {value!r}")
         return number
 

@@ -19,9 +19,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 from exporter.prices.entry import Entry, UnknownPrice, token_price
 from exporter.prices.price import TokenPrice
 from exporter.prices.vendors import Vendor
+from exporter.settings.files import read_bytes
 from exporter.settings.mistakes import ConfigError, Mistake, did_you_mean
 from exporter.settings.paths import loaded_by
-from exporter.settings.yaml_lines import read_bytes
 
 MAX_FILE_BYTES = 16 << 20
 

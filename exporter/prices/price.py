@@ -181,6 +181,13 @@ def finished_cost_usd(result: ProbeResult, price: Price | None) -> Decimal | Non
     return price.cost_usd(result.usage, datetime.fromtimestamp(result.finished_at, UTC))
 
 
+def earlier_cost_usd(result: ProbeResult, price: Price | None) -> Decimal | None:
+    """What the requests before the probe's last one cost; ``None`` where there were none."""
+    if result.earlier_usage is None or not isinstance(price, TokenPrice):
+        return None
+    return price.cost_usd(result.earlier_usage, datetime.fromtimestamp(result.finished_at, UTC))
+
+
 def exact(price: float) -> Decimal:
     """A price as it was written, free of binary rounding."""
     return Decimal(repr(price))

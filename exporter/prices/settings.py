@@ -14,10 +14,12 @@ from exporter.settings.paths import FilePath
 from exporter.settings.types import Located, Model, raise_all
 
 _USD = "USD"
+_MOST = 1e9
+"""Nothing costs more, and what is written by mistake should be noticed."""
 _CURRENCY = r"^[A-Z]{3}$"
 
-Amount = Annotated[float, Field(ge=0)]
-Currencies = dict[Annotated[str, Field(pattern=_CURRENCY)], Annotated[float, Field(gt=0)]]
+Amount = Annotated[float, Field(ge=0, le=_MOST)]
+Currencies = dict[Annotated[str, Field(pattern=_CURRENCY)], Annotated[float, Field(gt=0, le=_MOST)]]
 
 
 class TierSettings(Model):
@@ -82,9 +84,9 @@ def _amounts(prices: TokenPriceSettings | TierSettings, worth: Decimal) -> Mappi
 class ServerPriceSettings(Model):
     """The price of a server of one's own, by the hour."""
 
-    usd_per_hour: float = Field(gt=0)
+    usd_per_hour: float = Field(gt=0, le=_MOST)
     """One GPU, with its share of the server around it."""
-    gpus: int = Field(default=1, ge=1)
+    gpus: int = Field(default=1, ge=1, le=1_000_000)
     """How many GPUs serve the model."""
     concurrency: float = Field(default=1, gt=0)
     """How many streams the server is taken to serve at once, each as fast as the probe's."""

@@ -8,14 +8,15 @@ together is most likely the exporter's own network, of which nobody learns more 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import structlog
 
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation, Occasion
 from exporter.probing.evidence import DOUBT, LIMIT, FailureEvidence, SlownessEvidence
-from exporter.result import FailureReason
+from exporter.result import NANOSECONDS, FailureReason
 
 SHARE = 0.05
 """How many probes each scheduled one allows for."""
@@ -49,6 +50,8 @@ _WORTH_ASKING_AGAIN = frozenset(
 """Failures that may come by chance. A wrong key stays wrong, and who is asked for less, or is
 overloaded, must not be asked for more."""
 
+log = structlog.get_logger(__name__)
+
 EvidenceListener = Callable[[Plan, Mapping[str, float]], None]
 """Is told the evidence of a plan, by what it is about."""
 
@@ -81,8 +84,8 @@ class _Inquiry:
     saved: float
     failures: FailureEvidence = field(default_factory=FailureEvidence)
     slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
-    began: float | None = None
-    """Monotonic seconds; ``None`` while nothing is in doubt."""
+    began_ns: int | None = None
+    """Monotonic; ``None`` while nothing is in doubt."""
 
     @property
     def in_doubt(self) -> bool:
@@ -109,10 +112,12 @@ class Confirmation:
     def __init__(self, listener: EvidenceListener) -> None:
         self._listener = listener
         self._inquiries: dict[Identity, _Inquiry] = {}
+        self._asking: set[Identity] = set()
 
     def apply(self, change: PlanChange) -> None:
         """Weigh exactly the plans in force."""
         self._inquiries = change.carry(self._inquiries, lambda plan: _Inquiry(saved_at_most(plan)))
+        self._asking &= self._inquiries.keys()
 
     def take(self, observation: Observation) -> float | None:
         """Take over an observation.
@@ -126,29 +131,50 @@ class Confirmation:
         if observation.occasion is Occasion.USUAL:
             inquiry.saved = min(saved_at_most(plan), inquiry.saved + SHARE)
         if result.interrupted or observation.cold or _is_unready(observation):
-            return None  # it says nothing of a change
+            self.not_asked(plan)  # it says nothing of a change
+            return None
         inquiry.take(observation)
         self._listener(plan, inquiry.evidence)
         return self._next_pause(plan, inquiry, observation)
 
+    def not_asked(self, plan: Plan) -> None:
+        """Somebody else may be asked about instead."""
+        self._asking.discard(plan.identity)
+
     def _next_pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:
-        if not inquiry.in_doubt:
-            inquiry.began = None
+        pause = self._pause(plan, inquiry, observation)
+        if pause is None:
+            self.not_asked(plan)
             return None
-        failure, pause = observation.result.failure, pause_seconds(plan)
-        if pause is None or (failure and failure.reason not in _WORTH_ASKING_AGAIN):
-            return None
-        if inquiry.began is None and not self._has_time_for_another():
-            return None
-        inquiry.began = inquiry.began or time.monotonic()
-        if inquiry.saved < 1 or time.monotonic() - inquiry.began > _LONGEST_INQUIRY_SECONDS:
-            return None
+        if plan.identity not in self._asking:
+            self._asking.add(plan.identity)
+            log.info(
+                "something may have changed, asking again soon",
+                target=plan.target.name,
+                probe=plan.probe_name,
+                evidence=inquiry.evidence,
+            )
         inquiry.saved -= 1
         return pause
 
-    def _has_time_for_another(self) -> bool:
-        under_way = sum(inquiry.began is not None for inquiry in self._inquiries.values())
-        return under_way < max(_AT_ONCE, _SHARE_AT_ONCE * len(self._inquiries))
+    def _pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:
+        if not inquiry.in_doubt:
+            inquiry.began_ns = None
+            return None
+        failure, now_ns = observation.result.failure, observation.result.timeline.start
+        if failure and failure.reason not in _WORTH_ASKING_AGAIN:
+            return None
+        if plan.identity not in self._asking and len(self._asking) >= self._at_once:
+            return None
+        inquiry.began_ns = inquiry.began_ns or now_ns
+        lasted_seconds = (now_ns - inquiry.began_ns) / NANOSECONDS
+        if inquiry.saved < 1 or lasted_seconds > _LONGEST_INQUIRY_SECONDS:
+            return None
+        return pause_seconds(plan)
+
+    @property
+    def _at_once(self) -> float:
+        return max(_AT_ONCE, _SHARE_AT_ONCE * len(self._inquiries))
 
 
 def _is_unready(observation: Observation) -> bool:

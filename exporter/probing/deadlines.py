@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
 from exporter.config.plan import Timeouts
-from exporter.result import Failure, FailureReason
+from exporter.process.loop import absent_ns, suspended_ns
+from exporter.result import NANOSECONDS, Failure, FailureReason
+
+_TURNS = 10
+"""A read is carried out in one turn of the loop and taken apart in the next one or two; to connect
+takes some more."""
+_LATE_SECONDS = 0.005
+"""A timer that goes off so late was held up."""
+_LOST_SHARE = 0.1
+"""Of the time to connect, in which this side has work to do: what may be lost of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +35,21 @@ class Deadlines:
 
     Every piece of output moves the deadline, nearly always to later. So the timer stays where it
     is, and sees for itself, when it goes off, that the deadline has moved on.
+
+    What the kernel received in time is in time: before a deadline ends a probe, the loop reads
+    what waits.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(
+        self, timeouts: Timeouts, latest_arrival: Callable[[], int | None] = lambda: None
+    ) -> None:
+        """
+        :param latest_arrival: when the bytes came that were read last, monotonic nanoseconds.
+        """
+        self.interrupted = False
+        """Whether a deadline ran out that this process cannot judge: it did not run."""
         self._timeouts = timeouts
+        self._latest_arrival = latest_arrival
         self._connecting = _Part(FailureReason.TIMEOUT_CONNECT, timeouts.connect, "no connection")
         self._waiting = _Part(
             FailureReason.TIMEOUT_FIRST_TOKEN, timeouts.first_token, "no first token"
@@ -37,12 +58,14 @@ class Deadlines:
         self._part = self._connecting
         self._timeout = asyncio.timeout(None)
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0
         self._total_at = self._due_at = self._loop.time() + timeouts.total
+        self._absent_ns, self._suspended_ns = absent_ns(self._loop), suspended_ns()
 
     async def __aenter__(self) -> Deadlines:
         await self._timeout.__aenter__()
-        self._begin(self._connecting)
+        self._begin(self._connecting, self._loop.time())
         return self
 
     async def __aexit__(
@@ -56,11 +79,14 @@ class Deadlines:
 
     def sent(self) -> None:
         """The request is on its way: from here on the first token may take ``first_token``."""
-        self._begin(self._waiting)
+        self._begin(self._waiting, self._loop.time())
 
-    def output(self) -> None:
-        """Output came: until more of it, or the end, there may pass ``stall``."""
-        self._begin(self._streaming)
+    def output(self, at: int) -> None:
+        """Output came: until more of it, or the end, there may pass ``stall``.
+
+        :param at: when the kernel received it, monotonic nanoseconds.
+        """
+        self._begin(self._streaming, at / NANOSECONDS)
 
     def ended(self) -> None:
         """The end marker came: nothing that the provider still does can make the probe late."""
@@ -75,11 +101,11 @@ class Deadlines:
         detail = f"not done within {self._timeouts.total:g} s: {part.missing}"
         return Failure(FailureReason.TIMEOUT_TOTAL, detail)
 
-    def _begin(self, part: _Part) -> None:
+    def _begin(self, part: _Part, now: float) -> None:
         self._part, self._due_at = part, self._total_at
         if part.limit is not None:
-            self._due_at = min(self._loop.time() + part.limit, self._total_at)
-        if self._timer is None or self._due_at < self._timer.when():
+            self._due_at = min(now + part.limit, self._total_at)
+        if self._timer is None or self._due_at < self._rings_at:
             self._set_timer()
 
     def _stop_timer(self) -> None:
@@ -88,10 +114,35 @@ class Deadlines:
 
     def _set_timer(self) -> None:
         self._stop_timer()
+        self._rings_at = self._due_at
         self._timer = self._loop.call_at(self._due_at, self._look)
 
     def _look(self) -> None:
-        if self._loop.time() < self._due_at:
+        late = self._loop.time() - self._due_at
+        if late < 0:
             self._set_timer()
         else:
-            self._timeout.reschedule(self._due_at)
+            self._look_again(_TURNS, self._latest_arrival(), late)
+
+    def _look_again(self, turns: int, seen: int | None, late: float) -> None:
+        """Give up once so many turns of the loop have brought nothing that came in time."""
+        if self._loop.time() < self._due_at:
+            self._set_timer()
+            return
+        latest = self._latest_arrival()
+        if latest != seen and latest is not None and latest <= self._due_at * NANOSECONDS:
+            turns, seen = _TURNS, latest
+        if turns:
+            self._timer = self._loop.call_soon(self._look_again, turns - 1, seen, late)
+            return
+        self.interrupted = self._was_interrupted(late)
+        self._timeout.reschedule(self._due_at)
+
+    def _was_interrupted(self, late: float) -> bool:
+        lost = (absent_ns(self._loop) - self._absent_ns) / NANOSECONDS
+        limit = self._part.limit or self._timeouts.total
+        return (
+            late > _LATE_SECONDS
+            or suspended_ns() - self._suspended_ns > _LATE_SECONDS * NANOSECONDS
+            or (self._part is self._connecting and lost > _LOST_SHARE * limit)
+        )

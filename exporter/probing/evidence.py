@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from abc import abstractmethod
+from array import array
+from collections import Counter
+from collections.abc import Sequence
 
 LIMIT = 13.0
 """Evidence that chance alone brings about once in ten months of one probe a minute: its
@@ -33,7 +34,8 @@ _PAST = 480
 _PRESENT = 15
 """The latest of them say nothing of it yet, lest a change hide itself."""
 _ENOUGH = 30
-_RENEWED_AFTER = 5
+_RENEWED_AFTER = 15
+_FEW = 5
 _MOST_AT_ONCE = 3.3
 """No single probe says more, so that it takes four to reach the limit."""
 _UNHEARD_OF = 0.01
@@ -43,28 +45,27 @@ _LOWEST, _HIGHEST = -1.0, 2.0
 """From the median; what is further off is as far as that."""
 
 
-Seen = TypeVar("Seen")
-
-
-class _Past(Generic[Seen]):
-    """What scheduled probes have shown. Confirming ones are sent when something is wrong, so they
-    say nothing of what is usual."""
+class _Past:
+    """What scheduled probes have shown, packed: there are thousands of plans. Confirming ones are
+    sent when something is wrong, so they say nothing of what is usual."""
 
     def __init__(self) -> None:
-        self.older: deque[Seen] = deque(maxlen=_PAST)
-        self._present: deque[Seen] = deque()
+        self.older = array("f")
+        self._present = array("f")
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: float) -> None:
         self._present.append(seen)
         if len(self._present) > _PRESENT:
-            self.older.append(self._present.popleft())
+            self.older.append(self._present.pop(0))
+        if len(self.older) > _PAST:
+            del self.older[0]
 
 
 class FailureEvidence:
     """For failures, in place of their usual share."""
 
     def __init__(self) -> None:
-        self._past = _Past[bool]()
+        self._past = _Past()
         self.value = 0.0
 
     def take(self, failed: bool, *, scheduled: bool) -> None:
@@ -82,9 +83,9 @@ class SlownessEvidence:
     """For times that are half as long again as usual, or much longer."""
 
     def __init__(self) -> None:
-        self._past = _Past[float]()
+        self._past = _Past()
         self._usual: _Usual | None = None
-        self._sums = [_Sum(_Usual.slower), _Sum(_Usual.much_slower)]
+        self._sums = [_Slower(), _MuchSlower()]
         self._taken = 0
 
     @property
@@ -102,7 +103,7 @@ class SlownessEvidence:
             self._past.add(log_seconds)
             self._taken += 1
             if len(self._past.older) >= _ENOUGH and self._taken % _RENEWED_AFTER == 0:
-                self._usual = _Usual([*self._past.older])
+                self._usual = _Usual(self._past.older)
 
 
 class _Usual:
@@ -114,8 +115,13 @@ class _Usual:
         spread = (upper - lower) / 1.34  # of the core alone: outliers make nothing smoother
         width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # as Silverman has it
         self._densities = _densities([self._place(one) for one in logs], width)
+        slow = [one - self._middle >= SLOWER for one in logs]
+        known = sum(slow) / (sum(slow) + _FEW)
+        self.likeness_of_slow = known * _likeness([float(one) for one in slow])
+        """How much slow ones come in runs; a few of them prove nothing."""
         bounded = [max(-SLOWER, min(SLOWER, one - self._middle)) for one in logs]
-        self.likeness = _likeness(bounded)
+        self.likeness = max(_likeness(bounded), self.likeness_of_slow)
+        """How much neighbours are alike."""
 
     def slower(self, log_seconds: float) -> float:
         """How much likelier such a time is, as a logarithm, if all are longer by ``SLOWER``."""
@@ -139,28 +145,42 @@ class _Usual:
 class _Sum:
     """The evidence for one kind of change."""
 
-    def __init__(self, says: Callable[[_Usual, float], float]) -> None:
-        self._says = says
+    def __init__(self) -> None:
         self._together = 0
         """Probes since there was no evidence."""
         self.value = 0.0
 
     def add(self, usual: _Usual, log_seconds: float) -> None:
-        """Add what one probe says. What hangs together is no independent witness: n probes are
-        worth n / (1 + (n - 1) likeness) of them."""
+        """Add what one probe says."""
         self._together = self._together + 1 if self.value else 1
-        change = self._says(usual, log_seconds)
+        change, likeness = self.says(usual, log_seconds)
         if change > 0:
-            change *= _worth(self._together, usual.likeness)
+            change *= _worth(self._together, likeness)
         self.value = _added(self.value, change)
 
+    @abstractmethod
+    def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
+        """What a time says, and how much it may only repeat what those before it said."""
 
-def _densities(places: Sequence[int], width: float) -> list[float]:
+
+class _Slower(_Sum):
+    def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
+        return usual.slower(log_seconds), usual.likeness
+
+
+class _MuchSlower(_Sum):
+    """However much the times wander, no wander makes them so long; only runs of slow ones do."""
+
+    def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
+        return usual.much_slower(log_seconds), usual.likeness_of_slow
+
+
+def _densities(places: Sequence[int], width: float) -> array[float]:
     """The density around each place, smoothed with a normal kernel."""
     reach = round(3 * width / _STEP)
     kernel = [math.exp(-0.5 * (k * _STEP / width) ** 2) for k in range(-reach, reach + 1)]
     scale = len(places) * width * math.sqrt(2 * math.pi)
-    table = [_UNHEARD_OF] * (round((_HIGHEST - _LOWEST) / _STEP) + 1)
+    table = array("f", [_UNHEARD_OF] * (round((_HIGHEST - _LOWEST) / _STEP) + 1))
     for place, times in Counter(places).items():
         for number, share in enumerate(kernel, place - reach):
             if 0 <= number < len(table):
@@ -181,7 +201,8 @@ def _likeness(values: Sequence[float]) -> float:
 
 
 def _worth(number: int, likeness: float) -> float:
-    """What the last of so many probes adds to those before it."""
+    """What the last of so many probes adds to those before it. What hangs together is no
+    independent witness: n probes are worth n / (1 + (n - 1) likeness) of them."""
 
     def together(probes: int) -> float:
         return probes / (1 + max(0, probes - 1) * likeness)

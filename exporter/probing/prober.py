@@ -20,6 +20,8 @@ from exporter.probing.probe import run_probe
 log = structlog.get_logger(__name__)
 
 Observer = Callable[[Observation], None]
+Probing = Callable[[Plan], Awaitable[Observation]]
+"""Carries out a plan once, and gives back what came of it."""
 Judge = Callable[[Observation], Observation | None]
 """Tells whether the model was cold; ``None``: nobody is told of this one, since it is not the last
 of its kind."""

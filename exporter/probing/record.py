@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.pace import Piece, hides_tokens, is_burst
 from exporter.providers.asks import Reply
@@ -22,7 +23,7 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
-from exporter.result import Failure, Usage
+from exporter.result import Failure, Timeline, Usage
 
 _LATE_STOP = 2.0
 """How many times as late as a token the stop may come and still be one."""
@@ -34,7 +35,7 @@ class Mark:
 
     arrival: Arrival
     last: bool = True
-    """Whether it was the last event of its read."""
+    """Whether the last byte of its read completed it."""
 
     @property
     def at(self) -> int:
@@ -73,24 +74,47 @@ class StreamRecord:
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
         self._newest: list[Mark] = []
         """The marks of the latest event."""
+        self._settled: int | None = None
+        """The uncertainty of all marks before, in nanoseconds."""
 
-    def take(self, events: Iterable[Event], arrival: Arrival) -> bool:
-        """Fold in what one read brought; whether output was among it."""
+    def take(self, events: Iterable[Event], arrival: Arrival, *, ends_read: bool = True) -> bool:
+        """Fold in what one read brought; whether output was among it.
+
+        :param ends_read: whether the read ended with the last of these events.
+        """
         before = self.output_characters
+        self._outrun_marks(arrival)
         for event in events:
             if self.end is not None:
                 break
             self.heard = True
             self._outrun_marks(arrival)
             self._take(event, arrival)
+        if not ends_read:
+            self._outrun_marks(arrival)
         return self.output_characters > before
 
     @property
     def uncertainty(self) -> int | None:
-        """How far off the marks may be, in nanoseconds; ``None`` where that is not known."""
-        marks = (self.first_token, self.first_answer_token, self.last_token, self._stop, self.end)
-        known = (mark.uncertainty for mark in marks if mark)
-        return max((ns for ns in known if ns is not None), default=None)
+        """How far off the marks and the gaps may be, in nanoseconds; ``None`` where that is not
+        known."""
+        return _largest(self._settled, *(mark.uncertainty for mark in self._newest))
+
+    def timeline(self, start: int, exchange: Exchange, usage: Usage | None) -> Timeline:
+        """All marks of a probe that began at ``start``, monotonic nanoseconds."""
+        uncertainty = self.uncertainty
+        return Timeline(
+            start=start,
+            sent=exchange.sent,
+            headers=exchange.answered,
+            first_token=_at(self.first_token),
+            first_answer_token=_at(self.first_answer_token),
+            last_token=_at(self.last_counted(usage)),
+            end=_at(self.end),
+            gaps=tuple(self.gaps),
+            lag=self.lag,
+            uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
+        )
 
     def text(self, kind: OutputKind) -> str:
         """All output of one kind."""
@@ -199,7 +223,16 @@ class StreamRecord:
         return mark
 
     def _outrun_marks(self, arrival: Arrival) -> None:
-        """A further event in the read of a mark: what was marked came before the read's end."""
+        """More came in the read of a mark: what was marked came before the read's end."""
         for mark in self._newest:
             mark.last = mark.arrival is not arrival
+            self._settled = _largest(self._settled, mark.uncertainty)
         self._newest.clear()
+
+
+def _at(mark: Mark | None) -> int | None:
+    return mark.at if mark else None
+
+
+def _largest(*nanoseconds: int | None) -> int | None:
+    return max((ns for ns in nanoseconds if ns is not None), default=None)

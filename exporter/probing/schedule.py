@@ -6,19 +6,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 from typing import Protocol
 
 import structlog
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation, Occasion
 from exporter.probing.confirmation import Confirmation
-from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.grid import GridTrigger, phase_seconds
 from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
@@ -29,12 +28,6 @@ _GRACE_SECONDS = 1
 """A probe later than this is dropped. After a pause only those due in its last second run."""
 
 log = structlog.get_logger(__name__)
-
-
-class Probe(Protocol):
-    """Carries out a plan."""
-
-    def __call__(self, plan: Plan, occasion: Occasion) -> Awaitable[Observation]: ...
 
 
 class Bystander(Protocol):
@@ -73,7 +66,7 @@ class Schedule:
         self,
         prober: Prober,
         bystander: Bystander,
-        probe: Probe | None = None,
+        probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
         """:param probe: how a plan is carried out, where that is more than to ask the prober.
@@ -124,13 +117,9 @@ class Schedule:
             self._add(plan)
 
     def _add(self, plan: Plan) -> None:
-        interval = plan.interval_seconds
-        first = next_on_grid(time.time(), plan.key, interval)
         self._scheduler.add_job(
             self._due,
-            IntervalTrigger(
-                seconds=interval, start_date=datetime.fromtimestamp(first, UTC), timezone=UTC
-            ),
+            GridTrigger(plan.key, plan.interval_seconds),
             args=(plan.identity,),
             id=_job_id(plan),
             replace_existing=True,
@@ -176,12 +165,16 @@ class Schedule:
         """Ask between two scheduled probes, if a scheduled one might be sent now."""
         del self._again[identity]
         plan = self._plans[identity]
-        if not self._reason_to_skip(plan):
-            task = asyncio.create_task(self._ask_between(plan))
-            self._confirming[identity] = task
-            task.add_done_callback(lambda _: self._confirming.pop(identity, None))
+        if self._reason_to_skip(plan):
+            self._confirmation.not_asked(plan)
+            return
+        task = asyncio.create_task(self._ask_between(plan))
+        self._confirming[identity] = task
+        task.add_done_callback(lambda _: self._confirming.pop(identity, None))
 
     async def _ask_between(self, plan: Plan) -> None:
+        if plan.identity not in self._plans:
+            return  # removed, or everything stopped, a moment ago
         with suppress(NotProbed):
             await self._carry_out(plan, Occasion.CONFIRMING)
 

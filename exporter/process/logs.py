@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import traceback
+from types import TracebackType
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporter.process.sparingly import Sparingly
 from exporter.result import ProbeResult
-from exporter.settings.secret import redact
+from exporter.settings.redaction import redact
 
 log = structlog.get_logger(__name__)
+_interrupted = Sparingly()
 
 _SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_log_level,
@@ -35,7 +41,7 @@ def configure_logging(level: str = "info") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
@@ -50,12 +56,47 @@ def configure_logging(level: str = "info") -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("exporter").setLevel(level.upper())
+    _log_crashes()
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """Python's own report would show the message and its arguments as they are."""
+        if not isinstance(sys.exc_info()[1], OSError):  # else there is nowhere to write to
+            self.stream.write(redact(f"cannot be logged: {traceback.format_exc()}"))
+
+
+def _log_crashes() -> None:
+    """Log what Python would print: a traceback may show a secret. Who else has asked for it, as a
+    test runner does, gets it."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _crashed
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = lambda it: _crashed(it.exc_type, it.exc_value, it.exc_traceback)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = lambda it: _crashed(it.exc_type, it.exc_value, it.exc_traceback)
+
+
+def _crashed(
+    kind: type[BaseException], error: BaseException | None, where: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), where)
+    else:
+        log.critical("crashed", exc_info=(kind, error, where))
 
 
 def log_failure(result: ProbeResult) -> None:
-    """One line for a failed probe, or for one that the exporter itself interrupted."""
+    """One line for a failed probe, or once a minute for all that the exporter interrupted."""
     if result.interrupted:
-        log.warning("probe interrupted by the exporter", target=result.target, probe=result.probe)
+        if times := _interrupted.times():
+            log.warning(
+                "probe interrupted by the exporter",
+                target=result.target,
+                probe=result.probe,
+                why=result.failure and result.failure.detail,
+                times=times,
+            )
     elif failure := result.failure:
         log.warning(
             "probe failed",

@@ -1,4 +1,10 @@
-"""The event loop that reads streams; it knows for how long it may have overlooked something."""
+"""The event loop that reads streams; it knows for how long it may have overlooked something.
+
+Nothing is known between two moments at which this thread surely ran. So while anybody waits for
+bytes, the loop looks every millisecond, and it takes its own return from such a look for the moment
+at which something came only where the scheduler's account says that it was woken without delay.
+docs/measurement.md tells what each of these signs can see.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +13,38 @@ import selectors
 import sys
 import time
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from exporter.process.run_queue import Account, RunQueue
+from exporter.result import NANOSECONDS
 
 _SWITCH_SECONDS = 0.0005
 """For how long the thread that answers a scrape may go on when there is something to read. Python
 gives it ten times as long, and so much later could every token be seen."""
+_LOOK_NS = 1_000_000
+"""How long one look waits, while somebody waits for bytes."""
+_LATE_NS = 300_000
+"""A look that takes so much longer than it was to wait came back late."""
+_CLOSE_NS = 100_000
+"""A look that was so short needs no account: what it saw came while it lasted."""
+_WAKING_NS = 100_000
+"""From the moment at which the kernel wakes a thread to that thread's next look at the clock, but
+for the time in the queue."""
+_ABSENCE_NS = 3_000_000
+"""So long without a sign of life is an absence."""
 
 T = TypeVar("T")
+_Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A time in which this thread did not run, and nobody knows why: it was stopped or frozen, or
+    the whole machine was. Monotonic nanoseconds."""
+
+    began: int
+    ended: int
 
 
 class _Selector(selectors.DefaultSelector):
@@ -21,23 +52,91 @@ class _Selector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
+        self.waiting = 0
         self.attentive_since_ns = 0
-        self._returned_ns = time.monotonic_ns()
+        self.absence = Absence(0, 0)
+        self.absent_ns = 0
+        self._run_queue = RunQueue()
+        self._account: Account | None = None
+        self._sleeps = 0
+        """Since the account was taken."""
+        self._looked_ns = self._awake_ns = time.monotonic_ns()
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> _Ready:
         """What is ready, after a first look that does not wait: only so is it known whether
         something was ready already, or woke the loop up."""
+        looked = time.monotonic_ns()
+        if looked - self._awake_ns > _ABSENCE_NS:
+            self._note_absence(self._awake_ns, looked)
         if ready := super().select(0):
-            self.attentive_since_ns, self._returned_ns = self._returned_ns, time.monotonic_ns()
-            return ready
-        if timeout is None or timeout > 0:
-            ready = super().select(timeout)
-        self.attentive_since_ns = self._returned_ns = time.monotonic_ns()
+            self.attentive_since_ns, self._looked_ns = self._looked_ns, looked
+        else:
+            self._looked_ns = looked
+            if timeout is None or timeout > 0:
+                ready = self._wait(timeout)
+        self._awake_ns = time.monotonic_ns()
         return ready
+
+    def close(self) -> None:
+        self._run_queue.close()
+        super().close()
+
+    def _wait(self, timeout: float | None) -> _Ready:
+        due = None if timeout is None else self._looked_ns + int(timeout * NANOSECONDS)
+        while True:
+            began = time.monotonic_ns()
+            if due is not None and began >= due:
+                return []
+            patience = self._patience(began, due)
+            self._sleeps += 1
+            ready = super().select(None if patience is None else patience / NANOSECONDS)
+            now = time.monotonic_ns()
+            if patience is not None and now - began > patience + _ABSENCE_NS:
+                self._note_absence(began, now)
+            if ready:
+                self._looked_ns = self._woken_after(patience, now)
+                self.attentive_since_ns = self._looked_ns
+                return ready
+            if patience is None:
+                return ready
+            self._looked_ns = min(began + patience, now)  # it was empty when the time was up
+
+    def _patience(self, now: int, due: int | None) -> int | None:
+        """How long to wait at most this time, in nanoseconds."""
+        left = None if due is None else due - now
+        if not self.waiting:
+            return left
+        return _LOOK_NS if left is None else min(left, _LOOK_NS)
+
+    def _woken_after(self, patience: int | None, now: int) -> int:
+        """The latest moment of which it is known that what is ready now was not."""
+        looked = self._looked_ns
+        if now - looked < _CLOSE_NS or patience is None or now - looked > patience + _LATE_NS:
+            return looked
+        since, sleeps = self._spent()
+        if since is None or since.starts > sleeps:  # it was stopped, or waited for another thread
+            return looked
+        return max(looked, now - since.waited_ns - _WAKING_NS)
+
+    def _spent(self) -> tuple[Account | None, int]:
+        """What the account has more than last time, and how often the loop went to sleep."""
+        before, self._account = self._account, self._run_queue.account()
+        sleeps, self._sleeps = self._sleeps, 0
+        if before is None or self._account is None:
+            return None, sleeps
+        return self._account - before, sleeps
+
+    def _note_absence(self, began: int, ended: int) -> None:
+        """An absence that is not explained by work, or by others who had the processor."""
+        since, _ = self._spent()
+        explained = since.ran_ns + since.waited_ns if since else 0
+        self.absent_ns += ended - began
+        if ended - began - explained > _ABSENCE_NS:
+            self.absence = Absence(began, ended)
 
 
 class ProbingLoop(asyncio.SelectorEventLoop):
-    """An ordinary event loop, and when it last had nothing left to read."""
+    """An ordinary event loop that knows when it last had nothing left to read."""
 
     def __init__(self) -> None:
         self._watchful = _Selector()
@@ -47,6 +146,38 @@ class ProbingLoop(asyncio.SelectorEventLoop):
     def attentive_since_ns(self) -> int:
         """What is being handled now became ready at this time or later, monotonic nanoseconds."""
         return self._watchful.attentive_since_ns
+
+    @property
+    def absence(self) -> Absence:
+        """The latest time in which this thread, or the machine, did not run for no known reason."""
+        return self._watchful.absence
+
+    @property
+    def absent_ns(self) -> int:
+        """For how long, all in all, the loop did nothing while it should have."""
+        return self._watchful.absent_ns
+
+    def watch(self) -> None:
+        """Somebody waits for bytes whose arrival matters; to be followed by ``unwatch``."""
+        self._watchful.waiting += 1
+
+    def unwatch(self) -> None:
+        """The bytes came, or nobody waits for them any more."""
+        self._watchful.waiting -= 1
+
+
+def absent_ns(loop: asyncio.AbstractEventLoop) -> int:
+    """For how long, all in all, this loop did nothing while it should have; 0 of a loop that does
+    not know."""
+    return loop.absent_ns if isinstance(loop, ProbingLoop) else 0
+
+
+def suspended_ns() -> int:
+    """For how long the machine was suspended since it was started: the monotonic clock stands
+    still meanwhile (clock_gettime(2)). 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

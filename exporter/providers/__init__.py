@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from exporter.providers import anthropic, azure, bedrock, dashscope, gemini
+from exporter.providers import (
+    anthropic,
+    azure,
+    bedrock,
+    dashscope,
+    embeddings,
+    gemini,
+    listing,
+    rerank,
+)
 from exporter.providers.asks import Kind
 from exporter.providers.base import Dialect
 from exporter.providers.credentials.aws import AwsCredentialChain
 from exporter.providers.credentials.azure import EntraTokens
-from exporter.providers.listing import AnthropicModels, GeminiModels, OllamaModels, OpenAIModels
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.openai_responses import OpenAIResponses
-from exporter.providers.presets import PRESETS
+from exporter.providers.presets import PRESETS, Preset
 from exporter.providers.provider import Provider, always
 
 
@@ -22,14 +31,31 @@ def _nowhere(region: str | None) -> None:
     """Every server has a host of its own."""
 
 
+_OPENAI_COMPATIBLE: Mapping[Kind, Callable[[Preset], Dialect[Any]]] = {
+    Kind.CHAT: OpenAI,
+    Kind.CACHED_PREFIX: OpenAI,
+    Kind.MODELS: listing.OpenAIModels,
+    Kind.EMBEDDINGS: embeddings.OpenAIEmbeddings,
+    Kind.RERANK: rerank.OpenAIRerank,
+}
+
 _ROWS = (
-    Provider(name="openai", speaks={Kind.CHAT: OpenAI, Kind.MODELS: OpenAIModels}, presets=PRESETS),
+    Provider(name="openai", speaks=_OPENAI_COMPATIBLE, presets=PRESETS),
     Provider(
-        name="openai_responses", speaks={Kind.CHAT: OpenAIResponses, Kind.MODELS: OpenAIModels}
+        name="openai_responses",
+        speaks={
+            Kind.CHAT: OpenAIResponses,
+            Kind.CACHED_PREFIX: OpenAIResponses,
+            Kind.MODELS: listing.OpenAIModels,
+        },
     ),
     Provider(
         name="azure",
-        speaks={Kind.CHAT: always(azure.Azure())},
+        speaks={
+            Kind.CHAT: always(azure.Azure()),
+            Kind.CACHED_PREFIX: always(azure.Azure()),
+            Kind.EMBEDDINGS: always(embeddings.AzureEmbeddings()),
+        },
         public_base_url=_nowhere,
         check_api_version=azure.check_api_version,
         credentials=EntraTokens(),
@@ -37,43 +63,61 @@ _ROWS = (
     ),
     Provider(
         name="anthropic",
-        speaks={Kind.CHAT: always(anthropic.Anthropic()), Kind.MODELS: always(AnthropicModels())},
+        speaks={
+            Kind.CHAT: always(anthropic.Anthropic()),
+            Kind.CACHED_PREFIX: always(anthropic.Anthropic()),
+            Kind.MODELS: always(listing.AnthropicModels()),
+        },
         public_base_url=anthropic.public_base_url,
         check_api_version=anthropic.check_api_version,
         billed_as=("anthropic",),
     ),
     Provider(
         name="bedrock",
-        speaks={Kind.CHAT: always(bedrock.Bedrock())},
+        speaks={
+            Kind.CHAT: always(bedrock.Bedrock()),
+            Kind.CACHED_PREFIX: always(bedrock.Bedrock()),
+            Kind.EMBEDDINGS: always(embeddings.BedrockEmbeddings()),
+            Kind.RERANK: always(rerank.BedrockRerank()),
+        },
         public_base_url=bedrock.public_base_url,
         credentials=AwsCredentialChain(),
         billed_as=("bedrock", "bedrock_converse"),
     ),
     Provider(
         name="dashscope",
-        speaks={Kind.CHAT: always(dashscope.DashScope())},
+        speaks={
+            Kind.CHAT: always(dashscope.DashScope()),
+            Kind.CACHED_PREFIX: always(dashscope.DashScope()),
+            Kind.EMBEDDINGS: always(embeddings.DashScopeEmbeddings()),
+            Kind.RERANK: always(rerank.DashScopeRerank()),
+        },
         public_base_url=dashscope.public_base_url,
     ),
     Provider(
         name="gemini",
-        speaks={Kind.CHAT: always(gemini.Gemini()), Kind.MODELS: always(GeminiModels())},
+        speaks={
+            Kind.CHAT: always(gemini.Gemini()),
+            Kind.CACHED_PREFIX: always(gemini.Gemini()),
+            Kind.MODELS: always(listing.GeminiModels()),
+            Kind.EMBEDDINGS: always(embeddings.GeminiEmbeddings()),
+        },
         public_base_url=gemini.public_base_url,
         check_api_version=gemini.check_api_version,
         billed_as=("gemini",),
     ),
     Provider(
         name="ollama",
-        speaks={Kind.CHAT: always(Ollama()), Kind.MODELS: always(OllamaModels())},
+        speaks={
+            Kind.CHAT: always(Ollama()),
+            Kind.MODELS: always(listing.OllamaModels()),
+            Kind.EMBEDDINGS: always(embeddings.OllamaEmbeddings()),
+        },
         public_base_url=_nowhere,
     ),
     # vLLM binds its port before it loads the model, but listens only afterwards, so that its whole
     # boot is refused connections (vLLM's OpenAI-compatible server).
-    Provider(
-        name="vllm",
-        speaks={Kind.CHAT: OpenAI, Kind.MODELS: OpenAIModels},
-        preset=PRESETS["vllm"],
-        watches_boots=True,
-    ),
+    Provider(name="vllm", speaks=_OPENAI_COMPATIBLE, preset=PRESETS["vllm"], watches_boots=True),
 )
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in _ROWS})

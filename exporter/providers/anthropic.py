@@ -35,8 +35,14 @@ from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
-from exporter.providers.headers import rate_limit, retry_after_seconds
+from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
 from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.turns import (
+    anthropic_messages,
+    anthropic_output_config,
+    anthropic_system,
+    anthropic_thought,
+)
 from exporter.providers.usage import Counter, as_object, counted
 from exporter.providers.wire import LenientCount, Wire, count, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit, Usage
@@ -153,8 +159,11 @@ class Anthropic:
         body = {
             "model": call.model,
             "max_tokens": call.ask.max_output_tokens,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "system": anthropic_system(call.ask),
+            "messages": anthropic_messages(call.ask),
             "stream": True,
+            **anthropic_thought(call.ask),
+            "output_config": anthropic_output_config(call.ask),
         }
         return HttpRequest(
             "POST",
@@ -279,16 +288,10 @@ def _rate_limits(headers: Mapping[str, str]) -> Iterator[RateLimit]:
         yield of["requests"]
     tokens = [of["tokens"]] if "tokens" in of else [of[name] for name in of if name != "requests"]
     if tokens:
-        tightest = min(tokens, key=_share_left)
+        tightest = min(tokens, key=share_left)
         yield RateLimit("tokens", tightest.limit, tightest.remaining)
 
 
 def _rate_limit(headers: Mapping[str, str], resource: str) -> RateLimit | None:
     prefix = f"anthropic-ratelimit-{resource}-"
     return rate_limit(resource, headers.get(f"{prefix}limit"), headers.get(f"{prefix}remaining"))
-
-
-def _share_left(limit: RateLimit) -> float:
-    if not limit.limit or limit.remaining is None:
-        return 1.0
-    return limit.remaining / limit.limit

@@ -6,7 +6,8 @@ not streamed comes back as a ``Reply``, which the kind judges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -14,7 +15,10 @@ class Kind(StrEnum):
     """What a probe can ask."""
 
     CHAT = "chat"
+    CACHED_PREFIX = "cached_prefix"
     MODELS = "models"
+    EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
 
 
 class Ask:
@@ -25,12 +29,55 @@ class Reply:
     """An answer that comes in one piece."""
 
 
+class Role(StrEnum):
+    """Who speaks in a dialogue."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Reasoning(StrEnum):
+    """How much a model is to think."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said before the question."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to see."""
+
+    png: bytes = field(repr=False)
+    says: str
+    """What is written in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatAsk(Ask):
-    """A prompt, whose answer is streamed."""
+    """A question, whose answer is streamed, and what comes before it and with it."""
 
     prompt: str
     max_output_tokens: int
+    system: str | None = None
+    earlier: tuple[Turn, ...] = ()
+    picture: Picture | None = None
+    json_schema: Mapping[str, object] | None = None
+    """What the answer must keep to, and the provider must see to."""
+    caches_system: bool = False
+    """Whether the system prompt is to be kept in the prompt cache, of providers that do so only
+    where they are told."""
+    reasoning: Reasoning | None = None
+    """``None`` leaves it to the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +93,46 @@ class ModelList(Reply):
 
     def has(self, model: str) -> bool:
         """Whether the model is one of them."""
-        return model in self.names
+        return is_listed(model, self.names)
+
+
+def is_listed(model: str, names: Collection[str | None]) -> bool:
+    """Whether a model is among these names. Ollama lists ``tiny:latest`` and answers to ``tiny``
+    as well, on all of its faces."""
+    return bool({model, f"{model}:latest", model.removesuffix(":latest")} & set(names))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFound(Reply):
     """The provider was asked for this very model, and has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsAsk(Ask):
+    """Texts to be turned into vectors; the first says always the same, the last never."""
+
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    """How long the vectors are to be, for models that leave the choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors(Reply):
+    """A vector for each text, in the order of the texts."""
+
+    vectors: tuple[tuple[float, ...], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RerankAsk(Ask):
+    """Documents to be ordered by how well they answer a query."""
+
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking(Reply):
+    """The positions of the documents, counted from 0, the best first."""
+
+    order: tuple[int, ...]

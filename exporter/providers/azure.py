@@ -21,13 +21,14 @@ from exporter.providers.base import (
 )
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
+from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.wire import merged
 from exporter.result import Failure
 
 INFERENCE_VERSION = "2024-05-01-preview"
 """The only version of the Foundry inference endpoint that was ever published."""
 
-_VERSION = re.compile(r"\d{4}-\d\d-\d\d(-preview)?|preview|latest|v1")
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?|preview|latest|v1")
 _CHAT = OpenAI(
     Preset(
         # Its filters hold the end back, so that it tells nothing of the last token.
@@ -58,11 +59,13 @@ class Azure:
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream",
-            **_authorization(call),
+            **authorization(call),
         }
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "messages": openai_messages(call.ask),
+            "response_format": response_format(call.ask),
+            "reasoning_effort": call.ask.reasoning,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -75,7 +78,10 @@ class Azure:
                 call.ask.max_output_tokens
             )  # reasoning models know no other
         return HttpRequest(
-            "POST", _url(call), headers, json.dumps(merged(body, call.extra_body)).encode()
+            "POST",
+            url(call, "chat/completions"),
+            headers,
+            json.dumps(merged(body, call.extra_body)).encode(),
         )
 
     def decoder(self) -> Decoder:
@@ -88,7 +94,7 @@ class Azure:
         return _CHAT.header_facts(head)
 
 
-def _authorization(call: Call[Ask]) -> dict[str, str]:
+def authorization(call: Call[Ask]) -> dict[str, str]:
     if call.api_key:
         return {"api-key": call.api_key}
     return {"authorization": f"Bearer {call.entra_token}"} if call.entra_token else {}
@@ -98,14 +104,15 @@ def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
 
 
-def _url(call: Call[Ask]) -> str:
+def url(call: Call[Ask], operation: str) -> str:
+    """Where an operation is, such as ``chat/completions``, on the way in that the target takes."""
     base, version = call.base_url, call.api_version
     if _is_inference(base):
-        return f"{base}/chat/completions?api-version={version or INFERENCE_VERSION}"
+        return f"{base}/{operation}?api-version={version or INFERENCE_VERSION}"
     if base.endswith("/v1"):
-        return f"{base}/chat/completions" + (f"?api-version={version}" if version else "")
+        return f"{base}/{operation}" + (f"?api-version={version}" if version else "")
     openai = f"{base.removesuffix('/openai')}/openai"
     if not version:
-        return f"{openai}/v1/chat/completions"
+        return f"{openai}/v1/{operation}"
     deployment = quote(call.model, safe="")
-    return f"{openai}/deployments/{deployment}/chat/completions?api-version={version}"
+    return f"{openai}/deployments/{deployment}/{operation}?api-version={version}"

@@ -75,8 +75,6 @@ class HeaderFacts:
     request_id: str | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
-    usage: Usage | None = None
-    """The token count, where a server puts it there; one in the stream is the later word."""
 
 
 class OutputKind(StrEnum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -34,6 +34,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
+from exporter.providers.turns import bedrock_messages, bedrock_output_config, bedrock_system
 from exporter.providers.usage import counted
 from exporter.providers.wire import (
     CamelWire,
@@ -163,6 +164,27 @@ def public_base_url(region: str | None) -> str:
     return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
+def signed(call: Call[Ask], operation: str, body: Mapping[str, object]) -> HttpRequest:
+    """A request to the model, with a bearer key or else signed with ``call.aws``.
+
+    :raises ValueError: it is to be signed, and the call has no time.
+    """
+    headers = {"content-type": "application/json"}
+    if call.api_key:
+        headers["authorization"] = f"Bearer {call.api_key}"
+    request = HttpRequest(
+        "POST",
+        f"{call.base_url}/model/{quote(call.model, safe='')}/{operation}",
+        headers,
+        json.dumps(merged(body, call.extra_body)).encode(),
+    )
+    if call.api_key or not call.aws:
+        return request
+    if not call.now:
+        raise ValueError("a request cannot be signed without the time")
+    return sign(request, call.aws, _signing_region(call), _SERVICE, call.now)
+
+
 class Bedrock:
     """The ``bedrock`` dialect."""
 
@@ -171,24 +193,13 @@ class Bedrock:
 
         :raises ValueError: it is to be signed, and the call has no time.
         """
-        headers = {"content-type": "application/json"}
-        if call.api_key:
-            headers["authorization"] = f"Bearer {call.api_key}"
         body = {
-            "messages": [{"role": "user", "content": [{"text": call.ask.prompt}]}],
+            "system": bedrock_system(call.ask),
+            "messages": bedrock_messages(call.ask),
             "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
+            "outputConfig": bedrock_output_config(call.ask),
         }
-        request = HttpRequest(
-            "POST",
-            f"{call.base_url}/model/{quote(call.model, safe='')}/converse-stream",
-            headers,
-            json.dumps(merged(body, call.extra_body)).encode(),
-        )
-        if call.api_key or not call.aws:
-            return request
-        if not call.now:
-            raise ValueError("a request cannot be signed without the time")
-        return sign(request, call.aws, _signing_region(call), _SERVICE, call.now)
+        return signed(call, "converse-stream", body)
 
     def decoder(self) -> Decoder:
         return FramedDecoder(EventStreamDecoder(), _ConverseStream().events)

@@ -34,6 +34,7 @@ from exporter.providers.increments import Increments
 from exporter.providers.openai import END_MARKER, Delta
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import PRESETS
+from exporter.providers.turns import data_url, openai_messages, response_format
 from exporter.providers.usage import Counter, InputOutputUsage
 from exporter.providers.wire import Few, Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure
@@ -43,6 +44,7 @@ _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
 _MAX_EVENTS_BYTES = 1 << 14
 """Of an error body: an error that is an event stands at its beginning."""
 _SERVICE = "/services/aigc/text-generation/generation"
+_SEEING_SERVICE = "/services/aigc/multimodal-generation/generation"
 
 
 class _Choice(Wire):
@@ -97,18 +99,24 @@ class DashScope:
         }
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
+        ask = call.ask
         body: dict[str, object] = {
             "model": call.model,
-            "input": {"messages": [{"role": "user", "content": call.ask.prompt}]},
-            "parameters": {
-                "result_format": "message",
-                "incremental_output": True,
-                "max_tokens": call.ask.max_output_tokens,
-            },
+            "input": {"messages": _messages(ask)},
+            "parameters": merged(
+                {
+                    "result_format": "message",
+                    "incremental_output": True,
+                    "max_tokens": ask.max_output_tokens,
+                    "response_format": response_format(ask),
+                    **_SERVER.reasoning_fields(ask.reasoning),
+                },
+                {},
+            ),
         }
         return HttpRequest(
             "POST",
-            f"{call.base_url}{_SERVICE}",
+            f"{call.base_url}{_SEEING_SERVICE if ask.picture else _SERVICE}",
             headers,
             json.dumps(merged(body, call.extra_body)).encode(),
         )
@@ -127,6 +135,19 @@ class DashScope:
             request_id=head.headers.get("x-request-id"),
             retry_after_seconds=retry_after_seconds(head),
         )
+
+
+def _messages(ask: ChatAsk) -> list[dict[str, object]]:
+    """Where there is a picture, every message is made of parts, which have no type."""
+    if ask.picture is None:
+        return openai_messages(ask)
+    told = [("system", ask.system)] if ask.system else []
+    told += [(turn.role.value, turn.text) for turn in ask.earlier]
+    before: list[dict[str, object]] = [
+        {"role": role, "content": [{"text": text}]} for role, text in told
+    ]
+    question = [{"image": data_url(ask.picture)}, {"text": ask.prompt}]
+    return [*before, {"role": "user", "content": question}]
 
 
 class _GenerationStream:

@@ -49,7 +49,8 @@ FAILED_ENDINGS = (
 
 _PARTS = {
     Reason.CONTENT_FILTER: "safety filter blocked blocklist prohibit moderat sensitive guardrail "
-    "violation unsafe flagged censor recitation toxic",
+    "violat unsafe flagged censor recitation toxic policy harm copyright illegal inspection nsfw "
+    "jailbreak",
     Reason.OVERLOADED: "overload capacity insufficientsystem resourceexhausted",
     Reason.RATE_LIMITED: "ratelimit throttl",
     Reason.QUOTA: "insufficientquota insufficientcredit insufficientbalance",

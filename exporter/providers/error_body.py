@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 from exporter.providers.wire import HttpStatus, Wire, parse_if
 
 _MAX_ITEMS = 32
+_MAX_LINES_BYTES = 1 << 14
 _MAX_TEXT = 1 << 15
 """More than is ever shown of a message."""
 
@@ -27,7 +28,7 @@ def as_text(value: object) -> object:
     return str(value)[:_MAX_TEXT] if isinstance(value, str | int | float) else None
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
     """Anthropic and Azure have one object where Google has a list of them."""
     items = [value] if isinstance(value, dict) else value
     if not isinstance(items, list):
@@ -47,7 +48,8 @@ def _as_detail(value: object) -> object:
 Text = Annotated[str | None, BeforeValidator(as_text)]
 
 
-def _http_status(code: str | None) -> int | None:
+def http_status(code: str | None) -> int | None:
+    """The HTTP status of a failure that a code is, if it is one."""
     return int(code) if code and re.fullmatch(r"[45]\d\d", code) else None
 
 
@@ -66,7 +68,7 @@ def _as_metadata(value: object) -> object:
     return value if isinstance(value, dict) else None
 
 
-Details = Annotated[list[_Detail], BeforeValidator(_as_list)]
+Details = Annotated[list[_Detail], BeforeValidator(as_list)]
 
 
 class ErrorObject(Wire):
@@ -90,7 +92,7 @@ class ErrorObject(Wire):
     def http_status(self) -> int | None:
         """The HTTP status that an error inside a stream names: vLLM, SGLang, llama.cpp, LiteLLM
         and OpenRouter put it into ``code``."""
-        return self.http_status_code or _http_status(self.code)
+        return self.http_status_code or http_status(self.code)
 
     @property
     def words(self) -> Sequence[str]:
@@ -176,7 +178,7 @@ class _Flat(ErrorObject):
         said = [text for text in (self.title, self.message, self.detail) if text]
         if not said:
             return None
-        status = _http_status(self.code or self.status_code or self.status)
+        status = http_status(self.code or self.status_code or self.status)
         return self.model_copy(update={"message": ": ".join(said), "http_status_code": status})
 
     @property
@@ -185,13 +187,13 @@ class _Flat(ErrorObject):
         if self.choices or self.output:
             return False
         named = self.code not in (None, "", "0", "200")
-        return named or self.success is False or bool(_http_status(self.status_code or self.status))
+        return named or self.success is False or bool(http_status(self.status_code or self.status))
 
 
 def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
     """The error in a body. ``status`` is ``None`` for an event of a stream, where, as with 200,
     only what cannot be anything else is taken for one."""
-    body = unwrapped(body)
+    body = unwrapped(_json_in(body))
     whole = parse_if(_Body, body)
     if whole is None:
         return None
@@ -206,6 +208,21 @@ def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
         marked = whole.object == "error" or whole.type == "error"
         return error if marked or flat.is_certain else None
     return error
+
+
+def _json_in(body: bytes) -> bytes:
+    """The JSON of a body that may begin with comments, or be an event although it is no stream."""
+    if body.lstrip()[:1] in (b"{", b"["):
+        return body
+    at = 0
+    for line in body[:_MAX_LINES_BYTES].splitlines(keepends=True):
+        name, _, value = line.partition(b":")
+        if name in (b"data", b"error"):
+            return value
+        if line[:1] in (b"{", b"["):
+            return body[at:]
+        at += len(line)
+    return body
 
 
 def unwrapped(data: bytes) -> bytes:

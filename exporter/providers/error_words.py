@@ -55,6 +55,7 @@ CODES = (
         "OpenAI",
     ),
     Words(Reason.CONTENT_FILTER, "data_inspection_failed", "DashScope"),
+    Words(Reason.CONTENT_FILTER, "prohibited_content", "Google's Interactions API"),
     Words(Reason.CONTENT_FILTER, "ResponsibleAIPolicyViolation", "Azure, innererror"),
     Words(Reason.CONTENT_FILTER, "content_filter_error content_moderation", "Azure; gateways"),
     Words(Reason.RATE_LIMITED, "rate_limit_exceeded slow_down", "OpenAI"),
@@ -213,8 +214,8 @@ PHRASES = (
                 Reason.RATE_LIMITED,
                 "too many requests|too many concurrent|rate limit|rate-limit|ratelimit|rate_limit|"
                 "throttl|requests per minute|tokens per minute|request limit reached|"
-                "too many tokens per day|concurrency limit|slow down|being rate limited|"
-                "请求过于频繁|请求过多|频率|限流",
+                "please wait before trying again|concurrency limit|slow down|being rate limited|"
+                "请求过于频繁|请求过多|频率|限流|并发",
                 "Anthropic's gateways, Bedrock, Cloudflare 1015, Zhipu",
             ),
         ),
@@ -269,6 +270,16 @@ PHRASES = (
                 "context length|context window|maximum context|prompt is too long|"
                 "input is too long|contextwindowexceeded|badrequesterror",
                 "LiteLLM, vLLM behind gateways",
+            ),
+        ),
+    ),
+    Phrases(
+        frozenset({400}),
+        (
+            Words(
+                Reason.SERVER_ERROR,
+                "unexpected eof|upstream connect error|connection reset by peer|socket hang up",
+                "Ollama in front of its cloud, Envoy",
             ),
         ),
     ),

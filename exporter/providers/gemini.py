@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue, model_validator
 
-from exporter.providers.asks import Ask, ChatAsk
+from exporter.providers.asks import Ask, ChatAsk, Reasoning, Role
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -37,6 +37,7 @@ from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.google_errors import GoogleError
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
+from exporter.providers.turns import PNG, Messages, base64_of
 from exporter.providers.usage import Counter, counted
 from exporter.providers.wire import (
     CamelWire,
@@ -51,6 +52,7 @@ from exporter.providers.wire import (
 from exporter.result import Failure, FailureReason, Usage
 
 PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
+_ROLES = {Role.USER: "user", Role.ASSISTANT: "model"}
 API_VERSIONS = ("v1", "v1beta")
 
 _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
@@ -68,12 +70,12 @@ class _FunctionCall(CamelWire):
 
 
 class _ExecutableCode(CamelWire):
-    code: str = ""
+    code: str | None = None
 
 
 class _Part(CamelWire):
     text: str | None = None  # empty beside a thoughtSignature
-    thought: bool = False
+    thought: bool | None = None
     function_call: _FunctionCall | None = None
     executable_code: _ExecutableCode | None = None
 
@@ -82,7 +84,7 @@ class _Part(CamelWire):
         if self.function_call:
             yield OutputKind.TOOL, self.function_call.text
         if self.executable_code:
-            yield OutputKind.TOOL, self.executable_code.code
+            yield OutputKind.TOOL, self.executable_code.code or ""
 
 
 class _Content(CamelWire):
@@ -179,9 +181,11 @@ class Gemini:
         headers = {"content-type": "application/json"}
         if call.api_key:
             headers["x-goog-api-key"] = call.api_key
+        ask = call.ask
         body = {
-            "contents": [{"role": "user", "parts": [{"text": call.ask.prompt}]}],
-            "generationConfig": {"maxOutputTokens": call.ask.max_output_tokens},
+            "systemInstruction": {"parts": [{"text": ask.system}]} if ask.system else None,
+            "contents": _contents(ask),
+            "generationConfig": {"maxOutputTokens": ask.max_output_tokens, **_choices(ask)},
         }
         return HttpRequest(
             "POST",
@@ -194,7 +198,7 @@ class Gemini:
         return FramedDecoder(SseOrJsonDecoder(), _Stream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        if wrapped := parse_if(_ErrorBody, body):
+        if (wrapped := parse_if(_ErrorBody, body)) and wrapped.error.is_googles:
             return wrapped.error.failure(head.status)
         return explain(head.status, body)  # what a gateway says
 
@@ -233,7 +237,7 @@ class _Stream:
         usage = chunk.usage_metadata and chunk.usage_metadata.normalised()
         if usage and self._counter.holds(usage):
             yield UsageReported(usage)
-        if chunk.error:
+        if chunk.error and chunk.error.is_googles:
             yield Failed(chunk.error.failure())
         elif not chunk.candidates and (failure := explain(HTTPStatus.OK, message.data)):
             yield Failed(failure)
@@ -245,6 +249,29 @@ class _Stream:
         if chunk.model_version and chunk.model_version != self._model:
             self._model = chunk.model_version
             yield ModelServed(chunk.model_version)
+
+
+def _contents(ask: ChatAsk) -> Messages:
+    question: list[dict[str, object]] = [{"text": ask.prompt}]
+    if ask.picture:
+        question.insert(0, {"inlineData": {"mimeType": PNG, "data": base64_of(ask.picture)}})
+    earlier: Messages = [
+        {"role": _ROLES[turn.role], "parts": [{"text": turn.text}]} for turn in ask.earlier
+    ]
+    return [*earlier, {"role": "user", "parts": question}]
+
+
+def _choices(ask: ChatAsk) -> dict[str, object]:
+    """Only models before Gemini 3 can do without thought, and have a budget for it."""
+    choices: dict[str, object] = {}
+    if ask.json_schema is not None:
+        choices["responseMimeType"] = "application/json"
+        choices["responseJsonSchema"] = ask.json_schema
+    if ask.reasoning is Reasoning.NONE:
+        choices["thinkingConfig"] = {"thinkingBudget": 0}
+    elif ask.reasoning:
+        choices["thinkingConfig"] = {"thinkingLevel": ask.reasoning.upper()}
+    return choices
 
 
 def resource_url(call: Call[Ask]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from exporter.providers.error_body import Text
+from exporter.providers.error_body import Text, as_list, http_status
 from exporter.providers.errors import reason_for
 from exporter.providers.headers import delay_in_text, longest
-from exporter.providers.wire import CamelWire, Few, HttpStatus
+from exporter.providers.wire import CamelWire
 from exporter.result import Failure, FailureReason
 
 
@@ -23,26 +24,41 @@ class _Detail(CamelWire):
 class GoogleError(CamelWire):
     """An error as Google's servers describe it."""
 
-    code: HttpStatus = None
+    code: Text = None  # an HTTP status; a word in the Interactions API
     message: Text = None
     status: Text = None
-    details: Few[_Detail] = Field(default=[])
+    details: Annotated[list[_Detail], BeforeValidator(as_list)] = Field(default=[])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _worded(cls, value: object) -> object:
+        """Gateways write a text where Google writes an object."""
+        return {"message": value} if isinstance(value, str) else value
 
     def failure(self, status: int | None = None) -> Failure:
         """What the error means; inside a stream there is no HTTP ``status``, but a code."""
         if status is None or status == HTTPStatus.OK:
-            status = self.code
+            status = http_status(self.code)
         detail = self.message or "the error has no message"
-        if self.status:
-            detail = f"{self.status}: {detail}"
+        if name := self.status or self._word:
+            detail = f"{name}: {detail}"
         return Failure(self._reason(status), detail, status, self._retry_after_seconds())
+
+    @property
+    def is_googles(self) -> bool:
+        """Whether it has anything that only Google writes; a gateway's error is another matter."""
+        return bool(self.status or self.details or http_status(self.code))
+
+    @property
+    def _word(self) -> str | None:
+        return self.code if self.code and not self.code.isdigit() else None
 
     def _reason(self, status: int | None) -> FailureReason:
         message = self.message or ""
         if status == HTTPStatus.BAD_REQUEST and "api key" in message.lower():
             return FailureReason.AUTH  # "API key expired", should there be no ErrorInfo
         reasons = (detail.reason for detail in self.details)
-        return reason_for(filter(None, (*reasons, self.status)), message, status)
+        return reason_for(filter(None, (*reasons, self._word, self.status)), message, status)
 
     def _retry_after_seconds(self) -> float | None:
         delays = (delay_in_text(detail.retry_delay or "") for detail in self.details)

@@ -14,11 +14,12 @@ from exporter.result import RateLimit, Usage
 _MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 """OpenAI and Azure; other services of Azure."""
 
-_USAGE = (
-    ("x-amzn-bedrock-input-token-count", "x-amzn-bedrock-output-token-count"),
-    ("x-prompt-tokens", "x-generated-tokens"),  # TGI
-)
+_INPUT_COUNT = re.compile(r"(?:input|prompt)-tokens?(?:-count)?")
+_OUTPUT_COUNT = re.compile(r"(?:output|completion|generated)-tokens?(?:-count)?")
+_NO_COUNT = ("limit", "remaining", "reset", "max", "cache")
 _MANY = 1 << 53
+
+_PERIODS = ("", "-minute", "-hour", "-day", "-per-minute", "-per-day")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LENGTH = (
@@ -70,25 +71,46 @@ def delay_in_text(text: str) -> float | None:
 
 
 def usage_in_headers(headers: Mapping[str, str]) -> Usage | None:
-    """The token count, where both of its parts stand in headers."""
-    for of_input, of_output in _USAGE:
-        told, made = finite(headers.get(of_input)), finite(headers.get(of_output))
-        if told is not None and made is not None and 0 <= told < _MANY and 0 <= made < _MANY:
-            return Usage(input=int(told), output=int(made))
+    """The token count, where both of its parts stand in headers: TGI's ``x-prompt-tokens`` and
+    ``x-generated-tokens``, Bedrock's ``x-amzn-bedrock-input-token-count`` and its sibling."""
+    told, made = _count_in(headers, _INPUT_COUNT), _count_in(headers, _OUTPUT_COUNT)
+    return None if told is None or made is None else Usage(input=told, output=made)
+
+
+def _count_in(headers: Mapping[str, str], name: re.Pattern[str]) -> int | None:
+    for header, value in headers.items():
+        found = name.search(header)
+        if found and found.end() == len(header) and not any(word in header for word in _NO_COUNT):
+            number = finite(value)
+            if number is not None and 0 <= number < _MANY:
+                return int(number)
     return None
 
 
 def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> tuple[RateLimit, ...]:
-    """``x-ratelimit-limit-requests`` and its siblings."""
-    told = (
+    """``x-ratelimit-limit-requests`` and its siblings. Where a limit is told for several lengths
+    of time (Cerebras: ``-tokens-minute``, ``-requests-day``), the tightest stands for all."""
+    told = (_tightest(headers, prefix, resource) for resource in ("requests", "tokens"))
+    return tuple(limit for limit in told if limit)
+
+
+def _tightest(headers: Mapping[str, str], prefix: str, resource: str) -> RateLimit | None:
+    limits = (
         rate_limit(
             resource,
-            headers.get(f"{prefix}limit-{resource}"),
-            headers.get(f"{prefix}remaining-{resource}"),
+            headers.get(f"{prefix}limit-{resource}{per}"),
+            headers.get(f"{prefix}remaining-{resource}{per}"),
         )
-        for resource in ("requests", "tokens")
+        for per in _PERIODS
     )
-    return tuple(limit for limit in told if limit)
+    return min((limit for limit in limits if limit), key=share_left, default=None)
+
+
+def share_left(limit: RateLimit) -> float:
+    """What share of a limit is left; all of it where that is not told."""
+    if not limit.limit or limit.remaining is None:
+        return 1.0
+    return limit.remaining / limit.limit
 
 
 def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateLimit | None:

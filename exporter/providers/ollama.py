@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from pydantic import JsonValue
 
-from exporter.providers.asks import ChatAsk
+from exporter.providers.asks import ChatAsk, Reasoning
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -34,13 +34,14 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.ndjson import NdjsonDecoder
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
+from exporter.providers.turns import base64_of, data_url, messages
 from exporter.providers.wire import Count, Few, LenientCount, Wire, count, merged, parse
 from exporter.result import NANOSECONDS, Failure, Usage
 
 
 class _Function(Wire):
-    name: str = ""
-    arguments: dict[str, JsonValue] | None = None
+    name: str | None = None
+    arguments: JsonValue = None  # an object, or a text that holds one
 
 
 class _ToolCall(Wire):
@@ -49,7 +50,11 @@ class _ToolCall(Wire):
     @property
     def text(self) -> str:
         arguments = self.function.arguments
-        return json.dumps(arguments, ensure_ascii=False) if arguments else self.function.name
+        if isinstance(arguments, str) and arguments:
+            return arguments
+        if not arguments:
+            return self.function.name or ""
+        return json.dumps(arguments, ensure_ascii=False)
 
 
 class _Message(Wire):
@@ -70,7 +75,7 @@ class _Line(Wire):
     model: Text = None
     remote_model: Text = None  # the model of ollama.com that a local name stands for
     message: _Message | None = None
-    done: bool = False
+    done: bool | None = None
     done_reason: Text = None
     load_duration: Count | None = None
     prompt_eval_count: LenientCount | None = None
@@ -95,8 +100,10 @@ class Ollama:
             headers["authorization"] = f"Bearer {call.api_key}"
         body = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "messages": _messages(call.ask),
             "stream": True,
+            "format": call.ask.json_schema,
+            "think": _think(call.ask.reasoning),
             "options": {"num_predict": call.ask.max_output_tokens},
         }
         return HttpRequest(
@@ -115,6 +122,18 @@ class Ollama:
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
         return HeaderFacts(retry_after_seconds=retry_after_seconds(head))
+
+
+def _messages(ask: ChatAsk) -> list[dict[str, object]]:
+    text_only = messages(replace(ask, picture=None), data_url)
+    if ask.picture:
+        text_only[-1]["images"] = [base64_of(ask.picture)]
+    return text_only
+
+
+def _think(reasoning: Reasoning | None) -> bool | str | None:
+    """A model without levels takes every level for yes."""
+    return False if reasoning is Reasoning.NONE else reasoning
 
 
 class _ChatStream:

@@ -29,14 +29,15 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.endings import ending, is_finish
+from exporter.providers.endings import ending, failed_ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text, unwrapped
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
-from exporter.providers.headers import rate_limits, retry_after_seconds, usage_in_headers
+from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of, told_of
 from exporter.providers.presets import COMPATIBLE, Preset
+from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.usage import ChatUsage, Counter, as_object
 from exporter.providers.wire import Few, Wire, excerpt, merged, parse
 from exporter.result import Failure
@@ -45,23 +46,23 @@ END_MARKER = b"[DONE]"
 
 
 class _Thought(Wire):
-    text: str = ""
+    text: str | None = None
 
 
 class _ContentPart(_Thought):
     """Mistral's reasoning models send content as typed parts; ``thinking`` has parts in turn."""
 
-    type: str = ""
+    type: Text = None
     thinking: Few[_Thought] | str | None = None
 
     def outputs(self) -> Iterator[tuple[OutputKind, str]]:
         if self.type != "thinking":
-            yield OutputKind.ANSWER, self.text
+            yield OutputKind.ANSWER, self.text or ""
         elif isinstance(self.thinking, str):
             yield OutputKind.REASONING, self.thinking
         else:
             for part in self.thinking or ():
-                yield OutputKind.REASONING, part.text
+                yield OutputKind.REASONING, part.text or ""
 
 
 class _Function(Wire):
@@ -154,9 +155,11 @@ class OpenAI:
     def _body(self, call: Call[ChatAsk]) -> dict[str, object]:
         body: dict[str, object] = {
             "model": call.model,
-            "messages": [{"role": "user", "content": call.ask.prompt}],
+            "messages": openai_messages(call.ask),
             "stream": True,
             self._preset.token_limit: call.ask.max_output_tokens,
+            "response_format": response_format(call.ask),
+            **self._preset.reasoning_fields(call.ask.reasoning),
         }
         if options := self._preset.stream_options:
             body["stream_options"] = options
@@ -174,7 +177,6 @@ class OpenAI:
             request_id=next(filter(None, ids), None),
             rate_limits=rate_limits(head.headers),
             retry_after_seconds=retry_after_seconds(head),
-            usage=usage_in_headers(head.headers),
         )
 
 
@@ -227,6 +229,9 @@ class _ChatStream:
                 choice.native_finish_reason,
                 counts_stop_token=self._preset.counts_stop_token,
             )
+        elif reason := failed_ending(choice.native_finish_reason):
+            said = f"the server behind finished with {choice.native_finish_reason!r}"
+            yield Failed(Failure(reason, said))
 
     def _usage(self, chunk: _Chunk) -> Iterator[Event]:
         told = (

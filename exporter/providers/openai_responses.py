@@ -32,6 +32,7 @@ from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.openai import END_MARKER, OpenAI
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import Preset
+from exporter.providers.turns import data_url, messages
 from exporter.providers.usage import InputOutputUsage
 from exporter.providers.wire import Wire, excerpt, parse
 
@@ -97,7 +98,9 @@ class OpenAIResponses(OpenAI):
         padding = {"stream_options": {"include_obfuscation": False}}
         return {
             "model": call.model,
-            "input": call.ask.prompt,
+            "input": _input(call.ask),
+            "text": _text(call.ask),
+            "reasoning": {"effort": call.ask.reasoning} if call.ask.reasoning else None,
             "stream": True,
             "store": False,
             "max_output_tokens": call.ask.max_output_tokens,
@@ -106,6 +109,23 @@ class OpenAIResponses(OpenAI):
 
     def decoder(self) -> Decoder:
         return FramedDecoder(SseOrJsonDecoder(), _ResponseStream(self._preset).events)
+
+
+def _input(ask: ChatAsk) -> object:
+    if not (ask.system or ask.earlier or ask.picture):
+        return ask.prompt
+    return messages(
+        ask,
+        lambda it: {"type": "input_image", "image_url": data_url(it), "detail": "auto"},
+        text_type="input_text",
+    )
+
+
+def _text(ask: ChatAsk) -> object:
+    if ask.json_schema is None:
+        return None
+    schema = {"name": "answer", "strict": True, "schema": ask.json_schema}
+    return {"format": {"type": "json_schema", **schema}}
 
 
 class _ResponseStream:

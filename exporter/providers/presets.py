@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
+from exporter.providers.asks import Reasoning
 from exporter.providers.bedrock import REGIONS as BEDROCK_REGIONS
 from exporter.result import FailureReason
 
@@ -45,6 +46,21 @@ class Preset:
     """Error codes that mean something else than everywhere."""
     reason_by_status: Mapping[int, FailureReason] = field(default_factory=dict)
     """Statuses that mean something else than everywhere, where no code says more."""
+
+    enables_thinking: bool = False
+    """Whether thought is switched on and off (Qwen at DashScope), instead of being measured out."""
+    thinks_by_template: bool = False
+    """Whether it is the chat template that lets the model think, and can be told not to."""
+
+    def reasoning_fields(self, reasoning: Reasoning | None) -> dict[str, object]:
+        """What to ask of the model's thought."""
+        if reasoning is None:
+            return {}
+        if self.enables_thinking:
+            return {"enable_thinking": reasoning is not Reasoning.NONE}
+        if reasoning is Reasoning.NONE and self.thinks_by_template:
+            return {"chat_template_kwargs": {"enable_thinking": False}}
+        return {"reasoning_effort": reasoning.value}
 
     @property
     def stream_options(self) -> dict[str, bool] | None:
@@ -91,6 +107,7 @@ COMPATIBLE = Preset()
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "openai": Preset(
+            counts_stop_token=False,
             base_url="https://api.openai.com/v1",
             # data residency
             regions={
@@ -102,6 +119,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pads_chunks=True,
         ),
         "bedrock": Preset(
+            counts_stop_token=False,
             regions={
                 region: f"https://bedrock-runtime.{region}.amazonaws.com/openai/v1"
                 for region in BEDROCK_REGIONS
@@ -111,11 +129,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             request_id_headers=("x-amzn-requestid", "x-request-id"),
         ),
         "dashscope": Preset(
+            counts_stop_token=False,
             regions={
                 region: f"https://{host}/compatible-mode/v1"
                 for region, host in DASHSCOPE_HOSTS.items()
             },
             hosts=("*dashscope*.aliyuncs.com", "*.maas.aliyuncs.com"),
+            enables_thinking=True,
             reason_by_code={
                 # Tokens per minute; at OpenAI the same word means "pay".
                 "insufficient_quota": FailureReason.RATE_LIMITED,
@@ -128,19 +148,35 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "Throttling": FailureReason.RATE_LIMITED,
             },
         ),
+        "cerebras": Preset(
+            counts_stop_token=False,
+            base_url="https://api.cerebras.ai/v1",
+            hosts=("api.cerebras.ai",),
+            token_limit="max_completion_tokens",
+        ),
+        "cloudflare": Preset(
+            counts_stop_token=False,
+            hosts=("gateway.ai.cloudflare.com",),
+            request_id_headers=("cf-aig-log-id", "cf-ray"),
+        ),
         "deepseek": Preset(
+            counts_stop_token=False,
             base_url="https://api.deepseek.com",
             hosts=("api.deepseek.com",),
         ),
         "fireworks": Preset(
+            counts_stop_token=False,
             base_url="https://api.fireworks.ai/inference/v1",
             hosts=("*.fireworks.ai",),
         ),
         "gemini": Preset(
+            counts_stop_token=False,
             base_url="https://generativelanguage.googleapis.com/v1beta/openai",
             hosts=("generativelanguage.googleapis.com",),
+            thought_is_in_the_total_only=True,
         ),
         "groq": Preset(
+            counts_stop_token=False,
             base_url="https://api.groq.com/openai/v1",
             hosts=("api.groq.com",),
             token_limit="max_completion_tokens",
@@ -149,33 +185,77 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             request_id_headers=("x-litellm-call-id", "x-request-id"),
         ),
         "llamacpp": Preset(),
+        "llama_swap": Preset(
+            # The server that it starts is not there yet.
+            reason_by_status={502: FailureReason.NOT_READY, 503: FailureReason.NOT_READY},
+        ),
+        "lmdeploy": Preset(),
         "mistral": Preset(
+            counts_stop_token=False,
             base_url="https://api.mistral.ai/v1",
             hosts=("api.mistral.ai",),
             reports_usage_unasked=True,
             request_id_headers=("mistral-correlation-id", "x-request-id"),
         ),
+        "moonshot": Preset(
+            counts_stop_token=False,
+            base_url="https://api.moonshot.ai/v1",
+            regions={"cn": "https://api.moonshot.cn/v1"},
+            hosts=("api.moonshot.ai", "api.moonshot.cn"),
+        ),
         "nim": Preset(
             # Its nginx answers before the engine behind it does.
             reason_by_status={502: FailureReason.NOT_READY},
         ),
+        "ollama_cloud": Preset(
+            base_url="https://ollama.com/v1",
+            hosts=("ollama.com",),
+        ),
         "openrouter": Preset(
+            counts_stop_token=False,
             base_url="https://openrouter.ai/api/v1",
             hosts=("openrouter.ai",),
             reports_usage_unasked=True,
             request_id_headers=("x-generation-id", "x-request-id"),
         ),
-        "sglang": Preset(),
+        "pai_eas": Preset(
+            reason_by_status={503: FailureReason.NOT_READY},  # no instance is ready
+        ),
+        "perplexity": Preset(
+            counts_stop_token=False,
+            base_url="https://api.perplexity.ai",
+            hosts=("api.perplexity.ai",),
+            reports_usage_unasked=True,
+        ),
+        "sglang": Preset(thinks_by_template=True),
+        "tensorrt_llm": Preset(),
         "tgi": Preset(
             reason_by_status={429: FailureReason.OVERLOADED},  # its queue is full
         ),
         "together": Preset(
+            counts_stop_token=False,
             base_url="https://api.together.xyz/v1",
             hosts=("*.together.xyz", "*.together.ai"),
             reports_usage_unasked=True,
             reason_by_status={403: FailureReason.BAD_REQUEST},  # the prompt is too long
         ),
-        "vllm": Preset(),
+        "transformers": Preset(),
+        "vertex": Preset(
+            counts_stop_token=False,
+            hosts=("*aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+            thought_is_in_the_total_only=True,
+        ),
+        "vllm": Preset(thinks_by_template=True),
+        "xai": Preset(
+            counts_stop_token=False,
+            base_url="https://api.x.ai/v1",
+            regions={
+                "us-east-1": "https://us-east-1.api.x.ai/v1",
+                "eu-west-1": "https://eu-west-1.api.x.ai/v1",
+            },
+            hosts=("api.x.ai", "*.api.x.ai"),
+            token_limit="max_completion_tokens",
+        ),
     }
 )
 """The servers by the name that a target gives as its ``preset``."""

@@ -39,6 +39,7 @@ _MESSAGES = {
     "dict_type": _MAPPING,
     "model_type": _MAPPING,
     "string_too_short": "must not be empty",
+    "string_unicode": "holds half of a surrogate pair; write the character itself",
     "too_short": "must not be empty; remove the key to have all",
 }
 

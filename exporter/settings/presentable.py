@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from exporter.settings.secret import redact
+from exporter.settings.redaction import redact
 
 MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""
-_MAX_LOOKED_AT = 1 << 14
-"""Characters of a text that are looked at for so few: a megabyte would hold up all else."""
+MAX_ANSWER_CHARACTERS = 4096
+"""Of an answer: searching more for secrets would hold up what else is being read."""
+_SEARCHED = 8
+"""White space is put together, and secrets in long forms become one short word."""
 
 
 def presentable(said: str, limit: int) -> str:
     """A text on one line of at most so many characters, without secrets and without what a
-    terminal would obey. It is cut last: half a secret would not be known for one."""
-    line = " ".join(redact(_beginning(said)).split())[:limit]
+    terminal would obey. Little more of it is searched for secrets than is shown, however long it
+    is; what is left of one where it was cut is known for one as well."""
+    line = " ".join(redact(said[: limit * _SEARCHED]).split())[:limit]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
-def _beginning(said: str) -> str:
-    """The text as far as it is looked at, without its last word, which may be half a secret."""
-    if len(said) <= _MAX_LOOKED_AT:
-        return said
-    words = said[:_MAX_LOOKED_AT].rsplit(None, 1)
-    return words[0] if len(words) > 1 else "".join(words)[: -_MAX_LOOKED_AT // 2]
+def shown_answer(said: str) -> str:
+    """The beginning of an answer without secrets, lines and all."""
+    return redact(said[:MAX_ANSWER_CHARACTERS])

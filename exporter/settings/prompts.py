@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationError, WithJsonSchema
 
+from exporter.settings.files import read_bytes
 from exporter.settings.mistakes import ConfigError, Mistake, nearest
 from exporter.settings.paths import loaded_by
-from exporter.settings.yaml_lines import decode, read_bytes
+from exporter.settings.yaml_lines import decode
 
 MAX_FILE_BYTES = 16 << 20
 _MAX_MISTAKES = 20

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,24 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from exporter.settings.mistakes import Location, did_you_mean
 from exporter.settings.secret import Secret
 from exporter.settings.units import DURATION_PATTERN, parse_duration
-
-
-def _http_url(url: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s?#]+(/\S*)?", url) or not _has_valid_port(url):
-        raise ValueError("must be an http:// or https:// URL")
-    if "?" in url or "#" in url:
-        raise ValueError("must have no query and no fragment")
-    if "@" in url.split("/")[2]:
-        raise ValueError("must hold no user name or password; use api_key or headers")
-    return url.rstrip("/")
-
-
-def _has_valid_port(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
+from exporter.settings.url import http_url
 
 _MAX_DURATION_SECONDS = 366 * 86400
 
@@ -59,11 +41,11 @@ Duration = Annotated[
 ]
 """Seconds, written as in Prometheus: ``500ms``, ``30s``, ``1m30s``, ``1h``."""
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 
 
 def _url_path(path: str) -> str:
-    if not re.fullmatch(r"/[!-~]*", path):
+    if not re.fullmatch(r"/(?!/)[!-~]*", path):
         raise ValueError("must be a path on the server that begins with /, as in /health")
     return path
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from exporter.settings.files import read_bytes
 from exporter.settings.mistakes import ConfigError, Location, Mistake, dotted
 from exporter.settings.paths import FileText
 
@@ -83,25 +84,6 @@ def read_document(path: Path) -> Document:
         ``MAX_VALUES`` values.
     """
     return parse_document(path, read_bytes(path, MAX_FILE_BYTES))
-
-
-def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """What is in a file.
-
-    :raises ConfigError: it cannot be read, or is longer than ``max_bytes``.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except FileNotFoundError:
-        raise ConfigError([Mistake("there is no such file; check the path", path)]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([Mistake(f"cannot be read: {reason}", path)]) from None
-    if len(content) > max_bytes:
-        message = f"is longer than {max_bytes >> 20} MiB; split it up"
-        raise ConfigError([Mistake(message, path)])
-    return content
 
 
 def decode(path: Path, content: bytes) -> str:

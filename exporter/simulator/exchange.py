@@ -17,7 +17,7 @@ from exporter.simulator.faults import (
     Hang,
     RawResponse,
 )
-from exporter.simulator.generation import generate
+from exporter.simulator.generation import count_tokens, generate
 from exporter.simulator.handler import Call, Facts, Handler, Refused, Request, Response, WholeCall
 from exporter.simulator.ledger import Entry
 from exporter.simulator.model import ModelState, Presence
@@ -60,11 +60,16 @@ class Exchange:
 
     async def answer(self, call: Call | WholeCall, script: Script, state: ModelState) -> None:
         """Answer as the script says."""
+        cached_seconds = script.cached_first_token_seconds
+        if cached_seconds is not None and state.remembers(self.request.body):
+            tokens = count_tokens(call.prompt)
+            script = replace(script, first_token_seconds=cached_seconds, cached_input_tokens=tokens)
         self.facts = replace(
             self.facts,
             served_model=script.served_model or call.model or "",
             processing_seconds=script.headers_seconds,
             rate_limits=script.rate_limits,
+            dimensions=script.dimensions,
         )
         self.connection.keep_alive = script.keep_alive
         random, fault = state.asked(script, self.entry.received_ns)

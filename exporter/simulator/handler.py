@@ -57,6 +57,8 @@ class Facts:
     load_seconds: float = 0.0
     """How long the request waited for the model to be loaded."""
     rate_limits: tuple[RateLimit, ...] = ()
+    dimensions: int = 0
+    """How long the model's vectors are."""
 
 
 class Refused(Exception):

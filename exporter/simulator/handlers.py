@@ -6,14 +6,18 @@ from exporter.simulator.anthropic import AnthropicHandler
 from exporter.simulator.azure import AzureHandler
 from exporter.simulator.bedrock import BedrockHandler
 from exporter.simulator.dashscope import DashScopeHandler
+from exporter.simulator.embeddings import EMBEDDERS
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import Handler, Request
 from exporter.simulator.listing import LISTINGS
 from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
 from exporter.simulator.openai_responses import OpenAIResponsesHandler
+from exporter.simulator.rerank import RERANKERS
 
 HANDLERS: tuple[Handler, ...] = (
+    *EMBEDDERS,
+    *RERANKERS,
     AzureHandler(),  # before OpenAI's, which claims every path of that ending
     OpenAIHandler(),
     OpenAIResponsesHandler(),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from exporter.simulator.anthropic import AnthropicHandler
-from exporter.simulator.framing import compact_json
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import (
     Facts,
@@ -20,21 +19,14 @@ from exporter.simulator.handler import (
 from exporter.simulator.model import Presence
 from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
+from exporter.simulator.whole import asks, json_response
 
 _MODEL = re.compile(r"(?:/.*)?/(?:v1|v1beta)/models/([^/]+)")
 
 
-def _gets(pattern: str, *headers: str) -> Callable[[Request], bool]:
-    def claims(request: Request) -> bool:
-        found = request.method == "GET" and re.fullmatch(pattern, request.path)
-        return bool(found) and all(name in request.headers for name in headers)
-
-    return claims
-
-
 def _listing(body: Callable[[Mapping[str, Presence]], object]) -> Callable[[Request], WholeCall]:
     def respond(facts: Facts, presences: Mapping[str, Presence]) -> Response:
-        return _json(body(presences))
+        return json_response(body(presences))
 
     return lambda _request: WholeCall(None, "", respond)
 
@@ -43,13 +35,11 @@ def _found(body: Callable[[str], object]) -> Callable[[Request], WholeCall]:
     def read(request: Request) -> WholeCall:
         match = _MODEL.fullmatch(request.path)
         model = unquote(match[1]) if match else ""
-        return WholeCall(model, "", lambda facts, presences: _json(body(facts.served_model)))
+        return WholeCall(
+            model, "", lambda facts, presences: json_response(body(facts.served_model))
+        )
 
     return read
-
-
-def _json(body: object) -> Response:
-    return Response(200, (("content-type", "application/json"),), compact_json(body))
 
 
 def _openai(models: Mapping[str, Presence]) -> object:
@@ -87,9 +77,9 @@ def _ollama(models: Mapping[str, Presence]) -> object:
 
 LISTINGS: tuple[Handler, ...] = (
     InOnePiece(
-        AnthropicHandler(), _gets(".*/v1/models/.+", "anthropic-version"), _found(_anthropic)
+        AnthropicHandler(), asks("GET", ".*/v1/models/.+", "anthropic-version"), _found(_anthropic)
     ),
-    InOnePiece(GeminiHandler(), _gets(_MODEL.pattern), _found(_gemini)),
-    InOnePiece(OpenAIHandler(), _gets(".*/models"), _listing(_openai)),
-    InOnePiece(OllamaHandler(), _gets(".*/api/tags"), _listing(_ollama)),
+    InOnePiece(GeminiHandler(), asks("GET", _MODEL.pattern), _found(_gemini)),
+    InOnePiece(OpenAIHandler(), asks("GET", ".*/models"), _listing(_openai)),
+    InOnePiece(OllamaHandler(), asks("GET", ".*/api/tags"), _listing(_ollama)),
 )

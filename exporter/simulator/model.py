@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from hashlib import sha256
 from random import Random
 
 from exporter.result import NANOSECONDS
@@ -29,6 +30,15 @@ class ModelState:
     boot_began_ns: int
     last_request_ns: int
     requests: int = 0
+    prompts: set[bytes] = field(default_factory=set)
+    """Digests of what was asked."""
+
+    def remembers(self, request: bytes) -> bool:
+        """Whether this was asked before; from now on it was."""
+        digest = sha256(request).digest()
+        asked_before = digest in self.prompts
+        self.prompts.add(digest)
+        return asked_before
 
     def asked(self, script: Script, now_ns: int) -> tuple[Random, Fault | None]:
         """Note a request; what its dice are, and which fault it meets, if any."""

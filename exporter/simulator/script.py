@@ -52,6 +52,9 @@ class Script:
     """Until the status line and the headers."""
     first_token_seconds: float = 0.05
     """Until the first token is generated."""
+    cached_first_token_seconds: float | None = None
+    """The same for a request that was asked before: its prompt is read from a cache, and the usage
+    says so. ``None``: there is no cache."""
     token_gap_seconds: float = 0.01
     """From one token to the next. The first chunk goes out with its first token, each later one
     with its last, so that time per output token is this value whatever the chunks hold."""
@@ -83,6 +86,9 @@ class Script:
     """Whether each write is cut in two: inside a character of several bytes if it holds one."""
     keep_alive: bool = True
     """Whether the connection may carry another request."""
+
+    dimensions: int = 32
+    """How long the vectors of its embeddings are; another model has other vectors."""
 
     served_model: str | None = None
     """The model that the response names; ``None``: the one that was asked."""

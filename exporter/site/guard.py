@@ -15,6 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.site.toolkit_file import WebConfigFile
 
 _BCRYPT_LENGTH = 72  # bcrypt reads no further, and bcrypt 5 refuses to
+_STRICT = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Where a page needs other ones, it has its own; ``http_server_config.headers`` come last."""
 _UNAUTHORIZED = PlainTextResponse(
     "user name and password needed\n",
     status_code=401,
@@ -59,11 +69,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         config = self._file.current().config
-        extra = {"X-Content-Type-Options": "nosniff"} | config.http_server_config.headers
+        extra = config.http_server_config.headers
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(extra)
+                headers = MutableHeaders(scope=message)
+                for name, value in _STRICT.items():
+                    headers.setdefault(name, value)
+                headers.update(extra)
             await send(message)
 
         users = config.basic_auth_users

@@ -85,9 +85,10 @@ class Backend(Protocol):
         ...
 
 
-def routes(backend: Backend) -> Starlette:
+def routes(backend: Backend, *, enable_probe: bool = True) -> Starlette:
     """The application that answers for this back end."""
     site = _Site(backend)
+    site.probe_enabled = enable_probe
     return Starlette(
         routes=[
             Route("/", site.page, middleware=_COMPRESSED),
@@ -103,6 +104,8 @@ def routes(backend: Backend) -> Starlette:
 
 class _Site:
     """The handlers."""
+
+    probe_enabled: bool
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -126,6 +129,9 @@ class _Site:
         return await self._in_background(lambda: JSONResponse({"targets": _to_json(rows)}))
 
     async def probe(self, request: Request) -> Response:
+        if not self.probe_enabled:
+            raise HTTPException(403, "/probe is off; set web.enable_probe to true\n")
+        _refuse_other_sites(request)
         if self._backend.stands_by:
             raise HTTPException(503, _STANDS_BY)
         name = self._target_name(request)
@@ -169,10 +175,11 @@ class _Site:
             raise HTTPException(503, "not ready: starting or stopping\n")
         return PlainTextResponse("ready\n")
 
-    async def reload(self, _request: Request) -> Response:
+    async def reload(self, request: Request) -> Response:
         if not self._backend.lifecycle_enabled:
             off = "reload over HTTP is off; set web.enable_lifecycle to true, or send SIGHUP\n"
             raise HTTPException(403, off)
+        _refuse_other_sites(request)
         reloading = asyncio.run_coroutine_threadsafe(self._backend.reload(), self._backend.loop)
         try:
             await asyncio.wrap_future(reloading)
@@ -216,6 +223,13 @@ def _list(names: tuple[str, ...]) -> str:
     more = len(names) - _MAX_NAMES_SHOWN
     shown = ", ".join(names[:_MAX_NAMES_SHOWN]) or "none"
     return f"configured are {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """A page of another site could make a browser that may come in here spend tokens. Browsers
+    say where a request is from; what is no browser says nothing."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise HTTPException(403, "asked by a page of another site\n")
 
 
 def _scrape_timeout_seconds(request: Request) -> float | None:

@@ -8,23 +8,38 @@ from __future__ import annotations
 
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from exporter.config.web import Web
+from exporter.process.descriptors import for_the_door
 from exporter.settings.mistakes import ConfigError
+from exporter.site.door import IDLE_SECONDS, Door
 from exporter.site.guard import Guard, ReloadingContext
+from exporter.site.protocol import MAX_HEAD_BYTES, GuestProtocol
 from exporter.site.routes import Backend, routes
 from exporter.site.toolkit_file import WebConfigFile
 
 GRACEFUL_STOP_SECONDS = 3
 """How long requests under way may go on after ``stop``."""
-_KEEP_ALIVE_SECONDS = 130  # above the usual scrape intervals, so that connections are reused
 
 
 class WebError(Exception):
     """The web server cannot be started; the message is for the user."""
+
+
+class _Server(uvicorn.Server):
+    """Sweeps before its door ten times a second."""
+
+    def __init__(self, door: Door, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._door = door
+
+    async def on_tick(self, counter: int) -> bool:
+        self._door.sweep()
+        return await super().on_tick(counter)
 
 
 class WebServer:
@@ -42,25 +57,28 @@ class WebServer:
         file = _read(self._web.config_file)
         listening = _listen(self._web)
         self.url = _url("https" if file.has_tls else "http", listening)
-        self._server = uvicorn.Server(
+        door = Door(listening, for_the_door(self._web.max_connections))
+        self._server = _Server(
+            door,
             uvicorn.Config(
-                Guard(routes(self._backend), file),
+                Guard(routes(self._backend, enable_probe=self._web.enable_probe), file),
                 ssl_context_factory=(lambda *_: ReloadingContext(file)) if file.has_tls else None,
-                http="h11",
+                http=partial(GuestProtocol, door),  # type: ignore[arg-type]
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                log_level="error",  # strangers could fill the log with warnings
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_keep_alive=round(IDLE_SECONDS),
                 timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS,
-            )
+            ),
         )
         self._thread = threading.Thread(
-            target=self._server.run, args=([listening],), name="web", daemon=True
+            target=self._server.run, args=([door],), name="web", daemon=True
         )
         self._thread.start()
 

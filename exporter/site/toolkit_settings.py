@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.settings.files import regular_bytes
 from exporter.settings.mistakes import did_you_mean
 from exporter.settings.paths import FilePath
 from exporter.settings.types import Located, UnknownName, raise_all
@@ -162,7 +163,7 @@ class TlsServerConfig(_Model):
         :raises OSError: a file cannot be read or holds no usable certificate or key.
         """
         for path in self.files:
-            path.read_bytes()  # OpenSSL would not say which file is missing
+            regular_bytes(path, 1)  # OpenSSL would not say which file it is, and wait for a pipe
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with _said_plainly("cert_file and key_file are no PEM certificate and its key"):
             context.load_cert_chain(self.cert_file, self.key_file, password=_no_password)

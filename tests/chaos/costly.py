@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -243,5 +242,3 @@ MESSAGES: dict[str, Costly] = {
 }
 
 COSTLY: dict[str, Costly] = MESSAGES | HTTP
-
-__all__ = ["COSTLY", "Costly", "json"]

@@ -143,11 +143,14 @@ class ControlPlane:
         return done.stdout
 
     def restricted_namespace(self, name: str) -> None:
-        """A namespace in which Pod Security enforces ``restricted``."""
+        """A namespace in which Pod Security enforces ``restricted``, with the service account that
+        a controller would make."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": name, "labels": labels}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         self.apply(namespace)
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        self.apply(account, namespace=name)
 
     def apply(self, *documents: Document, namespace: str = "default") -> str:
         return self.kubectl(

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from exporter.cli import main
 from exporter.commands.check_report import report
 from exporter.config.root import Config
 
@@ -102,3 +104,76 @@ def test_what_will_make_probes_fail_is_warned_of(
 ) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     assert lines(target(**fields))[-1] == warning
+
+
+def test_only_unknown_prices_are_unknown_spend() -> None:
+    text = "\n".join(lines(target(), budget={"usd_per_day": 5}))
+    assert "\nSpend: unknown: " in text
+    assert "0.00" not in text.replace("5.00", "")
+    budget = "Budget of all targets: 5.00 USD per day; how much of it is needed is unknown"
+    assert f"\n{budget}, since no price is known.\n" in text
+
+
+def test_some_unknown_prices_make_the_need_of_a_budget_a_least_one() -> None:
+    priced = target("priced", interval="1h", price={"input": 0, "output": 10})
+    (budget,) = [
+        line
+        for line in lines(priced, target("unpriced"), budget={"usd_per_day": 1})
+        if line.startswith("Budget")
+    ]
+    assert budget.endswith(", at least 2% of it needed.")
+
+
+NO_KEY = "no api_key, without which"
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"),
+    [
+        ({}, True),
+        ({"base_url": "https://api.openai.com/v1"}, True),
+        ({"base_url": "https://api.groq.com/openai/v1"}, True),
+        ({"base_url": "http://10.0.0.7:8000/v1"}, False),
+        ({"provider": "vllm", "base_url": "http://vllm.svc/v1"}, False),
+        ({"provider": "gemini"}, True),
+        ({"provider": "bedrock", "region": "eu-west-1"}, False),
+        ({"api_key": {"env": "A_KEY"}}, False),
+        ({"headers": {"Authorization": {"env": "A_KEY"}}}, False),
+    ],
+)
+def test_a_public_api_without_a_key_is_warned_of(
+    fields: dict[str, Any], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", "sk-0123456789")
+    assert (NO_KEY in "".join(lines(target(**fields)))) is warned
+
+
+def test_a_proxy_that_cannot_be_used_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:hunter2-hunter2@[::1")
+    text = "".join(lines(target(base_url="http://models.test/v1")))
+    assert "the proxy for http is not a URL" in text
+    assert "hunter2" not in text
+
+
+def test_the_table_is_as_wide_as_the_terminal() -> None:
+    config = Config.model_validate({"targets": [target("a" * 60), target("b" * 30)]})
+    for width in (60, 80, 100, 120, 200):
+        table = report(config, width).splitlines()[:4]
+        assert max(map(len, table)) <= max(width, 99 - 2)
+        assert len({len(row) for row in table}) == 1
+    assert "a" * 60 in report(config)
+    assert f"{'a' * 19}" in report(config, 120)
+
+
+@pytest.mark.parametrize(("key", "code"), [("{env: A_KEY}", 0), ("{env: NO_SUCH_KEY}", 1)])
+def test_strict_fails_where_there_is_something_to_warn_of(
+    key: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", "sk-0123456789")
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    path = tmp_path / "config.yaml"
+    path.write_text(f"targets: [{{name: a, provider: openai, model: m, api_key: {key}}}]")
+    ran = CliRunner().invoke(main, ["check-config", "--strict", str(path)])
+    assert ran.exit_code == code
+    assert ("warning: " in ran.output) is bool(code)
+    assert CliRunner().invoke(main, ["check-config", str(path)]).exit_code == 0

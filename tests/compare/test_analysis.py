@@ -9,7 +9,8 @@ import pytest
 
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject

@@ -7,7 +7,9 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from exporter.cli import main
 from exporter.compare.statistics.sequential import looks
-from exporter.simulator import Script, Simulator, run_in_thread
+from exporter.simulator import Script, Served, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
 from exporter.simulator.steps import Error, ErrorKind
@@ -25,12 +27,14 @@ from tests.process import exporter
 pytestmark = pytest.mark.slow
 
 _AUTH = ErrorResponse(Error(ErrorKind.INVALID_KEY, "Wrong key."))
+_LIMITED = ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down."))
 _BUSY = ErrorResponse(Error(ErrorKind.OVERLOADED, "Come back later."))
 
 SCRIPTS = {
     "slow": Script(first_token_seconds=0.04, token_gap_seconds=0.004, jitter=0.1),
     "fast": Script(first_token_seconds=0.004, token_gap_seconds=0.0005, jitter=0.1),
     "locked": Script(fault=_AUTH),
+    "limited": Script(fault=_LIMITED),
     "busy": Script(
         first_token_seconds=0.004, token_gap_seconds=0.0002, fault=_BUSY, fault_ratio=0.5
     ),
@@ -320,6 +324,17 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
             ("--baseline", "slow", "--candidate", "fast", "--probe", "short", "--length", "1k"),
             "give only one of",
         ),
+        (
+            ("--baseline", "slow", "--candidate", "fast", "--max-requests", "9"),
+            "--max-requests goes with --concurrency",
+        ),
+        (
+            ("--baseline", "slow", "--candidate", "fast", "--until-decided", "--concurrency", "2"),
+            "goes with neither",
+        ),
+        (("--concurrency", "1,two"), "'1,two' is no list of numbers of streams"),
+        (("--slo", "ttft_p59=1s"), "did you mean 'ttft_p95'?"),
+        (("--first", "success", "--measure", "ttft_p50"), "--first success is not among"),
         (("--margin", "ttft=0.1"), "did you mean 'ttft_p95'?"),
         (("--margin", "ttft_p50=some"), "'some' is no share"),
         (("--cold-idle", "often"), "'often' is not a duration"),
@@ -388,3 +403,65 @@ def test_a_line_that_is_no_sample_is_told(compare: Comparing) -> None:
 
     assert result.exit_code == 1
     assert f"{compare.samples}:6: no sample" in result.output
+
+
+def most_at_once(served: Sequence[Served]) -> int:
+    """How many requests the simulator had under way at the same time."""
+    marks = [(s.received_ns, 1) for s in served] + [(s.ended_ns, -1) for s in served]
+    return max(accumulate(step for _, step in sorted(marks)))
+
+
+def test_so_many_streams_are_asked_at_once_level_by_level(
+    simulator: Simulator, compare: Comparing
+) -> None:
+    before = len(simulator.ledger)
+    result = compare("slow", "busy", "--concurrency", "4,1", "-n", "40")
+
+    assert result.exit_code == 0, result.output
+    kept = compare.kept()
+    levels = [sample["streams"] for sample in kept]
+    assert levels == [1] * 80 + [4] * 80
+    served = simulator.ledger[before:]
+    own = [entry for entry in served if entry.model == "slow"]
+    assert most_at_once(own[:40]) == 1
+    assert most_at_once(own[40:]) == 4
+    turns = [turn for turn, _ in groupby((s["streams"], s["target"]) for s in kept)]
+    order = ("slow", "busy", "slow")  # A B B A: the two turns of B are one
+    assert turns == [(streams, name) for streams in (1, 4) for name in order]
+    load = json.loads(compare.json.read_text())["load"]
+    assert [level["streams"] for level in load["levels"]] == [1, 4]
+    assert "Streams" in result.stdout
+
+
+def test_a_limit_of_the_rate_ends_the_level_and_those_after_it(compare: Comparing) -> None:
+    result = compare("fast", "limited", "--concurrency", "2,4", "-n", "20")
+
+    asked = Counter((sample["target"], sample["streams"]) for sample in compare.kept())
+    assert asked["fast", 2] == asked["fast", 4] == 20
+    assert 1 <= asked["limited", 2] <= 2
+    assert ("limited", 4) not in asked
+    assert "limited limited the rate with 2 streams" in " ".join(result.stdout.split())
+
+
+def test_requests_under_load_are_bounded(compare: Comparing) -> None:
+    result = compare("slow", "fast", "--concurrency", "3,9", "--max-requests", "50")
+    assert len(compare.kept()) == 50
+    assert "Stopped, since --max-requests allows 50." in result.output
+
+    compare.samples.unlink()
+    result = compare("slow", "fast", "--concurrency", "8", "--budget", "0.01")
+    spent = sum(sample["cost_usd"] for sample in compare.kept())
+    assert 0.005 < spent <= 0.01
+    assert "the budget of 0.01 USD does not allow another request" in result.output
+
+
+def test_an_interrupted_comparison_under_load_goes_on_where_it_was(compare: Comparing) -> None:
+    options = ("--concurrency", "2", "-n", "8")
+    compare("slow", "fast", *options)
+    lines = compare.samples.read_text().splitlines(keepends=True)
+    compare.samples.write_text("".join(lines[:8]))
+
+    compare("slow", "fast", *options)
+
+    asked = Counter((sample["target"], sample["block"]) for sample in compare.kept())
+    assert asked == {(name, block): 2 for name in ("slow", "fast") for block in range(4)}

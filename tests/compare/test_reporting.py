@@ -10,13 +10,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from exporter.compare.report.figures import change_texts, ratio_text, seconds_text
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
-from exporter.compare.report.wording import headline, ratio_text, rows, seconds_text, story
+from exporter.compare.report.story import headline, story
+from exporter.compare.report.wording import rows
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules
+from exporter.compare.statistics.verdict import Effect, Verdict
 from exporter.compare.subject import Party
 from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
 
@@ -37,13 +41,15 @@ FASTER = report(
 def test_the_story_says_what_is_better_what_is_worse_and_what_is_open() -> None:
     versus = FASTER.versus[0]
 
-    assert headline(FASTER, versus) == "own beats hosted in some ways and falls behind in others"
-    better, worse, unsure = re.split(r"(?<=\.) (?=[A-Z])", story(versus))
-    assert better.startswith("It starts to answer sooner (")
-    assert "writes faster (" in better
-    assert worse.startswith("But it fails more often (")
+    assert headline(FASTER, versus) == (
+        "own fails more often than hosted, whatever else it does better"
+    )
+    worse, better, unsure = re.split(r"(?<=\.) (?=[A-Z])", story(versus))
+    assert worse.startswith("It fails more often (")
     assert "costs more (3.00 instead of 2.00 USD)" in worse
-    assert unsure == "There is not enough data on cold start p50."
+    assert better.startswith("But it starts to answer sooner (")
+    assert "writes faster (" in better
+    assert unsure == "There is not enough data on cold start."
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,15 @@ def test_the_story_says_what_is_better_what_is_worse_and_what_is_open() -> None:
         ((side(BASELINE, 200), side(CANDIDATE, 200, slower=0.5)), "own beats hosted"),
         ((side(BASELINE, 200), side(CANDIDATE, 200, slower=2)), "own falls behind hosted"),
         ((side(BASELINE, 600), side(CANDIDATE, 600)), "own matches hosted"),
-        ((side(BASELINE, 40), side(CANDIDATE, 40)), "There is not enough data to tell own from"),
+        ((side(BASELINE, 20), side(CANDIDATE, 20)), "There is not enough data to tell own from"),
+        (
+            (side(BASELINE, 40), side(CANDIDATE, 40)),
+            "own matches hosted in time to first token",
+        ),
+        (
+            (side(BASELINE, 200, failing=0.3), side(CANDIDATE, 200, slower=2)),
+            "own beats hosted in some ways and falls behind in others",
+        ),
         ((), "There is not enough data to tell own from hosted"),
     ],
 )
@@ -168,3 +182,38 @@ def test_failures_are_drawn_and_told() -> None:
 
 def test_a_report_without_samples_is_still_a_page() -> None:
     assert "not enough data" in to_html(report())
+
+
+@pytest.mark.parametrize("count", [0, 20, 40, 100, 600])
+@pytest.mark.parametrize("slower", [0.5, 0.93, 1.0, 1.08, 2.0])
+def test_headline_story_and_table_say_the_same(count: int, slower: float) -> None:
+    found = report(side(BASELINE, count), side(CANDIDATE, count, slower=slower))
+    versus = found.versus[0]
+    verdicts = set(found.verdicts())
+    line, words = headline(found, versus), story(versus)
+
+    assert ("beats" in line) == (Verdict.BETTER in verdicts)
+    assert ("behind" in line) == (Verdict.WORSE in verdicts)
+    assert ("There is not enough data" in words) == (Verdict.UNDECIDED in verdicts)
+    if line.startswith("There is not enough data"):
+        assert verdicts <= {Verdict.UNDECIDED, Verdict.NOT_MEASURED}
+    if "matches" in line:
+        assert ("the rest is open" in line) == ("There is not enough data" in words)
+        assert Verdict.SAME in verdicts
+    assert ("Not measured: " in words) == (Verdict.NOT_MEASURED in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "texts"),
+    [
+        (0.5, 0.6, 0.7, ("-40 %", "-50 to -30 %")),
+        (0.95, 1.05, 1.15, ("+5.0 %", "-5.0 to +15 %")),
+        (0.8, 1.5, 2.4, ("1.5 times", "0.8 to 2.4 times")),
+        (2.0, 3.0, 4.0, ("3 times", "2 to 4 times")),
+    ],
+)
+def test_an_interval_has_percentages_or_factors_and_never_both(
+    low: float, value: float, high: float, texts: tuple[str, str]
+) -> None:
+    finding = replace(FASTER.versus[0].findings[0], effect=Effect(value, low, high, 0.5))
+    assert change_texts(finding) == texts

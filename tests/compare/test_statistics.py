@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, mstats, norm
 
 from exporter.compare.statistics import rank
+from exporter.compare.statistics.findings import Rules
+from exporter.compare.statistics.foresight import foreseen
+from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.memory import memory
 from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import (
@@ -314,3 +317,23 @@ def test_too_few_cold_starts_bound_nothing(few: int) -> None:
     effect = rank.ratio([1.0] * few, [9.0] * few, 0.95)
 
     assert (effect.low, effect.high) == (0, math.inf)
+
+
+def test_what_cannot_be_told_is_said_before_it_costs_anything() -> None:
+    rules = Rules()
+
+    assert [*foreseen(rules, 200, 6, [])] == []
+    assert [*foreseen(rules, 100, 0, ["own"])] == [
+        "100 probes are too few for TTFT p95, TPOT p95, duration p95: 160 of each are needed.",
+        (
+            "100 probes can tell success ratios apart, but not that they are the same within"
+            " 2 points: that takes 192 without a failure."
+        ),
+        "Cost will not be measured: set the price of own.",
+        "Cold starts will not be measured: --cold-idle asks for them.",
+    ]
+    alone = replace(rules, measures=(Measure.TTFT_P50,))
+    assert [*foreseen(alone, 20, 4, ["own"])] == [
+        "20 probes are too few for TTFT p50: 40 of each are needed."
+    ]
+    assert [*foreseen(rules, 200, 4, [])] == ["4 cold starts are too few: 6 of each are needed."]

@@ -296,7 +296,10 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
         ["config.yaml:1: targets[0].slo.success_ratio: must be less than 1"],
     ),
     ("probes: {}", ["config.yaml:1: probes: must not be empty"]),
-    ("probes: {p: {}}", ["config.yaml:1: probes.p: set exactly one of prompt and prompts_file"]),
+    (
+        "probes: {p: {}}",
+        ["config.yaml:1: probes.p: set exactly one of prompt, prompts_file and messages"],
+    ),
     (
         "probes: {p: {prompt: a, prompts_file: b}}",
         ["config.yaml:1: probes.p.prompts_file: b: there is no such file; check the path"],

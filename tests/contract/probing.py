@@ -11,6 +11,8 @@ from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
 
+_TIMEOUTS = Timeouts(total=10.0, first_token=0.5, stall=0.5)
+
 
 async def probed(
     provider: str,
@@ -19,6 +21,7 @@ async def probed(
     key_file: Path | None = None,
     model: str = "m",
     probe: Probe | None = None,
+    timeouts: Timeouts = _TIMEOUTS,
     **fields: object,
 ) -> ProbeResult:
     """What one probe of a simulated provider finds out; ``fields`` are the target's further
@@ -38,7 +41,7 @@ async def probed(
         probe_name="contract",
         probe=probe or Chat(prompt="Count from 1 to 20."),
         interval_seconds=60.0,
-        timeouts=Timeouts(total=10.0, first_token=0.5, stall=0.5),
+        timeouts=timeouts,
         fresh_connection=True,
     )
     connections = Connections(target)

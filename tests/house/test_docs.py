@@ -120,7 +120,8 @@ def test_the_index_says_whose_prices_hold(row: Provider) -> None:
 
 def test_the_matrix_says_what_each_provider_can_be_asked() -> None:
     page = (DOCS / "kinds.md").read_text()
-    head, *lines = re.findall(r"^\| .*", page[page.index("| provider |") :], re.MULTILINE)
+    matrix, *_ = page[page.index("| provider |") :].split("\n\n")
+    head, *lines = re.findall(r"^\| .*", matrix, re.MULTILINE)
     kinds = [cell.strip(" `") for cell in head.split("|")[2:-1]]
     assert kinds == [*KINDS]
     told = {}

@@ -18,6 +18,7 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.simulator import Script, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
 from tests.contract.probing import probed
+from tests.kinds.rig import PATIENT
 from tests.wire import response, wire_server
 
 KEY = "sk-simulated"
@@ -39,7 +40,9 @@ def simulator(**script: object) -> Simulator:
 
 async def listed(provider: str, server: Simulator, key_file: Path, model: str = "m") -> ProbeResult:
     url = server.url + PREFIXES.get(provider, "")
-    return await probed(provider, url, key_file=key_file, model=model, probe=MODELS)
+    return await probed(
+        provider, url, key_file=key_file, model=model, probe=MODELS, timeouts=PATIENT
+    )
 
 
 @pytest.mark.parametrize("provider", SPEAKERS)
@@ -101,7 +104,7 @@ async def test_an_error_in_the_answer_is_told(key_file: Path) -> None:
 )
 async def test_other_lists(body: bytes, reason: FailureReason | None) -> None:
     with wire_server([response(200, body, b"content-type: application/json")]) as server:
-        result = await probed("openai", f"{server.url}/v1", probe=MODELS)
+        result = await probed("openai", f"{server.url}/v1", probe=MODELS, timeouts=PATIENT)
     assert (result.failure and result.failure.reason) == reason
 
 

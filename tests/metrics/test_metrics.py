@@ -155,6 +155,12 @@ def test_tokens_and_cost_are_counted_even_for_failures() -> None:
     assert value(metrics, "inference_price_usd_per_million_tokens", type="cached_input") == 0.5
 
 
+def test_requests_that_were_sent_anew_are_counted(metrics: ToldMetrics) -> None:
+    metrics.tell(GOOD)
+    metrics.tell(replace(GOOD, connection_retries=1))
+    assert value(metrics, "inference_connection_retries_total") == 1
+
+
 def test_what_the_provider_says_is_left_is_shown(metrics: ToldMetrics) -> None:
     metrics.tell(replace(GOOD, rate_limits=(RateLimit("tokens", 1e6, 9e5),)))
     assert value(metrics, "inference_rate_limit_remaining", resource="tokens") == 9e5

@@ -71,6 +71,13 @@ def test_interim_responses_are_counted_each_from_its_own_beginning() -> None:
     guard.check(HEAD + b"a: b\r\n" * MAX_HEADERS + b"\r\n")
 
 
+def test_what_comes_with_the_end_of_a_head_is_not_of_it() -> None:
+    guard = HeadGuard()
+    guard.check(HEAD + b"\r\n" + b":\n" * 2000)
+    guard.body_begins()
+    guard.check(b":\n" * 2000)
+
+
 def test_the_body_may_have_any_number_of_lines_and_trailers_may_not() -> None:
     guard = HeadGuard()
     guard.check(HEAD)

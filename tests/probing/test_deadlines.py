@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
+
+import pytest
 
 from exporter.config.plan import Timeouts
 from exporter.probing.deadlines import Deadlines
+from exporter.process import loop
+from exporter.result import FailureReason, ProbeResult
+from tests.probing.test_probe import ENDING, ROLE, TOKEN, ask, event, plan_for, reason
+from tests.wire import STREAM_HEAD, Act, Step, wire_server
+
+TIGHT = Timeouts(total=10, first_token=0.5, stall=0.5)
 
 
 async def test_the_end_marker_holds_even_in_the_turn_in_which_the_time_ran_out() -> None:
@@ -16,3 +25,52 @@ async def test_the_end_marker_holds_even_in_the_turn_in_which_the_time_ran_out()
         await asyncio.sleep(0)  # the timer has gone off; the probe is not yet cancelled
         deadlines.ended()
         await asyncio.sleep(0.01)
+
+
+def asked(script: list[Step], timeouts: Timeouts, held_up: float = 0.0) -> ProbeResult:
+    """One probe, on a loop that does not run for a while after the request was sent."""
+
+    async def main() -> ProbeResult:
+        probe = asyncio.create_task(ask(replace(plan_for(server), timeouts=timeouts)))
+        while not server.requests:  # noqa: ASYNC110 - another thread fills it
+            await asyncio.sleep(0.005)
+        time.sleep(held_up)  # noqa: ASYNC251 - nobody reads meanwhile
+        return await probe
+
+    with wire_server(script) as server:
+        return loop.run(main())
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [0.05, STREAM_HEAD + ROLE, TOKEN, ENDING],
+        [STREAM_HEAD + ROLE, TOKEN, 0.05, TOKEN, 0.05, ENDING],
+    ],
+    ids=["first token", "stall"],
+)
+def test_what_the_kernel_had_received_in_time_is_in_time(script: list[Step]) -> None:
+    assert asked(script, TIGHT, held_up=1.0).success
+
+
+def test_a_deadline_that_ran_out_while_nobody_looked_says_nothing_of_the_provider() -> None:
+    result = asked([STREAM_HEAD + ROLE, Act.HANG], TIGHT, held_up=1.0)
+    assert reason(result) is FailureReason.TIMEOUT_FIRST_TOKEN
+    assert result.interrupted
+
+
+def test_a_provider_that_hangs_while_the_exporter_runs_is_to_blame() -> None:
+    """On a busy machine the exporter may well be late once, but not ten times."""
+    timeouts = Timeouts(total=0.2)
+    results = (asked([STREAM_HEAD + ROLE, Act.HANG], timeouts) for _ in range(10))
+    assert any(
+        reason(result) is FailureReason.TIMEOUT_TOTAL and not result.interrupted
+        for result in results
+    )
+
+
+def test_an_error_that_the_provider_told_stands_even_if_a_deadline_was_missed() -> None:
+    error = event(error={"message": "slow down", "code": 429})
+    result = asked([STREAM_HEAD + error, Act.HANG], TIGHT, held_up=1.0)
+    assert reason(result) is FailureReason.RATE_LIMITED
+    assert not result.interrupted

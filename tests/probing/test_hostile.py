@@ -35,13 +35,15 @@ from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
 from exporter.net.dial import KernelBackend
 from exporter.net.exchange import Exchange, current_exchange
 from exporter.net.transport import Connections
-from exporter.observation import observed
+from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
+from exporter.settings.redaction import REDACTED
 from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
 from exporter.site.status_page import View, render_page
+from tests.fuzz import encodings
 from tests.observing import newly
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
 
@@ -106,7 +108,9 @@ class Surfaces:
         observation = observed(self.plan, result)
         self.metrics.observe(observation)
         self.status.observe(observation)
-        return "\n".join([*self._bodies(), self._page(), self._terminal(result), _json(result)])
+        return "\n".join(
+            [*self._bodies(), self._page(), self._terminal(observation), _json(result)]
+        )
 
     def _bodies(self) -> Iterator[str]:
         for format_ in (TEXT, OPENMETRICS, PROTOBUF):
@@ -115,8 +119,8 @@ class Surfaces:
     def _page(self) -> str:
         return render_page(self.status.rows(), 1, View()).html
 
-    def _terminal(self, result: ProbeResult) -> str:
-        return "\n".join((line(1, result), closing([result])))
+    def _terminal(self, observation: Observation) -> str:
+        return "\n".join((line(1, observation.result), closing([observation])))
 
 
 def _json(result: ProbeResult) -> str:
@@ -452,3 +456,47 @@ async def test_a_key_that_comes_back_is_shown_nowhere(
     shown = (Surfaces(plan).shown(result) + repr(result) + caplog.text).lower()
     for part in (FORMS[form][4:16], provider_text(FORMS[form])[4:16]):
         assert part.lower() not in shown
+
+
+DECOY = "Q" * len(encodings.KEY)
+
+
+def letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()
+
+
+def pieces_of(encode: encodings.Encode) -> set[str]:
+    """Twelve letters and digits each of how the key is encoded; not of what stands around it."""
+    whole, decoy = letters(encode(encodings.KEY)), letters(encode(DECOY))
+    return {
+        piece
+        for start in range(len(whole) - 11)
+        if (piece := whole[start : start + 12]) not in decoy
+    }
+
+
+QUICK = ("error body", "answer")
+SLOW = [pytest.param(it, marks=pytest.mark.slow) for it in PLACES if it not in QUICK]
+
+
+@pytest.mark.parametrize("encoding", encodings.ENCODINGS)
+@pytest.mark.parametrize("place", [*QUICK, *SLOW])
+async def test_a_key_that_comes_back_in_any_encoding_is_shown_nowhere(
+    place: str, encoding: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode = encodings.ENCODINGS[encoding]
+    sent = encode(encodings.KEY)
+    in_a_header = place in ("redirect", "request id", "status line")
+    if in_a_header and not (sent.isascii() and sent.isprintable()):
+        pytest.skip("a header cannot hold it")
+    monkeypatch.setenv("HOSTILE_KEY", encodings.KEY)
+    with wire_server(PLACES[place](sent)) as server:
+        plan = plan_for(server.url, api_key={"env": "HOSTILE_KEY"})
+        (result,) = await ask(plan)
+    log_failure(result)
+    shown = letters(
+        (Surfaces(plan).shown(result) + repr(result) + caplog.text).replace(
+            REDACTED, "\N{OHM SIGN}"
+        )
+    )
+    assert [piece for piece in pieces_of(encode) if piece in shown] == []

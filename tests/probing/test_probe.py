@@ -15,7 +15,8 @@ from exporter.config.plan import Plan, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.net.transport import Connections
-from exporter.probing.probe import MAX_BODY_BYTES, run_probe
+from exporter.probing.attempt import MAX_BODY_BYTES
+from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
 

@@ -99,6 +99,28 @@ def test_one_read_may_come_in_several_parts() -> None:
     assert record.uncertainty == 7
 
 
+def test_bytes_without_an_event_outrun_a_mark_too() -> None:
+    """A ping behind a token has the stamp that the token has not."""
+    read, record = Arrival(at=0, lag=1, waited=8), StreamRecord()
+    record.take([TOKEN_EVENT], read)
+    record.take([], read)
+    assert record.uncertainty == 7
+
+
+def test_what_is_not_known_to_end_its_read_is_uncertain() -> None:
+    record = StreamRecord()
+    record.take([TOKEN_EVENT], Arrival(at=0, lag=1, waited=8), ends_read=False)
+    assert record.uncertainty == 7
+
+
+def test_a_token_in_the_middle_makes_the_gaps_uncertain() -> None:
+    record = StreamRecord()
+    record.take([TOKEN_EVENT], Arrival(at=0, lag=1, waited=1))
+    record.take([TOKEN_EVENT, TOKEN_EVENT], Arrival(at=50, lag=1, waited=50))
+    record.take([TOKEN_EVENT], Arrival(at=60, lag=1, waited=9))
+    assert record.uncertainty == 49
+
+
 def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:
     metrics = ToldMetrics()
     metrics.take([replace(plan(), max_uncertainty_seconds=0.01)])

@@ -14,7 +14,7 @@ import structlog
 
 from exporter.process.logs import configure_logging, log_failure
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline
-from exporter.settings.secret import remember
+from exporter.settings.redaction import remember
 
 SECRET = "sk-echoed-by-the-provider"
 

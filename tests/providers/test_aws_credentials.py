@@ -14,7 +14,8 @@ import pytest
 
 from exporter.providers.base import AwsCredentials
 from exporter.providers.credentials.aws import AwsCredentialChain
-from exporter.settings.secret import SecretError, redact
+from exporter.settings.redaction import redact
+from exporter.settings.secret import SecretError
 from tests.wire import WireServer, response, wire_server
 
 

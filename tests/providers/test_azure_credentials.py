@@ -17,7 +17,8 @@ import pytest
 from exporter.providers import PROVIDERS
 from exporter.providers.credentials.azure import EntraTokens
 from exporter.result import FailureReason, ProbeResult
-from exporter.settings.secret import SecretError, redact
+from exporter.settings.redaction import redact
+from exporter.settings.secret import SecretError
 from exporter.simulator import Script, Simulator
 from tests.contract.probing import probed
 from tests.wire import Step, WireServer, response, wire_server

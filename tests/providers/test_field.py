@@ -110,6 +110,7 @@ def reason(result: ProbeResult) -> FailureReason | None:
         ("UPSTREAM_TIMEOUT", FailureReason.SERVER_ERROR),
         ("MALFORMED_FUNCTION_CALL", FailureReason.SERVER_ERROR),
         ("insufficient_system_resource", FailureReason.OVERLOADED),
+        ("copyright-policy", FailureReason.CONTENT_FILTER),
     ],
 )
 async def test_a_blocked_or_broken_answer_is_no_success(
@@ -182,10 +183,17 @@ async def test_a_redirect_names_its_location_without_the_query(provider: str) ->
     assert "abc" not in result.failure.detail
 
 
+@pytest.mark.parametrize("provider", PATHS)
+async def test_an_error_in_a_200_needs_no_line_end(provider: str) -> None:
+    body = b': keep-alive\n\n{"error":{"code":429,"message":"Too many requests"}}'
+    result = await asked(provider, response(200, body, b"content-type: text/event-stream"))
+    assert reason(result) is FailureReason.RATE_LIMITED, result.failure
+
+
 BARE = b': keep-alive\n\n{"error":{"code":503,"message":"Loading model"}}\n'
 
 
-@pytest.mark.parametrize("provider", SSE_PROVIDERS)
+@pytest.mark.parametrize("provider", PATHS)
 async def test_an_error_that_is_no_event_is_heard_behind_a_comment(provider: str) -> None:
     result = await asked(provider, STREAM_HEAD, chunk(BARE), LAST_CHUNK)
     assert reason(result) is FailureReason.NOT_READY, result.failure
@@ -251,6 +259,13 @@ async def test_the_word_of_the_server_behind_a_gateway_counts(text: bytes) -> No
     assert reason(result) is FailureReason.SERVER_ERROR
 
 
+async def test_the_word_of_the_server_behind_counts_alone_too() -> None:
+    native = {"choices": [{"delta": {}, "native_finish_reason": "MALFORMED_RESPONSE"}]}
+    body = chunk(CHAT.text + sse(native) + b"data: [DONE]\n\n")
+    result = await asked("openai", STREAM_HEAD, body, LAST_CHUNK)
+    assert reason(result) is FailureReason.SERVER_ERROR
+
+
 XAI = {
     "prompt_tokens": 40,
     "completion_tokens": 11,
@@ -296,14 +311,27 @@ async def test_usage_is_what_the_sums_say_wherever_it_stands(name: str) -> None:
     assert result.usage == usage
 
 
-async def test_usage_is_found_in_headers() -> None:
-    head = STREAM_HEAD.replace(
-        b"x-request-id: req_1",
+@pytest.mark.parametrize("provider", LANGUAGES)
+@pytest.mark.parametrize(
+    "headers",
+    [
         b"x-amzn-bedrock-input-token-count: 9\r\nx-amzn-bedrock-output-token-count: 4",
-    )
-    body = chunk(CHAT.text + CHAT.finished("stop"))
-    result = await asked("openai", head, body, LAST_CHUNK)
+        b"x-prompt-tokens: 9\r\nx-generated-tokens: 4",
+    ],
+)
+async def test_usage_is_found_in_headers(provider: str, headers: bytes) -> None:
+    head = STREAM_HEAD.replace(b"x-request-id: req_1", headers)
+    language = LANGUAGES[provider]
+    body = chunk(language.text + language.finished(GOOD.get(provider, "stop")))
+    result = await asked(provider, head, body, LAST_CHUNK)
     assert result.usage == Usage(9, 4)
+
+
+async def test_limits_in_headers_are_no_usage() -> None:
+    limits = b"x-ratelimit-limit-input-tokens: 9\r\nx-ratelimit-limit-output-tokens: 4"
+    head = STREAM_HEAD.replace(b"x-request-id: req_1", limits)
+    body = chunk(CHAT.text + CHAT.finished("stop"))
+    assert (await asked("openai", head, body, LAST_CHUNK)).usage is None
 
 
 async def test_zeros_at_the_end_do_not_undo_a_count() -> None:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 from pydantic import ValidationError
 
-from exporter.settings.secret import REDACTED, Secret, SecretError, redact, remember
+from exporter.settings.redaction import REDACTED, redact, remember
+from exporter.settings.secret import Secret, SecretError
 
 VALUE = 'sk-"äö/1234567890'
 ASCII_VALUE = "sk-test/1234567890"

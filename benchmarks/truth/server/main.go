@@ -39,9 +39,11 @@ type Sends struct {
 	Read     int64  `json:"read_ns"`
 	First    int64  `json:"first_token_ns"`
 	// Written is when the write of the first token returned: First and Written enclose the send.
-	Written int64 `json:"first_token_written_ns"`
-	Last    int64 `json:"last_token_ns"`
-	End     int64 `json:"end_ns"`
+	Written     int64 `json:"first_token_written_ns"`
+	Last        int64 `json:"last_token_ns"`
+	LastWritten int64 `json:"last_token_written_ns"`
+	End         int64 `json:"end_ns"`
+	EndWritten  int64 `json:"end_written_ns"`
 }
 
 type script struct {
@@ -195,15 +197,18 @@ func stream(to io.Writer, play script, model, id string, read time.Time) (Sends,
 		if _, err := to.Write(token); err != nil {
 			return sends, err
 		}
+		sends.LastWritten = time.Now().UnixNano()
 		if i == 0 {
-			sends.First, sends.Written = sends.Last, time.Now().UnixNano()
+			sends.First, sends.Written = sends.Last, sends.LastWritten
 		}
 	}
 	if err := writeAll(to, closing); err != nil {
 		return sends, err
 	}
 	sends.End = time.Now().UnixNano()
-	return sends, writeAll(to, [][]byte{end, []byte("0\r\n\r\n")})
+	err := writeAll(to, [][]byte{end})
+	sends.EndWritten = time.Now().UnixNano()
+	return sends, errors.Join(err, writeAll(to, [][]byte{[]byte("0\r\n\r\n")}))
 }
 
 func writeAll(to io.Writer, parts [][]byte) error {

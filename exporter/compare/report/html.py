@@ -6,11 +6,16 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from exporter import __version__
+from exporter.compare.report.figures import margin_text
+from exporter.compare.report.load_plot import latency_by_throughput
+from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
+from exporter.compare.report.load_table import load_rows, load_sentences
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
-from exporter.compare.report.wording import headline, margin_text, method, rows, story, tally_text
+from exporter.compare.report.story import headline, story
+from exporter.compare.report.wording import method, rows, tally_text
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.findings import Report
-from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.measures import DEFINITIONS, Measure
 from exporter.compare.statistics.verdict import Verdict
 
 _TEMPLATE = Environment(
@@ -70,8 +75,20 @@ def to_html(report: Report) -> str:
         method=method(report),
         style=style,
         charts=_charts(report),
+        load_headings=LOAD_HEADINGS[1:],
+        load_rows=list(load_rows(report)),
+        load_sentences=list(load_sentences(report)),
+        load_charts=_load_charts(report),
         course=Markup(course(report, _first_token, "time to first token")),  # noqa: S704 - ours
     )
+
+
+def _load_charts(report: Report) -> list[tuple[str, Markup]]:
+    drawn = (
+        (f"{DEFINITIONS[measure].title} against throughput", latency_by_throughput(report, measure))
+        for measure in (Measure.TTFT_P95, Measure.TPOT_P95)
+    )
+    return [(title, Markup(chart)) for title, chart in drawn if chart]  # noqa: S704 - ours
 
 
 def _first_token(sample: Sample) -> float | None:

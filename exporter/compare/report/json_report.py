@@ -6,9 +6,11 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from exporter.compare.report.wording import headline, story
-from exporter.compare.statistics.findings import Finding, Report, Tally, Versus
-from exporter.compare.statistics.measures import SuccessRatio
+from exporter.compare.report.finding_json import finding_json
+from exporter.compare.report.load_json import load_json
+from exporter.compare.report.story import headline, story
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Tally, Versus
 from exporter.compare.subject import Party
 
 
@@ -26,6 +28,7 @@ def to_json(report: Report) -> dict[str, JsonValue]:
         "notes": list(report.subject.notes),
         "targets": [_tally(tally) for tally in report.tallies],
         "candidates": [_versus(report, versus) for versus in report.versus],
+        "load": load_json(report.load) if report.load else None,
     }
 
 
@@ -49,25 +52,5 @@ def _versus(report: Report, versus: Versus) -> JsonValue:
         "candidate": _party(versus.candidate),
         "headline": headline(report, versus),
         "story": story(versus),
-        "findings": [_finding(finding) for finding in versus.findings],
-    }
-
-
-def _finding(finding: Finding) -> JsonValue:
-    effect = finding.effect
-    is_share = isinstance(finding.definition.statistic, SuccessRatio)
-    return {
-        "measure": finding.measure.value,
-        "unit": finding.definition.unit.value,
-        "baseline": finding.baseline,
-        "candidate": finding.candidate,
-        "effect": "difference" if is_share else "ratio",
-        "value": effect.value if effect else None,
-        "low": effect.low if effect else None,
-        "high": effect.high if effect else None,
-        "p_value": effect.p_value if effect else None,
-        "corrected_p_value": finding.corrected_p,
-        "margin": finding.margin,
-        "verdict": finding.verdict.value,
-        "note": finding.note,
+        "findings": [finding_json(finding) for finding in versus.findings],
     }

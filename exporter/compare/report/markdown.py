@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from exporter.compare.report.wording import HEADINGS, headline, method, rows, story
-from exporter.compare.statistics.findings import Report, Versus
+from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
+from exporter.compare.report.load_table import load_rows, load_sentences
+from exporter.compare.report.story import headline, story
+from exporter.compare.report.wording import HEADINGS, method, rows
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
@@ -18,8 +22,25 @@ def to_markdown(report: Report) -> str:
     for versus in report.versus:
         lines += [f"## {_escape(headline(report, versus))}", "", _escape(story(versus)), ""]
         lines += [*_table(report, versus), ""]
+    if report.load:
+        lines += [
+            *_load(report),
+            "",
+            *(f"- {_escape(line)}" for line in load_sentences(report)),
+            "",
+        ]
     lines += [f"- {_escape(line)}" for line in method(report)]
     return "\n".join(lines) + "\n"
+
+
+def _load(report: Report) -> Iterator[str]:
+    yield _line(*LOAD_HEADINGS)
+    yield f"|--:|---|{'--:|' * (len(LOAD_HEADINGS) - 2)}"
+    for row in load_rows(report):
+        figures = (
+            " ".join(filter(None, (c.text, c.interval and f"({c.interval})"))) for c in row.cells
+        )
+        yield _line(str(row.streams), row.target, *figures)
 
 
 def _table(report: Report, versus: Versus) -> Iterator[str]:

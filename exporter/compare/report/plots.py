@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
+from exporter.compare.report.figures import seconds_text
 from exporter.compare.report.svg import Axis, Frame, Point
-from exporter.compare.report.wording import seconds_text
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.findings import Finding, Report
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Finding
 from exporter.compare.statistics.measures import SuccessRatio, Value
 
 _SHARES = tuple(number / 200 for number in range(1, 200))

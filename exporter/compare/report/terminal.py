@@ -5,8 +5,12 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
-from exporter.compare.report.wording import Row, headline, method, rows, story
-from exporter.compare.statistics.findings import Report, Versus
+from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
+from exporter.compare.report.load_table import load_rows, load_sentences
+from exporter.compare.report.story import headline, story
+from exporter.compare.report.wording import Row, method, rows
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
 
 _COLOURS = {
@@ -27,7 +31,23 @@ def show(report: Report) -> str:
     for versus in report.versus:
         parts += [_table(report, versus), ""]
         parts += [click.style(f"{headline(report, versus)}.", bold=True), story(versus), ""]
+    if report.load:
+        parts += [_load(report), "", *load_sentences(report), ""]
     return "\n".join([*parts, *(click.style(line, dim=True) for line in method(report))])
+
+
+def _load(report: Report) -> str:
+    rows = (
+        (str(row.streams), row.target, *(cell.text for cell in row.cells))
+        for row in load_rows(report)
+    )
+    return tabulate(
+        list(rows),
+        headers=LOAD_HEADINGS,
+        maxheadercolwidths=_WIDEST_HEADING,
+        colalign=("right", "left", *["right"] * (len(LOAD_HEADINGS) - 2)),
+        disable_numparse=True,
+    )
 
 
 def _table(report: Report, versus: Versus) -> str:

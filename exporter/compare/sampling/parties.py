@@ -14,9 +14,9 @@ from exporter.compare.sampling.prompts import Length, Prompt, of_lengths
 from exporter.compare.subject import Party, Subject
 from exporter.config.plan import Plan
 from exporter.config.root import Config
-from exporter.config.target import Target
 from exporter.kinds import Chat, Probe
 from exporter.kinds.chat import DEFAULT_PROBES
+from exporter.prices.price import ServerPrice, TokenPrice
 from exporter.settings.mistakes import did_you_mean
 from exporter.settings.prompts import load_prompts
 
@@ -53,13 +53,13 @@ def plans_of(
 
 
 def subject_of(
-    plans: Sequence[Plan], question: Question, planned_probes: int, *, until_decided: bool
+    plans: Sequence[Plan], question: Question, planned_probes: int | None, *, until_decided: bool
 ) -> Subject:
     """What a report says of who was compared and how.
 
     :raises PartiesError: two targets have the same name.
     """
-    baseline, *candidates = (_party(plan.target) for plan in plans)
+    baseline, *candidates = map(_party, plans)
     names = [plan.target.name for plan in plans]
     if len(set(names)) < len(names):
         raise PartiesError("two sides are the same target; compare different ones")
@@ -138,9 +138,17 @@ def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[
     )
 
 
-def _party(target: Target) -> Party:
+def _party(plan: Plan) -> Party:
+    target, price = plan.target, plan.price
+    rates = price.rates if isinstance(price, TokenPrice) else None
     return Party(
-        name=target.name, provider=target.provider, model=target.model, endpoint=target.endpoint
+        name=target.name,
+        provider=target.provider,
+        model=target.model,
+        endpoint=target.endpoint,
+        usd_per_million_input=float(rates.input) if rates else None,
+        usd_per_million_output=float(rates.output) if rates else None,
+        usd_per_hour=float(price.usd_per_hour) if isinstance(price, ServerPrice) else None,
     )
 
 

@@ -16,6 +16,8 @@ class Prompt:
 
     text: str
     stratum: str = ""
+    max_output_tokens: int | None = None
+    """Where it is not the same for all."""
 
 
 class Length(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from exporter.compare.sampling.prompts import Prompt
 from exporter.config.plan import Plan
 from exporter.net.transport import Connections
 from exporter.observation import Observation, observed, worst_usd
-from exporter.prices.price import TOKENS_PER_PRICE
+from exporter.prices.price import TOKENS_PER_PRICE, ServerPrice
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
 
@@ -60,6 +61,10 @@ class Sampler:
         turn, position = divmod(number, len(own))
         return Random(turn).sample(own, len(own))[position]
 
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        return self._plans
+
     def worst_usd(self, block: int) -> float:
         """The most that a block can cost."""
         asked = (_asking(plan, self.prompt(block)) for plan in self.order(block))
@@ -75,6 +80,29 @@ class Sampler:
             self.retry_after_seconds = max(self.retry_after_seconds, wait)
             yield to_sample(plan, result, block, prompt)
 
+    def under_load(self, plan: Plan, prompt: Prompt, streams: int) -> Plan:
+        """The plan by which one of so many streams asks; a server that is paid by the hour serves
+        as many as there are."""
+        asking = _asking(plan, prompt)
+        if isinstance(asking.price, ServerPrice):
+            return replace(asking, price=replace(asking.price, concurrency=Decimal(streams)))
+        return asking
+
+    async def stream(
+        self, plan: Plan, prompt: Prompt, block: int, streams: int, turn: int
+    ) -> Sample:
+        """Ask once, as one of so many streams."""
+        started = time.time()
+        asking = self.under_load(plan, prompt, streams)
+        result = await self._ask(asking, prompt)
+        return replace(
+            to_sample(asking, result, block, prompt),
+            stratum=", ".join(filter(None, (prompt.stratum, f"{streams} streams"))),
+            streams=streams,
+            turn=turn,
+            started_at=started,
+        )
+
     async def cold_round(self, number: int) -> AsyncIterator[Sample]:
         """Ask everybody once, until the model is ready; nobody has been asked for a while."""
         prompt = self.prompt(number)
@@ -82,7 +110,9 @@ class Sampler:
             yield await self._start_cold(plan, prompt, number)
 
     async def _ask(self, plan: Plan, prompt: Prompt) -> ProbeResult:
-        return await run_probe(plan, prompt.text, self._connections[plan.target.name])
+        return await run_probe(
+            _asking(plan, prompt), prompt.text, self._connections[plan.target.name]
+        )
 
     async def _start_cold(self, plan: Plan, prompt: Prompt, number: int) -> Sample:
         sequence = ColdSequence(after_idle=True)
@@ -99,7 +129,9 @@ class Sampler:
 
 def _asking(plan: Plan, prompt: Prompt) -> Plan:
     """The plan with this prompt as its own."""
-    update = {"prompt": prompt.text, "prompts_file": None}
+    update: dict[str, object] = {"prompt": prompt.text, "prompts_file": None}
+    if prompt.max_output_tokens is not None:
+        update["max_output_tokens"] = prompt.max_output_tokens
     return replace(plan, probe=plan.probe.model_copy(update=update))
 
 

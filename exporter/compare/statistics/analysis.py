@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.findings import Report, Rules, Tally
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules, Tally
 from exporter.compare.statistics.judging import judged
 from exporter.compare.statistics.measures import DEFINITIONS
 from exporter.compare.statistics.outcomes import outcome

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.compare.sample import Sample
 from exporter.compare.statistics.measures import DEFINITIONS, TYPICAL, Definition, Measure
-from exporter.compare.statistics.sequential import Look
 from exporter.compare.statistics.verdict import Effect, Verdict
-from exporter.compare.subject import Party, Subject
+from exporter.compare.subject import Party
 
 CONFIDENCE = 0.95
 DRAWS = 9_999
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A time that a quantile must not exceed."""
+
+    measure: Measure
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,8 @@ class Rules:
     """What is judged; fewer measures need less correction, if they are chosen beforehand."""
     first: tuple[Measure, ...] = ()
     """What matters most, chosen beforehand; empty for the typical time to first token."""
+    objectives: tuple[Objective, ...] = ()
+    """Under load, what must be kept."""
     margins: Mapping[Measure, float] = field(default_factory=dict)
     """Where they differ from a measure's own."""
     confidence: float = CONFIDENCE
@@ -106,48 +114,3 @@ class Tally:
     @property
     def failed(self) -> int:
         return sum(self.failures.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """The whole comparison."""
-
-    subject: Subject
-    rules: Rules
-    tallies: tuple[Tally, ...]
-    versus: tuple[Versus, ...]
-    confidence: float
-    """Of the intervals; above that of the rules where several looks were agreed on."""
-    run_length: int
-    """How many blocks in a row were drawn together; 1 where they knew nothing of each other."""
-    started_at: float
-    ended_at: float
-    look: Look | None = None
-    """Which look of a sequential comparison this is."""
-    interrupted: bool = False
-    """Whether the user ended the sampling before its time."""
-    samples: tuple[Sample, ...] = ()
-
-    def verdicts(self) -> Iterator[Verdict]:
-        return (finding.verdict for versus in self.versus for finding in versus.findings)
-
-    @property
-    def decided(self) -> bool:
-        """Whether more probes would change nothing: every measure that both sides have, but for
-        the cold start, which has probes of its own, has a verdict."""
-        return self._have_verdicts(self.rules.measures)
-
-    @property
-    def answered(self) -> bool:
-        """Whether what matters most is decided; the rest is then told as far as it is known."""
-        return self._have_verdicts(self.rules.decisive)
-
-    def _have_verdicts(self, measures: Sequence[Measure]) -> bool:
-        told = [
-            finding.verdict
-            for versus in self.versus
-            for finding in versus.findings
-            if finding.measure in measures and finding.measure is not Measure.COLD_START
-            if finding.baseline and finding.candidate
-        ]
-        return bool(told) and Verdict.UNDECIDED not in told

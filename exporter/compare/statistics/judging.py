@@ -17,9 +17,10 @@ from exporter.compare.statistics.verdict import Band, Effect, Verdict, corrected
 from exporter.compare.subject import Subject
 
 OTHERS_SHARE = 0.05
-"""Of the permitted error, for all that does not matter first together."""
-COLD_SHARE = 0.05
-"""For the cold starts, if there were any: so few cannot be more certain than that."""
+"""Of the permitted error, for all that does not matter first."""
+OWN_SHARES = {Measure.SUCCESS: 0.05, Measure.COLD_START: 0.05}
+"""For these alone: failures weigh more than times, and cold starts are too few to be more certain
+than that. Only what has data gets a share."""
 
 Key = tuple[str, Measure]
 """A candidate, and what is asked of it."""
@@ -65,14 +66,15 @@ def _gates(keys: Collection[Key], rules: Rules) -> dict[Key, Key]:
 
 def _weights(keys: Collection[Key], gates: Mapping[Key, Key], rules: Rules) -> dict[Key, float]:
     first = {key for key in keys if key[1] in rules.leading}
-    cold = {key for key in keys if key[1] is Measure.COLD_START} - first
-    others = len(keys) - len(first) - len(cold) - len(gates)
     if not first:
         return dict.fromkeys(keys, 1.0)
-    rest = OTHERS_SHARE / max(1, others)
-    weights = dict.fromkeys(keys, rest)
-    weights |= dict.fromkeys(cold, COLD_SHARE / max(1, len(cold)))
-    left = 1 - OTHERS_SHARE * bool(others) - COLD_SHARE * bool(cold)
+    own = {measure: {key for key in keys if key[1] is measure} - first for measure in OWN_SHARES}
+    others = set(keys) - first - set(gates) - set[Key]().union(*own.values())
+    weights = dict.fromkeys(keys, OTHERS_SHARE / max(1, len(others)))
+    left = 1 - OTHERS_SHARE * bool(others)
+    for measure, of_measure in own.items():
+        weights |= dict.fromkeys(of_measure, OWN_SHARES[measure] / max(1, len(of_measure)))
+        left -= OWN_SHARES[measure] * bool(of_measure)
     return weights | dict.fromkeys(first, left / len(first))
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from exporter.compare.sample import PROBES_PER_BLOCK, Sample
 from exporter.compare.statistics.analysis import analyse
-from exporter.compare.statistics.findings import Report, Rules
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.sequential import look_at, looks
+from exporter.compare.statistics.under_load import under_load
 from exporter.compare.subject import Evidence, Subject
 
 
 def judge(evidence: Evidence, rules: Rules) -> Report:
     """The report; where several looks were agreed on, at this look's level of error."""
     subject, samples = evidence.subject, evidence.samples
+    if any(sample.streams for sample in samples):
+        whole = analyse(subject, samples, rules)
+        return replace(whole, load=under_load(subject, samples, rules))
     probes = _probes(samples)
     if not subject.until_decided or subject.planned_probes is None or not probes:
         return analyse(subject, samples, rules)

@@ -18,11 +18,12 @@ from exporter.config.loading.variables import overrides, set_variables, unknown_
 from exporter.config.root import Config, name_mistakes
 from exporter.kinds.chat import DEFAULT_PROBES
 from exporter.settings.explain import mistakes_in
+from exporter.settings.files import read_bytes
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.paths import folder_of
 from exporter.settings.prompts import MAX_FILE_BYTES
 from exporter.settings.types import Located
-from exporter.settings.yaml_lines import Document, parse_document, read_bytes, read_document
+from exporter.settings.yaml_lines import Document, parse_document, read_document
 
 __all__ = ["ConfigError", "Mistake", "fingerprint", "json_schema", "load", "watched_files"]
 
@@ -90,7 +91,9 @@ def _target_files(patterns: object, main: Path) -> list[Path]:
             names = iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
             for name in sorted(names):
                 path = folder / name
-                if path.is_file():
+                if (
+                    path.exists() and not path.is_dir()
+                ):  # what is no regular file is told when it is read
                     found.setdefault(path.resolve(), path)
     return list(found.values())
 

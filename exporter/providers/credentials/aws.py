@@ -15,7 +15,8 @@ from typing import Protocol
 
 from exporter.providers.base import AwsCredentials, Call
 from exporter.providers.credentials import A, OwnThread
-from exporter.settings.secret import SecretError, remember
+from exporter.settings.redaction import remember
+from exporter.settings.secret import SecretError
 
 REREAD_SECONDS = 300.0
 """Keys without an expiry are looked up again this often: somebody may have rotated the file."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from exporter.providers.base import Call
 from exporter.providers.credentials import A, OwnThread
-from exporter.settings.secret import SecretError, remember
+from exporter.settings.redaction import remember
+from exporter.settings.secret import SecretError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken

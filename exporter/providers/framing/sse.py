@@ -78,6 +78,10 @@ class SseDecoder:
         if name == b"data":
             self._data.append(value)
             self._size += len(line)
+        elif name == b"error":  # llama.cpp in 2025: ``error: {...}`` where data should stand
+            self._data.append(value)
+            self._size += len(line)
+            self._event = "error"
         elif name == b"event":
             self._event = value.decode("utf-8", errors="replace")
         elif status := _STATUS.fullmatch(line):

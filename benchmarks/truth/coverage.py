@@ -1,0 +1,50 @@
+"""How often the claimed uncertainty covers the error of a process that is kept from running."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+
+from benchmarks.truth.clients import CLIENTS, Case
+from benchmarks.truth.disturbances import DISTURBANCES
+from benchmarks.truth.errors import Pair, quantiles_ms, share_covered
+from benchmarks.truth.measuring import SCRIPTS, measure
+from benchmarks.truth.served import Truth
+
+STREAMS = 8
+
+Disturbed = dict[tuple[str, str], list[Pair]]
+"""By disturbance and client."""
+
+
+def measure_disturbed(truth: Truth, disturbances: Iterable[str], seconds: float) -> Disturbed:
+    """Both clients under each disturbance in turn."""
+    measured: Disturbed = {}
+    for name, client in itertools.product(disturbances, CLIENTS):
+        print(f"{client}, {name}", file=sys.stderr)
+        case = Case(client, SCRIPTS[16], STREAMS, seconds, "quiet")
+        measured[name, client] = measure(truth, case, DISTURBANCES[name])
+    return measured
+
+
+def print_coverage(measured: Disturbed) -> None:
+    print(f"\nkept from running, {STREAMS} streams; all in ms\n")
+    print("| | client | probes | TTFT error p50 | p99 | max | claimed p50 | p99 "
+          "| covered | beyond the claim, max |")  # fmt: skip
+    print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for (name, client), pairs in measured.items():
+        errors = quantiles_ms([pair.time_to_first_token_error for pair in pairs])
+        beyond = max(0.0, *(pair.beyond_claim for pair in pairs)) * 1000
+        figures = " | ".join(f"{figure:.3f}" for figure in errors)
+        print(f"| {name} | {client} | {len(pairs)} | {figures} | {_claims(pairs)} "
+              f"| {share_covered(pairs):.2%} | {beyond:.3f} |")  # fmt: skip
+
+
+def _claims(pairs: Sequence[Pair]) -> str:
+    claims = [pair.seen.uncertainty_seconds for pair in pairs]
+    known = [claim for claim in claims if claim is not None]
+    if not known:
+        return "none | none"
+    p50, p99, _ = quantiles_ms(known)
+    return f"{p50:.3f} | {p99:.3f}"

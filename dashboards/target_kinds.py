@@ -1,0 +1,80 @@
+"""Target detail: what only some kinds of probes measure."""
+
+from __future__ import annotations
+
+from dashboards.frame import TARGETS, Section
+from dashboards.panels import COUNT, RATIO, SECONDS, USD, Query, Text, over_time
+
+
+def vectors() -> Section:
+    """Embeddings and reranking."""
+    return Section(
+        "Embeddings and reranking",
+        [
+            over_time(
+                Text(
+                    "Same text, same vector",
+                    "Cosine with the first vector of the same text: well below 1, another model"
+                    " answers under the old name.",
+                ),
+                RATIO,
+                Query(f"inference_embedding_similarity{{{TARGETS}}}", "{{probe}}"),
+                width=6,
+            ),
+            over_time(
+                Text("Dimensions", "How long the vectors are."),
+                COUNT,
+                Query(f"inference_embedding_dimensions{{{TARGETS}}}", "{{probe}}"),
+                width=6,
+            ),
+            over_time(
+                Text("Items per second", "Texts embedded or documents ranked, over the request."),
+                COUNT,
+                Query(f"inference_items_per_second{{{TARGETS}}}", "{{probe}}"),
+                width=6,
+            ),
+            over_time(
+                Text("Request", "The exact duration of each successful probe."),
+                SECONDS,
+                Query(
+                    f"inference_last_probe_request_duration_seconds{{{TARGETS}}} > 0"
+                    f" and inference_items_per_second{{{TARGETS}}}",
+                    "{{probe}}",
+                ),
+                width=6,
+                dots=True,
+            ),
+        ],
+    )
+
+
+def prompt_cache() -> Section:
+    """What the provider's prompt cache is worth."""
+    times = f"inference_cached_prefix_time_to_first_token_seconds{{{TARGETS}}}"
+    return Section(
+        "Prompt cache",
+        [
+            over_time(
+                Text(
+                    "Prompt from the cache",
+                    "Share of a long prompt, asked again, that the provider says came from its"
+                    " cache; 0 where the cache does not work.",
+                ),
+                RATIO,
+                Query(f"inference_cached_prefix_input_ratio{{{TARGETS}}}", "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("First token, cold and cached", "Of the same long prompt."),
+                SECONDS,
+                Query(times, "{{cache}} {{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Saved", "How much cheaper the prompt was when it was asked again."),
+                USD,
+                Query(f"inference_cached_prefix_saved_usd{{{TARGETS}}}", "{{probe}}"),
+                width=8,
+            ),
+        ],
+    )

@@ -1,0 +1,106 @@
+"""The command ``init``: a first configuration, of what can be found out without asking."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from exporter.commands.check_report import report
+from exporter.commands.configured import load
+from exporter.commands.failing import fail
+from exporter.commands.surroundings import Found, hosted, local
+
+_HEAD = """\
+# A configuration of inference-exporter, written by `inference-exporter init`.
+#
+#   inference-exporter check-config {name}   # what it will do, and what that may cost
+#   inference-exporter run --config {name}   # http://localhost:9850/metrics
+
+web:
+  listen: 127.0.0.1:9850         # 0.0.0.0:9850 for a Prometheus on another machine
+  # enable_lifecycle: true       # answer POST /-/reload
+
+defaults:                        # for every target that does not say otherwise
+  interval: 60s
+  timeout: 30s
+
+probes:                          # what is asked; a fresh nonce is put before every prompt
+  short:
+    prompt: "Count from 1 to 20, separated by spaces."
+    max_output_tokens: 64
+    expect: {{regex: "\\\\b20\\\\b"}}
+
+# budget: {{usd_per_day: 5, state_file: spent.json}}
+# prices_file: model_prices_and_context_window.json   # LiteLLM's, to know what probes cost
+
+"""
+_NONE = """\
+targets: []                      # no key and no model server was found; a target looks like this:
+  # - name: my-model
+  #   provider: openai           # also vLLM, SGLang, TGI, llama.cpp, LiteLLM, ... with a base_url
+  #   base_url: http://127.0.0.1:8000/v1
+  #   model: qwen3-32b
+  #   api_key: {env: MY_API_KEY}
+"""
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("config.yaml"),
+    show_default=True,
+    help="Where to write it.",
+)
+@click.option("--force", is_flag=True, help="Write over what is there.")
+def init(path: Path, force: bool) -> None:
+    """Write a first configuration from the keys in the environment and the model servers that
+    listen on this host. No key is written, and no token is spent."""
+    found = [*hosted(), *local()]
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(written(found, path.name))
+    except FileExistsError:
+        fail(f"{path} is there already; --force writes over it, --output writes elsewhere")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+    for it in found:
+        click.echo(f"found {it.name}: {it.why}")
+    if not found:
+        click.echo("found no key in the environment and no model server on this host", err=True)
+    click.echo(f"\n{path}:\n{report(load(path))}", nl=False)
+    sys.exit(0 if found else 1)
+
+
+def written(found: Iterable[Found], name: str) -> str:
+    """The configuration with these targets, as YAML with comments."""
+    targets = [line for it in _with_names(found) for line in _target(it)]
+    end = "targets:                         # who is asked\n" + "".join(targets)
+    return _HEAD.format(name=name) + (end if targets else _NONE)
+
+
+def _with_names(found: Iterable[Found]) -> Iterator[Found]:
+    """No two targets have the same name."""
+    seen: dict[str, int] = {}
+    for it in found:
+        seen[it.name] = count = seen.get(it.name, 0) + 1
+        yield it if count == 1 else _renamed(it, f"{it.name} {count}")
+
+
+def _renamed(it: Found, name: str) -> Found:
+    return Found(name, it.provider, it.model, it.why, it.more)
+
+
+def _target(it: Found) -> Iterator[str]:
+    yield f"  - name: {json.dumps(it.name[:200])}   # {it.why}\n"
+    yield f"    provider: {it.provider}\n"
+    yield f"    model: {json.dumps(it.model)}\n"
+    for key, value in it.more.items():
+        yield f"    {key}: {value}\n"
+    yield "    # price: {input: 0.25, output: 2.0}   # USD per million tokens\n"

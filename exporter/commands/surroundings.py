@@ -1,0 +1,143 @@
+"""What a first configuration can be made of: keys in the environment, servers on this host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import httpx
+from pydantic import ValidationError
+
+from exporter.providers.wire import Wire
+
+_PATIENCE_SECONDS = 1.0
+_MAX_BODY_BYTES = 1 << 20
+_MAX_MODELS = 3
+"""Of one server. Whoever serves many gets some of them, and adds what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A target, as it is to be written."""
+
+    name: str
+    provider: str
+    model: str
+    why: str
+    """What told of it."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further keys, as YAML."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosted:
+    variables: tuple[str, ...]
+    provider: str
+    model: str
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+_HOSTED: Mapping[str, _Hosted] = {
+    "openai": _Hosted(("OPENAI_API_KEY",), "openai", "gpt-6.1-mini"),
+    "anthropic": _Hosted(("ANTHROPIC_API_KEY",), "anthropic", "claude-haiku-5-5"),
+    "gemini": _Hosted(("GEMINI_API_KEY", "GOOGLE_API_KEY"), "gemini", "gemini-3.1-flash"),
+    "dashscope": _Hosted(("DASHSCOPE_API_KEY",), "dashscope", "qwen-plus", {"region": "singapore"}),
+    "deepseek": _Hosted(("DEEPSEEK_API_KEY",), "openai", "deepseek-chat", {"preset": "deepseek"}),
+    "fireworks": _Hosted(
+        ("FIREWORKS_API_KEY",),
+        "openai",
+        "accounts/fireworks/models/llama-v3p1-8b-instruct",
+        {"preset": "fireworks"},
+    ),
+    "groq": _Hosted(("GROQ_API_KEY",), "openai", "llama-4-scout", {"preset": "groq"}),
+    "mistral": _Hosted(
+        ("MISTRAL_API_KEY",), "openai", "mistral-small-latest", {"preset": "mistral"}
+    ),
+    "openrouter": _Hosted(
+        ("OPENROUTER_API_KEY",), "openai", "openrouter/auto", {"preset": "openrouter"}
+    ),
+    "together": _Hosted(
+        ("TOGETHER_API_KEY",),
+        "openai",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        {"preset": "together"},
+    ),
+}
+"""Where a key lets one in, by its usual variables, with a small model of each."""
+
+_PORTS = (8000, 8080, 8081, 1234, 3000, 4000, 5000, 9000, 30000)
+"""Where vLLM, llama.cpp and TGI, LM Studio, LiteLLM and SGLang listen if nobody says otherwise."""
+_OLLAMA_PORT = 11434
+_PRESETS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
+"""By what servers write as ``owned_by`` in their list of models."""
+
+
+class _Model(Wire):
+    id: str
+    owned_by: str = ""
+
+
+class _Models(Wire):
+    data: list[_Model]
+
+
+class _Tag(Wire):
+    name: str
+
+
+class _Tags(Wire):
+    models: list[_Tag]
+
+
+def hosted() -> Iterator[Found]:
+    """The providers whose keys are in the environment, each with a small model of its own."""
+    for name, it in _HOSTED.items():
+        if variable := next((name for name in it.variables if os.environ.get(name)), None):
+            more = {**it.more, "api_key": f"{{env: {variable}}}"}
+            yield Found(name, it.provider, it.model, f"{variable} is set", more)
+
+
+def local() -> list[Found]:
+    """The model servers that listen on this host, with their models."""
+    with ThreadPoolExecutor(len(_PORTS) + 1) as together:
+        compatible = together.map(_compatible, _PORTS)
+        ollama = together.submit(_ollama)
+    return [found for some in (*compatible, ollama.result()) for found in some]
+
+
+def _compatible(port: int) -> list[Found]:
+    base_url = f"http://127.0.0.1:{port}/v1"
+    listed = _page(_Models, f"{base_url}/models")
+    found = []
+    for model in listed.data[:_MAX_MODELS] if listed else ():
+        preset = _PRESETS.get(model.owned_by.lower())
+        more = {"base_url": base_url, **({"preset": preset} if preset else {})}
+        found.append(
+            Found(f"{model.id} on {port}", "openai", model.id, f"it listens on {port}", more)
+        )
+    return found
+
+
+def _ollama() -> list[Found]:
+    base_url = f"http://127.0.0.1:{_OLLAMA_PORT}"
+    listed = _page(_Tags, f"{base_url}/api/tags")
+    models = [tag.name for tag in listed.models[:_MAX_MODELS]] if listed else []
+    why = f"Ollama listens on {_OLLAMA_PORT}"
+    return [Found(name, "ollama", name, why, {"base_url": base_url}) for name in models]
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def _page(shape: type[W], url: str) -> W | None:
+    """What a page shows; ``None`` where nobody is there, or shows something else."""
+    try:
+        # No proxy: this is about this host.
+        with httpx.Client(timeout=_PATIENCE_SECONDS, trust_env=False) as client:
+            answer = client.get(url)
+        return shape.model_validate_json(answer.content[:_MAX_BODY_BYTES])
+    except (httpx.HTTPError, httpx.InvalidURL, ValidationError):
+        return None

@@ -1,0 +1,86 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exporter.compare.statistics.findings import Finding
+from exporter.compare.statistics.measures import SuccessRatio, Unit
+from exporter.settings.units import format_duration
+
+_FACTORS_FROM = 2.0
+"""From twice as much on, factors are easier to grasp than percentages."""
+
+
+def margin_text(finding: Finding) -> str:
+    if isinstance(finding.definition.statistic, SuccessRatio):
+        return f"{finding.margin * 100:g} pp"
+    return f"{finding.margin * 100:.3g} %"
+
+
+def value_text(finding: Finding, value: float | None) -> str:
+    """A value, with its unit unless the measure's title has it."""
+    if value is None:
+        return "-"
+    match finding.definition.unit:
+        case Unit.SECONDS:
+            return seconds_text(value)
+        case Unit.SHARE:
+            return share_text(value)
+        case Unit.USD:
+            return usd_text(value)
+        case Unit.TOKENS_PER_SECOND:
+            return f"{value:.3g}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Three figures are what a sample is good for."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 100 else format_duration(round(seconds))
+
+
+def share_text(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def usd_text(usd: float) -> str:
+    return f"{usd:,.2f}" if usd >= 0.1 else f"{usd:.2g}"
+
+
+def ratio_text(ratio: float) -> str:
+    """A factor as a change: ``-34 %``, or ``2.5 times``."""
+    return _factor(ratio) if ratio >= _FACTORS_FROM else _percent(ratio)
+
+
+def change_texts(finding: Finding) -> tuple[str, str]:
+    """The change and its interval, both as percentages or both as factors; empty without effect.
+
+    A share changes by percentage points (pp).
+    """
+    effect = finding.effect
+    if effect is None:
+        return "", ""
+    form: Callable[[float], str] = _percent
+    if isinstance(finding.definition.statistic, SuccessRatio):
+        form = _points
+    elif effect.high >= _FACTORS_FROM:
+        form = _factor
+    return form(effect.value), _span(form(effect.low), form(effect.high))
+
+
+def _points(difference: float) -> str:
+    return f"{difference * 100:+.1f} pp"
+
+
+def _percent(ratio: float) -> str:
+    return f"{(ratio - 1) * 100:+.{1 if abs(ratio - 1) < 0.1 else 0}f} %"
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:.3g} times"
+
+
+def _span(low: str, high: str) -> str:
+    """``-47 to -32 %``: the unit once."""
+    return f"{low.partition(' ')[0]} to {high}"

@@ -1,0 +1,130 @@
+"""What was found under load, in words and figures: the same in every form of output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf, isinf
+
+from exporter.compare.report.figures import seconds_text, share_text, usd_text
+from exporter.compare.report.story import headline
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.levels import TIMES, Breaking, Estimate, Level, SideAtLevel
+from exporter.compare.statistics.measures import DEFINITIONS
+
+HEADINGS = (
+    "Streams",
+    "Target",
+    "Requests",
+    *(DEFINITIONS[measure].short for measure in TIMES),
+    "Tokens/s in all",
+    "Success",
+    "USD/M tokens",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure and its interval."""
+
+    text: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRow:
+    """One target at one level."""
+
+    streams: int
+    target: str
+    cells: tuple[Cell, ...]
+
+
+def load_rows(report: Report) -> Iterator[LoadRow]:
+    for level in report.load.levels if report.load else ():
+        for side in level.sides:
+            yield LoadRow(level.streams, side.target, tuple(_cells(side)))
+
+
+def _cells(side: SideAtLevel) -> Iterator[Cell]:
+    yield Cell(str(side.requests))
+    for measure in TIMES:
+        yield _seconds(side.times.get(measure))
+    yield _rate(side.tokens_per_second)
+    yield Cell(share_text(side.success.value))
+    price = side.usd_per_million_tokens
+    yield Cell("-" if price is None else usd_text(price))
+
+
+def _seconds(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell("-")
+    if estimate.low is None or estimate.high is None:
+        return Cell(seconds_text(estimate.value))
+    interval = f"{seconds_text(estimate.low)} to {seconds_text(estimate.high)}"
+    return Cell(seconds_text(estimate.value), interval)
+
+
+def _rate(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell("-")
+    if estimate.low is None or estimate.high is None:
+        return Cell(_count(estimate.value))
+    return Cell(_count(estimate.value), f"{_count(estimate.low)} to {_count(estimate.high)}")
+
+
+def _count(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
+def load_sentences(report: Report) -> Iterator[str]:
+    """The verdict at each level, where objectives break, and what ended a level."""
+    if not report.load:
+        return
+    for level in report.load.levels:
+        for versus in level.versus:
+            if level.side(versus.candidate.name) and level.side(report.subject.baseline.name):
+                yield f"With {_streams(level.streams)}: {headline(report, versus)}."
+    yield from map(_broken, report.load.breakings)
+    yield from _limited(report.load.levels)
+
+
+def _streams(count: float) -> str:
+    return "1 stream" if count == 1 else f"{count:.3g} streams"
+
+
+def _broken(breaking: Breaking) -> str:
+    objective = breaking.objective
+    limit = f"{DEFINITIONS[objective.measure].short} of at most {seconds_text(objective.seconds)}"
+    if breaking.holds_at is None and breaking.breaks_at is None:
+        return (
+            f"Whether {breaking.target} keeps {limit} cannot be told at any level: there are too"
+            " few requests, or it is too close."
+        )
+    if breaking.holds_at is None:
+        return (
+            f"{breaking.target} does not keep {limit} for certain at any level, and surely breaks"
+            f" it with {_streams(breaking.breaks_at or 0)}{_about(breaking.estimate)}."
+        )
+    sure = f"{breaking.target} surely keeps {limit} with up to {_streams(breaking.holds_at)}"
+    if breaking.breaks_at:
+        sure += f", and surely not with {_streams(breaking.breaks_at)}"
+    return f"{sure}{_about(breaking.estimate)}."
+
+
+def _about(estimate: Estimate | None) -> str:
+    if estimate is None or isinf(estimate.value) or estimate.value == 0:
+        return ""
+    low = f"{estimate.low:.3g}" if estimate.low else "fewer than the lowest level"
+    high = "more than the highest level" if estimate.high == inf else f"{estimate.high:.3g}"
+    return f"; it breaks at about {_streams(estimate.value)} ({low} to {high})"
+
+
+def _limited(levels: tuple[Level, ...]) -> Iterator[str]:
+    for level in levels:
+        for side in level.sides:
+            if side.limited:
+                yield (
+                    f"{side.target} limited the rate with {_streams(level.streams)}, which ended"
+                    f" that level after {side.requests} requests; it was not asked with more."
+                )

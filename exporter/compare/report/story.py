@@ -1,0 +1,163 @@
+"""The verdict in one line, and in plain sentences that say no more and no less than the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.compare.report.figures import value_text
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Finding, Versus
+from exporter.compare.statistics.measures import Measure, Unit
+from exporter.compare.statistics.verdict import Verdict
+
+_UNITS_IN_TITLES = (Unit.USD, Unit.TOKENS_PER_SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aspect:
+    """What some measures mean to somebody who knows nothing of quantiles."""
+
+    measures: tuple[Measure, ...]
+    """Nearly the same question; the first that has a verdict answers it."""
+    name: str
+    better: str
+    worse: str
+    same: str = ""
+    """Empty where it goes without saying."""
+
+
+_ASPECTS = (
+    _Aspect(
+        (Measure.SUCCESS,), "success", "fails less often", "fails more often", "is as reliable"
+    ),
+    _Aspect(
+        (Measure.TTFT_TYPICAL, Measure.TTFT_P50),
+        "time to first token",
+        "starts to answer sooner", "starts to answer later", "starts to answer as soon",
+    ),
+    _Aspect(
+        (Measure.TTFT_P95,),
+        "time to first token p95",
+        "keeps few waiting as long for the first word", "keeps the unlucky ones waiting longer",
+        "keeps the unlucky ones waiting as long",
+    ),
+    _Aspect(
+        (Measure.TPOT_TYPICAL, Measure.TPOT_P50, Measure.TOKENS_PER_SECOND),
+        "time per output token",
+        "writes faster", "writes more slowly", "writes as fast",
+    ),
+    _Aspect(
+        (Measure.TPOT_P95,),
+        "time per output token p95",
+        "seldom writes as slowly", "writes much more slowly now and then",
+    ),
+    _Aspect(
+        (Measure.DURATION_TYPICAL, Measure.DURATION_P50),
+        "request duration",
+        "is done sooner", "is done later", "is done as soon",
+    ),
+    _Aspect(
+        (Measure.DURATION_P95,),
+        "request duration p95",
+        "is seldom done as late", "is done much later now and then",
+    ),
+    _Aspect(
+        (Measure.USD_PER_THOUSAND_REQUESTS,),
+        "cost", "costs less", "costs more", "costs as much",
+    ),
+    _Aspect(
+        (Measure.USD_PER_MILLION_TOKENS,),
+        "cost per token", "costs less per token", "costs more per token",
+    ),
+    _Aspect(
+        (Measure.COLD_START,),
+        "cold start", "wakes up faster", "takes longer to wake up", "wakes up as fast",
+    ),
+)  # fmt: skip
+
+_HEADLINES = {
+    (True, False): "{candidate} beats {baseline}",
+    (False, True): "{candidate} falls behind {baseline}",
+    (True, True): "{candidate} beats {baseline} in some ways and falls behind in others",
+}
+
+
+def headline(report: Report, versus: Versus) -> str:
+    """The verdict in one line. Failing more often comes before all else: an answer that never
+    came is not fast."""
+    answers = dict(_answers(versus))
+    better, worse, same, unsure = (
+        [aspect for aspect, finding in answers.items() if finding.verdict is verdict]
+        for verdict in (Verdict.BETTER, Verdict.WORSE, Verdict.SAME, Verdict.UNDECIDED)
+    )
+    names = {"candidate": versus.candidate.name, "baseline": report.subject.baseline.name}
+    if any(Measure.SUCCESS in aspect.measures for aspect in worse):
+        rest = ", whatever else it does better" if better else ""
+        return "{candidate} fails more often than {baseline}".format(**names) + rest
+    if better or worse:
+        return _HEADLINES[bool(better), bool(worse)].format(**names)
+    if same and unsure:
+        known = _listed([aspect.name for aspect in same])
+        return "{candidate} matches {baseline} in ".format(**names) + f"{known}; the rest is open"
+    if same:
+        return "{candidate} matches {baseline}".format(**names)
+    return "There is not enough data to tell {candidate} from {baseline}".format(**names)
+
+
+def story(versus: Versus) -> str:
+    """The verdict in plain sentences, what is worse first where the candidate fails more often."""
+    answers = dict(_answers(versus))
+    order = [Verdict.BETTER, Verdict.WORSE]
+    if any(f.measure is Measure.SUCCESS and f.verdict is Verdict.WORSE for f in answers.values()):
+        order.reverse()
+    first, second = (_clauses(answers, verdict) for verdict in order)
+    sentences = [
+        _sentence("It", first),
+        _sentence("But it" if first else "It", second),
+        _sentence("It", _clauses(answers, Verdict.SAME)),
+        _about("There is not enough data on {}.", answers, Verdict.UNDECIDED),
+        _about("Not measured: {}.", answers, Verdict.NOT_MEASURED),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _answers(versus: Versus) -> Iterator[tuple[_Aspect, Finding]]:
+    """The finding that answers for each aspect that was judged."""
+    judged = {finding.measure: finding for finding in versus.findings}
+    for aspect in _ASPECTS:
+        findings = [judged[measure] for measure in aspect.measures if measure in judged]
+        certain = [f for f in findings if f.verdict in (Verdict.BETTER, Verdict.WORSE)]
+        same = [f for f in findings if f.verdict is Verdict.SAME]
+        if findings:
+            yield aspect, (certain or same or findings)[0]
+
+
+def _clauses(answers: Mapping[_Aspect, Finding], verdict: Verdict) -> list[str]:
+    words = [_clause(*answer) for answer in answers.items() if answer[1].verdict is verdict]
+    return [clause for clause in words if clause]
+
+
+def _clause(aspect: _Aspect, finding: Finding) -> str:
+    if finding.verdict is Verdict.SAME:
+        return aspect.same
+    figures = f"{value_text(finding, finding.candidate)} instead of"
+    figures += f" {value_text(finding, finding.baseline)}"
+    if finding.definition.unit in _UNITS_IN_TITLES:
+        figures += f" {finding.definition.unit}"
+    words = aspect.better if finding.verdict is Verdict.BETTER else aspect.worse
+    return f"{words} ({figures})"
+
+
+def _sentence(subject: str, clauses: Sequence[str]) -> str:
+    return f"{subject} {_listed(clauses)}." if clauses else ""
+
+
+def _about(sentence: str, answers: Mapping[_Aspect, Finding], verdict: Verdict) -> str:
+    names = [aspect.name for aspect, finding in answers.items() if finding.verdict is verdict]
+    return sentence.format(_listed(names)) if names else ""
+
+
+def _listed(items: Sequence[str]) -> str:
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last

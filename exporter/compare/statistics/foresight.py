@@ -1,0 +1,83 @@
+"""What a comparison cannot tell, said before it costs anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from exporter.compare.statistics.findings import Rules
+from exporter.compare.statistics.measures import (
+    DEFINITIONS,
+    MIN_SAMPLES,
+    ColdStart,
+    Measure,
+    Quantile,
+    RatioOfSums,
+)
+from exporter.compare.statistics.proportions import Share, difference_interval, two_sided_z
+
+MIN_COLD_ROUNDS = 6
+"""Fewer cold starts of each side have no verdict, however far apart they are."""
+
+
+def foreseen(
+    rules: Rules, probes: int, cold_rounds: int | None, without_price: Sequence[str]
+) -> Iterator[str]:
+    """What so many probes of each side will leave open, one sentence each.
+
+    :param cold_rounds: ``None`` where they cannot be asked for.
+    :param without_price: the targets whose price is not known.
+    """
+    short = _by_need(rules, probes)
+    for needed, measures in sorted(short.items()):
+        yield f"{probes} probes are too few for {_named(measures)}: {needed} of each are needed."
+    if Measure.SUCCESS in rules.measures and Measure.SUCCESS not in _all(short):
+        needed = _successes_for(rules)
+        if probes < needed:
+            yield (
+                f"{probes} probes can tell success ratios apart, but not that they are the same"
+                f" within {rules.margin(Measure.SUCCESS) * 100:g} points: that takes {needed}"
+                " without a failure."
+            )
+    costs = [m for m in rules.measures if isinstance(DEFINITIONS[m].statistic, RatioOfSums)]
+    if costs and without_price:
+        yield f"Cost will not be measured: set the price of {' and '.join(without_price)}."
+    if Measure.COLD_START in rules.measures and cold_rounds is not None:
+        if not cold_rounds:
+            yield "Cold starts will not be measured: --cold-idle asks for them."
+        elif cold_rounds < MIN_COLD_ROUNDS:
+            yield f"{cold_rounds} cold starts are too few: {MIN_COLD_ROUNDS} of each are needed."
+
+
+def _by_need(rules: Rules, probes: int) -> dict[int, list[Measure]]:
+    short: dict[int, list[Measure]] = {}
+    for measure in rules.measures:
+        statistic = DEFINITIONS[measure].statistic
+        if isinstance(statistic, ColdStart):
+            continue
+        needed = statistic.min_samples if isinstance(statistic, Quantile) else MIN_SAMPLES
+        if probes < needed:
+            short.setdefault(needed, []).append(measure)
+    return short
+
+
+def _all(by_need: dict[int, list[Measure]]) -> set[Measure]:
+    return {measure for measures in by_need.values() for measure in measures}
+
+
+def _successes_for(rules: Rules) -> int:
+    """How many probes without a failure show that both sides succeed as often."""
+    margin, z = rules.margin(Measure.SUCCESS), two_sided_z(rules.confidence)
+    needed = math.ceil(z * z / margin) // 2 * 2
+    while max(map(abs, _interval(needed, z))) > margin:
+        needed += 2
+    return needed
+
+
+def _interval(successes: int, z: float) -> tuple[float, float]:
+    whole = Share(successes, successes)
+    return difference_interval(whole, whole, z)
+
+
+def _named(measures: Sequence[Measure]) -> str:
+    return ", ".join(DEFINITIONS[measure].short for measure in measures)

@@ -1,0 +1,36 @@
+"""The HTTP request as it goes out, headers and all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from exporter import USER_AGENT
+from exporter.providers.base import HttpRequest
+
+_HEADERS = {
+    "user-agent": USER_AGENT,
+    "accept-encoding": "identity",  # compression holds tokens back until a block is full
+}
+
+
+def outgoing(
+    request: HttpRequest, further: Mapping[str, str], extensions: Mapping[str, Any] | None = None
+) -> httpx.Request:
+    """A dialect's request with the headers that every request has, and the target's own over them.
+
+    :raises httpx.InvalidURL: nothing could be sent there.
+    :raises ValueError: a header, or the name of the host, cannot be sent.
+    """
+    headers = httpx.Headers(_HEADERS)
+    headers.update(request.headers)
+    headers.update(further)
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=headers,
+        content=request.body,
+        extensions=dict(extensions or {}),
+    )

@@ -1,0 +1,101 @@
+"""The kind ``cached_prefix``: the same long prompt asked twice in a row, so that the second can be
+answered from the provider's prompt cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, cached_property
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from exporter.kinds.base import Heard, Probe, Size
+from exporter.providers.asks import ChatAsk, Kind, Reasoning
+from exporter.providers.base import Call, OutputKind
+from exporter.result import Failure, FailureReason, Measures, ProbeResult
+from exporter.settings.prompts import NONCE_CHARACTERS, with_nonce
+from exporter.settings.types import Duration, Model
+
+_QUESTION = "Pass over the notes above. Answer with the word OK."
+_TOKENS_PER_NOTE = 13
+"""Of the notes below, with the tokenizers of GPT, Llama and Qwen models; a few more than that."""
+
+
+class CachedPrefixExpectation(Model):
+    """What a cache that works looks like."""
+
+    cached_ratio: float = Field(gt=0, le=1)
+    """Share of the second prompt that must have come from the cache."""
+
+
+class CachedPrefix(Probe):
+    """The same long prompt, asked twice."""
+
+    kind: Literal[Kind.CACHED_PREFIX]
+    prefix_tokens: int = Field(default=2048, ge=64, le=100_000)
+    """About how long the prompt is. Providers cache from 1,024 tokens on, some from 4,096."""
+    pause: Duration = 1.0
+    """How long after the first answer the second request is sent."""
+    max_output_tokens: int = Field(default=16, ge=1, le=100_000)
+    reasoning: Reasoning | None = None
+    """How much the model is to think before it answers; its own habit where not set."""
+    expect: CachedPrefixExpectation | None = None
+
+    rounds: ClassVar[int] = 2
+
+    @property
+    def seconds_between_rounds(self) -> float:
+        return self.pause
+
+    @cached_property
+    def size(self) -> Size:
+        text = _prefix(self.prefix_tokens) + _QUESTION
+        once = len(text) + NONCE_CHARACTERS
+        return Size(2 * once, 2 * once, 2 * self.max_output_tokens)
+
+    def ask(self, text: str, nonce: str) -> ChatAsk:
+        """Both requests have the same nonce: nobody else's prompt is in the cache."""
+        return ChatAsk(
+            _QUESTION,
+            self.max_output_tokens,
+            system=with_nonce(_prefix(self.prefix_tokens), nonce),
+            caches_system=True,
+            reasoning=self.reasoning,
+        )
+
+    def judge(self, heard: Heard, call: Call[ChatAsk]) -> Failure | None:
+        if refusal := heard.text(OutputKind.REFUSAL):
+            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
+        if not heard.has_output:
+            return Failure(FailureReason.EMPTY, "the stream held no output")
+        return None
+
+    def together(self, results: Sequence[ProbeResult]) -> ProbeResult:
+        """The second result, with what the first one's times and tokens make of it. A cache that
+        did not work is a failure only where one is expected."""
+        *before, last = results
+        if not before or last.failure:
+            return replace(last, earlier_usage=before[0].usage if before else None)
+        cold, usage = before[0], last.usage
+        ratio = usage.cached_input / usage.input if usage and usage.input else None
+        measures = Measures(
+            cold_first_token_seconds=cold.time_to_first_token_seconds,
+            cached_first_token_seconds=last.time_to_first_token_seconds,
+            cached_input_ratio=None if ratio is None else min(ratio, 1.0),
+        )
+        failure = self._failure(ratio)
+        return replace(last, measures=measures, failure=failure, earlier_usage=cold.usage)
+
+    def _failure(self, ratio: float | None) -> Failure | None:
+        if self.expect is None or (ratio or 0.0) >= self.expect.cached_ratio:
+            return None
+        told = "nobody says how much of" if ratio is None else f"{ratio:.0%} of"
+        wrong = f"{told} the prompt came from the cache, not {self.expect.cached_ratio:.0%}"
+        return Failure(FailureReason.WRONG_ANSWER, wrong)
+
+
+@cache
+def _prefix(tokens: int) -> str:
+    notes = range(1, tokens // _TOKENS_PER_NOTE + 2)
+    return " ".join(f"Note {n}: the baker carries a red lamp near the river." for n in notes)

@@ -1,0 +1,74 @@
+"""The kind ``embeddings``: texts become vectors, in one response."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from exporter.kinds.base import Heard, Probe, Size
+from exporter.providers.asks import EmbeddingsAsk, Kind, Vectors
+from exporter.providers.base import Call
+from exporter.result import Failure, FailureReason, Measures
+from exporter.settings.prompts import NONCE_CHARACTERS
+from exporter.settings.types import Model
+
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+
+DEFAULT_INPUT = ("The night train to the coast leaves at ten and arrives before the bakers wake.",)
+
+
+class EmbeddingsExpectation(Model):
+    """What right vectors look like."""
+
+    dimensions: int | None = Field(default=None, ge=1)
+    """How long they must be."""
+
+
+class Embeddings(Probe):
+    """Texts, turned into vectors."""
+
+    kind: Literal[Kind.EMBEDDINGS]
+    input: tuple[Text, ...] = Field(default=DEFAULT_INPUT, min_length=1, max_length=256)
+    """The texts to send. One more, a nonce, follows them; the vector of the first is compared with
+    the one that was got at first."""
+    dimensions: int | None = Field(default=None, ge=1)
+    """How long the vectors are to be, for models that leave the choice."""
+    expect: EmbeddingsExpectation | None = None
+
+    streams: ClassVar[bool] = False
+
+    @cached_property
+    def size(self) -> Size:
+        longest = sum(len(text.encode()) for text in self.input) + NONCE_CHARACTERS
+        return Size(sum(map(len, self.input)) + NONCE_CHARACTERS, longest, 0)
+
+    def ask(self, text: str, nonce: str) -> EmbeddingsAsk:
+        """A nonce before a text would turn its vector, so it is a text of its own: whoever answers
+        from a cache of whole requests has never seen this one."""
+        return EmbeddingsAsk((*self.input, nonce), self.dimensions)
+
+    def judge(self, heard: Heard, call: Call[EmbeddingsAsk]) -> Failure | None:
+        vectors = heard.reply.vectors if isinstance(heard.reply, Vectors) else ()
+        if not vectors:
+            return Failure(FailureReason.EMPTY, "the answer holds no vector")
+        wrong = self._mistake(vectors)
+        return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+
+    def _mistake(self, vectors: tuple[tuple[float, ...], ...]) -> str | None:
+        lengths = sorted({len(vector) for vector in vectors})
+        if len(lengths) > 1:
+            return f"the vectors have different lengths, from {lengths[0]} to {lengths[-1]}"
+        if not all(map(any, vectors)):
+            return "a vector is all zeros"
+        wanted = (self.expect and self.expect.dimensions) or self.dimensions
+        if wanted and lengths != [wanted]:
+            return f"the vectors have {lengths[0]} dimensions, not {wanted}"
+        return None
+
+    def measures(self, heard: Heard) -> Measures:
+        if not isinstance(heard.reply, Vectors):
+            return Measures()
+        vectors = heard.reply.vectors
+        return Measures(items=len(vectors), dimensions=len(vectors[0]), direction=vectors[0])

@@ -1,0 +1,46 @@
+"""Answers that must keep a JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+import jsonschema_rs
+from pydantic import AfterValidator, JsonValue
+
+
+def _retrieve_nothing(uri: str) -> JsonValue:
+    raise ValueError("schemas are not fetched")
+
+
+def validator_of(schema: Mapping[str, JsonValue]) -> jsonschema_rs.Validator:
+    """Judges values by a schema.
+
+    :raises ValueError: this is no JSON Schema, or it refers to one that would have to be fetched.
+    """
+    try:
+        return jsonschema_rs.validator_for(dict(schema), retriever=_retrieve_nothing)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+        raise ValueError(f"is no JSON Schema: {str(error).splitlines()[0]}") from None
+
+
+def _checked(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    validator_of(schema)
+    return schema
+
+
+JsonSchema = Annotated[dict[str, JsonValue], AfterValidator(_checked)]
+
+
+def schema_mistake(answer: str, validator: jsonschema_rs.Validator) -> str | None:
+    """Why an answer does not keep a schema; ``None`` where it does."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):
+        return "the answer is not JSON"
+    wrong = next(iter(validator.iter_errors(value)), None)
+    if wrong is None:
+        return None
+    where = ".".join(map(str, wrong.instance_path)) or "the answer"
+    return f"{where} does not keep the schema: {wrong.message}"

@@ -1,0 +1,277 @@
+"""One request: a dialect and a transport become a ``ProbeResult``.
+
+Errors are values here. Whatever happens on the wire, in the provider or in this code, the
+outcome is a result with a reason, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import httpx
+import structlog
+
+from exporter.config.fetching import fetch
+from exporter.config.outgoing import outgoing
+from exporter.config.plan import Plan
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure, OwnFault
+from exporter.net.transport import EXCHANGE, Body, Connections, Part
+from exporter.probing.deadlines import Deadlines
+from exporter.probing.record import StreamRecord
+from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
+from exporter.providers.asks import Ask
+from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
+from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
+from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
+from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
+from exporter.settings.secret import SecretError
+
+MAX_BODY_BYTES = 16 << 20
+_MAX_WORD_CHARACTERS = 256
+_MAX_OUTPUT_CHARACTERS = 1 << 18
+_DRAIN_SECONDS = 1.0
+_WAITING = frozenset(
+    {
+        FailureReason.RATE_LIMITED,
+        FailureReason.QUOTA,
+        FailureReason.OVERLOADED,
+        FailureReason.NOT_READY,
+    }
+)
+"""Failures that pass by themselves."""
+
+log = structlog.get_logger(__name__)
+
+
+class Attempt:
+    """The state of one request while it is under way."""
+
+    def __init__(self, plan: Plan, text: str, nonce: str) -> None:
+        self._plan = plan
+        self._text, self._nonce = text, nonce
+        self._dialect = plan.dialect
+        self._start = time.monotonic_ns()
+        self._record = StreamRecord()
+        self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
+        self._exchange = Exchange(on_sent=self._deadlines.sent)
+        self._own_failure: Failure | None = None
+        """The failure, if it says nothing of the provider."""
+        self._call: Call[Ask] | None = None
+        self._measures = Measures()
+        self._head: ResponseHead | None = None
+        self._facts = HeaderFacts()
+        self._body_size = 0
+        self._body_prefix = bytearray()
+
+    async def carry_out(self, connections: Connections) -> Failure | None:
+        """Run the probe to its end; why it failed, if it did."""
+        try:
+            problem = await self._problem(connections)
+            # What the provider itself said of a failure is more exact than how it then broke off.
+            failure = self._record.failure or self._rejection() or problem or self._judge()
+            return failure and self._explained(failure)
+        except Exception as error:
+            log.exception("probe crashed", target=self._plan.target.name)
+            return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
+
+    async def _problem(self, connections: Connections) -> Failure | None:
+        try:
+            async with self._deadlines:
+                request = await self._request()
+                async with connections.transport(fresh=self._plan.fresh_connection) as transport:
+                    await self._send(request, transport)
+        except TimeoutError:
+            failure = self._deadlines.failure()
+            return self._own(failure) if self._deadlines.interrupted else failure
+        except (NetworkFailure, ProtocolError) as error:
+            failure = Failure(error.reason, str(error))
+            return self._own(failure) if isinstance(error, OwnFault) else failure
+        except SecretError as error:
+            return Failure(FailureReason.AUTH, str(error))
+        return None
+
+    def _own(self, failure: Failure) -> Failure:
+        self._own_failure = failure
+        return failure
+
+    async def _request(self) -> httpx.Request:
+        target = self._plan.target
+        call = self._call = Call(
+            model=target.model,
+            ask=self._plan.probe.ask(self._text, self._nonce),
+            base_url=target.endpoint,
+            api_key=await fetch(target.api_key) if target.api_key else None,
+            region=target.region,
+            api_version=target.api_version,
+            now=datetime.now(UTC),
+            extra_body=target.extra_body,
+        )
+        request = self._dialect.request(await target.row.credentials.authorize(call))
+        return outgoing(request, await target.header_values(), {EXCHANGE: self._exchange})
+
+    async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
+        response = await transport.handle_async_request(request)
+        try:
+            headers = dict(response.headers.items())
+            self._head = ResponseHead(response.status_code, headers, datetime.now(UTC))
+            self._facts = self._dialect.header_facts(self._head)
+            await self._read(response)
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx.Response) -> None:
+        if not is_identity(response.headers.get("content-encoding", "")):
+            raise ProtocolError("the response is compressed although identity was asked for")
+        async with aclosing(Body.of(response).parts()) as body:
+            if response.status_code == httpx.codes.OK:
+                await self._read_stream(body, response)
+            else:
+                await self._read_error(body)
+
+    async def _read_stream(self, body: AsyncIterator[Part], response: httpx.Response) -> None:
+        decoder = self._dialect.decoder()
+        async for data, arrival, ends_read in body:
+            self._keep(data)
+            try:
+                events = decoder.feed(data)
+            except ProtocolError:
+                await self._read_what_came(body)
+                raise
+            if self._record.take(events, arrival, ends_read=ends_read):
+                self._deadlines.output(arrival.at)
+            if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
+                raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
+            if self._record.end is not None:
+                self._deadlines.ended()
+                await self._drain(body)
+                return
+        # Without a length of its own a body that was cut off looks like one that is over.
+        whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
+        self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
+
+    async def _read_what_came(self, body: AsyncIterator[Part]) -> None:
+        """Read on in a body that is no answer, for what it says of itself. That it is none is
+        certain by now, so that it cannot be late any more."""
+        self._deadlines.ended()
+        with suppress(TimeoutError, NetworkFailure, ProtocolError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                if not self._record.heard:
+                    await self._read_error(body)
+
+    async def _read_error(self, body: AsyncIterator[Part]) -> None:
+        async for part in body:
+            self._keep(part.data)
+            if self._body_size >= KEPT_BYTES:
+                return
+
+    async def _drain(self, body: AsyncIterator[Part]) -> None:
+        """Read what is left after the end marker: only a connection whose response was read to
+        its end can serve the next probe. The result is fixed by now."""
+        with suppress(TimeoutError, NetworkFailure, ProtocolError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for part in body:
+                    self._keep(part.data)
+
+    def _keep(self, data: bytes) -> None:
+        self._body_size += len(data)
+        if self._body_size > MAX_BODY_BYTES:
+            raise _too_large("response", MAX_BODY_BYTES, "bytes")
+        room = KEPT_BYTES - len(self._body_prefix)
+        if room > 0 and not self._record.heard:
+            self._body_prefix += data[:room]
+
+    def _latest_arrival(self) -> int | None:
+        arrival = self._exchange.arrival
+        return arrival.at if arrival else None
+
+    def _rejection(self) -> Failure | None:
+        """What a response that is no stream says, be it whole or not."""
+        if self._head and (self._head.status != httpx.codes.OK or not self._record.heard):
+            return self._dialect.failure(self._head, bytes(self._body_prefix))
+        return None
+
+    def _judge(self) -> Failure | None:
+        """The failure in a response that came to its end."""
+        record = self._record
+        if record.end is None:
+            return Failure(FailureReason.TRUNCATED, record.missing_end)
+        probe = self._plan.probe
+        failure = probe.judge(record, self._call) if self._call else None
+        self._measures = Measures() if failure else probe.measures(record)
+        return failure
+
+    def _explained(self, failure: Failure) -> Failure:
+        """The failure, with what came where that was no answer."""
+        if self._head is None:
+            return failure
+        if location := where_to(self._head):
+            detail = f"redirects are not followed: this one leads to {location}"
+            return replace(failure, detail=f"{detail}; {failure.detail}")
+        if failure.reason not in (FailureReason.TRUNCATED, FailureReason.PROTOCOL):
+            return failure
+        if self._record.heard or self._head.status != httpx.codes.OK:
+            return failure
+        body = bytes(self._body_prefix)
+        detail = f"{failure.detail}; {what_came(self._head, body)}"
+        if is_answer_so_far(body):
+            return replace(failure, detail=detail)
+        return replace(failure, reason=FailureReason.PROTOCOL, detail=f"no answer: {detail}")
+
+    def result(self, failure: Failure | None) -> ProbeResult:
+        record, exchange = self._record, self._exchange
+        return ProbeResult(
+            target=self._plan.target.name,
+            probe=self._plan.probe_name,
+            finished_at=time.time(),
+            timeline=record.timeline(self._start, exchange, self._usage),
+            failure=_told(failure, self._head) if failure else None,
+            interrupted=failure is not None and failure is self._own_failure,
+            usage=self._usage,
+            pace_known=record.pace_known(self._usage),
+            connection=exchange.connection,
+            measures=self._measures,
+            connection_retries=exchange.retries,
+            answer=shown_answer(record.text(OutputKind.ANSWER)),
+            reasoning=shown_answer(record.text(OutputKind.REASONING)),
+            finish_reason=_word(record.finish_reason),
+            served_model=_word(record.served_model),
+            request_id=_word(self._facts.request_id or record.request_id),
+            model_load_seconds=record.model_load_seconds,
+            status=self._head.status if self._head else None,
+            rate_limits=self._facts.rate_limits,
+            retry_after_seconds=self._retry_after_seconds(failure),
+            certificate_expires_at=exchange.certificate_expires_at,
+        )
+
+    @property
+    def _usage(self) -> Usage | None:
+        in_headers = usage_in_headers(self._head.headers) if self._head else None
+        return self._record.usage or in_headers
+
+    def _retry_after_seconds(self, failure: Failure | None) -> float | None:
+        """The longest that is said, in the headers, in the error or in its text."""
+        if failure is None:
+            return self._facts.retry_after_seconds
+        in_text = delay_in_text(failure.detail) if failure.reason in _WAITING else None
+        return longest(self._facts.retry_after_seconds, failure.retry_after_seconds, in_text)
+
+
+def _too_large(what: str, limit: int, unit: str) -> ProtocolError:
+    return ProtocolError(f"the {what} is longer than {limit} {unit}", FailureReason.TOO_LARGE)
+
+
+def _word(said: str | None) -> str | None:
+    return presentable(said, _MAX_WORD_CHARACTERS) if said else None
+
+
+def _told(failure: Failure, head: ResponseHead | None) -> Failure:
+    """The failure as people may see it."""
+    detail = presentable(failure.detail, MAX_DETAIL_CHARACTERS)
+    status = failure.status or (head.status if head else None)
+    return replace(failure, detail=detail, status=status)

@@ -1,0 +1,297 @@
+"""Texts become vectors, asked of each provider in its own words.
+
+Sources: the API references of OpenAI ("Create embeddings"), Azure, the Gemini API
+("batchEmbedContents"), Amazon Bedrock ("Titan Text Embeddings", "Cohere Embed"), Alibaba Cloud
+Model Studio ("Text embedding") and Ollama ("Generate embeddings").
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from exporter.providers import azure, bedrock, dashscope, gemini
+from exporter.providers.asks import EmbeddingsAsk, Vectors
+from exporter.providers.base import (
+    Call,
+    Event,
+    HttpRequest,
+    ModelLoaded,
+    ModelServed,
+    Replied,
+    RequestIdentified,
+    UsageReported,
+)
+from exporter.providers.ollama import Ollama
+from exporter.providers.openai import OpenAI
+from exporter.providers.presets import COMPATIBLE, Preset
+from exporter.providers.whole import InOnePiece, bearer
+from exporter.providers.wire import CamelWire, Count, LenientCount, Wire, count, merged, parse
+from exporter.result import NANOSECONDS, Usage
+
+_MAX_TEXTS = 1_000
+_MAX_DIMENSIONS = 65_536
+
+Vector = Annotated[tuple[FiniteFloat, ...], Field(max_length=_MAX_DIMENSIONS)]
+
+
+class _Embeddings(InOnePiece[EmbeddingsAsk]):
+    """A dialect that posts a JSON object."""
+
+    @abstractmethod
+    def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
+        """What is asked; a field that is ``None`` is left out."""
+
+    def posted(
+        self, call: Call[EmbeddingsAsk], url: str, headers: Mapping[str, str]
+    ) -> HttpRequest:
+        body = json.dumps(merged(self.body(call), call.extra_body)).encode()
+        return HttpRequest("POST", url, {"content-type": "application/json", **headers}, body)
+
+
+def _replied(vectors: Iterable[Vector]) -> Replied:
+    return Replied(Vectors(tuple(vectors)))
+
+
+def _read(tokens: int | None) -> Iterator[UsageReported]:
+    """The tokens of the input, where they are told: nothing is generated."""
+    if tokens is not None:
+        yield UsageReported(Usage(input=count(tokens), output=0))
+
+
+class _Item(Wire):
+    index: Count = 0
+    embedding: Vector
+
+
+class _OpenAIUsage(Wire):
+    prompt_tokens: LenientCount | None = None
+    total_tokens: LenientCount | None = None
+
+
+class _OpenAIBody(Wire):
+    """list of embeddings"""
+
+    id: str | None = None  # vLLM
+    model: str | None = None
+    data: Annotated[list[_Item], Field(max_length=_MAX_TEXTS)]
+    usage: _OpenAIUsage | None = None
+
+    def events(self) -> Iterator[Event]:
+        if self.id:
+            yield RequestIdentified(self.id)
+        if self.model:
+            yield ModelServed(self.model)
+        yield _replied(item.embedding for item in sorted(self.data, key=lambda it: it.index))
+        usage = self.usage or _OpenAIUsage()
+        yield from _read(usage.prompt_tokens or usage.total_tokens)
+
+
+class OpenAIEmbeddings(_Embeddings):
+    """OpenAI's embeddings, which many servers speak too."""
+
+    def __init__(self, preset: Preset = COMPATIBLE) -> None:
+        super().__init__(OpenAI(preset))
+
+    def request(self, call: Call[EmbeddingsAsk]) -> HttpRequest:
+        return self.posted(call, f"{call.base_url}/embeddings", bearer(call))
+
+    def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
+        return {
+            "model": call.model,
+            "input": call.ask.texts,
+            "encoding_format": "float",
+            "dimensions": call.ask.dimensions,
+        }
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        return parse(_OpenAIBody, body).events()
+
+
+class AzureEmbeddings(OpenAIEmbeddings):
+    """The same behind Microsoft's gateway."""
+
+    def __init__(self) -> None:
+        InOnePiece.__init__(self, azure.Azure())
+
+    def request(self, call: Call[EmbeddingsAsk]) -> HttpRequest:
+        return self.posted(call, azure.url(call, "embeddings"), azure.authorization(call))
+
+
+class _GeminiEmbedding(CamelWire):
+    values: Vector
+
+
+class _GeminiUsage(CamelWire):
+    prompt_token_count: Count | None = None
+
+
+class _GeminiBody(CamelWire):
+    """batch of embeddings"""
+
+    embeddings: Annotated[list[_GeminiEmbedding], Field(max_length=_MAX_TEXTS)]
+    usage_metadata: _GeminiUsage | None = None
+
+
+class GeminiEmbeddings(_Embeddings):
+    """One request for each text, all in one batch."""
+
+    def __init__(self) -> None:
+        super().__init__(gemini.Gemini())
+
+    def request(self, call: Call[EmbeddingsAsk]) -> HttpRequest:
+        key = {"x-goog-api-key": call.api_key} if call.api_key else {}
+        return self.posted(call, f"{gemini.resource_url(call)}:batchEmbedContents", key)
+
+    def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
+        model = call.model if "/" in call.model else f"models/{call.model}"
+        dimensions = call.ask.dimensions
+        choice = {"outputDimensionality": dimensions} if dimensions else {}
+        return {
+            "requests": [
+                {"model": model, "content": {"parts": [{"text": text}]}, **choice}
+                for text in call.ask.texts
+            ]
+        }
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        batch = parse(_GeminiBody, body)
+        yield _replied(embedding.values for embedding in batch.embeddings)
+        usage = batch.usage_metadata or _GeminiUsage()
+        yield from _read(usage.prompt_token_count)
+
+
+class _ByType(Wire):
+    # As bytes or bits the vectors would have another length, so floats are asked for.
+    vectors: Annotated[list[Vector], Field(alias="float", max_length=_MAX_TEXTS)]
+
+
+class _BedrockBody(Wire):
+    """Bedrock embedding"""
+
+    embedding: Vector | None = None  # Titan
+    input_token_count: Count | None = Field(default=None, alias="inputTextTokenCount")
+    embeddings: _ByType | Annotated[list[Vector], Field(max_length=_MAX_TEXTS)] | None = None
+    id: str | None = None
+
+    @property
+    def vectors(self) -> list[Vector]:
+        match self.embeddings:
+            case _ByType(vectors=vectors):
+                return vectors
+            case list(vectors):
+                return vectors
+        return [self.embedding] if self.embedding else []
+
+
+class BedrockEmbeddings(_Embeddings):
+    """InvokeModel, whose body is the model's own: Amazon's Titan takes one text, so it gets the
+    first alone; Cohere's take all."""
+
+    def __init__(self) -> None:
+        super().__init__(bedrock.Bedrock())
+
+    def request(self, call: Call[EmbeddingsAsk]) -> HttpRequest:
+        return bedrock.signed(call, "invoke", self.body(call))
+
+    def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
+        ask = call.ask
+        if "cohere." not in call.model:
+            return {"inputText": ask.texts[0], "dimensions": ask.dimensions}
+        return {
+            "texts": ask.texts,
+            "input_type": "search_document",
+            "embedding_types": ["float"],
+            "output_dimension": ask.dimensions,
+        }
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        answer = parse(_BedrockBody, body)
+        yield _replied(answer.vectors)
+        yield from _read(answer.input_token_count)
+
+
+class _DashScopeItem(Wire):
+    text_index: Count = 0
+    embedding: Vector
+
+
+class _DashScopeOutput(Wire):
+    embeddings: Annotated[list[_DashScopeItem], Field(max_length=_MAX_TEXTS)]
+
+
+class _DashScopeUsage(Wire):
+    total_tokens: LenientCount | None = None
+
+
+class _DashScopeBody(Wire):
+    """DashScope embeddings"""
+
+    output: _DashScopeOutput
+    usage: _DashScopeUsage | None = None
+    request_id: str | None = None
+
+
+class DashScopeEmbeddings(_Embeddings):
+    """Alibaba Cloud Model Studio's own protocol."""
+
+    def __init__(self) -> None:
+        super().__init__(dashscope.DashScope())
+
+    def request(self, call: Call[EmbeddingsAsk]) -> HttpRequest:
+        path = "/services/embeddings/text-embedding/text-embedding"
+        return self.posted(call, f"{call.base_url}{path}", bearer(call))
+
+    def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
+        return {
+            "model": call.model,
+            "input": {"texts": call.ask.texts},
+            "parameters": {"dimension": call.ask.dimensions} if call.ask.dimensions else None,
+        }
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        answer = parse(_DashScopeBody, body)
+        if answer.request_id:
+            yield RequestIdentified(answer.request_id)
+        items = sorted(answer.output.embeddings, key=lambda item: item.text_index)
+        yield _replied(item.embedding for item in items)
+        yield from _read(answer.usage.total_tokens if answer.usage else None)
+
+
+class _OllamaBody(Wire):
+    """embed response"""
+
+    model: str | None = None
+    embeddings: Annotated[list[Vector], Field(max_length=_MAX_TEXTS)]
+    load_duration: Count | None = None
+    prompt_eval_count: Count | None = None
+
+
+class OllamaEmbeddings(_Embeddings):
+    """Ollama's own API."""
+
+    def __init__(self) -> None:
+        super().__init__(Ollama())
+
+    def request(self, call: Call[EmbeddingsAsk]) -> HttpRequest:
+        return self.posted(call, f"{call.base_url}/api/embed", bearer(call))
+
+    def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
+        return {
+            "model": call.model,
+            "input": call.ask.texts,
+            "dimensions": call.ask.dimensions,
+        }
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        answer = parse(_OllamaBody, body)
+        if answer.model:
+            yield ModelServed(answer.model)
+        yield _replied(answer.embeddings)
+        yield from _read(answer.prompt_eval_count)
+        if answer.load_duration is not None:
+            yield ModelLoaded(answer.load_duration / NANOSECONDS)

@@ -1,0 +1,136 @@
+"""Documents are ordered by how well they answer a query, asked of each provider in its own words.
+
+Sources: the API references of Cohere ("Rerank", v2), Jina AI ("Reranker"), Alibaba Cloud Model
+Studio ("Text reranking") and Amazon Bedrock ("Cohere Rerank"). vLLM's server speaks Jina's form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat
+
+from exporter.providers import bedrock, dashscope
+from exporter.providers.asks import Ranking, RerankAsk
+from exporter.providers.base import (
+    Call,
+    Event,
+    HttpRequest,
+    ModelServed,
+    Replied,
+    RequestIdentified,
+    UsageReported,
+)
+from exporter.providers.openai import OpenAI
+from exporter.providers.presets import COMPATIBLE, Preset
+from exporter.providers.whole import InOnePiece, bearer
+from exporter.providers.wire import Count, LenientCount, Wire, count, merged, parse
+from exporter.result import Usage
+
+_MAX_DOCUMENTS = 1_000
+
+
+class _Result(Wire):
+    index: Count
+    relevance_score: FiniteFloat
+
+
+Results = Annotated[list[_Result], Field(max_length=_MAX_DOCUMENTS)]
+
+
+class _Usage(Wire):
+    total_tokens: LenientCount | None = None
+
+
+class _Output(Wire):
+    results: Results
+
+
+class _Body(Wire):
+    """ranking"""
+
+    id: str | None = None
+    request_id: str | None = None  # DashScope
+    model: str | None = None
+    results: Results | None = None
+    output: _Output | None = None  # DashScope
+    usage: _Usage | None = None
+
+    def events(self) -> Iterator[Event]:
+        if identity := self.id or self.request_id:
+            yield RequestIdentified(identity)
+        if self.model:
+            yield ModelServed(self.model)
+        results = self.output.results if self.output else self.results or []
+        best_first = sorted(results, key=lambda result: -result.relevance_score)
+        yield Replied(Ranking(tuple(result.index for result in best_first)))
+        if self.usage and self.usage.total_tokens is not None:
+            yield UsageReported(Usage(input=count(self.usage.total_tokens), output=0))
+
+
+class OpenAIRerank(InOnePiece[RerankAsk]):
+    """Cohere's and Jina's form, beside OpenAI's API: vLLM, SGLang, llama.cpp, LiteLLM, Together."""
+
+    def __init__(self, preset: Preset = COMPATIBLE) -> None:
+        super().__init__(OpenAI(preset))
+
+    def request(self, call: Call[RerankAsk]) -> HttpRequest:
+        body = {
+            "model": call.model,
+            "query": call.ask.query,
+            "documents": call.ask.documents,
+            "top_n": len(call.ask.documents),
+        }
+        return HttpRequest(
+            "POST",
+            f"{call.base_url}/rerank",
+            {"content-type": "application/json", **bearer(call)},
+            json.dumps(merged(body, call.extra_body)).encode(),
+        )
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        return parse(_Body, body).events()
+
+
+class DashScopeRerank(InOnePiece[RerankAsk]):
+    """Alibaba Cloud Model Studio's own protocol."""
+
+    def __init__(self) -> None:
+        super().__init__(dashscope.DashScope())
+
+    def request(self, call: Call[RerankAsk]) -> HttpRequest:
+        body = {
+            "model": call.model,
+            "input": {"query": call.ask.query, "documents": call.ask.documents},
+            "parameters": {"return_documents": False, "top_n": len(call.ask.documents)},
+        }
+        return HttpRequest(
+            "POST",
+            f"{call.base_url}/services/rerank/text-rerank/text-rerank",
+            {"content-type": "application/json", **bearer(call)},
+            json.dumps(merged(body, call.extra_body)).encode(),
+        )
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        return parse(_Body, body).events()
+
+
+class BedrockRerank(InOnePiece[RerankAsk]):
+    """InvokeModel with the body of Cohere's models; Amazon's takes the same without the version."""
+
+    def __init__(self) -> None:
+        super().__init__(bedrock.Bedrock())
+
+    def request(self, call: Call[RerankAsk]) -> HttpRequest:
+        body: dict[str, object] = {
+            "query": call.ask.query,
+            "documents": call.ask.documents,
+            "top_n": len(call.ask.documents),
+            "api_version": 2 if "cohere." in call.model else None,
+        }
+        return bedrock.signed(call, "invoke", body)
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        return parse(_Body, body).events()

@@ -1,0 +1,112 @@
+"""What a chat is asked, in the words of OpenAI and of those whose own take more than a line."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+
+from exporter.providers.asks import ChatAsk, Picture, Reasoning
+
+PNG = "image/png"
+
+Messages = list[dict[str, object]]
+
+
+def base64_of(picture: Picture) -> str:
+    return b64encode(picture.png).decode()
+
+
+def data_url(picture: Picture) -> str:
+    """The picture inside a URL, as OpenAI and whoever follows it take one."""
+    return f"data:{PNG};base64,{base64_of(picture)}"
+
+
+def messages(ask: ChatAsk, part: Callable[[Picture], object], text_type: str = "text") -> Messages:
+    """System prompt, turns and question as OpenAI has them.
+
+    :param part: how a picture stands among the parts of a message.
+    """
+    said = [("system", ask.system)] if ask.system else []
+    said += [(turn.role.value, turn.text) for turn in ask.earlier]
+    before: Messages = [{"role": role, "content": text} for role, text in said]
+    question: object = ask.prompt
+    if ask.picture:
+        question = [part(ask.picture), {"type": text_type, "text": ask.prompt}]
+    return [*before, {"role": "user", "content": question}]
+
+
+def openai_messages(ask: ChatAsk) -> Messages:
+    """The messages of Chat Completions."""
+    return messages(ask, lambda it: {"type": "image_url", "image_url": {"url": data_url(it)}})
+
+
+def response_format(ask: ChatAsk) -> dict[str, object] | None:
+    """The schema to keep as Chat Completions has it."""
+    if ask.json_schema is None:
+        return None
+    schema = {"name": "answer", "strict": True, "schema": ask.json_schema}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def anthropic_system(ask: ChatAsk) -> object:
+    """The system prompt; one that is to be cached is a block that says so."""
+    if not ask.caches_system:
+        return ask.system
+    return [{"type": "text", "text": ask.system, "cache_control": {"type": "ephemeral"}}]
+
+
+def anthropic_messages(ask: ChatAsk) -> Messages:
+    question: object = ask.prompt
+    if ask.picture:
+        data = {"type": "base64", "media_type": PNG, "data": base64_of(ask.picture)}
+        question = [{"type": "image", "source": data}, {"type": "text", "text": ask.prompt}]
+    earlier: Messages = [{"role": turn.role.value, "content": turn.text} for turn in ask.earlier]
+    return [*earlier, {"role": "user", "content": question}]
+
+
+def anthropic_thought(ask: ChatAsk) -> dict[str, object]:
+    if ask.reasoning is None:
+        return {}
+    switched = "disabled" if ask.reasoning is Reasoning.NONE else "adaptive"
+    return {"thinking": {"type": switched}}
+
+
+def anthropic_output_config(ask: ChatAsk) -> dict[str, object] | None:
+    config: dict[str, object] = {}
+    if ask.reasoning not in (None, Reasoning.NONE):
+        config["effort"] = ask.reasoning
+    if ask.json_schema is not None:
+        config["format"] = {"type": "json_schema", "schema": ask.json_schema}
+    return config or None
+
+
+def bedrock_system(ask: ChatAsk) -> list[dict[str, object]] | None:
+    """The system prompt, with a mark behind it where it is to be cached."""
+    if not ask.system:
+        return None
+    mark: list[dict[str, object]] = [{"cachePoint": {"type": "default"}}]
+    return [{"text": ask.system}, *(mark if ask.caches_system else [])]
+
+
+def bedrock_messages(ask: ChatAsk) -> Messages:
+    question: list[dict[str, object]] = [{"text": ask.prompt}]
+    if ask.picture:
+        source = {"bytes": base64_of(ask.picture)}
+        question.insert(0, {"image": {"format": "png", "source": source}})
+    earlier: Messages = [
+        {"role": turn.role.value, "content": [{"text": turn.text}]} for turn in ask.earlier
+    ]
+    return [*earlier, {"role": "user", "content": question}]
+
+
+def bedrock_output_config(ask: ChatAsk) -> dict[str, object] | None:
+    """Models of Bedrock do not think unless they are told to, so ``none`` needs no word."""
+    config: dict[str, object] = {}
+    if ask.reasoning not in (None, Reasoning.NONE):
+        config["effort"] = ask.reasoning
+    if ask.json_schema is not None:
+        schema = {"name": "answer", "schema": json.dumps(ask.json_schema)}
+        structure = {"jsonSchema": schema}
+        config["textFormat"] = {"type": "json_schema", "structure": structure}
+    return config or None

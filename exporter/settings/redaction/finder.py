@@ -1,0 +1,251 @@
+"""Where known secrets stand in a text, in whatever form.
+
+The text is normalised, then matched: escapes are replaced by what they stand for, white space is
+taken out, what may be base64 or hexadecimal is decoded, and all that again with what came out. A
+secret is known by its first ``PREFIX`` characters and followed as far as it goes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from exporter.settings.redaction.views import (
+    Span,
+    View,
+    has_soft_line_breaks,
+    joined,
+    normal,
+    squeezed,
+    unescaped,
+)
+
+PREFIX = 12
+"""As many characters of a secret are taken for the secret."""
+_PREFIX_IN_BASE64 = 16
+_SPLITTABLE = 8
+"""A shorter secret is not looked for across white space and in what was decoded: by chance it
+would be found there."""
+_MAX_PASSES = 8
+_MAX_DECODED = 4
+"""How often what was decoded is decoded again."""
+_MARGIN_LEAST = 256
+_MARGIN_FACTOR = 6
+"""How many characters a secret can have in base64 of base64 of base64, and in escapes of that."""
+_LONGER_THAN_WORDS = 16
+_BUDGET_FACTOR = 8
+_BUDGET_LEAST = 64 << 10
+"""How many bytes may be searched beside those of the text itself."""
+
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}={0,2}")
+_NO_WORDS = re.compile(rb"(?:[A-Z0-9+/_-][a-z]{0,7}){3}")
+"""Words and sentences without their spaces look like base64, but for what is no small letter."""
+_HEX = re.compile(rb"(?:(?:0[xX])?[0-9a-fA-F]{2}[:,;-]?){8,}+[0-9a-fA-F]?")
+_NOT_HEX = re.compile(rb"0[xX]|[^0-9a-fA-F]+")
+_TEXT = re.compile(rb"(?:[\0\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){8,}+")
+"""What may be text in what was decoded. Zeros stand between the letters of UTF-16."""
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+class TooEncoded(Exception):
+    """Searching the text would take too long."""
+
+
+@dataclass(slots=True)
+class Needles:
+    """What is looked for: secrets that read like words, and in lower case all others, by how they
+    begin."""
+
+    words: dict[bytes, re.Pattern[bytes]] = field(default_factory=dict)
+    anywhere: dict[bytes, list[bytes]] = field(default_factory=dict)
+    across_white_space: dict[bytes, list[bytes]] = field(default_factory=dict)
+    longest: int = 0
+    """How long the longest secret is."""
+
+    def add(self, secret: bytes) -> None:
+        """Look for this secret from now on."""
+        self.longest = max(self.longest, len(secret))
+        if _reads_like_a_word(secret):
+            self.words[secret] = re.compile(rb"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % secret)
+            return
+        for form in {secret, normal(secret)}:
+            compact = squeezed(form).text
+            _add(self.anywhere, form, PREFIX)
+            if len(compact) >= _SPLITTABLE:
+                _add(self.across_white_space, compact, PREFIX)
+        for form in _in_base64(secret):
+            _add(self.anywhere, form, _PREFIX_IN_BASE64)
+            if len(secret) >= _SPLITTABLE:
+                _add(self.across_white_space, form, _PREFIX_IN_BASE64)
+
+
+def _reads_like_a_word(secret: bytes) -> bool:
+    """Whether innocent texts may hold it, as they do the keys of servers that want none: ``EMPTY``.
+    It is a secret where it stands alone and as it is written."""
+    return secret.isdigit() or (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS)
+
+
+def _add(to: dict[bytes, list[bytes]], whole: bytes, prefix: int) -> None:
+    # A new list, since other threads may look through the old one.
+    whole = whole.lower()
+    head = whole[:prefix]
+    if whole not in (others := to.get(head, [])):
+        to[head] = [*others, whole]
+
+
+def _in_base64(secret: bytes) -> Iterator[bytes]:
+    """How a secret looks inside encoded text, for text whose case was changed: groups of three
+    bytes may begin at any of its own, and characters that its neighbours have a part in are left
+    out."""
+    for before, shared in enumerate((0, 2, 3)):
+        padded = bytes(before) + secret
+        whole = slice(shared, len(padded) * 8 // 6)
+        yield base64.b64encode(padded)[whole]
+        yield base64.urlsafe_b64encode(padded)[whole]
+
+
+def find(text: bytes, needles: Needles) -> list[Span]:
+    """Where secrets stand in a text: spans in order, none of which overlap.
+
+    :raises TooEncoded: more would have to be searched than time allows.
+    """
+    search = _Search(needles, _BUDGET_LEAST + _BUDGET_FACTOR * len(text))
+    return _merged(search.everywhere(text, _MAX_DECODED))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+class _Search:
+    def __init__(self, needles: Needles, budget: int) -> None:
+        self._needles = needles
+        self._margin = _MARGIN_LEAST + _MARGIN_FACTOR * needles.longest
+        self._budget = budget
+        self._innocent: dict[bytes, int] = {}
+        """Texts in which nothing was found, with how often they could be decoded."""
+
+    def everywhere(self, text: bytes, decodings: int) -> list[Span]:
+        """Where secrets stand in a text and in what it encodes."""
+        if self._innocent.get(text, -1) >= decodings:
+            return []
+        spans = [
+            *self._as_it_is(text),
+            *self._normalised(text, decodings, _MAX_PASSES),
+            *self._changed(unescaped(text), decodings, _MAX_PASSES - 1),
+        ]
+        if not spans:
+            self._innocent[text] = decodings
+        return spans
+
+    def _as_it_is(self, text: bytes) -> Iterator[Span]:
+        yield from _matches(text, self._needles.anywhere)
+        for word in tuple(self._needles.words.values()):
+            yield from (found.span() for found in word.finditer(text))
+
+    def _normalised(self, text: bytes, decodings: int, passes: int) -> Iterator[Span]:
+        """The same without white space, then without escapes, as often as there are any."""
+        self._spend(len(text))
+        compact = squeezed(text)
+        yield from map(compact.origin, self._compact(compact.text, decodings))
+        if not passes:
+            return
+        again = self._changed(unescaped(compact.text), decodings, passes - 1)
+        yield from map(compact.origin, again)
+        if b"<" in compact.text and compact.text != text:  # a tag may be whole only now
+            again = self._normalised(compact.text, decodings, passes - 1)
+            yield from map(compact.origin, again)
+        if has_soft_line_breaks(text):
+            yield from self._changed(joined(text), decodings, passes - 1)
+
+    def _changed(self, view: View, decodings: int, passes: int) -> Iterator[Span]:
+        """Where secrets stand in a view that are not in its source as well: only what has changed
+        is searched, with as much around it as a secret may need."""
+        for begin, end in view.changed(self._margin):
+            part = view.text[begin:end]
+            for found in (self._as_it_is(part), self._normalised(part, decodings, passes)):
+                yield from (view.origin((start + begin, stop + begin)) for start, stop in found)
+
+    def _compact(self, text: bytes, decodings: int) -> Iterator[Span]:
+        yield from _matches(text, self._needles.across_white_space)
+        if decodings:
+            for decoded, origin in _decodings(text):
+                for part in _TEXT.finditer(decoded):
+                    for start, end in self.everywhere(part[0], decodings - 1):
+                        yield origin(start + part.start(), end + part.start())
+
+    def _spend(self, size: int) -> None:
+        self._budget -= size
+        if self._budget < 0:
+            raise TooEncoded
+
+
+def _matches(text: bytes, needles: dict[bytes, list[bytes]]) -> Iterator[Span]:
+    lowered = text.lower()
+    for head, wholes in tuple(needles.items()):
+        start = lowered.find(head)
+        while start >= 0:
+            end = start + max(_common(lowered, start, whole) for whole in wholes)
+            yield start, end
+            start = lowered.find(head, end)
+
+
+def _common(text: bytes, start: int, whole: bytes) -> int:
+    """How many bytes the text has in common with a secret from here on."""
+    if text.startswith(whole, start):
+        return len(whole)
+    pairs = zip(text[start : start + len(whole)], whole, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+Origin = Callable[[int, int], Span]
+
+
+def _decodings(text: bytes) -> Iterator[tuple[bytes, Origin]]:
+    """What parts of the text may stand for, and how to get back from there."""
+    for run in _BASE64.finditer(text):
+        if not _NO_WORDS.search(run[0]):
+            continue
+        standard = run[0].rstrip(b"=").translate(_STANDARD)
+        for offset in range(min(4, len(standard) - 10)):
+            decoded = _from_base64(standard[offset:])
+            yield decoded, _base64_origin(run.start() + offset, len(decoded), run)
+    for run in _HEX.finditer(text):
+        view = View(run[0], _NOT_HEX, b"")
+        for offset in (0, 1):
+            yield _from_hex(view.text[offset:]), _hex_origin(view, offset, run.start())
+
+
+def _from_base64(text: bytes) -> bytes:
+    left = len(text) % 4
+    return binascii.a2b_base64((text[:-1] if left == 1 else text) + b"=" * (-left % 4 % 3))
+
+
+def _base64_origin(at: int, size: int, run: re.Match[bytes]) -> Origin:
+    def origin(start: int, end: int) -> Span:
+        with_padding = end == size and run[0].endswith(b"=")
+        return at + start * 4 // 3, run.end() if with_padding else at - (-end * 4 // 3)
+
+    return origin
+
+
+def _from_hex(text: bytes) -> bytes:
+    return binascii.unhexlify(text[: len(text) & ~1])
+
+
+def _hex_origin(view: View, offset: int, at: int) -> Origin:
+    def origin(start: int, end: int) -> Span:
+        begin, stop = view.origin((offset + 2 * start, offset + 2 * end))
+        return at + begin, at + stop
+
+    return origin

@@ -1,0 +1,173 @@
+"""Texts as they read once escapes, or what stands between their characters, are taken away.
+
+A view remembers what it was made from, so that what is found in it can be led back to there.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from html.entities import html5
+
+Span = tuple[int, int]
+"""Where something begins and where it ends."""
+Replace = Callable[[re.Match[bytes]], bytes] | bytes
+
+_ESCAPE = rb"""
+    %%(?:25)*  (?P<percent>[\da-fA-F]{2})
+    | =  (?P<quoted_printable>[\dA-F]{2})
+    | \\(?:
+        x(?P<x>[\da-fA-F]{2})
+        | u(?P<u4>[\da-fA-F]{4}) | U(?P<u8>[\da-fA-F]{8}) | u\{(?P<u>[\da-fA-F]{1,6})\}
+        | (?P<octal>[0-3][0-7]{2}) | (?P<white>[nrtbfv])
+        | (?P<itself>[^A-Za-z0-9&<%%=] | =(?![\dA-F]{2}|\s))
+      )
+    | &(?:amp;|\#38;|\#[xX]26;)*(?:
+        \#[xX](?P<html>[\da-fA-F]{1,6}) | \#(?P<decimal>\d{1,7})
+        | (?P<name>[A-Za-z][A-Za-z0-9]{1,30})
+      )%s
+    """
+_STRICT = re.compile(_ESCAPE % b";", re.VERBOSE)
+_LENIENT = re.compile(_ESCAPE % b";?", re.VERBOSE)
+"""As browsers read it."""
+_NOISE = re.compile(
+    rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xe1\x9a\x80|\xe1\xa0\x8e"
+    rb"|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf"
+    rb"|(?<![\x80-\xff])[\x80-\xbf]|</?w?br ?/?>)+"
+)
+"""White space and control characters (of Latin-1 too), those of no width, HTML's line breaks."""
+_ASCII_NOISE = bytes((*range(0x21), 0x7F))
+_MAX_PASSES = 8
+"""Escapes of escapes: each pass takes one level away, and percent wholly."""
+
+
+class View:
+    """A text made from another one by replacing what a pattern finds."""
+
+    def __init__(
+        self,
+        source: bytes,
+        pattern: re.Pattern[bytes],
+        replace: Replace,
+        text: bytes | None = None,
+    ) -> None:
+        """:param text: what comes of it, where there is a faster way than the pattern."""
+        self._source = source
+        self._pattern = pattern
+        self._replace = replace
+        self.text = pattern.sub(replace, source) if text is None else text
+
+    def origin(self, span: Span) -> Span:
+        """Where in the source this part of the text comes from."""
+        return self._at(span[0])[0], self._at(span[1] - 1)[1]
+
+    def changed(self, margin: int) -> Iterator[Span]:
+        """The parts of the text that are not the source's, each with as much around it."""
+        starts, segments = self._segments
+        begin = end = 0
+        for start, (made_end, _, _) in zip(starts, segments, strict=True):
+            if start - margin > end:
+                if end:
+                    yield begin, end
+                begin = max(0, start - margin)
+            end = min(len(self.text), made_end + margin)
+        if end:
+            yield begin, end
+
+    def _at(self, position: int) -> Span:
+        starts, segments = self._segments
+        index = bisect_right(starts, position) - 1
+        if index < 0:
+            return position, position + 1
+        made_end, start, end = segments[index]
+        if position < made_end:
+            return start, end
+        return end + position - made_end, end + position - made_end + 1
+
+    @cached_property
+    def _segments(self) -> tuple[list[int], list[tuple[int, int, int]]]:
+        """For each replacement, where it begins here; where it ends here, and its source."""
+        starts, segments, shift = [], [], 0
+        for match in self._pattern.finditer(self._source):
+            start = match.start() + shift
+            made = len(self._replace(match)) if callable(self._replace) else len(self._replace)
+            shift += made - len(match[0])
+            starts.append(start)
+            segments.append((start + made, *match.span()))
+        return starts, segments
+
+
+def unescaped(text: bytes) -> View:
+    """With every escape of URLs, JSON, HTML, e-mail and programs replaced by what it stands for."""
+    strict = View(text, _STRICT, _meant)
+    if strict.text != text or b"&" not in text:
+        return strict
+    return View(text, _LENIENT, _meant)
+
+
+_SOFT_LINE_BREAK = re.compile(
+    rb"=(?:[ \t\r]|\xc2[\xa0\xad]|\xe2\x80[\x80-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)*\n"
+)
+
+
+def has_soft_line_breaks(text: bytes) -> bool:
+    return b"=" in text and _SOFT_LINE_BREAK.search(text) is not None
+
+
+def joined(text: bytes) -> View:
+    """With the lines put together that quoted-printable has broken."""
+    return View(text, _SOFT_LINE_BREAK, b"")
+
+
+def squeezed(text: bytes) -> View:
+    """Without white space and what cannot be seen."""
+    simple = text.isascii() and b"<" not in text
+    return View(text, _NOISE, b"", text.translate(None, _ASCII_NOISE) if simple else None)
+
+
+def normal(text: bytes) -> bytes:
+    """The text without escapes and without white space."""
+    for _ in range(_MAX_PASSES):
+        before, text = text, unescaped(squeezed(text).text).text
+        if text == before:
+            break
+    return text
+
+
+def _meant(match: re.Match[bytes]) -> bytes:
+    kind = match.lastgroup or ""
+    return _MEANINGS[kind](match[kind])
+
+
+def _byte(digits: bytes) -> bytes:
+    return bytes((int(digits, 16),))
+
+
+def _character(digits: bytes, base: int = 16) -> bytes:
+    number = int(digits, base)
+    return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else b""
+
+
+def _entity(name: bytes) -> bytes:
+    """A name that HTML does not know stays."""
+    character = html5.get(f"{name.decode()};")
+    return b"&" + name if character is None else character.encode()
+
+
+_WHITE = {b"n": b"\n", b"r": b"\r"}
+_MEANINGS: dict[str, Callable[[bytes], bytes]] = {
+    "percent": _byte,
+    "quoted_printable": _byte,
+    "x": _byte,
+    "u4": _character,
+    "u8": _character,
+    "u": _character,
+    "octal": lambda digits: bytes((int(digits, 8),)),
+    "white": lambda letter: _WHITE.get(letter, b" "),
+    "itself": lambda character: character,
+    "html": _character,
+    "decimal": lambda digits: _character(digits, 10),
+    "name": _entity,
+}

@@ -1,0 +1,41 @@
+"""What handlers of answers in one piece have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from exporter.simulator.framing import compact_json
+from exporter.simulator.generation import count_tokens
+from exporter.simulator.handler import Facts, Request, Response, WholeCall
+from exporter.simulator.model import Presence
+
+
+def asks(method: str, pattern: str, *headers: str) -> Callable[[Request], bool]:
+    """Whether a request is one like this, with these headers."""
+
+    def claims(request: Request) -> bool:
+        found = request.method == method and re.fullmatch(pattern, request.path)
+        return bool(found) and all(name in request.headers for name in headers)
+
+    return claims
+
+
+def json_response(body: object, *headers: tuple[str, str]) -> Response:
+    return Response(200, (("content-type", "application/json"), *headers), compact_json(body))
+
+
+def answered(
+    model: str, texts: Iterable[str], body: Callable[[Facts], object], *headers: tuple[str, str]
+) -> WholeCall:
+    """A request to a model about texts, and what it is answered."""
+
+    def respond(facts: Facts, _presences: Mapping[str, Presence]) -> Response:
+        return json_response(body(facts), ("x-request-id", f"req_{facts.number}"), *headers)
+
+    return WholeCall(model, "\n".join(texts), respond)
+
+
+def tokens_of(texts: Iterable[str]) -> int:
+    """How many tokens these texts have."""
+    return sum(map(count_tokens, texts))

@@ -1,0 +1,49 @@
+"""How a faulty answer is written down, and the pieces that many are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from exporter.result import FailureReason as R
+from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, response
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"transfer-encoding: chunked\r\n"
+SUCCESS: R | None = None
+
+
+class Behaviour(NamedTuple):
+    """One answer of a server."""
+
+    name: str
+    script: Sequence[Step]
+    reasons: tuple[R | None, ...]
+    """Those that are right: usually one."""
+    waits: bool = False
+    """Whether the probe ends by a timeout, which takes its time."""
+    provider: str = "openai"
+
+
+def event(**fields: object) -> bytes:
+    """One chat.completion.chunk as an event."""
+    return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def said(text: str = "1", finish: str | None = None, **fields: object) -> bytes:
+    return event(choices=[{"delta": {"content": text}, "finish_reason": finish}], **fields)
+
+
+DONE = b"data: [DONE]\n\n"
+GOOD = said("1", usage={"prompt_tokens": 9, "completion_tokens": 2}) + said("2", "stop")
+WHOLE: list[Step] = [STREAM_HEAD, chunk(GOOD), chunk(DONE), LAST_CHUNK]
+
+
+def stream(*bodies: bytes) -> list[Step]:
+    """These pieces as a whole chunked body."""
+    return [STREAM_HEAD, *map(chunk, bodies), LAST_CHUNK]
+
+
+def body(data: bytes, *headers: bytes, status: int = 200) -> list[Step]:
+    return [response(status, data, *headers)]

@@ -1,0 +1,67 @@
+"""``init``: what it finds, and that what it writes passes check-config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from exporter.cli import main
+from exporter.commands import surroundings
+from exporter.config.loading.config_file import load
+from exporter.simulator import Simulator, run_in_thread
+from exporter.simulator.cast import MODELS
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is in the environment, and nobody listens."""
+    for it in surroundings._HOSTED.values():  # noqa: SLF001
+        for variable in it.variables:
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(surroundings, "_PORTS", ())
+    monkeypatch.setattr(surroundings, "_OLLAMA_PORT", 1)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_keys_in_the_environment_become_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for it in surroundings._HOSTED.values():  # noqa: SLF001
+        monkeypatch.setenv(it.variables[-1], "sk-not-to-be-written")
+    ran = CliRunner().invoke(main, ["init"])
+    assert ran.exit_code == 0, ran.output
+    text = Path("config.yaml").read_text()
+    assert "sk-not-to-be-written" not in text + ran.output
+    config = load(Path("config.yaml"))
+    assert len(config.targets) == len(surroundings._HOSTED)  # noqa: SLF001
+    assert all(target.api_key for target in config.targets)
+    assert CliRunner().invoke(main, ["check-config", "--strict", "config.yaml"]).exit_code == 0
+
+
+def test_the_servers_on_this_host_become_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    with run_in_thread(Simulator({model.name: model.script for model in MODELS})) as simulator:
+        port = int(simulator.url.rpartition(":")[2])
+        monkeypatch.setattr(surroundings, "_PORTS", (port, 1))
+        monkeypatch.setattr(surroundings, "_OLLAMA_PORT", port)
+        ran = CliRunner().invoke(main, ["init", "-o", "mine.yaml"])
+    assert ran.exit_code == 0, ran.output
+    targets = load(Path("mine.yaml")).targets
+    assert {target.provider for target in targets} >= {"openai"}
+    assert {str(port) in target.endpoint for target in targets} == {True}
+
+
+def test_without_anything_the_file_shows_what_a_target_looks_like() -> None:
+    ran = CliRunner().invoke(main, ["init"])
+    assert ran.exit_code == 1
+    assert "found no key in the environment and no model server on this host" in ran.output
+    assert load(Path("config.yaml")).targets == ()
+
+
+def test_nothing_is_written_over_unless_told() -> None:
+    Path("config.yaml").write_text("mine")
+    ran = CliRunner().invoke(main, ["init"])
+    assert ran.exit_code == 1
+    assert "is there already; --force writes over it" in ran.output
+    assert Path("config.yaml").read_text() == "mine"
+    CliRunner().invoke(main, ["init", "--force"])
+    assert load(Path("config.yaml")).targets == ()

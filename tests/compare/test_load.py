@@ -1,0 +1,170 @@
+"""Several streams at once: what each level comes to, and when asking ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
+from random import Random
+
+import pytest
+
+from exporter.compare.report.html import to_html
+from exporter.compare.report.json_report import to_json
+from exporter.compare.report.load_table import load_rows, load_sentences
+from exporter.compare.report.markdown import to_markdown
+from exporter.compare.report.terminal import show
+from exporter.compare.sample import Sample
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Objective, Rules
+from exporter.compare.statistics.levels import Breaking
+from exporter.compare.statistics.load import breaking, side_at_level
+from exporter.compare.statistics.looking import judge
+from exporter.compare.statistics.measures import Measure
+from exporter.compare.subject import Evidence
+from tests.compare.making import BASELINE, CANDIDATE, subject
+
+LEVELS = (1, 4, 16)
+TTFT_P95 = Objective(Measure.TTFT_P95, 1.0)
+
+
+def asked(
+    target: str, streams: int, *, per_stream: int = 20, first: float = 0.5, tokens: int = 60
+) -> list[Sample]:
+    """A turn in which every stream asks one request after the other, each of two seconds."""
+    random = Random(f"{target}/{streams}")
+    samples = []
+    for stream in range(streams):
+        for number in range(per_stream):
+            index = number * streams + stream
+            begin = 1_000.0 * streams + 2.0 * number + stream / streams
+            time_to_first = first * random.lognormvariate(0, 0.2)
+            samples.append(
+                Sample(
+                    target=target,
+                    block=10_000 * streams + index // 2,
+                    stratum=f"{streams} streams",
+                    streams=streams,
+                    started_at=begin,
+                    finished_at=begin + 2.0,
+                    time_to_first_token_seconds=time_to_first,
+                    time_per_output_token_seconds=(2.0 - time_to_first) / (tokens - 1),
+                    request_duration_seconds=2.0,
+                    input_tokens=2 * tokens,
+                    output_tokens=tokens,
+                    cost_usd=0.001,
+                )
+            )
+    return samples
+
+
+@pytest.mark.parametrize("streams", LEVELS)
+def test_throughput_is_that_of_the_time_in_which_all_streams_were_busy(streams: int) -> None:
+    side = side_at_level("own", streams, asked("own", streams), None, 0)
+
+    assert side.tokens_per_second is not None
+    assert side.tokens_per_second.value == pytest.approx(30.0 * streams)
+    assert side.usd_per_million_tokens == pytest.approx(1e6 * 0.001 / 180)
+
+
+def test_a_failure_takes_time_and_gives_no_tokens() -> None:
+    samples = [
+        replace(sample, failure="overloaded" if index % 2 else None)
+        for index, sample in enumerate(asked("own", 4))
+    ]
+    side = side_at_level("own", 4, samples, None, 0)
+
+    assert side.tokens_per_second is not None
+    assert side.tokens_per_second.value == pytest.approx(60.0, rel=0.05)
+    assert side.success.value == 0.5
+
+
+def test_a_server_by_the_hour_costs_what_its_throughput_makes_of_it() -> None:
+    side = side_at_level("own", 16, asked("own", 16), 3.6, 0)
+
+    per_second = 16 * 30.0 * 3  # input and output tokens
+    assert side.usd_per_million_tokens == pytest.approx(1e6 * 0.001 / per_second)
+
+
+def by_level(*firsts: float) -> dict[int, Sequence[Sample]]:
+    """So long takes the first token at each level."""
+    return {
+        streams: asked("own", streams, per_stream=max(20, 400 // streams), first=first)
+        for streams, first in zip(LEVELS, firsts, strict=True)
+    }
+
+
+def test_an_objective_breaks_between_two_levels() -> None:
+    found = breaking("own", TTFT_P95, by_level(0.2, 0.4, 1.6), 0)
+
+    assert (found.holds_at, found.breaks_at) == (4, 16)
+    assert found.estimate is not None
+    low, value, high = found.estimate.low, found.estimate.value, found.estimate.high
+    assert low is not None
+    assert high is not None
+    assert 4 < low < value < high < 16
+
+
+@pytest.mark.parametrize(
+    ("firsts", "holds", "breaks", "estimate"),
+    [((0.2, 0.3, 0.4), 16, None, inf), ((2.0, 2.5, 3.0), None, 1, 0.0)],
+)
+def test_beyond_the_levels_nothing_is_made_up(
+    firsts: tuple[float, float, float], holds: int | None, breaks: int | None, estimate: float
+) -> None:
+    found = breaking("own", TTFT_P95, by_level(*firsts), 0)
+
+    assert (found.holds_at, found.breaks_at) == (holds, breaks)
+    assert found.estimate is not None
+    assert found.estimate.value == estimate
+
+
+def test_few_requests_decide_no_objective() -> None:
+    few = {streams: asked("own", streams)[:12] for streams in LEVELS}
+    assert breaking("own", TTFT_P95, few, 0) == Breaking("own", TTFT_P95, None, None, None)
+
+
+def report() -> Report:
+    samples = [
+        sample
+        for streams in LEVELS
+        for name, first in ((BASELINE, 0.2), (CANDIDATE, 0.2 * streams**0.6))
+        for sample in asked(name, streams, per_stream=max(20, 200 // streams), first=first)
+        if (name, streams) != (BASELINE, 16)
+    ]
+    limited = [
+        replace(sample, failure="rate_limited" if sample.streams == 4 else None)
+        if sample.target == BASELINE and sample.block % 50 == 0
+        else sample
+        for sample in samples
+    ]
+    rules = Rules(draws=999, objectives=(TTFT_P95,))
+    return judge(Evidence(subject(), tuple(limited)), rules)
+
+
+REPORT = report()
+
+
+def test_each_level_and_target_is_a_row_in_every_form() -> None:
+    rows = [(row.streams, row.target) for row in load_rows(REPORT)]
+
+    assert rows == [(1, BASELINE), (1, CANDIDATE), (4, BASELINE), (4, CANDIDATE), (16, CANDIDATE)]
+    assert to_markdown(REPORT).count("\n| 4 | ") == 2
+    assert to_html(REPORT).count('class="level s') == 2 * len(rows)
+    document = to_json(REPORT)["load"]
+    assert isinstance(document, dict)
+    assert isinstance(document["levels"], list)
+    assert len(document["levels"]) == len(LEVELS)
+
+
+def test_what_was_found_under_load_is_told_in_words() -> None:
+    words = [*load_sentences(REPORT)]
+    text = "\n".join(words)
+
+    both = "own beats hosted in some ways and falls behind in others"
+    assert f"With 4 streams: {both}." in words
+    assert "With 16 streams" not in text.replace("with 16 streams", "")
+    assert "hosted limited the rate with 4 streams" in text
+    assert "own surely keeps TTFT p95 of at most 1 s with up to 4 streams" in text
+    assert "it breaks at about" in text
+    assert all(line in show(REPORT) for line in words)

@@ -1,0 +1,193 @@
+"""What is fuzzed: everything that reads what somebody else wrote.
+
+A target takes any bytes. It raises nothing, unless it has found a bug. ``make fuzz`` gives each of
+them to atheris; tests/fuzz/test_targets.py gives them to hypothesis.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from exporter.budget.spend_file import SpendFileError, read_day
+from exporter.config.loading.config_file import load
+from exporter.prices.entry import UnknownPrice
+from exporter.prices.file import load_prices
+from exporter.providers import PROVIDERS
+from exporter.providers.base import Dialect, ProtocolError, ResponseHead
+from exporter.providers.framing import Framing
+from exporter.providers.framing.eventstream import EventStreamDecoder
+from exporter.providers.framing.ndjson import NdjsonDecoder
+from exporter.providers.framing.sse import SseDecoder
+from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.result import FailureReason
+from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.prompts import load_prompts
+from exporter.settings.redaction import REDACTED, redact, remember
+from exporter.settings.yaml_lines import parse_document
+from exporter.site.toolkit_file import WebConfigFile
+from tests.fuzz.encodings import ENCODINGS, KEY, NESTABLE
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+EXAMPLES = Path(__file__).parents[2] / "docs"
+Target = Callable[[bytes], None]
+
+_STATUSES = (200, 400, 401, 402, 403, 404, 408, 413, 418, 429, 499, 500, 503, 529, 598, 999)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """The data behind its first byte, cut into parts as long as that says."""
+    size = max(1, data[0]) if data else 1
+    for start in range(1, len(data), size):
+        yield data[start : start + size]
+
+
+def framing(make: Callable[[], Framing[object]], data: bytes) -> None:
+    """Cuts bytes into messages, or says that they break the framing."""
+    cut = make()
+    with suppress(ProtocolError):
+        for piece in pieces(data):
+            cut.feed(piece)
+        cut.finish()
+
+
+def answer(dialect: Dialect[Any], data: bytes) -> None:
+    """Reads an answer that is streamed."""
+    decoder = dialect.decoder()
+    with suppress(ProtocolError):
+        for piece in pieces(data):
+            decoder.feed(piece)
+        decoder.finish(whole=bool(data and data[0] % 2))
+
+
+def refusal(dialect: Dialect[Any], data: bytes) -> None:
+    """Finds the reason in the head and the body of an error."""
+    status = _STATUSES[data[0] % len(_STATUSES)] if data else 500
+    head_bytes, _, body = data[1:].partition(b"\n\n")
+    lines = (line.partition(":") for line in head_bytes.decode("latin-1").split("\n"))
+    head = ResponseHead(status, {name.lower(): value.strip() for name, _, value in lines if name})
+    failure = dialect.failure(head, body)
+    assert failure is None or failure.reason in FailureReason
+    assert failure is not None or status == 200
+    facts = dialect.header_facts(head)
+    assert facts.retry_after_seconds is None or facts.retry_after_seconds >= 0
+
+
+def yaml(data: bytes) -> None:
+    """A document, or what is wrong with it on which line."""
+    path = Path("config.yaml")
+    try:
+        found = parse_document(path, data).mistakes
+    except ConfigError as error:
+        found = error.mistakes
+        assert found
+    assert all(mistake.line and mistake.file == path and mistake.message for mistake in found)
+
+
+def _file(data: bytes) -> Path:
+    path = Path(tempfile.gettempdir()) / f"inference-exporter-fuzz-{os.getpid()}"
+    path.write_bytes(data)
+    return path
+
+
+def _mistakes(read: Callable[[Path], object], data: bytes) -> tuple[Mistake, ...]:
+    """What is wrong with a file that holds this; nothing where it can be used."""
+    try:
+        read(_file(data))
+    except ConfigError as error:
+        return error.mistakes
+    return ()
+
+
+def configuration(data: bytes) -> None:
+    """A configuration of which plans can be made, or mistakes of which each has its line."""
+    for mistake in _mistakes(lambda path: load(path).plans(), data):
+        assert mistake.file
+        assert mistake.line
+        assert mistake.message
+
+
+def web_configuration(data: bytes) -> None:
+    """A web configuration, or mistakes of which each has its file."""
+    assert all(mistake.file and mistake.message for mistake in _mistakes(WebConfigFile, data))
+
+
+def prompts(data: bytes) -> None:
+    """Prompts, or mistakes of which each has its line, unless there are no prompts at all."""
+    mistakes = _mistakes(load_prompts, data)
+    assert all(mistake.line or len(mistakes) == 1 for mistake in mistakes)
+
+
+def prices(data: bytes) -> None:
+    """A price file, or that it is none; each price of it, or that it is not known."""
+    try:
+        file = load_prices(_file(data))
+    except ConfigError:
+        return
+    for key in file.entries:
+        for tier in (None, "flex", [key]):
+            with suppress(UnknownPrice):
+                file.by_key(key, tier)
+
+
+def spend(data: bytes) -> None:
+    """What was spent, or that the file does not say."""
+    with suppress(SpendFileError):
+        read_day(_file(data))
+
+
+def secret_in_noise(data: bytes) -> None:
+    """A key in up to three encodings, anywhere in any text, is found; and any text is searched."""
+    remember(KEY)
+    text = data.decode("utf-8", "surrogateescape")
+    assert KEY not in redact(text)
+    hidden = KEY
+    for choice in data[:3]:
+        hidden = ENCODINGS[NESTABLE[choice % len(NESTABLE)]](hidden)
+    assert REDACTED in redact(f"before {hidden} after")
+    assert REDACTED in redact(f"{text}\x01{KEY}\x01{text}")
+
+
+def _targets() -> Iterator[tuple[str, Target]]:
+    for make in (SseDecoder, NdjsonDecoder, EventStreamDecoder, SseOrJsonDecoder):
+        yield f"framing.{make.__name__}", partial(framing, make)
+    for name, row in PROVIDERS.items():
+        for kind in row.kinds:
+            dialect = row.dialect(row.server(None, None), kind)
+            yield f"answer.{name}.{kind}", partial(answer, dialect)
+            yield f"refusal.{name}.{kind}", partial(refusal, dialect)
+    for read in (yaml, configuration, web_configuration, prompts, prices, spend, secret_in_noise):
+        yield read.__name__, read
+
+
+TARGETS: Mapping[str, Target] = dict(_targets())
+
+
+def seeds(name: str) -> Iterator[bytes]:
+    """Inputs to begin with: what real servers sent, and what people write."""
+    kind, _, of = name.partition(".")
+    if kind in ("answer", "refusal", "framing"):
+        provider = of.partition(".")[0]
+        folder = FIXTURES / provider
+        folders = [folder] if folder.is_dir() else sorted(FIXTURES.iterdir())
+        for path in (path for folder in folders for path in sorted(folder.iterdir())):
+            if path.is_file():
+                yield b"\x40" + path.read_bytes()[: 16 << 10]
+    elif kind in ("yaml", "configuration", "web_configuration"):
+        yield from (path.read_bytes() for path in sorted(EXAMPLES.glob("*.y*ml")))
+        yield b"tls_server_config: {cert_file: a, key_file: b}\nbasic_auth_users: {a: b}\n"
+        yield b"targets: [{name: a, provider: openai, model: m, labels: {a: b}}]\n"
+        yield b"a: &a [1, 2.5, null, true, ~]\nb: {<<: {c: *a}}\n? x\n: |\n  text\n"
+    elif kind == "prompts":
+        yield (EXAMPLES / "example-prompts.jsonl").read_bytes()
+    elif kind == "prices":
+        yield from (path.read_bytes() for path in sorted((FIXTURES / "prices").glob("*.json")))
+    elif kind == "spend":
+        yield b'{"day": "2026-11-26", "usd": {"a": 1.5}}'
+    else:
+        yield from (encode(KEY).encode() for encode in ENCODINGS.values())

@@ -1,0 +1,116 @@
+"""The wall clock set by an hour, a day, ten years: probing goes on, and SIGTERM ends the exporter.
+
+The child below sees a clock that is moved when a file says so. What the kernel stamps stays as it
+is, as it does for an instant when a real clock is set.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter.simulator import Script, Simulator
+from exporter.simulator.thread import run_in_thread
+from tests.process import eventually, free_port, process
+
+pytestmark = pytest.mark.slow
+
+_CHILD = """
+import datetime, pathlib, sys, time
+real, moved = time.time, pathlib.Path(sys.argv[1])
+
+def shifted():
+    return real() + float(moved.read_text() or 0)
+
+class Datetime(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(shifted(), tz)
+
+time.time, datetime.datetime = shifted, Datetime
+from exporter.cli import main
+sys.argv = ["inference-exporter", "run", "--config", sys.argv[2]]
+main()
+"""
+HOUR, DAY, YEARS = 3600, 86400, 10 * 365 * 86400
+
+
+def _config(port: int, url: str) -> str:
+    return f"""
+web: {{listen: '127.0.0.1:{port}'}}
+defaults: {{interval: 1s, timeout: 5s}}
+probes: {{p: {{prompt: Count.}}}}
+targets:
+  - {{name: plain, provider: openai, model: m, base_url: '{url}/v1'}}
+  - name: cold
+    provider: openai
+    model: m
+    base_url: '{url}/v1'
+    interval: 1h
+    cold_start: {{idle: 30m}}
+budget: {{usd_per_day: 5}}
+"""
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR, DAY, -DAY, YEARS, -YEARS])
+def test_probing_goes_on_and_the_exporter_ends(step: int, tmp_path: Path) -> None:
+    port, clock, config = free_port(), tmp_path / "clock", tmp_path / "config.yaml"
+    clock.write_text("0")
+
+    def probes() -> float:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=5).text
+        lines = [line for line in text.splitlines() if line.startswith("inference_probes_total{")]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    with run_in_thread(Simulator({"m": Script(token_gap_seconds=0.001)})) as simulator:
+        config.write_text(_config(port, simulator.url))
+        command: list[str | Path] = [sys.executable, "-c", _CHILD, clock, config]
+        with process(command, tmp_path / "log") as child:
+            eventually(probes, lambda count: count >= 2)
+            clock.write_text(str(step))
+            before = probes()
+            eventually(probes, lambda count: count >= before + 4)
+            child.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert child.wait(25) == 0
+            assert time.monotonic() - began < 20
+    log = (tmp_path / "log").read_text()
+    assert "the wall clock was set" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("after", [0.0, 0.3, 0.6, 1.0, 1.5])
+def test_a_signal_in_the_first_seconds_ends_it_in_good_order(
+    number: signal.Signals, after: float, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(_config(free_port(), "http://127.0.0.1:1"))
+    with process(
+        [sys.executable, "-m", "exporter", "run", "--config", config], tmp_path / "log"
+    ) as child:
+        time.sleep(after)
+        child.send_signal(number)
+        code = child.wait(25)
+    # Until Python has come to our first line, the signal is the system's to deal with.
+    assert code == 0 or "started" not in (tmp_path / "log").read_text()
+
+
+def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
+    port, config = free_port(), tmp_path / "config.yaml"
+    config.write_text(_config(port, "http://127.0.0.1:1"))
+    url = f"http://127.0.0.1:{port}/-/ready"
+    with process(
+        [sys.executable, "-m", "exporter", "run", "--config", config], tmp_path / "log"
+    ) as child:
+        eventually(lambda: httpx.get(url, trust_env=False).status_code == 200)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            child.send_signal(number)
+            time.sleep(0.01)
+        assert child.wait(25) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()

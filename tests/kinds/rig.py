@@ -1,0 +1,38 @@
+"""Simulated providers, asked one kind of question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from exporter.config.plan import Timeouts
+from exporter.kinds import Kind, Probe
+from exporter.providers import PROVIDERS
+from exporter.result import ProbeResult
+from exporter.simulator import Script, Simulator
+from tests.contract.probing import probed
+
+KEY = "sk-simulated"
+PATIENT = Timeouts(total=60)
+"""A loaded machine is late."""
+_PATHS = {"openai": "/v1", "openai_responses": "/v1", "vllm": "/v1", "dashscope": "/api/v1"}
+
+
+def speakers(kind: Kind) -> list[str]:
+    """The providers that can be asked this."""
+    return [name for name, row in PROVIDERS.items() if kind in row.kinds]
+
+
+def simulator(model: str = "m", **script: Any) -> Simulator:
+    """One whose models are this one and another."""
+    return Simulator({model: Script(**script), "other": Script()}, api_key=KEY)
+
+
+async def ask(
+    server: Simulator, provider: str, probe: Probe, tmp_path: Path, model: str = "m", key: str = KEY
+) -> ProbeResult:
+    """What one probe finds out."""
+    file = tmp_path / "key"
+    file.write_text(key)
+    url = server.url + _PATHS.get(provider, "")
+    return await probed(provider, url, key_file=file, model=model, probe=probe, timeouts=PATIENT)

@@ -1,0 +1,96 @@
+"""Kept connections that the server closes as the next request arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from exporter.net.exchange import Exchange
+from exporter.net.failure import NetworkFailure
+from exporter.result import FailureReason
+from tests.net.test_transport import OK, connections_to, fetch, target
+from tests.wire import Act, Step, wire_server
+
+GONE: list[list[Step]] = [[Act.CLOSE], [Act.RESET]]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.mark.parametrize("gone", GONE, ids=["closed", "reset"])
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_a_request_is_sent_once_more_over_a_new_connection(
+    gone: list[Step], encrypted: bool, authority: trustme.CA, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    with wire_server([OK], gone, [OK], tls=context if encrypted else None) as server:
+        scheme = "https" if encrypted else "http"
+        where = target(f"{scheme}://localhost:{server.port}", tls={"ca_file": ca_file})
+        async with connections_to(where) as connections:
+            await fetch(connections, Exchange())
+            again = Exchange()
+            assert await fetch(connections, again) == b"hello"
+    assert again.retries == 1
+    assert again.connection is not None
+    assert server.connections == 2
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("scripts", "requests"),
+    [
+        ([[Act.CLOSE], [OK]], 1),
+        ([[OK], [b"H", Act.CLOSE], [OK]], 2),
+        ([[OK], [Act.CLOSE], [Act.CLOSE], [OK]], 3),
+    ],
+    ids=["a new connection", "an answer that had begun", "the second try"],
+)
+async def test_it_is_not_sent_again(scripts: list[list[Step]], requests: int) -> None:
+    with wire_server(*scripts) as server:
+        async with connections_to(target(server.url)) as connections:
+            for _ in scripts[0:1] if scripts[0] == [OK] else ():
+                await fetch(connections, Exchange())
+            with pytest.raises(NetworkFailure) as failure:
+                await fetch(connections, Exchange())
+    assert failure.value.reason is FailureReason.CONNECT
+    assert len(server.requests) == requests
+
+
+async def test_the_new_connection_is_new_even_if_others_are_kept() -> None:
+    """A server that was started anew has closed them all."""
+    slow: list[Step] = [0.2, OK]
+    with wire_server(slow, slow, [Act.CLOSE], [OK]) as server:
+        async with connections_to(target(server.url)) as connections:
+            await asyncio.gather(*(fetch(connections, Exchange()) for _ in range(2)))
+            again = Exchange()
+            assert await fetch(connections, again) == b"hello"
+    assert again.retries == 1
+    assert server.connections == 3
+
+
+async def test_a_missing_client_certificate_is_a_tls_failure(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    """TLS 1.3 tells of it after the handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    authority.issue_cert("localhost").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    with wire_server([OK], tls=context) as server:
+        where = target(f"https://localhost:{server.port}", tls={"ca_file": ca_file})
+        async with connections_to(where) as connections:
+            with pytest.raises(NetworkFailure, match="CERTIFICATE_REQUIRED") as failure:
+                await fetch(connections, Exchange())
+    assert failure.value.reason is FailureReason.TLS

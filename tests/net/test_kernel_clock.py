@@ -1,0 +1,75 @@
+"""When bytes arrived, and how sure that is."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from exporter.net.kernel_clock import Arrival, receive, stamp_arrivals
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
+MS = 1_000_000
+PATIENCE_SECONDS = 10
+
+
+@contextmanager
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A sender and a receiver whose arrivals are stamped."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as sender,
+    ):
+        receiver, _ = listener.accept()
+        with receiver:
+            stamp_arrivals(receiver)
+            receiver.settimeout(PATIENCE_SECONDS)
+            yield sender, receiver
+
+
+@LINUX
+def test_a_read_that_is_late_is_not_measured_late() -> None:
+    with connected() as (sender, receiver):
+        before = time.monotonic_ns()
+        sender.send(b"x")
+        after = time.monotonic_ns()
+        time.sleep(0.05)
+        _, arrival = receive(receiver, 10, before)
+    assert before - arrival.doubt - MS < arrival.at < after + MS
+    assert arrival.lag is not None
+    assert arrival.lag > 40 * MS
+    assert arrival.waited is not None
+    assert arrival.waited >= arrival.lag
+
+
+@LINUX
+def test_a_stamp_from_before_the_socket_was_empty_is_no_arrival() -> None:
+    """The wall clock was set forward, or a lost segment came after those that followed it."""
+    with connected() as (sender, receiver):
+        sender.send(b"x")
+        time.sleep(0.05)
+        empty_at = time.monotonic_ns()
+        _, arrival = receive(receiver, 10, empty_at)
+    assert arrival.lag is None
+    assert arrival.at >= empty_at
+    assert arrival.uncertainty(last=True) == arrival.at - empty_at
+
+
+@pytest.mark.parametrize(
+    ("at", "doubt"),
+    [
+        (100 * MS, 90 * MS),  # stamped as the machine went on
+        (101 * MS, 91 * MS),
+        (50 * MS, 0),  # the kernel ran meanwhile: only this process did not
+        (300 * MS, 0),
+    ],
+)
+def test_what_came_while_the_whole_machine_may_have_stood_still_is_uncertain(
+    at: int, doubt: int
+) -> None:
+    arrival = Arrival(at, lag=0, waited=0).unless_absent(10 * MS, 100 * MS)
+    assert arrival.uncertainty(last=True) == doubt

@@ -1,0 +1,94 @@
+"""A process that does not run while an answer comes in: its results say how far off they may be."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from benchmarks.truth.clients import Case
+from benchmarks.truth.disturbances import DISTURBANCES
+from benchmarks.truth.measuring import SCRIPTS, measure
+from benchmarks.truth.served import Truth, truth_server
+from tests.probing.test_probe import ENDING, ROLE, TOKEN
+from tests.process import exporter
+from tests.wire import STREAM_HEAD, WireServer, wire_server
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
+LATE_SERVER_SECONDS = 0.1
+"""The server is a thread of a busy process: it may take so long to answer a request at all."""
+ANSWER = (STREAM_HEAD + ROLE, 0.3, TOKEN, *(0.05, TOKEN) * 8, 0.2, ENDING)
+
+
+@dataclass
+class Probed:
+    time_to_first_token: float
+    max_stall: float
+    uncertainty: float
+
+
+def probed(server: WireServer, stop_after: float, stop_for: float) -> Probed:
+    """One probe by a process of its own that is stopped after the request was sent."""
+    address = ("--provider", "openai", "--model", "m", "--base-url", f"{server.url}/v1")
+    command = exporter("probe", *address, "--json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while not server.requests:
+            time.sleep(0.005)
+        time.sleep(stop_after)
+        os.kill(process.pid, signal.SIGSTOP)
+        threading.Timer(stop_for, os.kill, (process.pid, signal.SIGCONT)).start()
+        (result,) = json.loads(process.communicate()[0])["results"]
+    assert result["success"]
+    return Probed(
+        result["time_to_first_token_seconds"],
+        result["max_stall_seconds"],
+        result["uncertainty_seconds"],
+    )
+
+
+def covers(seen: float, real: float, uncertainty: float) -> bool:
+    return abs(seen - real) < uncertainty + LATE_SERVER_SECONDS
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("stop_after", "stop_for"),
+    [
+        pytest.param(0.2, 0.45, id="before the first token and beyond"),
+        pytest.param(0.4, 0.3, id="in the middle of the stream", marks=pytest.mark.slow),
+        pytest.param(0.1, 0.1, id="in silence", marks=pytest.mark.slow),
+        pytest.param(0.1, 5.0, id="over the whole answer", marks=pytest.mark.slow),
+    ],
+)
+def test_a_stopped_process_knows_what_it_missed(stop_after: float, stop_for: float) -> None:
+    with wire_server(ANSWER) as server:
+        result = probed(server, stop_after, stop_for)
+        times = [at / 1e9 for at in server.sent_at]
+    tokens = times[1:-1]
+    stall = max(later - earlier for earlier, later in itertools.pairwise(tokens))
+    first = tokens[0] - times[0]
+    assert covers(result.time_to_first_token, first, result.uncertainty)
+    assert covers(result.max_stall, stall, result.uncertainty)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("go") is None, reason="the truth server is built with Go")
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_claims_cover_the_truth_whatever_keeps_the_process_from_running(disturbance: str) -> None:
+    """``benchmarks.truth`` in small, with the goals that the project has set itself."""
+    case = Case("ours", SCRIPTS[16], 8, 20, "quiet")
+    with truth_server() as url:
+        pairs = measure(Truth(url), case, DISTURBANCES[disturbance])
+    beyond = sorted(pair.beyond_claim for pair in pairs)
+    assert len(beyond) > 20
+    assert beyond[len(beyond) * 995 // 1000] < 0.0002  # the server's clocks and the kernel's
+    assert beyond[-1] < 0.002

@@ -1,0 +1,196 @@
+"""Secrets are found in whatever form they come back, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.settings.presentable import presentable
+from exporter.settings.redaction import NOT_SHOWN, REDACTED, redact, remember
+from tests.fuzz.encodings import ENCODINGS, KEY, NESTABLE, Encode, in_base64
+
+PREFIX = 12
+
+
+@pytest.fixture(autouse=True, scope="module")
+def remembered() -> None:
+    remember(KEY)
+
+
+CASES: dict[str, Encode] = {"capitals": str.upper, "small letters": str.lower}
+NESTED: dict[str, Encode] = {
+    "base64, twice": in_base64(),
+    "base64, twice, shifted": lambda text: in_base64(b"key=", b"!")(in_base64(b"a")(text)),
+    "base64, three times": lambda text: in_base64()(in_base64(b"x")(in_base64(b"yz")(text))),
+}
+NESTED["base64, twice"] = lambda text: in_base64()(in_base64()(text))
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS, *CASES, *NESTED])
+@pytest.mark.parametrize("around", ["before {} after", '{{"key": "{}"}}', "(x{}y)"])
+def test_a_key_is_found_in_every_form(encoding: str, around: str) -> None:
+    encoded = {**ENCODINGS, **CASES, **NESTED}[encoding](KEY)
+    before, after = around.format("\0").split("\0")
+    redacted = redact(f"{before}{encoded}{after}")
+    assert REDACTED in redacted
+    assert redacted.startswith(before)
+    assert redacted.endswith(after)
+    assert KEY.lower() not in redacted.lower()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(NESTABLE), min_size=1, max_size=3), st.integers(PREFIX, len(KEY)))
+def test_a_key_or_its_beginning_is_found_in_any_three_encodings_of_each_other(
+    encodings: list[str], length: int
+) -> None:
+    text = KEY[:length]
+    for encoding in encodings:
+        text = ENCODINGS[encoding](text)
+    assert REDACTED in redact(f"before {text} after")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(PREFIX, len(KEY)), st.integers(0, 40), st.sampled_from(["base64", "hexadecimal"])
+)
+def test_what_was_cut_is_found(length: int, before: int, encoding: str) -> None:
+    """Within longer encoded text that ends somewhere in the key."""
+    encoded = ENCODINGS[encoding]("x" * before + KEY)
+    per_byte = len(encoded) / (before + len(KEY))
+    cut = encoded[: int((before + length) * per_byte) + 1]
+    assert REDACTED in redact(f"{{{cut}")
+
+
+def test_less_than_the_beginning_is_none() -> None:
+    assert redact(f"{KEY[: PREFIX - 1]}...") == f"{KEY[: PREFIX - 1]}..."
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=400), st.integers(0, 3))
+def test_what_is_encoded_and_holds_no_secret_stays_as_it_is(content: bytes, times: int) -> None:
+    for _ in range(times):
+        content = base64.b64encode(content)
+    text = content.decode("latin-1")
+    assert redact(text) == text
+    assert redact(content.hex()) == content.hex()
+
+
+def test_ordinary_answers_stay_as_they_are() -> None:
+    for secret in (
+        "EMPTY",
+        "1234567890",
+        "password",
+        "secretkey",
+        "sk-no-key-required",
+        "test-key",
+    ):
+        remember(secret)
+    answers = [
+        " ".join(map(str, range(1, 21))),
+        ", ".join(map(str, range(1, 101))),
+        "The secret key to a good pass word is that no key is required: empty, 12345678901.",
+        "Please test keys: Passwords em pty the list.",
+        "UUID 123e4567-e89b-12d3-a456-426614174000, req_011CQxyzABCDEFGH12345",
+        *(path.read_text() for path in sorted(Path("docs").glob("*.md"))[:10]),
+    ]
+    for answer in answers:
+        assert redact(answer) == re.sub(r"\b(EMPTY|password)\b", REDACTED, answer)
+    assert redact('{"api_key": "EMPTY"}') == f'{{"api_key": "{REDACTED}"}}'
+
+
+HEADERS = [
+    ("Bearer sk-header-abc1234567", "sk-header-abc1234567"),
+    ("Basic " + base64.b64encode(b"joe:hunter2-hunter2").decode(), "hunter2-hunter2"),
+    ("session=5f2a77aa901bcd; theme=dark-mode-1", "5f2a77aa901bcd"),
+]
+
+
+@pytest.mark.parametrize(("value", "part"), HEADERS)
+def test_the_secret_within_the_value_of_a_header_is_one(value: str, part: str) -> None:
+    remember(value)
+    assert redact(f"wrong key {part}!") == f"wrong key {REDACTED}!"
+    assert redact(f"wrong header {value}!") == f"wrong header {REDACTED}!"
+
+
+MANY = 200_000
+HOSTILE = {
+    "letters": "V" * MANY,
+    "spaces": "a " * (MANY // 2),
+    "backslashes": "\\" * MANY + "q",
+    "percent of percent": "%" + "25" * (MANY // 2),
+    "ampersands": "&amp;" * (MANY // 5),
+    "entities": "&#65;" * (MANY // 5),
+    "equals signs": "=\n" * (MANY // 2),
+    "short runs": ("A1" * 6 + "!") * (MANY // 13),
+    "beginnings": KEY[: PREFIX - 1] * (MANY // 11),
+    "keys": quote(KEY, safe="") * (MANY // 45),
+    "towers": base64.b64encode(base64.b64encode(base64.b64encode(b"\\u0041" * 14000))).decode(),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_much_of_anything_comes_to_an_end(text: str) -> None:
+    """In time that grows with the text, see docs/performance.md; else this would take hours."""
+    redacted = redact(text)
+    assert KEY not in redacted
+    assert len(redacted) <= len(text)
+
+
+def test_what_is_encoded_too_often_is_not_shown() -> None:
+    """Noise that means something else after each step, so that no search of it would be whole."""
+    noise = bytes(range(256)) * 800
+    assert redact(noise.decode("latin-1")) in (NOT_SHOWN, noise.decode("latin-1"))
+
+
+def test_what_is_shown_of_a_long_text_is_searched_to_its_end() -> None:
+    said = "x" * 280 + "\n" * 5000 + KEY + "y" * MANY
+    shown = presentable(said, 300)
+    assert KEY[:PREFIX] not in shown
+    assert len(shown) <= 300
+
+
+CRASH = """
+import logging, os, sys, threading
+from exporter.process.logs import configure_logging
+from exporter.settings.redaction import remember
+KEY = os.environ["KEY"]
+remember(KEY)
+configure_logging("debug")
+logging.getLogger("httpx").error("third party says %s", KEY)
+logging.getLogger("httpx").error("%d", KEY)
+thread = threading.Thread(target=lambda: {}[KEY]); thread.start(); thread.join()
+class Last:
+    def __del__(self):
+        raise ValueError(KEY)
+last = Last(); del last
+raise RuntimeError(KEY)
+"""
+
+
+def test_no_traceback_and_no_third_partys_log_line_shows_a_secret() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CRASH],
+        env={**os.environ, "KEY": KEY},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert KEY not in ran.stdout + ran.stderr
+    assert ran.stderr.count(REDACTED) >= 4

@@ -1,0 +1,224 @@
+"""Strangers at the exporter's door: idle, slow, countless, endless. Whoever asks is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+
+import httpx
+import pytest
+
+from exporter.config.web import Web
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
+from exporter.site import door
+from exporter.site.server import WebServer
+from exporter.site.status import Status
+from tests.process import eventually
+
+ROOM = 8
+
+
+class Backend:
+    """An exporter with no target."""
+
+    lifecycle_enabled = True
+    ready = True
+    stands_by = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.metrics = Metrics()
+        self.status = Status()
+        self.loop = loop
+        self.probes = 0
+
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
+        self.probes += 1
+        raise KeyError(name)
+
+    async def reload(self) -> None:
+        return
+
+
+@contextmanager
+def serving(**web: object) -> Iterator[str]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    settings = Web.model_validate({"listen": "127.0.0.1:0", "max_connections": ROOM, **web})
+    server = WebServer(Backend(loop), settings)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with serving() as url:
+        yield url
+
+
+def connect(url: str) -> socket.socket:
+    parts = httpx.URL(url)
+    return socket.create_connection((parts.host, parts.port or 0), timeout=20)
+
+
+def status(url: str, path: str = "/-/healthy") -> int:
+    return httpx.get(url + path, trust_env=False, timeout=20).status_code
+
+
+def end_of(client: socket.socket) -> bytes:
+    """All that comes until the server closes the connection."""
+    data = b""
+    try:
+        while more := client.recv(65536):
+            data += more
+    except ConnectionError:
+        pass
+    return data
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /-/healthy HTTP/1.1\r\nhost: "])
+def test_idle_and_slow_clients_make_room_for_whoever_asks(url: str, said: bytes) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(url))) for _ in range(5 * ROOM)]
+        for client in clients:
+            with suppress(ConnectionError):  # some are shown out already
+                client.sendall(said)
+        assert [status(url) for _ in range(5)] == [200] * 5
+        assert end_of(clients[0]) == b""
+
+
+def test_a_connection_that_was_used_stays_when_those_that_never_asked_must_go(url: str) -> None:
+    with ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(trust_env=False, base_url=url))
+        client.get("/-/healthy")
+        for _ in range(3 * ROOM):
+            stack.enter_context(closing(connect(url)))
+        stream = client.get("/-/healthy").extensions["network_stream"]
+        assert stream.get_extra_info("socket").fileno() >= 0
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b""],
+        [b"GET / HTTP/1.1\r\n"],
+        [b"G"] * 1000,
+        [b"GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n", b"G"],
+        [b"\x16\x03\x01"],
+    ],
+)
+def test_half_a_request_ends_with_the_time_for_it(
+    pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.site.door.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("exporter.site.protocol.REQUEST_SECONDS", 0.3)
+    with serving() as url, closing(connect(url)) as client:
+        began = time.monotonic()
+        try:
+            for piece in pieces:
+                client.sendall(piece)
+                time.sleep(0.05)
+        except ConnectionError:
+            pass
+        end_of(client)
+        assert time.monotonic() - began < 10
+
+
+def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "IDLE_SECONDS", 0.3)
+    with serving() as url, closing(connect(url)) as client:
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert end_of(client).endswith(b"healthy\n")
+
+
+def test_a_body_that_nobody_asked_for_is_not_awaited(url: str) -> None:
+    with closing(connect(url)) as client:
+        client.sendall(
+            b"POST /-/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n" + b"x" * 999
+        )
+        assert end_of(client).startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_that_nobody_reads_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.site.door.READING_SECONDS", 0.3)
+    with serving() as url, closing(connect(url)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3000
+        with suppress(ConnectionError):
+            while True:
+                client.sendall(asked)
+        assert eventually(lambda: status(url)) == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 20_000 + b"\r\n", b"400"),
+        (b"BREW / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"405"),
+        (b"DELETE /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"405"),
+        (b"GET http://169.254.169.254/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"404"),
+        (b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"40"),
+        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"404"),
+        (b"GET /%00%ff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"404"),
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/2.0\r\nhost: x\r\nconnection: close\r\n\r\n", b""),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"40"),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", b"200"),
+    ],
+)
+def test_a_strange_request_is_answered_or_ended(url: str, request_: bytes, expected: bytes) -> None:
+    with closing(connect(url)) as client:
+        client.settimeout(2)
+        try:
+            client.sendall(request_)
+            answer = client.recv(65536)
+        except ConnectionError:
+            answer = b""
+    assert not answer or answer.split()[1].startswith(expected)
+    assert status(url) == 200
+
+
+PATHS = ("/", "/metrics", "/probe?target=x", "/api/v1/targets", "/-/healthy", "/-/ready", "/none")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_has_strict_headers(url: str, path: str) -> None:
+    headers = httpx.get(url + path, trust_env=False).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/probe?target=x"), ("POST", "/-/reload")])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_sites_page_can_have_nothing_done(
+    url: str, method: str, path: str, site: str
+) -> None:
+    headers = {"Sec-Fetch-Site": site}
+    asked = httpx.request(method, url + path, headers=headers, trust_env=False)
+    assert asked.status_code == 403
+    asked = httpx.request(method, url + path, headers={"Sec-Fetch-Site": "none"}, trust_env=False)
+    assert asked.status_code in (200, 404)
+
+
+def test_probe_can_be_off() -> None:
+    with serving(enable_probe=False) as url:
+        assert status(url, "/probe?target=x") == 403
+    with serving() as url:
+        assert status(url, "/probe?target=x") == 404
