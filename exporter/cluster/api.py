@@ -122,7 +122,7 @@ class KubernetesApi:
             why = getattr(error, "strerror", None) or "it is not text"
             path = self._settings.token_file
             raise ApiError(f"token file {path} cannot be read: {why}") from error
-        remember(token)
+        remember(token, passing=True)
         return {"Authorization": f"Bearer {token}"}
 
 

@@ -12,7 +12,7 @@ import click
 from exporter.commands.check_report import report
 from exporter.commands.configured import load
 from exporter.commands.failing import fail
-from exporter.commands.surroundings import Found, hosted, local
+from exporter.commands.surroundings import Suggestion, hosted, local
 
 _HEAD = """\
 # A configuration of inference-exporter, written by `inference-exporter init`.
@@ -78,14 +78,14 @@ def init(path: Path, force: bool) -> None:
     sys.exit(0 if found else 1)
 
 
-def written(found: Iterable[Found], name: str) -> str:
+def written(found: Iterable[Suggestion], name: str) -> str:
     """The configuration with these targets, as YAML with comments."""
     targets = [line for it in _with_names(found) for line in _target(it)]
     end = "targets:                         # who is asked\n" + "".join(targets)
     return _HEAD.format(name=name) + (end if targets else _NONE)
 
 
-def _with_names(found: Iterable[Found]) -> Iterator[Found]:
+def _with_names(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
     """No two targets have the same name."""
     seen: dict[str, int] = {}
     for it in found:
@@ -93,11 +93,11 @@ def _with_names(found: Iterable[Found]) -> Iterator[Found]:
         yield it if count == 1 else _renamed(it, f"{it.name} {count}")
 
 
-def _renamed(it: Found, name: str) -> Found:
-    return Found(name, it.provider, it.model, it.why, it.more)
+def _renamed(it: Suggestion, name: str) -> Suggestion:
+    return Suggestion(name, it.provider, it.model, it.why, it.more)
 
 
-def _target(it: Found) -> Iterator[str]:
+def _target(it: Suggestion) -> Iterator[str]:
     yield f"  - name: {json.dumps(it.name[:200])}   # {it.why}\n"
     yield f"    provider: {it.provider}\n"
     yield f"    model: {json.dumps(it.model)}\n"

@@ -20,7 +20,7 @@ _MAX_MODELS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Suggestion:
     """A target, as it is to be written."""
 
     name: str
@@ -92,15 +92,15 @@ class _Tags(Wire):
     models: list[_Tag]
 
 
-def hosted() -> Iterator[Found]:
+def hosted() -> Iterator[Suggestion]:
     """The providers whose keys are in the environment, each with a small model of its own."""
     for name, it in _HOSTED.items():
         if variable := next((name for name in it.variables if os.environ.get(name)), None):
             more = {**it.more, "api_key": f"{{env: {variable}}}"}
-            yield Found(name, it.provider, it.model, f"{variable} is set", more)
+            yield Suggestion(name, it.provider, it.model, f"{variable} is set", more)
 
 
-def local() -> list[Found]:
+def local() -> list[Suggestion]:
     """The model servers that listen on this host, with their models."""
     with ThreadPoolExecutor(len(_PORTS) + 1) as together:
         compatible = together.map(_compatible, _PORTS)
@@ -108,7 +108,7 @@ def local() -> list[Found]:
     return [found for some in (*compatible, ollama.result()) for found in some]
 
 
-def _compatible(port: int) -> list[Found]:
+def _compatible(port: int) -> list[Suggestion]:
     base_url = f"http://127.0.0.1:{port}/v1"
     listed = _page(_Models, f"{base_url}/models")
     found = []
@@ -116,17 +116,17 @@ def _compatible(port: int) -> list[Found]:
         preset = _PRESETS.get(model.owned_by.lower())
         more = {"base_url": base_url, **({"preset": preset} if preset else {})}
         found.append(
-            Found(f"{model.id} on {port}", "openai", model.id, f"it listens on {port}", more)
+            Suggestion(f"{model.id} on {port}", "openai", model.id, f"it listens on {port}", more)
         )
     return found
 
 
-def _ollama() -> list[Found]:
+def _ollama() -> list[Suggestion]:
     base_url = f"http://127.0.0.1:{_OLLAMA_PORT}"
     listed = _page(_Tags, f"{base_url}/api/tags")
     models = [tag.name for tag in listed.models[:_MAX_MODELS]] if listed else []
     why = f"Ollama listens on {_OLLAMA_PORT}"
-    return [Found(name, "ollama", name, why, {"base_url": base_url}) for name in models]
+    return [Suggestion(name, "ollama", name, why, {"base_url": base_url}) for name in models]
 
 
 W = TypeVar("W", bound=Wire)

@@ -103,6 +103,8 @@ def _cells(result: ProbeResult) -> Iterable[str]:
 
 def _outcome(result: ProbeResult) -> str:
     outcome, colour = (result.failure.reason, "red") if result.failure else ("ok", "green")
+    if result.interrupted:
+        outcome, colour = "interrupted", "yellow"
     return click.style(_OUTCOME.format(outcome), fg=colour)
 
 

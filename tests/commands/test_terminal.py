@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 import pytest
 
-from exporter.commands.terminal import Summary, closing
+from exporter.commands.terminal import Summary, closing, line
 from exporter.observation import observed
 from exporter.result import Failure, FailureReason, ProbeResult
 from tests.metrics.test_metrics import GOOD, plan
@@ -30,6 +30,10 @@ def test_uncertain_results_are_counted_and_left_out_of_the_times() -> None:
     summary = Summary.of([observed(LIMITED, result) for result in results])
     assert (summary.probes, summary.successes, summary.uncertain) == (3, 2, 2)
     assert summary.time_to_first_token_p95 == GOOD.time_to_first_token_seconds
+
+
+def test_a_probe_that_this_machine_interrupted_is_not_shown_as_a_failure_of_the_provider() -> None:
+    assert click.unstyle(line(1, MISSED)).split()[1] == "interrupted"
 
 
 @pytest.mark.parametrize(("uncertain", "told"), [(11, True), (9, False)])

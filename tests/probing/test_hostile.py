@@ -494,9 +494,6 @@ async def test_a_key_that_comes_back_in_any_encoding_is_shown_nowhere(
         plan = plan_for(server.url, api_key={"env": "HOSTILE_KEY"})
         (result,) = await ask(plan)
     log_failure(result)
-    shown = letters(
-        (Surfaces(plan).shown(result) + repr(result) + caplog.text).replace(
-            REDACTED, "\N{OHM SIGN}"
-        )
-    )
+    everything = Surfaces(plan).shown(result) + repr(result) + caplog.text
+    shown = letters(everything.replace(REDACTED[1:-1], "\N{OHM SIGN}"))
     assert [piece for piece in pieces_of(encode) if piece in shown] == []

@@ -32,7 +32,8 @@ ANSWER = (STREAM_HEAD + ROLE, 0.3, TOKEN, *(0.05, TOKEN) * 8, 0.2, ENDING)
 @dataclass
 class Probed:
     time_to_first_token: float
-    max_stall: float
+    max_stall: float | None
+    """``None`` where all tokens came in one read."""
     uncertainty: float
 
 
@@ -77,7 +78,7 @@ def test_a_stopped_process_knows_what_it_missed(stop_after: float, stop_for: flo
     stall = max(later - earlier for earlier, later in itertools.pairwise(tokens))
     first = tokens[0] - times[0]
     assert covers(result.time_to_first_token, first, result.uncertainty)
-    assert covers(result.max_stall, stall, result.uncertainty)
+    assert result.max_stall is None or covers(result.max_stall, stall, result.uncertainty)
 
 
 @pytest.mark.slow

@@ -127,6 +127,15 @@ def test_the_secret_within_the_value_of_a_header_is_one(value: str, part: str) -
     assert redact(f"wrong header {value}!") == f"wrong header {REDACTED}!"
 
 
+def test_secrets_that_come_and_go_are_forgotten_in_time_and_others_never() -> None:
+    remember("sk-stays-0123456789")
+    for number in range(350):
+        remember(f"{number:03}-passing-0123456789", passing=True)
+    assert redact("sk-stays-0123456789 349-passing-0123456789") == f"{REDACTED} {REDACTED}"
+    assert redact("000-passing-0123456789") == "000-passing-0123456789"
+    assert redact(KEY) == REDACTED
+
+
 MANY = 200_000
 HOSTILE = {
     "letters": "V" * MANY,

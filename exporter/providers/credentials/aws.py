@@ -66,9 +66,9 @@ class AwsCredentialChain:
         :raises SecretError: there are none, or they cannot be refreshed.
         """
         credentials = await self._thread.run(self._read)
-        remember(credentials.secret_access_key)
+        remember(credentials.secret_access_key, passing=True)
         if credentials.session_token:
-            remember(credentials.session_token)
+            remember(credentials.session_token, passing=True)
         return credentials
 
     def _read(self) -> AwsCredentials:

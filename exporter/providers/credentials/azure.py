@@ -58,7 +58,7 @@ class EntraTokens:
         :raises SecretError: the extra is not installed, or no credential gives a token.
         """
         token = await self._thread.run(self._read)
-        remember(token)
+        remember(token, passing=True)
         return token
 
     def _read(self) -> str:

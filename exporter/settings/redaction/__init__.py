@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import deque
 
 from exporter.settings.redaction.finder import Needles, TooEncoded, find
 
@@ -21,17 +22,47 @@ _MIN_LENGTH = 4
 _MIN_PART = 8
 """As much must a part of a value have to be a secret of its own."""
 
-_needles = Needles()
-_known: set[str] = set()
+_MOST_PASSING = 300
+"""So many of the secrets that are replaced every hour are looked for, the latest ones."""
 
 
-def remember(value: str) -> None:
-    """Redact this value from now on, whatever form it comes back in."""
-    if len(value) < _MIN_LENGTH or value in _known:
-        return
-    _known.add(value)
+class _Memory:
+    """Every secret there is, and what is looked for because of them."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, None] = {}
+        self.needles = Needles()
+        self._passing: deque[str] = deque()
+
+    def add(self, value: str, passing: bool) -> None:
+        self.known[value] = None
+        _look_for(value, self.needles)
+        if passing:
+            self._passing.append(value)
+        if len(self._passing) > _MOST_PASSING:
+            self.known.pop(self._passing.popleft(), None)
+            needles = Needles()
+            for kept in tuple(self.known):
+                _look_for(kept, needles)
+            self.needles = needles
+
+
+def _look_for(value: str, needles: Needles) -> None:
     for secret in {value, *_parts(value)}:
-        _needles.add(secret.encode("utf-8", "surrogatepass"))
+        needles.add(secret.encode("utf-8", "surrogatepass"))
+
+
+_memory = _Memory()
+
+
+def remember(value: str, *, passing: bool = False) -> None:
+    """Redact this value from now on, whatever form it comes back in.
+
+    :param passing: it is replaced by another before long, and then is good for nothing. Of those
+        that came and went the oldest are forgotten, or searching would take ever longer.
+    """
+    if len(value) >= _MIN_LENGTH and value not in _memory.known:
+        _memory.add(value, passing)
 
 
 def redact(text: str) -> str:
@@ -40,11 +71,11 @@ def redact(text: str) -> str:
     It takes time in proportion to the text. A text in which so much is encoded, and encoded
     again, that searching it would take longer is not shown at all.
     """
-    if not _known:
+    if not _memory.known:
         return text
     content = text.encode("utf-8", "surrogatepass")
     try:
-        spans = find(content, _needles)
+        spans = find(content, _memory.needles)
     except TooEncoded:
         return NOT_SHOWN
     if not spans:
@@ -68,4 +99,4 @@ def _parts(value: str) -> set[str]:
         except (binascii.Error, UnicodeDecodeError):
             return words
         words |= {user_and_password, user_and_password.partition(":")[2]}
-    return {word for word in words if len(word) >= _MIN_PART}
+    return {word for word in words if len(word) >= _MIN_PART and not word.isalpha()}

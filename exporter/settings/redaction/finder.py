@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from exporter.settings.redaction.views import (
+    MAX_PASSES,
     Span,
     View,
     has_soft_line_breaks,
@@ -30,7 +31,6 @@ _PREFIX_IN_BASE64 = 16
 _SPLITTABLE = 8
 """A shorter secret is not looked for across white space and in what was decoded: by chance it
 would be found there."""
-_MAX_PASSES = 8
 _MAX_DECODED = 4
 """How often what was decoded is decoded again."""
 _MARGIN_LEAST = 256
@@ -141,8 +141,8 @@ class _Search:
             return []
         spans = [
             *self._as_it_is(text),
-            *self._normalised(text, decodings, _MAX_PASSES),
-            *self._changed(unescaped(text), decodings, _MAX_PASSES - 1),
+            *self._normalised(text, decodings, MAX_PASSES),
+            *self._changed(unescaped(text), decodings, MAX_PASSES - 1),
         ]
         if not spans:
             self._innocent[text] = decodings

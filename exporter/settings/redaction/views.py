@@ -39,7 +39,7 @@ _NOISE = re.compile(
 )
 """White space and control characters (of Latin-1 too), those of no width, HTML's line breaks."""
 _ASCII_NOISE = bytes((*range(0x21), 0x7F))
-_MAX_PASSES = 8
+MAX_PASSES = 8
 """Escapes of escapes: each pass takes one level away, and percent wholly."""
 
 
@@ -129,7 +129,7 @@ def squeezed(text: bytes) -> View:
 
 def normal(text: bytes) -> bytes:
     """The text without escapes and without white space."""
-    for _ in range(_MAX_PASSES):
+    for _ in range(MAX_PASSES):
         before, text = text, unescaped(squeezed(text).text).text
         if text == before:
             break
