@@ -73,7 +73,7 @@ def on_call() -> Iterator[tuple[OnCall, str]]:
 
 @contextmanager
 def alertmanager(program: Path, folder: Path, url: str) -> Iterator[int]:
-    """The port of an Alertmanager that calls ``url``, routed as in the example but within a second."""
+    """The port of an Alertmanager that calls ``url``, routed as in the example but soon."""
     port = free_port()
     path = folder / "alertmanager.yml"
     path.write_text(yaml.safe_dump(_at_once(url)))

@@ -42,7 +42,7 @@ INCIDENTS: dict[str, tuple[str, tuple[Fires, ...]]] = {
     "a quarter of the probes gets 500": ("InferenceErrorsHigh", FAILING),
     "a tenth of the answers is wrong": (
         "InferenceWrongAnswers",
-        (("InferenceWrongAnswers", TARGET | WARNING), *FAILING),
+        (("InferenceWrongAnswers", TARGET | CRITICAL), *FAILING),
     ),
     "a server boots for too long": (
         "InferenceModelNotReady",
