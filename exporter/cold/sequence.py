@@ -63,9 +63,10 @@ class ColdSequence:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since the first attempt was sent."""
-        began = time.monotonic_ns() if self._began_ns is None else self._began_ns
-        return (time.monotonic_ns() - began) / NANOSECONDS
+        """Since the first attempt was sent; 0 before that."""
+        if self._began_ns is None:
+            return 0.0
+        return (time.monotonic_ns() - self._began_ns) / NANOSECONDS
 
     def take(self, result: ProbeResult) -> bool:
         """Note an attempt; whether it found the model not ready."""

@@ -24,7 +24,7 @@ from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
-from exporter.probing.unlike import KEPT_BYTES, is_answer_so_far, what_came, where_to
+from exporter.probing.unlike import KEPT_BYTES, explained
 from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
@@ -207,21 +207,10 @@ class Attempt:
         return failure
 
     def _explained(self, failure: Failure) -> Failure:
-        """The failure, with what came where that was no answer."""
         if self._head is None:
             return failure
-        if location := where_to(self._head):
-            detail = f"redirects are not followed: this one leads to {location}"
-            return replace(failure, detail=f"{detail}; {failure.detail}")
-        if failure.reason not in (FailureReason.TRUNCATED, FailureReason.PROTOCOL):
-            return failure
-        if self._record.heard or self._head.status != httpx.codes.OK:
-            return failure
-        body = bytes(self._body_prefix)
-        detail = f"{failure.detail}; {what_came(self._head, body)}"
-        if is_answer_so_far(body):
-            return replace(failure, detail=detail)
-        return replace(failure, reason=FailureReason.PROTOCOL, detail=f"no answer: {detail}")
+        body = None if self._record.heard else bytes(self._body_prefix)
+        return explained(failure, self._head, body)
 
     def result(self, failure: Failure | None) -> ProbeResult:
         record, exchange = self._record, self._exchange

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic_core import from_json
 
 from exporter.providers.base import ResponseHead
 from exporter.providers.errors import text_of
+from exporter.result import Failure, FailureReason
 
 _MAGIC = (
     (b"\x1f\x8b", "gzip, although identity was asked for and no content-encoding says so"),
@@ -27,7 +30,25 @@ _MAX_WORDS = 160
 _LOOK = 4096
 
 
-def is_answer_so_far(body: bytes) -> bool:
+def explained(failure: Failure, head: ResponseHead, body: bytes | None) -> Failure:
+    """The failure, with what came where that was no answer.
+
+    :param body: its beginning; ``None`` where a part of an answer was in it.
+    """
+    if location := _where_to(head):
+        detail = f"redirects are not followed: this one leads to {location}; {failure.detail}"
+    elif head.status != HTTPStatus.OK:
+        detail = f"{failure.detail}{_odd_type(head)}"
+    elif body is None or failure.reason not in (FailureReason.TRUNCATED, FailureReason.PROTOCOL):
+        return failure
+    else:
+        detail = f"{failure.detail}; {_what_came(head, body)}"
+        if not _is_answer_so_far(body):
+            return replace(failure, reason=FailureReason.PROTOCOL, detail=f"no answer: {detail}")
+    return replace(failure, detail=detail)
+
+
+def _is_answer_so_far(body: bytes) -> bool:
     """Whether a body that told nothing may be the beginning of an answer, and was cut off: there
     is none of it yet, or the lines of an event stream, or JSON that is not over."""
     if len(body) >= KEPT_BYTES and not _LINE_END.search(body):
@@ -42,7 +63,7 @@ def is_answer_so_far(body: bytes) -> bool:
     return True
 
 
-def what_came(head: ResponseHead, body: bytes) -> str:
+def _what_came(head: ResponseHead, body: bytes) -> str:
     """A response in a few words, for people."""
     kind = head.headers.get("content-type") or "none"
     said = f"content type {kind}"
@@ -61,7 +82,13 @@ def what_came(head: ResponseHead, body: bytes) -> str:
     return f'{said}; it begins "{raw[:_MAX_WORDS]}"'
 
 
-def where_to(head: ResponseHead) -> str:
+def _odd_type(head: ResponseHead) -> str:
+    """The content type of an error that no API wrote, as a gateway's page; else nothing."""
+    kind = head.headers.get("content-type", "")
+    return "" if not kind or "json" in kind or "event-stream" in kind else f" (content type {kind})"
+
+
+def _where_to(head: ResponseHead) -> str:
     """Where a redirect points, without a query, which may hold secrets; empty if to nowhere."""
     location = head.headers.get("location")
     if not location or not 300 <= head.status <= 399:

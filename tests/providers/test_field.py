@@ -190,6 +190,16 @@ async def test_an_error_in_a_200_needs_no_line_end(provider: str) -> None:
     assert reason(result) is FailureReason.RATE_LIMITED, result.failure
 
 
+@pytest.mark.parametrize("provider", PATHS)
+async def test_a_page_of_a_gateway_says_that_it_is_one(provider: str) -> None:
+    page = b"<html><title>502 Bad Gateway</title></html>"
+    result = await asked(provider, response(502, page, b"content-type: text/html"))
+    assert reason(result) is FailureReason.SERVER_ERROR
+    assert result.failure is not None
+    assert "502 Bad Gateway" in result.failure.detail
+    assert "text/html" in result.failure.detail
+
+
 BARE = b': keep-alive\n\n{"error":{"code":503,"message":"Loading model"}}\n'
 
 
