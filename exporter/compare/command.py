@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from exporter.commands.failing import fail
+from exporter.compare import arguments
 from exporter.compare.errors import CompareError, PartiesError
 from exporter.compare.options import Asking, Options
 from exporter.compare.report.html import to_html
@@ -19,53 +20,15 @@ from exporter.compare.report.markdown import to_markdown
 from exporter.compare.report.terminal import show
 from exporter.compare.sampling.prompts import Length
 from exporter.compare.statistics.conclusion import Report
-from exporter.compare.statistics.findings import Objective, Rules
-from exporter.compare.statistics.levels import TIMES
+from exporter.compare.statistics.findings import Objective, Rules, Traffic
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
-from exporter.settings.mistakes import ConfigError, did_you_mean
-from exporter.settings.units import parse_duration
+from exporter.settings.mistakes import ConfigError
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 _INTERRUPTED = 130  # as shells have it for SIGINT
 _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _margin(text: str) -> tuple[Measure, float]:
-    name, _, share = text.partition("=")
-    names = [measure.value for measure in Measure]
-    if name not in names:
-        raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, names)}")
-    try:
-        margin = float(share)
-    except ValueError:
-        margin = 0.0
-    if not 0 < margin < float("inf"):
-        raise click.BadParameter(f"{share!r} is no share such as 0.1, which is 10 %")
-    return Measure(name), margin
-
-
-def _levels(text: str) -> tuple[int, ...]:
-    levels = {part.strip() for part in text.split(",")} if text else set()
-    if not all(level.isdecimal() and int(level) for level in levels):
-        raise click.BadParameter(f"{text!r} is no list of numbers of streams such as 1,4,16")
-    return tuple(sorted(map(int, levels)))
-
-
-def _objective(text: str) -> Objective:
-    name, _, limit = text.partition("=")
-    names = [measure.value for measure in TIMES]
-    if name not in names:
-        raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, names)}")
-    return Objective(Measure(name), _duration(limit))
 
 
 @click.command()
@@ -74,6 +37,11 @@ def _objective(text: str) -> Objective:
 @click.option("--candidate", "candidates", metavar="TARGET", multiple=True, help="Repeatable.")
 @click.option("--probe", help="Ask this probe of the configuration.")
 @click.option("--prompts-file", type=_PATH, help='Ask these: JSON lines, {"prompt": "..."}.')
+@click.option(
+    "--shapes-file",
+    type=_PATH,
+    help="Ask in the shapes of real traffic: input,output tokens on each line, or recorded chats.",
+)
 @click.option(
     "--length",
     "lengths",
@@ -91,7 +59,7 @@ def _objective(text: str) -> Objective:
 )
 @click.option(
     "--concurrency",
-    type=_levels,
+    type=arguments.levels,
     metavar="N,N,...",
     default="",
     help="Ask each target with so many streams at once, level by level; -n is for each level.",
@@ -105,7 +73,7 @@ def _objective(text: str) -> Objective:
 @click.option(
     "--slo",
     "objectives",
-    type=_objective,
+    type=arguments.objective,
     metavar="MEASURE=DURATION",
     multiple=True,
     help="With --concurrency, say from how many streams on it breaks: ttft_p95=1.5s; repeatable.",
@@ -113,7 +81,7 @@ def _objective(text: str) -> Objective:
 @click.option(
     "--pause",
     "pause_seconds",
-    type=_duration,
+    type=arguments.duration,
     metavar="DURATION",
     default="0s",
     help="Between blocks.",
@@ -129,7 +97,7 @@ def _objective(text: str) -> Objective:
 @click.option(
     "--cold-idle",
     "cold_idle_seconds",
-    type=_duration,
+    type=arguments.duration,
     metavar="DURATION",
     help="Afterwards leave the targets alone for so long and measure their cold start.",
 )
@@ -139,12 +107,42 @@ def _objective(text: str) -> Objective:
 @click.option("--prometheus", metavar="URL", help="Compare what was probed in the past.")
 @click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
 @click.option(
-    "--since", "since_seconds", type=_duration, metavar="DURATION", default="7d", show_default=True
+    "--since",
+    "since_seconds",
+    type=arguments.duration,
+    metavar="DURATION",
+    default="7d",
+    show_default=True,
+)
+@click.option(
+    "--before-after",
+    metavar="DATE",
+    help="Of the past, compare the baseline before a date with the baseline after it.",
+)
+@click.option(
+    "--window",
+    "windows",
+    metavar="FROM..TO",
+    multiple=True,
+    help="Of the past, compare the baseline in these spans; repeatable.",
+)
+@click.option(
+    "--requests-per-day",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Say what a month of so much traffic costs on each side.",
+)
+@click.option(
+    "--request-tokens",
+    type=arguments.tokens,
+    metavar="IN,OUT",
+    default="",
+    help="Its tokens of input and output; those of the prompts where not said.",
 )
 @click.option(
     "--margin",
     "margins",
-    type=_margin,
+    type=arguments.margin,
     metavar="MEASURE=SHARE",
     multiple=True,
     help="What counts as the same, such as ttft_p95=0.2; repeatable.",
@@ -174,12 +172,15 @@ def _objective(text: str) -> Objective:
 def compare(
     probe: str | None,
     prompts_file: Path | None,
+    shapes_file: Path | None,
     lengths: tuple[str, ...],
     max_output_tokens: int | None,
     margins: tuple[tuple[Measure, float], ...],
     measures: tuple[str, ...],
     first: tuple[str, ...],
     objectives: tuple[Objective, ...],
+    requests_per_day: float | None,
+    request_tokens: tuple[float, float] | None,
     json_file: Path | None,
     markdown: Path | None,
     html: Path | None,
@@ -194,7 +195,9 @@ def compare(
     target as provider=openai,model=M,base_url=URL,api_key_env=NAME,input_price=1,output_price=2
     with what of it is needed; prices are in USD per million tokens.
     """
-    asking = Asking(probe, prompts_file, tuple(map(Length, lengths)), max_output_tokens)
+    asking = Asking(
+        probe, prompts_file, shapes_file, tuple(map(Length, lengths)), max_output_tokens
+    )
     chosen = tuple(measure for measure in Measure if not measures or measure.value in measures)
     missing = sorted(set(first) - {measure.value for measure in chosen})
     if missing:
@@ -203,6 +206,7 @@ def compare(
         measures=chosen,
         first=tuple(map(Measure, first)),
         objectives=objectives,
+        traffic=Traffic(requests_per_day, request_tokens) if requests_per_day else None,
         margins=dict(margins),
     )
     options = Options(asking=asking, rules=rules, **rest)  # type: ignore[arg-type]

@@ -11,10 +11,11 @@ from exporter.compare.statistics.findings import Rules
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is to be asked; at most one of the first three is given."""
+    """What is to be asked; at most one of the first four is given."""
 
     probe: str | None = None
     prompts_file: Path | None = None
+    shapes_file: Path | None = None
     lengths: tuple[Length, ...] = ()
     max_output_tokens: int | None = None
 
@@ -41,4 +42,8 @@ class Options:
     prometheus: str | None
     prometheus_token_env: str | None
     since_seconds: float
+    before_after: str | None
+    """A moment in the past: the baseline before it is compared with the baseline after it."""
+    windows: tuple[str, ...]
+    """Spans of the past in which the baseline is compared with itself."""
     rules: Rules = field(default_factory=Rules)

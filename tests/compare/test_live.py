@@ -283,6 +283,26 @@ def test_lengths_and_own_prompts_are_asked_in_turn(compare: Comparing, tmp_path:
     assert "The prompts of own.jsonl were asked, 2 in number." in " ".join(result.stdout.split())
 
 
+def test_the_shapes_of_real_traffic_are_asked(compare: Comparing, tmp_path: Path) -> None:
+    shapes = tmp_path / "shapes.csv"
+    shapes.write_text("200,12\n40,5\n")
+
+    result = compare("slow", "fast", "-n", "4", "--shapes-file", str(shapes))
+
+    asked = {(sample["input_tokens"] > 100, sample["output_tokens"]) for sample in compare.kept()}
+    assert asked == {(True, 12), (False, 5)}
+    assert "in the shapes of shapes.csv" in " ".join(result.stdout.split())
+
+
+def test_a_month_is_told_at_the_stated_traffic(compare: Comparing) -> None:
+    traffic = ("--requests-per-day", "10000", "--request-tokens", "900,250")
+    result = compare("slow", "fast", "-n", "4", *traffic)
+
+    text = " ".join(result.stdout.split())
+    assert "slow: 1,156.62 USD, at 2.00 and 8.00 USD per million tokens" in text
+    assert "fast would cost as much as slow at 2.71 times its price" in text
+
+
 def test_a_server_that_is_paid_by_the_hour_costs_its_time(compare: Comparing) -> None:
     document = json.loads(compare.config.read_text())
     for target in document["targets"]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,41 @@ def test_what_only_one_side_was_asked_is_left_out_and_said(prometheus: Prometheu
     assert any(
         note.startswith("Failures of fast by reason: truncated") for note in document["notes"]
     )
+
+
+def test_a_target_before_a_date_is_compared_with_itself_after_it(prometheus: Prometheus) -> None:
+    moment = datetime.fromtimestamp(time.time() - 15, UTC).isoformat()
+    sides = ("--prometheus", prometheus.url, "--baseline", "slow", "--before-after", moment)
+    result = CliRunner().invoke(main, ["compare", *sides, "--json", "-"])
+
+    document = report(result)
+    before, after = document["targets"]
+    assert before["name"].startswith("slow from ")
+    assert min(before["probes"], after["probes"]) > 5
+    first = document["candidates"][0]["findings"][0]
+    assert first["baseline"] == pytest.approx(SLOW_SECONDS, abs=0.03)
+    assert first["candidate"] == pytest.approx(SLOW_SECONDS, abs=0.03)
+    assert document["notes"][0].startswith("The sides were not asked at the same time")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--before-after", "soon"), "'soon' is no date"),
+        (("--before-after", "2999-01-01"), "is not in the past"),
+        (("--window", "2026-11-10..2026-11-17"), "one --window leaves nothing"),
+        (("--before-after", "2026-11-10", "--candidate", "fast"), "compares the baseline with"),
+    ],
+)
+def test_wrong_spans_of_the_past_are_told(
+    prometheus: Prometheus, options: tuple[str, ...], message: str
+) -> None:
+    result = CliRunner().invoke(
+        main, ["compare", "--prometheus", prometheus.url, "--baseline", "slow", *options]
+    )
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
 
 
 def test_sides_that_were_asked_different_things_are_refused(prometheus: Prometheus) -> None:

@@ -8,6 +8,7 @@ from statistics import median
 
 from exporter.compare.past.prometheus import Prometheus, quoted
 from exporter.compare.past.standing import PROBED_AT, Standing
+from exporter.compare.past.window import Window
 from exporter.compare.sample import Sample
 
 _UNLIKE = 1.2
@@ -16,18 +17,25 @@ _UNLIKE = 1.2
 
 def notes(
     prometheus: Prometheus,
+    sides: Sequence[Window],
     asked: Mapping[str, Sequence[Standing]],
     samples: Mapping[str, Sequence[Sample]],
     standing: Mapping[str, Sequence[Standing]],
-    since_seconds: float,
 ) -> Iterator[str]:
     """:param standing: all that is known of the targets; ``asked`` is what is compared of it."""
-    for name, all_ in standing.items():
+    if len({(side.begin, side.end) for side in sides}) > 1:
+        yield (
+            "The sides were not asked at the same time: whatever else changed between them, such as"
+            " traffic or the network, is in the difference. Hours of the day are compared with the"
+            " same hours."
+        )
+    for side in sides:
+        name, all_ = side.name, standing[side.name]
         left_out = {one.probe for one in all_} - {one.probe for one in asked[name]}
         if left_out:
             yield f"Left out, since not all sides were asked it, of {name}: {', '.join(left_out)}."
         yield from _missed(name, asked[name], samples[name])
-        yield from _reasons(prometheus, name, since_seconds)
+        yield from _reasons(prometheus, side)
     instances = {name: {one.instance for one in all_} for name, all_ in asked.items()}
     if len({frozenset(own) for own in instances.values()}) > 1:
         yield (
@@ -50,15 +58,16 @@ def _missed(name: str, asked: Sequence[Standing], samples: Sequence[Sample]) -> 
         )
 
 
-def _reasons(prometheus: Prometheus, name: str, since_seconds: float) -> Iterator[str]:
-    window = f"{round(since_seconds)}s"
+def _reasons(prometheus: Prometheus, side: Window) -> Iterator[str]:
+    window = f"{round(side.end - side.begin)}s"
     found = prometheus.instant(
         f"sum by (reason) (increase(inference_probe_failures_total"
-        f"{{target={quoted(name)}}}[{window}])) > 0.5"
+        f"{{target={quoted(side.target)}}}[{window}])) > 0.5",
+        side.end,
     )
     if found:
         listed = ", ".join(f"{labels['reason']} {count:.0f}" for labels, count in found)
-        yield f"Failures of {name} by reason: {listed}."
+        yield f"Failures of {side.name} by reason: {listed}."
 
 
 def _unlike_tokens(samples: Mapping[str, Sequence[Sample]]) -> Iterator[str]:

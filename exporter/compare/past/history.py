@@ -16,9 +16,9 @@ from exporter.compare.errors import PartiesError
 from exporter.compare.past.caveats import notes
 from exporter.compare.past.prometheus import HistoryError, Prometheus, quoted
 from exporter.compare.past.standing import LAST, PROBED_AT, Standing
+from exporter.compare.past.window import DAY_SECONDS, Window
 from exporter.compare.sample import Sample
 from exporter.compare.subject import Evidence, Party, Subject
-from exporter.settings.units import format_duration
 
 _NAMES = (
     f"{LAST}(timestamp_seconds|success|time_to_first_token_seconds"
@@ -32,39 +32,57 @@ _MOST_BLOCKS = 2_000
 
 def read(
     prometheus: Prometheus,
-    baseline: str,
-    candidates: Sequence[str],
+    sides: Sequence[Window],
     probe: str | None,
-    since_seconds: float,
 ) -> Evidence:
-    """The samples of these targets.
+    """The samples of these sides, the baseline's first.
 
     :raises PartiesError: there is nothing that all of them were asked.
     :raises HistoryError: Prometheus cannot be asked, or knows nothing of a target.
     """
-    names = (baseline, *candidates)
-    standing = {name: _standing(prometheus, name, since_seconds) for name in names}
+    standing = {side.name: _standing(prometheus, side) for side in sides}
     probes = _common_probes(standing, probe)
     asked = {name: [s for s in all_ if s.probe in probes] for name, all_ in standing.items()}
-    samples = {name: [s for one in all_ for s in samples_of(one)] for name, all_ in asked.items()}
-    parties = [_party(name, asked[name]) for name in names]
+    samples = {
+        side.name: [
+            replace(sample, target=side.name)
+            for one in asked[side.name]
+            for sample in samples_of(one)
+        ]
+        for side in sides
+    }
+    parties = [_party(side, asked[side.name]) for side in sides]
     subject = Subject(
         baseline=parties[0],
         candidates=tuple(parties[1:]),
         source=(
-            f"Every probe of the last {format_duration(since_seconds)} that Prometheus at"
-            f" {prometheus.name} saw was taken; blocks are spans of time."
+            f"Every probe {_when(sides)} that Prometheus at {prometheus.name} saw was taken; blocks"
+            " are spans of time."
         ),
         asked=f"The probe {' and '.join(map(repr, probes))} was asked.",
-        notes=tuple(notes(prometheus, asked, samples, standing, since_seconds)),
+        notes=tuple(notes(prometheus, sides, asked, samples, standing)),
     )
-    return Evidence(subject, tuple(in_blocks(samples, probes)))
+    return Evidence(subject, tuple(in_blocks(samples, probes, _origins(sides))))
 
 
-def _standing(prometheus: Prometheus, target: str, since_seconds: float) -> list[Standing]:
+def _when(sides: Sequence[Window]) -> str:
+    spans = list(dict.fromkeys(side.text for side in sides))
+    return " and ".join(spans)
+
+
+def _origins(sides: Sequence[Window]) -> Mapping[str, float] | None:
+    """Where the count of blocks begins on each side, so that the same hours of the day are in
+    blocks of the same number; ``None`` where all sides were asked at the same time."""
+    if len({(side.begin, side.end) for side in sides}) == 1:
+        return None
+    return {side.name: side.begin // DAY_SECONDS * DAY_SECONDS for side in sides}
+
+
+def _standing(prometheus: Prometheus, side: Window) -> list[Standing]:
     found: dict[tuple[str, str], Standing] = {}
+    target = side.target
     selector = f"{{__name__=~{quoted(_NAMES)},target={quoted(target)}}}"
-    for series in prometheus.scraped(selector, since_seconds):
+    for series in prometheus.scraped(selector, side.begin, side.end):
         labels = series.labels
         key = labels.get("probe", ""), f"{labels.get('job', '')}/{labels.get('instance', '')}"
         one = found.setdefault(key, Standing(target, *key, labels))
@@ -74,8 +92,8 @@ def _standing(prometheus: Prometheus, target: str, since_seconds: float) -> list
     if not known:
         there = prometheus.label_values("target", f"{LAST}success")
         raise HistoryError(
-            f"Prometheus knows no probe of target {target!r} in the last"
-            f" {format_duration(since_seconds)}; targets there are {', '.join(there) or 'none'}"
+            f"Prometheus knows no probe of target {target!r} {side.text};"
+            f" targets there are {', '.join(there) or 'none'}"
         )
     return known
 
@@ -148,20 +166,28 @@ def _cold_start(one: Standing, when: float, before: float) -> Iterator[Sample]:
         )
 
 
-def in_blocks(samples: Mapping[str, Sequence[Sample]], probes: Sequence[str]) -> Iterator[Sample]:
+def in_blocks(
+    samples: Mapping[str, Sequence[Sample]],
+    probes: Sequence[str],
+    origins: Mapping[str, float] | None = None,
+) -> Iterator[Sample]:
     """The samples, with the ones of a span of time in one block. A span is long enough for two
-    probes of the side that is probed less often, as in a live comparison."""
+    probes of the side that is probed less often, as in a live comparison.
+
+    :param origins: where the spans of each side begin to be counted, if not at the first probe.
+    """
     warm = [sample for own in samples.values() for sample in own if not sample.cold]
     begin = min(sample.finished_at for sample in warm)
     length = max(sample.finished_at for sample in warm) - begin
     gaps = [_usual_gap([s.finished_at for s in own if not s.cold]) for own in samples.values()]
     span = max(2 * max(gaps) * len(probes), length / _MOST_BLOCKS, 1.0)
-    for own in samples.values():
+    for name, own in samples.items():
+        first = origins[name] if origins else begin
         for sample in own:
             if sample.cold:
                 yield sample
                 continue
-            turn = int((sample.finished_at - begin) / span)
+            turn = int((sample.finished_at - first) / span)
             yield replace(sample, block=turn * len(probes) + probes.index(sample.stratum))
 
 
@@ -171,6 +197,6 @@ def _usual_gap(times: Iterable[float]) -> float:
     return median(gaps) if gaps else 0.0
 
 
-def _party(name: str, asked: Sequence[Standing]) -> Party:
+def _party(side: Window, asked: Sequence[Standing]) -> Party:
     labels = asked[0].labels
-    return Party(name=name, provider=labels.get("provider", ""), model=labels.get("model", ""))
+    return Party(name=side.name, provider=labels.get("provider", ""), model=labels.get("model", ""))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -44,7 +43,7 @@ class _Values(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Scraped:
     """The samples of one series as they were scraped."""
 
     labels: Mapping[str, str]
@@ -76,21 +75,20 @@ class Prometheus:
         except httpx.InvalidURL:
             raise HistoryError("--prometheus is not a URL such as http://localhost:9090") from None
 
-    def scraped(self, selector: str, since_seconds: float) -> Iterator[Series]:
-        """The raw samples of series, oldest first; a series may come in several parts."""
-        now = time.time()
-        begin = now - since_seconds
-        while begin < now:
-            end = min(now, begin + _CHUNK_SECONDS)
-            query = f"{selector}[{round((end - begin) * 1000)}ms]"
-            for series in self._query(query, end):
+    def scraped(self, selector: str, begin: float, end: float) -> Iterator[Scraped]:
+        """The raw samples of series in a span of time, oldest first; a series may come in several
+        parts."""
+        while begin < end:
+            until = min(end, begin + _CHUNK_SECONDS)
+            query = f"{selector}[{round((until - begin) * 1000)}ms]"
+            for series in self._query(query, until):
                 samples = {at: float(value) for at, value in series.values}
-                yield Series(series.metric, samples)
-            begin = end
+                yield Scraped(series.metric, samples)
+            begin = until
 
-    def instant(self, query: str) -> list[tuple[Mapping[str, str], float]]:
-        """Labels and value of each series that an expression has now."""
-        found = self._query(query, time.time())
+    def instant(self, query: str, at: float) -> list[tuple[Mapping[str, str], float]]:
+        """Labels and value of each series that an expression has at a moment."""
+        found = self._query(query, at)
         return [(series.metric, float(series.value[1])) for series in found if series.value]
 
     def label_values(self, label: str, selector: str) -> list[str]:

@@ -13,6 +13,7 @@ from exporter.compare.report.load_table import load_rows, load_sentences
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
 from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import method, rows, tally_text
+from exporter.compare.report.worth_text import change_sentences, worth_sentences
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.measures import DEFINITIONS, Measure
@@ -79,6 +80,8 @@ def to_html(report: Report) -> str:
         load_rows=list(load_rows(report)),
         load_sentences=list(load_sentences(report)),
         load_charts=_load_charts(report),
+        worth=list(worth_sentences(report)),
+        changes=list(change_sentences(report)),
         course=Markup(course(report, _first_token, "time to first token")),  # noqa: S704 - ours
     )
 

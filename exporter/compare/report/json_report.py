@@ -11,6 +11,7 @@ from exporter.compare.report.load_json import load_json
 from exporter.compare.report.story import headline, story
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Tally, Versus
+from exporter.compare.statistics.worth import Worth
 from exporter.compare.subject import Party
 
 
@@ -29,6 +30,12 @@ def to_json(report: Report) -> dict[str, JsonValue]:
         "targets": [_tally(tally) for tally in report.tallies],
         "candidates": [_versus(report, versus) for versus in report.versus],
         "load": load_json(report.load) if report.load else None,
+        "worth": [_worth(worth) for worth in report.worth],
+        "changes": [
+            {"target": target, "measure": "ttft", **asdict(change)}
+            for target, changes in report.changes.items()
+            for change in changes
+        ],
     }
 
 
@@ -53,4 +60,16 @@ def _versus(report: Report, versus: Versus) -> JsonValue:
         "headline": headline(report, versus),
         "story": story(versus),
         "findings": [finding_json(finding) for finding in versus.findings],
+    }
+
+
+def _worth(worth: Worth) -> JsonValue:
+    return {
+        "target": worth.party.name,
+        "usd_per_month": worth.usd_per_month,
+        "input_tokens": worth.input_tokens,
+        "output_tokens": worth.output_tokens,
+        "servers": worth.servers,
+        "tokens_per_second_of_a_server": worth.served_by_each,
+        "equal_price_factor": worth.equal_factor,
     }

@@ -9,6 +9,7 @@ from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
 from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import HEADINGS, method, rows
+from exporter.compare.report.worth_text import change_sentences, worth_sentences
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
@@ -29,7 +30,8 @@ def to_markdown(report: Report) -> str:
             *(f"- {_escape(line)}" for line in load_sentences(report)),
             "",
         ]
-    lines += [f"- {_escape(line)}" for line in method(report)]
+    for sentences in (worth_sentences(report), change_sentences(report), method(report)):
+        lines += [f"- {_escape(line)}" for line in sentences]
     return "\n".join(lines) + "\n"
 
 

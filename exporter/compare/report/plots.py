@@ -129,6 +129,9 @@ def course(report: Report, value: Value, label: str) -> str:
         frame.dots(own, style(report, name), 1.6 if len(own) > _MANY_POINTS else 2.4)
         for name, own in points.items()
     ]
+    for name, changes in report.changes.items():
+        spans = [(change.earliest, change.latest) for change in changes]
+        parts += [frame.band(*span, f"change {style(report, name)}") for span in spans]
     for name in points:
         failures = [s.finished_at for s in warm if s.target == name and s.failure]
         parts.append(frame.strokes(failures[:_MOST_POINTS], style(report, name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.compare.report.figures import value_text
+from exporter.compare.report.figures import share_text, value_text
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Finding, Versus
 from exporter.compare.statistics.measures import Measure, Unit
@@ -141,12 +141,19 @@ def _clauses(answers: Mapping[_Aspect, Finding], verdict: Verdict) -> list[str]:
 def _clause(aspect: _Aspect, finding: Finding) -> str:
     if finding.verdict is Verdict.SAME:
         return aspect.same
-    figures = f"{value_text(finding, finding.candidate)} instead of"
-    figures += f" {value_text(finding, finding.baseline)}"
-    if finding.definition.unit in _UNITS_IN_TITLES:
-        figures += f" {finding.definition.unit}"
+    figures = _figures(finding)
     words = aspect.better if finding.verdict is Verdict.BETTER else aspect.worse
     return f"{words} ({figures})"
+
+
+def _figures(finding: Finding) -> str:
+    candidate, baseline = finding.candidate, finding.baseline
+    if finding.measure is Measure.SUCCESS:  # told by what fails
+        failing = (1 - (candidate or 0.0), 1 - (baseline or 0.0))
+        return " instead of ".join(map(share_text, failing))
+    figures = " instead of ".join(value_text(finding, value) for value in (candidate, baseline))
+    is_bare = finding.definition.unit in _UNITS_IN_TITLES
+    return f"{figures} {finding.definition.unit}" if is_bare else figures
 
 
 def _sentence(subject: str, clauses: Sequence[str]) -> str:

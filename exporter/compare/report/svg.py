@@ -86,6 +86,14 @@ class Frame:
         path = "".join(f"M{self.place((x, 0))[0]} {_TOP - 6}v10" for x in xs)
         return f'<path class="stroke {style}" d="{path}"/>'
 
+    def band(self, low: float, high: float, style: str) -> str:
+        """From the lower edge to the upper one, and never too narrow to be seen."""
+        left, right = (self.place((x, 0))[0] for x in (low, high))
+        width = max(3.0, round(right - left, 1))
+        height = self.height - _BOTTOM - _TOP
+        box = f'x="{left}" y="{_TOP}" width="{width}" height="{height}"'
+        return f'<rect class="{style}" {box}/>'
+
     def render(self, title: str, *parts: str) -> str:
         """The whole chart.
 

@@ -9,6 +9,7 @@ from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
 from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import Row, method, rows
+from exporter.compare.report.worth_text import change_sentences, worth_sentences
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
@@ -33,6 +34,9 @@ def show(report: Report) -> str:
         parts += [click.style(f"{headline(report, versus)}.", bold=True), story(versus), ""]
     if report.load:
         parts += [_load(report), "", *load_sentences(report), ""]
+    for sentences in (worth_sentences(report), change_sentences(report)):
+        if found := list(sentences):
+            parts += [*found, ""]
     return "\n".join([*parts, *(click.style(line, dim=True) for line in method(report))])
 
 

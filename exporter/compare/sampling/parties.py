@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking
 from exporter.compare.sampling.prompts import Length, Prompt, of_lengths
+from exporter.compare.sampling.shapes import load_shapes
 from exporter.compare.subject import Party, Subject
 from exporter.config.plan import Plan
 from exporter.config.root import Config
@@ -83,11 +86,13 @@ def _common_probes(config: Config, names: Sequence[str]) -> list[str]:
 
 
 def _question(asking: Asking, probes: Mapping[str, Probe], common: Sequence[str]) -> Question:
-    given = (asking.probe is not None, asking.prompts_file is not None, bool(asking.lengths))
-    if sum(given) > 1:
-        raise PartiesError("give only one of --probe, --prompts-file and --length")
+    given = (asking.probe, asking.prompts_file, asking.shapes_file, asking.lengths or None)
+    if sum(one is not None for one in given) > 1:
+        raise PartiesError("give only one of --probe, --prompts-file, --shapes-file and --length")
     if asking.prompts_file:
         question = _from_file(asking.prompts_file)
+    elif asking.shapes_file:
+        question = _of_shapes(asking.shapes_file)
     elif asking.lengths:
         question = _of_lengths(asking.lengths)
     else:
@@ -106,6 +111,13 @@ def _from_file(path: Path) -> Question:
         tuple(map(Prompt, texts)),
         f"The prompts of {path.name} were asked, {len(texts)} in number.",
     )
+
+
+def _of_shapes(path: Path) -> Question:
+    shapes = load_shapes(path)
+    longest = max(prompt.max_output_tokens or 1 for prompt in shapes.prompts)
+    probe = Chat(prompt=shapes.prompts[0].text, max_output_tokens=longest)
+    return Question("shapes-file", probe, shapes.prompts, shapes.words)
 
 
 def _of_lengths(lengths: Sequence[Length]) -> Question:
@@ -174,7 +186,13 @@ def _fingerprint(plans: Sequence[Plan], question: Question) -> str:
         )
         for plan in plans
     ]  # fmt: skip
-    asked = [question.probe.max_output_tokens, [p.text for p in question.prompts]]
+    asked = [question.probe.max_output_tokens, *map(_identity, question.prompts)]
     expect = question.probe.expect.model_dump(mode="json") if question.probe.expect else None
     prices = [repr(plan.price) for plan in plans]
     return hashlib.sha256(json.dumps([facts, prices, asked, expect]).encode()).hexdigest()[:16]
+
+
+def _identity(prompt: Prompt) -> JsonValue:
+    if prompt.max_output_tokens is None:
+        return prompt.text
+    return [prompt.text, prompt.max_output_tokens]

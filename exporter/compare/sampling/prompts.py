@@ -54,13 +54,19 @@ def of_lengths(lengths: Sequence[Length]) -> tuple[Prompt, ...]:
 
 
 def _text(length: Length, number: int) -> str:
-    random = Random(f"{length}/{number}")
-    task = f"Pass over the text above. {DEFAULT_PROMPT}"
-    wanted = length.tokens * _WORDS_PER_TOKEN - len(task.split())
+    return text_of(
+        length.tokens, f"Pass over the text above. {DEFAULT_PROMPT}", f"{length}/{number}"
+    )
+
+
+def text_of(tokens: int, task: str, seed: str) -> str:
+    """A text of about so many tokens, with a task at its end."""
+    random = Random(seed)
+    wanted = tokens * _WORDS_PER_TOKEN - len(task.split())
     sentences: list[str] = []
     words = 0
     while words < wanted:
         parts = (random.choice(choice) for choice in (_WHO, _DOES, _WHAT, _WHERE))
         sentences.append(f"{' '.join(parts)}.")
         words += len(sentences[-1].split())
-    return f"{' '.join(sentences)}\n\n{task}"
+    return "\n\n".join(filter(None, (" ".join(sentences), task)))

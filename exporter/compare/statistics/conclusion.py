@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from exporter.compare.sample import Sample
+from exporter.compare.statistics.changes import Change
 from exporter.compare.statistics.findings import Rules, Tally, Versus
 from exporter.compare.statistics.levels import Load
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import Look
 from exporter.compare.statistics.verdict import Verdict
+from exporter.compare.statistics.worth import Worth
 from exporter.compare.subject import Subject
 
 
@@ -34,6 +36,10 @@ class Report:
     """Whether the user ended the sampling before its time."""
     load: Load | None = None
     """What the sides did with several streams at once, if they were asked so."""
+    worth: tuple[Worth, ...] = ()
+    """What a month of the stated traffic costs on each side."""
+    changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    """When the time to first token of a target changed its level."""
     samples: tuple[Sample, ...] = ()
 
     def verdicts(self) -> Iterator[Verdict]:

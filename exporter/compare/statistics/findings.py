@@ -22,6 +22,15 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """What somebody's month would be made of."""
+
+    requests_per_day: float
+    tokens: tuple[float, float] | None = None
+    """Input and output of a request; ``None``: as they were measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """How samples are judged."""
 
@@ -31,6 +40,8 @@ class Rules:
     """What matters most, chosen beforehand; empty for the typical time to first token."""
     objectives: tuple[Objective, ...] = ()
     """Under load, what must be kept."""
+    traffic: Traffic | None = None
+    """For what a month is to be told."""
     margins: Mapping[Measure, float] = field(default_factory=dict)
     """Where they differ from a measure's own."""
     confidence: float = CONFIDENCE

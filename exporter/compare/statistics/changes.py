@@ -1,0 +1,139 @@
+"""When the level of a series changed: its change points, and how sure their place is.
+
+Binary segmentation (Vostrikova 1981) with the cumulative sums of ranks (Pettitt 1979, "A
+non-parametric approach to the change-point problem"), so that one slow probe is no change. How
+large the sums become without a change is tried on the series' own residuals, drawn in runs as long
+as their memory, so that a slow hour that comes and goes is none either. The same draws, put around
+the change that was found, say how far off its place may be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from exporter.compare.statistics.resampling import Floats, Integers, run_length
+
+_MOST_POINTS = 400
+_FEWEST = 15
+"""Points on either side of a change."""
+_LEVEL = 0.01
+_DRAWS = 1_999
+_SMALLEST = 0.05
+"""A smaller change is not worth a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The level changed; times are in Unix seconds and lie between two probes."""
+
+    at: float
+    earliest: float
+    latest: float
+    """The 95 % interval of when it was."""
+    before: float
+    after: float
+    """The medians from the change before, and until the next one."""
+
+
+def changes(times: Sequence[float], values: Sequence[float], seed: int) -> tuple[Change, ...]:
+    """The change points of a series, in the order of time; times in ascending order."""
+    together = max(1, math.ceil(len(values) / _MOST_POINTS))
+    starts = range(0, len(values) - together + 1, together)
+    points = np.array([np.median(values[at : at + together]) for at in starts])
+    when = np.array([np.median(times[at : at + together]) for at in starts])
+    random = np.random.default_rng(seed)
+    found = sorted(_splits(points, 0, len(points), random), key=lambda place: place.at)
+    edges = [0, *(place.at for place in found), len(points)]
+    levels = [float(np.median(points[a:b])) for a, b in pairwise(edges)] if len(points) else []
+    return tuple(
+        Change(
+            at=_between(when, place.at),
+            earliest=_between(when, place.low),
+            latest=_between(when, place.high),
+            before=before,
+            after=after,
+        )
+        for place, (before, after) in zip(found, pairwise(levels), strict=True)
+        if abs(math.log(after / before)) > math.log1p(_SMALLEST)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The index of the first point of a new level, and the bounds of its interval."""
+
+    at: int
+    low: int
+    high: int
+
+
+def _between(when: Floats, place: int) -> float:
+    return float(when[place - 1] + when[place]) / 2
+
+
+def _splits(points: Floats, begin: int, end: int, random: np.random.Generator) -> Iterator[_Place]:
+    """Changes within a part of the series."""
+    parts = list(dict.fromkeys(_parts(begin, end)))
+    tried = (_change(points, *part, _LEVEL / len(parts), random) for part in parts)
+    found = next(filter(None, tried), None)
+    if found:
+        yield found
+        yield from _splits(points, begin, found.at, random)
+        yield from _splits(points, found.at, end, random)
+
+
+def _parts(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The whole, and halves that overlap: in one of them a level that comes and goes only comes."""
+    size = end - begin
+    if size >= 2 * _FEWEST:
+        yield begin, end
+    if size >= 4 * _FEWEST:
+        yield from ((begin + at, begin + at + size // 2) for at in (0, size // 4, size - size // 2))
+
+
+def _change(
+    points: Floats, begin: int, end: int, level: float, random: np.random.Generator
+) -> _Place | None:
+    ranks = _ranks(points[begin:end])
+    [place], [height] = _highest(ranks[np.newaxis])
+    step = np.where(np.arange(end - begin) < place, ranks[:place].mean(), ranks[place:].mean())
+    drawn = _draws(ranks - step, random)
+    _, by_chance = _highest(drawn - drawn.mean(axis=1, keepdims=True))
+    if (1 + int((by_chance >= height).sum())) / (_DRAWS + 1) > level:
+        return None
+    shifted = drawn + step
+    places, _ = _highest(shifted - shifted.mean(axis=1, keepdims=True))
+    low, high = np.quantile(places, [0.025, 0.975], method="nearest")
+    return _Place(begin + int(place), begin + int(low), begin + int(high))
+
+
+def _ranks(points: Floats) -> Floats:
+    order = np.argsort(np.argsort(points, kind="stable"), kind="stable").astype(float)
+    ranks: Floats = order - order.mean()
+    return ranks
+
+
+def _highest(series: Floats) -> tuple[Integers, Floats]:
+    """Of each row, where its standardised cumulative sum is farthest from 0, and how far."""
+    size = series.shape[1]
+    places = np.arange(_FEWEST, size - _FEWEST + 1)
+    sums = np.cumsum(series, axis=1)[:, places - 1]
+    heights = np.abs(sums) / np.sqrt(places * (size - places) / size)
+    best = heights.argmax(axis=1)
+    return places[best], heights[np.arange(len(best)), best]
+
+
+def _draws(rest: Floats, random: np.random.Generator) -> Floats:
+    """The residuals in runs, each draw from other places; the first follows the last."""
+    size = len(rest)
+    length = run_length([*rest])
+    runs = math.ceil(size / length)
+    starts = random.integers(size, size=(_DRAWS, runs))
+    at = (starts[:, :, np.newaxis] + np.arange(length)).reshape(_DRAWS, -1)[:, :size] % size
+    drawn: Floats = rest[at]
+    return drawn

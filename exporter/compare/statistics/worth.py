@@ -1,0 +1,91 @@
+"""What a month of stated traffic costs on each side, and the price at which both are equal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from exporter.compare.sample import Sample
+from exporter.compare.statistics.findings import Rules, Traffic
+from exporter.compare.statistics.levels import Load
+from exporter.compare.subject import Party, Subject
+
+DAYS_PER_MONTH = 365.25 / 12
+_HOURS_PER_DAY, _DAY_SECONDS, _MILLION = 24.0, 86_400.0, 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """One side; list prices, nothing of the input cached."""
+
+    party: Party
+    input_tokens: float
+    output_tokens: float
+    """Of a request: as stated, or as measured on this side."""
+    usd_per_month: float | None = None
+    """``None`` where no price is known."""
+    servers: int | None = None
+    """How many that are paid by the hour; ``None`` for a price by the token."""
+    served_by_each: float | None = None
+    """Output tokens per second that one server was measured to give; ``None`` without load."""
+    equal_factor: float | None = None
+    """This times a candidate's price makes its month cost what the baseline's does."""
+
+
+def worth_of(
+    subject: Subject, samples: Sequence[Sample], rules: Rules, load: Load | None
+) -> tuple[Worth, ...]:
+    """The baseline's, then the candidates'; empty where no traffic was stated."""
+    traffic = rules.traffic
+    if traffic is None:
+        return ()
+    baseline, *others = (_side(party, samples, traffic, load) for party in subject.parties)
+    return baseline, *(_beside(side, baseline) for side in others)
+
+
+def _beside(side: Worth, baseline: Worth) -> Worth:
+    if not side.usd_per_month or baseline.usd_per_month is None:
+        return side
+    return replace(side, equal_factor=baseline.usd_per_month / side.usd_per_month)
+
+
+def _side(party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load | None) -> Worth:
+    own = [s for s in samples if s.target == party.name and not s.failure and s.tokens]
+    input_tokens, output_tokens = traffic.tokens or (
+        (fmean(s.input_tokens or 0 for s in own), fmean(s.output_tokens or 0 for s in own))
+        if own
+        else (0.0, 0.0)
+    )
+    side = Worth(party=party, input_tokens=input_tokens, output_tokens=output_tokens)
+    if party.usd_per_hour is not None:
+        return _by_the_hour(side, party.usd_per_hour, traffic, load)
+    rates = party.usd_per_million_input, party.usd_per_million_output
+    if rates[0] is None or rates[1] is None:
+        return side
+    per_request = (input_tokens * rates[0] + output_tokens * rates[1]) / _MILLION
+    return replace(side, usd_per_month=per_request * traffic.requests_per_day * DAYS_PER_MONTH)
+
+
+def _by_the_hour(side: Worth, usd_per_hour: float, traffic: Traffic, load: Load | None) -> Worth:
+    """As many servers as the average of the traffic keeps busy, at the most that one of them was
+    seen to give while it kept the objectives; one, where that was not measured."""
+    most = _capacity(side.party.name, load)
+    needed = traffic.requests_per_day * side.output_tokens / _DAY_SECONDS
+    servers = max(1, math.ceil(needed / most)) if most else 1
+    month = servers * usd_per_hour * _HOURS_PER_DAY * DAYS_PER_MONTH
+    return replace(side, usd_per_month=month, servers=servers, served_by_each=most)
+
+
+def _capacity(target: str, load: Load | None) -> float | None:
+    if load is None:
+        return None
+    breaks = [b.breaks_at for b in load.breakings if b.target == target and b.breaks_at]
+    rates = [
+        side.tokens_per_second.value
+        for level in load.levels
+        if (side := level.side(target)) and side.tokens_per_second and not side.limited
+        if not breaks or level.streams < min(breaks)
+    ]
+    return max(rates, default=None)

@@ -1,0 +1,74 @@
+"""What a month costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.compare.report.html import to_html
+from exporter.compare.report.worth_text import worth_sentences
+from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Rules, Traffic
+from exporter.compare.statistics.looking import judge
+from exporter.compare.subject import Evidence, Party
+from tests.compare.making import BASELINE, CANDIDATE, side, subject
+from tests.compare.test_load import asked
+
+PER_TOKEN = Party(name=CANDIDATE, usd_per_million_input=1.0, usd_per_million_output=4.0)
+BY_THE_HOUR = Party(name=BASELINE, usd_per_hour=2.0)
+MONTH_HOURS = 24 * 365.25 / 12
+
+
+def report(traffic: Traffic, *, load: bool = False) -> Report:
+    who = replace(subject(), baseline=BY_THE_HOUR, candidates=(PER_TOKEN,))
+    samples = [
+        sample
+        for name in (BASELINE, CANDIDATE)
+        for sample in (asked(name, 4) if load else side(name, 60))
+    ]
+    return judge(Evidence(who, tuple(samples)), Rules(draws=199, measures=(), traffic=traffic))
+
+
+def test_tokens_are_paid_by_the_month() -> None:
+    _, worth = report(Traffic(10_000, (900, 250))).worth
+
+    per_request = (900 * 1.0 + 250 * 4.0) / 1e6
+    assert worth.usd_per_month == pytest.approx(10_000 * per_request * 365.25 / 12)
+
+
+def test_where_no_tokens_are_stated_those_of_the_prompts_are_meant() -> None:
+    _, worth = report(Traffic(10_000)).worth
+    assert (worth.input_tokens, worth.output_tokens) == (40, 60)
+
+
+def test_there_are_as_many_servers_as_the_measured_throughput_asks_for() -> None:
+    """Four streams gave 120 tokens a second."""
+    few, _ = report(Traffic(1_000, (900, 250)), load=True).worth
+    many, _ = report(Traffic(100_000, (900, 250)), load=True).worth
+
+    assert few.servers == 1
+    assert few.usd_per_month == pytest.approx(2 * MONTH_HOURS)
+    assert many.servers == 3  # 289 tokens a second
+    assert many.usd_per_month == pytest.approx(3 * 2 * MONTH_HOURS)
+
+
+def test_the_price_at_which_both_are_equal_is_equal() -> None:
+    traffic = Traffic(10_000, (900, 250))
+    baseline, candidate = report(traffic).worth
+
+    assert candidate.equal_factor is not None
+    assert (candidate.usd_per_month or 0) * candidate.equal_factor == pytest.approx(
+        baseline.usd_per_month
+    )
+    words = [*worth_sentences(report(traffic))]
+    assert words[0].startswith("10,000 requests a day cost")
+    assert words[-1] == (
+        "own would cost as much as hosted at 2.53 times its price: 2.53 and 10.11 USD per million"
+        " tokens of input and output."
+    )
+    assert all(line in to_html(report(traffic)) for line in words)
+
+
+def test_without_traffic_nothing_is_said() -> None:
+    assert judge(Evidence(subject(), ()), Rules(draws=199)).worth == ()
