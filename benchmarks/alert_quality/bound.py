@@ -14,7 +14,7 @@ from benchmarks.alert_quality.noise import Noise
 
 Array = npt.NDArray[np.float64]
 
-_CELLS = 400
+_CELLS = 200
 _STEP = 0.005
 """Of the noise's grid of logarithms."""
 
@@ -33,7 +33,7 @@ def delay_in_probes(noise: Noise, rise: float, probes_per_false_alarm: float) ->
 def _limit(gain: Array, weight: Array, run_length: float) -> float:
     """The limit of the sum at which a false alarm comes as rarely as that."""
     low, high = 0.1, 2 * np.log(run_length)
-    for _ in range(30):
+    for _ in range(16):
         middle = (low + high) / 2
         if _run_length(gain, weight, middle) < run_length:
             low = middle
