@@ -53,8 +53,22 @@ class Process:
 
     def memory_kb(self) -> int:
         """Resident memory."""
+        return self._status("VmRSS")
+
+    def threads(self) -> int:
+        return self._status("Threads")
+
+    def descriptors(self) -> list[str]:
+        """What each open one leads to."""
+        found = []
+        for link in (self._proc / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                found.append(str(link.readlink()))
+        return found
+
+    def _status(self, name: str) -> int:
         status = (self._proc / "status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0])
+        return int(status.partition(f"\n{name}:")[2].split()[0])
 
 
 @contextmanager

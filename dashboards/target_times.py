@@ -137,5 +137,14 @@ def network() -> Section:
                 Query(server, "server {{model_name}}"),
                 Query(queue, "queue {{model_name}}"),
             ),
+            over_time(
+                Text(
+                    "Requests sent anew",
+                    "In each window, since the server closed a kept connection as they arrived.",
+                ),
+                COUNT,
+                Query(total("inference_connection_retries_total", TARGETS, "probe"), "{{probe}}"),
+                width=24,
+            ),
         ],
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 import click
 
@@ -12,10 +15,12 @@ from exporter.config.root import Config
 from exporter.metrics.series import Series
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.cast import MODELS
+from exporter.simulator.faults import Fault
 
 INTERVAL = "5s"
 KEY_VARIABLE = "SIMULATED_API_KEY"
 """Any value opens the simulator's door; without one, a probe would look for real credentials."""
+_NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 _LISTENS_AFTER_SECONDS = 8.0
 _RESTARTS_EVERY_SECONDS = 120.0
 
@@ -55,12 +60,18 @@ async def _restart_now_and_then(simulator: Simulator) -> None:
         await simulator.restart()
 
 
-async def run_simulator(host: str, port: int) -> None:
+async def run_simulator(host: str, port: int, faults: Mapping[str, Fault] = _NO_FAULTS) -> None:
     """Serve the demo's providers alone until it is cancelled.
 
+    :param faults: what goes wrong with each request of a model, by its name.
+    :raises ValueError: a fault is of a model that there is not.
     :raises OSError: the address cannot be listened on.
     """
     scripts = _scripts(restarts=False) | _scripts(restarts=True)
+    for name, fault in faults.items():
+        if name not in scripts:
+            raise ValueError(f"no model is named {name!r}; there are {', '.join(scripts)}")
+        scripts[name] = replace(scripts[name], fault=fault, fault_ratio=1.0)
     async with Simulator(scripts, host=host, port=port) as simulator:
         for model in MODELS:
             click.echo(f"{model.provider}: {model.name} at {simulator.url}{model.path}")

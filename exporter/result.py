@@ -176,7 +176,8 @@ class Timeline:
     last_token: int | None = None
     end: int | None = None
     gaps: tuple[int, ...] = ()
-    """Nanoseconds between each two consecutive reads that held output."""
+    """Nanoseconds between each two consecutive reads that held output, where both are known well
+    enough."""
     lag: int | None = None
     """The longest that any read with a mark waited for this process, in nanoseconds. ``None``
     where the platform gives no receive time."""

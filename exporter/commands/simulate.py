@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import click
 
@@ -10,15 +11,42 @@ from exporter.commands.failing import fail
 from exporter.commands.serving import listen_option
 from exporter.config.web import Web
 from exporter.demo import run_simulator
+from exporter.simulator.faults import Fault
+from exporter.simulator.named_faults import NAMED, fault_named
+
+
+def _faults(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> Mapping[str, Fault]:
+    faults = {}
+    for text in given:
+        model, equals, name = text.rpartition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not MODEL=FAULT")
+        try:
+            faults[model] = fault_named(name)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return faults
 
 
 @click.command()
 @listen_option("127.0.0.1:9851")
-def simulate(listen: str) -> None:
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    callback=_faults,
+    metavar="MODEL=FAULT",
+    help=f"Let each request of a model go wrong: an HTTP status, or {', '.join(NAMED)}.",
+)
+def simulate(listen: str, faults: Mapping[str, Fault]) -> None:
     """Run the provider simulator alone."""
     try:
-        asyncio.run(run_simulator(*Web(listen=listen).host_and_port))
+        asyncio.run(run_simulator(*Web(listen=listen).host_and_port, faults))
     except KeyboardInterrupt:
         pass
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
     except OSError as error:
         fail(error)

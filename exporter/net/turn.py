@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from exporter.net.kernel_clock import Arrival
 
 _PIECE_BYTES = 1 << 10
-"""At most so much is taken apart at a time: it may hold a hundred small events."""
-_TURN_BYTES = 2 * _PIECE_BYTES
-"""After so much of one read it is the others' turn."""
-_PIECE_COST = 1 << 5
-"""A piece costs at least as much as so many bytes, however short it is. A server may cut each
-byte into an HTTP chunk of its own."""
+"""Of what has many lines, so much is taken apart at a time: it may hold a hundred events."""
+_TURN_LINES = 64
+"""After so many lines of one read, or so many parts of it, it is the others' turn. A server may cut
+each byte into an HTTP chunk of its own."""
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """The data, nothing of it longer than a piece."""
-    if len(data) <= _PIECE_BYTES:
+    """The data; where it has many lines, no more than a piece at a time."""
+    if data.count(b"\n") <= _TURN_LINES:
         return iter((data,))
     return (data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
 
@@ -38,7 +36,7 @@ class Turn:
         """Let others have their turn, if this piece was the last that fits into one."""
         if arrival is not self._arrival:
             self._done, self._arrival = 0, arrival
-        self._done += len(piece) + _PIECE_COST
-        if self._done >= _TURN_BYTES:
+        self._done += 1 + piece.count(b"\n")
+        if self._done >= _TURN_LINES:
             self._done = 0
             await asyncio.sleep(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
@@ -25,6 +26,7 @@ from exporter.providers.base import (
 )
 from exporter.result import Failure, Timeline, Usage
 
+_CLOSE_NS = 2_000_000
 _LATE_STOP = 2.0
 """How many times as late as a token the stop may come and still be one."""
 
@@ -45,6 +47,11 @@ class Mark:
     def uncertainty(self) -> int | None:
         return self.arrival.uncertainty(last=self.last)
 
+    @property
+    def is_close(self) -> bool:
+        """Whether it is known well enough to be the end of a gap."""
+        return (self.uncertainty or 0) <= _CLOSE_NS
+
 
 class StreamRecord:
     """Marks are monotonic nanoseconds. What comes after the end marker is not part of the
@@ -56,7 +63,6 @@ class StreamRecord:
         self.last_token: Mark | None = None
         self.end: Mark | None = None
         self.output_characters = 0
-        self.gaps: list[int] = []
         self.lag: int | None = None
         self.reply: Reply | None = None
         self.usage: Usage | None = None
@@ -67,6 +73,7 @@ class StreamRecord:
         self.failure: Failure | None = None
         self.heard = False
         """Whether there was any event at all."""
+        self._gaps: list[tuple[Mark, Mark]] = []
         self._stop: Mark | None = None
         """The event of a token that is counted and not shown."""
         self._reads: list[Piece] = []
@@ -74,8 +81,6 @@ class StreamRecord:
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
         self._newest: list[Mark] = []
         """The marks of the latest event."""
-        self._settled: int | None = None
-        """The uncertainty of all marks before, in nanoseconds."""
 
     def take(self, events: Iterable[Event], arrival: Arrival, *, ends_read: bool = True) -> bool:
         """Fold in what one read brought; whether output was among it.
@@ -96,9 +101,17 @@ class StreamRecord:
 
     @property
     def uncertainty(self) -> int | None:
-        """How far off the marks and the gaps may be, in nanoseconds; ``None`` where that is not
-        known."""
-        return _largest(self._settled, *(mark.uncertainty for mark in self._newest))
+        """How far off the marks and the known gaps may be, in nanoseconds; ``None`` where that is
+        not known."""
+        marks = (self.first_token, self.first_answer_token, self.last_token, self._stop, self.end)
+        all_marks = (*filter(None, marks), *chain.from_iterable(self._known_gaps()))
+        known = (mark.uncertainty for mark in all_marks)
+        return max((ns for ns in known if ns is not None), default=None)
+
+    def _known_gaps(self) -> list[tuple[Mark, Mark]]:
+        """What a late read makes of a gap, or hides in it, says nothing of the provider; the marks
+        of such a stream may be exact all the same."""
+        return [gap for gap in self._gaps if all(mark.is_close for mark in gap)]
 
     def timeline(self, start: int, exchange: Exchange, usage: Usage | None) -> Timeline:
         """All marks of a probe that began at ``start``, monotonic nanoseconds."""
@@ -111,7 +124,7 @@ class StreamRecord:
             first_answer_token=_at(self.first_answer_token),
             last_token=_at(self.last_counted(usage)),
             end=_at(self.end),
-            gaps=tuple(self.gaps),
+            gaps=tuple(later.at - earlier.at for earlier, later in self._known_gaps()),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
         )
@@ -207,7 +220,7 @@ class StreamRecord:
         self.last_token = mark
         # Several pieces in one read have one time, and no gap between them.
         if before and before.arrival is not arrival:
-            self.gaps.append(mark.at - before.at)
+            self._gaps.append((before, mark))
 
     def _note(self, arrival: Arrival, size: int) -> None:
         if not self._reads or self._reads[-1].at != arrival.at:
@@ -226,13 +239,8 @@ class StreamRecord:
         """More came in the read of a mark: what was marked came before the read's end."""
         for mark in self._newest:
             mark.last = mark.arrival is not arrival
-            self._settled = _largest(self._settled, mark.uncertainty)
         self._newest.clear()
 
 
 def _at(mark: Mark | None) -> int | None:
     return mark.at if mark else None
-
-
-def _largest(*nanoseconds: int | None) -> int | None:
-    return max((ns for ns in nanoseconds if ns is not None), default=None)

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from exporter.providers import turns
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -37,12 +38,6 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
 from exporter.providers.openai_errors import explain, failure_of, told_of
-from exporter.providers.turns import (
-    anthropic_messages,
-    anthropic_output_config,
-    anthropic_system,
-    anthropic_thought,
-)
 from exporter.providers.usage import Counter, as_object, counted
 from exporter.providers.wire import LenientCount, Wire, count, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit, Usage
@@ -54,7 +49,6 @@ VERSIONS = (FIRST_VERSION, "2026-10-21")
 _NAMELESS = Failure(
     FailureReason.PROTOCOL, "events have no name (event: ...): Anthropic's SDK passes over them"
 )
-
 
 _DONE = b"[DONE]"
 """What gateways put behind Anthropic's own end (LiteLLM, one-api)."""
@@ -159,11 +153,11 @@ class Anthropic:
         body = {
             "model": call.model,
             "max_tokens": call.ask.max_output_tokens,
-            "system": anthropic_system(call.ask),
-            "messages": anthropic_messages(call.ask),
+            "system": turns.anthropic_system(call.ask),
+            "messages": turns.anthropic_messages(call.ask),
             "stream": True,
-            **anthropic_thought(call.ask),
-            "output_config": anthropic_output_config(call.ask),
+            **turns.anthropic_thought(call.ask),
+            "output_config": turns.anthropic_output_config(call.ask),
         }
         return HttpRequest(
             "POST",

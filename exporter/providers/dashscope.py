@@ -41,6 +41,7 @@ from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
 _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
+_MAX_EVENTS = 32
 _MAX_EVENTS_BYTES = 1 << 14
 """Of an error body: an error that is an event stands at its beginning."""
 _SERVICE = "/services/aigc/text-generation/generation"
@@ -196,7 +197,7 @@ def _error_event(body: bytes) -> ServerSentEvent | None:
     """The error in a response without a stream that is written as an event nevertheless, since a
     stream was asked for."""
     framing = SseDecoder()
-    for event in [*framing.feed(body[:_MAX_EVENTS_BYTES]), *framing.finish()]:
+    for event in [*framing.feed(body[:_MAX_EVENTS_BYTES]), *framing.finish()][:_MAX_EVENTS]:
         if (chunk := parse_if(_Chunk, event.data)) and chunk.problem:
             return event
     return None

@@ -6,9 +6,9 @@ from exporter.settings.redaction import redact
 
 MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""
-MAX_ANSWER_CHARACTERS = 4096
+MAX_ANSWER_CHARACTERS = 2048
 """Of an answer: searching more for secrets would hold up what else is being read."""
-_SEARCHED = 8
+_SEARCHED = 4
 """White space is put together, and secrets in long forms become one short word."""
 
 

@@ -8,12 +8,14 @@ so that health checks stay prompt and the probing thread keeps its share of the 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import asdict
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from pydantic import JsonValue
 from starlette.applications import Starlette
@@ -40,6 +42,9 @@ _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it give
 _MAX_NAMES_SHOWN = 20
 _STANDS_BY = "not probed: this exporter stands by, another one probes\n"
 _COMPRESSED = (Middleware(GZipMiddleware, compresslevel=1),)
+
+OPENAPI: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").read_bytes())
+"""The description of all that is answered here."""
 
 T = TypeVar("T")
 
@@ -95,6 +100,7 @@ def routes(backend: Backend, *, enable_probe: bool = True) -> Starlette:
             Route("/metrics", site.metrics),
             Route("/probe", site.probe),
             Route("/api/v1/targets", site.targets, middleware=_COMPRESSED),
+            Route("/api/v1/openapi.json", site.openapi),
             Route("/-/healthy", site.healthy),
             Route("/-/ready", site.ready),
             Route("/-/reload", site.reload, methods=["POST"]),
@@ -127,6 +133,9 @@ class _Site:
     async def targets(self, _request: Request) -> Response:
         rows = self._backend.status.rows()
         return await self._in_background(lambda: JSONResponse({"targets": _to_json(rows)}))
+
+    async def openapi(self, _request: Request) -> Response:
+        return JSONResponse(OPENAPI)
 
     async def probe(self, request: Request) -> Response:
         if not self.probe_enabled:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.metrics.registry import Metrics
+from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.record import StreamRecord
 from exporter.process import loop
@@ -119,6 +120,17 @@ def test_a_token_in_the_middle_makes_the_gaps_uncertain() -> None:
     record.take([TOKEN_EVENT, TOKEN_EVENT], Arrival(at=50, lag=1, waited=50))
     record.take([TOKEN_EVENT], Arrival(at=60, lag=1, waited=9))
     assert record.uncertainty == 49
+
+
+def test_a_gap_that_a_late_read_does_not_tell_is_left_out() -> None:
+    """The first and the last token are exact all the same."""
+    record = StreamRecord()
+    for at in (0, 20 * MS):
+        record.take([TOKEN_EVENT], Arrival(at=at, lag=1, waited=1))
+    record.take([TOKEN_EVENT] * 9, Arrival(at=200 * MS, lag=1, waited=180 * MS))
+    record.take([TOKEN_EVENT, Ended()], Arrival(at=220 * MS, lag=1, waited=1))
+    assert record.timeline(0, Exchange(), None).gaps == (20 * MS, 20 * MS)
+    assert record.uncertainty == 0
 
 
 def test_an_uncertain_success_is_counted_and_its_times_are_left_out() -> None:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from html.entities import html5
+from string import hexdigits
 
 Span = tuple[int, int]
 """Where something begins and where it ends."""
@@ -18,11 +19,12 @@ Replace = Callable[[re.Match[bytes]], bytes] | bytes
 _ESCAPE = rb"""
     %%(?:25)*  (?P<percent>[\da-fA-F]{2})
     | =  (?P<quoted_printable>[\dA-F]{2})
+    | (?P<backslashes>(?:\\\\)+)
     | \\(?:
         x(?P<x>[\da-fA-F]{2})
         | u(?P<u4>[\da-fA-F]{4}) | U(?P<u8>[\da-fA-F]{8}) | u\{(?P<u>[\da-fA-F]{1,6})\}
         | (?P<octal>[0-3][0-7]{2}) | (?P<white>[nrtbfv])
-        | (?P<itself>[^A-Za-z0-9&<%%=] | =(?![\dA-F]{2}|\s))
+        | (?P<itself>[^A-Za-z0-9&<%%=\\] | =(?![\dA-F]{2}|\s))
       )
     | &(?:amp;|\#38;|\#[xX]26;)*(?:
         \#[xX](?P<html>[\da-fA-F]{1,6}) | \#(?P<decimal>\d{1,7})
@@ -46,18 +48,22 @@ MAX_PASSES = 8
 class View:
     """A text made from another one by replacing what a pattern finds."""
 
-    def __init__(
-        self,
-        source: bytes,
-        pattern: re.Pattern[bytes],
-        replace: Replace,
-        text: bytes | None = None,
-    ) -> None:
-        """:param text: what comes of it, where there is a faster way than the pattern."""
-        self._source = source
-        self._pattern = pattern
-        self._replace = replace
-        self.text = pattern.sub(replace, source) if text is None else text
+    def __init__(self, source: bytes, pattern: re.Pattern[bytes], replace: Replace) -> None:
+        self._starts: list[int] = []
+        """Where each replacement begins here."""
+        self._segments: list[tuple[int, int, int]] = []
+        """Where each ends here, and what it stands for in the source."""
+        pieces, here, there = [], 0, 0
+        for match in pattern.finditer(source):
+            start, end = match.span()
+            made = replace(match) if callable(replace) else replace
+            here += start - there
+            self._starts.append(here)
+            here += len(made)
+            self._segments.append((here, start, end))
+            pieces += [source[there:start], made]
+            there = end
+        self.text = b"".join([*pieces, source[there:]]) if pieces else source
 
     def origin(self, span: Span) -> Span:
         """Where in the source this part of the text comes from."""
@@ -65,7 +71,7 @@ class View:
 
     def changed(self, margin: int) -> Iterator[Span]:
         """The parts of the text that are not the source's, each with as much around it."""
-        starts, segments = self._segments
+        starts, segments = self._starts, self._segments
         begin = end = 0
         for start, (made_end, _, _) in zip(starts, segments, strict=True):
             if start - margin > end:
@@ -77,7 +83,7 @@ class View:
             yield begin, end
 
     def _at(self, position: int) -> Span:
-        starts, segments = self._segments
+        starts, segments = self._starts, self._segments
         index = bisect_right(starts, position) - 1
         if index < 0:
             return position, position + 1
@@ -86,17 +92,21 @@ class View:
             return start, end
         return end + position - made_end, end + position - made_end + 1
 
+
+class _Squeezed(View):
+    """Made in the fastest way, since every text is; where its parts come from is seldom asked."""
+
+    def __init__(self, source: bytes) -> None:
+        simple = source.isascii() and b"<" not in source
+        self.text = source.translate(None, _ASCII_NOISE) if simple else _NOISE.sub(b"", source)
+        self._source = source
+
+    def origin(self, span: Span) -> Span:
+        return self._exact.origin(span)
+
     @cached_property
-    def _segments(self) -> tuple[list[int], list[tuple[int, int, int]]]:
-        """For each replacement, where it begins here; where it ends here, and its source."""
-        starts, segments, shift = [], [], 0
-        for match in self._pattern.finditer(self._source):
-            start = match.start() + shift
-            made = len(self._replace(match)) if callable(self._replace) else len(self._replace)
-            shift += made - len(match[0])
-            starts.append(start)
-            segments.append((start + made, *match.span()))
-        return starts, segments
+    def _exact(self) -> View:
+        return View(self._source, _NOISE, b"")
 
 
 def unescaped(text: bytes) -> View:
@@ -123,8 +133,7 @@ def joined(text: bytes) -> View:
 
 def squeezed(text: bytes) -> View:
     """Without white space and what cannot be seen."""
-    simple = text.isascii() and b"<" not in text
-    return View(text, _NOISE, b"", text.translate(None, _ASCII_NOISE) if simple else None)
+    return _Squeezed(text)
 
 
 def normal(text: bytes) -> bytes:
@@ -142,7 +151,7 @@ def _meant(match: re.Match[bytes]) -> bytes:
 
 
 def _byte(digits: bytes) -> bytes:
-    return bytes((int(digits, 16),))
+    return _BYTES[digits]
 
 
 def _character(digits: bytes, base: int = 16) -> bytes:
@@ -156,9 +165,13 @@ def _entity(name: bytes) -> bytes:
     return b"&" + name if character is None else character.encode()
 
 
+_BYTES = {
+    (high + low).encode(): bytes((int(high + low, 16),)) for high in hexdigits for low in hexdigits
+}
 _WHITE = {b"n": b"\n", b"r": b"\r"}
 _MEANINGS: dict[str, Callable[[bytes], bytes]] = {
     "percent": _byte,
+    "backslashes": lambda run: run[: len(run) // 2],
     "quoted_printable": _byte,
     "x": _byte,
     "u4": _character,

@@ -1,0 +1,105 @@
+"""The OpenAPI description that comes with the exporter: whether the server does what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from copy import deepcopy
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+from starlette.routing import Route
+
+from exporter.result import Failure, FailureReason
+from exporter.simulator import Script, Simulator
+from exporter.simulator.thread import run_in_thread
+from exporter.site.routes import OPENAPI, routes
+from tests.process import eventually, exporter, free_port, process
+from tests.site.test_door import Backend
+
+
+def _await(url: str) -> None:
+    eventually(lambda: httpx.get(url, trust_env=False).status_code, lambda s: s == 200, seconds=50)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an exporter with targets that are well and that are not."""
+    folder, port = tmp_path_factory.mktemp("openapi"), free_port()
+    with run_in_thread(Simulator({"m": Script(token_gap_seconds=0.001)})) as simulator:
+        (folder / "config.yaml").write_text(f"""
+web: {{listen: '127.0.0.1:{port}'}}
+defaults: {{interval: 1h, timeout: 5s}}
+probes: {{p: {{prompt: Count.}}}}
+targets:
+  - {{name: good, provider: openai, model: m, base_url: '{simulator.url}/v1', labels: {{team: a}}}}
+  - {{name: bad, provider: openai, model: none, base_url: '{simulator.url}/v1'}}
+  - {{name: unasked, provider: openai, model: m, base_url: '{simulator.url}/v1'}}
+""")
+        command = exporter("run", "--config", folder / "config.yaml")
+        with process(command, folder / "log"):
+            url = f"http://127.0.0.1:{port}"
+            _await(f"{url}/-/ready")
+            yield url
+
+
+def test_every_path_is_described() -> None:
+    with closing(asyncio.new_event_loop()) as loop:
+        site = routes(Backend(loop))
+    served = {route.path: route.methods for route in site.routes if isinstance(route, Route)}
+    described = OPENAPI["paths"]
+    assert served.keys() == described.keys()
+    for path, methods in served.items():
+        assert {method.upper() for method in described[path]} == (methods or set()) - {"HEAD"}
+
+
+def test_targets_are_as_described(running: str) -> None:
+    for name in ("good", "bad"):
+        assert httpx.get(f"{running}/probe?target={name}", trust_env=False).status_code == 200
+    targets = httpx.get(f"{running}/api/v1/targets", trust_env=False).json()["targets"]
+    strict = deepcopy(OPENAPI["components"]["schemas"]["Target"])
+    strict["additionalProperties"] = False
+    strict["properties"]["last"]["additionalProperties"] = False
+    for target in targets:
+        jsonschema.validate(target, strict)
+    last = {target["target"]: target["last"] for target in targets}
+    assert last["good"]["success"]
+    assert last["bad"]["failure"]["reason"] == FailureReason.NOT_FOUND
+    assert last["unasked"] is None
+    assert last["bad"]["failure"].keys() == Failure.__dataclass_fields__.keys() - {
+        "retry_after_seconds"
+    }
+
+
+def test_the_description_is_served(running: str) -> None:
+    assert httpx.get(f"{running}/api/v1/openapi.json", trust_env=False).json() == OPENAPI
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(running: str, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            "run",
+            f"{running}/api/v1/openapi.json",
+            "--max-examples=60",
+            "--max-time=40",
+            "--checks=all",
+            # A name that is made up is no target's, and a header that is made up is passed over.
+            "--exclude-checks=positive_data_acceptance,negative_data_rejection,missing_required_header",
+            "--warnings=off",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        timeout=55,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-4000:] + told.stderr[-1000:]
