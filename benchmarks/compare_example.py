@@ -9,9 +9,11 @@ shows.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
@@ -32,17 +34,34 @@ SCRIPTS = {
         answer_tokens=40,
         fault=_BUSY,
         fault_ratio=0.05,
-        boot=Boot(seconds=2.5, idle_seconds=15, sign=Sign.HELD),
+        boot=Boot(seconds=2.5, idle_seconds=18, sign=Sign.HELD),
     ),
     "qwen3-32b-azure": Script(
         first_token_seconds=0.17, token_gap_seconds=0.011, jitter=0.3, answer_tokens=40
     ),
 }
-SIDES = (
-    ("vllm-on-ec2", "qwen3-32b", "0.30", "0.90"),
-    ("qwen-hosted", "qwen-plus", "0.40", "1.20"),
-    ("vllm-on-azure", "qwen3-32b-azure", "0.35", "1.05"),
+SIDES: tuple[tuple[str, str, dict[str, float]], ...] = (
+    ("vllm-on-ec2", "qwen3-32b", {"usd_per_hour": 1.2}),
+    ("qwen-hosted", "qwen-plus", {"input": 0.40, "output": 1.20}),
+    ("vllm-on-azure", "qwen3-32b-azure", {"usd_per_hour": 1.4}),
 )
+_UNCERTAINTY = "20ms"
+"""The simulator shares this machine with the exporter."""
+
+
+def write_config(path: Path, url: str) -> None:
+    targets = [
+        {
+            "name": name,
+            "provider": "openai",
+            "model": model,
+            "base_url": f"{url}/v1",
+            "price": price,
+        }
+        for name, model, price in SIDES
+    ]
+    defaults = {"max_uncertainty": _UNCERTAINTY}
+    path.write_text(json.dumps({"defaults": defaults, "targets": targets}))  # JSON is YAML
 
 
 def main() -> None:
@@ -52,14 +71,13 @@ def main() -> None:
     parser.add_argument("-n", help="probes of each side (300), or of each side at each level")
     parser.add_argument("--concurrency", help="streams at once, level by level, such as 1,4,16")
     options = parser.parse_args()
-    with run_in_thread(Simulator(SCRIPTS)) as simulator:
-        baseline, *candidates = (
-            f"name={name},provider=openai,model={model},base_url={simulator.url}/v1,"
-            f"input_price={dollars_in},output_price={dollars_out}"
-            for name, model, dollars_in, dollars_out in SIDES
-        )
-        command = [sys.executable, "-m", "exporter", "compare", "--baseline", baseline]
-        for candidate in candidates:
+    with run_in_thread(Simulator(SCRIPTS)) as simulator, TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        write_config(config, simulator.url)
+        (baseline, *_), *candidates = SIDES
+        command = [sys.executable, "-m", "exporter", "compare", "--config", str(config)]
+        command += ["--baseline", baseline]
+        for candidate, *_ in candidates:
             command += ["--candidate", candidate]
         command += ["--prompts-file", str(PROMPTS), "--html", options.html]
         command += ["--requests-per-day", "50000"]

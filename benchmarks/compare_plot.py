@@ -81,7 +81,7 @@ def coverage(text: str) -> str:
 
 def power(text: str) -> str:
     """How often a real difference is found, by its size."""
-    head, _, *rows = _rows(text, "how often a candidate with a slower median")
+    head, _, *rows = _rows(text, "how often a candidate with a slower first token")
     differences = [_share(cell.lstrip("+")) for cell in head[3:]]
     frame = Frame(
         Axis(0.0, differences[-1], "true difference of the median", _percent),
@@ -92,8 +92,10 @@ def power(text: str) -> str:
     names = list(dict.fromkeys(f"{shape}, {probes} probes" for _, shape, probes, *_ in rows))
     lines = []
     for judged, shape, probes, *shares in rows:
+        if judged == "alone":  # hardly apart from what is judged with all measures
+            continue
         points = list(zip(differences, map(_share, shares), strict=True))
-        fine = "fine" if judged == "alone" else ""
+        fine = "fine" if judged.startswith("p50") else ""
         number = names.index(f"{shape}, {probes} probes")
         lines.append(frame.line(points, f"s{number} {fine}"))
     return frame.render("Power by true difference", _STYLE, *lines, _legend(names))

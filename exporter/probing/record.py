@@ -27,7 +27,7 @@ from exporter.providers.base import (
 from exporter.result import Failure, Timeline, Usage
 
 _CLOSE_NS = 2_000_000
-_LATE_STOP = 2.0
+_LATE_STOP = 1.75
 """How many times as late as a token the stop may come and still be one."""
 
 

@@ -11,7 +11,7 @@ from exporter.result import ProbeResult
 from tests.contract.probing import probed
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, wire_server
 
-GAP = 0.03
+GAP = 0.06
 
 
 def event(**members: object) -> bytes:
@@ -61,7 +61,7 @@ async def test_the_last_token_of_a_whole_length_is_shown() -> None:
 
 
 async def test_a_stop_much_later_than_a_token_is_no_token() -> None:
-    result = await timed("vllm", *FIVE, 8 * GAP, finished("stop", tokens=5))
+    result = await timed("vllm", *FIVE, 3 * GAP, finished("stop", tokens=5))
     assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))
 
 

@@ -46,9 +46,9 @@ def run_variance(series: Floats, runs: int) -> float:
 
 
 def freedom(blocks: int, runs: int) -> float:
-    """Degrees of freedom of such a variance; sums over few runs vary more than their number says,
-    as the next one often is part of the same slow hour."""
-    return max(1.0, blocks / runs - (1 if runs == 1 else 2))
+    """Degrees of freedom of such a variance: half of what its sums would have, since the estimate
+    was chosen among several for its small variance, and a memory may have been overlooked."""
+    return max(1.0, (blocks / runs - 1) / 2)
 
 
 def reach(confidence: float, degrees: float) -> float:
