@@ -53,7 +53,8 @@ a few hundred beside citations. Each part costs up to 5 microseconds and 1 kB.""
 _SMALL_BYTES = 4096
 """So few bytes are read within a millisecond or two, whatever they are."""
 _TELLING_BYTES = 256 << 10
-"""Up to so many bytes, what stands in texts is told apart from what gives the message its parts."""
+"""Up to so many bytes, what stands in texts is told apart from what gives the message its parts.
+In a longer message it counts as well, as do escapes, which take long to read."""
 _MAX_DIGITS = 1000
 """Of one number in a message that is longer still: the time to read a number grows with the
 square of its digits."""
@@ -86,7 +87,8 @@ def _check_parts(data: bytes, limit: int) -> None:
     if len(data) <= _SMALL_BYTES:
         return
     is_telling = len(data) <= _TELLING_BYTES
-    if _parts(_outside_texts(data) if is_telling else data) > limit:
+    parts = _parts(_outside_texts(data)) if is_telling else _parts(data) + data.count(b"\\")
+    if parts > limit:
         raise ProtocolError(f"one message has more than {limit} parts")
     if not is_telling and b"0" * _MAX_DIGITS in data.translate(_ZEROS):
         raise ProtocolError(f"one message has a number of more than {_MAX_DIGITS} digits")

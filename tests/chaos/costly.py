@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from exporter.providers.framing import eventstream
+from exporter.providers.framing.lines import MAX_BYTES
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, response
 
 MEGABYTE = 1 << 20
+LARGEST = MAX_BYTES - 200
+"""A message that is not too large, with what stands around it."""
 
 
 class Costly(NamedTuple):
@@ -48,7 +51,7 @@ FRAMES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def filled(before: bytes, piece: bytes, after: bytes, size: int = MEGABYTE - 200) -> bytes:
+def filled(before: bytes, piece: bytes, after: bytes, size: int = LARGEST) -> bytes:
     """``piece``, divided by commas, as often as it fits."""
     times = max(1, (size - len(before) - len(after)) // (len(piece) + 1))
     return before + b",".join([piece] * times) + after
@@ -62,32 +65,33 @@ def _nested(*levels: tuple[bytes, bytes, int], leaf: bytes = b"{}") -> bytes:
 
 
 ANY = {
-    "a million [": b"[" * (MEGABYTE - 200),
-    "a million {": b'{"a":' * ((MEGABYTE - 200) // 5),
-    "a million balanced [": b"[" * 500_000 + b"]" * 500_000,
+    "a million [": b"[" * LARGEST,
+    "a million {": b'{"a":' * (LARGEST // 5),
+    "a million balanced [": b"[" * (LARGEST // 2) + b"]" * (LARGEST // 2),
     "an unknown field of {}": filled(b'{"x":[', b"{}", b"]}"),
     "an unknown field of numbers": filled(b'{"x":[', b"1", b"]}"),
     "an unknown field of fields": filled(b'{"x":{', b'"a":1', b"}}"),
-    "different names": b'{"x":{' + b",".join(b'"%d":0' % n for n in range(90_000)) + b"}}",
-    "a number of a million digits": b'{"x":' + b"9" * (MEGABYTE - 200) + b"}",
+    "different names": b'{"x":{' + b",".join(b'"%d":0' % n for n in range(45_000)) + b"}}",
+    "a number of a million digits": b'{"x":' + b"9" * LARGEST + b"}",
     "numbers of 4,000 digits": filled(b'{"x":[', b"9" * 4000, b"]}"),
-    "a float of a million digits": b'{"x":1.' + b"9" * (MEGABYTE - 200) + b"}",
-    "escapes": b'{"x":"' + rb"\u0041" * 170_000 + b'"}',
-    "surrogates": b'{"x":"' + rb"\ud83d\ude00" * 85_000 + b'"}',
-    "backslashes": b'{"x":"' + rb"\\" * 500_000 + b'"}',
-    "wide characters": b'{"x":"' + "😀".encode() * 250_000 + b'"}',
-    "broken UTF-8": b'{"x":"' + b"\xff" * 1_000_000 + b'"}',
+    "a float of a million digits": b'{"x":1.' + b"9" * LARGEST + b"}",
+    "escapes": b'{"x":"' + rb"\u0041" * 85_000 + b'"}',
+    "surrogates": b'{"x":"' + rb"\ud83d\ude00" * 42_000 + b'"}',
+    "backslashes": b'{"x":"' + rb"\\" * 250_000 + b'"}',
+    "wide characters": b'{"x":"' + "😀".encode() * 125_000 + b'"}',
+    "broken UTF-8": b'{"x":"' + b"\xff" * 500_000 + b'"}',
+    "a megabyte of {}": filled(b'{"error":{"message":"x","details":[', b"{}", b"]}}", MEGABYTE),
     "an error with details of {}": filled(b'{"error":{"message":"x","details":[', b"{}", b"]}}"),
     "an error with details of texts": filled(
         b'{"error":{"message":"x","details":[', b'"a"', b"]}}"
     ),
-    "an error with a long text": b'{"error":{"message":"' + b"x y " * 260_000 + b'"}}',
-    "an error with wide text": b'{"error":{"message":"' + "😀 ".encode() * 200_000 + b'"}}',
-    "an error with a code of digits": b'{"error":{"code":' + b"9" * 1_000_000 + b"}}",
+    "an error with a long text": b'{"error":{"message":"' + b"x y " * 130_000 + b'"}}',
+    "an error with wide text": b'{"error":{"message":"' + "😀 ".encode() * 100_000 + b'"}}',
+    "an error with a code of digits": b'{"error":{"code":' + b"9" * 500_000 + b"}}",
     "an error with a code of 4,000 digits": b'{"error":{"code":' + b"9" * 4_000 + b"}}",
-    "null bytes": b"\0" * (MEGABYTE - 200),
-    "white space": b" " * (MEGABYTE - 200),
-    "white space and a text": b" " * (MEGABYTE - 2000) + b"{}",
+    "null bytes": b"\0" * LARGEST,
+    "white space": b" " * LARGEST,
+    "white space and a text": b" " * (LARGEST - 2000) + b"{}",
 }
 """Messages, whatever the provider."""
 
@@ -109,11 +113,11 @@ OWN = {
             leaf=b'{"function":{"name":"f","arguments":"{}"}}',
         ),
         "many choices of texts": filled(b'{"choices":[', b'"x"', b"]}"),
-        "long names": b'{"id":"%s","model":"%s"}' % (b"x" * 500_000, b"y" * 500_000),
-        "a long answer": b'{"choices":[{"delta":{"content":"%s"}}]}' % (b"x" * 1_000_000),
+        "long names": b'{"id":"%s","model":"%s"}' % (b"x" * 250_000, b"y" * 250_000),
+        "a long answer": b'{"choices":[{"delta":{"content":"%s"}}]}' % (b"x" * 500_000),
         "a long wide answer": b'{"choices":[{"delta":{"content":"%s"}}]}'
-        % ("😀" * 250_000).encode(),
-        "a long finish reason": b'{"choices":[{"finish_reason":"%s"}]}' % (b"x" * 1_000_000),
+        % ("😀" * 120_000).encode(),
+        "a long finish reason": b'{"choices":[{"finish_reason":"%s"}]}' % (b"x" * 500_000),
     },
     "gemini": {
         "300,000 candidates": filled(b'{"candidates":[', b"{}", b"]}"),
@@ -132,7 +136,7 @@ OWN = {
             b"{}",
             b"]}}]}}]}",
         ),
-        "brackets in lines": b"{\n" + b"[\n" * 500_000,
+        "brackets in lines": b"{\n" + b"[\n" * 250_000,
         "details of an error": filled(
             b'{"error":{"code":503,"message":"x","details":[',
             b'{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1s"}',

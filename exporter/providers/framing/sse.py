@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exporter.providers.framing.lines import Lines, check_size
 
-_ERROR = re.compile(rb"\s*\[?error\b", re.IGNORECASE)
+_ERROR = re.compile(rb"\s*+\[?error\b", re.IGNORECASE)
 _STATUS = re.compile(rb"(?::HTTP_STATUS/|status: ?)([1-5]\d\d)")
 
 
