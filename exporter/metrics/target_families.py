@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from exporter.coldness import ColdSignal
 from exporter.metrics import takes
 from exporter.metrics.buckets import (
     COLD_BUCKETS,
@@ -13,7 +14,7 @@ from exporter.metrics.buckets import (
     TOKEN_TIME_BUCKETS,
 )
 from exporter.metrics.family import ANY, Families
-from exporter.result import ColdSignal, FailureReason, SkipReason
+from exporter.result import FailureReason, SkipReason
 
 TARGET_FAMILIES = Families()
 

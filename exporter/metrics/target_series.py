@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import mul
 
+from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
 from exporter.metrics import target_families as families
@@ -20,7 +21,7 @@ from exporter.metrics.takes import TOKEN_TYPES
 from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.observation import Cost, Observation
 from exporter.prices.price import Mix, Price, ServerPrice, TokenPrice
-from exporter.result import BootPhase, ProbeResult, SkipReason, Waiting
+from exporter.result import ProbeResult, SkipReason
 
 MAX_SERVED_MODELS = 16
 """Names of one target that become a label value; a provider that has ever new ones would fill
