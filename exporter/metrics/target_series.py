@@ -15,6 +15,7 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
+from exporter.metrics import kind_families
 from exporter.metrics import target_families as families
 from exporter.metrics.series import Series
 from exporter.metrics.takes import TOKEN_TYPES
@@ -130,7 +131,7 @@ class TargetSeries(Series):
         if direction:
             self._first_direction = self._first_direction or direction
             similarity = cosine(self._first_direction, direction)
-            self.gauge(families.EMBEDDING_SIMILARITY).set(similarity)
+            self.gauge(kind_families.EMBEDDING_SIMILARITY).set(similarity)
 
     def _note_served_model(self, result: ProbeResult) -> None:
         served = provider_text(result.served_model) if result.served_model else None
