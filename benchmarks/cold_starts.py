@@ -21,7 +21,8 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.result import BootPhase, ColdSignal, FailureReason
+from exporter.coldness import BootPhase, ColdSignal
+from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Sign, Simulator
 
 LOADING_SECONDS = 3.0

@@ -1,4 +1,4 @@
-"""Build the dashboards into ``dashboards/json``, the operator's rules into ``deploy/prometheus``.
+"""Build the dashboards into ``dashboards/json``, the alerts' other forms into ``deploy``.
 
 With ``--check`` nothing is written: it says what has fallen behind.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dashboards.build import dashboard_files
+from dashboards.managed_rules import grafana_rules_file
 from dashboards.operator import prometheus_rule_file
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 def built() -> Mapping[Path, str]:
     """Every file that is made, and what belongs into it."""
-    return {**dashboard_files(ROOT), **prometheus_rule_file(ROOT)}
+    return {**dashboard_files(ROOT), **prometheus_rule_file(ROOT), **grafana_rules_file(ROOT)}
 
 
 def main() -> None:

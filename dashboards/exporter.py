@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
 
+from dashboards.exporter_host import cluster, process
 from dashboards.expressions import WINDOW, quantile, total
 from dashboards.frame import SELF, Frame, Panel, Section
 from dashboards.panels import (
@@ -33,7 +34,7 @@ def build() -> builders.Dashboard:
         description="Whether the exporter itself is well: uncertainty, delays, skips, spend.",
         variables=(),
     )
-    return frame.fill(_now(), _trust(), _work(), _controls(), _spend(), _cluster(), _process())
+    return frame.fill(_now(), _trust(), _work(), _controls(), _spend(), cluster(), process())
 
 
 def _now() -> Section:
@@ -234,85 +235,6 @@ def _spend() -> Section:
                 ),
                 COUNT,
                 Query(f"inference_price_mix_input_tokens{{{SELF}}}", "{{instance}}"),
-            ),
-        ],
-    )
-
-
-def _cluster() -> Section:
-    leader = f"inference_exporter_leader{{{SELF}}}"
-    since = f"inference_exporter_kubernetes_last_success_timestamp_seconds{{{SELF}}}"
-    alone = "not in a cluster"
-    return Section(
-        "In Kubernetes",
-        [
-            label(
-                Text("Leader", "The one exporter of several that probes, as all of them see it."),
-                Query(f"inference_exporter_leader_info{{{SELF}}}", "{{leader}}"),
-            ),
-            number(
-                Text("Leaders", "How many exporters probe; with leader election, one to a Lease."),
-                COUNT,
-                Query(f"sum({leader})"),
-                empty="no election",
-            ),
-            over_time(
-                Text("Discovered targets", "What was found in the cluster; refused is no target."),
-                COUNT,
-                Query(f"inference_exporter_discovered_targets{{{SELF}}}", "{{state}} {{instance}}"),
-                width=8,
-                empty=alone,
-            ),
-            over_time(
-                Text("API server", "Time since the Kubernetes API server last answered."),
-                SECONDS,
-                Query(f"time() - {since}", "{{purpose}} {{instance}}"),
-                width=8,
-                empty=alone,
-            ),
-        ],
-    )
-
-
-def _process() -> Section:
-    cpu = f"rate(process_cpu_seconds_total{{{SELF}}}[{WINDOW}])"
-    return Section(
-        "Process",
-        [
-            over_time(
-                Text("CPU", "Share of one core."),
-                RATIO,
-                Query(
-                    f"{cpu} and on (instance) inference_exporter_build_info{{{SELF}}}",
-                    "{{instance}}",
-                ),
-                width=6,
-            ),
-            over_time(
-                Text("Memory", "Resident memory."),
-                BYTES,
-                Query(
-                    f"process_resident_memory_bytes{{{SELF}}}"
-                    f" and on (instance) inference_exporter_build_info{{{SELF}}}",
-                    "{{instance}}",
-                ),
-                width=6,
-            ),
-            over_time(
-                Text("Scrape", "How long Prometheus waits for the series."),
-                SECONDS,
-                Query(
-                    f"scrape_duration_seconds{{{SELF}}}"
-                    f" and on (instance) inference_exporter_build_info{{{SELF}}}",
-                    "{{instance}}",
-                ),
-                width=6,
-            ),
-            over_time(
-                Text("Series", "What the exporter shows; each bucket of a histogram counts."),
-                COUNT,
-                Query(f"inference_exporter_series{{{SELF}}}", "{{instance}}"),
-                width=6,
             ),
         ],
     )

@@ -8,12 +8,15 @@ from typing import Any
 
 import yaml
 
-RULE_FILES = ("recording-rules.yml", "regression-rules.yml", "alerts.yml")
+RULE_FILES = ("recording-rules.yml", "regression-rules.yml", "vantage-rules.yml", "alerts.yml")
 HEADER = "# Made by `make dashboards` from the rule files beside it. Do not edit.\n"
 
 
 class _Dumper(yaml.SafeDumper):
     """Long expressions as blocks, as people write them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
@@ -40,5 +43,9 @@ def prometheus_rule_file(root: Path) -> Mapping[Path, str]:
         },
         "spec": {"groups": groups},
     }
-    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
-    return {folder / "prometheusrule.yaml": HEADER + text}
+    return {folder / "prometheusrule.yaml": HEADER + dumped(document)}
+
+
+def dumped(document: Any) -> str:
+    """YAML as people write it."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

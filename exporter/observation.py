@@ -14,9 +14,10 @@ from enum import Enum, auto
 
 import httpx
 
+from exporter.coldness import Coldness
 from exporter.config.plan import Plan
 from exporter.prices.price import ServerPrice, TokenPrice, earlier_cost_usd, finished_cost_usd
-from exporter.result import Coldness, ProbeResult
+from exporter.result import ProbeResult
 
 PROMPT_OVERHEAD_TOKENS = 256
 """More than the templates of chat models put around a prompt."""

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from exporter.budget.spending import Spending
+from exporter.coldness import Coldness, ColdSignal
 from exporter.observation import Observation, observed
 from exporter.probing.prober import Prober
-from exporter.result import Coldness, ColdSignal, Timeline, Usage
+from exporter.result import Timeline, Usage
 from tests.metrics.test_metrics import GOOD, MS, plan
 from tests.observing import newly
 from tests.probing.test_schedule import ANSWER, plan_for

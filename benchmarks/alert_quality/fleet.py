@@ -9,13 +9,17 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-MINUTES_PER_DAY = 1440
-LEARNING_DAYS = 7
-"""Before the first incident: the past that regressions are measured against."""
-NOISE = (0.1, 0.15, 0.2, 0.25, 0.3)
-"""Sigma of the log-normal noise of one probe's time to first token; targets take them in turn."""
+from benchmarks.alert_quality.noise import Array, Noise, autoregressive
 
-Array = npt.NDArray[np.float64]
+MINUTES_PER_DAY = 1440
+LEARNING_DAYS = 8
+"""Before the first incident: the past that regressions are measured against."""
+SITE_TARGETS = 10
+"""How many targets one exporter probes."""
+BASE_FAILURES = 0.0005
+"""Of all probes, one by one, where nothing is wrong: half of what 99.9 % allow."""
+
+Flags = npt.NDArray[np.bool_]
 
 
 class Kind(StrEnum):
@@ -27,8 +31,7 @@ class Kind(StrEnum):
     SPEED_30 = "-30 % tokens per second"
     ERRORS_2 = "2 % errors"
     ERRORS_10 = "10 % errors"
-    DRIFT = "drift to +60 % TTFT in 3 days"
-    OUTAGE = "outage of 3 minutes"
+    OUTAGE = "outage of 30 minutes"
 
 
 DURATION_MINUTES = {
@@ -38,9 +41,30 @@ DURATION_MINUTES = {
     Kind.SPEED_30: 240,
     Kind.ERRORS_2: 720,
     Kind.ERRORS_10: 240,
-    Kind.DRIFT: 3 * MINUTES_PER_DAY,
-    Kind.OUTAGE: 3,
+    Kind.OUTAGE: 30,
 }
+_FACTORS = {Kind.TTFT_20: 1.2, Kind.TTFT_50: 1.5, Kind.TTFT_100: 2.0}
+_ERRORS = {Kind.ERRORS_2: 0.02, Kind.ERRORS_10: 0.1, Kind.OUTAGE: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a fleet is made of."""
+
+    noise: Noise
+    minutes_per_probe: int = 1
+    probers_faults: bool = False
+    """Whether the exporter's own network fails now and then, for all its targets."""
+    incidents: bool = False
+
+    @property
+    def name(self) -> str:
+        parts = [self.noise.name]
+        if self.minutes_per_probe > 1:
+            parts.append(f"every {self.minutes_per_probe} min")
+        if self.probers_faults:
+            parts.append("prober's faults")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,96 +79,130 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What the probes measured, one a minute: arrays of targets by minutes, in seconds."""
+    """What a gauge showed at each minute: arrays of targets by minutes, in seconds. A probe that is
+    not made leaves the value before it."""
 
-    noise: Array
-    """Of each target."""
+    world: World
     time_to_first_token: Array
+    """NaN where the last probe failed."""
     time_per_output_token: Array
-    failed: npt.NDArray[np.bool_]
-    missing: npt.NDArray[np.bool_]
-    """The probe was not made; what the one before it said still stands."""
+    failed: Flags
+    """The last probe failed."""
+    network: Flags
+    """It failed for a reason of the network."""
+    made: Flags
+    """A probe ended in this minute."""
     incidents: tuple[Incident, ...]
+    faults: Flags
+    """The exporter of this target is at fault."""
 
     @property
     def targets(self) -> int:
-        return len(self.noise)
+        return len(self.failed)
 
     @property
     def minutes(self) -> int:
         return int(self.failed.shape[1])
 
 
-def simulate(targets: int, days: int, seed: int) -> Fleet:
+def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
     """A fleet over ``days`` after its days of learning."""
     random = np.random.default_rng(seed)
     minutes = (LEARNING_DAYS + days) * MINUTES_PER_DAY
-    noise = np.resize(np.array(NOISE), targets)
-    incidents = tuple(_incidents(random, targets, days))
-    first, per_token = _latencies(random, noise, minutes), _latencies(random, noise / 2, minutes)
-    failing = np.full((targets, minutes), 0.002)
+    shape = targets, minutes
+    incidents = tuple(_incidents(random, targets, days)) if world.incidents else ()
+    first = _usual(random, shape) + _held_noise(random, world.noise, shape, world.minutes_per_probe)
+    quieter = Noise("output", world.noise.core / 2, 0.01, 0.5)
+    output = _usual(random, shape) + _held_noise(random, quieter, shape, world.minutes_per_probe)
+    failing = np.full(shape, BASE_FAILURES, np.float32)
     for incident in incidents:
-        _inject(incident, first, per_token, failing)
+        _inject(incident, first, output, failing)
+    down, slow = _faults(random, shape, world)
+    first += 1.5 * slow
+    failing[down] = 1
+    made = np.zeros(shape, bool)
+    for target in range(targets):
+        made[target, target % world.minutes_per_probe :: world.minutes_per_probe] = True
+    made &= random.random(shape, np.float32) >= 0.01
+    latest = np.maximum.accumulate(np.where(made, np.arange(minutes), 0), axis=1)
+    failed = np.take_along_axis(random.random(shape, np.float32) < failing, latest, axis=1)
     return Fleet(
-        noise=noise,
-        time_to_first_token=random.uniform(0.2, 1.5, (targets, 1)) * np.exp(first),
-        time_per_output_token=random.uniform(0.008, 0.03, (targets, 1)) * np.exp(per_token),
-        failed=random.random((targets, minutes)) < failing,
-        missing=random.random((targets, minutes)) < 0.01,
-        incidents=incidents,
+        world,
+        _shown(first, 0.5, latest, failed),
+        _shown(output, 0.02, latest, failed),
+        failed,
+        np.take_along_axis(down, latest, axis=1),
+        made,
+        incidents,
+        down | slow,
     )
 
 
-def _incidents(random: np.random.Generator, targets: int, days: int) -> Iterator[Incident]:
-    """Each kind once for each target, in any order, at any hour, with room between them."""
-    room = days * MINUTES_PER_DAY // len(Kind)
-    for target in range(targets):
-        kinds = [list(Kind)[index] for index in random.permutation(len(Kind))]
-        for place, kind in enumerate(kinds):
-            length = min(DURATION_MINUTES[kind], room * 3 // 4)
-            earliest = LEARNING_DAYS * MINUTES_PER_DAY + place * room
-            start = earliest + int(random.integers(0, room - length))
-            yield Incident(target, kind, start, start + length)
+def _shown(logarithm: Array, median: float, latest: npt.NDArray[np.int64], failed: Flags) -> Array:
+    values = np.take_along_axis(logarithm, latest, axis=1)
+    return np.where(failed, np.nan, median * np.exp(values)).astype(np.float32)
 
 
-def _latencies(random: np.random.Generator, noise: Array, minutes: int) -> Array:
-    """Logarithms of latencies, 0 where nothing disturbs them."""
-    targets, minute = len(noise), np.arange(minutes)
+def _held_noise(
+    random: np.random.Generator, noise: Noise, shape: tuple[int, int], minutes_per_probe: int
+) -> Array:
+    """The noise of each probe, at each of its minutes."""
+    probes = shape[1] // minutes_per_probe + 1
+    values = noise.logarithms(random, (shape[0], probes), minutes_per_probe)
+    return np.repeat(values, minutes_per_probe, axis=1)[:, : shape[1]]
+
+
+def _usual(random: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """What is usual: a daily rhythm, weekends, and what drifts over hours by 3 %."""
+    targets, minutes = shape
+    minute = np.arange(minutes)
     amplitude = random.uniform(0, 0.35, (targets, 1))
     phase = random.uniform(0, 2 * np.pi, (targets, 1))
     daily = amplitude * np.sin(2 * np.pi * minute / MINUTES_PER_DAY + phase)
     weekend = random.uniform(-0.2, 0.05, (targets, 1)) * (minute // MINUTES_PER_DAY % 7 >= 5)
-    grain = noise[:, None] * random.standard_normal((targets, minutes))
-    spikes = random.uniform(0.7, 2.3, (targets, minutes)) * (random.random(grain.shape) < 0.01)
-    return np.asarray(daily + weekend + _wander(random, targets, minutes) + grain + spikes)
-
-
-def _wander(random: np.random.Generator, targets: int, minutes: int) -> Array:
-    """What no clock explains: 3 % up and down, over some hours."""
     hours = minutes // 60 + 2
-    steps = random.normal(0, 0.03 * np.sqrt(1 - 0.9**2), (targets, hours))
-    for hour in range(1, hours):
-        steps[:, hour] += 0.9 * steps[:, hour - 1]
-    minute = np.arange(minutes) / 60
-    return np.stack([np.interp(minute, np.arange(hours), row) for row in steps])
+    steps = random.normal(0, 0.03 * np.sqrt(1 - 0.9**2), (targets, hours)).astype(np.float32)
+    drift = autoregressive(steps, 0.9)
+    wander = np.stack([np.interp(minute / 60, np.arange(hours), row) for row in drift])
+    return np.asarray(daily + weekend + wander, np.float32)
 
 
-def _inject(incident: Incident, first: Array, per_token: Array, failing: Array) -> None:
+def _incidents(random: np.random.Generator, targets: int, days: int) -> Iterator[Incident]:
+    """Each kind once a month for each target, in any order, at any hour, with room between them."""
+    room = 30 * MINUTES_PER_DAY // len(Kind)
+    for target in range(targets):
+        for month in range(days // 30):
+            kinds = [list(Kind)[index] for index in random.permutation(len(Kind))]
+            for place, kind in enumerate(kinds):
+                length = DURATION_MINUTES[kind]
+                earliest = (LEARNING_DAYS + 30 * month) * MINUTES_PER_DAY + place * room
+                start = earliest + int(random.integers(0, room - length - 361))
+                yield Incident(target, kind, start, start + length)
+
+
+def _inject(incident: Incident, first: Array, output: Array, failing: Array) -> None:
     at = incident.target, slice(incident.start, incident.end)
-    match incident.kind:
-        case Kind.TTFT_20:
-            first[at] += np.log(1.2)
-        case Kind.TTFT_50:
-            first[at] += np.log(1.5)
-        case Kind.TTFT_100:
-            first[at] += np.log(2)
-        case Kind.SPEED_30:
-            per_token[at] -= np.log(0.7)
-        case Kind.ERRORS_2:
-            failing[at] = 0.02
-        case Kind.ERRORS_10:
-            failing[at] = 0.1
-        case Kind.DRIFT:
-            first[at] += np.linspace(0, np.log(1.6), incident.end - incident.start)
-        case Kind.OUTAGE:
-            failing[at] = 1
+    if factor := _FACTORS.get(incident.kind):
+        first[at] += np.log(factor)
+    elif incident.kind is Kind.SPEED_30:
+        output[at] -= np.log(0.7)
+    else:
+        failing[at] = _ERRORS[incident.kind]
+
+
+def _faults(
+    random: np.random.Generator, shape: tuple[int, int], world: World
+) -> tuple[Flags, Flags]:
+    """When the exporter's own network is down or slow: each twice a week, for 3 to 60 minutes."""
+    down, slow = np.zeros(shape, bool), np.zeros(shape, bool)
+    if not world.probers_faults:
+        return down, slow
+    targets, minutes = shape
+    for site in range(0, targets, SITE_TARGETS):
+        for kind in (down, slow):
+            start = LEARNING_DAYS * MINUTES_PER_DAY
+            while (start := start + int(random.exponential(3.5 * MINUTES_PER_DAY))) < minutes:
+                length = int(np.exp(random.uniform(np.log(3), np.log(60))))
+                kind[site : site + SITE_TARGETS, start : start + length] = True
+                start += length
+    return down, slow

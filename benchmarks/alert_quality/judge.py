@@ -2,98 +2,160 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from benchmarks.alert_quality.fleet import Fleet, Incident, Kind
-from benchmarks.alert_quality.series import START, Series, target_name
+import numpy as np
 
+from benchmarks.alert_quality import failures
+from benchmarks.alert_quality.failures import Flags, lately
+from benchmarks.alert_quality.fleet import (
+    LEARNING_DAYS,
+    MINUTES_PER_DAY,
+    SITE_TARGETS,
+    Fleet,
+    Kind,
+    World,
+    simulate,
+)
+from benchmarks.alert_quality.regressions import (
+    RISES,
+    deviation,
+    evidence,
+    slower_hour,
+    usual,
+)
+
+PAGES = (
+    "InferenceFirstTokenSlow",
+    "InferenceTargetDown",
+    "InferenceErrorBudgetBurnsFast 99 %",
+    "InferenceErrorBudgetBurnsFast 99.9 %",
+)
+TICKETS = (
+    "InferenceFirstTokenSlower",
+    "InferenceOutputSlower",
+    "InferenceErrorsHigh",
+    "InferenceThrottled",
+    "InferenceWrongAnswers",
+    "InferenceErrorBudgetBurnsSlowly 99 %",
+    "InferenceErrorBudgetBurnsSlowly 99.9 %",
+)
+VANTAGE_POINT = "InferenceVantagePointDegraded"
 RIGHTLY: dict[Kind, tuple[str, ...]] = {
     Kind.TTFT_20: ("InferenceFirstTokenSlow", "InferenceFirstTokenSlower"),
-    Kind.TTFT_50: ("InferenceFirstTokenSlow", "InferenceFirstTokenSlower"),
-    Kind.TTFT_100: ("InferenceFirstTokenSlow", "InferenceFirstTokenSlower"),
+    Kind.TTFT_50: ("InferenceFirstTokenSlow",),
+    Kind.TTFT_100: ("InferenceFirstTokenSlow",),
     Kind.SPEED_30: ("InferenceOutputSlower",),
-    Kind.ERRORS_2: ("InferenceErrorsHigh", "InferenceTargetDown"),
-    Kind.ERRORS_10: ("InferenceErrorsHigh", "InferenceTargetDown"),
-    Kind.DRIFT: ("InferenceFirstTokenSlow", "InferenceFirstTokenSlower"),
-    Kind.OUTAGE: ("InferenceTargetDown", "InferenceErrorsHigh"),
+    Kind.ERRORS_2: ("InferenceErrorsHigh",),
+    Kind.ERRORS_10: ("InferenceErrorsHigh",),
+    Kind.OUTAGE: ("InferenceTargetDown",),
 }
-"""Which alerts are right to fire for which kind of incident."""
+"""Which alerts are looked for in each kind of incident."""
 AFTERMATH_MINUTES = 360
-"""How long after an incident its alerts may go on: the longest window that they look back."""
+"""How long after an incident alerts may go on: the longest window that they look back."""
 _SAME_EPISODE_MINUTES = 15
-"""Silence shorter than this is none: the rules keep firing, Alertmanager waits as long."""
+"""Silence shorter than this is none: Alertmanager would not have told of it."""
+_AT_ONCE = 20
+"""How many targets are judged at a time, for memory's sake; whole sites."""
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """One alert of one target, from when it fires until it has resolved; minutes."""
+@dataclass(slots=True)
+class Verdict:
+    """On the alerts in one world."""
 
-    alert: str
-    severity: str
-    target: int
-    start: int
-    end: int
+    world: World
+    target_months: float
+    false: Counter[str] = field(default_factory=Counter)
+    """Episodes while nothing was wrong with the target."""
+    faults_told: int = 0
+    """Faults of a prober's own network that it told of as such."""
+    faults: int = 0
+    delays: dict[Kind, list[float]] = field(default_factory=dict)
+    """Minutes until each incident was told of; infinite if it was not."""
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An incident and how many minutes after its start an alert told of it."""
-
-    incident: Incident
-    minutes: float
-    """Infinite if none did."""
+    def per_month(self, *alerts: str) -> float:
+        return sum(self.false[alert] for alert in alerts) / self.target_months
 
 
-def episodes(fleet: Fleet, firing: Iterable[Series]) -> Iterator[Episode]:
-    """The times at which an alert's expression held, joined."""
-    numbers = {target_name(target): target for target in range(fleet.targets)}
-    for series in firing:
-        target, severity = numbers[series.labels["target"]], series.labels["severity"]
-        minutes = [(int(time) - START) // 60 for time in map(float, series.times)]
-        for run in _runs(minutes):
-            yield Episode(series.name, severity, target, run[0], run[-1])
+def judge(world: World, targets: int, days: int, seed: int) -> Verdict:
+    """The alerts on a simulated fleet; ``targets`` are rounded up to whole sites."""
+    parts = -(-targets // _AT_ONCE)
+    verdict = Verdict(world, parts * _AT_ONCE * days / 30)
+    for part in range(parts):
+        fleet = simulate(world, _AT_ONCE, days, seed * 1000 + part)
+        _judge(fleet, firing(fleet), verdict)
+    return verdict
 
 
-def _runs(minutes: Sequence[int]) -> Iterator[list[int]]:
-    """The minutes, parted where they are silent for long."""
-    run = [minutes[0]]
-    for minute in minutes[1:]:
-        if minute - run[-1] > _SAME_EPISODE_MINUTES:
-            yield run
-            run = []
-        run.append(minute)
-    yield run
+def firing(fleet: Fleet) -> Mapping[str, Flags]:
+    """When each alert fires and is not silenced by the one on the vantage point."""
+    away = deviation(np.log(fleet.time_to_first_token))
+    week = usual(away)
+    slow = np.zeros(away.shape, bool)
+    degraded = np.zeros(away.shape, bool)
+    for rise in RISES:
+        found, limit, still = evidence(away, fleet.made & ~fleet.failed, week, rise)
+        slow |= (found > limit) & still
+        if rise is RISES[0]:
+            degraded = failures.vantage_point(fleet, found, limit, still)
+    hour, hour_limit = slower_hour(away)
+    output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)))
+    counted = failures.counters(fleet)
+    answered = failures.counters(fleet, of_provider=True)
+    alerts = {
+        "InferenceFirstTokenSlow": (slow, 5),
+        "InferenceTargetDown": (failures.target_down(fleet), 5),
+        "InferenceFirstTokenSlower": (hour > hour_limit, 60),
+        "InferenceOutputSlower": (output > output_limit, 60),
+        "InferenceErrorsHigh": (failures.errors_high(counted), 360),
+        "InferenceThrottled": (failures.throttled(answered), 5),
+        "InferenceWrongAnswers": (failures.wrong_answers(answered), 5),
+    }
+    for objective, name in ((0.99, "99 %"), (0.999, "99.9 %")):
+        fast, slowly = failures.burns(counted, objective)
+        alerts[f"InferenceErrorBudgetBurnsFast {name}"] = fast, 360
+        alerts[f"InferenceErrorBudgetBurnsSlowly {name}"] = slowly, 360
+    told = {name: flags & ~lately(degraded, waits) for name, (flags, waits) in alerts.items()}
+    return {**told, VANTAGE_POINT: degraded}
 
 
-def detections(fleet: Fleet, happened: Sequence[Episode]) -> list[Found]:
-    """How soon each incident was found by an alert that is right for it, while it lasts. One that
-    had fired before it does not count."""
-    return [Found(incident, _found_after(incident, happened)) for incident in fleet.incidents]
+def _judge(fleet: Fleet, told: Mapping[str, Flags], verdict: Verdict) -> None:
+    start = LEARNING_DAYS * MINUTES_PER_DAY
+    wrong = np.zeros(fleet.failed.shape, bool)
+    for incident in fleet.incidents:
+        wrong[incident.target, incident.start : incident.end + AFTERMATH_MINUTES] = True
+    for name in (*PAGES, *TICKETS):
+        for target in range(fleet.targets):
+            verdict.false[name] += _unexplained(told[name][target, start:], wrong[target, start:])
+    for site in range(0, fleet.targets, SITE_TARGETS):
+        degraded, faults = told[VANTAGE_POINT][site, start:], fleet.faults[site, start:]
+        verdict.false[VANTAGE_POINT] += _unexplained(degraded, lately(faults[None], 15)[0])
+        for first, last in _episodes(faults):
+            verdict.faults += 1
+            verdict.faults_told += bool(degraded[first : last + 5].any())
+    for incident in fleet.incidents:
+        flags = np.logical_or.reduce(
+            [told[name][incident.target] for name in RIGHTLY[incident.kind]]
+        )
+        within = flags[incident.start : incident.end]
+        after = float(within.argmax() + 1) if within.any() else np.inf
+        if not flags[incident.start - 1]:
+            verdict.delays.setdefault(incident.kind, []).append(after)
 
 
-def _found_after(incident: Incident, happened: Sequence[Episode]) -> float:
-    starts = [
-        episode.start - incident.start + 1
-        for episode in happened
-        if episode.target == incident.target
-        and episode.alert in RIGHTLY[incident.kind]
-        and incident.start <= episode.start <= incident.end
-    ]
-    return min(starts, default=math.inf)
+def _unexplained(told: Flags, wrong: Flags) -> int:
+    """Episodes throughout which nothing was wrong."""
+    return sum(not wrong[first : last + 1].any() for first, last in _episodes(told))
 
 
-def false_alarms(fleet: Fleet, happened: Sequence[Episode]) -> list[Episode]:
-    """The episodes that no incident explains."""
-    return [episode for episode in happened if not _is_explained(fleet, episode)]
-
-
-def _is_explained(fleet: Fleet, episode: Episode) -> bool:
-    return any(
-        incident.target == episode.target
-        and episode.alert in RIGHTLY[incident.kind]
-        and episode.start <= incident.end + AFTERMATH_MINUTES
-        and episode.end >= incident.start
-        for incident in fleet.incidents
-    )
+def _episodes(flags: Flags) -> Iterator[tuple[int, int]]:
+    """First and last step of each, parted where they are silent for long."""
+    steps = np.flatnonzero(flags)
+    if not len(steps):
+        return
+    gaps = np.flatnonzero(np.diff(steps) > _SAME_EPISODE_MINUTES)
+    firsts = np.concatenate([[0], gaps + 1])
+    lasts = np.concatenate([gaps, [len(steps) - 1]])
+    yield from zip(steps[firsts].tolist(), steps[lasts].tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""How soon each kind of incident was found, as a picture."""
+"""How soon regressions were found beside how soon they could be known, as a picture."""
 
 from __future__ import annotations
 
@@ -8,35 +8,39 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 
-from benchmarks.alert_quality.fleet import DURATION_MINUTES, Fleet, Kind
-from benchmarks.alert_quality.judge import Found
-from benchmarks.alert_quality.report import GOALS_MINUTES
+from benchmarks.alert_quality.fleet import Kind
+from benchmarks.alert_quality.judge import Verdict
+from benchmarks.alert_quality.report import bound_minutes
 
-_TICKS = {1: "1 min", 3: "3", 15: "15 min", 60: "1 h", 240: "4 h", 1440: "1 day", 4320: "3 days"}
+_TICKS = {1: "1 min", 2: "2", 5: "5", 10: "10", 20: "20", 60: "1 h", 240: "4 h"}
+_KINDS = {Kind.TTFT_50: "tab:blue", Kind.TTFT_100: "tab:orange"}
 
 
-def plot(fleet: Fleet, found: Sequence[Found], path: Path) -> None:
-    """One dot per incident by the minutes until it was found; darker is a noisier target. What was
-    not found is a cross where the incident ended."""
+def plot(verdicts: Sequence[Verdict], path: Path) -> None:
+    """For each noise a bar from the tenth to the ninetieth percentile with the median, and the
+    bound as a black line; what was not found reaches the right edge."""
     mpl.rcParams["svg.hashsalt"] = "alert-quality"
-    figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    for place, kind in enumerate(reversed(Kind)):
-        cases = [one for one in found if one.incident.kind is kind]
-        for nth, one in enumerate(cases):
-            height = place + (nth / max(1, len(cases) - 1) - 0.5) * 0.5
-            noise = fleet.noise[one.incident.target]
-            if one.minutes < math.inf:
-                color = plt.get_cmap("viridis_r")(noise / 0.35)
-                axes.plot(one.minutes, height, "o", color=color, markersize=5)
-            else:
-                axes.plot(DURATION_MINUTES[kind], height, "x", color="crimson", markersize=6)
-        if goal := GOALS_MINUTES.get(kind):
-            axes.plot([goal, goal], [place - 0.4, place + 0.4], color="black", linewidth=1)
+    shown = [verdict for verdict in verdicts if verdict.world.incidents]
+    figure, axes = plt.subplots(figsize=(9, 0.42 * len(shown) + 1.2), layout="constrained")
+    for place, verdict in enumerate(reversed(shown)):
+        for side, (kind, color) in zip((0.17, -0.17), _KINDS.items(), strict=True):
+            delays = [min(delay, 240.0) for delay in verdict.delays[kind]]
+            low, median, high = np.quantile(delays, (0.1, 0.5, 0.9))
+            axes.plot([low, high], [place + side] * 2, color=color, linewidth=5, alpha=0.35)
+            if median < math.inf:
+                axes.plot(median, place + side, "o", color=color, markersize=6)
+            least = max(1.0, bound_minutes(verdict, kind))
+            axes.plot([least] * 2, [place + side - 0.15, place + side + 0.15], color="black")
+    for kind, color in _KINDS.items():
+        axes.plot([], [], "o-", color=color, label=str(kind))
+    axes.plot([], [], color="black", label="exact CUSUM, independent probes")
+    axes.legend(loc="lower right", fontsize=8)
     axes.set_xscale("log")
     axes.set_xticks(list(_TICKS), list(_TICKS.values()))
-    axes.set_yticks(range(len(Kind)), list(reversed(Kind)))
-    axes.set_xlabel("found after (bar: the goal; darker: noisier target; red cross: not found)")
+    axes.set_yticks(range(len(shown)), [verdict.world.name for verdict in reversed(shown)])
+    axes.set_xlabel("found after: median, 10 to 90 %; the right edge is not found")
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

@@ -8,6 +8,7 @@ for the next layer to read. Alerts are then range queries too.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ import httpx
 import yaml
 
 from benchmarks.alert_quality.series import Series, write_openmetrics
+from exporter.settings.units import parse_duration
 from tests.process import free_port, process
 
 _POINTS_PER_QUERY = 10_000  # Prometheus allows 11,000
@@ -35,7 +37,7 @@ class Rule:
     interval_seconds: int
 
     def reads(self, other: Rule) -> bool:
-        return other.name in self.expression
+        return re.search(rf"{re.escape(other.name)}(?![\w:])", self.expression) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def load_rules(path: Path) -> list[Rule]:
             rule.get("record") or rule["alert"],
             rule["expr"],
             rule.get("labels", {}),
-            60 * int(group.get("interval", "1m").removesuffix("m")),
+            int(parse_duration(group.get("interval", "1m"))),
         )
         for group in groups
         for rule in group["rules"]

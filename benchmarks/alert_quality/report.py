@@ -4,70 +4,92 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 
-from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY, Fleet, Kind
-from benchmarks.alert_quality.judge import Episode, Found
+import numpy as np
 
-GOALS_MINUTES = {Kind.TTFT_50: 15, Kind.TTFT_20: 60}
-DAYS_PER_MONTH = 30
+from benchmarks.alert_quality.bound import delay_in_probes
+from benchmarks.alert_quality.fleet import SITE_TARGETS, Kind
+from benchmarks.alert_quality.judge import PAGES, TICKETS, VANTAGE_POINT, Verdict
+from benchmarks.alert_quality.noise import Noise
 
-
-def report(fleet: Fleet, found: Sequence[Found], false: Sequence[Episode]) -> str:
-    """Tables of what was found and of what was not there."""
-    return (
-        "\n".join(
-            [*_found_table(found), "", *_noise_table(fleet, found), "", *_false(fleet, false)]
-        )
-        + "\n"
-    )
+RISES = {Kind.TTFT_20: 1.2, Kind.TTFT_50: 1.5, Kind.TTFT_100: 2.0}
+PROBES_PER_FALSE_ALARM = 432_000
+"""One in ten months of one probe a minute."""
 
 
-def _found_table(found: Sequence[Found]) -> Iterator[str]:
-    yield "| injected | times | found | within the goal | median | slowest |"
-    yield "|---|---|---|---|---|---|"
-    for kind in Kind:
-        yield _row(str(kind), kind, [one for one in found if one.incident.kind is kind])
+def report(verdicts: Sequence[Verdict]) -> str:
+    """Tables of what was found, how soon beside how soon it could be known, and of what was not
+    there."""
+    quiet = [verdict for verdict in verdicts if not verdict.world.incidents]
+    ill = [verdict for verdict in verdicts if verdict.world.incidents]
+    parts = [_false("false pages", PAGES, quiet), _false("false tickets", TICKETS, quiet)]
+    parts += [_faults(quiet), _found(ill), _others(ill)]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _noise_table(fleet: Fleet, found: Sequence[Found]) -> Iterator[str]:
-    yield "| noise of a probe (sigma) | injected | found | within the goal | median | slowest |"
-    yield "|---|---|---|---|---|---|"
-    for noise in sorted(set(fleet.noise)):
-        for kind in (Kind.TTFT_20, Kind.TTFT_50):
-            cases = [
-                one
-                for one in found
-                if one.incident.kind is kind and fleet.noise[one.incident.target] == noise
-            ]
-            if cases:
-                yield _row(f"{noise:g} | {kind}", kind, cases, counted=False)
+def _false(title: str, alerts: Sequence[str], verdicts: Sequence[Verdict]) -> Iterator[str]:
+    heads = [alert.removeprefix("Inference") for alert in alerts]
+    yield f"| {title} per target-month | months | {' | '.join(heads)} | **all** |"
+    yield "|---" * (len(alerts) + 3) + "|"
+    for verdict in verdicts:
+        cells = [f"{verdict.per_month(alert):.2f}" for alert in alerts]
+        head = f"{verdict.world.name} | {verdict.target_months:.0f}"
+        yield f"| {head} | {' | '.join(cells)} | **{verdict.per_month(*alerts):.2f}** |"
 
 
-def _row(head: str, kind: Kind, cases: Sequence[Found], *, counted: bool = True) -> str:
-    after = sorted(one.minutes for one in cases if one.minutes < math.inf)
-    goal = GOALS_MINUTES.get(kind)
-    within = f"{sum(m <= goal for m in after)} within {goal} min" if goal else ""
-    times = f" | {len(cases)}" if counted else ""
-    cells = f"{len(after)} of {len(cases)} | {within} | {_span(after, statistics.median)}"
-    return f"| {head}{times} | {cells} | {_span(after, max)} |"
-
-
-def _span(minutes: Sequence[float], pick: Callable[[Sequence[float]], float]) -> str:
-    if not minutes:
-        return ""
-    value = pick(minutes)
-    return f"{value:.0f} min" if value < 120 else f"{value / 60:.1f} h"
-
-
-def _false(fleet: Fleet, false: Sequence[Episode]) -> Iterator[str]:
-    days = fleet.minutes / MINUTES_PER_DAY - LEARNING_DAYS
-    months = fleet.targets * days / DAYS_PER_MONTH
-    counts = Counter((episode.severity, episode.alert) for episode in false)
-    yield "| false alarms | severity | in all | per target and month |"
+def _faults(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    yield "| noise | prober's own faults | told as such | false, per exporter-month |"
     yield "|---|---|---|---|"
-    for (severity, alert), count in sorted(counts.items()):
-        yield f"| {alert} | {severity} | {count} | {count / months:.2f} |"
-    pages = sum(count for (severity, _), count in counts.items() if severity == "critical")
-    yield f"| **all pages** | critical | {pages} | **{pages / months:.2f}** |"
+    for verdict in verdicts:
+        months = verdict.target_months / SITE_TARGETS
+        false = f"{verdict.false[VANTAGE_POINT] / months:.2f}"
+        yield f"| {verdict.world.name} | {verdict.faults} | {verdict.faults_told} | {false} |"
+
+
+def _found(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    yield "| noise | injected | found | median | 90 % | bound | median / bound |"
+    yield "|---|---|---|---|---|---|---|"
+    for verdict in verdicts:
+        for kind in RISES:
+            delays = verdict.delays[kind]
+            least = bound_minutes(verdict, kind)
+            median = statistics.median(delays)
+            ratio = f"{median / least:.1f}" if median < math.inf else ""
+            times = f"{_minutes(median)} | {_minutes(float(np.quantile(delays, 0.9)))}"
+            row = f"{verdict.world.name} | {kind} | {_share(delays)} | {times}"
+            yield f"| {row} | {least:.1f} min | {ratio} |"
+
+
+def _others(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    yield "| noise | injected | found | median | 90 % |"
+    yield "|---|---|---|---|---|"
+    for verdict in verdicts:
+        for kind in [kind for kind in Kind if kind not in RISES]:
+            delays = verdict.delays[kind]
+            median, most = statistics.median(delays), float(np.quantile(delays, 0.9))
+            row = f"{verdict.world.name} | {kind} | {_share(delays)}"
+            yield f"| {row} | {_minutes(median)} | {_minutes(most)} |"
+
+
+def bound_minutes(verdict: Verdict, kind: Kind) -> float:
+    """Of independent probes, even where the world's come in runs or wander."""
+    noise, every = verdict.world.noise, verdict.world.minutes_per_probe
+    shape = noise.core, noise.spike_share, noise.spike_mean
+    return every * _bound(shape, math.log(RISES[kind]), PROBES_PER_FALSE_ALARM // every)
+
+
+@cache
+def _bound(shape: tuple[float, float, float], rise: float, run_length: int) -> float:
+    return delay_in_probes(Noise("", *shape), rise, run_length)
+
+
+def _share(delays: Sequence[float]) -> str:
+    return f"{sum(map(math.isfinite, delays))} of {len(delays)}"
+
+
+def _minutes(value: float) -> str:
+    if not math.isfinite(value):
+        return "not found"
+    return f"{value:.0f} min" if value < 120 else f"{value / 60:.1f} h"

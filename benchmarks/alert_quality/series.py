@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.alert_quality.fleet import Array, Fleet
+from benchmarks.alert_quality.fleet import Fleet
 
 START = 1_767_571_200
 """When the simulation begins: Monday, 5 January 2026, 00:00 UTC."""
@@ -22,7 +22,7 @@ class Series:
     name: str
     labels: Mapping[str, str]
     times: Sequence[float] | npt.NDArray[np.int64]
-    values: Sequence[float] | Array | Sequence[str]
+    values: Sequence[float] | npt.NDArray[np.floating] | Sequence[str]
 
     def lines(self) -> Iterator[str]:
         """As OpenMetrics."""
@@ -52,33 +52,34 @@ def exported(fleet: Fleet) -> Iterator[Series]:
     """What the exporter would have exported of a fleet, scraped once a minute."""
     times = START + 60 * np.arange(fleet.minutes)
     for name in ("up", "inference_exporter_build_info"):
-        yield Series(name, {"instance": "exporter"}, times, np.ones(fleet.minutes))
+        yield Series(name, {"job": "j", "instance": "exporter"}, times, np.ones(fleet.minutes))
+    latest = np.maximum.accumulate(np.where(fleet.made, np.arange(fleet.minutes), 0), axis=1)
     for target in range(fleet.targets):
-        labels = {"target": target_name(target), "model": "m", "probe": "short"}
-        made = ~fleet.missing[target]
-        failed = fleet.failed[target]
+        labels = {
+            "job": "j", "instance": "exporter", "target": target_name(target),
+            "provider": f"p{target % 2}", "model": "m", "probe": "short",
+        }  # fmt: skip
+        made, failed = fleet.made[target], fleet.failed[target]
         gauges = {
             "success": np.where(failed, 0.0, 1.0),
-            "timestamp_seconds": times.astype(float),
-            "time_to_first_token_seconds": _unless(failed, fleet.time_to_first_token[target]),
-            "time_per_output_token_seconds": _unless(failed, fleet.time_per_output_token[target]),
+            "timestamp_seconds": times[latest[target]].astype(float),
+            "time_to_first_token_seconds": fleet.time_to_first_token[target],
+            "time_per_output_token_seconds": fleet.time_per_output_token[target],
         }
         for name, values in gauges.items():
-            yield Series(f"inference_last_probe_{name}", labels, times, _held(values, made))
+            yield Series(f"inference_last_probe_{name}", labels, times, _written(values))
         for outcome, of_it in (("success", ~failed), ("failure", failed)):
             counts = np.cumsum(of_it & made).astype(float)
             name = "inference_probes_total"
             yield Series(name, {**labels, "outcome": outcome}, times, counts)
-        failures = np.cumsum(failed & made).astype(float)
-        reason = {**labels, "reason": "server_error"}
-        yield Series("inference_probe_failures_total", reason, times, failures)
+        for reason, of_it in (
+            ("server_error", ~fleet.network[target]),
+            ("dns", fleet.network[target]),
+        ):
+            counts = np.cumsum(failed & made & of_it).astype(float)
+            of_reason = {**labels, "reason": reason}
+            yield Series("inference_probe_failures_total", of_reason, times, counts)
 
 
-def _unless(failed: npt.NDArray[np.bool_], values: Array) -> Array:
-    return np.where(failed, np.nan, values.round(5))
-
-
-def _held(values: Array, made: npt.NDArray[np.bool_]) -> list[str]:
-    """A probe that was not made leaves the value before it."""
-    latest = np.maximum.accumulate(np.where(made, np.arange(len(values)), 0))
-    return ["NaN" if value != value else f"{value:.10g}" for value in values[latest].tolist()]
+def _written(values: npt.NDArray[np.generic]) -> list[str]:
+    return ["NaN" if value != value else f"{value:.10g}" for value in values.tolist()]

@@ -13,19 +13,13 @@ import structlog
 from exporter.cold.sequence import sign_of, with_failure
 from exporter.cold.server_pages import ServerPages
 from exporter.cold.waiting_room import WaitingRoom
+from exporter.coldness import BootPhase, Coldness, ColdSignal
 from exporter.config.model_server import WatchedBoot
 from exporter.config.plan import Plan, PlanChange
 from exporter.observation import Observation
 from exporter.probing.prober import NotProbed, Probing
 from exporter.process.errands import Errands
-from exporter.result import (
-    NANOSECONDS,
-    BootPhase,
-    Coldness,
-    ColdSignal,
-    Failure,
-    FailureReason,
-)
+from exporter.result import NANOSECONDS, Failure, FailureReason
 
 log = structlog.get_logger(__name__)
 

@@ -6,15 +6,9 @@ import time
 from dataclasses import replace
 
 from exporter.cold.warmth import WarmTimes
+from exporter.coldness import Coldness, ColdSignal
 from exporter.observation import Observation
-from exporter.result import (
-    NANOSECONDS,
-    Coldness,
-    ColdSignal,
-    Failure,
-    FailureReason,
-    ProbeResult,
-)
+from exporter.result import NANOSECONDS, Failure, FailureReason, ProbeResult
 
 COLD_LOAD_SECONDS = 0.25
 """A warm model's load time is that of scheduling, some tens of milliseconds (Ollama)."""

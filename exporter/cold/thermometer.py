@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
 from exporter.cold.waiting_room import WaitingRoom
 from exporter.cold.warmth import WarmTimes
+from exporter.coldness import Coldness
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation
-from exporter.result import NANOSECONDS, Coldness, ProbeResult
+from exporter.result import NANOSECONDS, ProbeResult
 
 IDLE_SECONDS = 300.0
 """An idle spell, where the target does not say what is one: Ollama unloads a model after so long,

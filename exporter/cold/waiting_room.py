@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from exporter.coldness import Waiting
 from exporter.config.plan import PlanChange
-from exporter.result import Waiting
 
 WaitingListener = Callable[[str, Waiting | None], None]
 """Is told the name of a target, and what it is being waited for; ``None`` once it is not."""

@@ -135,6 +135,10 @@ class Families:
             Family(name, Kind.HISTOGRAM, help, _labelled(labels), buckets, take, 0.0, traced)
         )
 
+    def include(self, others: Families) -> None:
+        """Have these families too, declared elsewhere."""
+        self._declared.extend(others)
+
     def _add(self, family: Family) -> Family:
         self._declared.append(family)
         return family

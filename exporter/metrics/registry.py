@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
 from exporter import __version__
+from exporter.coldness import BootPhase, Waiting
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.metrics import exporter_families as own
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
@@ -27,7 +28,7 @@ from exporter.metrics.target_series import TargetSeries, plan_labels
 from exporter.metrics.values import Counter, Gauge
 from exporter.observation import Observation
 from exporter.prices.price import DEFAULT_MIX, Mix
-from exporter.result import BootPhase, SkipReason, Waiting
+from exporter.result import SkipReason
 
 
 class Metrics:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 
+from exporter.coldness import Coldness, ColdSignal
 from exporter.metrics.family import Take, Taken
 from exporter.observation import Observation, Occasion
 from exporter.prices.price import earlier_cost_usd, finished_cost_usd
-from exporter.result import Coldness, ColdSignal, RateLimit
+from exporter.result import RateLimit
 
 PHASES = ("dns", "tcp", "tls")
 CACHES = ("cold", "cached")

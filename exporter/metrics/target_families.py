@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from exporter.coldness import ColdSignal
 from exporter.metrics import takes
 from exporter.metrics.buckets import (
     COLD_BUCKETS,
@@ -13,7 +14,8 @@ from exporter.metrics.buckets import (
     TOKEN_TIME_BUCKETS,
 )
 from exporter.metrics.family import ANY, Families
-from exporter.result import ColdSignal, FailureReason, SkipReason
+from exporter.metrics.kind_families import KIND_FAMILIES
+from exporter.result import FailureReason, SkipReason
 
 TARGET_FAMILIES = Families()
 
@@ -220,39 +222,7 @@ LAST_MAX_STALL = TARGET_FAMILIES.gauge(
     takes.latest(lambda o: o.result.max_stall_seconds),
     initial=math.nan,
 )
-CACHED_PREFIX_FIRST_TOKEN = TARGET_FAMILIES.gauge(
-    "inference_cached_prefix_time_to_first_token_seconds",
-    "Time to first token of a long prompt that no cache had seen (cold), and of the same prompt"
-    " asked again (cached), of the latest successful probe.",
-    takes.prefix_times,
-    cache=ANY,
-)
-CACHED_INPUT_RATIO = TARGET_FAMILIES.gauge(
-    "inference_cached_prefix_input_ratio",
-    "Share of the prompt asked again that the provider says came from its cache; 0: the cache did"
-    " not work.",
-    takes.one(lambda o: o.result.measures.cached_input_ratio),
-)
-CACHED_PREFIX_SAVED = TARGET_FAMILIES.gauge(
-    "inference_cached_prefix_saved_usd",
-    "How much cheaper the prompt was when it was asked again, at the prices in force.",
-    takes.one(takes.prefix_saved_usd),
-)
-ITEMS_PER_SECOND = TARGET_FAMILIES.gauge(
-    "inference_items_per_second",
-    "Texts embedded or documents ranked per second of the latest successful probe.",
-    takes.timed(lambda o: o.result.items_per_second),
-)
-EMBEDDING_DIMENSIONS = TARGET_FAMILIES.gauge(
-    "inference_embedding_dimensions",
-    "Length of the vectors of the latest successful probe.",
-    takes.one(lambda o: o.result.measures.dimensions),
-)
-EMBEDDING_SIMILARITY = TARGET_FAMILIES.gauge(
-    "inference_embedding_similarity",
-    "Cosine between the vector of the same text in the latest successful probe and in the first one"
-    " since the exporter started: well below 1, another model answers.",
-)
+TARGET_FAMILIES.include(KIND_FAMILIES)
 RATE_LIMIT_REMAINING = TARGET_FAMILIES.gauge(
     "inference_rate_limit_remaining",
     "What the provider says is left.",

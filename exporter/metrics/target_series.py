@@ -12,15 +12,17 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import mul
 
+from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
+from exporter.metrics import kind_families
 from exporter.metrics import target_families as families
 from exporter.metrics.series import Series
 from exporter.metrics.takes import TOKEN_TYPES
 from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.observation import Cost, Observation
 from exporter.prices.price import Mix, Price, ServerPrice, TokenPrice
-from exporter.result import BootPhase, ProbeResult, SkipReason, Waiting
+from exporter.result import ProbeResult, SkipReason
 
 MAX_SERVED_MODELS = 16
 """Names of one target that become a label value; a provider that has ever new ones would fill
@@ -129,7 +131,7 @@ class TargetSeries(Series):
         if direction:
             self._first_direction = self._first_direction or direction
             similarity = cosine(self._first_direction, direction)
-            self.gauge(families.EMBEDDING_SIMILARITY).set(similarity)
+            self.gauge(kind_families.EMBEDDING_SIMILARITY).set(similarity)
 
     def _note_served_model(self, result: ProbeResult) -> None:
         served = provider_text(result.served_model) if result.served_model else None

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from exporter.result import Coldness, Failure, ProbeResult
+from exporter.coldness import Coldness
+from exporter.result import Failure, ProbeResult
 
 
 def result_to_json(result: ProbeResult, cold: Coldness | None = None) -> dict[str, JsonValue]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from exporter.coldness import ColdSignal, Waiting
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation
-from exporter.result import ColdSignal, FailureReason, Waiting
+from exporter.result import FailureReason
 
 HISTORY_LENGTH = 60
 """How many of its latest results a plan remembers."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from exporter import __version__
-from exporter.result import Coldness, ColdSignal, Waiting
+from exporter.coldness import Coldness, ColdSignal, Waiting
 from exporter.site.sparkline import HEIGHT, WIDTH, Sparkline
 from exporter.site.status import StatusRow
 

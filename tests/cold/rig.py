@@ -9,13 +9,14 @@ from typing import Any
 
 from exporter.budget.spending import Spending
 from exporter.cold.watch import ColdWatch
+from exporter.coldness import Waiting
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
-from exporter.result import ProbeResult, Waiting
+from exporter.result import ProbeResult
 from exporter.simulator import Simulator
 from tests.observing import Plans
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.result import BootPhase, ColdSignal, FailureReason
+from exporter.coldness import BootPhase, ColdSignal
+from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
 from tests.cold.rig import Rig, plans_of, rig, target

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from exporter.result import ColdSignal, FailureReason
+from exporter.coldness import ColdSignal
+from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Sign, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
 from tests.cold.rig import Rig, plans_of, rig, target

@@ -13,18 +13,11 @@ import pytest
 from exporter.cold.thermometer import Thermometer
 from exporter.cold.waiting_room import WaitingListener, WaitingRoom
 from exporter.cold.warmth import ENOUGH, WarmTimes
+from exporter.coldness import ColdSignal, Waiting
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.observation import observed
-from exporter.result import (
-    NANOSECONDS,
-    ColdSignal,
-    Failure,
-    FailureReason,
-    ProbeResult,
-    Timeline,
-    Waiting,
-)
+from exporter.result import NANOSECONDS, Failure, FailureReason, ProbeResult, Timeline
 from tests.observing import Plans, newly
 
 WARM_SECONDS = 0.4

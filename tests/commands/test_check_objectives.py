@@ -65,5 +65,5 @@ def test_the_figures_are_the_alerts_own() -> None:
         rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
     ]
     (fast,) = [r["expr"] for r in rules if r.get("alert") == "InferenceErrorBudgetBurnsFast"]
-    assert f"ratio_rate1h > {check_objectives.FAST_BURN}\n" in fast
+    assert f"ratio_rate5m > {check_objectives.FAST_BURN}\n" in fast
     assert f"increase1h > {check_objectives.LEAST_BAD_PROBES - 0.5}\n" in fast

@@ -11,6 +11,7 @@ from exporter.settings.units import parse_duration
 from tests.queries import (
     ROOT,
     RUNBOOKS,
+    dashboard,
     panel_queries,
     rule_groups,
     rule_queries,
@@ -24,17 +25,28 @@ RECORDED = {rule["record"] for _, rule in rules() if "record" in rule}
 RUNBOOK_URL = re.compile(r"https://\S+/docs/runbooks/(\w+)\.md")
 
 
+URGENT = re.compile(r"{{ with printf .+ \| query }}critical{{ else }}(warning){{ end }}")
+
+
 def by_name(rule: dict[str, Any]) -> str:
     return str(rule["alert"])
 
 
+def severity(alert: dict[str, Any]) -> str:
+    """As it is where an error budget does not burn fast."""
+    stated = str(alert["labels"]["severity"])
+    urgent = URGENT.fullmatch(stated)
+    return urgent[1] if urgent else stated
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=by_name)
 def test_an_alert_is_worth_a_page(alert: dict[str, Any]) -> None:
-    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    assert severity(alert) in {"critical", "warning", "info"}
     annotations = alert["annotations"]
-    assert set(annotations) == {"summary", "description", "runbook_url"}
+    assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}
     assert "$labels." in annotations["summary"]
     assert len(annotations["description"]) > 60
+    assert " Next: " in annotations["description"]
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=by_name)
@@ -44,12 +56,26 @@ def test_the_summary_holds_the_numbers(alert: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=by_name)
+def test_the_dashboard_shows_the_target_and_the_time(alert: dict[str, Any]) -> None:
+    url = alert["annotations"]["dashboard_url"]
+    uid = re.match(r"http://localhost:3000/d/([\w-]+)\?", url)
+    assert uid
+    document = dashboard(ROOT / "dashboards" / "json" / f"{uid[1]}.json")
+    known = {f"var-{variable['name']}" for variable in document["templating"]["list"]}
+    asked = set(re.findall(r"[?&](var-\w+)=", url))
+    assert asked
+    assert asked <= known
+    assert "&from=" in url
+    assert "&to=" in url
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=by_name)
 def test_the_runbook_exists_and_says_how_to_tell_causes_apart(alert: dict[str, Any]) -> None:
     url = RUNBOOK_URL.fullmatch(alert["annotations"]["runbook_url"])
     assert url
     assert url[1] == alert["alert"]
     page = (ROOT / "docs" / "runbooks" / f"{url[1]}.md").read_text()
-    assert page.startswith(f"# {alert['alert']}\n\n{alert['labels']['severity'].capitalize()}. ")
+    assert page.startswith(f"# {alert['alert']}\n\n{severity(alert).capitalize()}. ")
     for part in ("## Tell the causes apart", "```promql", "\n| ", "## Do"):
         assert part in page
 
@@ -59,7 +85,7 @@ def test_no_runbook_is_left_over_and_the_list_is_whole() -> None:
     assert sorted(path.stem for path in RUNBOOKS) == sorted(names)
     index = (ROOT / "docs" / "runbooks" / "README.md").read_text()
     for alert in ALERTS:
-        row = f"| [{alert['alert']}]({alert['alert']}.md) | {alert['labels']['severity']} |"
+        row = f"| [{alert['alert']}]({alert['alert']}.md) | {severity(alert)} |"
         assert row in index.splitlines()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+MOST_LINES = 300
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
 PROSE = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
 QUOTED = sorted(set(re.findall(r"`([^`\n]+)`", PROSE)))
@@ -53,3 +54,13 @@ def test_every_room_is_told_of() -> None:
 def test_the_top_of_the_package_stays_small() -> None:
     modules = list((ROOT / "exporter").glob("*.py"))
     assert len(modules) <= 8, "a module at the top is one more thing to read first"
+
+
+@pytest.mark.parametrize("folder", ["exporter", "dashboards", "benchmarks", "tools"])
+def test_every_file_fits_in_one_sitting(folder: str) -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > MOST_LINES
+    }
+    assert not long

@@ -73,7 +73,7 @@ def on_call() -> Iterator[tuple[OnCall, str]]:
 
 @contextmanager
 def alertmanager(program: Path, folder: Path, url: str) -> Iterator[int]:
-    """The port of an Alertmanager that calls ``url``, routed as in the example but at once."""
+    """The port of an Alertmanager that calls ``url``, routed as in the example but soon."""
     port = free_port()
     path = folder / "alertmanager.yml"
     path.write_text(yaml.safe_dump(_at_once(url)))
@@ -91,7 +91,9 @@ def alertmanager(program: Path, folder: Path, url: str) -> Iterator[int]:
 def _at_once(url: str) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((RULES / "alertmanager.yml").read_text())
     for route in (config["route"], *config["route"]["routes"]):
-        route |= {"group_wait": "0s", "group_interval": "1s"}
-    for receiver in config["receivers"]:
-        receiver["webhook_configs"] = [{"url": f"{url}/{receiver['name']}"}]
+        route |= {"group_wait": "1s", "group_interval": "1s"}
+    config["receivers"] = [
+        {"name": name, "webhook_configs": [{"url": f"{url}/{name}"}]}
+        for name in [receiver["name"] for receiver in config["receivers"]]
+    ]
     return config

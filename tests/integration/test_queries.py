@@ -33,8 +33,10 @@ PANELS = [*panel_queries(), *variable_queries()]
 RECORDED = [query for query in rule_queries() if not query.where.startswith("alerts ")]
 ALERTS = [query for query in rule_queries() if query.where.startswith("alerts ")]
 RUNBOOKS = list(runbook_queries())
-SILENT = re.compile(r" offset \w+")
-"""A week ago nobody measured anything here."""
+SILENT = re.compile(r" offset (?!\d+s\b)\w+")
+"""Minutes, hours and days ago nobody measured anything here."""
+ONLY_IN_TROUBLE = ("ALERTS", "inference_vantage_point:", "slo_bad_probes:increase")
+"""What has no series while all is well, or while a target is new."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,9 @@ def test_a_panel_shows_something(seen: Observatory, query: Query) -> None:
 
 @pytest.mark.parametrize("query", RECORDED, ids=lambda query: query.where)
 def test_a_recording_rule_records_something(seen: Observatory, query: Query) -> None:
+    if any(name in query.where + query.expression for name in ONLY_IN_TROUBLE):
+        seen.query(query.expression)
+        return
     values = eventually(lambda: seen.query(SILENT.sub("", query.expression)), seconds=30)
     assert any(map(math.isfinite, values)), values
     assert not any(map(math.isinf, values)), values
@@ -76,6 +81,8 @@ def test_a_recording_rule_records_something(seen: Observatory, query: Query) -> 
 def test_an_alert_judges_series_that_exist(seen: Observatory, query: Query) -> None:
     seen.query(query.expression)  # it is understood; most alerts have no reason to fire
     for selector in selectors(query.expression):
+        if any(name in str(selector) for name in ONLY_IN_TROUBLE):
+            continue
         selected = SILENT.sub("", str(selector))
         assert eventually(partial(seen.query, selected), seconds=30), selected
 
@@ -86,5 +93,7 @@ def test_a_query_of_a_runbook_is_understood_and_reads_series_that_exist(
 ) -> None:
     seen.query(query.expression)
     for selector in selectors(query.expression):
-        anybody = re.sub(r'target="TARGET"', 'target=~".+"', str(selector))
+        if any(name in str(selector) for name in ONLY_IN_TROUBLE):
+            continue
+        anybody = re.sub(r'(target|instance)="[A-Z]+"', r'\1=~".+"', str(selector))
         assert eventually(partial(seen.query, anybody), seconds=30), anybody

@@ -17,7 +17,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from exporter.result import BootPhase, FailureReason
+from exporter.coldness import BootPhase
+from exporter.result import FailureReason
 from tests.real.exporter_process import Exporter, running_exporter
 from tests.real.servers import Installation, free_port
 from tests.real.test_llamacpp import SLOW_TO_LOAD, one_target

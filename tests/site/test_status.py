@@ -8,20 +8,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from exporter.coldness import Coldness, ColdSignal, Waiting
 from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.observation import Observation, observed
-from exporter.result import (
-    Coldness,
-    ColdSignal,
-    Failure,
-    FailureReason,
-    ProbeResult,
-    Timeline,
-    Usage,
-    Waiting,
-)
+from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.site.sparkline import WIDTH, Sparkline
 from exporter.site.status import HISTORY_LENGTH, Sample, Status
 from exporter.site.status_page import State, View, render_page

@@ -1,0 +1,120 @@
+"""The alerts on failures and error budgets in numpy, for probes with one reason of failure each.
+
+As in deploy/prometheus/alerts.yml, without what silences them: judge.py applies that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.alert_quality.fleet import SITE_TARGETS, Fleet
+from benchmarks.alert_quality.noise import Array
+
+Flags = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.float64]
+_KNOWN = 0.75
+"""Of a window: how long a target must have been known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    """Probes and failures since the beginning, by target and minute."""
+
+    probes: Counts
+    failures: Counts
+
+    def increase(self, minutes: int) -> tuple[Counts, Counts]:
+        return _increase(self.probes, minutes), _increase(self.failures, minutes)
+
+    def share(self, minutes: int) -> Counts:
+        probes, failures = self.increase(minutes)
+        return np.divide(failures, probes, out=np.zeros_like(failures), where=probes > 0)
+
+
+def counters(fleet: Fleet, *, of_provider: bool = False) -> _Counters:
+    """Of all failures, or of those alone that the provider itself gave."""
+    failed = fleet.made & fleet.failed
+    failed &= ~(fleet.network & of_provider)
+    made = fleet.made.cumsum(axis=1, dtype=np.float64)
+    return _Counters(made, failed.cumsum(axis=1, dtype=np.float64))
+
+
+def _increase(counter: Counts, minutes: int) -> Counts:
+    """As ``increase``: from the first sample in the range to the last, stretched to the range."""
+    result = counter - counter[:, :1]
+    result[:, minutes - 1 :] = counter[:, minutes - 1 :] - counter[:, : 1 - minutes]
+    return result * (minutes / (minutes - 1))
+
+
+def target_down(fleet: Fleet) -> Flags:
+    down = np.zeros(fleet.failed.shape, bool)
+    for steps in (3, 15, 60):  # 150 s hold the samples of three minutes
+        changes = _within(fleet.made, steps - 1)
+        down |= (changes + 1 >= 3) & (_within(~fleet.failed, steps) == 0)
+    return down
+
+
+def _within(flags: Flags, steps: int) -> Counts:
+    total = flags.cumsum(axis=1, dtype=np.float64)
+    result = total.copy()
+    result[:, steps:] -= total[:, :-steps]
+    return result
+
+
+def errors_high(counted: _Counters) -> Flags:
+    _, hour = counted.increase(60)
+    _, six = counted.increase(360)
+    week = counted.share(7 * 1440)
+    soon = (counted.share(60).round(3) > 0.05) & (hour > 3.5)
+    share = counted.share(360)
+    return soon | ((share.round(3) > 0.01) & (six > 5.5) & (share > 2 * week))
+
+
+def throttled(counted: _Counters) -> Flags:
+    """As if all failures were of this kind."""
+    _, failures = counted.increase(30)
+    return (counted.share(30).round(3) > 0.1) & (failures > 2.5)
+
+
+def wrong_answers(counted: _Counters) -> Flags:
+    """As if all failures were of this kind."""
+    _, failures = counted.increase(60)
+    return (counted.share(60).round(3) > 0.05) & (failures > 2.5)
+
+
+def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
+    """Whether the error budget burns fast, and slowly."""
+    allowed = 1 - objective
+
+    def burning(long: int, short: int, rate: float, least: float) -> Flags:
+        _, bad = counted.increase(long)
+        fires = ((counted.share(long) / allowed).round(1) > rate) & (bad > least)
+        fires &= counted.share(short) / allowed > rate
+        fires[:, : int(_KNOWN * long)] = False
+        return fires
+
+    _, six_hours = counted.increase(360)
+    fast = burning(60, 5, 14.4, 2.5) | burning(360, 30, 6, 3.5)
+    slow = (burning(1440, 120, 3, 5.5) | burning(4320, 360, 1, 9.5)) & (six_hours > 2.5)
+    return fast, slow
+
+
+def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Flags) -> Flags:
+    """Whether the exporter of each target is seen to be at fault."""
+    failing = fleet.failed & ~lately(fleet.made & fleet.failed & ~fleet.network, 15)
+    slow = (evidence > 0.5 * limit) & still
+    degraded = np.zeros(fleet.failed.shape, bool)
+    for site in range(0, fleet.targets, SITE_TARGETS):
+        of_site = slice(site, site + SITE_TARGETS)
+        for affected in (failing[of_site], slow[of_site]):
+            many = affected.sum(axis=0)
+            degraded[of_site] |= (many >= 3) & (many >= 0.6 * len(affected))
+    return degraded
+
+
+def lately(flags: Flags, minutes: int) -> Flags:
+    """``max_over_time`` of what is there or not."""
+    return _within(flags, minutes) > 0

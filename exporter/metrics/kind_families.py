@@ -1,0 +1,42 @@
+"""The metrics that one kind of probe alone has, each declared once."""
+
+from __future__ import annotations
+
+from exporter.metrics import takes
+from exporter.metrics.family import ANY, Families
+
+KIND_FAMILIES = Families()
+
+CACHED_PREFIX_FIRST_TOKEN = KIND_FAMILIES.gauge(
+    "inference_cached_prefix_time_to_first_token_seconds",
+    "Time to first token of a long prompt that no cache had seen (cold), and of the same prompt"
+    " asked again (cached), of the latest successful probe.",
+    takes.prefix_times,
+    cache=ANY,
+)
+CACHED_INPUT_RATIO = KIND_FAMILIES.gauge(
+    "inference_cached_prefix_input_ratio",
+    "Share of the prompt asked again that the provider says came from its cache; 0: the cache did"
+    " not work.",
+    takes.one(lambda o: o.result.measures.cached_input_ratio),
+)
+CACHED_PREFIX_SAVED = KIND_FAMILIES.gauge(
+    "inference_cached_prefix_saved_usd",
+    "How much cheaper the prompt was when it was asked again, at the prices in force.",
+    takes.one(takes.prefix_saved_usd),
+)
+ITEMS_PER_SECOND = KIND_FAMILIES.gauge(
+    "inference_items_per_second",
+    "Texts embedded or documents ranked per second of the latest successful probe.",
+    takes.timed(lambda o: o.result.items_per_second),
+)
+EMBEDDING_DIMENSIONS = KIND_FAMILIES.gauge(
+    "inference_embedding_dimensions",
+    "Length of the vectors of the latest successful probe.",
+    takes.one(lambda o: o.result.measures.dimensions),
+)
+EMBEDDING_SIMILARITY = KIND_FAMILIES.gauge(
+    "inference_embedding_similarity",
+    "Cosine between the vector of the same text in the latest successful probe and in the first one"
+    " since the exporter started: well below 1, another model answers.",
+)

@@ -1,0 +1,138 @@
+"""The judge's numpy is the rules: a real Prometheus makes the same of the same series.
+
+Series that are backfilled have no marks of staleness, so that for five minutes Prometheus takes
+what is over for what is; its own rules would have written the marks. The tests leave that out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from benchmarks.alert_quality import failures
+from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY, Fleet, World, simulate
+from benchmarks.alert_quality.noise import SPIKY
+from benchmarks.alert_quality.regressions import (
+    RISES,
+    deviation,
+    evidence,
+    slower_hour,
+    usual,
+)
+from benchmarks.alert_quality.replay import Replay, Rule, Tools, load_rules
+from benchmarks.alert_quality.series import START, Series, exported
+from tests.queries import RULES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+TARGETS, DAYS = 3, 2
+STALE_MINUTES = 5
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Fleet:
+    """Spikes in runs, then +50 % and +100 % for two hours, and a tenth of errors for an hour."""
+    made = simulate(World(SPIKY.in_runs()), TARGETS, DAYS, seed=9)
+    at = LEARNING_DAYS * MINUTES_PER_DAY + 600
+    made.time_to_first_token[0, at : at + 120] *= 1.5
+    made.time_to_first_token[1, at : at + 120] *= 2
+    made.time_per_output_token[2, at : at + 120] *= 1.5
+    made.failed[2, at : at + 60 : 10] = True
+    made.failed[1, at + 600 : at + 620] = True
+    made.time_to_first_token[made.failed] = np.nan
+    made.time_per_output_token[made.failed] = np.nan
+    return made
+
+
+@pytest.fixture(scope="module")
+def replayed(
+    fleet: Fleet, tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Replay:
+    folder = tmp_path_factory.mktemp("replay")
+    (folder / "data").mkdir()
+    last = START + 60 * (fleet.minutes - 1)
+    replay = Replay(Tools(tool("prometheus"), tool("promtool")), folder, START, last)
+    replay.add(exported(fleet))
+    rules = load_rules(RULES / "regression-rules.yml")
+    # Between the minutes nothing changes that could be evaluated.
+    replay.record(
+        [replace(rule, interval_seconds=max(60, rule.interval_seconds)) for rule in rules]
+    )
+    return replay
+
+
+def by_minute(fleet: Fleet, found: Sequence[Series], **labels: str) -> npt.NDArray[np.float64]:
+    """Series of targets as the judge has them."""
+    values = np.full((fleet.targets, fleet.minutes), np.nan)
+    for series in found:
+        if labels.items() <= series.labels.items():
+            minutes = (np.array(series.times, float) - START).astype(int) // 60
+            values[int(series.labels["target"][1:]), minutes] = np.array(series.values, float)
+    return values
+
+
+def asked(replay: Replay, expression: str) -> list[Series]:
+    return replay.firing(Rule("asked", expression, {}, 60))
+
+
+def agree(
+    ours: npt.NDArray[np.generic],
+    theirs: npt.NDArray[np.float64],
+    within: float,
+    share: float = 0.999,
+) -> None:
+    known = ~np.isnan(theirs)
+    assert known.mean() > 0.1
+    difference = np.abs(ours[known].astype(float) - theirs[known])
+    assert np.nanquantile(difference, share) < within
+    assert np.isnan(difference).mean() < 0.2
+
+
+@pytest.mark.parametrize("rise", RISES, ids=lambda rise: rise.name)
+def test_the_evidence_and_its_limit_are_those_of_prometheus(
+    fleet: Fleet, replayed: Replay, rise: object
+) -> None:
+    (named,) = [one for one in RISES if one is rise]
+    away = deviation(np.log(fleet.time_to_first_token))
+    found, limit, _ = evidence(away, fleet.made & ~fleet.failed, usual(away), named)
+    theirs = asked(replayed, "target:inference_latency:evidence")
+    agree(found, by_minute(fleet, theirs, rise=named.name), within=0.02)
+    theirs = asked(replayed, "target:inference_latency:evidence_limit")
+    agree(limit, by_minute(fleet, theirs, rise=named.name), within=0.02)
+
+
+def test_the_hours_are_those_of_prometheus(fleet: Fleet, replayed: Replay) -> None:
+    for measure, values in (
+        ("time_to_first_token", fleet.time_to_first_token),
+        ("time_per_output_token", fleet.time_per_output_token),
+    ):
+        level, limit = slower_hour(deviation(np.log(values)))
+        level[failures.lately(fleet.failed, 60 + STALE_MINUTES)] = np.nan
+        theirs = asked(replayed, "target:inference_latency:deviation_1h")
+        agree(level[:, ::4], by_minute(fleet, theirs, measure=measure)[:, ::4], within=0.001)
+        theirs = asked(replayed, "target:inference_latency:deviation_1h_limit")
+        agree(limit, by_minute(fleet, theirs, measure=measure), within=0.02, share=0.8)
+
+
+def test_the_alerts_fire_when_those_of_prometheus_do(fleet: Fleet, replayed: Replay) -> None:
+    away = deviation(np.log(fleet.time_to_first_token))
+    slow = np.zeros(away.shape, bool)
+    for rise in RISES:
+        found, limit, still = evidence(away, fleet.made & ~fleet.failed, usual(away), rise)
+        slow |= (found > limit) & still
+    ours = {
+        "InferenceFirstTokenSlow": slow,
+        "InferenceTargetDown": failures.target_down(fleet),
+        "InferenceErrorsHigh": failures.errors_high(failures.counters(fleet)),
+    }
+    rules = {rule.name: rule for rule in load_rules(RULES / "alerts.yml")}
+    for name, fires in ours.items():
+        theirs = ~np.isnan(by_minute(fleet, replayed.firing(rules[name])))
+        assert fires.any(), name
+        assert not (fires & ~theirs).any(), name
+        assert not (theirs & ~failures.lately(fires, 1 + STALE_MINUTES)).any(), name

@@ -1,0 +1,124 @@
+"""One incident, one message: what a real Alertmanager sends of all that fires in each kind."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.alertmanager import OnCall, alertmanager, on_call
+from tests.process import eventually
+
+pytestmark = pytest.mark.slow
+
+TARGET = {"job": "inference", "instance": "here:9850", "target": "openai-mini", "probe": "short"}
+BURN = {"job": "inference", "target": "openai-mini", "slo": "success"}
+CRITICAL, WARNING = {"severity": "critical"}, {"severity": "warning"}
+LATE = {"slo": "time_to_first_token"}
+
+Fires = tuple[str, dict[str, str]]
+FAILING: tuple[Fires, ...] = (
+    ("InferenceErrorsHigh", TARGET | CRITICAL),
+    ("InferenceErrorBudgetBurnsFast", BURN | CRITICAL),
+    ("InferenceErrorBudgetBurnsSlowly", BURN | WARNING),
+)
+INCIDENTS: dict[str, tuple[str, tuple[Fires, ...]]] = {
+    "every probe gets 429": (
+        "InferenceTargetDown",
+        (
+            ("InferenceTargetDown", TARGET | CRITICAL),
+            ("InferenceThrottled", TARGET | CRITICAL),
+            *FAILING,
+        ),
+    ),
+    "a third of the probes gets 429": (
+        "InferenceThrottled",
+        (("InferenceThrottled", TARGET | CRITICAL), *FAILING),
+    ),
+    "a quarter of the probes gets 500": ("InferenceErrorsHigh", FAILING),
+    "a tenth of the answers is wrong": (
+        "InferenceWrongAnswers",
+        (("InferenceWrongAnswers", TARGET | CRITICAL), *FAILING),
+    ),
+    "a server boots for too long": (
+        "InferenceModelNotReady",
+        (
+            ("InferenceModelNotReady", TARGET | CRITICAL),
+            ("InferenceTargetDown", TARGET | CRITICAL),
+            *FAILING,
+        ),
+    ),
+    "the first token takes twice as long": (
+        "InferenceFirstTokenSlow",
+        (
+            ("InferenceFirstTokenSlow", TARGET | CRITICAL),
+            ("InferenceFirstTokenSlower", TARGET | WARNING),
+            ("InferenceOutputSlower", TARGET | WARNING),
+            ("InferenceErrorBudgetBurnsFast", BURN | LATE | CRITICAL),
+            ("InferenceErrorBudgetBurnsSlowly", BURN | LATE | WARNING),
+        ),
+    ),
+    "the exporter's network is down": (
+        "InferenceVantagePointDegraded",
+        (
+            (
+                "InferenceVantagePointDegraded",
+                {"job": "inference", "instance": "here:9850", "problem": "failing"} | CRITICAL,
+            ),
+            *(
+                ("InferenceTargetDown", TARGET | {"target": name} | CRITICAL)
+                for name in ("openai-mini", "claude", "qwen", "gemini")
+            ),
+            *FAILING,
+        ),
+    ),
+    "an error budget burns, of which nothing else tells": (
+        "InferenceErrorBudgetBurnsFast",
+        (
+            ("InferenceErrorBudgetBurnsFast", BURN | CRITICAL),
+            ("InferenceErrorBudgetBurnsSlowly", BURN | WARNING),
+        ),
+    ),
+    "the exporter is gone": (
+        "InferenceExporterAbsent",
+        (
+            (
+                "InferenceExporterAbsent",
+                {"job": "inference", "instance": "here:9850"} | CRITICAL,
+            ),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_an_incident_is_told_once_and_by_its_cause(
+    incident: str, tool: Callable[[str], Path], tmp_path: Path
+) -> None:
+    cause, fires = INCIDENTS[incident]
+    alerts = [
+        {"labels": {"alertname": name, **labels}, "annotations": {"summary": name}}
+        for name, labels in fires
+    ]
+    with on_call() as (person, url), alertmanager(tool("alertmanager"), tmp_path, url) as port:
+        address = f"http://127.0.0.1:{port}"
+        eventually(lambda: httpx.get(f"{address}/-/ready").is_success)
+        httpx.post(f"{address}/api/v2/alerts", json=alerts).raise_for_status()
+        eventually(lambda: person.calls, seconds=30)
+        time.sleep(3)  # three intervals of a group, in which a second message would come
+        held = httpx.get(f"{address}/api/v2/alerts", params={"active": "false"}).json()
+    _log(incident, person, len(held))
+    assert [call.labels["alertname"] for call in person.calls] == [cause]
+    assert len(held) == len(fires) - 1
+
+
+def _log(incident: str, person: OnCall, inhibited: int) -> None:
+    """What was sent; `pytest -s` shows it."""
+    for call in person.calls:
+        what = call.labels["alertname"], call.labels.get("target", call.labels.get("instance"))
+        told = " ".join(map(str, what))
+        sys.stdout.write(f"{incident}: {call.receiver} <- {told}; held back: {inhibited}\n")
