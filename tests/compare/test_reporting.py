@@ -61,7 +61,7 @@ def test_the_story_says_what_is_better_what_is_worse_and_what_is_open() -> None:
         ((side(BASELINE, 20), side(CANDIDATE, 20)), "There is not enough data to tell own from"),
         (
             (side(BASELINE, 40), side(CANDIDATE, 40)),
-            "own matches hosted in time to first token",
+            "own matches hosted in time per output token and request duration",
         ),
         (
             (side(BASELINE, 200, failing=0.3), side(CANDIDATE, 200, slower=2)),

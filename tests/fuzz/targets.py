@@ -174,7 +174,7 @@ def seeds(name: str) -> Iterator[bytes]:
     if kind in ("answer", "refusal", "framing"):
         provider = of.partition(".")[0]
         folder = FIXTURES / provider
-        folders = [folder] if folder.is_dir() else sorted(FIXTURES.iterdir())
+        folders = [folder] if folder.is_dir() else sorted(filter(Path.is_dir, FIXTURES.iterdir()))
         for path in (path for folder in folders for path in sorted(folder.iterdir())):
             if path.is_file():
                 yield b"\x40" + path.read_bytes()[: 16 << 10]
