@@ -233,7 +233,8 @@ class Exporter:
             self._reload_soon()
 
     def _reload_soon(self) -> None:
-        self._soon(self._try_reload())
+        if not self._stopping.is_set():
+            self._soon(self._try_reload())
 
     def _soon(self, work: Coroutine[None, None, None]) -> None:
         task = self.loop.create_task(work)
