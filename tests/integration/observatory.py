@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -45,6 +46,7 @@ SCRIPTS = {
         rate_limits=(RateLimit("requests", 500, 480), RateLimit("tokens", 200_000, 188_000)),
     ),
     "candidate": Script(first_token_seconds=0.1, token_gap_seconds=0.003, jitter=0.2),
+    "kinds": Script(first_token_seconds=0.05, token_gap_seconds=0.002),
     "flaky": Script(first_token_seconds=0.1, fault=OVERLOADED, fault_ratio=0.3),
     "sleepy": Script(first_token_seconds=0.05, boot=Boot(seconds=0.8, idle_seconds=2)),
 }
@@ -56,6 +58,12 @@ CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}
 defaults: {{interval: 1s}}
 budget: {{usd_per_day: 5, state_file: {folder}/spent.json}}
+probes:
+  short: {{prompt: "Count from 1 to 20, separated by spaces."}}
+  prefix: {{kind: cached_prefix, prefix_tokens: 1024}}
+  vectors: {{kind: embeddings}}
+controls:
+  - {{name: network, url: "{secure}/health", interval: 1s, tls: {{ca_file: {folder}/ca.pem}}}}
 targets:
   - name: baseline
     provider: openai
@@ -64,6 +72,7 @@ targets:
     tls: {{ca_file: {folder}/ca.pem}}
     connection: fresh
     labels: {{stack: baseline}}
+    probes: [short]
     price: {{input: 2, output: 10}}
     budget: {{usd_per_day: 2}}
     slo: {{success_ratio: 0.99, time_to_first_token: {{threshold: 1s, ratio: 0.95}}}}
@@ -74,12 +83,16 @@ targets:
     base_url: "{secure}/v1"
     tls: {{ca_file: {folder}/ca.pem}}
     labels: {{stack: candidate}}
+    probes: [short]
     price: {{input: 1, output: 5}}
     slo: {{success_ratio: 0.99}}
     cold_start: {{idle: 4s, every: 20s, retry: 200ms}}
-  - {{name: flaky, provider: openai, model: flaky, base_url: "{secure}/v1",
+  - {{name: kinds, provider: openai, model: kinds, base_url: "{secure}/v1",
+     probes: [prefix, vectors], tls: {{ca_file: {folder}/ca.pem}},
+     price: {{input: 2, cached_input: 0.5, output: 10}}}}
+  - {{name: flaky, provider: openai, model: flaky, base_url: "{secure}/v1", probes: [short],
      tls: {{ca_file: {folder}/ca.pem}}, slo: {{success_ratio: 0.9}}}}
-  - {{name: sleepy, provider: openai, model: sleepy, base_url: "{secure}/v1",
+  - {{name: sleepy, provider: openai, model: sleepy, base_url: "{secure}/v1", probes: [short],
      tls: {{ca_file: {folder}/ca.pem}}, cold_start: {{idle: 3s, every: 8s, retry: 200ms}}}}
 {kubernetes}
 leader_election: kubernetes-lease
@@ -90,6 +103,7 @@ kubernetes_discovery:
       name: vllm
       provider: vllm
       model: vllm
+      probes: [short]
       base_url: "http://{{address}}:{{port}}/v1"
       price: {{usd_per_hour: 2}}
       boot: {{limit: 20m, poll: 200ms}}
@@ -159,7 +173,7 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
         with process(watch, folder / "prometheus.log"), process(run, folder / "exporter.log"):
             seen = Observatory(f"http://127.0.0.1:{own_port}")
             enough = 'count(inference_probes_total{outcome="success"} >= 15)'
-            eventually(lambda: seen.query(enough), lambda counts: counts == [5], seconds=90)
+            eventually(lambda: seen.query(enough), lambda counts: counts == [7], seconds=90)
             yield seen
 
 
@@ -170,9 +184,10 @@ async def _boot_now_and_then(simulator: Simulator) -> None:
 
 
 async def _change_the_model(simulator: Simulator) -> None:
-    await asyncio.sleep(10)
-    simulator.scripts["baseline"] = replace(SCRIPTS["baseline"], served_model="baseline-2026-11-01")
-    await asyncio.Event().wait()
+    """Back and forth, so that every look at the last minute sees a change."""
+    for served in cycle(("baseline-2026-11-01", "baseline-2026-09-01")):
+        await asyncio.sleep(10)
+        simulator.scripts["baseline"] = replace(SCRIPTS["baseline"], served_model=served)
 
 
 def _write_impatient_rules(folder: Path) -> None:
