@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,16 +14,14 @@ from exporter.commands.failing import fail
 from exporter.compare import arguments
 from exporter.compare.errors import CompareError, PartiesError
 from exporter.compare.options import Asking, Options
-from exporter.compare.report.html import to_html
-from exporter.compare.report.json_report import to_json
-from exporter.compare.report.markdown import to_markdown
-from exporter.compare.report.terminal import show
 from exporter.compare.sampling.prompts import Length
-from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Objective, Rules, Traffic
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
 from exporter.settings.mistakes import ConfigError
+
+if TYPE_CHECKING:
+    from exporter.compare.statistics.conclusion import Report
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -211,13 +209,19 @@ def compare(
     )
     options = Options(asking=asking, rules=rules, **rest)  # type: ignore[arg-type]
     report = _report(options)
-    outputs = {json_file: _json, markdown: to_markdown, html: to_html}
-    if not any(path == Path("-") for path in outputs):
-        click.echo(show(report))
+    _tell(report, json_file, markdown, html)
+    sys.exit(_exit_code(report, fail_on))
+
+
+def _tell(report: Report, json_file: Path | None, markdown: Path | None, html: Path | None) -> None:
+    from exporter.compare.report import forms  # noqa: PLC0415 - needs what an extra installs
+
+    outputs = {json_file: forms.to_json_text, markdown: forms.to_markdown, html: forms.to_html}
+    if Path("-") not in outputs:
+        click.echo(forms.show(report))
     for path, form in outputs.items():
         if path:
             _write(path, form(report))
-    sys.exit(_exit_code(report, fail_on))
 
 
 def _report(options: Options) -> Report:
@@ -234,10 +238,6 @@ def _report(options: Options) -> Report:
         raise click.UsageError(str(error)) from None
     except (ConfigError, CompareError) as error:
         fail(error)
-
-
-def _json(report: Report) -> str:
-    return json.dumps(to_json(report), indent=2) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from exporter.simulator.handler import (
     Handler,
     InOnePiece,
     Request,
-    WholeCall,
+    WholeQuestion,
     read_body,
 )
 from exporter.simulator.ollama import OllamaHandler
@@ -46,7 +46,7 @@ class _OpenAIBody(Wire):
         return [self.input] if isinstance(self.input, str) else self.input
 
 
-def _openai(request: Request) -> WholeCall:
+def _openai(request: Request) -> WholeQuestion:
     asked = read_body(_OpenAIBody, request)
     tokens = tokens_of(asked.texts)
 
@@ -91,7 +91,7 @@ class _GeminiBody(CamelWire):
     requests: list[_GeminiRequest]
 
 
-def _gemini(request: Request) -> WholeCall:
+def _gemini(request: Request) -> WholeQuestion:
     asked, match = read_body(_GeminiBody, request), _GEMINI_PATH.fullmatch(request.path)
 
     def body(facts: Facts) -> object:
@@ -118,7 +118,7 @@ class _TitanBody(CamelWire, _BedrockBody):
     """Titan embeddings request"""
 
 
-def _bedrock(request: Request) -> WholeCall:
+def _bedrock(request: Request) -> WholeQuestion:
     match = _BEDROCK_PATH.fullmatch(request.path)
     model = unquote(match[1]) if match else ""
     if "cohere." in model:
@@ -133,7 +133,7 @@ def _bedrock(request: Request) -> WholeCall:
     return answered(model, [text], body)
 
 
-def _cohere(model: str, asked: _BedrockBody) -> WholeCall:
+def _cohere(model: str, asked: _BedrockBody) -> WholeQuestion:
     texts = asked.texts or []
 
     def body(facts: Facts) -> object:
@@ -164,7 +164,7 @@ class _DashScopeBody(Wire):
     parameters: _Parameters = _Parameters()
 
 
-def _dashscope(request: Request) -> WholeCall:
+def _dashscope(request: Request) -> WholeQuestion:
     asked = read_body(_DashScopeBody, request)
     texts = asked.input.texts
 
@@ -186,7 +186,7 @@ def _dashscope(request: Request) -> WholeCall:
     return answered(asked.model, texts, body)
 
 
-def _ollama(request: Request) -> WholeCall:
+def _ollama(request: Request) -> WholeQuestion:
     asked = read_body(_OpenAIBody, request)
 
     def body(facts: Facts) -> object:
@@ -202,7 +202,7 @@ def _ollama(request: Request) -> WholeCall:
 
 
 def _embedder(
-    general: Handler, pattern: str, read: Callable[[Request], WholeCall], *headers: str
+    general: Handler, pattern: str, read: Callable[[Request], WholeQuestion], *headers: str
 ) -> Handler:
     return InOnePiece(general, asks("POST", pattern, *headers), read)
 

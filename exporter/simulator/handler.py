@@ -97,7 +97,7 @@ class Stream(Protocol):
         ...
 
 
-class Call(Protocol):
+class Question(Protocol):
     """One request to a model, read."""
 
     @property
@@ -117,7 +117,7 @@ class Call(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class WholeCall:
+class WholeQuestion:
     """One request that is answered in one piece."""
 
     model: str | None
@@ -138,7 +138,7 @@ class Handler(Protocol):
         """The API key that the request carries."""
         ...
 
-    def read(self, request: Request) -> Call | WholeCall:
+    def read(self, request: Request) -> Question | WholeQuestion:
         """What is asked.
 
         :raises Refused: the request makes no sense.
@@ -158,7 +158,7 @@ class InOnePiece:
         self,
         general: Handler,
         claims: Callable[[Request], bool],
-        read: Callable[[Request], WholeCall],
+        read: Callable[[Request], WholeQuestion],
     ) -> None:
         self.claims = claims
         self.read = read

@@ -14,7 +14,7 @@ from exporter.simulator.handler import (
     InOnePiece,
     Request,
     Response,
-    WholeCall,
+    WholeQuestion,
 )
 from exporter.simulator.model import Presence
 from exporter.simulator.ollama import OllamaHandler
@@ -24,18 +24,20 @@ from exporter.simulator.whole import asks, json_response
 _MODEL = re.compile(r"(?:/.*)?/(?:v1|v1beta)/models/([^/]+)")
 
 
-def _listing(body: Callable[[Mapping[str, Presence]], object]) -> Callable[[Request], WholeCall]:
+def _listing(
+    body: Callable[[Mapping[str, Presence]], object],
+) -> Callable[[Request], WholeQuestion]:
     def respond(facts: Facts, presences: Mapping[str, Presence]) -> Response:
         return json_response(body(presences))
 
-    return lambda _request: WholeCall(None, "", respond)
+    return lambda _request: WholeQuestion(None, "", respond)
 
 
-def _found(body: Callable[[str], object]) -> Callable[[Request], WholeCall]:
-    def read(request: Request) -> WholeCall:
+def _found(body: Callable[[str], object]) -> Callable[[Request], WholeQuestion]:
+    def read(request: Request) -> WholeQuestion:
         match = _MODEL.fullmatch(request.path)
         model = unquote(match[1]) if match else ""
-        return WholeCall(
+        return WholeQuestion(
             model, "", lambda facts, presences: json_response(body(facts.served_model))
         )
 

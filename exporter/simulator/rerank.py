@@ -15,7 +15,7 @@ from exporter.simulator.handler import (
     Handler,
     InOnePiece,
     Request,
-    WholeCall,
+    WholeQuestion,
     read_body,
 )
 from exporter.simulator.openai import OpenAIHandler
@@ -47,7 +47,7 @@ class _DashScopeBody(Wire):
     input: _Body
 
 
-def _openai(request: Request) -> WholeCall:
+def _openai(request: Request) -> WholeQuestion:
     asked = read_body(_Body, request)
     texts = [asked.query, *asked.documents]
 
@@ -64,7 +64,7 @@ def _openai(request: Request) -> WholeCall:
     return answered(asked.model, texts, body)
 
 
-def _dashscope(request: Request) -> WholeCall:
+def _dashscope(request: Request) -> WholeQuestion:
     asked = read_body(_DashScopeBody, request)
     texts = [asked.input.query, *asked.input.documents]
 
@@ -78,14 +78,14 @@ def _dashscope(request: Request) -> WholeCall:
     return answered(asked.model, texts, body)
 
 
-def _bedrock(request: Request) -> WholeCall:
+def _bedrock(request: Request) -> WholeQuestion:
     asked, match = read_body(_Body, request), _BEDROCK_PATH.fullmatch(request.path)
     model = unquote(match[1]) if match else ""
     texts = [asked.query, *asked.documents]
     return answered(model, texts, lambda _: {"results": results(asked.query, asked.documents)})
 
 
-def _reranker(general: Handler, pattern: str, read: Callable[[Request], WholeCall]) -> Handler:
+def _reranker(general: Handler, pattern: str, read: Callable[[Request], WholeQuestion]) -> Handler:
     return InOnePiece(general, asks("POST", pattern), read)
 
 

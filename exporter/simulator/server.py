@@ -15,13 +15,13 @@ from typing import Any, Self
 import h11
 
 from exporter.simulator.connection import Connection, open_connection
-from exporter.simulator.exchange import Exchange, send
 from exporter.simulator.handler import Facts, Refused, Request, Response
 from exporter.simulator.handlers import handler_for
 from exporter.simulator.ledger import Entry, Served
 from exporter.simulator.model import ModelState, Presence
 from exporter.simulator.pages import page
 from exporter.simulator.script import Script
+from exporter.simulator.serving import Serving, send
 from exporter.simulator.steps import Error, ErrorKind
 
 _LEDGER_LENGTH = 5_000
@@ -176,7 +176,7 @@ class Simulator:
             return
         self._requests += 1
         facts = Facts(number=self._requests, created_at=int(time.time()))
-        exchange = Exchange(handler, request, connection, entry, facts)
+        exchange = Serving(handler, request, connection, entry, facts)
         try:
             call = exchange.read(self._api_key)
             if call.model is None:

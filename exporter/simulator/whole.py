@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from exporter.simulator.framing import compact_json
 from exporter.simulator.generation import count_tokens
-from exporter.simulator.handler import Facts, Request, Response, WholeCall
+from exporter.simulator.handler import Facts, Request, Response, WholeQuestion
 from exporter.simulator.model import Presence
 
 
@@ -27,13 +27,13 @@ def json_response(body: object, *headers: tuple[str, str]) -> Response:
 
 def answered(
     model: str, texts: Iterable[str], body: Callable[[Facts], object], *headers: tuple[str, str]
-) -> WholeCall:
+) -> WholeQuestion:
     """A request to a model about texts, and what it is answered."""
 
     def respond(facts: Facts, _presences: Mapping[str, Presence]) -> Response:
         return json_response(body(facts), ("x-request-id", f"req_{facts.number}"), *headers)
 
-    return WholeCall(model, "\n".join(texts), respond)
+    return WholeQuestion(model, "\n".join(texts), respond)
 
 
 def tokens_of(texts: Iterable[str]) -> int:

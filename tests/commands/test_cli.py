@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -263,3 +265,16 @@ def test_an_address_in_use_is_said_plainly() -> None:
             done = run(command, "--listen", f"{host}:{port}")
             assert done.exit_code == 1
             assert str(port) in done.stderr
+
+
+def test_help_needs_none_of_what_extras_install() -> None:
+    script = (
+        "import sys; sys.modules.update(numpy=None, scipy=None, botocore=None);"
+        " sys.argv = ['inference-exporter', 'compare', '--help'];"
+        " from exporter.cli import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "--baseline" in ran.stdout

@@ -18,7 +18,15 @@ from exporter.simulator.faults import (
     RawResponse,
 )
 from exporter.simulator.generation import count_tokens, generate
-from exporter.simulator.handler import Call, Facts, Handler, Refused, Request, Response, WholeCall
+from exporter.simulator.handler import (
+    Facts,
+    Handler,
+    Question,
+    Refused,
+    Request,
+    Response,
+    WholeQuestion,
+)
 from exporter.simulator.ledger import Entry
 from exporter.simulator.model import ModelState, Presence
 from exporter.simulator.player import Player, sleep_until
@@ -34,7 +42,7 @@ _REFUSALS: dict[Sign, Fault] = {
 
 
 @dataclass(slots=True)
-class Exchange:
+class Serving:
     """A request that a handler has claimed, on its way to an answer."""
 
     handler: Handler
@@ -43,7 +51,7 @@ class Exchange:
     entry: Entry
     facts: Facts
 
-    def read(self, api_key: str | None) -> Call | WholeCall:
+    def read(self, api_key: str | None) -> Question | WholeQuestion:
         """Who asks, and what.
 
         :raises Refused: the key is wrong or the request makes no sense.
@@ -58,7 +66,9 @@ class Exchange:
         """Answer with an error in the provider's shape."""
         await send(self.connection, self.entry, self.handler.error(error, self.facts))
 
-    async def answer(self, call: Call | WholeCall, script: Script, state: ModelState) -> None:
+    async def answer(
+        self, call: Question | WholeQuestion, script: Script, state: ModelState
+    ) -> None:
         """Answer as the script says."""
         cached_seconds = script.cached_first_token_seconds
         if cached_seconds is not None and state.remembers(self.request.body):
@@ -97,13 +107,13 @@ class Exchange:
                 await self._send(Response(200, response.headers, response.body))
             case RawResponse(status, body, headers):
                 await self._send(Response(status, headers, body))
-            case _ if isinstance(call, WholeCall):
+            case _ if isinstance(call, WholeQuestion):
                 await sleep_until(start_ns + script.first_token_seconds * NANOSECONDS)
                 await self._send(call.respond(self.facts, {}))
             case _:
                 await self._stream(call, script, fault, start_ns, random)
 
-    async def answer_at_once(self, call: WholeCall, presences: Mapping[str, Presence]) -> None:
+    async def answer_at_once(self, call: WholeQuestion, presences: Mapping[str, Presence]) -> None:
         """Answer a question that no single model is asked."""
         await self._send(call.respond(self.facts, presences))
 
@@ -111,7 +121,7 @@ class Exchange:
         await send(self.connection, self.entry, response)
 
     async def _stream(
-        self, call: Call, script: Script, fault: Fault | None, start_ns: float, random: Random
+        self, call: Question, script: Script, fault: Fault | None, start_ns: float, random: Random
     ) -> None:
         player = Player(
             self.connection,
