@@ -20,7 +20,6 @@ from dashboards.panels import (
     over_time,
 )
 
-BYTES = "bytes"
 MEASUREMENT_LAG = "inference_exporter_measurement_lag_seconds"
 LOOP_LAG = "inference_exporter_event_loop_lag_seconds"
 SCHEDULE_DELAY = "inference_exporter_schedule_delay_seconds"
