@@ -56,7 +56,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         exchange = exchange_in_progress()
         if not arrival.is_with(exchange.arrival):
             exchange.arrival = arrival
-        exchange.closed = not data
+        exchange.read, exchange.closed = data, not data
         exchange.heard |= bool(data) and not self._carries_tls
         exchange.head.check(data)
         return data

@@ -132,7 +132,7 @@ class Body(httpx.AsyncByteStream):
             return
         if len(data) > 1:
             yield from ((piece, False) for piece in pieces(data[:-1]))
-        yield data[-1:], not self._exchange.has_more
+        yield data[-1:], self._exchange.ends_read(data)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():
