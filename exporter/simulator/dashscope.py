@@ -160,10 +160,7 @@ class GenerationStream:
                 yield b":ping\n\n"
             case HiddenReasoning(tokens):
                 self._count(tokens, reasoning=tokens)
-            case Calling(name):
-                self._last = OutputKind.TOOL
-                yield self._chunk(_call("call_1", {"name": name, "arguments": ""}))
-            case Output():
+            case Calling() | Output():
                 yield from self._output(step)
             case Finish(reason):
                 self._finish = reason or self._finish  # it comes in the chunk that ends the stream
@@ -174,18 +171,20 @@ class GenerationStream:
             case End():
                 yield self._end()
 
-    def _output(self, output: Output) -> Iterator[bytes]:
+    def _output(self, output: Calling | Output) -> Iterator[bytes]:
+        if isinstance(output, Calling):
+            self._last = OutputKind.TOOL
+            yield self._chunk(_call("call_1", {"name": output.name, "arguments": ""}))
+            return
         if self._last not in (None, output.kind):
             yield self._chunk()  # an empty one where thought becomes answer
         self._last = output.kind
         thought = output.tokens if output.kind is OutputKind.REASONING else 0
         self._count(output.tokens, reasoning=thought)
-        is_call = output.kind is OutputKind.TOOL
-        yield self._chunk(
-            _call("", {"arguments": output.text})
-            if is_call
-            else {_FIELDS[output.kind]: output.text}
-        )
+        if output.kind is OutputKind.TOOL:
+            yield self._chunk(_call("", {"arguments": output.text}))
+        else:
+            yield self._chunk({_FIELDS[output.kind]: output.text})
 
     def _count(self, tokens: int, reasoning: int) -> None:
         if usage := self._usage:
