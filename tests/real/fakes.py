@@ -40,7 +40,7 @@ def aimock(installation: Installation) -> Iterator[Server]:
     file = installation.logs / "aimock.json"
     file.write_text(json.dumps({"fixtures": [fixture]}))
     program = installation.program("aimock/node_modules/.bin/llmock", "aimock")
-    command = [program, "-p", str(port), "-f", file, "-c", "3", "--metrics"]
+    command = [program, "-p", str(port), "-f", str(file), "-c", "3"]
     server = Server(command, port, installation.logs / f"aimock-{port}.log")
     for ready in running(server):
         ready.wait_until_ready("/v1/models")
