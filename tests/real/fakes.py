@@ -40,8 +40,8 @@ def aimock(installation: Installation) -> Iterator[Server]:
     file = installation.logs / "aimock.json"
     file.write_text(json.dumps({"fixtures": [fixture]}))
     program = installation.program("aimock/node_modules/.bin/llmock", "aimock")
-    command = [program, "-p", str(port), "-f", str(file), "-c", "3"]
-    server = Server(command, port, installation.logs / f"aimock-{port}.log")
+    options = ("-p", str(port), "-f", str(file), "-c", "3")
+    server = Server([program, *options], port, installation.logs / f"aimock-{port}.log")
     for ready in running(server):
         ready.wait_until_ready("/v1/models")
         yield ready
