@@ -50,6 +50,7 @@ class Result(BaseModel):
     usage: Usage | None
     finish_reason: str | None
     served_model: str | None
+    model_load_seconds: float | None
     request_id: str | None
     status: int | None
     answer: str
