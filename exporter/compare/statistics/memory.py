@@ -10,8 +10,8 @@ from scipy import special
 from exporter.compare.statistics.resampling import Floats, run_length
 
 _LAGS = 10
-_MOST_DEVIATIONS, _FEWEST_DEVIATIONS = 2.5, 1.5
-_DEVIATIONS_PER_BLOCK = 0.01
+_MOST_DEVIATIONS, _FEWEST_DEVIATIONS = 2.75, 1.5
+_DEVIATIONS_PER_BLOCK = 0.0125
 """Few blocks show a memory less clearly, so a smaller sign of it is heeded."""
 _RUNS = 6
 
