@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
-    return config.web, config.leader_election, config.kubernetes
+    return config.web, config.leader_election, config.kubernetes, config.own_labels
 
 
 def _log(observation: Observation) -> None:
@@ -63,7 +63,7 @@ class Exporter:
         self.loop = asyncio.get_running_loop()
         self.ready = False
         self._heap = Heap()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self._config.own_labels)
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
@@ -161,7 +161,9 @@ class Exporter:
                 log.info("not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("changes of web and leader election take effect after a restart")
+                log.warning(
+                    "web, location and leader election change only with a restart"
+                )
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
