@@ -19,6 +19,7 @@ from exporter.config.location import ExporterLocation
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import AnyProbe
+from exporter.config.push import Push
 from exporter.config.spoken import asking_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
@@ -75,6 +76,8 @@ class Config(Model):
     price_mix: PriceMix = PriceMix()
     location: ExporterLocation | None = None
     """Where this exporter stands: a label of every series, so that several can be told apart."""
+    push: Push | None = None
+    """Where series are sent, if nobody can scrape them."""
     kubernetes: Kubernetes = Kubernetes()
     kubernetes_discovery: tuple[KubernetesDiscovery, ...] = ()
     """Further targets, found in a Kubernetes cluster."""

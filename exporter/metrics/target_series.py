@@ -36,7 +36,7 @@ class TargetSeries(Series):
     """The series of one plan."""
 
     def __init__(self, plan: Plan, mix: Mix, own_labels: Mapping[str, str]) -> None:
-        super().__init__(TARGET_FAMILIES, plan_labels(plan) | own_labels)
+        super().__init__(TARGET_FAMILIES, {**plan_labels(plan), **own_labels})
         self._plan = plan
         self._served_model: str | None = None
         self._shown_models: set[str] = set()

@@ -88,7 +88,7 @@ def clouds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_place_is_what_was_written_or_what_the_cloud_says(
     written: object, place: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    location = written and ADAPTER.validate_python(written)
+    location = ADAPTER.validate_python(written) if written else None
     with clouds(monkeypatch):
         located = Located()
         assert located(location) == place
