@@ -49,7 +49,7 @@ def renewed(values: Mapping[str, Any], renamed: Sequence[Renamed]) -> dict[str, 
     found to be unknown."""
     result: dict[str, Any] = _copied(values)
     for one in renamed:
-        for at, mapping in list(_found(result, one.old, ())):
+        for _, mapping in list(_found(result, one.old, ())):
             if one.new not in mapping:
                 mapping[one.new] = mapping.pop(one.old[-1])
     return result
