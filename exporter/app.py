@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 
 import structlog
 
@@ -29,7 +29,9 @@ from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
+from exporter.result import SkipReason
 from exporter.settings.mistakes import ConfigError
+from exporter.site.backend import Condition, Spent
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -49,6 +51,22 @@ def _log(observation: Observation) -> None:
     log_failure(observation.result)
 
 
+class _Told:
+    """Tells metrics and status page what became of the schedule's own work."""
+
+    def __init__(self, metrics: Metrics, status: Status) -> None:
+        self._both = metrics, status
+        self.delayed = metrics.delayed
+
+    def skipped(self, plan: Plan, reason: SkipReason) -> None:
+        for each in self._both:
+            each.skipped(plan, reason)
+
+    def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
+        for each in self._both:
+            each.evidence(plan, by_measure)
+
+
 class Exporter:
     """One running exporter. The web server, in a thread of its own, sees it as its back end."""
 
@@ -62,6 +80,8 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
+        self._started_at = self._loaded_at = time.time()
+        self._config_error: str | None = None
         self._heap = Heap()
         self.metrics = Metrics()
         self.metrics.reporters.append(source.report)
@@ -76,9 +96,8 @@ class Exporter:
         )
         waiting = (self.metrics.waiting, self.status.waiting)
         self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
-        self._schedule = Schedule(
-            self._prober, self.metrics, self._cold.probe, self._cold.keeps_back
-        )
+        told = _Told(self.metrics, self.status)
+        self._schedule = Schedule(self._prober, told, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
@@ -87,9 +106,24 @@ class Exporter:
         return self._config.web.enable_lifecycle
 
     @property
-    def stands_by(self) -> bool:
-        """Whether another exporter is the one that probes."""
-        return not self._may_probe()
+    def condition(self) -> Condition:
+        """How the exporter is; may be asked for in any thread."""
+        day, config = self._budgets.shown, self._config
+        return Condition(
+            started_at=self._started_at,
+            stands_by=not self._may_probe(),
+            leader=self._election.leader if self._election else None,
+            config_loaded_at=self._loaded_at,
+            config_error=self._config_error,
+            spent=Spent(
+                float(day.total_usd),
+                config.budget.usd_per_day,
+                {name: float(usd) for name, usd in day.usd.items()},
+                {it.name: it.budget.usd_per_day for it in config.targets if it.budget},
+            ),
+            probes_in_flight=self._prober.in_flight,
+            config=config,
+        )
 
     async def run(self, on_started: Callable[[str], None]) -> None:
         """Probe until SIGTERM or SIGINT.
@@ -155,6 +189,7 @@ class Exporter:
                 config = await asyncio.to_thread(self._source.load)
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
+                self._config_error = str(error)
                 log.error("not reloaded, the old configuration stays in force", error=str(error))
                 raise
             if self._stopping.is_set():
@@ -175,7 +210,8 @@ class Exporter:
         for target, why in config.unknown_prices():
             log.warning("price not known: cost and budgets leave it out", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
-        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
+        self._loaded_at, self._config_error = time.time(), None
+        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
 
     def _apply_plans(self) -> None:
         """A standby has none: it would show targets that it knows nothing of."""
