@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,11 +30,14 @@ from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
-from exporter.result import SkipReason
-from exporter.settings.mistakes import ConfigError
+from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site.backend import Condition, Spent
+from exporter.site.bystanders import Bystanders
 from exporter.site.server import WebServer
 from exporter.site.status import Status
+
+if TYPE_CHECKING:
+    from exporter.push.pusher import Pusher
 
 GRACE_SECONDS = 20.0
 """How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
@@ -44,27 +48,23 @@ log = structlog.get_logger(__name__)
 
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
-    return config.web, config.leader_election, config.kubernetes
+    return config.web, config.leader_election, config.kubernetes, config.own_labels, config.push
 
 
 def _log(observation: Observation) -> None:
     log_failure(observation.result)
 
 
-class _Told:
-    """Tells metrics and status page what became of the schedule's own work."""
-
-    def __init__(self, metrics: Metrics, status: Status) -> None:
-        self._both = metrics, status
-        self.delayed = metrics.delayed
-
-    def skipped(self, plan: Plan, reason: SkipReason) -> None:
-        for each in self._both:
-            each.skipped(plan, reason)
-
-    def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        for each in self._both:
-            each.evidence(plan, by_measure)
+def _pusher(config: Config, metrics: Metrics) -> Pusher | None:
+    """:raises ConfigError: series are to be pushed, and what does it is not installed."""
+    if config.push is None:
+        return None
+    try:
+        from exporter.push.pusher import Pusher  # noqa: PLC0415  an optional extra
+    except ImportError:
+        needs = "needs: pip install 'inference-exporter[push]'"
+        raise ConfigError([Mistake(needs, key="push")]) from None
+    return Pusher(config.push, metrics.everything)
 
 
 class Exporter:
@@ -83,7 +83,7 @@ class Exporter:
         self._started_at = self._loaded_at = time.time()
         self._config_error: str | None = None
         self._heap = Heap()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self._config.own_labels)
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
@@ -96,9 +96,10 @@ class Exporter:
         )
         waiting = (self.metrics.waiting, self.status.waiting)
         self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
-        told = _Told(self.metrics, self.status)
+        told = Bystanders(self.metrics, self.status)
         self._schedule = Schedule(self._prober, told, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
+        self._pusher = _pusher(self._config, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -141,6 +142,8 @@ class Exporter:
             self._apply(self._config)
             if self._election:
                 self._election.start()
+            if self._pusher:
+                self._pusher.start()
             self.ready = True
             log.info("started", version=__version__, url=server.url)
             on_started(server.url)
@@ -165,6 +168,8 @@ class Exporter:
             if self._election:  # another begins only now that no probe is under way
                 await asyncio.to_thread(self._election.stop)
             self._budgets.close()
+            if self._pusher:
+                await asyncio.to_thread(self._pusher.stop)
             server.stop()
 
     async def probe_target(self, name: str) -> tuple[Observation, ...]:
@@ -196,7 +201,7 @@ class Exporter:
                 log.info("not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("changes of web and leader election take effect after a restart")
+                log.warning("web, location, push and leader election change only with a restart")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 

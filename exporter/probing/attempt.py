@@ -231,7 +231,7 @@ class Attempt:
             connection=exchange.connection,
             measures=self._measures,
             connection_retries=exchange.retries,
-            answer=shown_answer(record.text(OutputKind.ANSWER)),
+            answer=shown_answer(record.said),
             reasoning=shown_answer(record.text(OutputKind.REASONING)),
             body="" if record.heard or not failure else shown_body(bytes(self._body_prefix)),
             finish_reason=_word(record.finish_reason),
