@@ -38,7 +38,8 @@ def drawn_out(of: Observation, *arrivals_ms: int, **marks_ms: int) -> Observatio
     arrivals = tuple(at * MS for at in arrivals_ms)
     first, last = (arrivals[0], arrivals[-1]) if arrivals else (None, None)
     marks = {name: at * MS for name, at in marks_ms.items()}
-    line = Timeline(start=0, first_token=first, last_token=last, arrivals=arrivals, **marks)
+    line = Timeline(start=0, first_token=first, last_token=last, arrivals=arrivals)
+    line = replace(line, **marks)  # type: ignore[arg-type]
     return replace(of, result=replace(of.result, timeline=line))
 
 
