@@ -30,7 +30,12 @@ from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
-from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
+from exporter.settings.presentable import (
+    MAX_DETAIL_CHARACTERS,
+    presentable,
+    shown_answer,
+    shown_body,
+)
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
@@ -225,7 +230,7 @@ class Attempt:
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=record.timeline(self._start, exchange, self._usage),
+            timeline=record.timeline(self._start, exchange, self._usage, over=time.monotonic_ns()),
             failure=_told(failure, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
@@ -235,6 +240,7 @@ class Attempt:
             connection_retries=exchange.retries,
             answer=shown_answer(record.said),
             reasoning=shown_answer(record.text(OutputKind.REASONING)),
+            body="" if record.heard or not failure else shown_body(bytes(self._body_prefix)),
             finish_reason=_word(record.finish_reason),
             served_model=_word(record.served_model),
             request_id=_word(self._facts.request_id or record.request_id),
