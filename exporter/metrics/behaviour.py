@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 
 from exporter.result import Fingerprint
@@ -125,10 +125,11 @@ class _Sum:
             self._won[place] = max(1.0, self._won[place]) * bold * rank ** (bold - 1)
 
 
-def _mean(past: Sequence[Likelihoods] | deque[Likelihoods]) -> Likelihoods:
-    total: Counter[str] = Counter()
+def _mean(past: Collection[Likelihoods]) -> Likelihoods:
+    total: defaultdict[str, float] = defaultdict(float)
     for one in past:
-        total.update(one)  # type: ignore[arg-type]  # it adds up floats as well
+        for token, root in one.items():
+            total[token] += root
     return {token: value / len(past) for token, value in total.items()}
 
 
