@@ -67,6 +67,17 @@ class Failure:
     status: int | None = None
     retry_after_seconds: float | None = None
 
+    @property
+    def told(self) -> str:
+        """Reason and detail in one text; the reason once, though providers may use the same
+        word."""
+        return f"{self.reason}: {self.said}" if self.said else str(self.reason)
+
+    @property
+    def said(self) -> str:
+        """The detail without the reason."""
+        return self.detail.removeprefix(f"{self.reason}:").lstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -119,6 +130,10 @@ class Timeline:
     first_answer_token: int | None = None
     last_token: int | None = None
     end: int | None = None
+    over: int | None = field(default=None, compare=False)
+    """When this process was through with the probe, whether it was answered or given up."""
+    arrivals: tuple[int, ...] = field(default=(), repr=False)
+    """When each read that held output arrived, known well enough or not."""
     gaps: tuple[int, ...] = ()
     """Nanoseconds between each two consecutive reads that held output, where both are known well
     enough."""
@@ -188,6 +203,8 @@ class ProbeResult:
     one before it answered: 0 or 1. The times are those of the last one sent."""
     answer: str = ""
     reasoning: str = ""
+    body: str = field(default="", repr=False)
+    """The beginning of what came instead of an answer; free of secrets."""
     finish_reason: str | None = None
     """The provider's own word."""
     served_model: str | None = None

@@ -75,6 +75,11 @@ class Probe(Model):
         return ("",)
 
     @property
+    def is_confidential(self) -> bool:
+        """Whether what is asked is somebody's own data, of which answers tell."""
+        return False
+
+    @property
     def seconds_between_rounds(self) -> float:
         """How long after one answer the next request is sent."""
         return 0.0

@@ -117,8 +117,10 @@ class StreamRecord:
         of such a stream may be exact all the same."""
         return [gap for gap in self._gaps if all(mark.is_close for mark in gap)]
 
-    def timeline(self, start: int, exchange: Exchange, usage: Usage | None) -> Timeline:
-        """All marks of a probe that began at ``start``, monotonic nanoseconds."""
+    def timeline(
+        self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
+    ) -> Timeline:
+        """All marks of a probe that began at ``start`` and is over now, monotonic nanoseconds."""
         uncertainty = self.uncertainty
         return Timeline(
             start=start,
@@ -128,6 +130,8 @@ class StreamRecord:
             first_answer_token=_at(self.first_answer_token),
             last_token=_at(self.last_counted(usage)),
             end=_at(self.end),
+            over=over,
+            arrivals=tuple(piece.at for piece in self._reads),
             gaps=tuple(later.at - earlier.at for earlier, later in self._known_gaps()),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
