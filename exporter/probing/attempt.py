@@ -213,8 +213,10 @@ class Attempt:
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
         probe = self._plan.probe
-        failure = probe.judge(record, self._call) if self._call else None
-        self._measures = Measures() if failure else probe.measures(record)
+        if self._call is None:
+            return None
+        failure = probe.judge(record, self._call)
+        self._measures = Measures() if failure else probe.measures(record, self._call)
         return failure
 
     def _explained(self, failure: Failure) -> Failure:
