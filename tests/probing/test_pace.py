@@ -66,7 +66,16 @@ async def test_a_stop_much_later_than_a_token_is_no_token() -> None:
 
 
 async def test_a_stop_no_later_than_some_token_was_is_a_token_of_an_uneven_stream() -> None:
-    uneven = [said("a "), GAP, said("b "), GAP, said("c "), 6 * GAP, said("d "), 4 * GAP]
+    uneven: list[Step] = [
+        said("a "),
+        GAP,
+        said("b "),
+        GAP,
+        said("c "),
+        6 * GAP,
+        said("d "),
+        4 * GAP,
+    ]
     result = await timed("vllm", *uneven, finished("stop", tokens=5))
     assert span(result) > 11 * GAP
 
