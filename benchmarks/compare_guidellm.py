@@ -78,7 +78,9 @@ def serving(folder: Path, streams: int) -> Iterator[tuple[str, Log]]:
     """The URL of the server, and its log; it listens as long as the block runs."""
     python = str(ENVIRONMENTS / "llamacpp" / "bin" / "python")
     model = str(folder / "model.gguf")
-    subprocess.run([python, str(ROOT / "tests/real/make_gguf.py"), model, WIDTH], check=True)
+    subprocess.run(
+        [python, str(ROOT / "tests/real/make_gguf.py"), "--width", WIDTH, model], check=True
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

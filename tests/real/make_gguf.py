@@ -1,16 +1,17 @@
 """Write a tiny llama model with random weights, for a real server to load.
 
-    python make_gguf.py tiny.gguf [WIDTH]
+    python make_gguf.py [--stops] [--width 512] tiny.gguf
 
 About four million parameters, or 16 million with a width of 512: a CPU core generates hundreds of
 tokens per second, or some thousand. The same seed gives the same file. What the model says means
 nothing, but it is text of made-up words, one to a token, and it never ends by itself: as many
-tokens come as were asked for.
+tokens come as were asked for. With ``--stops``, one token in some ten is the one that ends an
+answer.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from itertools import islice, product
 from pathlib import Path
 
@@ -27,6 +28,9 @@ BEACON = 0
 """The dimension of the residual stream that no layer writes to. Every token carries the same value
 there, so that the output matrix can use it as a bias: against tokens that are not words."""
 NEVER = -100.0
+NOW_AND_THEN = 3.5
+"""The bias of the token that ends an answer, if it may: it stands against 400 words."""
+END_TOKEN = 2
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
@@ -46,7 +50,7 @@ def vocabulary() -> tuple[list[str], list[gguf.TokenType]]:
     return ["<unk>", "<s>", "</s>", *bytes_, *characters, *words], kinds
 
 
-def weights(tokens: int, width: int) -> dict[str, npt.NDArray[np.float32]]:
+def weights(tokens: int, width: int, *, stops: bool) -> dict[str, npt.NDArray[np.float32]]:
     """Every tensor by its GGUF name, as ``(rows, columns)``: rows are outputs."""
     random = np.random.default_rng(SEED)
 
@@ -79,10 +83,12 @@ def weights(tokens: int, width: int) -> dict[str, npt.NDArray[np.float32]]:
     output = matrix(tokens, width)
     output[:, BEACON] = NEVER
     output[-WORDS:, BEACON] = 0
+    if stops:
+        output[END_TOKEN, BEACON] = NOW_AND_THEN
     return tensors | {"output_norm.weight": np.ones(width, np.float32), "output.weight": output}
 
 
-def write(path: Path, width: int = WIDTH) -> None:
+def write(path: Path, width: int, *, stops: bool) -> None:
     tokens, kinds = vocabulary()
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny random words")
@@ -101,9 +107,9 @@ def write(path: Path, width: int = WIDTH) -> None:
     writer.add_token_scores([float(-index) for index in range(len(tokens))])
     writer.add_unk_token_id(0)
     writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
+    writer.add_eos_token_id(END_TOKEN)
     writer.add_chat_template(CHAT_TEMPLATE)
-    for name, tensor in weights(len(tokens), width).items():
+    for name, tensor in weights(len(tokens), width, stops=stops).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -112,4 +118,9 @@ def write(path: Path, width: int = WIDTH) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--stops", action="store_true")
+    parser.add_argument("--width", type=int, default=WIDTH)
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    write(options.file, options.width, stops=options.stops)
