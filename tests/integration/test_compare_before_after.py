@@ -64,7 +64,13 @@ def prometheus(
     program, folder = tool("prometheus"), tmp_path_factory.mktemp("past")
     lines = sorted(openmetrics(), key=lambda line: line.split("{")[0])  # a family stays together
     (folder / "past.om").write_text("\n".join([*lines, "# EOF\n"]))
-    command = [tool("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet"]
+    command: list[str | Path] = [
+        tool("promtool"),
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        "--quiet",
+    ]
     command += ["--max-block-duration", "11d", folder / "past.om", folder / "data"]
     subprocess.run(command, check=True)
     with running_prometheus(program, folder, f"http://127.0.0.1:{free_port()}") as server:
