@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,9 +30,12 @@ from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
-from exporter.settings.mistakes import ConfigError
+from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site.server import WebServer
 from exporter.site.status import Status
+
+if TYPE_CHECKING:
+    from exporter.push.pusher import Pusher
 
 GRACE_SECONDS = 20.0
 """How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
@@ -42,11 +46,23 @@ log = structlog.get_logger(__name__)
 
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
-    return config.web, config.leader_election, config.kubernetes
+    return config.web, config.leader_election, config.kubernetes, config.own_labels, config.push
 
 
 def _log(observation: Observation) -> None:
     log_failure(observation.result)
+
+
+def _pusher(config: Config, metrics: Metrics) -> Pusher | None:
+    """:raises ConfigError: series are to be pushed, and what does it is not installed."""
+    if config.push is None:
+        return None
+    try:
+        from exporter.push.pusher import Pusher  # noqa: PLC0415  an optional extra
+    except ImportError:
+        needs = "needs: pip install 'inference-exporter[push]'"
+        raise ConfigError([Mistake(needs, key="push")]) from None
+    return Pusher(config.push, metrics.everything)
 
 
 class Exporter:
@@ -63,7 +79,7 @@ class Exporter:
         self.loop = asyncio.get_running_loop()
         self.ready = False
         self._heap = Heap()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self._config.own_labels)
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
@@ -80,6 +96,7 @@ class Exporter:
             self._prober, self.metrics, self._cold.probe, self._cold.keeps_back
         )
         self._controls = Controls(self.metrics.control)
+        self._pusher = _pusher(self._config, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -107,6 +124,8 @@ class Exporter:
             self._apply(self._config)
             if self._election:
                 self._election.start()
+            if self._pusher:
+                self._pusher.start()
             self.ready = True
             log.info("started", version=__version__, url=server.url)
             on_started(server.url)
@@ -131,6 +150,8 @@ class Exporter:
             if self._election:  # another begins only now that no probe is under way
                 await asyncio.to_thread(self._election.stop)
             self._budgets.close()
+            if self._pusher:
+                await asyncio.to_thread(self._pusher.stop)
             server.stop()
 
     async def probe_target(self, name: str) -> tuple[Observation, ...]:
@@ -161,7 +182,7 @@ class Exporter:
                 log.info("not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("changes of web and leader election take effect after a restart")
+                log.warning("web, location, push and leader election change only with a restart")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 

@@ -14,9 +14,12 @@ from pydantic import Field, model_validator
 from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.control import Control
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
+from exporter.config.labels import Label
+from exporter.config.location import ExporterLocation
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import AnyProbe
+from exporter.config.push import Push
 from exporter.config.spoken import asking_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
@@ -71,6 +74,10 @@ class Config(Model):
     currencies: Currencies = Field(default={})
     """What one unit of each currency that a price is in is worth, in USD."""
     price_mix: PriceMix = PriceMix()
+    location: ExporterLocation | None = None
+    """Where this exporter stands: a label of every series, so that several can be told apart."""
+    push: Push | None = None
+    """Where series are sent, if nobody can scrape them."""
     kubernetes: Kubernetes = Kubernetes()
     kubernetes_discovery: tuple[KubernetesDiscovery, ...] = ()
     """Further targets, found in a Kubernetes cluster."""
@@ -133,6 +140,11 @@ class Config(Model):
                 self.price_of(target)
             except UnknownPrice as unknown:
                 yield target.name, str(unknown)
+
+    @property
+    def own_labels(self) -> dict[str, str]:
+        """What every series of this exporter carries."""
+        return {Label.LOCATION: self.location} if isinstance(self.location, str) else {}
 
     @property
     def mix(self) -> Mix:

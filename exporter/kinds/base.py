@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from exporter.providers.asks import Ask, Kind, Reply
 from exporter.providers.base import Call, OutputKind
+from exporter.providers.calls import ToolCall
 from exporter.result import Failure, Measures, ProbeResult
 from exporter.settings.types import Duration, Model
 
@@ -28,6 +29,11 @@ class Heard(Protocol):
 
     def text(self, kind: OutputKind) -> str:
         """All streamed output of one kind."""
+        ...
+
+    @property
+    def calls(self) -> Sequence[ToolCall]:
+        """The tools that the model called."""
         ...
 
 

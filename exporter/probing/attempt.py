@@ -226,7 +226,7 @@ class Attempt:
             connection=exchange.connection,
             measures=self._measures,
             connection_retries=exchange.retries,
-            answer=shown_answer(record.text(OutputKind.ANSWER)),
+            answer=shown_answer(record.said),
             reasoning=shown_answer(record.text(OutputKind.REASONING)),
             finish_reason=_word(record.finish_reason),
             served_model=_word(record.served_model),

@@ -24,6 +24,7 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
+from exporter.providers.calls import Calls, ToolCall
 from exporter.result import Failure, Timeline, Usage
 
 _CLOSE_NS = 2_000_000
@@ -79,6 +80,7 @@ class StreamRecord:
         self._reads: list[Piece] = []
         self._has_unseen_tokens = False
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
+        self._calls = Calls()
         self._newest: list[Mark] = []
         """The marks of the latest event."""
 
@@ -132,6 +134,16 @@ class StreamRecord:
     def text(self, kind: OutputKind) -> str:
         """All output of one kind."""
         return "".join(self._texts[kind])
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the model called."""
+        return self._calls.whole()
+
+    @property
+    def said(self) -> str:
+        """The answer or, where there is none, the tools that were called instead."""
+        return self.text(OutputKind.ANSWER) or " ".join(map(str, self.calls))
 
     @property
     def has_output(self) -> bool:
@@ -200,6 +212,8 @@ class StreamRecord:
 
     def _take_output(self, output: Output, arrival: Arrival) -> None:
         self._texts[output.kind].append(output.text)
+        if output.call:
+            self._calls.add(output.call)
         # What frames a call is counted and not shown, as is what was summed up.
         self._has_unseen_tokens |= output.is_summary or output.kind is OutputKind.TOOL
         self.output_characters += len(output.text)

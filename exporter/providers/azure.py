@@ -21,6 +21,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
+from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.wire import merged
 from exporter.result import Failure
@@ -66,6 +67,7 @@ class Azure:
             "messages": openai_messages(call.ask),
             "response_format": response_format(call.ask),
             "reasoning_effort": call.ask.reasoning,
+            **openai_tools(call.ask),
             "stream": True,
             "stream_options": {"include_usage": True},
         }

@@ -67,7 +67,7 @@ class AzureHandler(OpenAIHandler):
         if inference and call.include_usage:
             call = _with_extra_parameters(call, request.headers.get("extra-parameters", "error"))
         model = unquote(deployment) if deployment else call.model
-        return AzureCall(model, call.prompt, call.max_tokens, call.include_usage)
+        return AzureCall(model, call.prompt, call.max_tokens, call.include_usage, call.tools)
 
     def error(self, error: Error, facts: Facts) -> Response:
         status, _ = _ERRORS[error.kind]

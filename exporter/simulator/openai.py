@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from exporter.providers.base import OutputKind
 from exporter.providers.wire import Wire
 from exporter.result import Usage
@@ -23,6 +25,7 @@ from exporter.simulator.handler import (
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -78,8 +81,20 @@ class _StreamOptions(Wire):
     include_usage: bool = False
 
 
+class _Function(Wire):
+    name: str
+
+
+class OfferedTool(Wire):
+    """One tool of a request."""
+
+    function: _Function
+
+
 class _Body(Wire):
     """chat completion request"""
+
+    tools: list[OfferedTool] = Field(default=[])
 
     model: str
     messages: list[Message]
@@ -107,6 +122,7 @@ class OpenAIHandler:
             prompt="\n".join(message.text for message in body.messages),
             max_tokens=body.max_completion_tokens or body.max_tokens,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
+            tools=tuple(tool.function.name for tool in body.tools),
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -125,6 +141,7 @@ class ChatCall:
     prompt: str
     max_tokens: int | None
     include_usage: bool
+    tools: tuple[str, ...] = ()
 
     def stream(self, facts: Facts) -> ChatStream:
         return ChatStream(facts, self.include_usage)
@@ -148,8 +165,8 @@ class ChatStream:
                 yield self._chunk(self._opened({"content": "", "refusal": None}))
             case Ping():
                 yield b": ping\n\n"
-            case Output(kind, text):
-                yield self._chunk(self._opened({_DELTA_FIELDS[kind]: text}))
+            case Calling() | Output():
+                yield self._chunk(self._opened(_delta(step)))
             case Finish(reason, usage):
                 yield self._chunk({}, _FINISH_REASONS.get(reason, reason) if reason else None)
                 if usage and self._include_usage:
@@ -182,6 +199,18 @@ class ChatStream:
             "choices": choices,
             **usage,
         }
+
+
+def _delta(step: Calling | Output) -> dict[str, Any]:
+    match step:
+        case Calling(name):
+            function = {"name": name, "arguments": ""}
+            call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+            return {"content": None, "tool_calls": [call]}
+        case Output(OutputKind.TOOL, text):
+            return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
+        case Output(kind, text):
+            return {_DELTA_FIELDS[kind]: text}
 
 
 def stream_headers(facts: Facts) -> Headers:

@@ -123,6 +123,8 @@ class Serving:
     async def _stream(
         self, call: Question, script: Script, fault: Fault | None, start_ns: float, random: Random
     ) -> None:
+        if not call.tools:
+            script = replace(script, tool_call=None)
         player = Player(
             self.connection,
             self.entry,
