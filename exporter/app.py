@@ -31,6 +31,8 @@ from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
 from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.site.backend import Condition, Spent
+from exporter.site.bystanders import Bystanders
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -78,6 +80,8 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
+        self._started_at = self._loaded_at = time.time()
+        self._config_error: str | None = None
         self._heap = Heap()
         self.metrics = Metrics(self._config.own_labels)
         self.metrics.reporters.append(source.report)
@@ -92,9 +96,8 @@ class Exporter:
         )
         waiting = (self.metrics.waiting, self.status.waiting)
         self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
-        self._schedule = Schedule(
-            self._prober, self.metrics, self._cold.probe, self._cold.keeps_back
-        )
+        told = Bystanders(self.metrics, self.status)
+        self._schedule = Schedule(self._prober, told, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
         self._pusher = _pusher(self._config, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
@@ -104,9 +107,24 @@ class Exporter:
         return self._config.web.enable_lifecycle
 
     @property
-    def stands_by(self) -> bool:
-        """Whether another exporter is the one that probes."""
-        return not self._may_probe()
+    def condition(self) -> Condition:
+        """How the exporter is; may be asked for in any thread."""
+        day, config = self._budgets.shown, self._config
+        return Condition(
+            started_at=self._started_at,
+            stands_by=not self._may_probe(),
+            leader=self._election.leader if self._election else None,
+            config_loaded_at=self._loaded_at,
+            config_error=self._config_error,
+            spent=Spent(
+                float(day.total_usd),
+                config.budget.usd_per_day,
+                {name: float(usd) for name, usd in day.usd.items()},
+                {it.name: it.budget.usd_per_day for it in config.targets if it.budget},
+            ),
+            probes_in_flight=self._prober.in_flight,
+            config=config,
+        )
 
     async def run(self, on_started: Callable[[str], None]) -> None:
         """Probe until SIGTERM or SIGINT.
@@ -176,6 +194,7 @@ class Exporter:
                 config = await asyncio.to_thread(self._source.load)
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
+                self._config_error = str(error)
                 log.error("not reloaded, the old configuration stays in force", error=str(error))
                 raise
             if self._stopping.is_set():
@@ -196,7 +215,8 @@ class Exporter:
         for target, why in config.unknown_prices():
             log.warning("price not known: cost and budgets leave it out", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
-        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
+        self._loaded_at, self._config_error = time.time(), None
+        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
 
     def _apply_plans(self) -> None:
         """A standby has none: it would show targets that it knows nothing of."""

@@ -105,6 +105,10 @@ class Chat(Probe):
             return (self.messages[-1].content,)
         return self.prompts_file.prompts if self.prompts_file else (self.prompt or "",)
 
+    @property
+    def is_confidential(self) -> bool:
+        return self.prompts_file is not None
+
     @cached_property
     def size(self) -> Size:
         beside = [message.content for message in self.messages[:-1]]

@@ -25,11 +25,17 @@ from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
 from exporter.probing.unlike import KEPT_BYTES, explained
+from exporter.process.loop import glance
 from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
-from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
+from exporter.settings.presentable import (
+    MAX_DETAIL_CHARACTERS,
+    presentable,
+    shown_answer,
+    shown_body,
+)
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
@@ -71,6 +77,7 @@ class Attempt:
 
     async def carry_out(self, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
+        glance()
         try:
             problem = await self._problem(connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
@@ -84,6 +91,7 @@ class Attempt:
         try:
             async with self._deadlines:
                 request = await self._request()
+                glance()
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -112,7 +120,9 @@ class Attempt:
             now=datetime.now(UTC),
             extra_body=target.extra_body,
         )
+        glance()
         request = self._dialect.request(await target.row.credentials.authorize(call))
+        glance()
         return outgoing(request, await target.header_values(), {EXCHANGE: self._exchange})
 
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
@@ -173,6 +183,7 @@ class Attempt:
     async def _drain(self, body: AsyncIterator[Part]) -> None:
         """Read what is left after the end marker: only a connection whose response was read to
         its end can serve the next probe. The result is fixed by now."""
+        glance()
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 async for part in body:
@@ -202,8 +213,10 @@ class Attempt:
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
         probe = self._plan.probe
-        failure = probe.judge(record, self._call) if self._call else None
-        self._measures = Measures() if failure else probe.measures(record)
+        if self._call is None:
+            return None
+        failure = probe.judge(record, self._call)
+        self._measures = Measures() if failure else probe.measures(record, self._call)
         return failure
 
     def _explained(self, failure: Failure) -> Failure:
@@ -213,12 +226,13 @@ class Attempt:
         return explained(failure, self._head, body)
 
     def result(self, failure: Failure | None) -> ProbeResult:
+        glance()
         record, exchange = self._record, self._exchange
         return ProbeResult(
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=record.timeline(self._start, exchange, self._usage),
+            timeline=record.timeline(self._start, exchange, self._usage, over=time.monotonic_ns()),
             failure=_told(failure, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
@@ -228,6 +242,7 @@ class Attempt:
             connection_retries=exchange.retries,
             answer=shown_answer(record.said),
             reasoning=shown_answer(record.text(OutputKind.REASONING)),
+            body="" if record.heard or not failure else shown_body(bytes(self._body_prefix)),
             finish_reason=_word(record.finish_reason),
             served_model=_word(record.served_model),
             request_id=_word(self._facts.request_id or record.request_id),

@@ -16,6 +16,7 @@ from exporter.providers.base import (
     Event,
     Failed,
     Finished,
+    Likelihoods,
     ModelLoaded,
     ModelServed,
     Output,
@@ -81,6 +82,7 @@ class StreamRecord:
         self._has_unseen_tokens = False
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
         self._calls = Calls()
+        self.first_likelihoods: tuple[tuple[str, float], ...] = ()
         self._newest: list[Mark] = []
         """The marks of the latest event."""
 
@@ -115,8 +117,10 @@ class StreamRecord:
         of such a stream may be exact all the same."""
         return [gap for gap in self._gaps if all(mark.is_close for mark in gap)]
 
-    def timeline(self, start: int, exchange: Exchange, usage: Usage | None) -> Timeline:
-        """All marks of a probe that began at ``start``, monotonic nanoseconds."""
+    def timeline(
+        self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
+    ) -> Timeline:
+        """All marks of a probe that began at ``start`` and is over now, monotonic nanoseconds."""
         uncertainty = self.uncertainty
         return Timeline(
             start=start,
@@ -126,6 +130,8 @@ class StreamRecord:
             first_answer_token=_at(self.first_answer_token),
             last_token=_at(self.last_counted(usage)),
             end=_at(self.end),
+            over=over,
+            arrivals=tuple(piece.at for piece in self._reads),
             gaps=tuple(later.at - earlier.at for earlier, later in self._known_gaps()),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
@@ -193,6 +199,20 @@ class StreamRecord:
         match event:
             case Output():
                 self._take_output(event, arrival)
+            case Finished():
+                self._take_finish(event, arrival)
+            case Failed(failure, _):
+                self.failure = self.failure or failure
+            case Ended():
+                self.end = self._mark(arrival)
+            case _:
+                self._take_fact(event)
+
+    def _take_fact(self, event: Event) -> None:
+        """What has no time of its own."""
+        match event:
+            case Likelihoods(tokens):
+                self.first_likelihoods = self.first_likelihoods or tokens
             case Replied(reply):
                 self.reply = reply
             case UsageReported(usage):
@@ -203,12 +223,6 @@ class StreamRecord:
                 self.request_id = request_id
             case ModelLoaded(seconds):
                 self.model_load_seconds = seconds
-            case Finished():
-                self._take_finish(event, arrival)
-            case Failed(failure, _):
-                self.failure = self.failure or failure
-            case Ended():
-                self.end = self._mark(arrival)
 
     def _take_output(self, output: Output, arrival: Arrival) -> None:
         self._texts[output.kind].append(output.text)
