@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Full, Queue
 
-_MOST_WAITING = 2_000
+MOST_WAITING = 2_000
 _PATIENCE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,9 @@ class _Beside(logging.Handler):
     def __init__(self, writer: logging.Handler) -> None:
         super().__init__()
         self._writer = writer
-        self._waiting: Queue[logging.LogRecord | None] = Queue(_MOST_WAITING)
+        self._waiting: Queue[logging.LogRecord | None] = Queue(MOST_WAITING)
         self._lost = 0
+        self._unheard = False
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._thread.start()
 
@@ -41,15 +42,14 @@ class _Beside(logging.Handler):
 
     def end(self) -> bool:
         """Whether all was written, within a short time."""
-        try:
+        with suppress(Full):
             self._waiting.put(None, timeout=_PATIENCE_SECONDS)
-        except Full:
-            return False
-        self._thread.join(_PATIENCE_SECONDS)
-        return not self._thread.is_alive()
+            self._thread.join(_PATIENCE_SECONDS)
+        self._unheard = self._thread.is_alive()
+        return not self._unheard
 
     def _write_all(self) -> None:
-        while record := self._waiting.get():
+        while (record := self._waiting.get()) and not self._unheard:
             self._writer.emit(record)  # without its lock, which the end of the process asks for
             if self._lost:
                 lost, self._lost = self._lost, 0

@@ -183,9 +183,9 @@ def _small(piece: bytes, total: int = 4 * MEGABYTE) -> list[Step]:
     return [STREAM_HEAD, *[chunk(piece * (65536 // len(piece)))] * (total // 65536), LAST_CHUNK]
 
 
-_MADE_TO_LAST = "<br> QTE=&JTQxXA==PGJyPg===\n" * 200
+MADE_TO_LAST = "<br> QTE=&JTQxXA==PGJyPg===\n" * 200
 """Encoded again and again, found by trying at random: 25 ms for 2 kB."""
-_ENCODED = {"content": _MADE_TO_LAST, "reasoning_content": _MADE_TO_LAST}
+_ENCODED = {"content": MADE_TO_LAST, "reasoning_content": MADE_TO_LAST}
 
 HTTP: dict[str, Costly] = {
     f"openai: {name}": Costly("openai", GOOD["openai"], script, reasons)
@@ -223,11 +223,11 @@ HTTP: dict[str, Costly] = {
             _whole(
                 _sse(json.dumps({"choices": [{"delta": _ENCODED, "finish_reason": "x"}]}).encode())
             ),
-            "truncated",
+            "",
         ),
         (
             "an error made to be searched for secrets for long",
-            [response(500, json.dumps({"error": {"message": _MADE_TO_LAST}}).encode())],
+            [response(500, json.dumps({"error": {"message": MADE_TO_LAST}}).encode())],
             "server_error",
         ),
         ("trailers", [STREAM_HEAD, b"0\r\n" + b"a:\r\n" * 20_000 + b"\r\n"], "truncated protocol"),
