@@ -12,6 +12,7 @@ from benchmarks import (
     cold_starts,
     compare,
     confirmation,
+    fingerprint,
     histograms,
     hostile,
     load,
@@ -31,6 +32,7 @@ _MODULES = (
     cold_starts,
     alerts,
     confirmation,
+    fingerprint,
     compare,
 )
 BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "soak": soak} | {

@@ -18,7 +18,7 @@ from pathlib import Path
 Disturbance = Callable[[int], AbstractContextManager[None]]
 """Given the process."""
 
-STOP_SECONDS = (0.005, 1.0)
+STOP_SECONDS = (0.005, 5.0)
 BETWEEN_STOPS_SECONDS = (0.1, 0.6)
 QUOTA = 0.2
 _PERIOD_SECONDS = 0.1
@@ -30,7 +30,7 @@ _SECONDS_TO_LEAVE = 2
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """SIGSTOP now and then, for 5 ms to 1 s, every order of magnitude as often."""
+    """SIGSTOP now and then, for 5 ms to 5 s, every order of magnitude as often."""
     with _meanwhile(lambda over: _stop_now_and_then(pid, over)):
         yield
 

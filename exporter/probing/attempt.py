@@ -26,6 +26,7 @@ from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
 from exporter.probing.said import Said
 from exporter.probing.unlike import KEPT_BYTES, explained
+from exporter.process.loop import glance
 from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
@@ -70,6 +71,7 @@ class Attempt:
 
     async def carry_out(self, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
+        glance()
         try:
             problem = await self._problem(connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
@@ -83,6 +85,7 @@ class Attempt:
         try:
             async with self._deadlines:
                 request = await self._request()
+                glance()
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -111,7 +114,9 @@ class Attempt:
             now=datetime.now(UTC),
             extra_body=target.extra_body,
         )
+        glance()
         request = self._dialect.request(await target.row.credentials.authorize(call))
+        glance()
         return outgoing(request, await target.header_values(), {EXCHANGE: self._exchange})
 
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
@@ -172,6 +177,7 @@ class Attempt:
     async def _drain(self, body: AsyncIterator[Part]) -> None:
         """Read what is left after the end marker: only a connection whose response was read to
         its end can serve the next probe. The result is fixed by now."""
+        glance()
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 async for part in body:
@@ -201,8 +207,10 @@ class Attempt:
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
         probe = self._plan.probe
-        failure = probe.judge(record, self._call) if self._call else None
-        self._measures = Measures() if failure else probe.measures(record)
+        if self._call is None:
+            return None
+        failure = probe.judge(record, self._call)
+        self._measures = Measures() if failure else probe.measures(record, self._call)
         return failure
 
     def _explained(self, failure: Failure) -> Failure:
@@ -213,13 +221,15 @@ class Attempt:
 
     async def result(self, failure: Failure | None) -> ProbeResult:
         """What came of it."""
+        glance()
+        over = time.monotonic_ns()
         record, exchange = self._record, self._exchange
         said = await self._said(failure).presentable()
         return ProbeResult(
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=record.timeline(self._start, exchange, self._usage),
+            timeline=record.timeline(self._start, exchange, self._usage, over=over),
             failure=_told(failure, said.detail, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
@@ -229,6 +239,7 @@ class Attempt:
             connection_retries=exchange.retries,
             answer=said.answer,
             reasoning=said.reasoning,
+            body=said.body,
             finish_reason=said.finish_reason,
             served_model=said.served_model,
             request_id=said.request_id,
@@ -242,13 +253,17 @@ class Attempt:
     def _said(self, failure: Failure | None) -> Said:
         record = self._record
         return Said(
-            answer=record.text(OutputKind.ANSWER),
+            answer=record.said,
             reasoning=record.text(OutputKind.REASONING),
             finish_reason=record.finish_reason,
             served_model=record.served_model,
             request_id=self._facts.request_id or record.request_id,
+            body="" if record.heard or not failure else self._body_text(),
             detail=failure.detail if failure else "",
         )
+
+    def _body_text(self) -> str:
+        return self._body_prefix.decode("utf-8", "replace")
 
     @property
     def _usage(self) -> Usage | None:

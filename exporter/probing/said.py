@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
-from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
+from exporter.settings.presentable import (
+    MAX_DETAIL_CHARACTERS,
+    presentable,
+    shown_answer,
+    shown_body,
+)
 
 _MAX_WORD_CHARACTERS = 256
 _AT_ONCE_CHARACTERS = 128
@@ -31,6 +36,8 @@ class Said:
     request_id: str | None
     detail: str
     """Why it failed; empty where it did not."""
+    body: str = ""
+    """What came instead of an answer."""
 
     async def presentable(self) -> Said:
         """As people may see it: cut, without secrets and control characters. Whatever the texts
@@ -41,7 +48,7 @@ class Said:
 
     def _characters(self) -> int:
         words = (self.finish_reason, self.served_model, self.request_id)
-        texts = (self.answer, self.reasoning, self.detail)
+        texts = (self.answer, self.reasoning, self.detail, self.body)
         return sum(map(len, texts)) + sum(len(word) for word in words if word)
 
     def _searched(self) -> Said:
@@ -52,6 +59,7 @@ class Said:
             served_model=_word(self.served_model),
             request_id=_word(self.request_id),
             detail=presentable(self.detail, MAX_DETAIL_CHARACTERS),
+            body=shown_body(self.body),
         )
 
 

@@ -56,6 +56,7 @@ SERVER_RESTARTS_EVERY_SECONDS = 30.0
 
 CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}
+location: here
 defaults: {{interval: 1s}}
 budget: {{usd_per_day: 5, state_file: {folder}/spent.json}}
 probes:
@@ -221,7 +222,7 @@ def _history(start: int, end: int, instance: str) -> Iterator[Series]:
         script = SCRIPTS[target]
         labels = {
             "job": "inference", "instance": instance, "target": target, "provider": "openai",
-            "model": target, "probe": "short", "stack": target,
+            "model": target, "probe": "short", "stack": target, "location": "here",
         }  # fmt: skip
         for measure, median in (
             ("time_to_first_token_seconds", script.first_token_seconds),

@@ -14,7 +14,7 @@ KEY = "sk-in-whatever-was-said-0815"
 
 
 def said(**texts: str) -> Said:
-    nothing = {"answer": "", "reasoning": "", "detail": ""}
+    nothing = {"answer": "", "reasoning": "", "detail": "", "body": ""}
     words = {"finish_reason": "", "served_model": "", "request_id": ""}
     return Said(**{**nothing, **words, **texts})
 

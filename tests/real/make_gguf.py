@@ -1,10 +1,11 @@
 """Write a tiny llama model with random weights, for a real server to load.
 
-    python make_gguf.py tiny.gguf
+    python make_gguf.py [--stops] tiny.gguf
 
 About four million parameters: a CPU core generates hundreds of tokens per second, or some
 thousand. The same seed gives the same file. What the model says means nothing, but it is text of
 made-up words, one to a token, and it never ends by itself: as many tokens come as were asked for.
+With ``--stops``, one token in some ten is the one that ends an answer.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ BEACON = 0
 """The dimension of the residual stream that no layer writes to. Every token carries the same value
 there, so that the output matrix can use it as a bias: against tokens that are not words."""
 NEVER = -100.0
+NOW_AND_THEN = 3.5
+"""The bias of the token that ends an answer, if it may: it stands against 400 words."""
+END_TOKEN = 2
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
@@ -45,7 +49,7 @@ def vocabulary() -> tuple[list[str], list[gguf.TokenType]]:
     return ["<unk>", "<s>", "</s>", *bytes_, *characters, *words], kinds
 
 
-def weights(tokens: int) -> dict[str, npt.NDArray[np.float32]]:
+def weights(tokens: int, *, stops: bool) -> dict[str, npt.NDArray[np.float32]]:
     """Every tensor by its GGUF name, as ``(rows, columns)``: rows are outputs."""
     random = np.random.default_rng(SEED)
 
@@ -78,10 +82,12 @@ def weights(tokens: int) -> dict[str, npt.NDArray[np.float32]]:
     output = matrix(tokens, WIDTH)
     output[:, BEACON] = NEVER
     output[-WORDS:, BEACON] = 0
+    if stops:
+        output[END_TOKEN, BEACON] = NOW_AND_THEN
     return tensors | {"output_norm.weight": np.ones(WIDTH, np.float32), "output.weight": output}
 
 
-def write(path: Path) -> None:
+def write(path: Path, *, stops: bool) -> None:
     tokens, kinds = vocabulary()
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny random words")
@@ -100,9 +106,9 @@ def write(path: Path) -> None:
     writer.add_token_scores([float(-index) for index in range(len(tokens))])
     writer.add_unk_token_id(0)
     writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
+    writer.add_eos_token_id(END_TOKEN)
     writer.add_chat_template(CHAT_TEMPLATE)
-    for name, tensor in weights(len(tokens)).items():
+    for name, tensor in weights(len(tokens), stops=stops).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -111,4 +117,4 @@ def write(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[-1]), stops="--stops" in sys.argv)

@@ -41,7 +41,7 @@ _BUDGET_FACTOR = 8
 _BUDGET_LEAST = 64 << 10
 """How many bytes may be searched beside those of the text itself."""
 _EACH = 128
-"""What it costs to search anything, in bytes."""
+"""What it costs to search anything, however short, in bytes."""
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}={0,2}")
 _NO_WORDS = re.compile(rb"(?:[A-Z0-9+/_-][a-z]{0,7}){3}")
