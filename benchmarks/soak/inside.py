@@ -94,7 +94,7 @@ def _note_loops() -> None:
         begin(self)
         _loops.add(self)
 
-    asyncio.BaseEventLoop.__init__ = begin_noted  # type: ignore[method-assign]
+    setattr(asyncio.BaseEventLoop, "__init__", begin_noted)  # noqa: B010  mypy forbids the other
 
 
 if __name__ == "__main__":

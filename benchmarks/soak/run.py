@@ -56,7 +56,8 @@ class Row:
     @property
     def shown(self) -> dict[str, float]:
         told = asdict(self)
-        return told | told.pop("inside")
+        inside: dict[str, float] = told.pop("inside")
+        return {**told, **inside}
 
 
 class Soak:
@@ -195,8 +196,8 @@ def _show(
     settled = [row for row in rows if row.probes >= SETTLED * probes]
     print(tabulate([row.shown for row in rows], "keys", "github", floatfmt=",.1f", intfmt=","))
     grew = [(name, *slope(settled, name)) for name in rows[0].shown if name != "probes"]
-    head = ("per 100,000 probes", "grew by", "±")
-    print(f"\n{tabulate(grew, head, 'github', floatfmt='+,.3f')}")
+    slopes = tabulate(grew, ("per 100,000 probes", "grew by", "±"), "github", floatfmt="+,.3f")
+    print(f"\n{slopes}")
     head = (
         "asked for",
         "answers",
