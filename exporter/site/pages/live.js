@@ -20,7 +20,8 @@
     const now = Date.now() / 1000 + ahead;
     for (const time of document.querySelectorAll("time[data-at]")) {
       const age = now - Number(time.dataset.at);
-      const said = age >= 0 ? (age < 1 ? "now" : `${span(age)} ago`) : `in ${span(-age)}`;
+      const past = age < 1 || "due" in time.dataset ? "now" : `${span(age)} ago`;
+      const said = age >= 0 ? past : `in ${span(-age)}`;
       if (time.textContent !== said) time.textContent = said;
     }
   };
