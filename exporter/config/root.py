@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.control import Control
@@ -39,6 +39,9 @@ from exporter.prices.settings import (
 )
 from exporter.prices.vendors import vendor_of
 from exporter.settings.types import Duration, Located, Model, UnknownName, raise_all
+
+VERSION = 1
+"""The form of the configuration that is read here."""
 
 
 class Defaults(Model):
@@ -76,6 +79,8 @@ class Config(Model):
     price_mix: PriceMix = PriceMix()
     location: ExporterLocation | None = None
     """Where this exporter stands: a label of every series, so that several can be told apart."""
+    version: int = 1
+    """Of which form the file is."""
     push: Push | None = None
     """Where series are sent, if nobody can scrape them."""
     kubernetes: Kubernetes = Kubernetes()
@@ -83,6 +88,15 @@ class Config(Model):
     """Further targets, found in a Kubernetes cluster."""
     leader_election: Literal["kubernetes-lease"] | None = None
     """Whether several exporters agree on one that probes."""
+
+    @field_validator("version")
+    @classmethod
+    def _version_is_known(cls, version: int) -> int:
+        if version != VERSION:
+            raise ValueError(
+                f"this inference-exporter reads version {VERSION}; upgrade it, or write that"
+            )
+        return version
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:
