@@ -25,7 +25,8 @@ def ticks(low: float, high: float, unit: str) -> list[float]:
     if low == high == 0:
         return [0.0, 1.0]
     top = 1.0 if unit == "percentunit" and 0.5 < high <= 1 else high
-    step = _step((top - low) / 4 or 0.25)
+    size = 2**20 if unit == "bytes" else 1
+    step = size * _step((top - low) / size / 4 or 0.25)
     first, last = math.floor(low / step + 1e-9), math.ceil(top / step - 1e-9)
     return [number * step for number in range(first, last + 1)]
 

@@ -112,9 +112,9 @@ def to_junit(all_judged: Iterable[Judged]) -> bytes:
     for judged in all_judged:
         broken = sum(tally.verdict is Verdict.BROKEN for tally in judged.tallies)
         unknown = sum(tally.verdict is Verdict.UNKNOWN for tally in judged.tallies)
-        counts = {"tests": len(judged.tallies), "failures": broken, "skipped": unknown}
-        texts = {name: str(number) for name, number in counts.items()}
-        suite = ElementTree.SubElement(suites, "testsuite", name=judged.name, errors="0", **texts)
+        counts = {"tests": len(judged.tallies), "failures": broken, "skipped": unknown, "errors": 0}
+        about = {"name": judged.name, **{name: str(number) for name, number in counts.items()}}
+        suite = ElementTree.SubElement(suites, "testsuite", about)
         for tally in judged.tallies:
             name = _named(tally.objective)
             case = ElementTree.SubElement(suite, "testcase", classname=judged.name, name=name)
@@ -123,4 +123,5 @@ def to_junit(all_judged: Iterable[Judged]) -> bytes:
                 said = ElementTree.SubElement(case, kind, message=explained(tally))
                 said.text = ", ".join(f"{times} {why}" for why, times in judged.reasons.items())
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    written: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return written

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,14 @@ pytestmark = [
 
 
 def _scripts() -> dict[str, Script]:
-    quick = {"first_token_seconds": 0.03, "token_gap_seconds": 0.004, "jitter": 0.3}
+    quick = Script(first_token_seconds=0.03, token_gap_seconds=0.004, jitter=0.3)
     limited = ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down."))
     return {
-        "good": Script(**quick),
-        "slow": Script(**{**quick, "first_token_seconds": 0.3}),
-        "flaky": Script(**quick, fault=Disconnect(after_tokens=6), fault_ratio=0.4),
-        "throttled": Script(**quick, fault=limited, fault_ratio=0.9),
-        "booting": Script(**quick, boot=Boot(seconds=900)),
+        "good": quick,
+        "slow": replace(quick, first_token_seconds=0.3),
+        "flaky": replace(quick, fault=Disconnect(after_tokens=6), fault_ratio=0.4),
+        "throttled": replace(quick, fault=limited, fault_ratio=0.9),
+        "booting": replace(quick, boot=Boot(seconds=900)),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,11 +19,9 @@ from tests.process import cli
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    quick = {"first_token_seconds": 0.001, "token_gap_seconds": 0.0}
-    scripts = {
-        "good": Script(**quick),
-        "broken": Script(**quick, fault=Disconnect(after_tokens=1), fault_ratio=1.0),
-    }
+    good = Script(first_token_seconds=0.001, token_gap_seconds=0.0)
+    broken = replace(good, fault=Disconnect(after_tokens=1), fault_ratio=1.0)
+    scripts = {"good": good, "broken": broken}
     with run_in_thread(Simulator(scripts)) as simulator:
         yield f"{simulator.url}/v1"
 
