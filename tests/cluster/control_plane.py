@@ -216,7 +216,7 @@ class ControlPlane:
         everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}
         schema = {
             "priorityLevelConfiguration": {"name": name},
-            "matchingPrecedence": 1,
+            "matchingPrecedence": 2,  # 1 is for the exempt alone
             "rules": [
                 {
                     "subjects": [subject | whose],

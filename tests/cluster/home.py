@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
+
+from exporter.config.kubernetes import Kubernetes
 from tests.cluster.control_plane import ControlPlane, Document
 from tests.cluster.test_discovery import PODS, pod
 from tests.cluster.test_leader import Replica, replica
@@ -21,6 +24,12 @@ RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+
+
+def account_settings(plane: ControlPlane, folder: Path) -> Kubernetes:
+    """The same as ``settings``, typed."""
+    written = yaml.safe_load(settings(plane, folder))["kubernetes"]
+    return Kubernetes.model_validate(written)
 
 
 def settings(plane: ControlPlane, folder: Path, url: str | None = None) -> str:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
+from exporter.cluster.api import ApiError, KubernetesApi
 from exporter.simulator import Simulator
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.forwarder import Forwarder
@@ -25,6 +27,7 @@ from tests.cluster.home import (
     HOME,
     LEASE_SECONDS,
     RESTRICTED,
+    account_settings,
     discovering,
     has,
     pods,
@@ -77,7 +80,7 @@ def test_two_hundred_pods_come_at_once_and_go_at_once(
 def test_a_watch_that_expired_while_the_exporter_was_cut_off_is_made_good(
     plane: ControlPlane, provider: Provider, tmp_path: Path
 ) -> None:
-    """410 Gone: what happened meanwhile is forgotten, so everything is listed anew."""
+    """What happened meanwhile is forgotten, so everything is listed anew."""
     with (
         no_pods_left(plane),
         Forwarder(plane.url) as way,
@@ -91,6 +94,9 @@ def test_a_watch_that_expired_while_the_exporter_was_cut_off_is_made_good(
         put_pod(plane, "comes", port_of(provider))
         plane.forget_the_past()
         has(shown, "stays", "goes")
+        with pytest.raises(ApiError) as gone:
+            list(KubernetesApi(account_settings(plane, tmp_path)).watch(PODS_PATH, "", "1"))
+        assert gone.value.status == httpx.codes.GONE
         way.open()
         has(shown, "stays", "comes", seconds=60)
 
