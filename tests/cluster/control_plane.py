@@ -201,42 +201,6 @@ class ControlPlane:
         self.kill()
         self.start()
 
-    @contextmanager
-    def too_busy_for(self, account: str, namespace: str) -> Iterator[None]:
-        """Answer every request of a service account with 429, by a priority level without seats."""
-        group, name = "/apis/flowcontrol.apiserver.k8s.io/v1", "nobody"
-        level = {
-            "nominalConcurrencyShares": 0,
-            "lendablePercent": 0,
-            "borrowingLimitPercent": 0,
-            "limitResponse": {"type": "Reject"},
-        }
-        subject = {"kind": "ServiceAccount"}
-        whose = {"serviceAccount": {"name": account, "namespace": namespace}}
-        everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}
-        schema = {
-            "priorityLevelConfiguration": {"name": name},
-            "matchingPrecedence": 2,  # 1 is for the exempt alone
-            "rules": [
-                {
-                    "subjects": [subject | whose],
-                    "resourceRules": [everything | {"clusterScope": True}],
-                }
-            ],
-        }
-        metadata = {"metadata": {"name": name}}
-        specs = {
-            "prioritylevelconfigurations": {"spec": {"type": "Limited", "limited": level}},
-            "flowschemas": {"spec": schema},
-        }
-        for resource, spec in specs.items():
-            self.request("POST", f"{group}/{resource}", metadata | spec)
-        try:
-            yield
-        finally:
-            for resource in reversed(specs):
-                self.request("DELETE", f"{group}/{resource}/{name}")
-
     def bound_token(self, account: str, namespace: str, secret: str) -> str:
         """A token that is good for as long as this Secret, made for it, is there."""
         metadata = {"metadata": {"name": secret}}

@@ -30,7 +30,6 @@ from tests.cluster.home import (
     account_settings,
     discovering,
     has,
-    pods,
     put_pod,
     settings,
 )
@@ -99,25 +98,6 @@ def test_a_watch_that_expired_while_the_exporter_was_cut_off_is_made_good(
         assert gone.value.status == httpx.codes.GONE
         way.open()
         has(shown, "stays", "comes", seconds=60)
-
-
-def test_an_api_server_that_is_too_busy_changes_nothing(
-    plane: ControlPlane, provider: Provider, tmp_path: Path
-) -> None:
-    """429 Too Many Requests, to every request of this account, by the API server's own means."""
-    with no_pods_left(plane):
-        put_pod(plane, "a", port_of(provider))
-        with discovering(plane, tmp_path) as shown:
-            has(shown, "a")
-            with plane.too_busy_for(ACCOUNT, HOME):
-                plane.kill()  # ends the watch: the next request is refused
-                plane.start()
-                eventually(lambda: "429" in shown.log.read_text(), seconds=60)
-                put_pod(plane, "b", port_of(provider))
-                probed = shown.probes()
-                eventually(lambda: shown.probes() > probed + 3)
-                assert pods(shown.metrics()) == {"a"}
-            has(shown, "a", "b", seconds=90)
 
 
 def test_a_rotated_token_is_taken_up_and_nobody_stops(
@@ -218,7 +198,7 @@ def wrong_clock(folder: Path, seconds: str) -> Iterator[None]:
         return
     library = folder / "clock.so"
     if not library.exists():
-        command = ["cc", "-shared", "-fPIC", "-xc", "-o", library, "-", "-ldl"]
+        command: list[str | Path] = ["cc", "-shared", "-fPIC", "-xc", "-o", library, "-", "-ldl"]
         subprocess.run(command, input=_CLOCK, text=True, check=True)
     changed = {"LD_PRELOAD": str(library), "WRONG_CLOCK": seconds}
     before = {name: os.environ.get(name) for name in changed}
