@@ -150,6 +150,16 @@ class Timeline:
         return self.end if self.first_token is None else self.first_token
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """How a model answered a prompt that is always the same, with nothing left to chance."""
+
+    prompt: str
+    answer: str
+    first_token: tuple[tuple[str, float], ...] = ()
+    """The likeliest first tokens, each with its probability, where the provider tells them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
     """What only some kinds of probes measure."""
@@ -160,6 +170,7 @@ class Measures:
     """How long the vectors are."""
     direction: tuple[float, ...] = field(default=(), repr=False)
     """The vector of a text that is always the same."""
+    fingerprint: Fingerprint | None = field(default=None, repr=False)
     cold_first_token_seconds: float | None = None
     """Time to first token of a prompt that no cache had seen."""
     cached_first_token_seconds: float | None = None

@@ -32,6 +32,11 @@ class Heard(Protocol):
         ...
 
     @property
+    def first_likelihoods(self) -> tuple[tuple[str, float], ...]:
+        """The likeliest first tokens, each with its probability, where they were told."""
+        ...
+
+    @property
     def calls(self) -> Sequence[ToolCall]:
         """The tools that the model called."""
         ...
@@ -95,7 +100,7 @@ class Probe(Model):
         :param nonce: never used before; it goes where it keeps every cache from answering.
         """
 
-    def measures(self, heard: Heard) -> Measures:
+    def measures(self, heard: Heard, call: Call[Any]) -> Measures:
         """What a right answer tells that no other kind's does."""
         return Measures()
 

@@ -16,6 +16,7 @@ from exporter.providers.base import (
     Event,
     Failed,
     Finished,
+    Likelihoods,
     ModelLoaded,
     ModelServed,
     Output,
@@ -81,6 +82,7 @@ class StreamRecord:
         self._has_unseen_tokens = False
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
         self._calls = Calls()
+        self.first_likelihoods: tuple[tuple[str, float], ...] = ()
         self._newest: list[Mark] = []
         """The marks of the latest event."""
 
@@ -197,6 +199,20 @@ class StreamRecord:
         match event:
             case Output():
                 self._take_output(event, arrival)
+            case Finished():
+                self._take_finish(event, arrival)
+            case Failed(failure, _):
+                self.failure = self.failure or failure
+            case Ended():
+                self.end = self._mark(arrival)
+            case _:
+                self._take_fact(event)
+
+    def _take_fact(self, event: Event) -> None:
+        """What has no time of its own."""
+        match event:
+            case Likelihoods(tokens):
+                self.first_likelihoods = self.first_likelihoods or tokens
             case Replied(reply):
                 self.reply = reply
             case UsageReported(usage):
@@ -207,12 +223,6 @@ class StreamRecord:
                 self.request_id = request_id
             case ModelLoaded(seconds):
                 self.model_load_seconds = seconds
-            case Finished():
-                self._take_finish(event, arrival)
-            case Failed(failure, _):
-                self.failure = self.failure or failure
-            case Ended():
-                self.end = self._mark(arrival)
 
     def _take_output(self, output: Output, arrival: Arrival) -> None:
         self._texts[output.kind].append(output.text)

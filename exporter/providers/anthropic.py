@@ -140,6 +140,8 @@ class Anthropic:
             "system": turns.anthropic_system(call.ask),
             "messages": turns.anthropic_messages(call.ask),
             "stream": True,
+            # Later versions have no such parameter.
+            "temperature": 0 if call.ask.greedy and version == FIRST_VERSION else None,
             **anthropic_tools(call.ask),
             **turns.anthropic_thought(call.ask),
             "output_config": turns.anthropic_output_config(call.ask),

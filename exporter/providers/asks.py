@@ -19,6 +19,7 @@ class Kind(StrEnum):
     MODELS = "models"
     EMBEDDINGS = "embeddings"
     RERANK = "rerank"
+    FINGERPRINT = "fingerprint"
 
 
 class Ask:
@@ -91,6 +92,11 @@ class ChatAsk(Ask):
     where they are told."""
     reasoning: Reasoning | None = None
     """``None`` leaves it to the model."""
+    greedy: bool = False
+    """Whether the likeliest answer is wanted, and not one of many."""
+    logprobs: bool | None = None
+    """Whether the probabilities of a greedy answer's first token are to be told; ``None``: by
+    servers that are known to do so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from exporter.providers.base import (
     HttpRequest,
     ResponseHead,
 )
+from exporter.providers.greedy import openai_greedy
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
 from exporter.providers.tools import openai_tools
@@ -68,6 +69,7 @@ class Azure:
             "response_format": response_format(call.ask),
             "reasoning_effort": call.ask.reasoning,
             **openai_tools(call.ask),
+            **openai_greedy(call.ask),
             "stream": True,
             "stream_options": {"include_usage": True},
         }

@@ -107,6 +107,13 @@ class Replied:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """The likeliest tokens at some place of the answer, each with its probability."""
+
+    tokens: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReported:
     """The provider's own token count; of several, the last holds."""
 
@@ -160,6 +167,7 @@ class Ended:
 
 Event = (
     Output
+    | Likelihoods
     | Replied
     | UsageReported
     | ModelServed

@@ -197,7 +197,10 @@ class Bedrock:
         body = {
             "system": bedrock_system(call.ask),
             "messages": bedrock_messages(call.ask),
-            "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
+            "inferenceConfig": {
+                "maxTokens": call.ask.max_output_tokens,
+                **({"temperature": 0} if call.ask.greedy else {}),
+            },
             "outputConfig": bedrock_output_config(call.ask),
             **bedrock_tools(call.ask),
         }

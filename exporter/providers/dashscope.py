@@ -30,6 +30,7 @@ from exporter.providers.error_body import ErrorMember, ErrorObject, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.greedy import likelihoods, openai_greedy
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.increments import Increments
 from exporter.providers.openai import END_MARKER, Delta
@@ -53,6 +54,7 @@ _SEEING_SERVICE = "/services/aigc/multimodal-generation/generation"
 class _Choice(Wire):
     message: Delta | None = None  # as Chat Completions has it; multimodal models send parts
     finish_reason: Text = None  # "null", as a text, until there is one
+    logprobs: object = None
 
 
 class _Output(Wire):
@@ -113,6 +115,7 @@ class DashScope:
                     "max_tokens": ask.max_output_tokens,
                     "response_format": response_format(ask),
                     **dashscope_tools(ask),
+                    **openai_greedy(ask),
                     **_SERVER.reasoning_fields(ask.reasoning),
                 },
                 {},
@@ -192,6 +195,8 @@ class _GenerationStream:
             new = self._increments.new_in(output.kind, output.text, last=bool(reason))
             if new:
                 yield replace(output, text=new, call=_increment(output.call, new))
+        if isinstance(choice.logprobs, dict):
+            yield from likelihoods(choice.logprobs.get("content"))
         if reason:
             self._finished = True
             yield from ending(reason)

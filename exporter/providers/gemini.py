@@ -36,6 +36,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.google_errors import GoogleError
+from exporter.providers.greedy import gemini_greedy, gemini_likelihoods
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.tools import gemini_tools
@@ -101,10 +102,12 @@ class _Candidate(CamelWire):
     content: _Content | None = None
     finish_reason: Text = None
     finish_message: Text = None
+    logprobs_result: object = None
 
     def events(self) -> Iterator[Event]:
         for part in (self.content and self.content.parts) or ():
             yield from (output for output in part.outputs() if output.text)
+        yield from gemini_likelihoods(self.logprobs_result)
         if self.finish_reason and is_finish(self.finish_reason):
             yield from ending(self.finish_reason, more=self.finish_message)
 
@@ -268,7 +271,7 @@ def _contents(ask: ChatAsk) -> Messages:
 
 def _choices(ask: ChatAsk) -> dict[str, object]:
     """Only models before Gemini 3 can do without thought, and have a budget for it."""
-    choices: dict[str, object] = {}
+    choices = gemini_greedy(ask)
     if ask.json_schema is not None:
         choices["responseMimeType"] = "application/json"
         choices["responseJsonSchema"] = ask.json_schema

@@ -33,6 +33,7 @@ from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.ndjson import NdjsonDecoder
+from exporter.providers.greedy import likelihoods, ollama_greedy
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.tools import ollama_tools
@@ -82,6 +83,7 @@ class _Line(Wire):
     prompt_eval_count: LenientCount | None = None
     eval_count: LenientCount | None = None
     error: ErrorMember = None
+    logprobs: object = None
 
     def usage(self) -> Usage | None:
         """``None`` where nothing is counted. Zeros are left out, as is what a prompt cache spared;
@@ -99,6 +101,7 @@ class Ollama:
         headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
+        greedy, greedy_options = ollama_greedy(call.ask)
         body = {
             "model": call.model,
             "messages": _messages(call.ask),
@@ -106,7 +109,8 @@ class Ollama:
             "format": call.ask.json_schema,
             "think": _think(call.ask.reasoning),
             **ollama_tools(call.ask),
-            "options": {"num_predict": call.ask.max_output_tokens},
+            **greedy,
+            "options": {"num_predict": call.ask.max_output_tokens, **greedy_options},
         }
         return HttpRequest(
             "POST",
@@ -155,6 +159,7 @@ class _ChatStream:
             yield ModelServed(model)
         if line.message:
             yield from (output for output in line.message.outputs() if output.text)
+            yield from likelihoods(line.logprobs)
         if line.error:
             yield Failed(failure_of(line.error))
         elif not line.message and not line.done and (failure := explain(HTTPStatus.OK, text)):

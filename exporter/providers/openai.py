@@ -36,6 +36,7 @@ from exporter.providers.error_body import ErrorMember, Text, unwrapped
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.greedy import likelihoods, openai_greedy
 from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of, told_of
 from exporter.providers.presets import COMPATIBLE, Preset
@@ -118,6 +119,7 @@ class _Choice(Wire):
     finish_reason: Text = None
     native_finish_reason: Text = None  # OpenRouter: the word of the server behind it
     usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None  # Moonshot
+    logprobs: object = None
     error: ErrorMember = None  # OpenRouter
 
 
@@ -176,6 +178,7 @@ class OpenAI:
             self._preset.token_limit: call.ask.max_output_tokens,
             "response_format": response_format(call.ask),
             **openai_tools(call.ask),
+            **openai_greedy(call.ask, tells=self._preset.tells_likelihoods),
             **self._preset.reasoning_fields(call.ask.reasoning),
         }
         if options := self._preset.stream_options:
@@ -238,6 +241,8 @@ class _ChatStream:
     def _choice(self, choice: _Choice) -> Iterator[Event]:
         if choice.delta:
             yield from choice.delta.outputs()
+        if isinstance(choice.logprobs, dict):
+            yield from likelihoods(choice.logprobs.get("content"))
         if choice.error:
             yield Failed(failure_of(choice.error, preset=self._preset))
         if choice.finish_reason and is_finish(choice.finish_reason):

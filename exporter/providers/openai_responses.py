@@ -33,6 +33,7 @@ from exporter.providers.error_words import plain
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.greedy import likelihoods, responses_greedy
 from exporter.providers.openai import END_MARKER, OpenAI
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import Preset
@@ -95,6 +96,7 @@ class _Event(ErrorObject):
     delta: object = None  # a text where it is output, but an object for the output of a shell
     item: Annotated[_Item | None, BeforeValidator(as_object)] = None
     output_index: LenientCount | None = None
+    logprobs: object = None
     response: _Response | None = None
     error: ErrorMember = None
     usage: InputOutputUsage | None = None  # gateways that leave it beside the response
@@ -120,6 +122,7 @@ class OpenAIResponses(OpenAI):
             "store": False,
             "max_output_tokens": call.ask.max_output_tokens,
             **responses_tools(call.ask),
+            **responses_greedy(call.ask),
             **(padding if self._preset.pads_chunks else {}),
         }
 
@@ -176,6 +179,7 @@ class _ResponseStream:
         if output := _KIND_BY_DELTA.get(kind):
             if isinstance(event.delta, str) and event.delta:
                 yield from self._delta(kind, output, event.delta, event.output_index)
+                yield from likelihoods(event.logprobs)
         elif event.item and event.item.type == "function_call":
             yield from self._call(kind, event.item, event.output_index)
         elif kind == "error" or event.error:

@@ -59,6 +59,8 @@ class Facts:
     rate_limits: tuple[RateLimit, ...] = ()
     dimensions: int = 0
     """How long the model's vectors are."""
+    first_token_probability: float = 1.0
+    """How sure the model is of its first token."""
 
 
 class Refused(Exception):

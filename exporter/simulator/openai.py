@@ -3,6 +3,7 @@ describes it, with the ``reasoning_content`` of the servers that show their thou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,7 @@ class _Body(Wire):
     stream_options: _StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    logprobs: bool = False
 
 
 class OpenAIHandler:
@@ -123,6 +125,7 @@ class OpenAIHandler:
             max_tokens=body.max_completion_tokens or body.max_tokens,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
             tools=tuple(tool.function.name for tool in body.tools),
+            logprobs=body.logprobs,
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -142,18 +145,22 @@ class ChatCall:
     max_tokens: int | None
     include_usage: bool
     tools: tuple[str, ...] = ()
+    logprobs: bool = False
+    """Whether the probabilities of the first token are wanted."""
 
     def stream(self, facts: Facts) -> ChatStream:
-        return ChatStream(facts, self.include_usage)
+        return ChatStream(facts, self.include_usage, logprobs=self.logprobs)
 
 
 class ChatStream:
     """The chunks of one response."""
 
-    def __init__(self, facts: Facts, include_usage: bool) -> None:
+    def __init__(self, facts: Facts, include_usage: bool, *, logprobs: bool = False) -> None:
         self._facts = facts
         self._include_usage = include_usage
         self._role: dict[str, Any] = {"role": "assistant"}
+        self._logprobs = logprobs
+        """Whether they are still to be told."""
 
     @property
     def headers(self) -> Headers:
@@ -166,7 +173,7 @@ class ChatStream:
             case Ping():
                 yield b": ping\n\n"
             case Calling() | Output():
-                yield self._chunk(self._opened(_delta(step)))
+                yield self._chunk(self._opened(_delta(step)), logprobs=self._told(step))
             case Finish(reason, usage):
                 yield self._chunk({}, _FINISH_REASONS.get(reason, reason) if reason else None)
                 if usage and self._include_usage:
@@ -183,8 +190,21 @@ class ChatStream:
         role, self._role = self._role, {}
         return role | delta
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def _told(self, step: Calling | Output) -> dict[str, Any] | None:
+        if not self._logprobs or isinstance(step, Calling) or step.kind is not OutputKind.ANSWER:
+            return None
+        self._logprobs = False
+        sure = self._facts.first_token_probability
+        told = [_token(step.text, sure), _token(" something", 1 - sure)]
+        return {"content": [{**told[0], "top_logprobs": told}], "refusal": None}
+
+    def _chunk(
+        self,
+        delta: dict[str, Any],
+        finish_reason: str | None = None,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         usage = {"usage": None} if self._include_usage else {}
         return sse(self._envelope([choice], **usage))
 
@@ -211,6 +231,11 @@ def _delta(step: Calling | Output) -> dict[str, Any]:
             return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
         case Output(kind, text):
             return {_DELTA_FIELDS[kind]: text}
+
+
+def _token(text: str, probability: float) -> dict[str, Any]:
+    logprob = math.log(max(probability, 1e-9))
+    return {"token": text, "logprob": logprob, "bytes": [*text.encode()]}
 
 
 def stream_headers(facts: Facts) -> Headers:

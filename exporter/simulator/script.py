@@ -69,6 +69,8 @@ class Script:
     """What is said; each word is a token."""
     answer_tokens: int | None = None
     """Length of the answer, which is cut or said again to fit; ``None``: as it is."""
+    first_token_probability: float = 0.9
+    """How sure the model is of its first token, where it is asked; another token has the rest."""
     tool_call: ToolCall | None = None
     """What is called instead of answering, where tools are offered."""
     reasoning_tokens: int = 0

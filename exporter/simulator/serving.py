@@ -80,6 +80,7 @@ class Serving:
             processing_seconds=script.headers_seconds,
             rate_limits=script.rate_limits,
             dimensions=script.dimensions,
+            first_token_probability=script.first_token_probability,
         )
         self.connection.keep_alive = script.keep_alive
         random, fault = state.asked(script, self.entry.received_ns)
