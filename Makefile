@@ -20,7 +20,7 @@ run: $(VENV)/.installed ## Start the exporter against its own simulated provider
 	@$(BIN)/inference-exporter demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.installed-dev ## Run the tests that wait for minutes in real time
 	$(BIN)/pytest -m slow $(ARGS)
@@ -60,7 +60,7 @@ prose: $(VENV)/.installed-dev ## Check the words that people read
 	$(BIN)/python -m tools.prose
 
 docs: $(VENV)/.installed-dev ## Build the documentation as a site, with every link checked: build/site
-	DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 check-version: ## Check that everything which names the version names the same
 	tools/check-version
