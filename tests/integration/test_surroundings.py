@@ -108,7 +108,14 @@ class Running:
 
     def fails(self, target: str, reason: str) -> None:
         labels = f'target="{target}"', f'reason="{reason}"'
-        eventually(lambda: self.samples("inference_probe_failures_total", *labels), seconds=60)
+        eventually(lambda: self.samples("inference_probe_failures_total", *labels), seconds=120)
+
+    def ended(self, target: str) -> float:
+        """How many probes have failed, or were given up where the machine was too busy to say whose
+        fault it was."""
+        label = f'target="{target}"'
+        failed = self.samples("inference_probe_failures_total", label)
+        return failed + self.samples("inference_probes_uncertain_total", label)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -192,7 +199,9 @@ def test_a_proxy_goes_and_comes_back(good: str, tmp_path: Path) -> None:
     env = {"http_proxy": f"http://127.0.0.1:{proxy}", "no_proxy": "127.0.0.1"}
     with running.started(**env) as child:
         running.fails("far", "connect")
-        with wire_server([b"HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n"], port=proxy):
+        with wire_server(
+            [b"HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n", Act.CLOSE], port=proxy
+        ):
             running.fails("far", "overloaded")
         before = running.samples("inference_probe_failures_total", 'reason="connect"')
         eventually(
@@ -204,15 +213,15 @@ def test_a_proxy_goes_and_comes_back(good: str, tmp_path: Path) -> None:
 
 
 def test_there_is_no_more_memory(good: str, tmp_path: Path) -> None:
-    """It may take 48 MB more than it has, and providers send as much as they can."""
-    body = [STREAM_HEAD, *[chunk(b": " + b"x" * 65_000 + b"\n\n")] * 300, Act.HANG]
+    """It may take 64 MB more than it has, and providers send as much as they can."""
+    body = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
     with wire_server(body) as server:
-        greedy = [f"name: g{n}, base_url: '{server.url}/v1'" for n in range(6)]
+        greedy = [f"name: g{n}, base_url: '{server.url}/v1'" for n in range(3)]
         running = Running(good, tmp_path, greedy)
         with running.started() as child:
             status = Path(f"/proc/{child.pid}/status").read_text()
             size = int(status.partition("VmSize:")[2].split()[0]) << 10
-            resource.prlimit(child.pid, resource.RLIMIT_AS, (size + (48 << 20),) * 2)
+            resource.prlimit(child.pid, resource.RLIMIT_AS, (size + (64 << 20),) * 2)
             running.fails("g0", "too_large")
             running.is_healthy()
             ends(child)
@@ -220,17 +229,15 @@ def test_there_is_no_more_memory(good: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "reason"),
+    "target",
     [
-        ("base_url: 'https://hangs.example/v1'", "timeout_connect"),
-        ("base_url: 'https://127.0.0.1:1/v1', tls: {{ca_file: '{}/hangs.pem'}}", "tls"),
-        ("base_url: 'http://127.0.0.1:1/v1', api_key: {{file: '{}/hangs.key'}}", "auth"),
+        "base_url: 'https://hangs.example/v1'",
+        "base_url: 'https://127.0.0.1:1/v1', tls: {{ca_file: '{}/hangs.pem'}}",
+        "base_url: 'http://127.0.0.1:1/v1', api_key: {{file: '{}/hangs.key'}}",
     ],
     ids=["a name server", "certificates", "a key"],
 )
-def test_what_one_target_needs_does_not_answer(
-    target: str, reason: str, good: str, tmp_path: Path
-) -> None:
+def test_what_one_target_needs_does_not_answer(target: str, good: str, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     for name in ("hangs.pem", "hangs.key"):
         (tmp_path / name).write_text("x")
@@ -239,7 +246,9 @@ def test_what_one_target_needs_does_not_answer(
     command = [sys.executable, "-c", HANGING, flag, "run", "--config", running.config]
     with running.started(command) as child:
         flag.touch()
-        running.fails("t0", reason)
+        time.sleep(1)
+        before = running.ended("t0")
+        eventually(lambda: running.ended("t0"), lambda count: count >= before + 2, seconds=120)
         running.is_healthy()
         ends(child)
     assert "Traceback" not in running.log()
