@@ -27,6 +27,7 @@ from dashboards.panels import (
 )
 from dashboards.shared import confirming_probes, evidence_of_change, skipped_probes
 from dashboards.target_kinds import behaviour, prompt_cache, vectors
+from dashboards.target_server import server
 from dashboards.target_times import first_token, last, network, stream
 
 DAY_SECONDS = 86_400
@@ -48,6 +49,7 @@ def build() -> builders.Dashboard:
         prompt_cache(),
         vectors(),
         network(),
+        server(),
         _failures(),
         _limits(),
         _money(),
