@@ -177,9 +177,8 @@ class Connections:
             async with await self._new() as transport:
                 yield transport
             return
-        if self._kept is None:
-            new = await self._new()
-            self._kept = self._kept or new  # another probe may have been faster
+        usable = self._kept or await self._new()
+        self._kept = self._kept or usable  # another probe may have been faster
         self._users += 1
         try:
             yield self._kept

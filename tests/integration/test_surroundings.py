@@ -20,7 +20,7 @@ import pytest
 from exporter.simulator import Script, Simulator
 from exporter.simulator.thread import run_in_thread
 from tests.process import eventually, exporter, free_port, process
-from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, chunk, wire_server
+from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, wire_server
 
 pytestmark = pytest.mark.slow
 
@@ -181,7 +181,8 @@ def test_a_key_is_rotated_as_kubernetes_does_it(good: str, tmp_path: Path) -> No
                 (tmp_path / "..new").symlink_to(f"..{number}")
                 (tmp_path / "..new").replace(tmp_path / "..data")
                 asked = f"Bearer {key}".encode()
-                eventually(lambda asked=asked: any(asked in it for it in server.requests[-3:]))
+                while not any(asked in request for request in server.requests[-3:]):
+                    time.sleep(0.05)
             (tmp_path / "..0" / "key").unlink()
             os.mkfifo(tmp_path / "..0" / "key")
             (tmp_path / "..new").symlink_to("..0")
@@ -214,7 +215,7 @@ def test_a_proxy_goes_and_comes_back(good: str, tmp_path: Path) -> None:
 
 def test_there_is_no_more_memory(good: str, tmp_path: Path) -> None:
     """It may take 64 MB more than it has, and providers send as much as they can."""
-    body = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
+    body: list[Step] = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
     with wire_server(body) as server:
         greedy = [f"name: g{n}, base_url: '{server.url}/v1'" for n in range(3)]
         running = Running(good, tmp_path, greedy)
@@ -243,7 +244,15 @@ def test_what_one_target_needs_does_not_answer(target: str, good: str, tmp_path:
         (tmp_path / name).write_text("x")
     hung = [f"name: t{n}, timeouts: {{connect: 2s}}, {target.format(tmp_path)}" for n in range(12)]
     running = Running(good, tmp_path, hung)
-    command = [sys.executable, "-c", HANGING, flag, "run", "--config", running.config]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        HANGING,
+        flag,
+        "run",
+        "--config",
+        running.config,
+    ]
     with running.started(command) as child:
         flag.touch()
         time.sleep(1)
@@ -258,7 +267,15 @@ def test_the_configuration_does_not_answer(good: str, tmp_path: Path) -> None:
     flag, folder = tmp_path / "flag", tmp_path / "hangs"
     folder.mkdir()
     running = Running(good, folder, [])
-    command = [sys.executable, "-c", HANGING, flag, "run", "--config", running.config]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        HANGING,
+        flag,
+        "run",
+        "--config",
+        running.config,
+    ]
     with running.started(command) as child:
         flag.touch()
         time.sleep(4)  # it is looked at every 3 s
