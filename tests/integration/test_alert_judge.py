@@ -111,7 +111,7 @@ def test_the_hours_are_those_of_prometheus(fleet: Fleet, replayed: Replay) -> No
         ("time_to_first_token", fleet.time_to_first_token),
         ("time_per_output_token", fleet.time_per_output_token),
     ):
-        level, limit = slower_hour(deviation(np.log(values)))
+        level, limit = slower_hour(deviation(np.log(values)), fleet.made)
         level[failures.lately(fleet.failed, 60 + STALE_MINUTES)] = np.nan
         theirs = asked(replayed, "target:inference_latency:deviation_1h")
         agree(level[:, ::4], by_minute(fleet, theirs, measure=measure)[:, ::4], within=0.001)
