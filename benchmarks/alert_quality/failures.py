@@ -54,7 +54,10 @@ def target_down(fleet: Fleet) -> Flags:
     for steps in (3, 15, 60):  # 150 s hold the samples of three minutes
         changes = _within(fleet.made, steps - 1)
         down |= (changes + 1 >= 3) & (_within(~fleet.failed, steps) == 0)
-    return down | (fleet.certain & ~lately(fleet.refuted, 4) & lately(fleet.certain, 58))
+    down |= fleet.certain & ~lately(fleet.refuted, 4) & lately(fleet.certain, 58)
+    _, before = counters(fleet).increase(30)
+    now_and_then = np.pad(before > 2.5, ((0, 0), (5, 0)))[:, :-5] & lately(~fleet.failed, 6)
+    return down & ~now_and_then
 
 
 def _within(flags: Flags, steps: int) -> Counts:
