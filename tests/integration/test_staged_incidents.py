@@ -67,8 +67,8 @@ INCIDENTS = {
     "refraining": (failing(0.2, Refusal(), seed=7), "InferenceWrongAnswers"),
     "slow": (Script(first_token_seconds=2 * FIRST_TOKEN_SECONDS), "InferenceFirstTokenSlow"),
 }
-"""Targets, what happens to them all at one time, and what tells of it. The seeds are such that no three
-probes in a row fail by chance in the first minutes, when that is all there is to judge by."""
+"""Targets, what happens to them all at one time, and what tells of it. The seeds are such that no
+three probes in a row fail by chance in the first minutes, when that is all there is to judge by."""
 OF_THE_MACHINE = {"InferenceExporterLagging"}
 """What a machine with much else to do sets off."""
 STEADY = ("steady", "calm")
