@@ -42,7 +42,7 @@ FIRST_TOKEN_SECONDS, JITTER = 0.2, 0.15
 WELL = Script(first_token_seconds=FIRST_TOKEN_SECONDS, token_gap_seconds=0.002, jitter=JITTER)
 HISTORY_MINUTES, KNOWN_MINUTES = round(5.5 * 1440), 60
 SENT_WITHIN_MINUTES = 40
-PRESENT_TENSE = "Inference(TargetDown|ModelNotReady|FirstTokenSlow|Throttled)"
+PRESENT_TENSE = "Inference(TargetDown|ModelNotReady|FirstTokenSlow)"
 """Alerts that say what is, not what was."""
 
 
@@ -151,7 +151,8 @@ class Stage:
 
     def play(self, script: Script, *names: str) -> None:
         """Let targets behave so."""
-        self.done.append((time.time(), f"{', '.join(names)}: {script.fault or 'no fault'}"))
+        fault = script.fault or f"first token after {script.first_token_seconds} s"
+        self.done.append((time.time(), f"{', '.join(names)}: {script.fault_ratio:.0%} {fault}"))
         for host in self._hosts:
             host.scripts.update(dict.fromkeys(names, script))
 
