@@ -101,6 +101,7 @@ def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
 
     _, six_hours = counted.increase(360)
     fast = burning(60, 5, 14.4, 2.5) | burning(360, 30, 6, 4.5)
+    fast |= burning(360, 30, 6, 3.5) & (counted.share(360) / allowed > 14.4)
     slow = (burning(1440, 120, 3, 5.5) | burning(4320, 360, 1, 9.5)) & (six_hours > 2.5)
     return fast, slow
 
