@@ -12,13 +12,14 @@ from benchmarks import (
     cold_starts,
     compare,
     confirmation,
+    fingerprint,
     histograms,
     hostile,
     load,
     redaction,
     scrape,
-    soak,
 )
+from benchmarks.soak import run as soak
 from benchmarks.truth import run as truth
 
 _MODULES = (
@@ -26,15 +27,15 @@ _MODULES = (
     histograms,
     load,
     redaction,
-    soak,
     hostile,
     cold_outliers,
     cold_starts,
     alerts,
     confirmation,
+    fingerprint,
     compare,
 )
-BENCHMARKS: dict[str, ModuleType] = {"truth": truth} | {
+BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "soak": soak} | {
     module.__name__.rpartition(".")[2]: module for module in _MODULES
 }
 

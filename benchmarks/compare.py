@@ -4,182 +4,218 @@ Times are drawn from distributions whose quantiles are known: log-normal, bimoda
 requests meets a busy replica) and heavy-tailed (Pareto, of infinite variance). Shown are the
 coverage of the 95 % intervals, how often equal providers get a verdict of better or worse, how
 often a real difference is found, and what looking repeatedly does. ``--quick`` is a short form
-for CI, which fails if a figure is far from where it should be.
+for CI, which fails if a figure is far from where it should be; ``--docs`` renews the tables of
+docs/compare.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a process for each core
 
 import numpy as np
 
-from benchmarks.compare_trials import (
-    SHAPES,
-    called_worse,
-    cover,
-    false_verdict,
-    look_repeatedly,
-)
+from benchmarks.compare_looks import PLANNED, before, until_decided, without_spending
+from benchmarks.compare_trials import SHAPES, called_worse, cover, false_verdict
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import LOOKS
 
 Outcome = TypeVar("Outcome")
+DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
 
 
 class Trials:
-    """Runs a trial with many seeds on all cores."""
+    """Runs a trial with many seeds on all cores.
 
-    def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
-        self.count = count
+    :param scale: so many times as often as is asked for.
+    """
+
+    def __init__(self, pool: ProcessPoolExecutor, scale: float = 1.0) -> None:
         self._pool = pool
+        self._scale = scale
 
-    def share(self, trial: Callable[[int], bool]) -> float:
-        return float(np.mean(self.outcomes(trial)))
+    def count(self, wanted: int) -> int:
+        return max(1, round(self._scale * wanted))
 
-    def outcomes(self, trial: Callable[[int], Outcome]) -> list[Outcome]:
-        return list(self._pool.map(trial, range(self.count), chunksize=8))
+    def outcomes(self, trial: Callable[[int], Outcome], wanted: int) -> list[Outcome]:
+        return list(self._pool.map(trial, range(self.count(wanted)), chunksize=4))
 
 
-def print_coverage(trials: Trials, sizes: Sequence[int]) -> list[float]:
+def print_coverage(trials: Trials, counts: Mapping[int, int]) -> Iterator[str]:
+    """:param counts: of the trials, by the probes of each side."""
     print("\ncoverage of the 95 % intervals for a ratio\n")
-    print("| baseline | candidate | probes | typical | p50 | p95 |")
-    print("|---|---|--:|--:|--:|--:|")
-    shares = []
-    for probes in sizes:
-        for pair in ((0, 0), (1, 1), (2, 2), (0, 2)):
-            held = trials.outcomes(partial(cover, pair, probes))
+    print("| baseline | candidate | probes | trials | typical | p50 | p95 |")
+    print("|---|---|--:|--:|--:|--:|--:|")
+    for probes, wanted in counts.items():
+        count = trials.count(wanted)
+        for pair in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2)):
+            held = trials.outcomes(partial(cover, pair, probes), wanted)
             cells = []
             for measure in (Measure.TTFT_TYPICAL, Measure.TTFT_P50, Measure.TTFT_P95):
                 known = [one[measure] for one in held if measure in one]
-                shares += [float(np.mean(known))] if known else []
-                cells.append(f"{np.mean(known):.1%}" if known else "no interval")
+                share = float(np.mean(known)) if known else None
+                cells.append(f"{share:.1%}" if share is not None else "no interval")
+                if share is not None:
+                    slack = chance(0.05, count)
+                    yield from outside(share, 0.93 - slack, 0.97 + slack)
             names = " | ".join(SHAPES[index].name for index in pair)
-            print(f"| {names} | {probes} | {' | '.join(cells)} |", flush=True)
-    return shares
+            print(f"| {names} | {probes} | {count} | {' | '.join(cells)} |", flush=True)
 
 
-def print_false_verdicts(trials: Trials, sizes: Sequence[int] = (200, 400)) -> list[float]:
+def print_false_verdicts(trials: Trials, counts: Mapping[int, int]) -> Iterator[str]:
+    """:param counts: of the trials, by the probes of each side."""
     print("\nequal providers: reports with any measure better or worse (13 measures)\n")
-    print("| provider | shape | probes | wrong reports | by one Holm correction | typical alone |")
-    print("|---|---|--:|--:|--:|--:|")
-    shares = []
+    print(
+        "| provider | shape | probes | trials | wrong reports | by one Holm correction"
+        " | typical alone |"
+    )
+    print("|---|---|--:|--:|--:|--:|--:|")
     for name, with_episodes in (("steady", False), ("slow for minutes now and then", True)):
         for shape, of in enumerate(SHAPES):
-            for probes in sizes:
+            for probes, wanted in counts.items():
                 trial = partial(false_verdict, shape, with_episodes, probes)
-                found = np.mean(trials.outcomes(trial), axis=0)
-                shares.append(float(found[0]))
+                found = np.mean(trials.outcomes(trial, wanted), axis=0)
                 cells = " | ".join(f"{share:.1%}" for share in found)
-                print(f"| {name} | {of.name} | {probes} | {cells} |", flush=True)
-    return shares
+                count = trials.count(wanted)
+                print(f"| {name} | {of.name} | {probes} | {count} | {cells} |", flush=True)
+                yield from outside(float(found[0]), 0.0, 0.05 + chance(0.05, count))
 
 
-DIFFERENCES = (0.05, 0.10, 0.20, 0.30)
+POWER_PROBES = 200
+POWER = {0.05: 100, 0.10: 600, 0.20: 100}
+"""Trials by the true difference; of the middle one a goal is set."""
+GOALS = (0.60, 0.95, 0.60)
+"""Of the difference of 10 %, with all measures judged, by shape."""
 JUDGED = ("with all measures", "p50, by one Holm correction", "alone")
 
 
-def print_power(trials: Trials) -> None:
+def print_power(trials: Trials) -> Iterator[str]:
     print("\nhow often a candidate with a slower first token is called worse\n")
-    print("| judged | shape | probes | " + " | ".join(f"{d:+.0%}" for d in DIFFERENCES) + " |")
-    print("|---|---|--:|" + "--:|" * len(DIFFERENCES))
-    for shape, probes in ((0, 200), (1, 200), (2, 200), (0, 400)):
-        by_trial = [
-            trials.outcomes(partial(called_worse, shape, 1 + difference, probes))
-            for difference in DIFFERENCES
-        ]
+    print("| judged | shape | probes | " + " | ".join(f"{d:+.0%}" for d in POWER) + " |")
+    print("|---|---|--:|" + "--:|" * len(POWER))
+    for shape, of in enumerate(SHAPES):
+        by_trial = {
+            difference: trials.outcomes(
+                partial(called_worse, shape, 1 + difference, POWER_PROBES), wanted
+            )
+            for difference, wanted in POWER.items()
+        }
         for judged, name in enumerate(JUDGED):
-            shares = (np.mean([story[judged] for story in stories]) for stories in by_trial)
-            cells = " | ".join(f"{share:.0%}" for share in shares)
-            print(f"| {name} | {SHAPES[shape].name} | {probes} | {cells} |", flush=True)
+            shares = {d: np.mean([one[judged] for one in by_trial[d]]) for d in POWER}
+            cells = " | ".join(f"{share:.0%}" for share in shares.values())
+            print(f"| {name} | {of.name} | {POWER_PROBES} | {cells} |", flush=True)
+            if judged == 0:
+                goal = GOALS[shape]
+                slack = chance(goal, trials.count(POWER[0.10]))
+                yield from outside(float(shares[0.10]), goal - slack, 1.0)
+    print("\nTrials: " + ", ".join(f"{trials.count(n)} at {d:+.0%}" for d, n in POWER.items()))
 
 
-def print_sequential(trials: Trials, planned: int) -> list[float]:
-    print(f"\nuntil decided: {LOOKS} looks at up to {planned} probes\n")
-    print(
-        "| first token | better or worse at some look | without spending | median probes | before |"
-    )
+LOOKED = {1.0: 600, 1.1: 100, 1.3: 200, 2.0: 50}
+"""Trials by how many times slower the candidate is."""
+LOOKED_BEFORE = {1.3: 40, 2.0: 40}
+MOST_PROBES = 150
+"""The median until a difference of 30 % is decided."""
+
+
+def print_sequential(trials: Trials) -> Iterator[str]:
+    print(f"\nuntil decided: {LOOKS} looks at up to {PLANNED} probes\n")
+    print("| first token | trials | called better or worse | median probes | before |")
     print("|---|--:|--:|--:|--:|")
-    wrong = []
-    for slower in (1.0, 1.1, 1.3, 2.0):
-        stories = trials.outcomes(partial(look_repeatedly, slower, planned))
-        honest, naive = (
-            float(np.mean([getattr(story, name) for story in stories]))
-            for name in ("honest", "naive")
-        )
-        used, before = (
-            float(np.median([getattr(story, name) for story in stories]))
-            for name in ("probes", "before")
-        )
-        wrong += [honest] if slower == 1.0 else []
-        cell = f"{naive:.1%}" if slower == 1.0 else ""
-        print(
-            f"| {slower - 1:+.0%} | {honest:.1%} | {cell} | {used:.0f} | {before:.0f} |", flush=True
-        )
-    return wrong
+    for slower, wanted in LOOKED.items():
+        probes, differ = zip(*trials.outcomes(partial(until_decided, slower), wanted), strict=True)
+        share, used, count = float(np.mean(differ)), float(np.median(probes)), len(differ)
+        wanted_before = LOOKED_BEFORE.get(slower)
+        once = trials.outcomes(partial(before, slower), wanted_before) if wanted_before else []
+        cells = f"{share:.1%} | {used:.0f} | {_median(once)}"
+        print(f"| {slower - 1:+.0%} | {count} | {cells} |", flush=True)
+        if slower == 1.0:
+            yield from outside(share, 0.0, 0.05 + chance(0.05, count))
+        if slower == 1.3:
+            yield from outside(used, 0.0, MOST_PROBES, "{:.0f} probes")
+    naive = np.mean(trials.outcomes(without_spending, 100))
+    print(f"\nWere each look to take the whole 5 %: {naive:.1%} of {trials.count(100)} trials.")
 
 
-def measure(parts: Sequence[str], pool: ProcessPoolExecutor, scale: float) -> Iterator[str]:
-    """Print what the parts have to show; say what is outside its bounds."""
-    coverage, equal, looks, power = (
-        Trials(pool, round(scale * trials)) for trials in (400, 400, 100, 400)
-    )
-    if "power" in parts:
-        print_power(power)
-    if "equal" in parts:
-        most = 0.05 + chance(equal.count)
-        yield from outside(print_false_verdicts(equal), 0.0, most)
-    if "looks" in parts:
-        yield from outside(print_sequential(looks, 300), 0.0, 0.05 + chance(looks.count))
-    if "coverage" in parts:
-        yield from outside(print_coverage(coverage, [40, 200, 400]), 0.93, 0.97)
+def _median(numbers: Sequence[int]) -> str:
+    return f"{np.median(numbers):.0f}" if numbers else ""
 
 
-def measure_quickly(pool: ProcessPoolExecutor) -> Iterator[str]:
-    """Few trials, so the bounds are wider by what chance may do."""
-    coverage = print_coverage(Trials(pool, 100), [200])
-    yield from outside(coverage, 0.93 - chance(100), 0.97 + chance(100))
-    yield from outside(print_false_verdicts(Trials(pool, 40), (200,)), 0.0, 0.05 + chance(40))
+PARTS: Mapping[str, Callable[[Trials], Iterator[str]]] = {
+    "power": print_power,
+    "equal": partial(print_false_verdicts, counts={200: 400, 400: 100}),
+    "looks": print_sequential,
+    "coverage": partial(print_coverage, counts={40: 600, 200: 400, 400: 150}),
+}
+"""Each prints what it has to show, and yields what is outside its bounds."""
 
 
-def chance(trials: int) -> float:
-    """How far a share of 5 % may be off after so many trials."""
-    return 3 * math.sqrt(0.05 * 0.95 / trials)
+def measure(parts: Collection[str], trials: Trials, *, renew: bool) -> Iterator[str]:
+    """:param renew: whether docs/compare.md gets what was printed."""
+    for name in parts:
+        started, text = time.monotonic(), io.StringIO()
+        with redirect_stdout(text):
+            yield from PARTS[name](trials)
+            seconds, load = time.monotonic() - started, os.getloadavg()[2]
+            print(f"\n{os.cpu_count()} cores with a load of {load:.0f}, {seconds:.0f} s")
+        print(text.getvalue(), flush=True)
+        if renew:
+            renew_part(name, text.getvalue())
 
 
-def outside(shares: Sequence[float], low: float, high: float) -> Iterator[str]:
-    return (
-        f"{share:.1%} is not between {low:.1%} and {high:.1%}"
-        for share in shares
-        if not low <= share <= high
-    )
+def renew_part(name: str, text: str) -> None:
+    page = DOCUMENT.read_text()
+    before, begin, rest = page.partition(f"<!-- measured: {name} -->\n")
+    _, end, after = rest.partition("<!-- measured: end -->")
+    if not begin or not end:
+        sys.exit(f"{DOCUMENT}: no place is marked for {name!r}")
+    DOCUMENT.write_text(f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
 
 
-PARTS = ("coverage", "equal", "looks", "power")
+def measure_quickly(trials: Trials) -> Iterator[str]:
+    """Few trials, so that the bounds are wider by what chance may do."""
+    yield from print_coverage(trials, {200: 100})
+    yield from print_false_verdicts(trials, {200: 40})
+
+
+def chance(share: float, trials: int) -> float:
+    """How far a share may be off after so many trials."""
+    return 3 * math.sqrt(share * (1 - share) / trials)
+
+
+def outside(found: float, low: float, high: float, form: str = "{:.1%}") -> Iterator[str]:
+    if not low <= found <= high:
+        found_, low_, high_ = map(form.format, (found, low, high))
+        yield f"{found_} is not between {low_} and {high_}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, for CI")
-    parser.add_argument("--part", choices=PARTS, action="append", help="only this; repeatable")
+    parser.add_argument("--part", choices=[*PARTS], action="append", help="only this; repeatable")
     parser.add_argument("--scale", type=float, default=1.0, help="so many times the trials")
+    parser.add_argument("--docs", action="store_true", help="renew the tables of docs/compare.md")
     options = parser.parse_args()
-    started = time.monotonic()
     with ProcessPoolExecutor() as pool:
-        parts = options.part or PARTS
-        wrong = list(
-            measure_quickly(pool) if options.quick else measure(parts, pool, options.scale)
+        trials = Trials(pool, options.scale)
+        found = (
+            measure_quickly(trials)
+            if options.quick
+            else measure(options.part or [*PARTS], trials, renew=options.docs)
         )
-    print(f"\n{os.cpu_count()} cores, {time.monotonic() - started:.0f} s")
+        wrong = list(found)
     if wrong:
         sys.exit("; ".join(wrong))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
@@ -16,7 +16,6 @@ from exporter.compare.statistics.analysis import analyse
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.measures import TYPICAL, Measure
-from exporter.compare.statistics.sequential import looks
 from exporter.compare.statistics.verdict import Band, Verdict, corrected, decide
 from exporter.compare.subject import Party, Subject
 
@@ -28,8 +27,6 @@ SUBJECT = Subject(
 )
 RULES = Rules(draws=999)
 """Fewer draws than in earnest: the intervals are a little less steady, not narrower."""
-DRAWS_OF_LOOKS = 4999
-"""The level of an early look is below what fewer draws can show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,51 +240,3 @@ def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[boo
         holm_verdicts(report).get(Measure.TTFT_P50) is Verdict.WORSE,
         alone is Verdict.WORSE,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What came of one comparison with several looks."""
-
-    probes: int
-    """Until what matters most had a verdict."""
-    before: int
-    """Until median and tail had one, at five looks with levels that add up (Bonferroni)."""
-    honest: bool
-    """Whether any look called something better or worse at its own level."""
-    naive: bool
-    """The same, had every look taken the whole level for itself; tried with equal providers."""
-
-
-def look_repeatedly(slower: float, planned: int, seed: int) -> Story:
-    random = np.random.default_rng(seed)
-    samples = [
-        *only_first_tokens("baseline", random.lognormal(0, SIGMA, planned)),
-        *only_first_tokens("candidate", slower * random.lognormal(0, SIGMA, planned)),
-    ]
-    rules = replace(RULES, seed=seed, draws=DRAWS_OF_LOOKS)
-    honest = naive = False
-    stopped = planned
-    for look in looks(planned, rules.alpha):
-        so_far = [sample for sample in samples if sample.block < look.probes // 2]
-        report = analyse(SUBJECT, so_far, rules, look)
-        honest = honest or differs(report)
-        if slower == 1.0:
-            naive = naive or differs(analyse(SUBJECT, so_far, rules))
-        if report.answered:
-            stopped = min(stopped, look.probes)
-    return Story(stopped, _before(samples, planned, rules), honest, naive)
-
-
-def _before(samples: Sequence[Sample], planned: int, rules: Rules) -> int:
-    for number in range(1, 6):
-        probes = planned * number // 5
-        alpha = rules.alpha * (number**2 - (number - 1) ** 2) / 25
-        so_far = [sample for sample in samples if sample.block < probes // 2]
-        quantiles = (Measure.TTFT_P50, Measure.TTFT_P95)
-        at_look = replace(rules, measures=quantiles, confidence=1 - alpha)
-        report = analyse(SUBJECT, so_far, at_look)
-        found = holm_verdicts(report).values()
-        if len(found) == len(quantiles) and Verdict.UNDECIDED not in found:
-            return probes
-    return planned

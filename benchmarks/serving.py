@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from exporter.config.web import Web
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
+from exporter.site.backend import Condition
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -20,7 +21,7 @@ class _Backend:
 
     lifecycle_enabled = False
     ready = True
-    stands_by = False
+    condition = Condition()
 
     def __init__(self, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
         self.metrics = metrics

@@ -8,7 +8,13 @@ from typing import Any
 
 import yaml
 
-RULE_FILES = ("recording-rules.yml", "regression-rules.yml", "vantage-rules.yml", "alerts.yml")
+RULE_FILES = (
+    "recording-rules.yml",
+    "regression-rules.yml",
+    "vantage-rules.yml",
+    "places-rules.yml",
+    "alerts.yml",
+)
 HEADER = "# Made by `make dashboards` from the rule files beside it. Do not edit.\n"
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from dashboards.__main__ import ROOT
 from dashboards.managed_rules import grafana_rules_file
 from dashboards.operator import RULE_FILES, prometheus_rule_file
+from exporter.config.web import RUNBOOK_URL
 
-RUNBOOK_URL = "https://github.com/inference-exporter/inference-exporter/blob/main/docs/runbooks"
 DASHBOARD_URL = "http://localhost:3000"
 
 

@@ -26,7 +26,8 @@ from dashboards.panels import (
     over_time,
 )
 from dashboards.shared import confirming_probes, evidence_of_change, skipped_probes
-from dashboards.target_kinds import prompt_cache, vectors
+from dashboards.target_kinds import behaviour, prompt_cache, vectors
+from dashboards.target_server import server
 from dashboards.target_times import first_token, last, network, stream
 
 DAY_SECONDS = 86_400
@@ -44,15 +45,20 @@ def build() -> builders.Dashboard:
         _now(),
         first_token(),
         stream(),
+        behaviour(),
         prompt_cache(),
         vectors(),
         network(),
+        server(),
         _failures(),
         _limits(),
         _money(),
     )
     changes = f"increase(inference_served_model_changes_total{{{TARGETS}}}[{WINDOW}]) > 0"
-    return built.annotation(mark("Served model changed", changes, "purple"))
+    behaves = f"increase(inference_fingerprint_changes_total{{{TARGETS}}}[{WINDOW}]) > 0"
+    return built.annotation(mark("Served model changed", changes, "purple")).annotation(
+        mark("Behaviour changed", behaves, "orange")
+    )
 
 
 def _now() -> Section:

@@ -48,6 +48,44 @@ def vectors() -> Section:
     )
 
 
+def behaviour() -> Section:
+    """Whether the model still answers as it did."""
+    return Section(
+        "Behaviour",
+        [
+            over_time(
+                Text(
+                    "Usual answers",
+                    "Share of the fixed prompts whose latest answer is the usual one.",
+                ),
+                RATIO,
+                Query(f"inference_fingerprint_agreement_ratio{{{TARGETS}}}", "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "Distance of the first token",
+                    "How far the probabilities of the first token are from what they usually are;"
+                    " nothing where the provider does not tell them.",
+                ),
+                COUNT,
+                Query(f"inference_fingerprint_distance{{{TARGETS}}}", "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "Evidence of a change",
+                    "At 11 a change is counted, and the new behaviour is learnt. Chance alone gets"
+                    " there at most once in 60,000 answers.",
+                ),
+                COUNT,
+                Query(f"inference_fingerprint_evidence{{{TARGETS}}}", "{{probe}}"),
+                width=8,
+            ),
+        ],
+    )
+
+
 def prompt_cache() -> Section:
     """What the provider's prompt cache is worth."""
     times = f"inference_cached_prefix_time_to_first_token_seconds{{{TARGETS}}}"

@@ -6,9 +6,6 @@ from dashboards.expressions import SPEED, TIME_TO_FIRST_TOKEN, quantile, total
 from dashboards.frame import TARGETS, Section
 from dashboards.panels import COUNT, SECONDS, Query, Text, distribution, over_time
 
-VLLM_TIME_TO_FIRST_TOKEN = "vllm:time_to_first_token_seconds"
-VLLM_QUEUE_TIME = "vllm:request_queue_time_seconds"
-
 
 def last(measure: str) -> str:
     """What the latest probe measured."""
@@ -109,12 +106,10 @@ def stream() -> Section:
 
 
 def network() -> Section:
-    """On the way there, and in the queue."""
+    """On the way there."""
     phases = "inference_connection_phase_duration_seconds"
-    server = quantile(0.5, VLLM_TIME_TO_FIRST_TOKEN, 'job=~".+"', "model_name")
-    queue = quantile(0.5, VLLM_QUEUE_TIME, 'job=~".+"', "model_name")
     return Section(
-        "Network and queue",
+        "Network",
         [
             over_time(
                 Text(
@@ -127,24 +122,11 @@ def network() -> Section:
             ),
             over_time(
                 Text(
-                    "Client and server",
-                    "For vLLM: the server's own time to first token and queue time beside what this"
-                    " client felt. What lies between is the network. The server's are of all its"
-                    " requests, not of the probes alone.",
-                ),
-                SECONDS,
-                Query(quantile(0.5, TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
-                Query(server, "server {{model_name}}"),
-                Query(queue, "queue {{model_name}}"),
-            ),
-            over_time(
-                Text(
                     "Requests sent anew",
                     "In each window, since the server closed a kept connection as they arrived.",
                 ),
                 COUNT,
                 Query(total("inference_connection_retries_total", TARGETS, "probe"), "{{probe}}"),
-                width=24,
             ),
         ],
     )

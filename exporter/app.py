@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,9 +30,14 @@ from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
-from exporter.settings.mistakes import ConfigError
+from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.site.backend import Condition, Spent
+from exporter.site.bystanders import Bystanders
 from exporter.site.server import WebServer
 from exporter.site.status import Status
+
+if TYPE_CHECKING:
+    from exporter.push.pusher import Pusher
 
 GRACE_SECONDS = 20.0
 """How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
@@ -42,11 +48,23 @@ log = structlog.get_logger(__name__)
 
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
-    return config.web, config.leader_election, config.kubernetes
+    return config.web, config.leader_election, config.kubernetes, config.own_labels, config.push
 
 
 def _log(observation: Observation) -> None:
     log_failure(observation.result)
+
+
+def _pusher(config: Config, metrics: Metrics) -> Pusher | None:
+    """:raises ConfigError: series are to be pushed, and what does it is not installed."""
+    if config.push is None:
+        return None
+    try:
+        from exporter.push.pusher import Pusher  # noqa: PLC0415  an optional extra
+    except ImportError:
+        needs = "needs: pip install 'inference-exporter[push]'"
+        raise ConfigError([Mistake(needs, key="push")]) from None
+    return Pusher(config.push, metrics.everything)
 
 
 class Exporter:
@@ -62,8 +80,10 @@ class Exporter:
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
+        self._started_at = self._loaded_at = time.time()
+        self._config_error: str | None = None
         self._heap = Heap()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self._config.own_labels)
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
@@ -76,10 +96,10 @@ class Exporter:
         )
         waiting = (self.metrics.waiting, self.status.waiting)
         self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
-        self._schedule = Schedule(
-            self._prober, self.metrics, self._cold.probe, self._cold.keeps_back
-        )
+        told = Bystanders(self.metrics, self.status)
+        self._schedule = Schedule(self._prober, told, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
+        self._pusher = _pusher(self._config, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -87,9 +107,24 @@ class Exporter:
         return self._config.web.enable_lifecycle
 
     @property
-    def stands_by(self) -> bool:
-        """Whether another exporter is the one that probes."""
-        return not self._may_probe()
+    def condition(self) -> Condition:
+        """How the exporter is; may be asked for in any thread."""
+        day, config = self._budgets.shown, self._config
+        return Condition(
+            started_at=self._started_at,
+            stands_by=not self._may_probe(),
+            leader=self._election.leader if self._election else None,
+            config_loaded_at=self._loaded_at,
+            config_error=self._config_error,
+            spent=Spent(
+                float(day.total_usd),
+                config.budget.usd_per_day,
+                {name: float(usd) for name, usd in day.usd.items()},
+                {it.name: it.budget.usd_per_day for it in config.targets if it.budget},
+            ),
+            probes_in_flight=self._prober.in_flight,
+            config=config,
+        )
 
     async def run(self, on_started: Callable[[str], None]) -> None:
         """Probe until SIGTERM or SIGINT.
@@ -107,6 +142,8 @@ class Exporter:
             self._apply(self._config)
             if self._election:
                 self._election.start()
+            if self._pusher:
+                self._pusher.start()
             self.ready = True
             log.info("started", version=__version__, url=server.url)
             on_started(server.url)
@@ -131,6 +168,8 @@ class Exporter:
             if self._election:  # another begins only now that no probe is under way
                 await asyncio.to_thread(self._election.stop)
             self._budgets.close()
+            if self._pusher:
+                await asyncio.to_thread(self._pusher.stop)
             server.stop()
 
     async def probe_target(self, name: str) -> tuple[Observation, ...]:
@@ -155,13 +194,14 @@ class Exporter:
                 config = await asyncio.to_thread(self._source.load)
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
+                self._config_error = str(error)
                 log.error("not reloaded, the old configuration stays in force", error=str(error))
                 raise
             if self._stopping.is_set():
                 log.info("not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("changes of web and leader election take effect after a restart")
+                log.warning("web, location, push and leader election change only with a restart")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
@@ -175,7 +215,8 @@ class Exporter:
         for target, why in config.unknown_prices():
             log.warning("price not known: cost and budgets leave it out", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
-        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(time.time())
+        self._loaded_at, self._config_error = time.time(), None
+        self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
 
     def _apply_plans(self) -> None:
         """A standby has none: it would show targets that it knows nothing of."""

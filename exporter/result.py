@@ -67,6 +67,17 @@ class Failure:
     status: int | None = None
     retry_after_seconds: float | None = None
 
+    @property
+    def told(self) -> str:
+        """Reason and detail in one text; the reason once, though providers may use the same
+        word."""
+        return f"{self.reason}: {self.said}" if self.said else str(self.reason)
+
+    @property
+    def said(self) -> str:
+        """The detail without the reason."""
+        return self.detail.removeprefix(f"{self.reason}:").lstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -119,6 +130,10 @@ class Timeline:
     first_answer_token: int | None = None
     last_token: int | None = None
     end: int | None = None
+    over: int | None = field(default=None, compare=False)
+    """When this process was through with the probe, whether it was answered or given up."""
+    arrivals: tuple[int, ...] = field(default=(), repr=False)
+    """When each read that held output arrived, known well enough or not."""
     gaps: tuple[int, ...] = ()
     """Nanoseconds between each two consecutive reads that held output, where both are known well
     enough."""
@@ -135,6 +150,16 @@ class Timeline:
         return self.end if self.first_token is None else self.first_token
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """How a model answered a prompt that is always the same, with nothing left to chance."""
+
+    prompt: str
+    answer: str
+    first_token: tuple[tuple[str, float], ...] = ()
+    """The likeliest first tokens, each with its probability, where the provider tells them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
     """What only some kinds of probes measure."""
@@ -145,6 +170,7 @@ class Measures:
     """How long the vectors are."""
     direction: tuple[float, ...] = field(default=(), repr=False)
     """The vector of a text that is always the same."""
+    fingerprint: Fingerprint | None = field(default=None, repr=False)
     cold_first_token_seconds: float | None = None
     """Time to first token of a prompt that no cache had seen."""
     cached_first_token_seconds: float | None = None
@@ -177,6 +203,8 @@ class ProbeResult:
     one before it answered: 0 or 1. The times are those of the last one sent."""
     answer: str = ""
     reasoning: str = ""
+    body: str = field(default="", repr=False)
+    """The beginning of what came instead of an answer; free of secrets."""
     finish_reason: str | None = None
     """The provider's own word."""
     served_model: str | None = None

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")  # a busy machine is no mistake of the code
 TOOLS = Path(__file__).parents[1] / ".tools" / "bin"
 
 

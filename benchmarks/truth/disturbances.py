@@ -1,4 +1,4 @@
-"""What keeps a measuring process from running, done to it from outside."""
+"""What keeps a measuring process, and those that it starts, from running; done from outside."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 Disturbance = Callable[[int], AbstractContextManager[None]]
-"""Given the process."""
+"""Given the process, which leads a group of its own."""
 
-STOP_SECONDS = (0.005, 1.0)
+STOP_SECONDS = (0.005, 5.0)
 BETWEEN_STOPS_SECONDS = (0.1, 0.6)
 QUOTA = 0.2
 _PERIOD_SECONDS = 0.1
@@ -30,7 +30,7 @@ _SECONDS_TO_LEAVE = 2
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """SIGSTOP now and then, for 5 ms to 1 s, every order of magnitude as often."""
+    """SIGSTOP now and then, for 5 ms to 5 s, every order of magnitude as often."""
     with _meanwhile(lambda over: _stop_now_and_then(pid, over)):
         yield
 
@@ -76,6 +76,11 @@ def starved(pid: int) -> Iterator[None]:
             process.wait()
 
 
+@contextmanager
+def undisturbed(_pid: int) -> Iterator[None]:
+    yield
+
+
 DISTURBANCES: dict[str, Disturbance] = {
     "stopped": stopped,
     "paused": paused,
@@ -112,9 +117,9 @@ def _run_a_share(pid: int, over: threading.Event) -> None:
 
 def _held(pid: int, seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
+        os.killpg(pid, signal.SIGSTOP)
         time.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
+        os.killpg(pid, signal.SIGCONT)
 
 
 def _freeze_now_and_then(group: Path, over: threading.Event) -> None:

@@ -32,6 +32,8 @@ class BudgetKeeper:
         self._path: Path | None = None
         self._saved: Day | None = None
         self._problem: str | None = None
+        self.shown = spending.day
+        """Today so far, for other threads: a ``Day`` never changes."""
 
     def apply(self, config: Config) -> None:
         """Take over the budgets and the state file of a configuration."""
@@ -89,6 +91,7 @@ class BudgetKeeper:
 
     def _show(self) -> None:
         spending, day = self._spending, self._spending.day
+        self.shown = day
         limit = None if spending.limit is None else float(spending.limit)
         self._series.replace(families.BUDGET, [] if limit is None else [({}, limit)])
         self._series.gauge(families.BUDGET_SPENT).set(float(day.total_usd))

@@ -1,1 +1,2 @@
-"""What the exporter asks a Kubernetes API server: which targets there are, and who leads."""
+"""What the exporter asks about where it runs: a Kubernetes API server for targets and for who
+leads, a cloud for the region."""

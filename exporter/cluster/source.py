@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from exporter.cluster.cloud import Located
 from exporter.cluster.discovery import Discovery
 from exporter.cluster.sharding import Shard
 from exporter.config.loading import config_file
@@ -39,13 +40,15 @@ class FileSource:
         self._path = path
         self._shard = shard
         self._discovery = Discovery()
+        self._located = Located()
 
     def load(self) -> Config:
         config = self._discovery.with_targets_found(config_file.load(self._path))
         owned = tuple(target for target in config.targets if self._shard.owns(target.server))
         lease = self._shard.own(config.kubernetes.lease)
         kubernetes = config.kubernetes.model_copy(update={"lease": lease})
-        return config.model_copy(update={"targets": owned, "kubernetes": kubernetes})
+        changed = {"targets": owned, "kubernetes": kubernetes}
+        return config.model_copy(update={**changed, "location": self._located(config.location)})
 
     def fingerprint(self) -> object:
         return config_file.fingerprint(self._path), self._discovery.fingerprint()

@@ -30,5 +30,6 @@ COMMANDS = LazyCommands(
         "config-schema": "exporter.commands.config_schema:config_schema",
         "probe": "exporter.commands.probe:probe",
         "compare": "exporter.compare.command:compare",
+        "mcp": "exporter.oncall.command:mcp",
     }
 )

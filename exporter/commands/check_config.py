@@ -11,6 +11,7 @@ import click
 from exporter.commands.check_report import report
 from exporter.commands.check_warnings import warnings
 from exporter.commands.configured import CONFIG, load
+from exporter.config.loading import config_file
 
 
 @click.command("check-config")
@@ -19,7 +20,10 @@ from exporter.commands.configured import CONFIG, load
 def check_config(path: Path, strict: bool) -> None:
     """Validate a configuration; print its targets, probes per day and estimated spend."""
     config = load(path)
+    outdated = [f"warning: {mistake}" for mistake in config_file.warnings(path)]
+    for warning in outdated:
+        click.echo(warning)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo(report(config, width), nl=False)
-    if strict and warnings(config):
+    if strict and (outdated or warnings(config)):
         sys.exit(1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 
 from exporter.observation import Observation
-from exporter.result import Failure, FailureReason, ProbeResult
+from exporter.result import FailureReason, ProbeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,7 @@ def _closing_lines(observations: Sequence[Observation]) -> Iterable[str]:
         )
     failures = (each.result.failure for each in observations)
     for failure in dict.fromkeys(failure for failure in failures if failure):
-        yield click.style(_told(failure), fg="red")
-
-
-def _told(failure: Failure) -> str:
-    """What went wrong; its reason once, though providers may use the same word."""
-    repeated = failure.detail.startswith(f"{failure.reason}:")
-    return failure.detail if repeated else f"{failure.reason}: {failure.detail}"
+        yield click.style(failure.told, fg="red")
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

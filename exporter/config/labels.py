@@ -36,11 +36,13 @@ class Label(StrEnum):
     CACHE = "cache"
     MEASURE = "measure"
     CONTROL = "control"
+    LOCATION = "location"
 
 
 COMMON_LABELS = (Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE)
 """What every series of a target carries."""
 
+# ``location`` is on every series there is, where the exporter knows its own.
 _OF_PROMETHEUS = frozenset({"le", "quantile", "job", "instance", "request_id"})
 """Names that Prometheus, or an exemplar of ours, gives a meaning to."""
 

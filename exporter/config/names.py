@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from exporter.config.labels import RESERVED_LABELS
+from exporter.config.labels import RESERVED_LABELS, Label
 from exporter.settings.types import HeaderValue, Located
 
 SECRET_HEADERS = frozenset(
@@ -32,6 +32,9 @@ def label_mistakes(labels: Iterable[str]) -> Iterator[Located]:
     for name in labels:
         if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
             yield (name,), ValueError(f"{name!r} is not a Prometheus label name")
+        elif name == Label.LOCATION:
+            why = f"label {name!r} is reserved: set location, which puts it on every series"
+            yield (name,), ValueError(why)
         elif name in RESERVED_LABELS:
             yield (name,), ValueError(f"label {name!r} is reserved for the exporter itself")
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.control import Control
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
+from exporter.config.labels import Label
+from exporter.config.location import ExporterLocation
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import AnyProbe
+from exporter.config.push import Push
 from exporter.config.spoken import asking_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
@@ -36,6 +39,9 @@ from exporter.prices.settings import (
 )
 from exporter.prices.vendors import vendor_of
 from exporter.settings.types import Duration, Located, Model, UnknownName, raise_all
+
+VERSION = 1
+"""The form of the configuration that is read here."""
 
 
 class Defaults(Model):
@@ -71,11 +77,26 @@ class Config(Model):
     currencies: Currencies = Field(default={})
     """What one unit of each currency that a price is in is worth, in USD."""
     price_mix: PriceMix = PriceMix()
+    location: ExporterLocation | None = None
+    """Where this exporter stands: a label of every series, so that several can be told apart."""
+    version: int = 1
+    """Of which form the file is."""
+    push: Push | None = None
+    """Where series are sent, if nobody can scrape them."""
     kubernetes: Kubernetes = Kubernetes()
     kubernetes_discovery: tuple[KubernetesDiscovery, ...] = ()
     """Further targets, found in a Kubernetes cluster."""
     leader_election: Literal["kubernetes-lease"] | None = None
     """Whether several exporters agree on one that probes."""
+
+    @field_validator("version")
+    @classmethod
+    def _version_is_known(cls, version: int) -> int:
+        if version != VERSION:
+            raise ValueError(
+                f"this inference-exporter reads version {VERSION}; upgrade it, or write that"
+            )
+        return version
 
     @model_validator(mode="after")
     def _names_are_consistent(self) -> Self:
@@ -133,6 +154,11 @@ class Config(Model):
                 self.price_of(target)
             except UnknownPrice as unknown:
                 yield target.name, str(unknown)
+
+    @property
+    def own_labels(self) -> dict[str, str]:
+        """What every series of this exporter carries."""
+        return {Label.LOCATION: self.location} if isinstance(self.location, str) else {}
 
     @property
     def mix(self) -> Mix:

@@ -1,16 +1,35 @@
-"""Service level objectives of a target, and whether a probe met them."""
+"""Service level objectives of a target, whether a probe met them, and whether probes keep them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
 from pydantic import Field
 
-from exporter.result import ProbeResult
 from exporter.settings.types import Duration, Model
 
-Seconds = Callable[[ProbeResult], float | None]
+CHANCE = 0.05
+"""What chance alone would do more rarely than this is taken for no chance."""
+
+
+class Probed(Protocol):
+    """As much of a result as an objective looks at."""
+
+    @property
+    def success(self) -> bool: ...
+
+    @property
+    def time_to_first_token_seconds(self) -> float | None: ...
+
+    @property
+    def request_duration_seconds(self) -> float | None: ...
+
+
+Seconds = Callable[[Probed], float | None]
 
 _TIMES: Mapping[str, Seconds] = {
     "time_to_first_token": lambda result: result.time_to_first_token_seconds,
@@ -28,7 +47,7 @@ class Objective:
     """``None`` for an objective that has nothing to do with time."""
     measure: Seconds = lambda result: None
 
-    def met_by(self, result: ProbeResult, *, usable: bool = True) -> bool | None:
+    def met_by(self, result: Probed, *, usable: bool = True) -> bool | None:
         """Whether a probe was good; ``None`` where this objective does not judge it.
 
         Times are judged on successes only: a failure is the success objective's, and would
@@ -43,6 +62,70 @@ class Objective:
         if not (result.success and usable) or seconds is None:
             return None
         return seconds <= self.threshold_seconds
+
+
+class Verdict(StrEnum):
+    """Whether an objective is kept, as far as the probes can tell."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    UNKNOWN = "not enough data"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of the probes that an objective judges were good."""
+
+    objective: Objective
+    good: int = 0
+    judged: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """``None`` where no probe was judged."""
+        return self.good / self.judged if self.judged else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the binomial test, once for either side.
+
+        Broken: a target that just keeps its objective would rarely have so few good probes. Kept:
+        a target that just misses it would rarely have so many.
+        """
+        ratio = self.objective.ratio
+        if _chance_of_at_most(self.good, self.judged, ratio) < CHANCE:
+            return Verdict.BROKEN
+        if 1 - _chance_of_at_most(self.good - 1, self.judged, ratio) < CHANCE:
+            return Verdict.KEPT
+        return Verdict.UNKNOWN
+
+    @property
+    def enough(self) -> int:
+        """How many probes it takes to see that the objective is kept, if all of them are good."""
+        return math.ceil(math.log(CHANCE) / math.log(self.objective.ratio))
+
+
+def _chance_of_at_most(good: int, judged: int, ratio: float) -> float:
+    """The binomial distribution: the chance of at most so many good ones."""
+    if 2 * good < judged:
+        return _chance_of(range(good + 1), judged, ratio)
+    return 1 - _chance_of(range(good + 1, judged + 1), judged, ratio)
+
+
+def _chance_of(numbers: range, judged: int, ratio: float) -> float:
+    """The chance that one of these numbers of probes is good."""
+    log_good, log_bad = math.log(ratio), math.log1p(-ratio)
+    log_all = math.lgamma(judged + 1)
+    return math.fsum(
+        math.exp(
+            log_all
+            - math.lgamma(good + 1)
+            - math.lgamma(judged - good + 1)
+            + good * log_good
+            + (judged - good) * log_bad
+        )
+        for good in numbers
+    )
 
 
 class LatencyObjective(Model):

@@ -7,8 +7,10 @@ import re
 from pydantic import Field, field_validator
 
 from exporter.settings.paths import FilePath
-from exporter.settings.types import Model
+from exporter.settings.types import HttpUrl, Model
 from exporter.settings.url import http_url
+
+RUNBOOK_URL = "https://github.com/inference-exporter/inference-exporter/blob/main/docs/runbooks"
 
 
 class Web(Model):
@@ -23,6 +25,10 @@ class Web(Model):
 
     enable_probe: bool = True
     """Whether ``/probe`` is answered. Each such probe costs tokens."""
+    grafana_url: HttpUrl | None = None
+    """Where Grafana has the dashboards of this project; the pages link to them."""
+    runbook_url: HttpUrl = RUNBOOK_URL
+    """Where the runbooks are; the pages link to them."""
     max_connections: int = Field(default=128, ge=4, le=10_000)
     """How many connections the server has at a time, but never more than a quarter of the file
     descriptors. Where there is no room, a new one takes the place of the longest idle one."""

@@ -9,6 +9,7 @@ from exporter.kinds.base import Heard, Probe, Size
 from exporter.kinds.cached_prefix import CachedPrefix
 from exporter.kinds.chat import Chat
 from exporter.kinds.embeddings import Embeddings
+from exporter.kinds.fingerprint import FingerprintProbe
 from exporter.kinds.models import Models
 from exporter.kinds.rerank import Rerank
 from exporter.providers.asks import Kind
@@ -20,6 +21,7 @@ KINDS: Mapping[Kind, type[Probe]] = MappingProxyType(
         Kind.MODELS: Models,
         Kind.EMBEDDINGS: Embeddings,
         Kind.RERANK: Rerank,
+        Kind.FINGERPRINT: FingerprintProbe,
     }
 )
 
@@ -28,6 +30,7 @@ __all__ = [
     "CachedPrefix",
     "Chat",
     "Embeddings",
+    "FingerprintProbe",
     "Heard",
     "Kind",
     "Models",

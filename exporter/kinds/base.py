@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from exporter.providers.asks import Ask, Kind, Reply
 from exporter.providers.base import Call, OutputKind
+from exporter.providers.calls import ToolCall
 from exporter.result import Failure, Measures, ProbeResult
 from exporter.settings.types import Duration, Model
 
@@ -28,6 +29,16 @@ class Heard(Protocol):
 
     def text(self, kind: OutputKind) -> str:
         """All streamed output of one kind."""
+        ...
+
+    @property
+    def first_likelihoods(self) -> tuple[tuple[str, float], ...]:
+        """The likeliest first tokens, each with its probability, where they were told."""
+        ...
+
+    @property
+    def calls(self) -> Sequence[ToolCall]:
+        """The tools that the model called."""
         ...
 
 
@@ -64,6 +75,11 @@ class Probe(Model):
         return ("",)
 
     @property
+    def is_confidential(self) -> bool:
+        """Whether what is asked is somebody's own data, of which answers tell."""
+        return False
+
+    @property
     def seconds_between_rounds(self) -> float:
         """How long after one answer the next request is sent."""
         return 0.0
@@ -84,7 +100,7 @@ class Probe(Model):
         :param nonce: never used before; it goes where it keeps every cache from answering.
         """
 
-    def measures(self, heard: Heard) -> Measures:
+    def measures(self, heard: Heard, call: Call[Any]) -> Measures:
         """What a right answer tells that no other kind's does."""
         return Measures()
 

@@ -1,5 +1,5 @@
 """The kind ``chat``: a prompt whose answer is streamed, alone or at the end of a dialogue, with a
-picture to see or a schema to keep."""
+picture to see, a schema to keep or tools to call."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from exporter.kinds.base import Heard, Probe, Size
 from exporter.kinds.expect import Expectation, mistake
 from exporter.kinds.picture import code_of, drawn
 from exporter.kinds.schema import JsonSchema, schema_mistake, validator_of
+from exporter.kinds.tools import OfferedTool, tool_mistake
 from exporter.providers.asks import ChatAsk, Kind, Picture, Reasoning, Role, Turn
 from exporter.providers.base import Call, OutputKind
 from exporter.result import Failure, FailureReason
@@ -49,6 +50,10 @@ class Chat(Probe):
     """``code``: a picture of a random number goes with the prompt, and must be read."""
     json_schema: JsonSchema | None = None
     """A JSON Schema that the answer must keep; the provider is told to see to it."""
+    tools: tuple[OfferedTool, ...] = Field(default=(), max_length=32)
+    """Tools to call; one of them must be called, with arguments that keep its schema."""
+    tool_choice: Literal["auto", "required"] = "auto"
+    """Whether the provider is told that a tool must be called, or the model finds out itself."""
     reasoning: Reasoning | None = None
     """How much the model is to think before it answers; its own habit where not set."""
     expect: Expectation | None = None
@@ -71,17 +76,45 @@ class Chat(Probe):
             raise_all("Chat", [(("messages", len(roles) - 1, "role"), wrong)])
         return self
 
+    @model_validator(mode="after")
+    def _tools_are_told_apart(self) -> Self:
+        names = [tool.name for tool in self.tools]
+        if again := next((name for name in names if names.count(name) > 1), None):
+            raise_all("Chat", [(("tools",), ValueError(f"two tools are named {again!r}"))])
+        if self.tools and self.json_schema is not None:
+            wrong = "an answer is a call of a tool, or keeps a schema; remove json_schema or tools"
+            raise_all("Chat", [(("json_schema",), ValueError(wrong))])
+        if not self.tools and self.tool_choice == "required":
+            raise_all("Chat", [(("tool_choice",), ValueError("there are no tools; add tools"))])
+        return self
+
+    @model_validator(mode="after")
+    def _expected_tool_is_offered(self) -> Self:
+        expected = self.expect and self.expect.tool
+        names = [tool.name for tool in self.tools]
+        if not expected or (names and expected.name in (None, *names)):
+            return self
+        wrong = f"there is no tool {expected.name!r}" if expected.name else "there are no tools"
+        where = ("expect", "tool", "name") if expected.name else ("expect", "tool")
+        raise_all("Chat", [(where, ValueError(f"{wrong}; add it to tools"))])
+        return self
+
     @property
     def texts(self) -> tuple[str, ...]:
         if self.messages:
             return (self.messages[-1].content,)
         return self.prompts_file.prompts if self.prompts_file else (self.prompt or "",)
 
+    @property
+    def is_confidential(self) -> bool:
+        return self.prompts_file is not None
+
     @cached_property
     def size(self) -> Size:
         beside = [message.content for message in self.messages[:-1]]
         if self.json_schema:
             beside.append(json.dumps(self.json_schema))
+        beside += [tool.model_dump_json() for tool in self.tools]
         characters = sum(map(len, beside)) + NONCE_CHARACTERS
         longest = max(len(text.encode()) for text in self.texts) + NONCE_CHARACTERS
         return Size(
@@ -112,6 +145,8 @@ class Chat(Probe):
             earlier=earlier,
             picture=Picture(drawn(code), code) if self.image else None,
             json_schema=self.json_schema,
+            tools=tuple(tool.asked() for tool in self.tools),
+            must_call=self.tool_choice == "required",
             reasoning=self.reasoning,
         )
 
@@ -126,12 +161,17 @@ class Chat(Probe):
             return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
         if not heard.has_output:
             return Failure(FailureReason.EMPTY, "the stream held no output")
-        wrong = self._mistake(heard.text(OutputKind.ANSWER), call.ask.picture)
+        wrong = self._mistake(heard, call.ask.picture)
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
 
-    def _mistake(self, answer: str, picture: Picture | None) -> str | None:
-        if picture and picture.says not in re.sub(r"[\s.,-]", "", answer):
+    def _mistake(self, heard: Heard, picture: Picture | None) -> str | None:
+        answer = heard.text(OutputKind.ANSWER)
+        said = answer + "".join(call.arguments for call in heard.calls)
+        if picture and picture.says not in re.sub(r"[\s.,-]", "", said):
             return f"the answer does not say {picture.says}, which is in the picture"
+        expected = self.expect.tool if self.expect else None
+        if self.tools and (wrong := tool_mistake(heard.calls, self.tools, expected)):
+            return wrong
         if self._validator and (wrong := schema_mistake(answer, self._validator)):
             return wrong
         return mistake(answer, self.expect) if self.expect else None

@@ -67,7 +67,7 @@ class Embeddings(Probe):
             return f"the vectors have {lengths[0]} dimensions, not {wanted}"
         return None
 
-    def measures(self, heard: Heard) -> Measures:
+    def measures(self, heard: Heard, call: Call[EmbeddingsAsk]) -> Measures:
         if not isinstance(heard.reply, Vectors):
             return Measures()
         vectors = heard.reply.vectors

@@ -11,6 +11,14 @@ from exporter.settings.pattern import Pattern
 from exporter.settings.types import Model
 
 
+class ToolExpectation(Model):
+    """What a right call looks like."""
+
+    name: str | None = None
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """Members that the arguments must have, as JSON."""
+
+
 class Expectation(Model):
     """What a right answer looks like; every given condition must hold."""
 
@@ -20,6 +28,8 @@ class Expectation(Model):
     """Text that the answer must contain."""
     answer_json: bool | dict[str, JsonValue] | None = Field(default=None, alias="json")
     """``true``: the answer must be JSON; a mapping: a JSON object that has these members."""
+    tool: ToolExpectation | None = None
+    """Which of the tools must be called, and with what."""
 
     @field_validator("regex")
     @classmethod
@@ -55,17 +65,17 @@ def _json_mistake(answer: str, wanted: object) -> str | None:
     if not isinstance(value, dict):
         return "the answer is JSON, but not an object"
     for name, member in wanted.items():
-        if name not in value or not _same(value[name], member):
+        if name not in value or not same(value[name], member):
             return f"member {name!r} of the answer is not {json.dumps(member)}"
     return None
 
 
-def _same(value: object, wanted: object) -> bool:
+def same(value: object, wanted: object) -> bool:
     """Equality as JSON has it: in Python, ``True`` would equal 1."""
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
     if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[k], wanted[k]) for k in value)
+        return value.keys() == wanted.keys() and all(same(value[k], wanted[k]) for k in value)
     if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
+        return len(value) == len(wanted) and all(map(same, value, wanted))
     return value == wanted

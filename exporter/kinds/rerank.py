@@ -77,5 +77,5 @@ class Rerank(Probe):
         best = order[: len(wanted)]
         return None if best == wanted else f"the best documents are {best}, not {wanted}"
 
-    def measures(self, heard: Heard) -> Measures:
+    def measures(self, heard: Heard, call: Call[RerankAsk]) -> Measures:
         return Measures(items=len(self.documents) + 1)

@@ -33,14 +33,19 @@ def _checked(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
 JsonSchema = Annotated[dict[str, JsonValue], AfterValidator(_checked)]
 
 
-def schema_mistake(answer: str, validator: jsonschema_rs.Validator) -> str | None:
-    """Why an answer does not keep a schema; ``None`` where it does."""
+def schema_mistake(
+    answer: str, validator: jsonschema_rs.Validator, what: str = "the answer"
+) -> str | None:
+    """Why an answer does not keep a schema; ``None`` where it does.
+
+    :param what: the answer, as people are told of it.
+    """
     try:
         value = json.loads(answer)
     except (ValueError, RecursionError):
-        return "the answer is not JSON"
+        return f"{what} is not JSON"
     wrong = next(iter(validator.iter_errors(value)), None)
     if wrong is None:
         return None
-    where = ".".join(map(str, wrong.instance_path)) or "the answer"
+    where = ".".join(map(str, wrong.instance_path)) or what
     return f"{where} does not keep the schema: {wrong.message}"

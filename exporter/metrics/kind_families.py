@@ -25,6 +25,25 @@ CACHED_PREFIX_SAVED = KIND_FAMILIES.gauge(
     "How much cheaper the prompt was when it was asked again, at the prices in force.",
     takes.one(takes.prefix_saved_usd),
 )
+FINGERPRINT_AGREEMENT = KIND_FAMILIES.gauge(
+    "inference_fingerprint_agreement_ratio",
+    "Share of the fixed prompts whose latest answer is the one that they usually get.",
+)
+FINGERPRINT_DISTANCE = KIND_FAMILIES.gauge(
+    "inference_fingerprint_distance",
+    "Distance (Hellinger) between the probabilities of the first token and what they usually are,"
+    " on average over the fixed prompts: 0 where they are the same, at most 1.",
+)
+FINGERPRINT_EVIDENCE = KIND_FAMILIES.gauge(
+    "inference_fingerprint_evidence",
+    "How strongly the latest answers to the fixed prompts say that the model behaves differently:"
+    " from 0 to 11, which chance alone reaches at most once in 60,000 answers.",
+)
+FINGERPRINT_CHANGES = KIND_FAMILIES.counter(
+    "inference_fingerprint_changes_total",
+    "How often the answers to the fixed prompts showed that the model behaves differently.",
+    from_the_start=False,
+)
 ITEMS_PER_SECOND = KIND_FAMILIES.gauge(
     "inference_items_per_second",
     "Texts embedded or documents ranked per second of the latest successful probe.",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, Metric
 
@@ -34,8 +35,11 @@ from exporter.result import SkipReason
 class Metrics:
     """What /metrics shows."""
 
-    def __init__(self) -> None:
-        self.exporter = Series(EXPORTER_FAMILIES, {})
+    def __init__(self, own_labels: Mapping[str, str] = MappingProxyType({})) -> None:
+        """:param own_labels: what every series carries, whatever it is about."""
+        self._own_labels = dict(own_labels)
+        self.exporter = Series(EXPORTER_FAMILIES, self._own_labels)
+        self.exporter.begin()
         python = platform.python_version()
         self.exporter.gauge(own.BUILD_INFO, version=__version__, python=python).set(1)
         self.probes_in_flight: Callable[[], int] = lambda: 0
@@ -48,13 +52,16 @@ class Metrics:
         """Have series for exactly the plans in force. Those with a past keep their values, unless
         their labels have changed."""
         self.exporter.gauge(own.PRICE_MIX).set(float(mix.input / mix.output))
-        targets = change.carry(self._targets, lambda plan: TargetSeries(plan, mix))
+        targets = change.carry(self._targets, lambda plan: self._series_of(plan, mix))
         for plan in change.kept + change.changed:
-            if targets[plan.identity].labels == plan_labels(plan):
+            if targets[plan.identity].labels == plan_labels(plan) | self._own_labels:
                 targets[plan.identity].apply(plan, mix)
             else:
-                targets[plan.identity] = TargetSeries(plan, mix)
+                targets[plan.identity] = self._series_of(plan, mix)
         self._targets = targets
+
+    def _series_of(self, plan: Plan, mix: Mix) -> TargetSeries:
+        return TargetSeries(plan, mix, self._own_labels)
 
     def observe(self, observation: Observation) -> None:
         """Count an observation; one of a target that has gone meanwhile is passed over."""
@@ -107,7 +114,7 @@ class Metrics:
         for report in self.reporters:
             report(self.exporter)
         of_library = [
-            _of_library(metric)
+            _of_library(metric, self._own_labels)
             for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
             for metric in collector.collect()
         ]
@@ -128,13 +135,13 @@ class Metrics:
         return [series for identity, series in probes if identity[0] == target]
 
 
-def _of_library(metric: Metric) -> Exposed:
+def _of_library(metric: Metric, own_labels: Mapping[str, str]) -> Exposed:
     """A counter or gauge of the official client library."""
     first = metric.samples[0]
     counts = metric.type == "counter"
     kind = Kind.COUNTER if counts else Kind.GAUGE
     family = Family(first.name, kind, metric.documentation, dict.fromkeys(first.labels, ANY))
-    block = Block(family, {})
+    block = Block(family, own_labels)
     for sample in metric.samples:
         if counts:
             block.child(Counter, sample.labels).inc(sample.value)

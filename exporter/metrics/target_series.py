@@ -15,14 +15,16 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
+from exporter.kinds import Kind
 from exporter.metrics import kind_families
 from exporter.metrics import target_families as families
+from exporter.metrics.behaviour import Behaviour
 from exporter.metrics.series import Series
 from exporter.metrics.takes import TOKEN_TYPES
 from exporter.metrics.target_families import TARGET_FAMILIES
 from exporter.observation import Cost, Observation
 from exporter.prices.price import Mix, Price, ServerPrice, TokenPrice
-from exporter.result import ProbeResult, SkipReason
+from exporter.result import Fingerprint, ProbeResult, SkipReason
 
 MAX_SERVED_MODELS = 16
 """Names of one target that become a label value; a provider that has ever new ones would fill
@@ -35,14 +37,17 @@ _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 class TargetSeries(Series):
     """The series of one plan."""
 
-    def __init__(self, plan: Plan, mix: Mix) -> None:
-        super().__init__(TARGET_FAMILIES, plan_labels(plan))
+    def __init__(self, plan: Plan, mix: Mix, own_labels: Mapping[str, str]) -> None:
+        super().__init__(TARGET_FAMILIES, {**plan_labels(plan), **own_labels})
         self._plan = plan
         self._served_model: str | None = None
         self._shown_models: set[str] = set()
         self._cost = Decimal()
         self._first_direction: tuple[float, ...] = ()
         self._shown_price: tuple[Price | None, Mix] | None = None
+        self._behaviour = Behaviour()
+        if plan.probe.kind is Kind.FINGERPRINT:
+            self.counter(kind_families.FINGERPRINT_CHANGES)  # so that the first change is seen
         if plan.target.watched_boot:
             self.set_boot({})
         self.apply(plan, mix)
@@ -50,6 +55,7 @@ class TargetSeries(Series):
     def apply(self, plan: Plan, mix: Mix) -> None:
         """Take over what a plan with the same labels says anew."""
         self._plan, self._mix = plan, mix
+        self.begin(plan)
         self._set_info()
         self.gauge(families.NOT_READY_LIMIT).set(plan.target.ready_limit_seconds)
         if self._shown_price != (plan.price, mix):  # else a server's measured price stays
@@ -63,6 +69,7 @@ class TargetSeries(Series):
         self._count_cost(observation.cost)
         self._note_served_model(observation.result)
         self._compare_direction(observation.result.measures.direction)
+        self._compare_behaviour(observation.result.measures.fingerprint)
         self.freshen()
 
     def skipped(self, reason: SkipReason) -> None:
@@ -132,6 +139,20 @@ class TargetSeries(Series):
             self._first_direction = self._first_direction or direction
             similarity = cosine(self._first_direction, direction)
             self.gauge(kind_families.EMBEDDING_SIMILARITY).set(similarity)
+
+    def _compare_behaviour(self, seen: Fingerprint | None) -> None:
+        """Show whether the model still answers as it did."""
+        if seen is None:
+            return
+        if self._behaviour.take(seen):
+            self.counter(kind_families.FINGERPRINT_CHANGES).inc()
+        known = {
+            kind_families.FINGERPRINT_EVIDENCE: self._behaviour.evidence,
+            kind_families.FINGERPRINT_AGREEMENT: self._behaviour.agreement,
+            kind_families.FINGERPRINT_DISTANCE: self._behaviour.distance,
+        }
+        for family, value in known.items():
+            self.replace(family, [] if value is None else [({}, value)])
 
     def _note_served_model(self, result: ProbeResult) -> None:
         served = provider_text(result.served_model) if result.served_model else None

@@ -16,6 +16,7 @@ from exporter.net.kernel_clock import Arrival
 from exporter.process.loop import suspended_ns
 from exporter.result import ConnectionPhases
 
+_COMPARED_BYTES = 64
 _READING_NS = 1_000_000
 """Two clocks are not read at the same moment."""
 
@@ -44,6 +45,8 @@ class Exchange:
     """Watches over the length of the answer's head."""
     arrival: Arrival | None = None
     """The latest read."""
+    read: bytes = field(default=b"", repr=False)
+    """What it held; of TLS, the record that was made of it last."""
     has_more: bool = False
     """Whether the latest read held more than what was made of it so far: a part of a TLS record."""
     heard: bool = False
@@ -73,6 +76,13 @@ class Exchange:
         sends more than it was asked for leaves that in the connection."""
         return self.began is None or self.arrival is None or self.arrival.at < self.began
 
+    def ends_read(self, data: bytes) -> bool:
+        """Whether the latest read ended with the end of this part of the body, so that the kernel's
+        stamp is that of its last byte. What closes an HTTP chunk comes with the chunk; the last
+        chunk of all, which is empty, may be a write and a segment of its own."""
+        end = data[-_COMPARED_BYTES:]
+        return not self.has_more and self.read.endswith((end, end + b"\r\n"))
+
     def latest_arrival(self) -> Arrival:
         """The latest read; the present where there was none."""
         return self.arrival or Arrival(time.monotonic_ns(), None)
@@ -81,7 +91,7 @@ class Exchange:
         """Forget a connection that the peer had closed before it could answer."""
         self.began = self.sent = self.arrival = None
         self.sent_uncertainty = 0
-        self.has_more = self.closed = False
+        self.read, self.has_more, self.closed = b"", False, False
         self.head = HeadGuard()
         self.retries += 1
 

@@ -16,7 +16,7 @@ from exporter.net.exchange import exchange_in_progress
 from exporter.net.kernel_clock import Arrival, receive
 from exporter.net.limit import READ_BYTES, within
 from exporter.net.tls import start_tls
-from exporter.process.loop import ProbingLoop
+from exporter.process.loop import ProbingLoop, glance
 
 
 class TcpStream(httpcore.AsyncNetworkStream):
@@ -53,10 +53,11 @@ class TcpStream(httpcore.AsyncNetworkStream):
             data, arrival = await self._awaited(self._reading)
         except OSError as error:
             raise httpcore.ReadError(str(error)) from error
+        glance()
         exchange = exchange_in_progress()
         if not arrival.is_with(exchange.arrival):
             exchange.arrival = arrival
-        exchange.closed = not data
+        exchange.read, exchange.closed = data, not data
         exchange.heard |= bool(data) and not self._carries_tls
         exchange.head.check(data)
         return data
@@ -98,7 +99,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
         """When there was nothing in the socket yet; ``None`` where the loop does not know."""
         if not isinstance(self._loop, ProbingLoop):
             return None
-        attentive = self._loop.attentive_since_ns
+        attentive = self._loop.attentive_since_ns(self._sock.fileno())
         if self._watched_since is not None and attentive >= self._watched_since:
             self._empty_at = max(self._empty_at, attentive)
         return self._empty_at
@@ -114,6 +115,7 @@ class TcpStream(httpcore.AsyncNetworkStream):
     async def _write(self, buffer: bytes) -> None:
         if not buffer:  # httpcore writes an empty body as an empty buffer
             return
+        glance()
         started = time.monotonic_ns()
         try:
             began = await self._send(memoryview(buffer))

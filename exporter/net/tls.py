@@ -44,7 +44,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
             raise self._broken(error) from error
         exchange = exchange_in_progress()
         exchange.heard |= bool(data)
-        exchange.has_more = bool(self._bios.incoming.pending)
+        exchange.read, exchange.has_more = data, bool(self._bios.incoming.pending)
         exchange.head.check(data)
         if not data:
             exchange.closed = True

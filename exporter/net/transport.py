@@ -26,6 +26,7 @@ from exporter.net.proxies import proxy_for
 from exporter.net.sockets import sockets
 from exporter.net.trust import tls_context
 from exporter.net.turn import Turn, pieces
+from exporter.process.loop import glance
 from exporter.result import FailureReason
 
 EXCHANGE = "exchange"
@@ -85,6 +86,7 @@ class KernelTransport(httpx.AsyncBaseTransport):
         await self._pool.aclose()
 
     async def _respond(self, request: httpx.Request, exchange: Exchange) -> httpcore.Response:
+        glance()
         with network_failures(exchange, responded=False):
             return await self._pool.handle_async_request(_core_request(request))
 
@@ -132,14 +134,16 @@ class Body(httpx.AsyncByteStream):
             return
         if len(data) > 1:
             yield from ((piece, False) for piece in pieces(data[:-1]))
-        yield data[-1:], not self._exchange.has_more
+        yield data[-1:], self._exchange.ends_read(data)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():
             yield part.data
 
     async def aclose(self) -> None:
+        glance()
         await self._response.aclose()
+        glance()
 
 
 class Connections:

@@ -24,16 +24,16 @@ from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
+from exporter.probing.said import Said
 from exporter.probing.unlike import KEPT_BYTES, explained
+from exporter.process.loop import glance
 from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
-from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable, shown_answer
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
-_MAX_WORD_CHARACTERS = 256
 _MAX_OUTPUT_CHARACTERS = 1 << 18
 _DRAIN_SECONDS = 1.0
 _WAITING = frozenset(
@@ -71,6 +71,7 @@ class Attempt:
 
     async def carry_out(self, connections: Connections) -> Failure | None:
         """Run the probe to its end; why it failed, if it did."""
+        glance()
         try:
             problem = await self._problem(connections)
             # What the provider itself said of a failure is more exact than how it then broke off.
@@ -84,6 +85,7 @@ class Attempt:
         try:
             async with self._deadlines:
                 request = await self._request()
+                glance()
                 async with connections.transport(fresh=self._plan.fresh_connection) as transport:
                     await self._send(request, transport)
         except TimeoutError:
@@ -112,7 +114,9 @@ class Attempt:
             now=datetime.now(UTC),
             extra_body=target.extra_body,
         )
+        glance()
         request = self._dialect.request(await target.row.credentials.authorize(call))
+        glance()
         return outgoing(request, await target.header_values(), {EXCHANGE: self._exchange})
 
     async def _send(self, request: httpx.Request, transport: httpx.AsyncBaseTransport) -> None:
@@ -173,6 +177,7 @@ class Attempt:
     async def _drain(self, body: AsyncIterator[Part]) -> None:
         """Read what is left after the end marker: only a connection whose response was read to
         its end can serve the next probe. The result is fixed by now."""
+        glance()
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 async for part in body:
@@ -202,8 +207,10 @@ class Attempt:
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
         probe = self._plan.probe
-        failure = probe.judge(record, self._call) if self._call else None
-        self._measures = Measures() if failure else probe.measures(record)
+        if self._call is None:
+            return None
+        failure = probe.judge(record, self._call)
+        self._measures = Measures() if failure else probe.measures(record, self._call)
         return failure
 
     def _explained(self, failure: Failure) -> Failure:
@@ -212,31 +219,51 @@ class Attempt:
         body = None if self._record.heard else bytes(self._body_prefix)
         return explained(failure, self._head, body)
 
-    def result(self, failure: Failure | None) -> ProbeResult:
+    async def result(self, failure: Failure | None) -> ProbeResult:
+        """What came of it."""
+        glance()
+        over = time.monotonic_ns()
         record, exchange = self._record, self._exchange
+        said = await self._said(failure).presentable()
         return ProbeResult(
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=record.timeline(self._start, exchange, self._usage),
-            failure=_told(failure, self._head) if failure else None,
+            timeline=record.timeline(self._start, exchange, self._usage, over=over),
+            failure=_told(failure, said.detail, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
             measures=self._measures,
             connection_retries=exchange.retries,
-            answer=shown_answer(record.text(OutputKind.ANSWER)),
-            reasoning=shown_answer(record.text(OutputKind.REASONING)),
-            finish_reason=_word(record.finish_reason),
-            served_model=_word(record.served_model),
-            request_id=_word(self._facts.request_id or record.request_id),
+            answer=said.answer,
+            reasoning=said.reasoning,
+            body=said.body,
+            finish_reason=said.finish_reason,
+            served_model=said.served_model,
+            request_id=said.request_id,
             model_load_seconds=record.model_load_seconds,
             status=self._head.status if self._head else None,
             rate_limits=self._facts.rate_limits,
             retry_after_seconds=self._retry_after_seconds(failure),
             certificate_expires_at=exchange.certificate_expires_at,
         )
+
+    def _said(self, failure: Failure | None) -> Said:
+        record = self._record
+        return Said(
+            answer=record.said,
+            reasoning=record.text(OutputKind.REASONING),
+            finish_reason=record.finish_reason,
+            served_model=record.served_model,
+            request_id=self._facts.request_id or record.request_id,
+            body="" if record.heard or not failure else self._body_text(),
+            detail=failure.detail if failure else "",
+        )
+
+    def _body_text(self) -> str:
+        return self._body_prefix.decode("utf-8", "replace")
 
     @property
     def _usage(self) -> Usage | None:
@@ -255,12 +282,6 @@ def _too_large(what: str, limit: int, unit: str) -> ProtocolError:
     return ProtocolError(f"the {what} is longer than {limit} {unit}", FailureReason.TOO_LARGE)
 
 
-def _word(said: str | None) -> str | None:
-    return presentable(said, _MAX_WORD_CHARACTERS) if said else None
-
-
-def _told(failure: Failure, head: ResponseHead | None) -> Failure:
+def _told(failure: Failure, detail: str, head: ResponseHead | None) -> Failure:
     """The failure as people may see it."""
-    detail = presentable(failure.detail, MAX_DETAIL_CHARACTERS)
-    status = failure.status or (head.status if head else None)
-    return replace(failure, detail=detail, status=status)
+    return replace(failure, detail=detail, status=failure.status or (head.status if head else None))

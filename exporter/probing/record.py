@@ -16,6 +16,7 @@ from exporter.providers.base import (
     Event,
     Failed,
     Finished,
+    Likelihoods,
     ModelLoaded,
     ModelServed,
     Output,
@@ -24,6 +25,7 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
+from exporter.providers.calls import Calls, ToolCall
 from exporter.result import Failure, Timeline, Usage
 
 _CLOSE_NS = 2_000_000
@@ -79,6 +81,8 @@ class StreamRecord:
         self._reads: list[Piece] = []
         self._has_unseen_tokens = False
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
+        self._calls = Calls()
+        self.first_likelihoods: tuple[tuple[str, float], ...] = ()
         self._newest: list[Mark] = []
         """The marks of the latest event."""
 
@@ -113,8 +117,10 @@ class StreamRecord:
         of such a stream may be exact all the same."""
         return [gap for gap in self._gaps if all(mark.is_close for mark in gap)]
 
-    def timeline(self, start: int, exchange: Exchange, usage: Usage | None) -> Timeline:
-        """All marks of a probe that began at ``start``, monotonic nanoseconds."""
+    def timeline(
+        self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
+    ) -> Timeline:
+        """All marks of a probe that began at ``start`` and is over now, monotonic nanoseconds."""
         uncertainty = self.uncertainty
         return Timeline(
             start=start,
@@ -124,6 +130,8 @@ class StreamRecord:
             first_answer_token=_at(self.first_answer_token),
             last_token=_at(self.last_counted(usage)),
             end=_at(self.end),
+            over=over,
+            arrivals=tuple(piece.at for piece in self._reads),
             gaps=tuple(later.at - earlier.at for earlier, later in self._known_gaps()),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
@@ -132,6 +140,16 @@ class StreamRecord:
     def text(self, kind: OutputKind) -> str:
         """All output of one kind."""
         return "".join(self._texts[kind])
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the model called."""
+        return self._calls.whole()
+
+    @property
+    def said(self) -> str:
+        """The answer or, where there is none, the tools that were called instead."""
+        return self.text(OutputKind.ANSWER) or " ".join(map(str, self.calls))
 
     @property
     def has_output(self) -> bool:
@@ -151,15 +169,16 @@ class StreamRecord:
         """The last token that the provider counted: the last output or, behind it, the token that
         ended the answer.
 
-        Where the stop comes much later than a token would, something else took the time, and the
-        last output holds.
+        Where the stop comes much later than a token would, and than each of them did, something
+        else took the time, and the last output holds.
         """
         first, last, stop = self.first_token, self.last_token, self._stop
         if not first or not last or not stop or usage is None or stop.at < last.at:
             return last
         shown = self._streamed(usage) - 1
         pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
-        return stop if stop.at - last.at <= _LATE_STOP * pace else last
+        longest = max((later.at - earlier.at for earlier, later in self._gaps), default=0)
+        return stop if stop.at - last.at <= max(_LATE_STOP * pace, longest) else last
 
     def pace_known(self, usage: Usage | None) -> bool:
         """Whether the output came so that a time per token can be told from it."""
@@ -181,6 +200,20 @@ class StreamRecord:
         match event:
             case Output():
                 self._take_output(event, arrival)
+            case Finished():
+                self._take_finish(event, arrival)
+            case Failed(failure, _):
+                self.failure = self.failure or failure
+            case Ended():
+                self.end = self._mark(arrival)
+            case _:
+                self._take_fact(event)
+
+    def _take_fact(self, event: Event) -> None:
+        """What has no time of its own."""
+        match event:
+            case Likelihoods(tokens):
+                self.first_likelihoods = self.first_likelihoods or tokens
             case Replied(reply):
                 self.reply = reply
             case UsageReported(usage):
@@ -191,15 +224,11 @@ class StreamRecord:
                 self.request_id = request_id
             case ModelLoaded(seconds):
                 self.model_load_seconds = seconds
-            case Finished():
-                self._take_finish(event, arrival)
-            case Failed(failure, _):
-                self.failure = self.failure or failure
-            case Ended():
-                self.end = self._mark(arrival)
 
     def _take_output(self, output: Output, arrival: Arrival) -> None:
         self._texts[output.kind].append(output.text)
+        if output.call:
+            self._calls.add(output.call)
         # What frames a call is counted and not shown, as is what was summed up.
         self._has_unseen_tokens |= output.is_summary or output.kind is OutputKind.TOOL
         self.output_characters += len(output.text)

@@ -103,7 +103,7 @@ def log_failure(result: ProbeResult) -> None:
             target=result.target,
             probe=result.probe,
             reason=failure.reason.value,
-            detail=failure.detail,
+            detail=failure.said,
             status=failure.status,
             request_id=result.request_id,
         )

@@ -34,6 +34,7 @@ def _nowhere(region: str | None) -> None:
 _OPENAI_COMPATIBLE: Mapping[Kind, Callable[[Preset], Dialect[Any]]] = {
     Kind.CHAT: OpenAI,
     Kind.CACHED_PREFIX: OpenAI,
+    Kind.FINGERPRINT: OpenAI,
     Kind.MODELS: listing.OpenAIModels,
     Kind.EMBEDDINGS: embeddings.OpenAIEmbeddings,
     Kind.RERANK: rerank.OpenAIRerank,
@@ -46,6 +47,7 @@ _ROWS = (
         speaks={
             Kind.CHAT: OpenAIResponses,
             Kind.CACHED_PREFIX: OpenAIResponses,
+            Kind.FINGERPRINT: OpenAIResponses,
             Kind.MODELS: listing.OpenAIModels,
         },
     ),
@@ -54,6 +56,7 @@ _ROWS = (
         speaks={
             Kind.CHAT: always(azure.Azure()),
             Kind.CACHED_PREFIX: always(azure.Azure()),
+            Kind.FINGERPRINT: always(azure.Azure()),
             Kind.EMBEDDINGS: always(embeddings.AzureEmbeddings()),
         },
         public_base_url=_nowhere,
@@ -66,6 +69,7 @@ _ROWS = (
         speaks={
             Kind.CHAT: always(anthropic.Anthropic()),
             Kind.CACHED_PREFIX: always(anthropic.Anthropic()),
+            Kind.FINGERPRINT: always(anthropic.Anthropic()),
             Kind.MODELS: always(listing.AnthropicModels()),
         },
         public_base_url=anthropic.public_base_url,
@@ -77,6 +81,7 @@ _ROWS = (
         speaks={
             Kind.CHAT: always(bedrock.Bedrock()),
             Kind.CACHED_PREFIX: always(bedrock.Bedrock()),
+            Kind.FINGERPRINT: always(bedrock.Bedrock()),
             Kind.EMBEDDINGS: always(embeddings.BedrockEmbeddings()),
             Kind.RERANK: always(rerank.BedrockRerank()),
         },
@@ -89,6 +94,7 @@ _ROWS = (
         speaks={
             Kind.CHAT: always(dashscope.DashScope()),
             Kind.CACHED_PREFIX: always(dashscope.DashScope()),
+            Kind.FINGERPRINT: always(dashscope.DashScope()),
             Kind.EMBEDDINGS: always(embeddings.DashScopeEmbeddings()),
             Kind.RERANK: always(rerank.DashScopeRerank()),
         },
@@ -99,6 +105,7 @@ _ROWS = (
         speaks={
             Kind.CHAT: always(gemini.Gemini()),
             Kind.CACHED_PREFIX: always(gemini.Gemini()),
+            Kind.FINGERPRINT: always(gemini.Gemini()),
             Kind.MODELS: always(listing.GeminiModels()),
             Kind.EMBEDDINGS: always(embeddings.GeminiEmbeddings()),
         },
@@ -110,6 +117,7 @@ _ROWS = (
         name="ollama",
         speaks={
             Kind.CHAT: always(Ollama()),
+            Kind.FINGERPRINT: always(Ollama()),
             Kind.MODELS: always(listing.OllamaModels()),
             Kind.EMBEDDINGS: always(embeddings.OllamaEmbeddings()),
         },

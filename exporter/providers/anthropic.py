@@ -11,7 +11,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, JsonValue
 
 from exporter.providers import turns
 from exporter.providers.asks import ChatAsk
@@ -31,6 +31,8 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.blocks import CallBlock
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
@@ -38,9 +40,10 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
 from exporter.providers.openai_errors import explain, failure_of, told_of
-from exporter.providers.usage import Counter, as_object, counted
-from exporter.providers.wire import LenientCount, Wire, count, merged, parse, parse_if
-from exporter.result import Failure, FailureReason, RateLimit, Usage
+from exporter.providers.tools import anthropic_tools
+from exporter.providers.usage import AnthropicUsage, Counter, as_object
+from exporter.providers.wire import Wire, merged, parse, parse_if
+from exporter.result import Failure, FailureReason, RateLimit
 
 PUBLIC_BASE_URL = "https://api.anthropic.com"
 FIRST_VERSION = "2023-06-01"
@@ -54,41 +57,10 @@ _DONE = b"[DONE]"
 """What gateways put behind Anthropic's own end (LiteLLM, one-api)."""
 
 
-class _OutputDetails(Wire):
-    thinking_tokens: LenientCount | None = None
-
-
-class _Usage(Wire):
-    input_tokens: LenientCount | None = None
-    cache_read_input_tokens: LenientCount | None = None
-    cache_creation_input_tokens: LenientCount | None = None
-    output_tokens: LenientCount | None = None
-    output_tokens_details: Annotated[_OutputDetails | None, BeforeValidator(as_object)] = None
-
-    def normalised(self) -> Usage | None:
-        """``input_tokens`` leaves out what was read from a cache or written to one; thinking is a
-        part of ``output_tokens`` (Anthropic API reference, prompt caching and usage)."""
-        details = self.output_tokens_details or _OutputDetails()
-        return counted(
-            input=self.input_tokens,
-            output=self.output_tokens,
-            cached=count(self.cache_read_input_tokens),
-            written=count(self.cache_creation_input_tokens),
-            reasoning=count(details.thinking_tokens),
-            cache_is_beside=True,
-        )
-
-    def updated(self, later: _Usage) -> _Usage:
-        """The counts are cumulative: a later one replaces an earlier one, and where a count is
-        not told again the earlier one stays."""
-        told = {name: value for name, value in later if value is not None}
-        return self.model_copy(update=told)
-
-
 class _Message(Wire):
     id: Text = None
     model: Text = None
-    usage: _Usage | None = None
+    usage: AnthropicUsage | None = None
 
 
 class _Content(Wire):
@@ -98,6 +70,10 @@ class _Content(Wire):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
+    type: Text = None
+    id: Text = None
+    name: Text = None
+    input: JsonValue = None
 
     def outputs(self) -> Iterator[Output]:
         if self.thinking:
@@ -106,6 +82,14 @@ class _Content(Wire):
             yield Output(OutputKind.ANSWER, self.text)
         if self.partial_json:
             yield Output(OutputKind.TOOL, self.partial_json)
+
+    @property
+    def call(self) -> CallPiece | None:
+        """The call that begins with this block, if one of a tool of ours does. Gateways put into
+        its ``input`` what they do not stream."""
+        if self.type != "tool_use":
+            return None
+        return CallPiece(self.name, json.dumps(self.input) if self.input else "", id=self.id)
 
 
 class _StopDetails(Wire):
@@ -125,7 +109,7 @@ class _Event(Wire):
     message: _Message | None = None
     content_block: _Content | None = None
     delta: _Delta | None = None
-    usage: _Usage | None = None
+    usage: AnthropicUsage | None = None
     error: ErrorMember = None
 
 
@@ -156,6 +140,9 @@ class Anthropic:
             "system": turns.anthropic_system(call.ask),
             "messages": turns.anthropic_messages(call.ask),
             "stream": True,
+            # Later versions have no such parameter.
+            "temperature": 0 if call.ask.greedy and version == FIRST_VERSION else None,
+            **anthropic_tools(call.ask),
             **turns.anthropic_thought(call.ask),
             "output_config": turns.anthropic_output_config(call.ask),
         }
@@ -199,8 +186,9 @@ class _MessageStream:
     """What the events of one stream mean."""
 
     def __init__(self) -> None:
-        self._usage = _Usage()
+        self._usage = AnthropicUsage()
         self._counter = Counter()
+        self._block = CallBlock()
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if message.event == "error":
@@ -229,9 +217,12 @@ class _MessageStream:
             case "message_start" if event.message:
                 yield from self._started(event.message)
             case "content_block_start" if event.content_block:
+                self._block.begin(event.content_block.call)
                 yield from event.content_block.outputs()
             case "content_block_delta" if event.delta:
-                yield from event.delta.outputs()
+                yield from map(self._block.output, event.delta.outputs())
+            case "content_block_stop":
+                yield from self._block.end()
             case "message_delta":
                 yield from self._counted(event.usage)
                 yield from self._stopped(event.delta or _Delta())
@@ -247,7 +238,7 @@ class _MessageStream:
         if message.usage:  # not reported: its output_tokens is a placeholder
             self._usage = message.usage
 
-    def _counted(self, usage: _Usage | None) -> Iterator[Event]:
+    def _counted(self, usage: AnthropicUsage | None) -> Iterator[Event]:
         if usage and usage.output_tokens is not None:
             self._usage = self._usage.updated(usage)
             counts = self._usage.normalised()

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     MODELS = "models"
     EMBEDDINGS = "embeddings"
     RERANK = "rerank"
+    FINGERPRINT = "fingerprint"
 
 
 class Ask:
@@ -63,6 +64,16 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that a model may call instead of answering."""
+
+    name: str
+    description: str | None
+    parameters: Mapping[str, object]
+    """JSON Schema of what it is called with."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatAsk(Ask):
     """A question, whose answer is streamed, and what comes before it and with it."""
 
@@ -73,11 +84,19 @@ class ChatAsk(Ask):
     picture: Picture | None = None
     json_schema: Mapping[str, object] | None = None
     """What the answer must keep to, and the provider must see to."""
+    tools: tuple[Tool, ...] = ()
+    must_call: bool = False
+    """Whether one of the tools must be called, where the provider has a word for that."""
     caches_system: bool = False
     """Whether the system prompt is to be kept in the prompt cache, of providers that do so only
     where they are told."""
     reasoning: Reasoning | None = None
     """``None`` leaves it to the model."""
+    greedy: bool = False
+    """Whether the likeliest answer is wanted, and not one of many."""
+    logprobs: bool | None = None
+    """Whether the probabilities of a greedy answer's first token are to be told; ``None``: by
+    servers that are known to do so."""
 
 
 @dataclass(frozen=True, slots=True)

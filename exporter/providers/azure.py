@@ -19,8 +19,10 @@ from exporter.providers.base import (
     HttpRequest,
     ResponseHead,
 )
+from exporter.providers.greedy import openai_greedy
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import Preset
+from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.wire import merged
 from exporter.result import Failure
@@ -66,6 +68,8 @@ class Azure:
             "messages": openai_messages(call.ask),
             "response_format": response_format(call.ask),
             "reasoning_effort": call.ask.reasoning,
+            **openai_tools(call.ask),
+            **openai_greedy(call.ask),
             "stream": True,
             "stream_options": {"include_usage": True},
         }

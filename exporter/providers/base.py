@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from exporter.providers.asks import Ask, Reply
+from exporter.providers.calls import CallPiece
 from exporter.result import Failure, FailureReason, RateLimit, Usage
 
 A_co = TypeVar("A_co", bound=Ask, covariant=True)
@@ -94,6 +95,8 @@ class Output:
     text: str
     is_summary: bool = field(default=False, compare=False)
     """Whether it only sums up what was generated and counted."""
+    call: CallPiece | None = field(default=None, compare=False)
+    """Which tool is called, and with what, where a tool of ours is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,13 @@ class Replied:
     """An answer that came in one piece."""
 
     reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """The likeliest tokens at some place of the answer, each with its probability."""
+
+    tokens: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +167,7 @@ class Ended:
 
 Event = (
     Output
+    | Likelihoods
     | Replied
     | UsageReported
     | ModelServed

@@ -27,6 +27,8 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.blocks import CallBlock
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorObject, Text, error_in
 from exporter.providers.errors import reason_for
@@ -34,18 +36,17 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
+from exporter.providers.tools import bedrock_tools
 from exporter.providers.turns import bedrock_messages, bedrock_output_config, bedrock_system
-from exporter.providers.usage import counted
+from exporter.providers.usage import BedrockUsage
 from exporter.providers.wire import (
     CamelWire,
-    LenientCount,
-    count,
     excerpt,
     merged,
     parse,
     parse_if,
 )
-from exporter.result import Failure, FailureReason, Usage
+from exporter.result import Failure, FailureReason
 
 _REGION_NAMES = """
 us-east-1 us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 ca-central-1 ca-west-1
@@ -95,6 +96,27 @@ class _Delta(CamelWire):
             yield Output(OutputKind.TOOL, self.tool_use.input)
 
 
+class _ToolUseStart(CamelWire):
+    name: Text = None
+    type: Text = None  # server_tool_use, of the tools that are Bedrock's own
+
+
+class _Start(CamelWire):
+    tool_use: _ToolUseStart | None = None
+
+
+class _ContentBlockStart(CamelWire):
+    """contentBlockStart event"""
+
+    start: _Start | None = None
+
+    @property
+    def call(self) -> CallPiece | None:
+        """The call that begins with this block, if one of a tool of ours does."""
+        tool = self.start and self.start.tool_use
+        return CallPiece(tool.name) if tool and not tool.type else None
+
+
 class _ContentBlockDelta(CamelWire):
     """contentBlockDelta event"""
 
@@ -105,27 +127,6 @@ class _MessageStop(CamelWire):
     """messageStop event"""
 
     stop_reason: Text = None
-
-
-class _Usage(CamelWire):
-    input_tokens: LenientCount | None = None
-    output_tokens: LenientCount | None = None
-    total_tokens: LenientCount | None = None
-    cache_read_input_tokens: LenientCount | None = None
-    cache_write_input_tokens: LenientCount | None = None
-
-    def normalised(self) -> Usage | None:
-        """``inputTokens`` leaves out what was read from or written to a cache ("Prompt caching"
-        in the Bedrock user guide), unless the total shows that it does not. Reasoning tokens
-        are in ``outputTokens`` and not told apart."""
-        return counted(
-            input=self.input_tokens,
-            output=self.output_tokens,
-            cached=count(self.cache_read_input_tokens),
-            written=count(self.cache_write_input_tokens),
-            total=self.total_tokens,
-            cache_is_beside=True,
-        )
 
 
 class _PromptRouter(CamelWire):
@@ -139,7 +140,7 @@ class _Trace(CamelWire):
 class _Metadata(CamelWire):
     """metadata event"""
 
-    usage: _Usage | None = None
+    usage: BedrockUsage | None = None
     trace: _Trace | None = None
 
     @property
@@ -196,8 +197,12 @@ class Bedrock:
         body = {
             "system": bedrock_system(call.ask),
             "messages": bedrock_messages(call.ask),
-            "inferenceConfig": {"maxTokens": call.ask.max_output_tokens},
+            "inferenceConfig": {
+                "maxTokens": call.ask.max_output_tokens,
+                **({"temperature": 0} if call.ask.greedy else {}),
+            },
             "outputConfig": bedrock_output_config(call.ask),
+            **bedrock_tools(call.ask),
         }
         return signed(call, "converse-stream", body)
 
@@ -227,6 +232,7 @@ class _ConverseStream:
 
     def __init__(self) -> None:
         self._has_metadata = False
+        self._block = CallBlock()
 
     def events(self, message: EventStreamMessage) -> Iterator[Event]:
         match message.text(":message-type"):
@@ -244,9 +250,13 @@ class _ConverseStream:
         if self._has_metadata:
             return  # content behind the end is no part of the answer
         match kind:
+            case "contentBlockStart":
+                self._block.begin(parse(_ContentBlockStart, payload).call)
             case "contentBlockDelta":
                 if delta := parse(_ContentBlockDelta, payload).delta:
-                    yield from delta.outputs()
+                    yield from map(self._block.output, delta.outputs())
+            case "contentBlockStop":
+                yield from self._block.end()
             case "messageStop":
                 if (reason := parse(_MessageStop, payload).stop_reason) and is_finish(reason):
                     yield from ending(reason, verb="stopped")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 
 from exporter.providers.asks import ChatAsk
@@ -19,21 +20,23 @@ from exporter.providers.base import (
     Failed,
     HeaderFacts,
     HttpRequest,
-    Output,
     RequestIdentified,
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, ErrorObject, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.greedy import likelihoods, openai_greedy
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.increments import Increments
 from exporter.providers.openai import END_MARKER, Delta
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import PRESETS
+from exporter.providers.tools import dashscope_tools
 from exporter.providers.turns import data_url, openai_messages, response_format
 from exporter.providers.usage import Counter, InputOutputUsage
 from exporter.providers.wire import Few, Wire, excerpt, merged, parse, parse_if
@@ -51,6 +54,7 @@ _SEEING_SERVICE = "/services/aigc/multimodal-generation/generation"
 class _Choice(Wire):
     message: Delta | None = None  # as Chat Completions has it; multimodal models send parts
     finish_reason: Text = None  # "null", as a text, until there is one
+    logprobs: object = None
 
 
 class _Output(Wire):
@@ -110,6 +114,8 @@ class DashScope:
                     "incremental_output": True,
                     "max_tokens": ask.max_output_tokens,
                     "response_format": response_format(ask),
+                    **dashscope_tools(ask),
+                    **openai_greedy(ask),
                     **_SERVER.reasoning_fields(ask.reasoning),
                 },
                 {},
@@ -185,12 +191,20 @@ class _GenerationStream:
 
     def _choice_events(self, choice: _Choice) -> Iterator[Event]:
         reason = choice.finish_reason if is_finish(choice.finish_reason) else None
-        for kind, text in choice.message.outputs() if choice.message else ():
-            if new := self._increments.new_in(kind, text, last=bool(reason)):
-                yield Output(kind, new)
+        for output in choice.message.outputs() if choice.message else ():
+            new = self._increments.new_in(output.kind, output.text, last=bool(reason))
+            if new:
+                yield replace(output, text=new, call=_increment(output.call, new))
+        if isinstance(choice.logprobs, dict):
+            yield from likelihoods(choice.logprobs.get("content"))
         if reason:
             self._finished = True
             yield from ending(reason)
+
+
+def _increment(call: CallPiece | None, new: str) -> CallPiece | None:
+    """What is new of a call; its name comes before its arguments."""
+    return replace(call, arguments=new) if call and call.arguments else call
 
 
 def _error_event(body: bytes) -> ServerSentEvent | None:

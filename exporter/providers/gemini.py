@@ -29,14 +29,17 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.google_errors import GoogleError
+from exporter.providers.greedy import gemini_greedy, gemini_likelihoods
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
+from exporter.providers.tools import gemini_tools
 from exporter.providers.turns import PNG, Messages, base64_of
 from exporter.providers.usage import Counter, counted
 from exporter.providers.wire import (
@@ -63,10 +66,12 @@ class _FunctionCall(CamelWire):
     args: dict[str, JsonValue] | None = None
     partial_args: list[JsonValue] | None = None  # Vertex AI
 
-    @property
-    def text(self) -> str:
-        written = self.args or self.partial_args
-        return json.dumps(written, ensure_ascii=False) if written else self.name or ""
+    def output(self) -> Output:
+        told = self.args or self.partial_args
+        written = json.dumps(told, ensure_ascii=False) if told else ""
+        return Output(
+            OutputKind.TOOL, written or self.name or "", call=CallPiece(self.name, written)
+        )
 
 
 class _ExecutableCode(CamelWire):
@@ -79,12 +84,14 @@ class _Part(CamelWire):
     function_call: _FunctionCall | None = None
     executable_code: _ExecutableCode | None = None
 
-    def outputs(self) -> Iterator[tuple[OutputKind, str]]:
-        yield OutputKind.REASONING if self.thought else OutputKind.ANSWER, self.text or ""
+    def outputs(self) -> Iterator[Output]:
+        # Of its thoughts Google shows summaries, and counts the whole.
+        kind = OutputKind.REASONING if self.thought else OutputKind.ANSWER
+        yield Output(kind, self.text or "", is_summary=bool(self.thought))
         if self.function_call:
-            yield OutputKind.TOOL, self.function_call.text
+            yield self.function_call.output()
         if self.executable_code:
-            yield OutputKind.TOOL, self.executable_code.code or ""
+            yield Output(OutputKind.TOOL, self.executable_code.code or "")
 
 
 class _Content(CamelWire):
@@ -95,12 +102,12 @@ class _Candidate(CamelWire):
     content: _Content | None = None
     finish_reason: Text = None
     finish_message: Text = None
+    logprobs_result: object = None
 
     def events(self) -> Iterator[Event]:
         for part in (self.content and self.content.parts) or ():
-            for kind, text in part.outputs():
-                if text:  # of its thoughts Google shows summaries, and counts the whole
-                    yield Output(kind, text, is_summary=kind is OutputKind.REASONING)
+            yield from (output for output in part.outputs() if output.text)
+        yield from gemini_likelihoods(self.logprobs_result)
         if self.finish_reason and is_finish(self.finish_reason):
             yield from ending(self.finish_reason, more=self.finish_message)
 
@@ -185,6 +192,7 @@ class Gemini:
         body = {
             "systemInstruction": {"parts": [{"text": ask.system}]} if ask.system else None,
             "contents": _contents(ask),
+            **gemini_tools(ask),
             "generationConfig": {"maxOutputTokens": ask.max_output_tokens, **_choices(ask)},
         }
         return HttpRequest(
@@ -263,7 +271,7 @@ def _contents(ask: ChatAsk) -> Messages:
 
 def _choices(ask: ChatAsk) -> dict[str, object]:
     """Only models before Gemini 3 can do without thought, and have a budget for it."""
-    choices: dict[str, object] = {}
+    choices = gemini_greedy(ask)
     if ask.json_schema is not None:
         choices["responseMimeType"] = "application/json"
         choices["responseJsonSchema"] = ask.json_schema

@@ -28,12 +28,15 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.ndjson import NdjsonDecoder
+from exporter.providers.greedy import likelihoods, ollama_greedy
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
+from exporter.providers.tools import ollama_tools
 from exporter.providers.turns import base64_of, data_url, messages
 from exporter.providers.wire import Count, Few, LenientCount, Wire, count, merged, parse
 from exporter.result import NANOSECONDS, Failure, Usage
@@ -47,14 +50,13 @@ class _Function(Wire):
 class _ToolCall(Wire):
     function: _Function = _Function()
 
-    @property
-    def text(self) -> str:
-        arguments = self.function.arguments
-        if isinstance(arguments, str) and arguments:
-            return arguments
-        if not arguments:
-            return self.function.name or ""
-        return json.dumps(arguments, ensure_ascii=False)
+    def output(self) -> Output:
+        """Ollama tells a call as a whole."""
+        name, arguments = self.function.name, self.function.arguments or ""
+        written = (
+            arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        )
+        return Output(OutputKind.TOOL, written or name or "", call=CallPiece(name, written))
 
 
 class _Message(Wire):
@@ -62,11 +64,11 @@ class _Message(Wire):
     thinking: str | None = None
     tool_calls: Few[_ToolCall] | None = None
 
-    def outputs(self) -> Iterator[tuple[OutputKind, str]]:
-        yield OutputKind.REASONING, self.thinking or ""
-        yield OutputKind.ANSWER, self.content or ""
+    def outputs(self) -> Iterator[Output]:
+        yield Output(OutputKind.REASONING, self.thinking or "")
+        yield Output(OutputKind.ANSWER, self.content or "")
         for call in self.tool_calls or ():
-            yield OutputKind.TOOL, call.text
+            yield call.output()
 
 
 class _Line(Wire):
@@ -81,6 +83,7 @@ class _Line(Wire):
     prompt_eval_count: LenientCount | None = None
     eval_count: LenientCount | None = None
     error: ErrorMember = None
+    logprobs: object = None
 
     def usage(self) -> Usage | None:
         """``None`` where nothing is counted. Zeros are left out, as is what a prompt cache spared;
@@ -98,13 +101,16 @@ class Ollama:
         headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
+        greedy, greedy_options = ollama_greedy(call.ask)
         body = {
             "model": call.model,
             "messages": _messages(call.ask),
             "stream": True,
             "format": call.ask.json_schema,
             "think": _think(call.ask.reasoning),
-            "options": {"num_predict": call.ask.max_output_tokens},
+            **ollama_tools(call.ask),
+            **greedy,
+            "options": {"num_predict": call.ask.max_output_tokens, **greedy_options},
         }
         return HttpRequest(
             "POST",
@@ -152,7 +158,8 @@ class _ChatStream:
             self._model = model
             yield ModelServed(model)
         if line.message:
-            yield from (Output(kind, said) for kind, said in line.message.outputs() if said)
+            yield from (output for output in line.message.outputs() if output.text)
+            yield from likelihoods(line.logprobs)
         if line.error:
             yield Failed(failure_of(line.error))
         elif not line.message and not line.done and (failure := explain(HTTPStatus.OK, text)):

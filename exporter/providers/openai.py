@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import chain
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -29,17 +30,20 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, failed_ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text, unwrapped
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.greedy import likelihoods, openai_greedy
 from exporter.providers.headers import rate_limits, retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of, told_of
 from exporter.providers.presets import COMPATIBLE, Preset
+from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.usage import ChatUsage, Counter, as_object
-from exporter.providers.wire import Few, Wire, excerpt, merged, parse
+from exporter.providers.wire import Few, LenientCount, Wire, excerpt, merged, parse
 from exporter.result import Failure
 
 END_MARKER = b"[DONE]"
@@ -71,7 +75,15 @@ class _Function(Wire):
 
 
 class _ToolCall(Wire):
+    index: LenientCount | None = None
+    id: Text = None
     function: _Function | None = None
+
+    def output(self) -> Output:
+        function = self.function or _Function()
+        name, arguments = function.name, function.arguments or ""
+        piece = CallPiece(name, arguments, self.index, self.id)
+        return Output(OutputKind.TOOL, arguments or name or "", call=piece)
 
 
 class Delta(Wire):
@@ -84,7 +96,15 @@ class Delta(Wire):
     refusal: str | None = None
     tool_calls: Few[_ToolCall] | None = None
 
-    def outputs(self) -> Iterator[tuple[OutputKind, str]]:
+    def outputs(self) -> Iterator[Output]:
+        """What was generated, where it is not empty."""
+        told = chain(
+            (Output(kind, text) for kind, text in self._texts()),
+            (call.output() for call in self.tool_calls or ()),
+        )
+        return (output for output in told if output.text)
+
+    def _texts(self) -> Iterator[tuple[OutputKind, str]]:
         # Some servers send both names of the reasoning field with the same text.
         yield OutputKind.REASONING, self.reasoning or self.reasoning_content or ""
         if isinstance(self.content, str):
@@ -92,9 +112,6 @@ class Delta(Wire):
         for part in self.content if isinstance(self.content, list) else ():
             yield from part.outputs()
         yield OutputKind.REFUSAL, self.refusal or ""
-        for call in self.tool_calls or ():
-            if call.function:
-                yield OutputKind.TOOL, call.function.arguments or call.function.name or ""
 
 
 class _Choice(Wire):
@@ -102,6 +119,7 @@ class _Choice(Wire):
     finish_reason: Text = None
     native_finish_reason: Text = None  # OpenRouter: the word of the server behind it
     usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None  # Moonshot
+    logprobs: object = None
     error: ErrorMember = None  # OpenRouter
 
 
@@ -159,6 +177,8 @@ class OpenAI:
             "stream": True,
             self._preset.token_limit: call.ask.max_output_tokens,
             "response_format": response_format(call.ask),
+            **openai_tools(call.ask),
+            **openai_greedy(call.ask, tells=self._preset.tells_likelihoods),
             **self._preset.reasoning_fields(call.ask.reasoning),
         }
         if options := self._preset.stream_options:
@@ -220,7 +240,9 @@ class _ChatStream:
 
     def _choice(self, choice: _Choice) -> Iterator[Event]:
         if choice.delta:
-            yield from (Output(kind, text) for kind, text in choice.delta.outputs() if text)
+            yield from choice.delta.outputs()
+        if isinstance(choice.logprobs, dict):
+            yield from likelihoods(choice.logprobs.get("content"))
         if choice.error:
             yield Failed(failure_of(choice.error, preset=self._preset))
         if choice.finish_reason and is_finish(choice.finish_reason):

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
@@ -23,27 +26,31 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
+from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending
 from exporter.providers.error_body import ErrorMember, ErrorObject, Text
 from exporter.providers.error_words import plain
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
+from exporter.providers.greedy import likelihoods, responses_greedy
 from exporter.providers.openai import END_MARKER, OpenAI
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import Preset
+from exporter.providers.tools import responses_tools
 from exporter.providers.turns import data_url, messages
-from exporter.providers.usage import InputOutputUsage
-from exporter.providers.wire import Wire, excerpt, parse
+from exporter.providers.usage import InputOutputUsage, as_object
+from exporter.providers.wire import LenientCount, Wire, excerpt, parse
 
 _SUMMARY = "response.reasoning_summary_text.delta"
+_ARGUMENTS = "response.function_call_arguments.delta"
 
 _KIND_BY_DELTA = {
     "response.reasoning_text.delta": OutputKind.REASONING,  # open-weight models
     _SUMMARY: OutputKind.REASONING,
     "response.output_text.delta": OutputKind.ANSWER,
     "response.refusal.delta": OutputKind.REFUSAL,
-    "response.function_call_arguments.delta": OutputKind.TOOL,
+    _ARGUMENTS: OutputKind.TOOL,
     "response.custom_tool_call_input.delta": OutputKind.TOOL,
     "response.mcp_call_arguments.delta": OutputKind.TOOL,
     "response.code_interpreter_call_code.delta": OutputKind.TOOL,
@@ -75,11 +82,21 @@ class _Response(Wire):
             yield UsageReported(usage)
 
 
+class _Item(Wire):
+    type: Text = None
+    call_id: Text = None
+    name: Text = None
+    arguments: str | None = None
+
+
 class _Event(ErrorObject):
     """Responses API event"""
 
     # An error event is an error object itself, as the reference has it, or holds one.
     delta: object = None  # a text where it is output, but an object for the output of a shell
+    item: Annotated[_Item | None, BeforeValidator(as_object)] = None
+    output_index: LenientCount | None = None
+    logprobs: object = None
     response: _Response | None = None
     error: ErrorMember = None
     usage: InputOutputUsage | None = None  # gateways that leave it beside the response
@@ -104,6 +121,8 @@ class OpenAIResponses(OpenAI):
             "stream": True,
             "store": False,
             "max_output_tokens": call.ask.max_output_tokens,
+            **responses_tools(call.ask),
+            **responses_greedy(call.ask),
             **(padding if self._preset.pads_chunks else {}),
         }
 
@@ -134,6 +153,10 @@ class _ResponseStream:
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
         self._over = False
+        self._told: set[int | None] = set()
+        """The calls of which something was streamed, by their place."""
+        self._names: dict[int | None, str | None] = {}
+        """The tools that are called, by the same."""
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         # OpenAI sends no [DONE]. Where one comes, it proves nothing: the terminal event does.
@@ -155,7 +178,10 @@ class _ResponseStream:
     def _meaning(self, kind: str, event: _Event) -> Iterator[Event]:
         if output := _KIND_BY_DELTA.get(kind):
             if isinstance(event.delta, str) and event.delta:
-                yield Output(output, event.delta, is_summary=kind == _SUMMARY)
+                yield from self._delta(kind, output, event.delta, event.output_index)
+                yield from likelihoods(event.logprobs)
+        elif event.item and event.item.type == "function_call":
+            yield from self._call(kind, event.item, event.output_index)
         elif kind == "error" or event.error:
             yield Failed(failure_of(event.problem, preset=self._preset))
         else:
@@ -165,6 +191,22 @@ class _ResponseStream:
                 yield UsageReported(usage)
             if kind in _TERMINALS:
                 yield from self._end(response, response.status or kind.removeprefix("response."))
+
+    def _delta(self, kind: str, output: OutputKind, text: str, at: int | None) -> Iterator[Event]:
+        call = None
+        if kind == _ARGUMENTS:
+            call = CallPiece(self._names.get(at), text, at)
+            self._told.add(at)
+        yield Output(output, text, is_summary=kind == _SUMMARY, call=call)
+
+    def _call(self, kind: str, item: _Item, at: int | None) -> Iterator[Event]:
+        """A call begins, or ends; some servers stream nothing in between."""
+        if kind == "response.output_item.added":
+            self._names[at] = item.name
+        elif kind == "response.output_item.done" and at not in self._told:
+            call = CallPiece(item.name, item.arguments or "", at)
+            if text := call.arguments or call.name:
+                yield Output(OutputKind.TOOL, text, call=call)
 
     def _end(self, response: _Response, status: str) -> Iterator[Event]:
         """Why generation stopped: the status, or what more is said of an incomplete response."""

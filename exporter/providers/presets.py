@@ -47,6 +47,8 @@ class Preset:
     reason_by_status: Mapping[int, FailureReason] = field(default_factory=dict)
     """Statuses that mean something else than everywhere, where no code says more."""
 
+    tells_likelihoods: bool = False
+    """Whether it tells the probabilities of its tokens when it is asked to, whatever the model."""
     enables_thinking: bool = False
     """Whether thought is switched on and off (Qwen at DashScope), instead of being measured out."""
     thinks_by_template: bool = False
@@ -184,7 +186,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "litellm": Preset(
             request_id_headers=("x-litellm-call-id", "x-request-id"),
         ),
-        "llamacpp": Preset(),
+        "llamacpp": Preset(tells_likelihoods=True),
         "llama_swap": Preset(
             # The server that it starts is not there yet.
             reason_by_status={502: FailureReason.NOT_READY, 503: FailureReason.NOT_READY},
@@ -227,7 +229,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             hosts=("api.perplexity.ai",),
             reports_usage_unasked=True,
         ),
-        "sglang": Preset(thinks_by_template=True),
+        "sglang": Preset(thinks_by_template=True, tells_likelihoods=True),
         "tensorrt_llm": Preset(),
         "tgi": Preset(
             reason_by_status={429: FailureReason.OVERLOADED},  # its queue is full
@@ -245,7 +247,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             hosts=("*aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
             thought_is_in_the_total_only=True,
         ),
-        "vllm": Preset(thinks_by_template=True),
+        "vllm": Preset(thinks_by_template=True, tells_likelihoods=True),
         "xai": Preset(
             counts_stop_token=False,
             base_url="https://api.x.ai/v1",

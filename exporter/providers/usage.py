@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from exporter.providers.wire import LenientCount, Wire, count
+from exporter.providers.wire import CamelWire, LenientCount, Wire, count
 from exporter.result import Usage
 
 
@@ -144,6 +144,62 @@ class InputOutputUsage(Wire):
             written=read.written,
             reasoning=count(generated.reasoning_tokens),
             total=self.total_tokens,
+        )
+
+
+class _ThinkingTokens(Wire):
+    thinking_tokens: LenientCount | None = None
+
+
+class AnthropicUsage(Wire):
+    """The ``usage`` of Anthropic's Messages."""
+
+    input_tokens: LenientCount | None = None
+    cache_read_input_tokens: LenientCount | None = None
+    cache_creation_input_tokens: LenientCount | None = None
+    output_tokens: LenientCount | None = None
+    output_tokens_details: Annotated[_ThinkingTokens | None, BeforeValidator(as_object)] = None
+
+    def normalised(self) -> Usage | None:
+        """``input_tokens`` leaves out what was read from a cache or written to one; thinking is a
+        part of ``output_tokens`` (Anthropic API reference, prompt caching and usage)."""
+        details = self.output_tokens_details or _ThinkingTokens()
+        return counted(
+            input=self.input_tokens,
+            output=self.output_tokens,
+            cached=count(self.cache_read_input_tokens),
+            written=count(self.cache_creation_input_tokens),
+            reasoning=count(details.thinking_tokens),
+            cache_is_beside=True,
+        )
+
+    def updated(self, later: AnthropicUsage) -> AnthropicUsage:
+        """The counts are cumulative: a later one replaces an earlier one, and where a count is
+        not told again the earlier one stays."""
+        told = {name: value for name, value in later if value is not None}
+        return self.model_copy(update=told)
+
+
+class BedrockUsage(CamelWire):
+    """The ``usage`` of Bedrock's ConverseStream."""
+
+    input_tokens: LenientCount | None = None
+    output_tokens: LenientCount | None = None
+    total_tokens: LenientCount | None = None
+    cache_read_input_tokens: LenientCount | None = None
+    cache_write_input_tokens: LenientCount | None = None
+
+    def normalised(self) -> Usage | None:
+        """``inputTokens`` leaves out what was read from or written to a cache ("Prompt caching"
+        in the Bedrock user guide), unless the total shows that it does not. Reasoning tokens
+        are in ``outputTokens`` and not told apart."""
+        return counted(
+            input=self.input_tokens,
+            output=self.output_tokens,
+            cached=count(self.cache_read_input_tokens),
+            written=count(self.cache_write_input_tokens),
+            total=self.total_tokens,
+            cache_is_beside=True,
         )
 
 

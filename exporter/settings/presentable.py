@@ -8,6 +8,8 @@ MAX_DETAIL_CHARACTERS = 300
 """Of what went wrong."""
 MAX_ANSWER_CHARACTERS = 2048
 """Of an answer: searching more for secrets would hold up what else is being read."""
+MAX_BODY_CHARACTERS = 512
+"""Of what came instead of an answer."""
 _SEARCHED = 4
 """White space is put together, and secrets in long forms become one short word."""
 
@@ -23,3 +25,13 @@ def presentable(said: str, limit: int) -> str:
 def shown_answer(said: str) -> str:
     """The beginning of an answer without secrets, lines and all."""
     return redact(said[:MAX_ANSWER_CHARACTERS])
+
+
+def shown_body(said: str) -> str:
+    """The beginning of what is no answer, lines and all: without secrets, and without what a
+    terminal would obey."""
+    limit = MAX_BODY_CHARACTERS
+    shown = redact(said[: limit * _SEARCHED])[:limit]
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in shown
+    )

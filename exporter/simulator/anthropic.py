@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from pydantic import Field
 
 from exporter.providers.anthropic import FIRST_VERSION, VERSIONS
 from exporter.providers.base import OutputKind
@@ -25,6 +27,7 @@ from exporter.simulator.openai import Message
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -58,13 +61,14 @@ _STOP_REASONS = {
     FinishReason.LENGTH: "max_tokens",
     FinishReason.CONTENT_FILTER: "refusal",
     FinishReason.REFUSAL: "refusal",
+    FinishReason.TOOL_CALLS: "tool_use",
 }
 
 _BLOCKS: dict[OutputKind, dict[str, Any]] = {
     OutputKind.REASONING: {"type": "thinking", "thinking": "", "signature": ""},
     OutputKind.ANSWER: {"type": "text", "text": ""},
     OutputKind.REFUSAL: {"type": "text", "text": ""},
-    OutputKind.TOOL: {"type": "tool_use", "id": "toolu_1", "name": "tool", "input": {}},
+    OutputKind.TOOL: {"type": "tool_use", "id": "toolu_1", "input": {}},
 }
 
 _DELTAS = {
@@ -78,8 +82,14 @@ _DELTAS = {
 _RATE_LIMIT_WINDOW = timedelta(minutes=1)
 
 
+class _Tool(Wire):
+    name: str
+
+
 class _Body(Wire):
     """Messages request"""
+
+    tools: list[_Tool] = Field(default=[])
 
     model: str
     max_tokens: int
@@ -115,6 +125,7 @@ class AnthropicHandler:
             model=body.model,
             prompt="\n".join(message.text for message in body.messages),
             max_tokens=body.max_tokens,
+            tools=tuple(tool.name for tool in body.tools),
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -133,6 +144,7 @@ class MessagesCall:
     model: str
     prompt: str
     max_tokens: int
+    tools: tuple[str, ...]
 
     def stream(self, facts: Facts) -> MessageStream:
         return MessageStream(facts)
@@ -160,6 +172,11 @@ class MessageStream:
             case HiddenReasoning():
                 yield from self._open(OutputKind.REASONING)
                 yield from self._close()
+            case Calling(name):
+                yield from self._close()
+                yield from self._open(OutputKind.TOOL, {"name": name})
+                # The API streams an empty piece first.
+                yield self._delta({"type": "input_json_delta", "partial_json": ""})
             case Output(kind, text):
                 yield from self._output(kind, text)
             case Finish(reason, usage):
@@ -194,9 +211,9 @@ class MessageStream:
         name, field = _DELTAS[kind]
         yield self._delta({"type": name, field: text})
 
-    def _open(self, kind: OutputKind) -> Iterator[bytes]:
-        self._block = kind
-        yield _event("content_block_start", index=self._index, content_block=_BLOCKS[kind])
+    def _open(self, kind: OutputKind, more: Mapping[str, str] = {}) -> Iterator[bytes]:
+        self._block, block = kind, {**_BLOCKS[kind], **more}
+        yield _event("content_block_start", index=self._index, content_block=block)
 
     def _close(self) -> Iterator[bytes]:
         if self._block is None:

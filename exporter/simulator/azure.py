@@ -67,7 +67,9 @@ class AzureHandler(OpenAIHandler):
         if inference and call.include_usage:
             call = _with_extra_parameters(call, request.headers.get("extra-parameters", "error"))
         model = unquote(deployment) if deployment else call.model
-        return AzureCall(model, call.prompt, call.max_tokens, call.include_usage)
+        return AzureCall(
+            model, call.prompt, call.max_tokens, call.include_usage, call.tools, call.logprobs
+        )
 
     def error(self, error: Error, facts: Facts) -> Response:
         status, _ = _ERRORS[error.kind]
@@ -82,7 +84,7 @@ class AzureCall(ChatCall):
     """One chat completion request to a deployment."""
 
     def stream(self, facts: Facts) -> AzureStream:
-        return AzureStream(facts, self.include_usage)
+        return AzureStream(facts, self.include_usage, logprobs=self.logprobs)
 
 
 class AzureStream(ChatStream):

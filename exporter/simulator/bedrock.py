@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from pydantic import Field
+
 from exporter.providers.base import OutputKind
 from exporter.providers.framing.eventstream import encode
 from exporter.providers.wire import Wire
@@ -20,6 +22,7 @@ from exporter.simulator.handler import Facts, Headers, Request, Response, read_b
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -62,6 +65,7 @@ _STOP_REASONS = {
     FinishReason.LENGTH: "max_tokens",
     FinishReason.CONTENT_FILTER: "guardrail_intervened",
     FinishReason.REFUSAL: "end_turn",
+    FinishReason.TOOL_CALLS: "tool_use",
 }
 
 
@@ -77,8 +81,22 @@ class _InferenceConfig(Wire):
     maxTokens: int | None = None  # noqa: N815  the name on the wire
 
 
+class _ToolSpec(Wire):
+    name: str
+
+
+class _Tool(Wire):
+    toolSpec: _ToolSpec  # noqa: N815
+
+
+class _ToolConfig(Wire):
+    tools: list[_Tool] = Field(default=[])
+
+
 class _Body(Wire):
     """ConverseStream request"""
+
+    toolConfig: _ToolConfig = _ToolConfig()  # noqa: N815
 
     messages: list[_Message]
     inferenceConfig: _InferenceConfig = _InferenceConfig()  # noqa: N815
@@ -99,6 +117,7 @@ class BedrockHandler:
             model=unquote(request.path.split("/")[-2]),
             prompt="\n".join(block.text for message in body.messages for block in message.content),
             max_tokens=body.inferenceConfig.maxTokens,
+            tools=tuple(tool.toolSpec.name for tool in body.toolConfig.tools),
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -120,6 +139,7 @@ class ConverseCall:
     model: str
     prompt: str
     max_tokens: int | None
+    tools: tuple[str, ...]
 
     def stream(self, facts: Facts) -> ConverseStream:
         return ConverseStream(facts, self.model)
@@ -143,6 +163,13 @@ class ConverseStream:
         match step:
             case Begin():
                 yield _event("messageStart", {"role": "assistant"})
+            case Calling(name):
+                yield from self._close_block()
+                self._block = OutputKind.TOOL
+                start = {"toolUse": {"toolUseId": "tooluse_1", "name": name}}
+                yield _event(
+                    "contentBlockStart", {"contentBlockIndex": self._index, "start": start}
+                )
             case Output(kind, text):
                 yield from self._output(kind, text)
             case Finish(reason, usage):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import Field
+
 from exporter.providers.base import OutputKind
 from exporter.providers.wire import Wire
 from exporter.result import Usage
@@ -19,9 +21,11 @@ from exporter.simulator.handler import (
     bearer_key,
     read_body,
 )
+from exporter.simulator.openai import OfferedTool
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -59,6 +63,9 @@ _FIELDS = {
 }
 
 
+_TEXTS = ("content", "reasoning_content")
+
+
 class _Message(Wire):
     content: str = ""
 
@@ -72,6 +79,7 @@ class _Parameters(Wire):
     result_format: str = "text"
     incremental_output: bool = False
     max_tokens: int | None = None
+    tools: list[OfferedTool] = Field(default=[])
 
 
 class _Body(Wire):
@@ -98,6 +106,7 @@ class DashScopeHandler:
             model=body.model,
             prompt="\n".join(said) or body.input.prompt or "",
             max_tokens=body.parameters.max_tokens,
+            tools=tuple(tool.function.name for tool in body.parameters.tools),
             incremental=body.parameters.incremental_output,
             in_messages=body.parameters.result_format == "message",
         )
@@ -115,6 +124,7 @@ class GenerationCall:
     model: str
     prompt: str
     max_tokens: int | None
+    tools: tuple[str, ...]
     incremental: bool
     """Whether each chunk holds what is new, or all that was said."""
     in_messages: bool
@@ -150,7 +160,7 @@ class GenerationStream:
                 yield b":ping\n\n"
             case HiddenReasoning(tokens):
                 self._count(tokens, reasoning=tokens)
-            case Output():
+            case Calling() | Output():
                 yield from self._output(step)
             case Finish(reason):
                 self._finish = reason or self._finish  # it comes in the chunk that ends the stream
@@ -161,13 +171,20 @@ class GenerationStream:
             case End():
                 yield self._end()
 
-    def _output(self, output: Output) -> Iterator[bytes]:
+    def _output(self, output: Calling | Output) -> Iterator[bytes]:
+        if isinstance(output, Calling):
+            self._last = OutputKind.TOOL
+            yield self._chunk(_call("call_1", {"name": output.name, "arguments": ""}))
+            return
         if self._last not in (None, output.kind):
             yield self._chunk()  # an empty one where thought becomes answer
         self._last = output.kind
         thought = output.tokens if output.kind is OutputKind.REASONING else 0
         self._count(output.tokens, reasoning=thought)
-        yield self._chunk({_FIELDS[output.kind]: output.text})
+        if output.kind is OutputKind.TOOL:
+            yield self._chunk(_call("", {"arguments": output.text}))
+        else:
+            yield self._chunk({_FIELDS[output.kind]: output.text})
 
     def _count(self, tokens: int, reasoning: int) -> None:
         if usage := self._usage:
@@ -184,13 +201,12 @@ class GenerationStream:
         self._events += 1
         return _error_event(self._events, error, self._facts)
 
-    def _chunk(self, new: dict[str, str] | None = None, finish_reason: str = "null") -> bytes:
+    def _chunk(self, new: dict[str, Any] | None = None, finish_reason: str = "null") -> bytes:
         self._events += 1
-        message = {"content": "", "reasoning_content": ""} | (new or {})
+        message: dict[str, Any] = {"content": "", "reasoning_content": ""} | (new or {})
         if not self._call.incremental:
-            message = self._said = {
-                name: self._said.get(name, "") + text for name, text in message.items()
-            }
+            self._said |= {name: self._said.get(name, "") + message[name] for name in _TEXTS}
+            message |= self._said
         data = {
             "output": self._format(message, finish_reason),
             **({"usage": _usage(self._usage)} if self._usage else {}),
@@ -198,7 +214,7 @@ class GenerationStream:
         }
         return _event(self._events, "result", 200, data)
 
-    def _format(self, message: dict[str, str], finish_reason: str) -> dict[str, Any]:
+    def _format(self, message: dict[str, Any], finish_reason: str) -> dict[str, Any]:
         if not self._call.in_messages:
             return {"text": message["content"], "finish_reason": finish_reason}
         return {
@@ -206,6 +222,11 @@ class GenerationStream:
                 {"message": {**message, "role": "assistant"}, "finish_reason": finish_reason}
             ]
         }
+
+
+def _call(id_: str, function: dict[str, str]) -> dict[str, Any]:
+    call = {"index": 0, "id": id_, "type": "function", "function": function}
+    return {"tool_calls": [call]}
 
 
 def _event(number: int, kind: str, status: int, data: dict[str, Any]) -> bytes:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from pydantic import Field
+
 from exporter.providers.base import OutputKind
 from exporter.providers.wire import CamelWire
 from exporter.result import Usage
@@ -26,6 +28,7 @@ from exporter.simulator.handler import (
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -59,6 +62,7 @@ _FINISH_REASONS = {
     FinishReason.LENGTH: "MAX_TOKENS",
     FinishReason.CONTENT_FILTER: "SAFETY",
     FinishReason.REFUSAL: "STOP",
+    FinishReason.TOOL_CALLS: "STOP",  # there is no word of its own
 }
 
 
@@ -79,8 +83,18 @@ class _GenerationConfig(CamelWire):
     thinking_config: _ThinkingConfig = _ThinkingConfig()
 
 
+class _Declaration(CamelWire):
+    name: str
+
+
+class _Tool(CamelWire):
+    function_declarations: list[_Declaration] = Field(default=[])
+
+
 class _Body(CamelWire):
     """GenerateContentRequest"""
+
+    tools: list[_Tool] = Field(default=[])
 
     contents: list[_Content]
     generation_config: _GenerationConfig = _GenerationConfig()
@@ -105,6 +119,7 @@ class GeminiHandler:
             prompt="\n".join(part.text for content in body.contents for part in content.parts),
             max_tokens=body.generation_config.max_output_tokens,
             include_thoughts=body.generation_config.thinking_config.include_thoughts,
+            tools=tuple(it.name for tool in body.tools for it in tool.function_declarations),
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -122,6 +137,7 @@ class GenerateCall:
     prompt: str
     max_tokens: int | None
     include_thoughts: bool
+    tools: tuple[str, ...]
 
     def stream(self, facts: Facts) -> GenerateStream:
         return GenerateStream(facts, self.include_thoughts)
@@ -138,6 +154,8 @@ class GenerateStream:
         self._thoughts = 0
         self._candidates = 0
         self._finish_reason = ""
+        self._calls = ""
+        self._arguments = ""
 
     @property
     def headers(self) -> Headers:
@@ -152,14 +170,14 @@ class GenerateStream:
                     yield self._chunk({"text": ""})
             case HiddenReasoning(tokens):
                 self._thoughts += tokens
+            case Calling(name):
+                self._calls = name
             case Output(kind, text, tokens):
                 yield from self._output(kind, text, tokens)
             case Finish(reason, _) if reason:
-                self._finish_reason = _FINISH_REASONS[reason]
-            case Failed(Error(ErrorKind.CONTENT_FILTER) as error):
-                yield _event(_blocked(error, self._facts))
+                yield from self._finish(reason)
             case Failed(error):
-                yield _pretty(error)
+                yield _failure(error, self._facts)
             case Broken():
                 yield b"data: {not JSON\r\n\r\n"
             case End():
@@ -172,7 +190,16 @@ class GenerateStream:
                 yield self._chunk({"text": text, "thought": True})
             return
         self._candidates += tokens
-        yield self._chunk({"text": text})
+        if kind is OutputKind.TOOL:
+            self._arguments += text
+        else:
+            yield self._chunk({"text": text})
+
+    def _finish(self, reason: FinishReason) -> Iterator[bytes]:
+        self._finish_reason = _FINISH_REASONS[reason]
+        if reason is FinishReason.TOOL_CALLS:  # a call is told when it is whole
+            call = {"name": self._calls, "args": json.loads(self._arguments)}
+            yield self._chunk({"functionCall": call})
 
     def _last_chunk(self) -> bytes:
         signature = {"thoughtSignature": "c2lnbmF0dXJl"} if self._thoughts else {}
@@ -214,6 +241,11 @@ def _blocked(error: Error, facts: Facts) -> dict[str, Any]:
     """How the prompt is refused: with status 200, and no candidates."""
     feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": error.message}
     return {"promptFeedback": feedback, **_identity(facts)}
+
+
+def _failure(error: Error, facts: Facts) -> bytes:
+    blocked = error.kind is ErrorKind.CONTENT_FILTER
+    return _event(_blocked(error, facts)) if blocked else _pretty(error)
 
 
 def _pretty(error: Error) -> bytes:

@@ -21,6 +21,7 @@ from exporter.simulator.spoiling import spoilt
 from exporter.simulator.steps import (
     Act,
     Begin,
+    Calling,
     End,
     Finish,
     FinishReason,
@@ -62,6 +63,8 @@ class _Speech:
     hidden_tokens: int
     tokens: Iterator[_Token]
     finish: FinishReason
+    calls: str = ""
+    """The name of the tool that is called, if one is."""
 
 
 def _speech(script: Script, fault: Fault | None, max_tokens: int | None) -> _Speech:
@@ -73,14 +76,19 @@ def _speech(script: Script, fault: Fault | None, max_tokens: int | None) -> _Spe
         case Endless():
             return _Speech(0, _words(OutputKind.ANSWER, script.answer, math.inf), FinishReason.STOP)
     shown, hidden = _thought_tokens(script)
-    tokens = [
-        *_words(OutputKind.REASONING, _THOUGHT, shown),
-        *_words(OutputKind.ANSWER, script.answer, script.answer_tokens),
-    ]
+    call = script.tool_call
+    said = (
+        _words(OutputKind.TOOL, call.arguments)
+        if call
+        else _words(OutputKind.ANSWER, script.answer, script.answer_tokens)
+    )
+    tokens = [*_words(OutputKind.REASONING, _THOUGHT, shown), *said]
+    calls = call.name if call else ""
     if max_tokens is None or hidden + len(tokens) <= max_tokens:
-        return _Speech(hidden, iter(tokens), FinishReason.STOP)
+        finish = FinishReason.TOOL_CALLS if call else FinishReason.STOP
+        return _Speech(hidden, iter(tokens), finish, calls)
     hidden = min(hidden, max_tokens)
-    return _Speech(hidden, iter(tokens[: max_tokens - hidden]), FinishReason.LENGTH)
+    return _Speech(hidden, iter(tokens[: max_tokens - hidden]), FinishReason.LENGTH, calls)
 
 
 def _thought_tokens(script: Script) -> tuple[int, int]:
@@ -125,11 +133,14 @@ def _timed(script: Script, speech: _Speech, random: Random) -> Iterator[Timed]:
     yield from _opening(script, at)
     if speech.hidden_tokens:
         yield Timed(at, HiddenReasoning(speech.hidden_tokens))
-    pending = 0
+    pending, calls = 0, speech.calls
     for number, chunk in enumerate(_chunks(speech.tokens, script.tokens_per_chunk)):
         if number > 0:
             at += gaps(pending + chunk.tokens)
         pending = chunk.tokens - 1 if number == 0 else 0
+        if calls and chunk.kind is OutputKind.TOOL:
+            yield Timed(at, Calling(calls))
+            calls = ""
         yield Timed(at, chunk)
     at += script.ending_seconds
     yield Timed(at, Finish(speech.finish))

@@ -6,7 +6,7 @@ when they are sent, and what goes wrong on the way, is the engine's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -59,6 +59,8 @@ class Facts:
     rate_limits: tuple[RateLimit, ...] = ()
     dimensions: int = 0
     """How long the model's vectors are."""
+    first_token_probability: float = 1.0
+    """How sure the model is of its first token."""
 
 
 class Refused(Exception):
@@ -109,6 +111,11 @@ class Question(Protocol):
     @property
     def max_tokens(self) -> int | None:
         """The limit on all that is generated, thought and answer."""
+        ...
+
+    @property
+    def tools(self) -> Sequence[str]:
+        """The names of the tools that may be called."""
         ...
 
     def stream(self, facts: Facts) -> Stream:

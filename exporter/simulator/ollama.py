@@ -3,10 +3,13 @@ requests: Ollama answers nothing, not even the status line, before the model is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from pydantic import Field
 
 from exporter.providers.base import OutputKind
 from exporter.providers.wire import Wire
@@ -21,9 +24,11 @@ from exporter.simulator.handler import (
     bearer_key,
     read_body,
 )
+from exporter.simulator.openai import OfferedTool
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -72,6 +77,7 @@ class _Body(Wire):
     messages: list[_Message]
     stream: bool = True
     options: _Options | None = None
+    tools: list[OfferedTool] = Field(default=[])
 
 
 class OllamaHandler:
@@ -89,6 +95,7 @@ class OllamaHandler:
             model=body.model,
             prompt="\n".join(message.content for message in body.messages),
             max_tokens=body.options.num_predict if body.options else None,
+            tools=tuple(tool.function.name for tool in body.tools),
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -106,6 +113,7 @@ class OllamaCall:
     model: str
     prompt: str
     max_tokens: int | None
+    tools: tuple[str, ...]
 
     def stream(self, facts: Facts) -> OllamaStream:
         return OllamaStream(facts)
@@ -117,6 +125,8 @@ class OllamaStream:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._finish = Finish(FinishReason.STOP)
+        self._calls = ""
+        self._arguments = ""
 
     @property
     def headers(self) -> Headers:
@@ -126,10 +136,13 @@ class OllamaStream:
         match step:
             case Begin(alone=True):
                 yield self._line({"content": ""})
-            case Output(OutputKind.REASONING, text):
-                yield self._line({"content": "", "thinking": text})
-            case Output(_, text):
-                yield self._line({"content": text})
+            case Calling(name):
+                self._calls = name
+            case Output():
+                yield from self._output(step)
+            case Finish(FinishReason.TOOL_CALLS):
+                self._finish = step
+                yield self._call()
             case Finish():
                 self._finish = step
             case Failed(error):
@@ -137,10 +150,27 @@ class OllamaStream:
             case Broken():
                 yield b"{not JSON\n"
             case End():
-                reason = _DONE_REASONS.get(self._finish.reason or FinishReason.STOP, "stop")
-                yield self._line({"content": ""}, done_reason=reason, **self._statistics())
+                yield self._last_line()
 
-    def _line(self, message: dict[str, str], **last: object) -> bytes:
+    def _output(self, output: Output) -> Iterator[bytes]:
+        match output.kind:
+            case OutputKind.TOOL:
+                self._arguments += output.text
+            case OutputKind.REASONING:
+                yield self._line({"content": "", "thinking": output.text})
+            case _:
+                yield self._line({"content": output.text})
+
+    def _call(self) -> bytes:
+        """A call is told when it is whole."""
+        function = {"name": self._calls, "arguments": json.loads(self._arguments)}
+        return self._line({"content": "", "tool_calls": [{"function": function}]})
+
+    def _last_line(self) -> bytes:
+        reason = _DONE_REASONS.get(self._finish.reason or FinishReason.STOP, "stop")
+        return self._line({"content": ""}, done_reason=reason, **self._statistics())
+
+    def _line(self, message: dict[str, Any], **last: object) -> bytes:
         line = {
             "model": self._facts.served_model,
             "created_at": datetime.fromtimestamp(self._facts.created_at, UTC).isoformat(),

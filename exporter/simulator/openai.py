@@ -3,9 +3,12 @@ describes it, with the ``reasoning_content`` of the servers that show their thou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import Field
 
 from exporter.providers.base import OutputKind
 from exporter.providers.wire import Wire
@@ -23,6 +26,7 @@ from exporter.simulator.handler import (
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -78,8 +82,20 @@ class _StreamOptions(Wire):
     include_usage: bool = False
 
 
+class _Function(Wire):
+    name: str
+
+
+class OfferedTool(Wire):
+    """One tool of a request."""
+
+    function: _Function
+
+
 class _Body(Wire):
     """chat completion request"""
+
+    tools: list[OfferedTool] = Field(default=[])
 
     model: str
     messages: list[Message]
@@ -87,6 +103,7 @@ class _Body(Wire):
     stream_options: _StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    logprobs: bool = False
 
 
 class OpenAIHandler:
@@ -107,6 +124,8 @@ class OpenAIHandler:
             prompt="\n".join(message.text for message in body.messages),
             max_tokens=body.max_completion_tokens or body.max_tokens,
             include_usage=bool(body.stream_options and body.stream_options.include_usage),
+            tools=tuple(tool.function.name for tool in body.tools),
+            logprobs=body.logprobs,
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -125,18 +144,23 @@ class ChatCall:
     prompt: str
     max_tokens: int | None
     include_usage: bool
+    tools: tuple[str, ...] = ()
+    logprobs: bool = False
+    """Whether the probabilities of the first token are wanted."""
 
     def stream(self, facts: Facts) -> ChatStream:
-        return ChatStream(facts, self.include_usage)
+        return ChatStream(facts, self.include_usage, logprobs=self.logprobs)
 
 
 class ChatStream:
     """The chunks of one response."""
 
-    def __init__(self, facts: Facts, include_usage: bool) -> None:
+    def __init__(self, facts: Facts, include_usage: bool, *, logprobs: bool = False) -> None:
         self._facts = facts
         self._include_usage = include_usage
         self._role: dict[str, Any] = {"role": "assistant"}
+        self._logprobs = logprobs
+        """Whether they are still to be told."""
 
     @property
     def headers(self) -> Headers:
@@ -148,8 +172,8 @@ class ChatStream:
                 yield self._chunk(self._opened({"content": "", "refusal": None}))
             case Ping():
                 yield b": ping\n\n"
-            case Output(kind, text):
-                yield self._chunk(self._opened({_DELTA_FIELDS[kind]: text}))
+            case Calling() | Output():
+                yield self._chunk(self._opened(_delta(step)), logprobs=self._told(step))
             case Finish(reason, usage):
                 yield self._chunk({}, _FINISH_REASONS.get(reason, reason) if reason else None)
                 if usage and self._include_usage:
@@ -166,8 +190,21 @@ class ChatStream:
         role, self._role = self._role, {}
         return role | delta
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def _told(self, step: Calling | Output) -> dict[str, Any] | None:
+        if not self._logprobs or isinstance(step, Calling) or step.kind is not OutputKind.ANSWER:
+            return None
+        self._logprobs = False
+        sure = self._facts.first_token_probability
+        told = [_token(step.text, sure), _token(" something", 1 - sure)]
+        return {"content": [{**told[0], "top_logprobs": told}], "refusal": None}
+
+    def _chunk(
+        self,
+        delta: dict[str, Any],
+        finish_reason: str | None = None,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         usage = {"usage": None} if self._include_usage else {}
         return sse(self._envelope([choice], **usage))
 
@@ -182,6 +219,23 @@ class ChatStream:
             "choices": choices,
             **usage,
         }
+
+
+def _delta(step: Calling | Output) -> dict[str, Any]:
+    match step:
+        case Calling(name):
+            function = {"name": name, "arguments": ""}
+            call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+            return {"content": None, "tool_calls": [call]}
+        case Output(OutputKind.TOOL, text):
+            return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
+        case Output(kind, text):
+            return {_DELTA_FIELDS[kind]: text}
+
+
+def _token(text: str, probability: float) -> dict[str, Any]:
+    logprob = math.log(max(probability, 1e-9))
+    return {"token": text, "logprob": logprob, "bytes": [*text.encode()]}
 
 
 def stream_headers(facts: Facts) -> Headers:

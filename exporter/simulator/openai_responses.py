@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from exporter.providers.base import OutputKind
 from exporter.providers.wire import Wire
 from exporter.result import Usage
@@ -21,10 +23,11 @@ from exporter.simulator.handler import (
     read_body,
 )
 from exporter.simulator.openai import Message, OpenAIHandler, error_object, stream_headers
-from exporter.simulator.response_items import SHAPES, SUMMARY, Item, Shape
+from exporter.simulator.response_items import CALL, SHAPES, SUMMARY, Item, Shape
 from exporter.simulator.steps import (
     Begin,
     Broken,
+    Calling,
     End,
     Error,
     ErrorKind,
@@ -64,8 +67,14 @@ class _Reasoning(Wire):
     summary: str | None = None
 
 
+class _Tool(Wire):
+    name: str
+
+
 class _Body(Wire):
     """Responses API request"""
+
+    tools: list[_Tool] = Field(default=[])
 
     model: str
     input: str | list[Message]
@@ -100,6 +109,7 @@ class OpenAIResponsesHandler:
             max_tokens=body.max_output_tokens,
             summarises=body.reasoning.summary is not None,
             obfuscates=body.stream_options.include_obfuscation,
+            tools=tuple(tool.name for tool in body.tools),
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
@@ -117,6 +127,7 @@ class ResponsesCall:
     """Whether thought is shown as a summary, or as it is."""
     obfuscates: bool
     """Whether deltas are padded with random characters."""
+    tools: tuple[str, ...]
 
     def stream(self, facts: Facts) -> ResponsesStream:
         return ResponsesStream(facts, self)
@@ -146,6 +157,8 @@ class ResponsesStream:
                 yield b": ping\n\n"
             case HiddenReasoning():
                 yield from self._open(SHAPES[OutputKind.REASONING])
+            case Calling(name):
+                yield from self._open(CALL, name)
             case Output(kind, text):
                 yield from self._output(kind, text)
             case Finish():
@@ -160,21 +173,21 @@ class ResponsesStream:
 
     def _output(self, kind: OutputKind, text: str) -> Iterator[bytes]:
         is_summary = kind is OutputKind.REASONING and self._call.summarises
-        shape = SUMMARY if is_summary else SHAPES[kind]
+        shape = SUMMARY if is_summary else SHAPES.get(kind, CALL)
         if self._item is None or self._item.shape is not shape:
             yield from self._open(shape)
         yield from self._delta(self._item, text) if self._item else ()
 
-    def _open(self, shape: Shape) -> Iterator[bytes]:
+    def _open(self, shape: Shape, name: str = "") -> Iterator[bytes]:
         yield from self._close()
         number = len(self._done)
-        self._item = item = Item(shape, f"{shape.item}_{self._facts.number}_{number}")
+        self._item = item = Item(shape, f"{shape.item}_{self._facts.number}_{number}", name)
         added = item.whole("in_progress")
         yield self._event("response.output_item.added", output_index=number, item=added)
 
     def _delta(self, item: Item, text: str) -> Iterator[bytes]:
         shape = item.shape
-        if not item.text:
+        if not item.text and shape.part:
             yield self._in_item(item, f"{shape.part}.added", part=shape.content(""))
         item.text += text
         padding = {"obfuscation": _PADDING[len(text) % len(_PADDING) :]}
@@ -189,7 +202,8 @@ class ResponsesStream:
         shape, done = item.shape, item.whole("completed")
         if item.text:
             yield self._in_item(item, f"{shape.text}.done", **{shape.field: item.text})
-            yield self._in_item(item, f"{shape.part}.done", part=shape.content(item.text))
+            if shape.part:
+                yield self._in_item(item, f"{shape.part}.done", part=shape.content(item.text))
         yield self._event("response.output_item.done", output_index=len(self._done), item=done)
         self._done.append(done)
 
@@ -227,7 +241,9 @@ class ResponsesStream:
         return self._event(kind, response=response | more)
 
     def _in_item(self, item: Item, kind: str, **fields: Any) -> bytes:
-        where = {"item_id": item.id, "output_index": len(self._done), item.shape.index: 0}
+        where = {"item_id": item.id, "output_index": len(self._done)}
+        if item.shape.part:
+            where[item.shape.index] = 0
         return self._event(kind, **where, **fields)
 
     def _event(self, kind: str, **fields: Any) -> bytes:

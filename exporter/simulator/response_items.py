@@ -1,4 +1,4 @@
-"""The items of which a response of OpenAI's Responses API is made: thought and messages."""
+"""The items of which a response of OpenAI's Responses API is made: thought, messages, calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Shape:
 
     item: str
     part: str
-    """Beginning of the events around a part of the item."""
+    """Beginning of the events around a part of the item; empty where it has no parts."""
     part_type: str
     text: str
     """Beginning of the events with the text of the part."""
@@ -35,6 +35,7 @@ SUMMARY = Shape(
     "response.reasoning_summary_text",
     index="summary_index",
 )
+CALL = Shape("function_call", "", "", "response.function_call_arguments", "arguments")
 SHAPES = {
     OutputKind.REASONING: Shape("reasoning", _CONTENT, "reasoning_text", "response.reasoning_text"),
     OutputKind.ANSWER: Shape("message", _CONTENT, "output_text", "response.output_text"),
@@ -48,10 +49,15 @@ class Item:
 
     shape: Shape
     id: str
+    name: str = ""
+    """Of the tool that it calls."""
     text: str = ""
     """What was said of it; nothing is where thought is hidden."""
 
     def whole(self, status: str) -> dict[str, Any]:
+        if self.shape is CALL:
+            call = {"call_id": f"call_{self.id}", "name": self.name, "arguments": self.text}
+            return {"id": self.id, "type": self.shape.item, "status": status, **call}
         content = [self.shape.content(self.text)] if self.text else []
         item = {"id": self.id, "type": self.shape.item, "status": status}
         if self.shape.item == "message":

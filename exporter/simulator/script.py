@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from exporter.providers.calls import ToolCall
 from exporter.result import RateLimit
 from exporter.simulator.faults import Fault
 
@@ -68,6 +69,10 @@ class Script:
     """What is said; each word is a token."""
     answer_tokens: int | None = None
     """Length of the answer, which is cut or said again to fit; ``None``: as it is."""
+    first_token_probability: float = 0.9
+    """How sure the model is of its first token, where it is asked; another token has the rest."""
+    tool_call: ToolCall | None = None
+    """What is called instead of answering, where tools are offered."""
     reasoning_tokens: int = 0
     """Tokens of thought before the answer."""
     show_reasoning: bool = True

@@ -80,6 +80,7 @@ class Serving:
             processing_seconds=script.headers_seconds,
             rate_limits=script.rate_limits,
             dimensions=script.dimensions,
+            first_token_probability=script.first_token_probability,
         )
         self.connection.keep_alive = script.keep_alive
         random, fault = state.asked(script, self.entry.received_ns)
@@ -123,6 +124,8 @@ class Serving:
     async def _stream(
         self, call: Question, script: Script, fault: Fault | None, start_ns: float, random: Random
     ) -> None:
+        if not call.tools:
+            script = replace(script, tool_call=None)
         player = Player(
             self.connection,
             self.entry,

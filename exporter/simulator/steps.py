@@ -19,6 +19,7 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
     REFUSAL = "refusal"
+    TOOL_CALLS = "tool_calls"
 
 
 class ErrorKind(StrEnum):
@@ -77,6 +78,13 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Calling:
+    """A call of a tool begins; its arguments are the output that follows."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Generation has stopped; ``usage`` is ``None`` where it is not to be told, and ``reason``
     where the stream is not to have an end."""
@@ -102,7 +110,7 @@ class End:
     """The provider's end marker."""
 
 
-Step = Begin | Ping | HiddenReasoning | Output | Finish | Failed | Broken | End
+Step = Begin | Ping | HiddenReasoning | Calling | Output | Finish | Failed | Broken | End
 
 
 @dataclass(frozen=True, slots=True)

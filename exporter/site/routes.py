@@ -11,29 +11,36 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import JsonValue
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 
-from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.probing.prober import OverBudget, StandsBy
 from exporter.settings.mistakes import ConfigError
-from exporter.site.result_json import result_to_json
+from exporter.site.backend import Backend, Condition
+from exporter.site.pages.config_page import render_config
+from exporter.site.pages.page import Page, target_url
+from exporter.site.pages.problems_page import count_problems, render_problems
+from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.target_page import render_target
 from exporter.site.scrapes import Scrapes
-from exporter.site.status import Status, StatusRow
-from exporter.site.status_page import View, render_page
+from exporter.site.targets_json import targets_to_json
 
 HEARTBEAT_SECONDS = 5.0
 """An exporter whose probing loop does not answer for so long is not healthy."""
@@ -49,47 +56,6 @@ OPENAPI: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").re
 T = TypeVar("T")
 
 
-class Backend(Protocol):
-    """What is shown. The coroutines run on ``loop``, the probing loop."""
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop: ...
-
-    @property
-    def metrics(self) -> Metrics: ...
-
-    @property
-    def status(self) -> Status: ...
-
-    @property
-    def ready(self) -> bool:
-        """Whether targets are being probed: not yet while starting, no more while stopping."""
-        ...
-
-    @property
-    def stands_by(self) -> bool:
-        """Whether another exporter is the one that probes."""
-        ...
-
-    @property
-    def lifecycle_enabled(self) -> bool: ...
-
-    async def probe_target(self, name: str) -> tuple[Observation, ...]:
-        """Probe one configured target now, with all its probes.
-
-        :raises KeyError: no target has this name.
-        :raises OverBudget: they could pass a budget.
-        """
-        ...
-
-    async def reload(self) -> None:
-        """Take over the configuration as it is now.
-
-        :raises ConfigError: it has mistakes; nothing was changed.
-        """
-        ...
-
-
 def routes(backend: Backend, *, enable_probe: bool = True) -> Starlette:
     """The application that answers for this back end."""
     site = _Site(backend)
@@ -97,6 +63,11 @@ def routes(backend: Backend, *, enable_probe: bool = True) -> Starlette:
     return Starlette(
         routes=[
             Route("/", site.page, middleware=_COMPRESSED),
+            Route("/problems", site.problems, middleware=_COMPRESSED),
+            Route("/config", site.config, middleware=_COMPRESSED),
+            Route(
+                "/targets/{name:path}", site.target, methods=["GET", "POST"], middleware=_COMPRESSED
+            ),
             Route("/metrics", site.metrics),
             Route("/probe", site.probe),
             Route("/api/v1/targets", site.targets, middleware=_COMPRESSED),
@@ -115,36 +86,73 @@ class _Site:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._started = time.monotonic()
         self._scrapes = Scrapes(self._in_background)
         self._one_at_a_time = asyncio.Lock()
         self._probing: dict[str, asyncio.Future[tuple[Observation, ...]]] = {}
 
     async def page(self, request: Request) -> Response:
-        view = View.parse(request.query_params)
-        rows, uptime = self._backend.status.rows(), time.monotonic() - self._started
-        stands_by = self._backend.stands_by
-        page = await self._in_background(lambda: render_page(rows, uptime, view, stands_by))
-        return HTMLResponse(page.html, headers={"Content-Security-Policy": page.security_policy})
+        view, rows = View.parse(request.query_params), self._backend.status.rows()
+        return await self._shown(lambda: render_page(rows, self._condition, view, time.time()))
+
+    async def problems(self, _request: Request) -> Response:
+        rows = self._backend.status.rows()
+        return await self._shown(lambda: render_problems(rows, self._condition, time.time()))
+
+    async def config(self, _request: Request) -> Response:
+        rows = self._backend.status.rows()
+        return await self._shown(
+            lambda: render_config(self._condition, count_problems(rows, time.time()))
+        )
+
+    async def target(self, request: Request) -> Response:
+        """The page of a target; asked with POST, after it was probed."""
+        name = request.path_params["name"]
+        rows = self._backend.status.rows()
+        if name not in self._target_names():
+            raise _no_such_target(name, self._target_names())
+        if request.method == "POST":
+            await self._probed(request, name, None)
+            return RedirectResponse(target_url(name), 303)
+        own, now = [row for row in rows if row.plan.target.name == name], time.time()
+        return await self._shown(
+            lambda: render_target(
+                own,
+                self._condition,
+                count_problems(rows, now),
+                now,
+                can_probe=self.probe_enabled,
+            )
+        )
 
     async def metrics(self, request: Request) -> Response:
         return await self._scrapes.answer(self._backend.metrics.everything(), request)
 
     async def targets(self, _request: Request) -> Response:
         rows = self._backend.status.rows()
-        return await self._in_background(lambda: JSONResponse({"targets": _to_json(rows)}))
+        now = time.time()
+        return await self._in_background(
+            lambda: JSONResponse({"targets": targets_to_json(rows, now)})
+        )
 
     async def openapi(self, _request: Request) -> Response:
         return JSONResponse(OPENAPI)
 
     async def probe(self, request: Request) -> Response:
-        if not self.probe_enabled:
-            raise HTTPException(403, "/probe is off; set web.enable_probe to true\n")
-        _refuse_other_sites(request)
-        if self._backend.stands_by:
-            raise HTTPException(503, _STANDS_BY)
+        self._check_may_probe(request)
         name = self._target_name(request)
-        timeout_seconds = _scrape_timeout_seconds(request)
+        await self._probed(request, name, _scrape_timeout_seconds(request))
+        return await self._scrapes.answer_alone(self._backend.metrics.of_target(name), request)
+
+    def _check_may_probe(self, request: Request) -> None:
+        if not self.probe_enabled:
+            raise HTTPException(403, "probing over HTTP is off; set web.enable_probe to true\n")
+        _refuse_other_sites(request)
+        if self._condition.stands_by:
+            raise HTTPException(503, _STANDS_BY)
+
+    async def _probed(self, request: Request, name: str, timeout_seconds: float | None) -> None:
+        """Probe a target, and wait for it."""
+        self._check_may_probe(request)
         if not self._backend.ready:
             raise HTTPException(503, "not probed: the exporter is starting or stopping\n")
         probing = self._probe_now(name)
@@ -165,7 +173,6 @@ class _Site:
             case OverBudget() as over:
                 raise HTTPException(503, f"not probed: {over}; days begin at 00:00 UTC\n")
         probing.result()
-        return await self._scrapes.answer_alone(self._backend.metrics.of_target(name), request)
 
     async def healthy(self, _request: Request) -> Response:
         beat: Future[None] = Future()
@@ -195,6 +202,14 @@ class _Site:
         except ConfigError as error:
             raise HTTPException(500, f"not reloaded, nothing was changed: {error}\n") from error
         return PlainTextResponse("reloaded\n")
+
+    @property
+    def _condition(self) -> Condition:
+        return self._backend.condition
+
+    async def _shown(self, render: Callable[[], Page]) -> Response:
+        page = await self._in_background(render)
+        return HTMLResponse(page.html, headers={"Content-Security-Policy": page.security_policy})
 
     async def _in_background(self, work: Callable[[], T]) -> T:
         async with self._one_at_a_time:
@@ -252,28 +267,3 @@ def _scrape_timeout_seconds(request: Request) -> float | None:
     if not 0 < seconds < math.inf:
         raise HTTPException(400, f"{_SCRAPE_TIMEOUT_HEADER} must be a number of seconds\n")
     return seconds * _SCRAPE_TIMEOUT_SHARE
-
-
-def _to_json(rows: Iterable[StatusRow]) -> list[JsonValue]:
-    return [
-        {
-            "target": row.plan.target.name,
-            "provider": row.plan.target.provider,
-            "model": row.plan.target.model,
-            "probe": row.plan.probe_name,
-            "labels": dict(row.plan.target.labels),
-            "endpoint": row.plan.target.endpoint,
-            "interval_seconds": row.plan.interval_seconds,
-            "waiting": asdict(row.waiting) if row.waiting else None,
-            "last": _last_to_json(row.last) if row.last else None,
-        }
-        for row in rows
-    ]
-
-
-def _last_to_json(last: Observation) -> dict[str, JsonValue]:
-    """The result without what its row says already, and without the answer: prompts may be
-    somebody's own data, and answers tell of them."""
-    left_out = {"target", "probe", "answer"}
-    told = result_to_json(last.result, last.cold)
-    return {key: value for key, value in told.items() if key not in left_out}

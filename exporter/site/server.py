@@ -16,10 +16,11 @@ import uvicorn
 from exporter.config.web import Web
 from exporter.process.descriptors import for_the_door
 from exporter.settings.mistakes import ConfigError
+from exporter.site.backend import Backend
 from exporter.site.door import IDLE_SECONDS, Door
 from exporter.site.guard import Guard, ReloadingContext
 from exporter.site.protocol import MAX_HEAD_BYTES, GuestProtocol
-from exporter.site.routes import Backend, routes
+from exporter.site.routes import routes
 from exporter.site.toolkit_file import WebConfigFile
 
 GRACEFUL_STOP_SECONDS = 3

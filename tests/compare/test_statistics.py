@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, mstats, norm
 
@@ -192,23 +192,35 @@ def sides(count: int, seed: int, ratio: float = 1.0) -> tuple[Side, Side]:
 
 
 def test_the_typical_ratio_is_not_far_from_hodges_and_lehmanns() -> None:
-    before, after = sides(100, 4, ratio=2.0)
+    before, after = sides(200, 5, ratio=2.0)
     median = float(np.exp(np.median(np.subtract.outer(after.logs, before.logs))))
 
-    effect = typical_ratio(Pairs(before, after, 50), 0.95)
+    effect = typical_ratio(Pairs(before, after, 100), 0.95)
 
     assert effect.low < median < effect.high
     assert effect.value == pytest.approx(median, rel=0.1)
     assert effect.p_value < 0.001
 
 
-@given(st.integers(0, 10**6), st.floats(0.2, 5.0))
-def test_the_typical_ratio_of_scaled_values_is_scaled(seed: int, factor: float) -> None:
-    before, after = sides(40, seed)
+def test_few_blocks_have_hodges_and_lehmanns_ratio_itself() -> None:
+    """They cannot tell whether the sides differ by more than a factor."""
+    before, after = sides(100, 4, ratio=2.0)
+    median = float(np.exp(np.median(np.subtract.outer(after.logs, before.logs))))
+
+    assert typical_ratio(Pairs(before, after, 50), 0.95).value == pytest.approx(median)
+
+
+@pytest.mark.parametrize("blocks", [20, 80])
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10**6), factor=st.floats(0.2, 5.0))
+def test_the_typical_ratio_of_scaled_values_is_scaled(
+    blocks: int, seed: int, factor: float
+) -> None:
+    before, after = sides(2 * blocks, seed)
     scaled = replace(after, logs=after.logs + math.log(factor))
 
-    effect = typical_ratio(Pairs(before, after, 20), 0.95)
-    other = typical_ratio(Pairs(before, scaled, 20), 0.95)
+    effect = typical_ratio(Pairs(before, after, blocks), 0.95)
+    other = typical_ratio(Pairs(before, scaled, blocks), 0.95)
 
     figures = effect.value, effect.low, effect.high
     assert (other.value, other.low, other.high) == pytest.approx(
@@ -216,12 +228,14 @@ def test_the_typical_ratio_of_scaled_values_is_scaled(seed: int, factor: float) 
     )
 
 
-@given(st.integers(0, 10**6))
-def test_the_typical_ratio_of_swapped_sides_is_the_inverse(seed: int) -> None:
-    before, after = sides(40, seed)
+@pytest.mark.parametrize("blocks", [20, 80])
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10**6))
+def test_the_typical_ratio_of_swapped_sides_is_the_inverse(blocks: int, seed: int) -> None:
+    before, after = sides(2 * blocks, seed)
 
-    effect = typical_ratio(Pairs(before, after, 20), 0.95)
-    other = typical_ratio(Pairs(after, before, 20), 0.95)
+    effect = typical_ratio(Pairs(before, after, blocks), 0.95)
+    other = typical_ratio(Pairs(after, before, blocks), 0.95)
 
     assert other.value == pytest.approx(1 / effect.value, rel=1e-3)
     assert other.low == pytest.approx(1 / effect.high, rel=1e-3)

@@ -58,7 +58,7 @@ def test_a_metric_cannot_be_declared_with_a_label_that_targets_may_use() -> None
 
 
 def test_only_declared_labels_are_in_use() -> None:
-    common = {Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE}
+    common = {Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE, Label.LOCATION}
     assert set(DECLARED) | common == set(Label)
 
 

@@ -66,6 +66,7 @@ VARIANTS = (
     Variant("sharded", "overlays/sharded"),
     Variant("highly-available", "overlays/highly-available"),
     Variant("operator", "overlays/operator"),
+    Variant("several-places", "overlays/several-places"),
     Variant("vllm-with-sidecar", "examples/vllm"),
     Variant("helm-default"),
     Variant("helm-sharded", values={"shards": 3}),
@@ -90,6 +91,7 @@ VARIANTS = (
             "podLabels": {"team": "inference"},
             "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
             "networkPolicy": {"enabled": False},
+            "location": {"fromNode": "topology.kubernetes.io/zone"},
         },
     ),
 )

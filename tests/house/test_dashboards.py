@@ -13,6 +13,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from dashboards.target_server import CACHE, FIRST_TOKEN, QUEUE, RUNNING, WAITING
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import Kind
 from exporter.metrics.target_families import TARGET_FAMILIES
@@ -37,9 +38,10 @@ UNITS = {
 NOT_OURS = {
     "up", "ALERTS", "scrape_duration_seconds",
     "process_cpu_seconds_total", "process_resident_memory_bytes",
-    "vllm:time_to_first_token_seconds_bucket", "vllm:request_queue_time_seconds_bucket",
+    "vllm:time_to_first_token_seconds_bucket", *RUNNING, *WAITING, *CACHE,
+    *(f"{name}_{part}" for name in (*FIRST_TOKEN, *QUEUE) for part in ("sum", "count")),
 }  # fmt: skip
-"""Series of Prometheus, of the client library and of vLLM."""
+"""Series of Prometheus, of the client library and of model servers."""
 NOT_SHOWN: dict[str, str] = {}
 """Families that no query reads, on purpose, and why."""
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dashboards import rules as build
+from exporter.config.web import RUNBOOK_URL
 from tests.queries import ROOT, rules
 
 FILE = ROOT / "deploy" / "grafana" / "inference-alerts.yaml"
@@ -64,5 +65,5 @@ def test_the_rules_are_built_with_addresses_of_ones_own(
         text = (tmp_path / name).read_text()
         assert "https://wiki.example/rb/InferenceTargetDown.md" in text
         assert "https://grafana.example/d/inference-target?" in text
-        assert build.RUNBOOK_URL not in text
+        assert RUNBOOK_URL not in text
         assert build.DASHBOARD_URL not in text

@@ -31,7 +31,7 @@ from exporter.simulator.faults import ErrorResponse
 from exporter.simulator.script import Boot
 from exporter.simulator.steps import Error, ErrorKind
 from tests.integration.cluster import cluster_with
-from tests.integration.vllm_metrics import metrics_of
+from tests.integration.server_metrics import metrics_of
 from tests.process import eventually, exporter, free_port, process
 from tests.queries import RULE_FILES, RULES
 
@@ -56,12 +56,14 @@ SERVER_RESTARTS_EVERY_SECONDS = 30.0
 
 CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}
+location: here
 defaults: {{interval: 1s}}
 budget: {{usd_per_day: 5, state_file: {folder}/spent.json}}
 probes:
   short: {{prompt: "Count from 1 to 20, separated by spaces."}}
   prefix: {{kind: cached_prefix, prefix_tokens: 1024}}
   vectors: {{kind: embeddings}}
+  fixed: {{kind: fingerprint, logprobs: true}}
 controls:
   - {{name: network, url: "{secure}/health", interval: 1s, tls: {{ca_file: {folder}/ca.pem}}}}
 targets:
@@ -88,7 +90,7 @@ targets:
     slo: {{success_ratio: 0.99}}
     cold_start: {{idle: 4s, every: 20s, retry: 200ms}}
   - {{name: kinds, provider: openai, model: kinds, base_url: "{secure}/v1",
-     probes: [prefix, vectors], tls: {{ca_file: {folder}/ca.pem}},
+     probes: [prefix, vectors, fixed], tls: {{ca_file: {folder}/ca.pem}},
      price: {{input: 2, cached_input: 0.5, output: 10}}}}
   - {{name: flaky, provider: openai, model: flaky, base_url: "{secure}/v1", probes: [short],
      tls: {{ca_file: {folder}/ca.pem}}, slo: {{success_ratio: 0.9}}}}
@@ -221,7 +223,7 @@ def _history(start: int, end: int, instance: str) -> Iterator[Series]:
         script = SCRIPTS[target]
         labels = {
             "job": "inference", "instance": instance, "target": target, "provider": "openai",
-            "model": target, "probe": "short", "stack": target,
+            "model": target, "probe": "short", "stack": target, "location": "here",
         }  # fmt: skip
         yield Series("inference_last_probe_timestamp_seconds", labels, times, times)
         for measure, median in (

@@ -194,7 +194,9 @@ def test_a_failed_probe_is_one_log_line_without_the_secret(simulator: str, tmp_p
     )
     with running(text, port, tmp_path, SIM_KEY=key) as run:
         eventually(lambda: run.value("inference_probe_failures_total", reason="not_found"))
-        page = httpx.get(run.url).text + httpx.get(f"{run.url}/api/v1/targets").text
+        paths = ("/", "/problems", "/config", "/targets/a", "/api/v1/targets")
+        page = "".join(httpx.get(f"{run.url}{path}").text for path in paths)
+        assert "SIM_KEY" in page
         scrape = httpx.get(f"{run.url}/metrics").text
     log = run.log.read_text()
     assert '"event": "probe failed"' in log

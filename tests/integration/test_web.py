@@ -29,6 +29,7 @@ from exporter.observation import Observation, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.site import routes as web_routes
+from exporter.site.backend import Condition
 from exporter.site.server import WebError, WebServer
 from exporter.site.status import Status
 from tests.observing import newly
@@ -84,7 +85,7 @@ class Exporter:
         self.status = Status()
         self.ready = True
         self.lifecycle_enabled = True
-        self.stands_by = False
+        self.condition = Condition()
         self.probe_seconds = 0.0
         self.probes = 0
         self.reloads = 0
@@ -333,6 +334,8 @@ def test_probe_waits_until_the_exporter_is_ready(exporter: Exporter, client: htt
 def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
     exporter.run(exporter.probe_target("b"))
     first, _, last = client.get("/api/v1/targets").json()["targets"]
+    assert 0 < first.pop("next_probe_at") - time.time() <= 30
+    nothing = {"probes": 0, "success_ratio": None, "p50_seconds": None, "p95_seconds": None}
     assert first == {
         "target": "a",
         "provider": "openai",
@@ -341,6 +344,11 @@ def test_targets_as_json(exporter: Exporter, client: httpx.Client) -> None:
         "labels": {"team": "search"},
         "endpoint": "https://api.openai.com/v1",
         "interval_seconds": 30,
+        "state": "pending",
+        "why": "",
+        "hour": nothing,
+        "day": nothing,
+        "objectives": [],
         "waiting": None,
         "last": None,
     }
@@ -391,6 +399,26 @@ def test_the_page_is_html_that_can_load_nothing(client: httpx.Client) -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert answer.text.count('<td class="state pending">') == 3
+
+
+@pytest.mark.parametrize("path", ["/", "/problems", "/config", "/targets/a"])
+def test_every_page_is_shown_under_a_strict_policy(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_the_page_of_a_target_probes_it_when_asked_to(
+    exporter: Exporter, client: httpx.Client
+) -> None:
+    answer = client.post("/targets/b")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/targets/b")
+    assert exporter.probes == 1
+    assert client.post("/targets/none").status_code == 404
+    foreign = client.post("/targets/b", headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    assert exporter.probes == 1
 
 
 def test_healthy_while_the_probing_loop_answers(client: httpx.Client) -> None:

@@ -45,6 +45,11 @@ PROBES: dict[str, dict[str, Any]] = {
     "schema": {"prompt": "Name a city.", "json_schema": SCHEMA},
     "thought": {"prompt": "Think.", "reasoning": "low"},
     "no thought": {"prompt": "Do not think.", "reasoning": "none"},
+    "tools": {
+        "prompt": "Call one.",
+        "tools": [{"name": "now"}, {"name": "add", "description": "Adds.", "parameters": SCHEMA}],
+        "tool_choice": "required",
+    },
     "all": {
         "messages": DIALOGUE,
         "image": "code",

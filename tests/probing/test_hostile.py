@@ -40,9 +40,12 @@ from exporter.probing.probe import run_probe
 from exporter.process.logs import log_failure
 from exporter.result import FailureReason, ProbeResult
 from exporter.settings.redaction import REDACTED
+from exporter.site.backend import Condition
+from exporter.site.pages.problems_page import render_problems
+from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.target_page import render_target
 from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
-from exporter.site.status_page import View, render_page
 from tests.fuzz import encodings
 from tests.observing import newly
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, response, wire_server
@@ -109,15 +112,18 @@ class Surfaces:
         self.metrics.observe(observation)
         self.status.observe(observation)
         return "\n".join(
-            [*self._bodies(), self._page(), self._terminal(observation), _json(result)]
+            [*self._bodies(), *self._pages(), self._terminal(observation), _json(result)]
         )
 
     def _bodies(self) -> Iterator[str]:
         for format_ in (TEXT, OPENMETRICS, PROTOBUF):
             yield format_.body(self.metrics.everything()).decode(errors="replace")
 
-    def _page(self) -> str:
-        return render_page(self.status.rows(), 1, View()).html
+    def _pages(self) -> Iterator[str]:
+        rows, own = self.status.rows(), Condition()
+        yield render_page(rows, own, View(), time.time()).html
+        yield render_target(rows, own, 0, time.time(), can_probe=True).html
+        yield render_problems(rows, own, time.time()).html
 
     def _terminal(self, observation: Observation) -> str:
         return "\n".join((line(1, observation.result), closing([observation])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -63,6 +64,79 @@ def test_a_prompt_read_of_several_events_is_certain_whatever_the_silence_before_
     result = asked([STREAM_HEAD, 0.5, ROLE + TOKEN + TOKEN, 0.3, ENDING])
     assert result.uncertainty_seconds is not None
     assert result.uncertainty_seconds < 0.25
+
+
+@LINUX
+def test_a_glance_in_the_middle_of_long_work_tells_what_was_empty_then() -> None:
+    """And of what was ready already, no more than the look before it did."""
+
+    async def main() -> tuple[int, int, int, int]:
+        running = asyncio.get_running_loop()
+        assert isinstance(running, loop.ProbingLoop)
+        since: dict[int, int] = {}
+        done = running.create_future()
+
+        def read(sock: socket.socket) -> None:
+            since[sock.fileno()] = running.attentive_since_ns(sock.fileno())
+            sock.recv(1)
+            if len(since) == 2:
+                done.set_result(None)
+
+        (early, early_end), (late, late_end) = socket.socketpair(), socket.socketpair()
+        numbers = early.fileno(), late.fileno()
+        with early, early_end, late, late_end:
+            running.watch()
+            for sock in (early, late):
+                running.add_reader(sock, read, sock)
+            await asyncio.sleep(0.01)
+            began = time.monotonic_ns()
+            early_end.send(b"x")
+            time.sleep(0.05)  # noqa: ASYNC251 - long work
+            before_glance = time.monotonic_ns()
+            loop.glance()
+            late_end.send(b"x")
+            await done
+            running.unwatch()
+            for sock in (early, late):
+                running.remove_reader(sock)
+        return began, before_glance, since[numbers[0]], since[numbers[1]]
+
+    began, before_glance, early, late = loop.run(main())
+    assert early < began
+    assert late >= before_glance
+
+
+@LINUX
+def test_a_glance_before_a_read_makes_what_waits_no_younger() -> None:
+    """The loop has found two sockets readable, and something long comes before the read."""
+
+    async def main() -> tuple[int, int]:
+        running = asyncio.get_running_loop()
+        assert isinstance(running, loop.ProbingLoop)
+        done = running.create_future()
+
+        def read(sock: socket.socket) -> None:
+            done.set_result(running.attentive_since_ns(sock.fileno()))
+
+        def long_work() -> None:
+            time.sleep(0.02)
+            loop.glance()
+
+        near, far = socket.socketpair()
+        with near, far:
+            running.watch()
+            running.add_reader(near, read, near)
+            await asyncio.sleep(0.01)
+            began = time.monotonic_ns()
+            far.send(b"x")
+            running.call_soon(long_work)
+            since = await done
+            running.unwatch()
+            running.remove_reader(near)
+        return began, since
+
+    began, since = loop.run(main())
+    assert since < began
 
 
 @pytest.mark.parametrize(

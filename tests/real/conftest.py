@@ -14,6 +14,7 @@ from tests.real.exporter_process import Result
 from tests.real.servers import API_KEY, Generation, Installation, Server, free_port
 
 FIGURES = pytest.StashKey[list["Figure"]]()
+NOTES = pytest.StashKey[list[str]]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,18 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 class Figures:
-    """Collects the lines of the table."""
+    """Collects the lines of the table, and sentences below it."""
 
-    def __init__(self, kept: list[Figure]) -> None:
+    def __init__(self, kept: list[Figure], notes: list[str]) -> None:
         self._kept = kept
+        self._notes = notes
+
+    def note(self, sentence: str) -> None:
+        self._notes.append(sentence)
+
+    def keep_server(self, source: str, probes: int, first: float | None, each: float) -> None:
+        """What the server that was probed last says by itself, in seconds."""
+        self._kept.append(Figure(source, probes, probes, first, each))
 
     def keep(self, server: str, results: Sequence[Result]) -> None:
         """What probing a server came to."""
@@ -90,13 +99,14 @@ def pytest_terminal_summary(
     figures = config.stash.get(FIGURES, [])
     if figures:
         terminalreporter.section("real servers")
-        for line in (HEADING, *figures):
+        for line in (HEADING, *figures, *config.stash.get(NOTES, [])):
             terminalreporter.line(str(line))
 
 
 @pytest.fixture(scope="session")
 def figures(request: pytest.FixtureRequest) -> Figures:
-    return Figures(request.config.stash.setdefault(FIGURES, []))
+    stash = request.config.stash
+    return Figures(stash.setdefault(FIGURES, []), stash.setdefault(NOTES, []))
 
 
 @pytest.fixture(scope="session")

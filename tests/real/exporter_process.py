@@ -50,6 +50,7 @@ class Result(BaseModel):
     usage: Usage | None
     finish_reason: str | None
     served_model: str | None
+    model_load_seconds: float | None
     request_id: str | None
     status: int | None
     answer: str
@@ -93,15 +94,16 @@ TargetOptions = Callable[[str, str], tuple[str, ...]]
 
 def openai_target(base_url: str, model: str) -> tuple[str, ...]:
     """The options of ``probe`` for an OpenAI-compatible server."""
-    return _target("openai", base_url, model)
+    return target_options("openai", base_url, model)
 
 
 def anthropic_target(base_url: str, model: str) -> tuple[str, ...]:
     """The options of ``probe`` for the Anthropic face of the same server."""
-    return _target("anthropic", base_url.removesuffix("/v1"), model)
+    return target_options("anthropic", base_url.removesuffix("/v1"), model)
 
 
-def _target(provider: str, base_url: str, model: str) -> tuple[str, ...]:
+def target_options(provider: str, base_url: str, model: str) -> tuple[str, ...]:
+    """The options of ``probe`` for any provider that takes a key."""
     options = ("--provider", provider, "--model", model, "--base-url", base_url)
     return (*options, "--api-key-env", "REAL_SERVER_KEY")
 

@@ -1,6 +1,7 @@
 """Real inference servers as processes of their own: started, watched, frozen, killed.
 
-``make -C tests/real servers`` lays them down in the folder that ``REAL_SERVERS`` names.
+``make -C tests/real servers`` lays them down in the folder that ``REAL_SERVERS`` names. This module
+has what they share and llama.cpp's and LiteLLM's; ``engines`` and ``fakes`` have the others.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 API_KEY = "sk-of-the-test"
 MODEL = "tiny"
@@ -42,7 +44,9 @@ class Server:
         log: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self.root = f"http://127.0.0.1:{port}"
+        self.base_url = f"{self.root}/v1"
+        self.port = port
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -51,21 +55,23 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
+                start_new_session=True,
             )
 
-    def wait_until_ready(self, path: str) -> None:
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self, path: str, seconds: float = _READY_SECONDS) -> None:
         """Return once ``path`` is answered with success.
 
         :raises TimeoutError: it is not in time, or the server has died.
         """
-        deadline = time.monotonic() + _READY_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                url = self.base_url.removesuffix("/v1") + path
-                if (
-                    httpx.get(url, headers=AUTHORIZATION, trust_env=False).status_code
-                    == httpx.codes.OK
-                ):
+                answer = httpx.get(self.root + path, headers=AUTHORIZATION, trust_env=False)
+                if answer.status_code == httpx.codes.OK:
                     return
             except httpx.TransportError:
                 pass  # not listening yet
@@ -79,18 +85,18 @@ class Server:
         self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
-        """End it at once; its connections break."""
-        self._process.kill()
+        """End it and all that it started at once; its connections break."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait(_STOP_SECONDS)
 
     def stop(self) -> None:
         """End it, by force if it takes too long: llama.cpp's server ignores SIGTERM as long as a
         stream is open, and a frozen process all the time."""
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
 
 AUTHORIZATION = {"Authorization": f"Bearer {API_KEY}"}
@@ -127,32 +133,42 @@ class Installation:
     home: Path
     logs: Path
 
+    def program(self, path: str, which: str) -> Path:
+        """A program in the folder; skips the test where it is not.
+
+        :param which: what the Makefile calls it.
+        """
+        if not (self.home / path).exists():
+            pytest.skip(f"not installed: make -C tests/real servers WHICH={which}")
+        return self.home / path
+
     @contextmanager
     def llama_server(self, port: int | None = None, *options: str) -> Iterator[Server]:
         """llama.cpp's own server, listening as soon as it can, ready a little later."""
         port = port or free_port()
         command: list[str | Path] = [
-            self.home / "llama.cpp/bin/llama-server",
+            self.program("llama.cpp/bin/llama-server", "llamacpp"),
             *("--model", self.home / "tiny.gguf", "--alias", MODEL),
             *("--host", "127.0.0.1", "--port", str(port), "--api-key", API_KEY),
             *("--ctx-size", str(CONTEXT_TOKENS), "--parallel", "1", "--threads", "1"),
             *options,
         ]
-        yield from _running(Server(command, port, self.logs / f"llama-server-{port}.log"))
+        yield from running(Server(command, port, self.logs / f"llama-server-{port}.log"))
 
     @contextmanager
     def llama_cpp_python(self) -> Iterator[Server]:
         """The server that the Python package llama-cpp-python brings along."""
         port = free_port()
         command: list[str | Path] = [
-            *(self.home / "llama-cpp-python/bin/python", "-m", "llama_cpp.server"),
+            self.program("llama-cpp-python/bin/python", "llamacpp"),
+            *("-m", "llama_cpp.server"),
             *("--model", self.home / "tiny.gguf", "--model_alias", MODEL),
             *("--host", "127.0.0.1", "--port", str(port), "--api_key", API_KEY),
             *("--n_ctx", str(CONTEXT_TOKENS), "--n_threads", "1"),
         ]
         library = {"LLAMA_CPP_LIB_PATH": str(self.home / "llama.cpp/bin")}
         log = self.logs / f"llama-cpp-python-{port}.log"
-        yield from _running(Server(command, port, log, library))
+        yield from running(Server(command, port, log, library))
 
     @contextmanager
     def litellm(self, models: Mapping[str, Mapping[str, object]]) -> Iterator[Server]:
@@ -169,13 +185,15 @@ class Installation:
             "litellm_settings": {"num_retries": 0},
         }
         config.write_text(json.dumps(settings))
-        command: list[str | Path] = [self.home / "litellm/bin/litellm", "--config", config]
+        litellm = self.program("litellm/bin/litellm", "litellm")
+        command: list[str | Path] = [litellm, "--config", config]
         command += ["--host", "127.0.0.1", "--port", str(port)]
         offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        yield from _running(Server(command, port, self.logs / f"litellm-{port}.log", offline))
+        yield from running(Server(command, port, self.logs / f"litellm-{port}.log", offline))
 
 
-def _running(server: Server) -> Iterator[Server]:
+def running(server: Server) -> Iterator[Server]:
+    """The server, stopped at the end."""
     try:
         yield server
     finally:

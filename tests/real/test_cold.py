@@ -7,70 +7,19 @@ exporter says.
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from exporter.coldness import BootPhase
 from exporter.result import FailureReason
 from tests.real.exporter_process import Exporter, running_exporter
 from tests.real.servers import Installation, free_port
 from tests.real.test_llamacpp import SLOW_TO_LOAD, one_target
+from tests.real.watching import wait_for, watching
 
 POLL_SECONDS = 0.1
 SLACK_SECONDS = 0.4
 """What looking takes, on both sides, while a server loads on the same few processors."""
-
-
-@dataclass
-class Watch:
-    """When the server was first seen to take a connection, and to be healthy; Unix seconds."""
-
-    listening: float = math.nan
-    healthy: float = math.nan
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def look(self, base_url: str) -> None:
-        """Look until it is healthy."""
-        address = urlsplit(base_url)
-        assert address.hostname
-        assert address.port
-        while math.isnan(self.healthy) and not self.over.is_set():
-            with suppress(OSError, HTTPException):
-                connection = HTTPConnection(address.hostname, address.port, timeout=5)
-                with closing(connection):
-                    connection.connect()
-                    if math.isnan(self.listening):
-                        self.listening = time.time()
-                    connection.request("GET", "/health")
-                    if connection.getresponse().status == HTTPStatus.OK:
-                        self.healthy = time.time()
-            time.sleep(0.005)
-
-
-@contextmanager
-def watching(base_url: str) -> Iterator[Watch]:
-    watch = Watch()
-    thread = threading.Thread(target=watch.look, args=(base_url,))
-    thread.start()
-    try:
-        yield watch
-    finally:
-        watch.over.set()
-        thread.join()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
 
 
 def phases(exporter: Exporter) -> Mapping[BootPhase, float]:
@@ -95,7 +44,7 @@ def test_a_server_started_cold_beside_the_exporter_is_measured_and_again_after_a
             began = not_ready_since(exporter)
             with (
                 installation.llama_server(port, "--ctx-size", SLOW_TO_LOAD) as server,
-                watching(base_url) as truth,
+                watching(port) as truth,
             ):
                 wait_for(lambda: not math.isnan(phases(exporter)[BootPhase.FIRST_TOKEN]))
                 measured, scrape = phases(exporter), exporter.metrics()

@@ -16,6 +16,7 @@ from exporter.config.web import Web
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
 from exporter.site import door
+from exporter.site.backend import Condition
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 from tests.process import eventually
@@ -28,7 +29,7 @@ class Backend:
 
     lifecycle_enabled = True
     ready = True
-    stands_by = False
+    condition = Condition()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.metrics = Metrics()

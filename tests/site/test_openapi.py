@@ -34,7 +34,8 @@ web: {{listen: '127.0.0.1:{port}'}}
 defaults: {{interval: 1h, timeout: 5s}}
 probes: {{p: {{prompt: Count.}}}}
 targets:
-  - {{name: good, provider: openai, model: m, base_url: '{simulator.url}/v1', labels: {{team: a}}}}
+  - {{name: good, provider: openai, model: m, base_url: '{simulator.url}/v1', labels: {{team: a}},
+     slo: {{success_ratio: 0.99, time_to_first_token: {{threshold: 1s, ratio: 0.95}}}}}}
   - {{name: bad, provider: openai, model: none, base_url: '{simulator.url}/v1'}}
   - {{name: unasked, provider: openai, model: m, base_url: '{simulator.url}/v1'}}
 """)
@@ -48,7 +49,7 @@ targets:
 def test_every_path_is_described() -> None:
     with closing(asyncio.new_event_loop()) as loop:
         site = routes(Backend(loop))
-    served = {route.path: route.methods for route in site.routes if isinstance(route, Route)}
+    served = {route.path_format: route.methods for route in site.routes if isinstance(route, Route)}
     described = OPENAPI["paths"]
     assert served.keys() == described.keys()
     for path, methods in served.items():
@@ -68,6 +69,8 @@ def test_targets_are_as_described(running: str) -> None:
     assert last["good"]["success"]
     assert last["bad"]["failure"]["reason"] == FailureReason.NOT_FOUND
     assert last["unasked"] is None
+    states = {target["target"]: target["state"] for target in targets}
+    assert states == {"good": "ok", "bad": "failing", "unasked": "pending"}
     assert last["bad"]["failure"].keys() == Failure.__dataclass_fields__.keys() - {
         "retry_after_seconds"
     }

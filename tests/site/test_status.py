@@ -12,11 +12,14 @@ from exporter.coldness import Coldness, ColdSignal, Waiting
 from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Chat
-from exporter.observation import Observation, observed
+from exporter.observation import Observation, Occasion, observed
 from exporter.result import Failure, FailureReason, ProbeResult, Timeline, Usage
-from exporter.site.sparkline import WIDTH, Sparkline
+from exporter.site.backend import Condition, Spent
+from exporter.site.judgement import State
+from exporter.site.pages.page import Page
+from exporter.site.pages.sparkline import WIDTH, Sparkline
+from exporter.site.pages.status_page import View, render_page
 from exporter.site.status import HISTORY_LENGTH, Sample, Status
-from exporter.site.status_page import State, View, render_page
 from tests.observing import newly
 
 MS = 1_000_000
@@ -48,13 +51,17 @@ def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> Ob
     return observed(of, result)
 
 
-def failure(of: Plan, detail: str = "HTTP 429: slow down") -> Observation:
+def failure(
+    of: Plan,
+    detail: str = "HTTP 429: slow down",
+    reason: FailureReason = FailureReason.RATE_LIMITED,
+) -> Observation:
     result = ProbeResult(
         target=of.target.name,
         probe=of.probe_name,
         finished_at=NOW,
         timeline=Timeline(start=0, sent=0),
-        failure=Failure(FailureReason.RATE_LIMITED, detail, 429),
+        failure=Failure(reason, detail, 429),
     )
     return observed(of, result)
 
@@ -143,9 +150,10 @@ def test_times_that_are_not_certain_are_not_shown() -> None:
     status.observe(replace(success(asked), certain=False))
     (row,) = status.rows()
     assert row.history == (Sample(NOW, None, None, None),)
-    cells = page(status).rows[1]
-    assert cells[0] == "ok"
-    assert "312 ms" not in "".join(cells)
+    (cells,) = page(status).rows
+    assert cells["state"] == "● ok"
+    assert "312 ms" not in "".join(cells.values())
+    assert cells["Time"] == "uncertain"
 
 
 def test_a_probe_that_the_exporter_interrupted_leaves_the_row_as_it_was() -> None:
@@ -201,28 +209,33 @@ def test_without_results_there_is_no_sparkline() -> None:
 
 
 class _Cells(HTMLParser):
-    """The texts of a page's table cells, row by row, and its other texts."""
+    """The texts of a page's table cells by their names, row by row, and its other texts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: list[list[str]] = []
+        self.rows: list[dict[str, str]] = []
         self.outside = ""
-        self._in_cell = False
+        self._cell = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
         if tag == "tr":
-            self.rows.append([])
-        if tag == "td":
-            self.rows[-1].append("")
-        self._in_cell = tag == "td" or (self._in_cell and tag != "tr")
+            self._cell = ""
+            if (given.get("id") or "").startswith("row-"):
+                self.rows.append({})
+        if tag in {"td", "th"} and self.rows:
+            self._cell = given.get("data-name") or (given.get("class") or "").partition(" ")[0]
+            self.rows[-1][self._cell] = ""
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in {"td", "table"}:
-            self._in_cell = False
+        if tag in {"td", "th"} and self._cell:
+            self.rows[-1][self._cell] = " ".join(self.rows[-1][self._cell].split())
+        if tag in {"td", "th", "table"}:
+            self._cell = ""
 
     def handle_data(self, data: str) -> None:
-        if self._in_cell:
-            self.rows[-1][-1] += data
+        if self._cell:
+            self.rows[-1][self._cell] += data
         else:
             self.outside += data
 
@@ -230,9 +243,13 @@ class _Cells(HTMLParser):
 ALL = View()
 
 
-def page(status: Status, view: View = ALL) -> _Cells:
+def rendered(status: Status, view: View = ALL, condition: Condition | None = None) -> Page:
+    return render_page(status.rows(), condition or Condition(), view, time.time())
+
+
+def page(status: Status, view: View = ALL, condition: Condition | None = None) -> _Cells:
     cells = _Cells()
-    cells.feed(render_page(status.rows(), 7260.0, view).html)
+    cells.feed(rendered(status, view, condition).html)
     return cells
 
 
@@ -240,11 +257,15 @@ def test_the_page_shows_what_was_measured() -> None:
     asked = plan(labels={"team": "search"})
     status = status_of(asked)
     status.observe(success(asked, finished_at=time.time() - 12.5))
-    shown = page(status)
-    state, target, probe, ttft, spark, speed, duration, ago, reason = shown.rows[1]
-    assert (state, target, probe) == ("ok", "ateam=searchopenai / m", "short")
-    assert (ttft, speed, duration, ago, reason) == ("312 ms", "50.0", "512 ms", "12 s ago", "")
-    assert spark.startswith("last 1 probes: 0 failed")
+    shown = page(status, condition=Condition(started_at=time.time() - 7260))
+    (row,) = shown.rows
+    assert row["state"] == "● ok"
+    assert row["name"] == "a team=search openai / m · short"
+    assert (row["Time"], row["Tokens/s"]) == ("312 ms", "50.0")
+    assert row["p50 / p95"] == "312 ms / 312 ms24 h 312 ms / 312 ms"
+    assert row["Success"] == "100 %24 h 100 %"
+    assert row["Probed"].startswith("12 s ago")
+    assert row["Last probes"].startswith("312 mslast 1 probes: 0 failed")
     assert "up 2 h 1 min" in shown.outside
 
 
@@ -252,31 +273,40 @@ def test_the_page_says_why_a_probe_failed_and_shows_no_times_of_it() -> None:
     asked = plan()
     status = status_of(asked)
     status.observe(success(asked))
-    status.observe(failure(asked))
-    cells = page(status).rows[1]
-    assert cells[0] == "failing"
-    assert [cells[3], cells[5], cells[6]] == ["", "", ""]
-    assert cells[-1] == "rate_limited HTTP 429: slow down"
+    status.observe(failure(asked, "HTTP 500: oh", FailureReason.SERVER_ERROR))
+    (row,) = page(status).rows
+    assert row["state"] == "✕ failing"
+    assert row["Time"] == row.get("Tokens/s", "") == ""
+    assert row["name"].endswith("short server_error: HTTP 500: oh")
 
 
 def test_the_page_marks_a_row_without_recent_news_as_late() -> None:
     asked = plan()
     status = status_of(asked)
     status.observe(success(asked, finished_at=time.time() - 91))
-    assert 'class="number late"' in render_page(status.rows(), 0, ALL).html
+    assert 'class="number late"' in rendered(status).html
     status.observe(success(asked, finished_at=time.time() - 80))
-    assert 'class="number late"' not in render_page(status.rows(), 0, ALL).html
+    assert 'class="number late"' not in rendered(status).html
 
 
 def test_the_page_shows_rows_of_one_state_if_asked_to() -> None:
-    plans = [plan("good"), plan("bad"), plan("cold"), plan("new")]
-    status = status_of(*plans)
-    status.observe(success(plans[0]))
-    status.observe(failure(plans[1]))
+    names = {
+        State.OK: "good",
+        State.FAILING: "bad",
+        State.THROTTLED: "busy",
+        State.STARTING: "cold",
+        State.PENDING: "new",
+    }
+    plans = {state: plan(name) for state, name in names.items()}
+    status = status_of(*plans.values())
+    status.observe(success(plans[State.OK]))
+    status.observe(failure(plans[State.FAILING], reason=FailureReason.AUTH))
+    status.observe(failure(plans[State.THROTTLED]))
     status.waiting("cold", Waiting(time.time(), "Loading model"))
-    for state, name in zip(State, ("good", "bad", "cold", "new"), strict=True):
-        shown = page(status, View(show=state)).rows[1:]
-        assert [row[1] for row in shown] == [f"{name}openai / m"]
+    for state, name in names.items():
+        shown = page(status, View(show=state)).rows
+        assert [row["name"].split()[0] for row in shown] == [name]
+        assert state.label in shown[0]["state"]
 
 
 def test_the_page_tells_what_a_target_is_being_waited_for() -> None:
@@ -284,13 +314,15 @@ def test_the_page_tells_what_a_target_is_being_waited_for() -> None:
     status = status_of(asked)
     status.observe(failure(asked))
     status.waiting("a", Waiting(time.time() - 12, "Loading model"))
-    cells = page(status).rows[1]
-    assert (cells[0], cells[-1]) == ("starting", "not ready for 12 s: Loading model")
+    (row,) = page(status).rows
+    assert row["state"] == "◌ not ready"
+    assert row["name"].endswith("not ready for 12 s: Loading model")
     status.waiting("a", Waiting(time.time() - 125, "left alone", ready=True))
     status.observe(success(asked, finished_at=time.time() - 120))
-    cells = page(status).rows[1]
-    assert (cells[0], cells[-1]) == ("ok", "left alone for 2 min")
-    assert 'class="number late"' not in render_page(status.rows(), 0, ALL).html
+    (row,) = page(status).rows
+    assert row["state"] == "● ok"
+    assert row["name"].endswith("left alone for 2 min")
+    assert 'class="number late"' not in rendered(status).html
 
 
 def test_a_target_that_is_not_ready_for_too_long_is_failing() -> None:
@@ -299,8 +331,9 @@ def test_a_target_that_is_not_ready_for_too_long_is_failing() -> None:
     status.observe(failure(asked))
     long_ago = time.time() - asked.target.ready_limit_seconds - 1
     status.waiting("a", Waiting(long_ago, "Loading model"))
-    cells = page(status).rows[1]
-    assert (cells[0], cells[-1]) == ("failing", "rate_limited HTTP 429: slow down")
+    (row,) = page(status).rows
+    assert row["state"] == "✕ failing"
+    assert row["name"].endswith("not ready for 10 min: Loading model")
 
 
 @pytest.mark.parametrize(
@@ -313,7 +346,7 @@ def test_the_page_remembers_the_latest_cold_start(signal: ColdSignal, shown: str
     status.observe(replace(success(asked), cold=Coldness(signal, 3, 4.5, 4.2)))
     status.observe(replace(success(asked), cold=Coldness(ColdSignal.NONE, 1, 0.3, 0.0)))
     status.observe(success(asked))
-    assert page(status).rows[1][3] == shown
+    assert page(status).rows[0]["Time"] == shown
 
 
 def test_cold_answers_are_strokes_and_do_not_dwarf_the_warm_ones() -> None:
@@ -327,6 +360,52 @@ def test_cold_answers_are_strokes_and_do_not_dwarf_the_warm_ones() -> None:
     assert "0 failed, 2 cold or not ready" in drawn.description
 
 
+def test_a_sparkline_has_a_scale_and_shows_the_objective_where_it_is_missed() -> None:
+    drawn = Sparkline.of(samples(0.5, 2.0), threshold_seconds=1.0)
+    assert drawn is not None
+    assert (drawn.top, drawn.limit) == ("2.00 s", 11)
+    kept = Sparkline.of(samples(0.5, 0.6), threshold_seconds=1.0)
+    assert kept is not None
+    assert kept.limit is None
+
+
+def test_the_page_searches_sorts_and_groups() -> None:
+    plans = [plan("a", labels={"team": "x"}), plan("b", labels={"team": "y"}), plan("c")]
+    status = status_of(*plans)
+    for each, milliseconds in zip(plans[:2], (100, 900), strict=True):
+        status.observe(success(each, milliseconds))
+
+    def names(**view: str) -> list[str]:
+        return [row["name"].split()[0] for row in page(status, View.parse(view)).rows]
+
+    assert names(q="team=Y") == ["b"]
+    assert names(q="openai yet probed") == ["c"]
+    assert names(sort="time") == ["b", "a", "c"]
+    assert names(sort="-time") == ["a", "b", "c"], "what is not known stays last"
+    assert names(sort="-name") == ["c", "b", "a"]
+    assert names(group="team") == ["c", "a", "b"]
+    assert "No target is like that" in page(status, View(query="nobody")).outside
+
+
+def test_the_page_shows_spend_configuration_and_who_probes() -> None:
+    own = Condition(
+        spent=Spent(1.25, 5.0), config_error="config.yaml:3: oh", stands_by=True, leader="other-1"
+    )
+    shown = " ".join(page(status_of(plan()), condition=own).outside.split())
+    assert "$1.25 of $5.00 a day" in shown
+    assert "not taken over" in shown
+    assert "standing by other-1 probes" in shown
+
+
+def test_a_confirming_probe_is_kept_to_be_looked_at_and_counts_nowhere() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(replace(success(asked), occasion=Occasion.CONFIRMING))
+    (row,) = status.rows()
+    assert (row.last, row.history, row.hour.probes) == (None, (), 0)
+    assert [kept.confirming for kept in row.kept] == [True]
+
+
 def test_the_page_without_targets_says_what_to_do() -> None:
     shown = page(status_of())
     assert shown.rows == []
@@ -337,15 +416,16 @@ def test_what_a_provider_says_cannot_become_markup() -> None:
     asked = plan(labels={"team": '"><img src=x>'})
     status = status_of(asked)
     status.observe(failure(asked, detail="<script>alert(1)</script>"))
-    html = render_page(status.rows(), 0, ALL).html
-    assert "<script" not in html
+    html = rendered(status).html
+    assert "<script>" not in html
     assert "<img" not in html
 
 
 def test_the_policy_lets_only_the_pages_own_style_in() -> None:
-    first, second = (render_page((), 0, ALL) for _ in range(2))
+    first, second = (rendered(status_of()) for _ in range(2))
     nonce = first.html.partition('<style nonce="')[2].partition('"')[0]
-    assert f"style-src 'nonce-{nonce}'" in first.security_policy
+    assert f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'" in first.security_policy
+    assert first.html.count("<script") == first.html.count(f'<script nonce="{nonce}">') == 1
     assert "default-src 'none'" in first.security_policy
     assert nonce not in second.html
 
@@ -361,7 +441,12 @@ def test_the_policy_lets_only_the_pages_own_style_in() -> None:
             View(show=State.OK, refresh=False),
             "/?show=ok&refresh=off",
         ),
-        ({"show": "<nonsense>"}, View(), "/"),
+        ({"show": "<nonsense>", "sort": "<nonsense>"}, View(), "/"),
+        (
+            {"q": "a b", "sort": "-p95", "group": "team"},
+            View(query="a b", sort="-p95", group="team"),
+            "/?q=a+b&sort=-p95&group=team",
+        ),
     ],
 )
 def test_a_view_is_its_url(query: dict[str, str], view: View, url: str) -> None:
@@ -370,5 +455,5 @@ def test_a_view_is_its_url(query: dict[str, str], view: View, url: str) -> None:
 
 
 def test_the_page_refreshes_itself_unless_told_not_to() -> None:
-    assert 'http-equiv="refresh"' in render_page((), 0, View()).html
-    assert 'http-equiv="refresh"' not in render_page((), 0, View(refresh=False)).html
+    assert 'http-equiv="refresh"' in rendered(status_of()).html
+    assert 'http-equiv="refresh"' not in rendered(status_of(), View(refresh=False)).html

@@ -10,7 +10,9 @@ from scipy import special
 from exporter.compare.statistics.resampling import Floats, run_length
 
 _LAGS = 10
-_DEVIATIONS = 2.0
+_MOST_DEVIATIONS, _FEWEST_DEVIATIONS = 2.75, 1.5
+_DEVIATIONS_PER_BLOCK = 0.0125
+"""Few blocks show a memory less clearly, so a smaller sign of it is heeded."""
 _RUNS = 6
 
 
@@ -29,7 +31,8 @@ def memory(series: Floats) -> int:
         return 1
     lags = min(_LAGS, longest)
     usual = math.sqrt(2 * (2 * lags - 1) * (lags - 1) / (3 * lags * size))
-    if run_variance(series, lags) > (1 + _DEVIATIONS * usual) * run_variance(series, 1):
+    deviations = min(_MOST_DEVIATIONS, _FEWEST_DEVIATIONS + _DEVIATIONS_PER_BLOCK * size)
+    if run_variance(series, lags) > (1 + deviations * usual) * run_variance(series, 1):
         return longest
     rounded = np.round(series / np.abs(series).max(), 9)  # ties must not hang on the last bit
     return run_length([*rounded])
@@ -46,9 +49,10 @@ def run_variance(series: Floats, runs: int) -> float:
 
 
 def freedom(blocks: int, runs: int) -> float:
-    """Degrees of freedom of such a variance: half of what its sums would have, since the estimate
-    was chosen among several for its small variance, and a memory may have been overlooked."""
-    return max(1.0, (blocks / runs - 1) / 2)
+    """Degrees of freedom of such a variance; with a memory half of what its sums would have, since
+    sums over runs that overlap tell less, and how long a memory lasts is a guess."""
+    whole = blocks / runs - 1
+    return max(1.0, whole if runs == 1 else whole / 2)
 
 
 def reach(confidence: float, degrees: float) -> float:

@@ -6,7 +6,8 @@ of the shape of the times, and wastes what a shape could tell: of two replicas o
 say. So the centre is also sought with weights that fall with the distance of a pair from it (the
 location of a Cauchy distribution), at several widths, and the estimate of least variance is taken,
 unless it is farther from the median than chance explains: then the sides differ by more than a
-factor, and the median stands.
+factor, and the median stands. Few blocks cannot tell whether they do: below ``_ENOUGH_BLOCKS`` the
+median stands in any case.
 
 Variances are of sums over blocks, so that what both sides share, such as the prompt and the
 minute, cancels; ``memory`` says what becomes of slow hours.
@@ -25,6 +26,7 @@ from exporter.compare.statistics.pairs import Pairs
 from exporter.compare.statistics.resampling import Floats
 from exporter.compare.statistics.verdict import Effect
 
+_ENOUGH_BLOCKS = 80
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)
 """Of the weights, by the usual distance of a pair from the median."""
 _DENSITY_WIDTH = 0.25
@@ -53,7 +55,7 @@ def typical_ratio(pairs: Pairs, confidence: float) -> Effect:
     middle = pairs.quantile(0.5)
     signs = pairs.by_block(lambda distances: np.sign(distances - middle) / 2)
     runs = memory(signs)
-    best = _narrowest(pairs, middle, signs, runs)
+    best = _narrowest(pairs, middle, signs, runs) if pairs.blocks >= _ENOUGH_BLOCKS else None
     if best is None:
         return _from_ranks(pairs, middle, math.sqrt(run_variance(signs, runs)), runs, confidence)
     degrees = freedom(pairs.blocks, best.runs)

@@ -11,8 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
+from exporter.config.loading import deprecated
+from exporter.config.loading.deprecated import outdated, renewed
 from exporter.config.loading.origins import Origins
 from exporter.config.loading.variables import overrides, set_variables, unknown_variables
 from exporter.config.root import Config, name_mistakes
@@ -27,6 +30,8 @@ from exporter.settings.yaml_lines import Document, parse_document, read_document
 
 __all__ = ["ConfigError", "Mistake", "fingerprint", "json_schema", "load", "watched_files"]
 
+log = structlog.get_logger(__name__)
+
 
 def load(path: Path) -> Config:
     """The configuration in a file, with the target files that it names and the variables that
@@ -34,6 +39,27 @@ def load(path: Path) -> Config:
 
     :raises ConfigError: there are mistakes; it holds all of them.
     """
+    values, origins, mistakes = _gathered(path)
+    for at, one in outdated(values, deprecated.RENAMED):
+        log.warning("a key has another name now", where=str(origins.mistake(at, one.warning(at))))
+    config, found = _validate(renewed(values, deprecated.RENAMED), origins)
+    if config is None or mistakes or found:
+        raise ConfigError(_in_order(path, [*mistakes, *found]))
+    return config
+
+
+def warnings(path: Path) -> list[Mistake]:
+    """What in a file is read as it is, but will not be for ever.
+
+    :raises ConfigError: it cannot be read at all.
+    """
+    values, origins, _ = _gathered(path)
+    return [origins.mistake(at, o.warning(at)) for at, o in outdated(values, deprecated.RENAMED)]
+
+
+def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
+    """What the file, the target files that it names and the variables say together, and what is
+    wrong already."""
     main = read_document(path)
     if not isinstance(main.value, dict):
         what = "is empty" if main.value is None else "must be a mapping of keys to values"
@@ -46,10 +72,7 @@ def load(path: Path) -> Config:
     origins = Origins(main, variables, len(_list(values.get("targets"))), files)
     if isinstance(values.setdefault("targets", []), list):
         values["targets"] = [*values["targets"], *origins.targets_of_files()]
-    config, found = _validate(values, origins)
-    if config is None or mistakes or found:
-        raise ConfigError(_in_order(path, [*mistakes, *found]))
-    return config
+    return values, origins, mistakes
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.result import FailureReason
-from exporter.site.status import HISTORY_LENGTH, Sample
+from exporter.site.past import HISTORY_LENGTH, Sample
+from exporter.site.words import seconds
 
 _STEP = 2
 WIDTH = HISTORY_LENGTH * _STEP
@@ -25,19 +26,30 @@ class Sparkline:
     colds: str
     """The same for each answer of a cold model, whose time would dwarf the warm ones, and for each
     that found the model not ready."""
+    top: str
+    """What the upper edge stands for; empty where there is no time."""
+    limit: float | None
+    """How far down the threshold of an objective is, if it is on the drawing."""
     description: str
     """The same in words."""
 
     @classmethod
-    def of(cls, history: Sequence[Sample]) -> Sparkline | None:
+    def of(
+        cls, history: Sequence[Sample], threshold_seconds: float | None = None
+    ) -> Sparkline | None:
         """``None`` while there is nothing to draw."""
         if not history:
             return None
         left = WIDTH - len(history) * _STEP + _STEP // 2
+        times = [sample.warm_seconds for sample in history]
+        top = max((time for time in times if time is not None), default=0.0)
+        limit = threshold_seconds if threshold_seconds and threshold_seconds <= top else None
         return cls(
-            line=_line(history, left),
+            line=_line(times, top or 1.0, left),
             failures=_strokes([_has_failed(sample) for sample in history], left),
             colds=_strokes([_is_cold(sample) for sample in history], left),
+            top=seconds(top) if top else "",
+            limit=_height(limit, top) if limit else None,
             description=_describe(history),
         )
 
@@ -52,32 +64,29 @@ def _has_failed(sample: Sample) -> bool:
     return sample.failure_reason is not None and not _is_cold(sample)
 
 
-def _times(history: Sequence[Sample]) -> list[float | None]:
-    """The times of the warm successes."""
-    return [None if s.failure_reason or s.cold else s.time_to_first_token_seconds for s in history]
-
-
 def _strokes(where: Sequence[bool], left: int) -> str:
     return "".join(
         f"M{left + index * _STEP} 0v{HEIGHT}" for index, here in enumerate(where) if here
     )
 
 
-def _line(history: Sequence[Sample], left: int) -> str:
-    times = _times(history)
-    top = max((time for time in times if time is not None), default=0.0) or 1.0
+def _height(time: float, top: float) -> int:
+    return HEIGHT - 1 - round(time / top * (HEIGHT - 3))
+
+
+def _line(times: Sequence[float | None], top: float, left: int) -> str:
     path: list[str] = []
     pen_down = False
     for index, time in enumerate(times):
         if time is not None:
-            x, y = left + index * _STEP, HEIGHT - 1 - round(time / top * (HEIGHT - 3))
+            x, y = left + index * _STEP, _height(time, top)
             path.append(f"{'L' if pen_down else 'M'}{x} {y}" + ("" if pen_down else "h0"))
         pen_down = time is not None
     return "".join(path)
 
 
 def _describe(history: Sequence[Sample]) -> str:
-    times = [time for time in _times(history) if time is not None]
+    times = [time for sample in history if (time := sample.warm_seconds) is not None]
     failed = sum(map(_has_failed, history))
     text = f"last {len(history)} probes: {failed} failed"
     if cold := sum(map(_is_cold, history)):

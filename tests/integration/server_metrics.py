@@ -1,4 +1,4 @@
-"""What a vLLM server says of itself, for a simulated one."""
+"""What model servers say of themselves, for a simulated one."""
 
 from __future__ import annotations
 
@@ -7,28 +7,40 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import prometheus_client
-from prometheus_client.core import CollectorRegistry, HistogramMetricFamily
+from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from dashboards.target_server import CACHE, FIRST_TOKEN, QUEUE, RUNNING, WAITING
 from exporter.result import NANOSECONDS
 from exporter.simulator import Simulator
 
 
 class ServersOwn(Collector):
-    """What a vLLM server would say of itself, from what the simulated one really did. It keeps
-    nobody waiting, so its queue takes no time."""
+    """What vLLM, SGLang and llama.cpp would say of themselves, from what the simulated server
+    really did. It keeps nobody waiting, so its queue takes no time."""
 
     def __init__(self, server: Simulator) -> None:
         self._server = server
 
-    def collect(self) -> Iterable[HistogramMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         seconds = [
             (served.outputs[0].monotonic_ns - served.received_ns) / NANOSECONDS
             for served in self._server.ledger
             if served.outputs
         ]
-        yield _histogram("vllm:time_to_first_token_seconds", seconds)
-        yield _histogram("vllm:request_queue_time_seconds", [0.0] * len(seconds))
+        for name in FIRST_TOKEN:
+            yield _histogram(name, seconds)
+        for name in QUEUE:
+            yield _histogram(name, [0.0] * len(seconds))
+        for name in (*RUNNING, *WAITING, *CACHE):
+            yield _gauge(name)
+
+
+def _gauge(name: str) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, name, labels=["model_name"])
+    family.add_metric(["vllm"], 0)
+    return family
 
 
 def _histogram(name: str, values: list[float]) -> HistogramMetricFamily:

@@ -1,0 +1,77 @@
+"""Target detail: what a model server says of itself, beside what its clients feel.
+
+vLLM, SGLang and llama.cpp export their own series; whichever of them Prometheus scrapes is shown.
+"""
+
+from __future__ import annotations
+
+from dashboards.expressions import TIME_TO_FIRST_TOKEN, WINDOW
+from dashboards.frame import TARGETS, Section
+from dashboards.panels import COUNT, RATIO, SECONDS, Query, Text, over_time
+
+_EVERY = 'job=~".+"'
+RUNNING = ("vllm:num_requests_running", "sglang:num_running_reqs", "llamacpp:requests_processing")
+WAITING = ("vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred")
+CACHE = ("vllm:kv_cache_usage_perc", "sglang:token_usage")
+FIRST_TOKEN = ("vllm:time_to_first_token_seconds", "sglang:time_to_first_token_seconds")
+QUEUE = ("vllm:request_queue_time_seconds", "sglang:queue_time_seconds")
+
+
+def server() -> Section:
+    """How busy the server is, and how much of the time is its own."""
+    return Section(
+        "The server itself",
+        [
+            over_time(
+                Text(
+                    "Requests in the server",
+                    "Of all its clients, if Prometheus scrapes a vLLM, SGLang or llama.cpp server."
+                    " A probe that waits is slow because of others.",
+                ),
+                COUNT,
+                *(_each(name, "running") for name in RUNNING),
+                *(_each(name, "waiting") for name in WAITING),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "KV cache in use",
+                    "Near 1, requests wait or are thrown out and begin anew. llama.cpp tells none.",
+                ),
+                RATIO,
+                *(_each(name, "in use") for name in CACHE),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "Client and server",
+                    "Means: a server's buckets are coarse, the lowest of vLLM's queue ends at 0.3"
+                    " s. What lies between client and server is the network. The server's are of"
+                    " all its requests, not of the probes alone.",
+                ),
+                SECONDS,
+                Query(_mean(TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
+                *(_time(name, "server") for name in FIRST_TOKEN),
+                *(_time(name, "queue") for name in QUEUE),
+                width=8,
+            ),
+        ],
+    )
+
+
+def _each(gauge: str, what: str) -> Query:
+    legend = f"{{{{instance}}}} {{{{model_name}}}} {what}"
+    return Query(f"sum by (instance, model_name) ({gauge}{{{_EVERY}}})", legend)
+
+
+def _time(histogram: str, what: str) -> Query:
+    return Query(_mean(histogram, _EVERY, "model_name"), f"{what} {{{{model_name}}}}")
+
+
+def _mean(histogram: str, matchers: str, by: str) -> str:
+    """The mean of what a histogram observed; empty while that is nothing."""
+    total, count = (
+        f"sum by ({by}) (increase({histogram}_{part}{{{matchers}}}[{WINDOW}]))"
+        for part in ("sum", "count")
+    )
+    return f"({total} / {count} >= 0)"

@@ -1,0 +1,103 @@
+"""Where a cloud says that this machine stands.
+
+Every request stays on the machine's own link: the metadata services of all clouds share the
+address 169.254.169.254. Sources: "Use the Instance Metadata Service to access instance metadata"
+(AWS, IMDSv2), "About VM metadata" (Google Cloud), "Azure Instance Metadata Service".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+import httpx
+
+from exporter.config.location import CloudLocation, ExporterLocation, place
+from exporter.settings.mistakes import ConfigError, Mistake
+
+_TIMEOUT_SECONDS = 2.0
+_LINK_LOCAL = "http://169.254.169.254"
+
+
+class Located:
+    """Finds out where the exporter stands, and remembers it: a machine does not move."""
+
+    def __init__(self) -> None:
+        self._found: dict[CloudLocation, str] = {}
+
+    def __call__(self, location: ExporterLocation | None) -> str | None:
+        """The name of the place.
+
+        :raises ConfigError: the cloud was to say it, and did not.
+        """
+        if not isinstance(location, CloudLocation):
+            return location
+        if location not in self._found:
+            self._found[location] = _asked(location)
+        return self._found[location]
+
+
+def _asked(location: CloudLocation) -> str:
+    try:
+        # A proxy could not reach the link, and would tell its own place if it could.
+        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+            return place(_CLOUDS[location.cloud](client, location.part))
+    except (httpx.HTTPError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise ConfigError(
+            [
+                Mistake(
+                    f"the metadata service of {location.cloud} does not say where this is ({why});"
+                    " write the name of the place instead",
+                    key="location.cloud",
+                )
+            ]
+        ) from error
+
+
+def _aws(client: httpx.Client, part: str) -> str:
+    """IMDSv2: a session token first, which a request that only passes through cannot get."""
+    base = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", _LINK_LOCAL).rstrip("/")
+    seconds = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    answer = client.put(f"{base}/latest/api/token", headers=seconds)
+    token = {"X-aws-ec2-metadata-token": answer.raise_for_status().text}
+    name = {"region": "region", "zone": "availability-zone"}[part]
+    return _text(client.get(f"{base}/latest/meta-data/placement/{name}", headers=token))
+
+
+def _gcp(client: httpx.Client, part: str) -> str:
+    """It says ``projects/123/zones/europe-west1-b``; the region is what stands before the last
+    hyphen."""
+    host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
+    url = f"http://{host}/computeMetadata/v1/instance/zone"
+    answer = client.get(url, headers={"Metadata-Flavor": "Google"})
+    zone = _text(answer).rpartition("/")[2]
+    return zone if part == "zone" else zone.rpartition("-")[0]
+
+
+def _azure(client: httpx.Client, part: str) -> str:
+    """A zone is a number of its region there; a machine that is in none has none."""
+    base = os.environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST", _LINK_LOCAL).rstrip("/")
+
+    def told(what: str) -> str:
+        return _text(
+            client.get(
+                f"{base}/metadata/instance/compute/{what}",
+                params={"api-version": "2021-02-01", "format": "text"},
+                headers={"Metadata": "true"},
+            )
+        )
+
+    region = told("location")
+    return region if part == "region" else f"{region}-{told('zone')}"
+
+
+def _text(answer: httpx.Response) -> str:
+    return answer.raise_for_status().text.strip()
+
+
+_CLOUDS: Mapping[str, Callable[[httpx.Client, str], str]] = {
+    "aws": _aws,
+    "azure": _azure,
+    "gcp": _gcp,
+}

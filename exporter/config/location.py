@@ -1,0 +1,43 @@
+"""The part of the configuration that says where the exporter stands."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Discriminator, Tag
+
+from exporter.settings.types import Model
+
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def place(name: str) -> str:
+    """A name that can be the value of the label.
+
+    :raises ValueError: it cannot.
+    """
+    if not _PLACE.fullmatch(name):
+        raise ValueError(
+            "must be 1 to 64 letters, digits, dots, hyphens and underscores, as in eu-west-1"
+        )
+    return name
+
+
+class CloudLocation(Model):
+    """The place is what the cloud's metadata service says; it is asked once, at the start."""
+
+    cloud: Literal["aws", "azure", "gcp"]
+    """Whose metadata service."""
+    part: Literal["region", "zone"] = "region"
+    """How near to look."""
+
+
+def _name_or_cloud(value: object) -> str:
+    return "cloud" if isinstance(value, dict | CloudLocation) else "name"
+
+
+ExporterLocation = Annotated[
+    Annotated[str, AfterValidator(place), Tag("name")] | Annotated[CloudLocation, Tag("cloud")],
+    Discriminator(_name_or_cloud),
+]

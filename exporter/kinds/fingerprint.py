@@ -1,0 +1,74 @@
+"""The kind ``fingerprint``: short prompts that are always the same, answered with nothing left to
+chance, so that a model that was changed in silence gives other answers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field
+
+from exporter.kinds.base import Heard, Probe, Size
+from exporter.kinds.embeddings import Text
+from exporter.providers.asks import ChatAsk, Kind, Reasoning
+from exporter.providers.base import Call, OutputKind
+from exporter.result import Failure, FailureReason, Fingerprint, Measures
+
+DEFAULT_PROMPTS = (
+    "Continue with one short sentence: The lamp by the river went out, and",
+    "Name five animals that nobody would keep at home, separated by commas.",
+    "Write a title for a novel about a night train.",
+    "What is 17 times 24? Explain in one sentence.",
+    "Translate into French: The bakers wake before the train arrives.",
+    "Complete the line of code: def is_leap_year(year):",
+    "Describe the taste of rain in five words.",
+    "Which is heavier, and why: a litre of milk or a litre of oil?",
+    "Invent a name for a shop that sells only umbrellas and old maps.",
+    "Give a synonym for each: brave, thin, clever, angry.",
+)
+"""Questions with many good answers, so that a small change of the model takes another."""
+
+
+class FingerprintProbe(Probe):
+    """Fixed prompts, asked in turn, one with each probe."""
+
+    kind: Literal[Kind.FINGERPRINT]
+    prompts: tuple[Text, ...] = Field(default=DEFAULT_PROMPTS, min_length=1, max_length=64)
+    """What is asked in turn, as it stands: a nonce would make another prompt of it."""
+    max_output_tokens: int = Field(default=16, ge=1, le=100_000)
+    logprobs: bool | None = None
+    """Whether the probabilities of the first token are asked for; of servers that are known to
+    tell them where not set."""
+    reasoning: Reasoning | None = None
+    """How much the model is to think before it answers; its own habit where not set."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.prompts
+
+    @cached_property
+    def size(self) -> Size:
+        longest = max(len(prompt.encode()) for prompt in self.prompts)
+        average = sum(map(len, self.prompts)) / len(self.prompts)
+        return Size(average, longest, self.max_output_tokens)
+
+    def ask(self, text: str, nonce: str) -> ChatAsk:
+        return ChatAsk(
+            text,
+            self.max_output_tokens,
+            reasoning=self.reasoning,
+            greedy=True,
+            logprobs=self.logprobs,
+        )
+
+    def judge(self, heard: Heard, call: Call[ChatAsk]) -> Failure | None:
+        if refusal := heard.text(OutputKind.REFUSAL):
+            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
+        if not heard.has_output:
+            return Failure(FailureReason.EMPTY, "the stream held no output")
+        return None
+
+    def measures(self, heard: Heard, call: Call[ChatAsk]) -> Measures:
+        said = heard.text(OutputKind.REASONING) + heard.text(OutputKind.ANSWER)
+        seen = Fingerprint(call.ask.prompt, said.strip(), heard.first_likelihoods)
+        return Measures(fingerprint=seen)

@@ -1,0 +1,1 @@
+"""Answers for an agent on call, over the Model Context Protocol."""

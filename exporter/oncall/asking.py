@@ -1,0 +1,93 @@
+"""What a running exporter and a Prometheus are asked, on behalf of an agent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from exporter.compare.past.prometheus import HistoryError, Prometheus, quoted
+
+Row = dict[str, Any]
+_TIMEOUT_SECONDS = 20.0
+_PROBE_TIMEOUT_SECONDS = 180.0
+_MAX_REFUSAL = 300
+
+
+class Unanswered(Exception):
+    """Somebody who was asked does not answer; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterPages:
+    """The HTTP side of a running exporter."""
+
+    url: str
+    user: tuple[str, str] | None = None
+    """Name and password, where ``web.config_file`` asks for them."""
+
+    def rows(self) -> list[Row]:
+        """A row for each target and probe, with its latest result.
+
+        :raises Unanswered: the exporter does not answer.
+        """
+        found: list[Row] = self._get("/api/v1/targets", {}, _TIMEOUT_SECONDS).json()["targets"]
+        return found
+
+    def probe(self, target: str) -> None:
+        """Probe a configured target now. It costs tokens.
+
+        :raises Unanswered: it was not probed.
+        """
+        self._get("/probe", {"target": target}, _PROBE_TIMEOUT_SECONDS)
+
+    def _get(self, path: str, query: dict[str, str], timeout_seconds: float) -> httpx.Response:
+        try:
+            answer = httpx.get(
+                f"{self.url.rstrip('/')}{path}",
+                params=query,
+                auth=self.user,
+                timeout=timeout_seconds,
+            )
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            raise Unanswered(f"the exporter at {self.url} does not answer: {why}") from None
+        if not answer.is_success:
+            said = " ".join(answer.text.split())[:_MAX_REFUSAL]
+            raise Unanswered(f"the exporter answers {answer.status_code}: {said}")
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A Prometheus that scrapes the exporter, with the rules of ``deploy/prometheus``."""
+
+    url: str
+    token_env: str | None = None
+
+    def ask(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """Labels and value of each series now.
+
+        :raises Unanswered: Prometheus does not answer.
+        """
+        try:
+            with Prometheus(self.url, self.token_env) as prometheus:
+                found = prometheus.instant(expression, time.time())
+        except HistoryError as error:
+            raise Unanswered(str(error)) from None
+        return [(dict(labels), value) for labels, value in found]
+
+    def number(self, expression: str) -> float | None:
+        """The largest value of an expression; ``None`` where it has none.
+
+        :raises Unanswered: Prometheus does not answer.
+        """
+        values = [value for _, value in self.ask(expression) if value == value]
+        return max(values, default=None)
+
+
+def matching(**labels: str) -> str:
+    """Matchers of PromQL, in their braces."""
+    return "{" + ",".join(f"{name}={quoted(value)}" for name, value in labels.items()) + "}"

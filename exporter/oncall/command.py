@@ -1,0 +1,58 @@
+"""The command ``mcp``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from exporter.oncall.asking import ExporterPages, Memory
+from exporter.settings.redaction import remember
+
+
+@click.command()
+@click.option(
+    "--exporter",
+    "url",
+    default="http://127.0.0.1:9850",
+    show_default=True,
+    metavar="URL",
+    help="The exporter that runs.",
+)
+@click.option("--user", metavar="NAME", help="Of the exporter's basic auth.")
+@click.option("--password-env", metavar="NAME", help="Variable with its password.")
+@click.option("--prometheus", metavar="URL", help="Where the past is: what is usual, and compare.")
+@click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
+@click.option(
+    "--allow-probe", is_flag=True, help="Let the agent probe targets, which costs tokens."
+)
+def mcp(
+    url: str,
+    user: str | None,
+    password_env: str | None,
+    prometheus: str | None,
+    prometheus_token_env: str | None,
+    allow_probe: bool,
+) -> None:
+    """Answer an agent on call, over the Model Context Protocol on standard input and output.
+
+    It reads what a running exporter and, if there is one, its Prometheus know. Without
+    --allow-probe it changes nothing and spends nothing.
+    """
+    try:
+        from exporter.oncall.server import build  # noqa: PLC0415 - needs what an extra installs
+    except ImportError:
+        raise click.UsageError("mcp needs: pip install 'inference-exporter[mcp]'") from None
+    login = (user, _secret(password_env)) if user else None
+    memory = Memory(prometheus, prometheus_token_env) if prometheus else None
+    if prometheus_token_env:
+        _secret(prometheus_token_env)
+    build(ExporterPages(url, login), memory, allow_probe=allow_probe).run("stdio")
+
+
+def _secret(variable: str | None) -> str:
+    value = os.environ.get(variable or "", "")
+    if not value:
+        raise click.UsageError(f"the variable {variable or 'of --password-env'} is not set")
+    remember(value)
+    return value

@@ -1,0 +1,90 @@
+"""How an answer is asked for that leaves nothing to chance, and how a provider tells what it was
+chosen from: the likeliest first tokens.
+
+Sources: the API references of OpenAI, Google (responseLogprobs), Alibaba Cloud and Ollama, and the
+compatible servers, which follow OpenAI's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from exporter.providers.asks import ChatAsk
+from exporter.providers.base import Likelihoods
+
+_MOST_TOKENS = 20
+"""No API tells more of them."""
+TOP = 5
+
+Fields = dict[str, object]
+"""What is added to a request body; nothing where chance is left to the model."""
+
+
+def openai_greedy(ask: ChatAsk, *, tells: bool = False) -> Fields:
+    """Chat Completions, DashScope's parameters and Ollama's.
+
+    :param tells: whether the server is known to tell the probabilities of its tokens.
+    """
+    if not ask.greedy:
+        return {}
+    told: Fields = {"logprobs": True, "top_logprobs": TOP} if _wanted(ask, tells) else {}
+    return {"temperature": 0, **told}
+
+
+def ollama_greedy(ask: ChatAsk) -> tuple[Fields, Fields]:
+    """What is added to the body, and what to its ``options``."""
+    fields = openai_greedy(ask, tells=True)
+    options = {"temperature": fields.pop("temperature"), "seed": 0} if fields else {}
+    return fields, options
+
+
+def responses_greedy(ask: ChatAsk) -> Fields:
+    if not ask.greedy:
+        return {}
+    told: Fields = {"include": ["message.output_text.logprobs"], "top_logprobs": TOP}
+    return {"temperature": 0, **(told if ask.logprobs else {})}
+
+
+def gemini_greedy(ask: ChatAsk) -> Fields:
+    if not ask.greedy:
+        return {}
+    return {
+        "temperature": 0,
+        **({"responseLogprobs": True, "logprobs": TOP} if ask.logprobs else {}),
+    }
+
+
+def _wanted(ask: ChatAsk, tells: bool) -> bool:
+    return tells if ask.logprobs is None else ask.logprobs
+
+
+def likelihoods(told: object) -> Iterator[Likelihoods]:
+    """The likeliest first tokens, as OpenAI writes them: a list of tokens, each with others that
+    could have stood there. Nothing where it is written otherwise."""
+    first = told[0] if isinstance(told, list) and told else None
+    if not isinstance(first, dict):
+        return
+    others = first.get("top_logprobs")
+    told_of = others[:_MOST_TOKENS] if isinstance(others, list) and others else [first]
+    if tokens := dict(filter(None, (_token(one, "logprob") for one in told_of))):
+        yield Likelihoods(tuple(tokens.items()))
+
+
+def gemini_likelihoods(told: object) -> Iterator[Likelihoods]:
+    """The same, as Google writes them."""
+    steps = told.get("topCandidates") if isinstance(told, dict) else None
+    first = steps[0] if isinstance(steps, list) and steps else None
+    others = first.get("candidates") if isinstance(first, dict) else None
+    told_of = others[:_MOST_TOKENS] if isinstance(others, list) else []
+    if tokens := dict(filter(None, (_token(one, "logProbability") for one in told_of))):
+        yield Likelihoods(tuple(tokens.items()))
+
+
+def _token(told: object, name: str) -> tuple[str, float] | None:
+    if not isinstance(told, dict):
+        return None
+    token, logarithm = told.get("token"), told.get(name)
+    if not isinstance(token, str) or not isinstance(logarithm, int | float):
+        return None
+    return token, math.exp(min(0.0, logarithm))

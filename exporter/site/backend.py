@@ -1,0 +1,82 @@
+"""What the pages show, as the web server sees the exporter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from exporter.config.root import Config
+from exporter.metrics.registry import Metrics
+from exporter.observation import Observation
+from exporter.site.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What probing has cost since midnight UTC, in USD."""
+
+    usd: float = 0.0
+    limit_usd: float | None = None
+    """The budget of all targets together, a day."""
+    by_target: Mapping[str, float] = field(default_factory=dict)
+    target_limits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the exporter itself is."""
+
+    started_at: float = 0.0
+    """Unix seconds."""
+    stands_by: bool = False
+    """Whether another exporter is the one that probes."""
+    leader: str | None = None
+    """The host name of the one that probes; ``None`` where there is no election."""
+    config_loaded_at: float = 0.0
+    """When the configuration in force was taken over, Unix seconds."""
+    config_error: str | None = None
+    """Why a newer one was not."""
+    spent: Spent = field(default_factory=Spent)
+    probes_in_flight: int = 0
+    config: Config = field(default_factory=Config)
+
+
+class Backend(Protocol):
+    """What is shown. The coroutines run on ``loop``, the probing loop."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+
+    @property
+    def metrics(self) -> Metrics: ...
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def condition(self) -> Condition: ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether targets are being probed: not yet while starting, no more while stopping."""
+        ...
+
+    @property
+    def lifecycle_enabled(self) -> bool: ...
+
+    async def probe_target(self, name: str) -> tuple[Observation, ...]:
+        """Probe one configured target now, with all its probes.
+
+        :raises KeyError: no target has this name.
+        :raises OverBudget: they could pass a budget.
+        """
+        ...
+
+    async def reload(self) -> None:
+        """Take over the configuration as it is now.
+
+        :raises ConfigError: it has mistakes; nothing was changed.
+        """
+        ...

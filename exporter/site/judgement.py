@@ -1,0 +1,203 @@
+"""How each target is, in one word, and why: what the status page, the list of problems and the API
+say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.coldness import Waiting
+from exporter.config.slo import Objective, Tally, Verdict
+from exporter.probing.evidence import LIMIT
+from exporter.probing.grid import next_on_grid
+from exporter.result import Failure, FailureReason, SkipReason
+from exporter.site.past import Sample
+from exporter.site.status import StatusRow
+from exporter.site.words import percent, seconds, span
+
+USUAL_SUCCESS = Objective("success", 0.95)
+"""What counts where a target has no objective for its success."""
+LATE_INTERVALS = 3
+"""Without news for so many intervals, a target is not known to be well."""
+
+_LATEST = 10
+"""What none of so many probes shows any more is over."""
+_THROTTLING = frozenset({FailureReason.RATE_LIMITED, FailureReason.OVERLOADED})
+_SKIPPED = {
+    SkipReason.OVERLAP: "the probe before it is still under way",
+    SkipReason.BUDGET: "it could pass the budget",
+    SkipReason.PAUSED: "the exporter was paused or stands by",
+    SkipReason.RETRY_AFTER: "the provider asks to be left alone",
+    SkipReason.COLD_START: "the target is left alone to become cold",
+}
+
+
+class State(StrEnum):
+    OK = "ok"
+    SLOW = "slow"
+    """Slower than its objective or than usual."""
+    FLAKY = "flaky"
+    """It answers, but not as often as its objective says."""
+    THROTTLED = "throttled"
+    """The provider limits how often it is asked."""
+    FAILING = "failing"
+    STARTING = "not-ready"
+    """Not ready, but not yet for so long that something must be wrong."""
+    PENDING = "pending"
+    """Not yet probed."""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return {"not-ready": "not ready", "pending": "not yet probed"}.get(self, str(self))
+
+    @property
+    def is_problem(self) -> bool:
+        return self not in {State.OK, State.PENDING}
+
+
+WORST_FIRST = (
+    State.FAILING,
+    State.THROTTLED,
+    State.FLAKY,
+    State.SLOW,
+    State.STARTING,
+    State.PENDING,
+    State.OK,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a row is, and why, for people; without a reason where all is well."""
+
+    state: State
+    why: str = ""
+    runbook: str = ""
+    """The name of the runbook that tells what to do."""
+
+
+def judge(row: StatusRow, now: float) -> Judgement:
+    """How a row is at a moment, Unix seconds."""
+    waiting = row.waiting
+    if waiting and not waiting.ready:
+        late = now - waiting.since > row.plan.target.ready_limit_seconds
+        state = State.FAILING if late else State.STARTING
+        return Judgement(state, _not_ready(waiting, now), "InferenceModelNotReady")
+    if row.last is None:
+        return Judgement(State.PENDING, _skipped(row))
+    if failure := row.last.result.failure:
+        return _failed(row, failure)
+    return _unreliable(row) or _slow(row) or Judgement(State.OK, _left_alone(row, now))
+
+
+def is_late(row: StatusRow, now: float) -> bool:
+    """Whether there has been no news for too long."""
+    if row.last is None or row.waiting:
+        return False
+    age = now - row.last.result.finished_at
+    return age > LATE_INTERVALS * row.plan.interval_seconds
+
+
+def next_probe_at(row: StatusRow, now: float) -> float:
+    """When it is due next, Unix seconds."""
+    return next_on_grid(now, row.plan.key, row.plan.interval_seconds)
+
+
+def failing_since(row: StatusRow) -> float | None:
+    """When the first of the latest failures ended, as far as is remembered."""
+    since = None
+    for sample in reversed(tuple(row.samples)):
+        if sample.success:
+            break
+        since = sample.finished_at
+    return since
+
+
+def _failed(row: StatusRow, failure: Failure) -> Judgement:
+    why = failure.told
+    if failure.reason in _THROTTLING:
+        return Judgement(State.THROTTLED, why, "InferenceThrottled")
+    latest = row.samples.latest(_LATEST)
+    good = sum(sample.success for sample in latest)
+    if 2 * good > len(latest) and latest[-2].success:
+        times = f"{len(latest) - good} of the last {len(latest)} probes failed"
+        return Judgement(State.FLAKY, f"{times}; {why}", "InferenceErrorsHigh")
+    runbook = {
+        FailureReason.WRONG_ANSWER: "InferenceWrongAnswers",
+        FailureReason.NOT_READY: "InferenceModelNotReady",
+    }.get(failure.reason, "InferenceTargetDown")
+    return Judgement(State.FAILING, why, runbook)
+
+
+def _unreliable(row: StatusRow) -> Judgement | None:
+    latest = row.samples.latest(_LATEST)
+    if all(sample.success for sample in latest):
+        return None
+    tally = next((each for each in row.tallies if each.objective.threshold_seconds is None), None)
+    if tally is None:
+        ready = row.hour.probes - sum(map(_is_unready, row.samples.last_hour()))
+        tally = Tally(USUAL_SUCCESS, row.hour.successes, ready)
+    if tally.verdict is not Verdict.BROKEN:
+        return None
+    why = (
+        f"{percent(tally.ratio)} of {tally.judged} probes succeeded in the last hour,"
+        f" {percent(tally.objective.ratio)} should"
+    )
+    if _is_throttled(row.samples.last_hour()):
+        return Judgement(
+            State.THROTTLED, f"{why}; most others were throttled", "InferenceThrottled"
+        )
+    return Judgement(State.FLAKY, why, "InferenceErrorsHigh")
+
+
+def _is_unready(sample: Sample) -> bool:
+    """A model that boots is no flaky one."""
+    return sample.failure_reason is FailureReason.NOT_READY
+
+
+def _is_throttled(samples: Sequence[Sample]) -> bool:
+    failed = [sample.failure_reason for sample in samples if sample.failure_reason]
+    return 2 * sum(reason in _THROTTLING for reason in failed) > len(failed)
+
+
+def _slow(row: StatusRow) -> Judgement | None:
+    for tally in row.tallies:
+        limit = tally.objective.threshold_seconds
+        if (
+            limit is not None
+            and tally.verdict is Verdict.BROKEN
+            and _is_missed(row, tally.objective)
+        ):
+            name = tally.objective.name.replace("_", " ")
+            why = (
+                f"{name} is within {seconds(limit)} in {percent(tally.ratio)} of the probes of the"
+                f" last hour, {percent(tally.objective.ratio)} should be"
+            )
+            return Judgement(State.SLOW, why, "InferenceFirstTokenSlow")
+    if row.evidence >= LIMIT:
+        usual = f"; the median of 24 hours is {seconds(row.day.p50)}" if row.day.p50 else ""
+        why = f"time to first token has been longer than usual{usual}"
+        return Judgement(State.SLOW, why, "InferenceFirstTokenSlower")
+    return None
+
+
+def _is_missed(row: StatusRow, objective: Objective) -> bool:
+    """Whether one of the latest probes missed it: else it was missed, and is kept again."""
+    latest = row.samples.latest(_LATEST)
+    return any(objective.met_by(each, usable=not each.cold) is False for each in latest)
+
+
+def _not_ready(waiting: Waiting, now: float) -> str:
+    return f"not ready for {span(now - waiting.since)}: {waiting.detail}"
+
+
+def _left_alone(row: StatusRow, now: float) -> str:
+    if row.waiting:
+        return f"{row.waiting.detail} for {span(now - row.waiting.since)}"
+    return _skipped(row)
+
+
+def _skipped(row: StatusRow) -> str:
+    return f"not probed when it was due: {_SKIPPED[row.skipped]}" if row.skipped else ""

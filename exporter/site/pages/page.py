@@ -1,0 +1,83 @@
+"""What all pages have in common: their frame, their style, their script, and the policy under which
+a browser shows them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from exporter import __version__
+from exporter.site import words
+from exporter.site.backend import Condition
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+REFRESH_SECONDS = 5
+"""How often a page takes over what is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page and the Content-Security-Policy under which it is shown."""
+
+    html: str
+    security_policy: str
+
+
+def target_url(name: str) -> str:
+    """Where the page of a target is."""
+    return f"/targets/{quote(name, safe='')}"
+
+
+def render(template: str, condition: Condition, problems: int, **values: Any) -> Page:
+    """A page as of now.
+
+    :param problems: how many things are wrong, for the title and the menu.
+    """
+    nonce = secrets.token_urlsafe(16)
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            nonce=nonce,
+            now=time.time(),
+            version=__version__,
+            condition=condition,
+            problems=problems,
+            refresh_seconds=REFRESH_SECONDS,
+            **values,
+        )
+    )
+    return Page(
+        html,
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+        "connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'",
+    )
+
+
+@cache
+def _environment() -> Environment:
+    # Megabytes that an exporter whose pages nobody looks at does without.
+    from jinja2 import Environment, PackageLoader  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("exporter.site.pages", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "seconds": words.seconds,
+        "rate": words.rate,
+        "percent": words.percent,
+        "usd": words.usd,
+        "span": words.span,
+        "target_url": target_url,
+    }
+    return environment

@@ -1,0 +1,94 @@
+"""What is wrong now, the worst first: with the exporter itself, and with targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from exporter.site.backend import Condition
+from exporter.site.judgement import (
+    WORST_FIRST,
+    Judgement,
+    failing_since,
+    is_late,
+    judge,
+)
+from exporter.site.pages.page import Page, render
+from exporter.site.status import StatusRow
+from exporter.site.words import usd
+
+_NEARLY = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProblem:
+    """Something about the exporter itself."""
+
+    name: str
+    why: str
+    runbook: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProblem:
+    """A row that is not as it should be."""
+
+    id: str
+    row: StatusRow
+    judgement: Judgement
+    since: float | None
+    runbook: str
+
+
+def runbook_url(condition: Condition, name: str) -> str:
+    """Where a runbook is; empty without a name."""
+    return f"{condition.config.web.runbook_url}/{name}.md" if name else ""
+
+
+def count_problems(rows: Sequence[StatusRow], now: float) -> int:
+    """How many rows are not as they should be."""
+    return sum(judge(row, now).state.is_problem for row in rows)
+
+
+def render_problems(rows: Sequence[StatusRow], condition: Condition, now: float) -> Page:
+    """The list as of a moment, Unix seconds."""
+    judged = [(number, row, judge(row, now)) for number, row in enumerate(rows)]
+    wrong = [each for each in judged if each[2].state.is_problem]
+    wrong.sort(key=lambda each: WORST_FIRST.index(each[2].state))
+    return render(
+        "problems.html",
+        condition,
+        len(wrong),
+        own=[*_own(rows, condition, now)],
+        listed=[
+            TargetProblem(
+                id=f"problem-{number}",
+                row=row,
+                judgement=judgement,
+                since=failing_since(row),
+                runbook=runbook_url(condition, judgement.runbook),
+            )
+            for number, row, judgement in wrong
+        ],
+        total=sum(row.last is not None for row in rows),
+    )
+
+
+def _own(rows: Sequence[StatusRow], condition: Condition, now: float) -> Iterator[OwnProblem]:
+    def problem(name: str, why: str, runbook: str) -> OwnProblem:
+        return OwnProblem(name, why, runbook_url(condition, runbook))
+
+    if condition.config_error:
+        why = f"the old one stays in force: {condition.config_error}"
+        yield problem("The configuration has mistakes", why, "InferenceExporterConfigStale")
+    spent = condition.spent
+    if spent.limit_usd and spent.usd >= _NEARLY * spent.limit_usd:
+        why = f"{usd(spent.usd)} of {usd(spent.limit_usd)} a day; probes that could pass it wait"
+        yield problem("The budget is nearly spent", why, "InferenceBudgetNearlySpent")
+    if late := [row.plan.target.name for row in rows if is_late(row, now)]:
+        names = ", ".join(late[:10]) + (f" and {len(late) - 10} more" if len(late) > 10 else "")
+        yield problem(
+            "Targets are not being probed",
+            f"no news for three intervals: {names}",
+            "InferenceExporterNotProbing",
+        )

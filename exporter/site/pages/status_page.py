@@ -1,0 +1,244 @@
+"""The status page: every target in a table, that can be searched, sorted and grouped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from exporter.coldness import Coldness, ColdSignal
+from exporter.site.backend import Condition
+from exporter.site.judgement import WORST_FIRST, Judgement, State, is_late, judge, next_probe_at
+from exporter.site.pages.page import Page, render
+from exporter.site.pages.sparkline import HEIGHT, WIDTH, Sparkline
+from exporter.site.past import Window
+from exporter.site.status import StatusRow
+from exporter.site.words import rate, seconds
+
+_MAX_QUERY = 200
+_BUILT_IN_GROUPS = ("provider", "model", "probe", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the reader asked to see."""
+
+    show: State | None = None
+    """Rows of one state alone; ``None`` for all."""
+    query: str = ""
+    """Words that must all stand somewhere in a row."""
+    sort: str = ""
+    """One of ``SORTS``; a minus before it turns the order around. Empty: as configured."""
+    group: str = ""
+    """A label, or one of the columns that can be grouped by."""
+    refresh: bool = True
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> View:
+        """From the query of the URL; what makes no sense there is passed over."""
+        show, sort = query.get("show"), query.get("sort", "")
+        return cls(
+            show=State(show) if show in list(State) else None,
+            query=query.get("q", "")[:_MAX_QUERY].strip(),
+            sort=sort if sort.removeprefix("-") in SORTS else "",
+            group=query.get("group", "")[:_MAX_QUERY],
+            refresh=query.get("refresh") != "off",
+        )
+
+    @property
+    def url(self) -> str:
+        query = {"show": self.show, "q": self.query, "sort": self.sort, "group": self.group}
+        given = {name: value for name, value in query.items() if value}
+        if not self.refresh:
+            given["refresh"] = "off"
+        return f"/?{urlencode(given)}" if given else "/"
+
+    def showing(self, show: State | None) -> View:
+        return replace(self, show=show)
+
+    def sorted_by(self, sort: str) -> View:
+        """Sorted by a column; by the same one again, the other way round."""
+        return replace(self, sort=f"-{sort}" if sort == self.sort else sort)
+
+    def toggled(self) -> View:
+        return replace(self, refresh=not self.refresh)
+
+    def aria_sort(self, sort: str) -> str:
+        """How a column is sorted, in ARIA's words."""
+        if self.sort.removeprefix("-") != sort:
+            return "none"
+        rises = sort in _RISING
+        return "ascending" if rises == (self.sort == sort) else "descending"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as it is shown. What is not known is empty."""
+
+    id: str
+    row: StatusRow
+    judgement: Judgement
+    time: float | None
+    """The latest time to first token, or to the answer where it comes in one piece."""
+    uncertain: bool
+    """Whether there is such a time, and nobody knows it well enough."""
+    tokens_per_second: str
+    cold_start: str
+    """The latest cold start or boot, and how long it took."""
+    cold_start_at: float | None
+    sparkline: Sparkline | None
+    last_at: float | None
+    next_at: float | None
+    late: bool
+
+    @property
+    def state(self) -> State:
+        return self.judgement.state
+
+    @property
+    def target(self) -> Any:
+        return self.row.plan.target
+
+    @property
+    def hour(self) -> Window:
+        return self.row.hour
+
+    @property
+    def day(self) -> Window:
+        return self.row.day
+
+    def group(self, by: str) -> str:
+        """What the row has in common with others of its group."""
+        own = {
+            "provider": self.target.provider,
+            "model": self.target.model,
+            "probe": self.row.plan.probe_name,
+            "state": self.state.label,
+        }
+        return str(self.target.labels.get(by) or own.get(by, ""))
+
+    @classmethod
+    def of(cls, row: StatusRow, judgement: Judgement, now: float, probing: bool = True) -> Line:
+        cold, last = row.last_cold, next(iter(row.samples.latest(1)), None)
+        late = is_late(row, now)
+        slo = row.plan.target.slo
+        first = slo and slo.time_to_first_token
+        return cls(
+            id=_id(row),
+            row=row,
+            judgement=judgement,
+            time=last.warm_seconds if last else None,
+            uncertain=row.last is not None and row.last.result.success and not row.last.certain,
+            tokens_per_second=rate(
+                last.output_tokens_per_second if last and last.warm_seconds else None
+            ),
+            cold_start=_cold_start(cold.cold) if cold and cold.cold else "",
+            cold_start_at=cold.result.finished_at if cold else None,
+            sparkline=Sparkline.of(row.history, first.threshold if first else None),
+            last_at=row.last.result.finished_at if row.last else None,
+            next_at=next_probe_at(row, now) if probing else None,
+            late=late,
+        )
+
+
+SORTS: Mapping[str, Callable[[Line], Any]] = {
+    "state": lambda line: WORST_FIRST.index(line.state),
+    "name": lambda line: line.target.name.casefold(),
+    "time": lambda line: _longest_first(line.time),
+    "p95": lambda line: _longest_first(line.hour.p95),
+    "success": lambda line: line.hour.success_ratio,
+    "last": lambda line: _longest_first(line.last_at),
+}
+"""What rows are sorted by, worst first where there is a worst; ``None`` stands last."""
+_RISING = frozenset({"state", "name", "success"})
+
+
+def render_page(rows: Sequence[StatusRow], condition: Condition, view: View, now: float) -> Page:
+    """The page as of a moment, Unix seconds."""
+    judged = [(row, judge(row, now)) for row in rows]
+    totals = Counter(judgement.state for _, judgement in judged)
+    shown = [
+        (row, judgement)
+        for row, judgement in judged
+        if view.show in (None, judgement.state) and _matches(row, judgement, view.query)
+    ]
+    probing = not condition.stands_by
+    lines = [Line.of(row, judgement, now, probing) for row, judgement in shown]
+    return render(
+        "status.html",
+        condition,
+        sum(n for state, n in totals.items() if state.is_problem),
+        totals=totals,
+        states=[
+            state for state in (*WORST_FIRST[:-1], State.OK) if totals[state] or view.show == state
+        ],
+        failing=totals[State.FAILING],
+        total=len(rows),
+        all_hour=_together(row.hour for row in rows),
+        all_day=_together(row.day for row in rows),
+        next_at=min((line.next_at for line in lines if line.next_at), default=None),
+        groups=_grouped(_sorted(lines, view.sort), view.group),
+        group_names=_group_names(rows),
+        shown=len(lines),
+        view=view,
+        width=WIDTH,
+        height=HEIGHT,
+        speaks=any(line.tokens_per_second for line in lines),
+    )
+
+
+def _longest_first(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _sorted(lines: list[Line], sort: str) -> list[Line]:
+    if not sort:
+        return lines
+    key = SORTS[sort.removeprefix("-")]
+    known = [line for line in lines if key(line) is not None]
+    unknown = [line for line in lines if key(line) is None]
+    return [*sorted(known, key=key, reverse=sort.startswith("-")), *unknown]
+
+
+def _grouped(lines: Iterable[Line], by: str) -> list[tuple[str, list[Line]]]:
+    """The lines under the names of their groups; one without a name if there are none."""
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(line.group(by) if by else "", []).append(line)
+    return sorted(groups.items()) if by else [*groups.items()]
+
+
+def _group_names(rows: Iterable[StatusRow]) -> list[str]:
+    labels = {label for row in rows for label in row.plan.target.labels}
+    return [*sorted(labels), *(name for name in _BUILT_IN_GROUPS if name not in labels)]
+
+
+def _matches(row: StatusRow, judgement: Judgement, query: str) -> bool:
+    if not query:
+        return True
+    target = row.plan.target
+    labels = (f"{name}={value}" for name, value in target.labels.items())
+    names = (target.name, target.provider, target.model, row.plan.probe_name, *labels)
+    text = " ".join((*names, judgement.state.label, judgement.why)).casefold()
+    return all(word in text for word in query.casefold().split())
+
+
+def _together(windows: Iterable[Window]) -> Window:
+    """The successes of all; quantiles of different targets together say nothing."""
+    probes = successes = 0
+    for window in windows:
+        probes, successes = probes + window.probes, successes + window.successes
+    return Window(probes, successes)
+
+
+def _id(row: StatusRow) -> str:
+    """What does not change from one rendering to the next."""
+    return "row-" + hashlib.blake2b("\0".join(row.plan.key).encode(), digest_size=6).hexdigest()
+
+
+def _cold_start(cold: Coldness) -> str:
+    kind = "boot" if cold.signal is ColdSignal.BOOT else "cold"
+    return f"{kind} {seconds(cold.duration_seconds)}"

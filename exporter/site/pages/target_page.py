@@ -1,0 +1,157 @@
+"""The page of one target: how it has been, its latest probes moment by moment, and what failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from exporter.config.plan import Plan
+from exporter.site.backend import Condition
+from exporter.site.judgement import (
+    WORST_FIRST,
+    Judgement,
+    State,
+    failing_since,
+    judge,
+    next_probe_at,
+)
+from exporter.site.kept import Kept
+from exporter.site.pages.page import Page, render
+from exporter.site.pages.problems_page import runbook_url
+from exporter.site.pages.timeline import Drawing, Mark, Scale
+from exporter.site.past import Samples
+from exporter.site.status import StatusRow
+from exporter.site.words import seconds
+
+_DASHBOARD = "inference-target"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The times of the past as SVG path data, 1000 wide and 100 high."""
+
+    dots: str
+    failures: str
+    colds: str
+    limit: float | None
+    """How far down the threshold of the objective is."""
+    top: str
+    middle: str
+    first_at: float
+    last_at: float
+    description: str
+
+    @classmethod
+    def of(cls, samples: Samples, threshold: float | None) -> Chart | None:
+        """``None`` where there is too little to draw."""
+        seen = tuple(samples)
+        times = [time for sample in seen if (time := sample.warm_seconds) is not None]
+        if len(seen) < 2 or not times:
+            return None
+        top = _round_up(max(*times, threshold or 0.0))
+        first, last = seen[0].finished_at, seen[-1].finished_at
+        length = max(last - first, 1e-9)
+        xs = [round((sample.finished_at - first) / length * 1000, 1) for sample in seen]
+        placed = [*zip(xs, seen, strict=True)]
+        failed = sum(not sample.success for sample in seen)
+        return cls(
+            dots="".join(
+                f"M{x} {100 - time / top * 100:.1f}h0"
+                for x, sample in placed
+                if (time := sample.warm_seconds) is not None
+            ),
+            failures="".join(f"M{x} 0v100" for x, sample in placed if not sample.success),
+            colds="".join(f"M{x} 0v100" for x, sample in placed if sample.success and sample.cold),
+            limit=100 - threshold / top * 100 if threshold else None,
+            top=seconds(top),
+            middle=seconds(top / 2),
+            first_at=first,
+            last_at=last,
+            description=f"{len(seen)} probes, {failed} failed; times from {seconds(min(times))}"
+            f" to {seconds(max(times))}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the page says of one probe that the target is asked."""
+
+    id: str
+    row: StatusRow
+    judgement: Judgement
+    since: float | None
+    runbook: str
+    next_at: float | None
+    chart: Chart | None
+    probes: Sequence[tuple[Kept, Drawing]]
+    marks: Sequence[Mark]
+    kinds: Sequence[str]
+    """Which spans the drawings have, for the legend."""
+    failures: Sequence[Kept]
+    """The latest first."""
+
+    @property
+    def has_doubt(self) -> bool:
+        return any(drawing.doubt for _, drawing in self.probes)
+
+    @classmethod
+    def of(cls, row: StatusRow, condition: Condition, now: float, number: int) -> Part:
+        judgement = judge(row, now)
+        scale = Scale.of(row.kept)
+        probes = [(kept, Drawing.of(kept, scale)) for kept in row.kept]
+        drawn = dict.fromkeys(bar.kind for _, drawing in probes for bar in drawing.bars)
+        slo = row.plan.target.slo
+        first = slo and slo.time_to_first_token
+        return cls(
+            id=f"probe-{number}",
+            row=row,
+            judgement=judgement,
+            since=failing_since(row) if judgement.state is State.FAILING else None,
+            runbook=runbook_url(condition, judgement.runbook),
+            next_at=None if condition.stands_by else next_probe_at(row, now),
+            chart=Chart.of(row.samples, first.threshold if first else None),
+            probes=probes,
+            marks=scale.marks,
+            kinds=[kind for kind in drawn if kind != "send"],
+            failures=row.failures[::-1],
+        )
+
+
+def render_target(
+    rows: Sequence[StatusRow], condition: Condition, problems: int, now: float, *, can_probe: bool
+) -> Page:
+    """The page of the target whose rows these are.
+
+    :param can_probe: whether the reader may have it probed.
+    """
+    target = rows[0].plan.target
+    parts = [Part.of(row, condition, now, number) for number, row in enumerate(rows)]
+    spent = condition.spent
+    return render(
+        "target.html",
+        condition,
+        problems,
+        target=target,
+        parts=parts,
+        worst=min((part.judgement.state for part in parts), key=WORST_FIRST.index),
+        can_probe=can_probe and not condition.stands_by,
+        grafana=_dashboard_url(condition, rows[0].plan),
+        spent=spent.by_target.get(target.name),
+        spent_limit=spent.target_limits.get(target.name),
+    )
+
+
+def _dashboard_url(condition: Condition, plan: Plan) -> str:
+    base = condition.config.web.grafana_url
+    query = urlencode({"var-target": plan.target.name}, quote_via=quote)
+    return f"{base}/d/{_DASHBOARD}?{query}" if base else ""
+
+
+def _round_up(value: float) -> float:
+    """To the next value with one or two digits that one likes to read."""
+    if value <= 0:
+        return 1.0
+    step = 10.0 ** math.floor(math.log10(value))
+    return next((step * n for n in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if step * n >= value), 10 * step)

@@ -1,0 +1,267 @@
+"""What stays of results once later ones have come: packed, since there are thousands of plans.
+
+The last hour is kept probe by probe. A day is kept in 24 hours, each as counts of how many probes
+took about so long, which tells quantiles to within 3 %.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from exporter.coldness import ColdSignal
+from exporter.observation import Observation
+from exporter.result import FailureReason
+
+HISTORY_LENGTH = 60
+"""How many of its latest results a plan remembers at least."""
+
+_HOUR_SECONDS = 3600
+_HOURS = 24
+_MOST_SAMPLES = 720
+"""An hour of one probe in five seconds."""
+
+_REASONS = tuple(FailureReason)
+_PACKED = struct.Struct("<4d2B")
+_NO_REASON, _COLD = 255, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What stays of a result once a later one has come. ``None`` is not known."""
+
+    finished_at: float
+    """Wall-clock end of the probe, Unix seconds."""
+    time_to_first_token_seconds: float | None
+    output_tokens_per_second: float | None
+    failure_reason: FailureReason | None
+    cold: bool = False
+    """Whether the model had to be started, so that its time is none of a warm one."""
+    request_duration_seconds: float | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, observation: Observation) -> Sample:
+        result, cold, certain = observation.result, observation.cold, observation.certain
+        return cls(
+            result.finished_at,
+            result.time_to_first_token_seconds if certain else None,
+            result.output_tokens_per_second if certain else None,
+            result.failure.reason if result.failure else None,
+            cold is not None and cold.signal is not ColdSignal.NONE,
+            result.request_duration_seconds if certain else None,
+        )
+
+    @property
+    def success(self) -> bool:
+        return self.failure_reason is None
+
+    @property
+    def warm_seconds(self) -> float | None:
+        """The time to the first token, or to the answer where it comes in one piece, of a success
+        of a warm model."""
+        if self.failure_reason or self.cold:
+            return None
+        first = self.time_to_first_token_seconds
+        return self.request_duration_seconds if first is None else first
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The probes of some span of time. Times are in seconds, of the successes of a warm model."""
+
+    probes: int = 0
+    successes: int = 0
+    p50: float | None = None
+    p95: float | None = None
+
+    @property
+    def success_ratio(self) -> float | None:
+        return self.successes / self.probes if self.probes else None
+
+
+class Samples:
+    """The latest samples, oldest first: those of the last hour, and never fewer than
+    ``HISTORY_LENGTH`` where there were so many. Immutable."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, packed: bytes = b"") -> None:
+        self._packed = packed
+
+    def __len__(self) -> int:
+        return len(self._packed) // _PACKED.size
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (_unpacked(*fields) for fields in _PACKED.iter_unpack(self._packed))
+
+    def latest(self, count: int) -> tuple[Sample, ...]:
+        """The latest ones, as many as there are."""
+        packed = self._packed[-count * _PACKED.size :]
+        return tuple(_unpacked(*fields) for fields in _PACKED.iter_unpack(packed))
+
+    def plus(self, sample: Sample) -> Samples:
+        """These and a new one, without those that are too old by now."""
+        packed = self._packed + _pack(sample)
+        oldest = sample.finished_at - _HOUR_SECONDS
+        count, gone = len(packed) // _PACKED.size, 0
+        while count - gone > HISTORY_LENGTH:
+            (finished_at,) = struct.unpack_from("<d", packed, gone * _PACKED.size)
+            if finished_at >= oldest and count - gone <= _MOST_SAMPLES:
+                break
+            gone += 1
+        return Samples(packed[gone * _PACKED.size :])
+
+    def last_hour(self) -> tuple[Sample, ...]:
+        """Those of the hour that ended with the latest one."""
+        samples = tuple(self)
+        oldest = samples[-1].finished_at - _HOUR_SECONDS if samples else 0.0
+        return tuple(sample for sample in samples if sample.finished_at >= oldest)
+
+
+def window(samples: Iterable[Sample]) -> Window:
+    """What the samples come to; quantiles are exact."""
+    probes = successes = 0
+    times: list[float] = []
+    for sample in samples:
+        probes += 1
+        successes += sample.success
+        if (seconds := sample.warm_seconds) is not None:
+            times.append(seconds)
+    times.sort()
+    return Window(probes, successes, _of_sorted(times, 0.5), _of_sorted(times, 0.95))
+
+
+class Day:
+    """The last 24 hours, the present one among them. Used in the probing thread alone."""
+
+    def __init__(self) -> None:
+        self._hours: deque[_Hour] = deque()
+        self._sum = _Counts()
+        self._present = _Counts()
+
+    def take(self, sample: Sample) -> Window:
+        """Add a sample, and tell what the day comes to."""
+        number = int(sample.finished_at // _HOUR_SECONDS)
+        if not self._hours or self._hours[-1].number != number:
+            self._turn(number)
+        hour = self._hours[-1]
+        hour.probes += 1
+        hour.successes += sample.success
+        if (seconds := sample.warm_seconds) is not None:
+            place = _Counts.place(seconds)
+            self._present.add(place, 1)
+            self._sum.add(place, 1)
+        return Window(
+            sum(hour.probes for hour in self._hours),
+            sum(hour.successes for hour in self._hours),
+            self._sum.quantile(0.5),
+            self._sum.quantile(0.95),
+        )
+
+    def _turn(self, number: int) -> None:
+        """Begin an hour. If the clock was set back, the hours after it are forgotten."""
+        if self._hours:
+            self._hours[-1].times = self._present.packed()
+        kept = [hour for hour in self._hours if number - _HOURS < hour.number < number]
+        self._hours = deque([*kept, _Hour(number)])
+        self._sum, self._present = _Counts(), _Counts()
+        for hour in kept:
+            self._sum.add_packed(hour.times)
+
+
+class _Hour:
+    __slots__ = ("number", "probes", "successes", "times")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        """Hours since 1970."""
+        self.probes = 0
+        self.successes = 0
+        self.times = b""
+
+
+class _Counts:
+    """How many times were about so long: each place is 5 % longer than the one before it."""
+
+    _STEP = math.log(1.05)
+    _LOWEST = round(math.log(1e-3) / _STEP)
+    _PLACES = round(math.log(2e6) / _STEP)  # from a millisecond to half an hour
+    _PAIR = struct.Struct("<HH")
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts = array("I", [0]) * self._PLACES
+
+    @classmethod
+    def place(cls, seconds: float) -> int:
+        place = round(math.log(max(seconds, 1e-9)) / cls._STEP) - cls._LOWEST
+        return max(0, min(cls._PLACES - 1, place))
+
+    def add(self, place: int, times: int) -> None:
+        self._counts[place] += times
+
+    def packed(self) -> bytes:
+        pairs = ((place, min(n, 0xFFFF)) for place, n in enumerate(self._counts) if n)
+        return b"".join(self._PAIR.pack(*pair) for pair in pairs)
+
+    def add_packed(self, packed: bytes) -> None:
+        for place, times in self._PAIR.iter_unpack(packed):
+            self._counts[place] += times
+
+    def quantile(self, share: float) -> float | None:
+        """``None`` where there is no time at all."""
+        rank = share * (sum(self._counts) - 1)
+        passed = 0
+        for place, times in enumerate(self._counts):
+            passed += times
+            if times and passed > rank:
+                return math.exp((place + self._LOWEST) * self._STEP)
+        return None
+
+
+def _of_sorted(values: Sequence[float], share: float) -> float | None:
+    """The quantile of sorted values, interpolated between neighbours."""
+    if not values:
+        return None
+    rank = share * (len(values) - 1)
+    below = int(rank)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (values[above] - values[below]) * (rank - below)
+
+
+def _pack(sample: Sample) -> bytes:
+    reason = sample.failure_reason
+    return _PACKED.pack(
+        sample.finished_at,
+        _number(sample.time_to_first_token_seconds),
+        _number(sample.output_tokens_per_second),
+        _number(sample.request_duration_seconds),
+        _NO_REASON if reason is None else _REASONS.index(reason),
+        _COLD if sample.cold else 0,
+    )
+
+
+def _unpacked(
+    finished_at: float, first: float, speed: float, duration: float, reason: int, flags: int
+) -> Sample:
+    return Sample(
+        finished_at,
+        _known(first),
+        _known(speed),
+        None if reason == _NO_REASON else _REASONS[reason],
+        bool(flags & _COLD),
+        _known(duration),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

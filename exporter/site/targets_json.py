@@ -1,0 +1,67 @@
+"""What ``/api/v1/targets`` answers: the rows of the status page, for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from pydantic import JsonValue
+
+from exporter.observation import Observation
+from exporter.site.judgement import judge, next_probe_at
+from exporter.site.past import Window
+from exporter.site.result_json import result_to_json
+from exporter.site.status import StatusRow
+
+
+def targets_to_json(rows: Iterable[StatusRow], now: float) -> list[JsonValue]:
+    """The rows as of a moment, Unix seconds."""
+    return [_row_to_json(row, now) for row in rows]
+
+
+def _row_to_json(row: StatusRow, now: float) -> JsonValue:
+    target, judgement = row.plan.target, judge(row, now)
+    return {
+        "target": target.name,
+        "provider": target.provider,
+        "model": target.model,
+        "probe": row.plan.probe_name,
+        "labels": dict(target.labels),
+        "endpoint": target.endpoint,
+        "interval_seconds": row.plan.interval_seconds,
+        "next_probe_at": next_probe_at(row, now),
+        "state": judgement.state,
+        "why": judgement.why,
+        "hour": _window_to_json(row.hour),
+        "day": _window_to_json(row.day),
+        "objectives": [
+            {
+                "name": tally.objective.name,
+                "ratio": tally.objective.ratio,
+                "threshold_seconds": tally.objective.threshold_seconds,
+                "good": tally.good,
+                "judged": tally.judged,
+                "verdict": tally.verdict,
+            }
+            for tally in row.tallies
+        ],
+        "waiting": asdict(row.waiting) if row.waiting else None,
+        "last": _last_to_json(row.last) if row.last else None,
+    }
+
+
+def _window_to_json(window: Window) -> JsonValue:
+    return {
+        "probes": window.probes,
+        "success_ratio": window.success_ratio,
+        "p50_seconds": window.p50,
+        "p95_seconds": window.p95,
+    }
+
+
+def _last_to_json(last: Observation) -> dict[str, JsonValue]:
+    """The result without what its row says already, and without the answer: prompts may be
+    somebody's own data, and answers tell of them."""
+    left_out = {"target", "probe", "answer"}
+    told = result_to_json(last.result, last.cold)
+    return {key: value for key, value in told.items() if key not in left_out}
