@@ -20,7 +20,7 @@ run: $(VENV)/.installed ## Start the exporter against its own simulated provider
 	@$(BIN)/inference-exporter demo $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 test-slow: $(VENV)/.installed-dev ## Run the tests that wait for minutes in real time
 	$(BIN)/pytest -m slow $(ARGS)
