@@ -108,6 +108,16 @@ def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
 
 
+def url_of_models(call: Call[Ask]) -> str:
+    """Where it says which models there are; the inference endpoint, which one it is."""
+    base, version = call.base_url, call.api_version
+    if _is_inference(base):
+        return url(call, "info")
+    if version and not base.endswith("/v1"):
+        return f"{base.removesuffix('/openai')}/openai/models?api-version={version}"
+    return url(call, "models")
+
+
 def url(call: Call[Ask], operation: str) -> str:
     """Where an operation is, such as ``chat/completions``, on the way in that the target takes."""
     base, version = call.base_url, call.api_version

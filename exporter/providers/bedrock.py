@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -170,16 +171,25 @@ def signed(call: Call[Ask], operation: str, body: Mapping[str, object]) -> HttpR
 
     :raises ValueError: it is to be signed, and the call has no time.
     """
-    headers = {"content-type": "application/json"}
-    if call.api_key:
-        headers["authorization"] = f"Bearer {call.api_key}"
     request = HttpRequest(
         "POST",
         f"{call.base_url}/model/{quote(call.model, safe='')}/{operation}",
-        headers,
+        {"content-type": "application/json"},
         json.dumps(merged(body, call.extra_body)).encode(),
     )
-    if call.api_key or not call.aws:
+    return authorized(call, request)
+
+
+def authorized(call: Call[Ask], request: HttpRequest) -> HttpRequest:
+    """The request with a bearer key or else a signature.
+
+    :raises ValueError: it is to be signed, and the call has no time.
+    """
+    if call.api_key:
+        return replace(
+            request, headers={**request.headers, "authorization": f"Bearer {call.api_key}"}
+        )
+    if not call.aws:
         return request
     if not call.now:
         raise ValueError("a request cannot be signed without the time")
