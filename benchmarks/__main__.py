@@ -18,8 +18,8 @@ from benchmarks import (
     load,
     redaction,
     scrape,
-    soak,
 )
+from benchmarks.soak import run as soak
 from benchmarks.truth import run as truth
 
 _MODULES = (
@@ -27,7 +27,6 @@ _MODULES = (
     histograms,
     load,
     redaction,
-    soak,
     hostile,
     cold_outliers,
     cold_starts,
@@ -36,7 +35,7 @@ _MODULES = (
     fingerprint,
     compare,
 )
-BENCHMARKS: dict[str, ModuleType] = {"truth": truth} | {
+BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "soak": soak} | {
     module.__name__.rpartition(".")[2]: module for module in _MODULES
 }
 

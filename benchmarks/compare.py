@@ -4,19 +4,23 @@ Times are drawn from distributions whose quantiles are known: log-normal, bimoda
 requests meets a busy replica) and heavy-tailed (Pareto, of infinite variance). Shown are the
 coverage of the 95 % intervals, how often equal providers get a verdict of better or worse, how
 often a real difference is found, and what looking repeatedly does. ``--quick`` is a short form
-for CI, which fails if a figure is far from where it should be.
+for CI, which fails if a figure is far from where it should be; ``--docs`` renews the tables of
+docs/compare.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a process for each core
@@ -29,6 +33,7 @@ from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import LOOKS
 
 Outcome = TypeVar("Outcome")
+DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
 
 
 class Trials:
@@ -148,16 +153,35 @@ def _median(numbers: Sequence[int]) -> str:
     return f"{np.median(numbers):.0f}" if numbers else ""
 
 
-def measure(parts: Collection[str], trials: Trials) -> Iterator[str]:
-    """Print what the parts have to show; say what is outside its bounds."""
-    if "power" in parts:
-        yield from print_power(trials)
-    if "equal" in parts:
-        yield from print_false_verdicts(trials, {200: 400, 400: 100})
-    if "looks" in parts:
-        yield from print_sequential(trials)
-    if "coverage" in parts:
-        yield from print_coverage(trials, {40: 600, 200: 400, 400: 150})
+PARTS: Mapping[str, Callable[[Trials], Iterator[str]]] = {
+    "power": print_power,
+    "equal": partial(print_false_verdicts, counts={200: 400, 400: 100}),
+    "looks": print_sequential,
+    "coverage": partial(print_coverage, counts={40: 600, 200: 400, 400: 150}),
+}
+"""Each prints what it has to show, and yields what is outside its bounds."""
+
+
+def measure(parts: Collection[str], trials: Trials, *, renew: bool) -> Iterator[str]:
+    """:param renew: whether docs/compare.md gets what was printed."""
+    for name in parts:
+        started, text = time.monotonic(), io.StringIO()
+        with redirect_stdout(text):
+            yield from PARTS[name](trials)
+            seconds, load = time.monotonic() - started, os.getloadavg()[2]
+            print(f"\n{os.cpu_count()} cores with a load of {load:.0f}, {seconds:.0f} s")
+        print(text.getvalue(), flush=True)
+        if renew:
+            renew_part(name, text.getvalue())
+
+
+def renew_part(name: str, text: str) -> None:
+    page = DOCUMENT.read_text()
+    before, begin, rest = page.partition(f"<!-- measured: {name} -->\n")
+    _, end, after = rest.partition("<!-- measured: end -->")
+    if not begin or not end:
+        sys.exit(f"{DOCUMENT}: no place is marked for {name!r}")
+    DOCUMENT.write_text(f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
 
 
 def measure_quickly(trials: Trials) -> Iterator[str]:
@@ -177,21 +201,21 @@ def outside(found: float, low: float, high: float, form: str = "{:.1%}") -> Iter
         yield f"{found_} is not between {low_} and {high_}"
 
 
-PARTS = ("coverage", "equal", "looks", "power")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about a minute, for CI")
-    parser.add_argument("--part", choices=PARTS, action="append", help="only this; repeatable")
+    parser.add_argument("--part", choices=[*PARTS], action="append", help="only this; repeatable")
     parser.add_argument("--scale", type=float, default=1.0, help="so many times the trials")
+    parser.add_argument("--docs", action="store_true", help="renew the tables of docs/compare.md")
     options = parser.parse_args()
-    started = time.monotonic()
     with ProcessPoolExecutor() as pool:
-        parts = options.part or PARTS
         trials = Trials(pool, options.scale)
-        wrong = list(measure_quickly(trials) if options.quick else measure(parts, trials))
-    print(f"\n{os.cpu_count()} cores, {time.monotonic() - started:.0f} s")
+        found = (
+            measure_quickly(trials)
+            if options.quick
+            else measure(options.part or [*PARTS], trials, renew=options.docs)
+        )
+        wrong = list(found)
     if wrong:
         sys.exit("; ".join(wrong))
 

@@ -25,6 +25,7 @@ text { font: 11px system-ui, sans-serif; fill: #57606a } .middle { text-anchor: 
     + "</style>"
 )
 _WIDTH = 640
+_INTERVALS = ("typical", "p50", "p95")
 
 
 def _percent(share: float) -> str:
@@ -61,22 +62,22 @@ def coverage(text: str) -> str:
         width=_WIDTH,
         height=260,
     )
-    by_quantile: tuple[list[Point], list[Point]] = ([], [])
+    series: list[list[Point]] = [[] for _ in _INTERVALS]
     labels = ""
-    for place, (before, after, probes, *shares) in enumerate(rows, 1):
+    for place, (before, after, probes, _, *shares) in enumerate(rows, 1):
         x, y = frame.place((place, 0.9))
         for line, label in enumerate((f"{before[:3]}/{after[:3]}", probes), 1):
             labels += f'<text class="middle" x="{x}" y="{y + 14 * line}">{label}</text>'
-        for points, share in zip(by_quantile, shares, strict=True):
+        for points, share in zip(series, shares, strict=True):
             if share.endswith("%"):
                 points.append((place, _share(share)))
     left, top = frame.place((0, 0.97))
     right, bottom = frame.place((len(rows) + 1, 0.93))
     size = f'width="{right - left}" height="{bottom - top}"'
     band = f'<rect class="band" x="{left}" y="{top}" {size}/>'
-    dots = [frame.dots(points, f"s{number}", 4.5) for number, points in enumerate(by_quantile)]
+    dots = [frame.dots(points, f"s{number}", 4.5) for number, points in enumerate(series)]
     title = "Coverage of the 95 % intervals"
-    return frame.render(title, _STYLE, band, labels, *dots, _legend(("p50", "p95")))
+    return frame.render(title, _STYLE, band, labels, *dots, _legend(_INTERVALS))
 
 
 def power(text: str) -> str:

@@ -18,7 +18,7 @@ from benchmarks.truth.clients import PROMPT, Seen, script_seconds
 from exporter.result import NANOSECONDS
 
 ENVIRONMENTS = Path(os.environ.get("PEERS", Path(__file__).parents[1] / ".venv-peers"))
-_TORCH_FREE = Path(__file__).with_name("peers") / "torch_free.py"
+TORCH_FREE = Path(__file__).with_name("peers") / "torch_free.py"
 _TOKENIZER = {
     "version": "1.0",
     "added_tokens": [],
@@ -79,7 +79,7 @@ def guidellm_command(run: Run) -> list[str]:
     backend = f"kind=openai_http,target={run.url},model={run.model},validate_backend=false"
     profile = f"kind=concurrent,streams={run.streams},rampup_duration={run.ramp_seconds}"
     return [
-        *(str(GUIDELLM.python), str(_TORCH_FREE), "run"),
+        *(str(GUIDELLM.python), str(TORCH_FREE), "run"),
         *("--backend", backend),
         *("--profile", profile),
         *("--constraint", f"kind=max_duration,seconds={run.all_seconds}"),

@@ -72,10 +72,14 @@ class Process:
 
 
 @contextmanager
-def started(command: Sequence[str], ready: str) -> Iterator[Process]:
-    """A process held to the measured core, once it answers."""
+def started(command: Sequence[str], ready: str, *, held: bool = True) -> Iterator[Process]:
+    """A process, once it answers.
+
+    :param held: to the measured core.
+    """
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        os.sched_setaffinity(process.pid, {MEASURED_CORE})
+        if held:
+            os.sched_setaffinity(process.pid, {MEASURED_CORE})
         try:
             _wait_until(ready)
             yield Process(process.pid)
@@ -104,9 +108,9 @@ def exporting(configuration: str, python: str = sys.executable) -> Iterator[Proc
             yield process
 
 
-def scrape() -> str:
+def scrape(listen: str = LISTEN) -> str:
     """What the running exporter shows."""
-    return httpx.get(f"http://{LISTEN}/metrics", timeout=60, trust_env=False).text
+    return httpx.get(f"http://{listen}/metrics", timeout=60, trust_env=False).text
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from exporter.commands.failing import fail
 from exporter.config.web import Web
 from exporter.process import loop
+from exporter.process.log_thread import UnheardLog, logs_beside
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import ConfigError
 from exporter.site.server import WebError
@@ -21,9 +23,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def serve(main: Coroutine[Any, Any, None]) -> None:
     """Run an exporter to its end; exits with the reason if it cannot start."""
     try:
-        loop.run(main)
+        with logs_beside():
+            loop.run(main)
     except (ConfigError, WebError) as error:
         fail(error)
+    except UnheardLog:
+        os._exit(0)  # Python's own end would wait for standard error as well
 
 
 def listen_option(default: str) -> Callable[[_Command], _Command]:

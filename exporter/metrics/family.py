@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import product
 
 from exporter.config.labels import Label
+from exporter.metrics.possible import Possible, always
 from exporter.observation import Observation
 
 
@@ -51,6 +52,8 @@ class Family:
     that ``rate()`` can see; ``None`` where a series comes into being with its first value."""
     traced: bool = False
     """Whether samples carry the provider's id of the request, as an exemplar."""
+    possible: Possible = always
+    """Which series of a histogram a plan can fill at all."""
 
     def __post_init__(self) -> None:
         if self.initial is not None and not all(self.values.values()):
@@ -128,11 +131,13 @@ class Families:
         take: Take = _nothing,
         *,
         traced: bool = False,
+        possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
         """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
+        own = _labelled(labels)
         return self._add(
-            Family(name, Kind.HISTOGRAM, help, _labelled(labels), buckets, take, 0.0, traced)
+            Family(name, Kind.HISTOGRAM, help, own, buckets, take, 0.0, traced, possible)
         )
 
     def include(self, others: Families) -> None:

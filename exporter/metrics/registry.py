@@ -39,6 +39,7 @@ class Metrics:
         """:param own_labels: what every series carries, whatever it is about."""
         self._own_labels = dict(own_labels)
         self.exporter = Series(EXPORTER_FAMILIES, self._own_labels)
+        self.exporter.begin()
         python = platform.python_version()
         self.exporter.gauge(own.BUILD_INFO, version=__version__, python=python).set(1)
         self.probes_in_flight: Callable[[], int] = lambda: 0

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from exporter.config.plan import Plan
 from exporter.metrics.family import Family, Kind
 from exporter.metrics.values import Counter, Gauge, Histogram
 from exporter.observation import Observation
@@ -54,6 +55,13 @@ class Block:
                 self.children[own] = found
                 self.stale = True
         return found
+
+    def begin(self, own: tuple[str, ...]) -> None:
+        """Have a series as it is before any observation, unless there is one."""
+        if own not in self.children:
+            first = self.value(own)
+            if isinstance(first, Gauge):
+                first.set(self.family.initial or 0.0)
 
     def child(self, kind: type[V], own: Mapping[str, str]) -> V:
         """The value with these labels of the family's own, made if there is none yet.
@@ -131,11 +139,13 @@ class Series:
     def __init__(self, declared: Iterable[Family], labels: dict[str, str]) -> None:
         self.labels = labels
         self._blocks = {family: Block(family, labels) for family in declared}
+
+    def begin(self, plan: Plan | None = None) -> None:
+        """Have the series that exist from the start, those that a plan cannot give left out."""
         for family, block in self._blocks.items():
             for own in family.from_the_start():
-                first = block.value(own)
-                if isinstance(first, Gauge):
-                    first.set(family.initial or 0.0)
+                if plan is None or family.possible(plan, own):
+                    block.begin(own)
 
     def counter(self, family: Family, **own: str) -> Counter:
         return self._blocks[family].child(Counter, own)

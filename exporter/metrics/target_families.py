@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from exporter.coldness import ColdSignal
-from exporter.metrics import takes
+from exporter.metrics import possible, takes
 from exporter.metrics.buckets import (
     COLD_BUCKETS,
     LATENCY_BUCKETS,
@@ -25,6 +25,7 @@ TIME_TO_FIRST_TOKEN = TARGET_FAMILIES.histogram(
     "From the last byte of the request sent to the first output of any kind.",
     takes.timed(lambda o: o.result.time_to_first_token_seconds),
     traced=True,
+    possible=possible.streamed,
 )
 TIME_TO_FIRST_ANSWER_TOKEN = TARGET_FAMILIES.histogram(
     "inference_time_to_first_answer_token_seconds",
@@ -32,6 +33,7 @@ TIME_TO_FIRST_ANSWER_TOKEN = TARGET_FAMILIES.histogram(
     "From the last byte of the request sent to the first visible answer text.",
     takes.timed(lambda o: o.result.time_to_first_answer_token_seconds),
     traced=True,
+    possible=possible.streamed,
 )
 TIME_PER_OUTPUT_TOKEN = TARGET_FAMILIES.histogram(
     "inference_time_per_output_token_seconds",
@@ -39,12 +41,14 @@ TIME_PER_OUTPUT_TOKEN = TARGET_FAMILIES.histogram(
     "Mean time per output token after the first, by the provider's own token count.",
     takes.timed(lambda o: o.result.time_per_output_token_seconds),
     traced=True,
+    possible=possible.streamed,
 )
 INTER_CHUNK_LATENCY = TARGET_FAMILIES.histogram(
     "inference_inter_chunk_latency_seconds",
     TOKEN_TIME_BUCKETS,
     "Time between two reads that held output; a chunk is not a token.",
     takes.gaps,
+    possible=possible.streamed,
 )
 REQUEST_DURATION = TARGET_FAMILIES.histogram(
     "inference_request_duration_seconds",
@@ -59,6 +63,7 @@ OUTPUT_TOKENS_PER_SECOND = TARGET_FAMILIES.histogram(
     "Output tokens per second after the first token.",
     takes.timed(lambda o: o.result.output_tokens_per_second),
     traced=True,
+    possible=possible.streamed,
 )
 CONNECTION_PHASE_DURATION = TARGET_FAMILIES.histogram(
     "inference_connection_phase_duration_seconds",
@@ -66,6 +71,7 @@ CONNECTION_PHASE_DURATION = TARGET_FAMILIES.histogram(
     "Time to open a connection, by phase; never part of the time to first token.",
     takes.phases,
     phase=takes.PHASES,
+    possible=possible.phases,
 )
 COLD_START_DURATION = TARGET_FAMILIES.histogram(
     "inference_cold_start_duration_seconds",
@@ -74,6 +80,7 @@ COLD_START_DURATION = TARGET_FAMILIES.histogram(
     " retries while it was not ready.",
     takes.asked_cold(lambda cold: cold.duration_seconds),
     traced=True,
+    possible=possible.cold,
 )
 COLD_START_PENALTY = TARGET_FAMILIES.histogram(
     "inference_cold_start_penalty_seconds",
@@ -81,6 +88,7 @@ COLD_START_PENALTY = TARGET_FAMILIES.histogram(
     "Cold-start duration minus the median of the recent warm times to first token; not below 0.",
     takes.asked_cold(lambda cold: cold.penalty_seconds),
     traced=True,
+    possible=possible.cold,
 )
 COLD_STARTS = TARGET_FAMILIES.counter(
     "inference_cold_starts_total",

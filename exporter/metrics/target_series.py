@@ -55,6 +55,7 @@ class TargetSeries(Series):
     def apply(self, plan: Plan, mix: Mix) -> None:
         """Take over what a plan with the same labels says anew."""
         self._plan, self._mix = plan, mix
+        self.begin(plan)
         self._set_info()
         self.gauge(families.NOT_READY_LIMIT).set(plan.target.ready_limit_seconds)
         if self._shown_price != (plan.price, mix):  # else a server's measured price stays

@@ -24,22 +24,16 @@ from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Body, Connections, Part
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
+from exporter.probing.said import Said
 from exporter.probing.unlike import KEPT_BYTES, explained
 from exporter.process.loop import glance
 from exporter.providers.asks import Ask
 from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
-from exporter.settings.presentable import (
-    MAX_DETAIL_CHARACTERS,
-    presentable,
-    shown_answer,
-    shown_body,
-)
 from exporter.settings.secret import SecretError
 
 MAX_BODY_BYTES = 16 << 20
-_MAX_WORD_CHARACTERS = 256
 _MAX_OUTPUT_CHARACTERS = 1 << 18
 _DRAIN_SECONDS = 1.0
 _WAITING = frozenset(
@@ -225,33 +219,51 @@ class Attempt:
         body = None if self._record.heard else bytes(self._body_prefix)
         return explained(failure, self._head, body)
 
-    def result(self, failure: Failure | None) -> ProbeResult:
+    async def result(self, failure: Failure | None) -> ProbeResult:
+        """What came of it."""
         glance()
+        over = time.monotonic_ns()
         record, exchange = self._record, self._exchange
+        said = await self._said(failure).presentable()
         return ProbeResult(
             target=self._plan.target.name,
             probe=self._plan.probe_name,
             finished_at=time.time(),
-            timeline=record.timeline(self._start, exchange, self._usage, over=time.monotonic_ns()),
-            failure=_told(failure, self._head) if failure else None,
+            timeline=record.timeline(self._start, exchange, self._usage, over=over),
+            failure=_told(failure, said.detail, self._head) if failure else None,
             interrupted=failure is not None and failure is self._own_failure,
             usage=self._usage,
             pace_known=record.pace_known(self._usage),
             connection=exchange.connection,
             measures=self._measures,
             connection_retries=exchange.retries,
-            answer=shown_answer(record.said),
-            reasoning=shown_answer(record.text(OutputKind.REASONING)),
-            body="" if record.heard or not failure else shown_body(bytes(self._body_prefix)),
-            finish_reason=_word(record.finish_reason),
-            served_model=_word(record.served_model),
-            request_id=_word(self._facts.request_id or record.request_id),
+            answer=said.answer,
+            reasoning=said.reasoning,
+            body=said.body,
+            finish_reason=said.finish_reason,
+            served_model=said.served_model,
+            request_id=said.request_id,
             model_load_seconds=record.model_load_seconds,
             status=self._head.status if self._head else None,
             rate_limits=self._facts.rate_limits,
             retry_after_seconds=self._retry_after_seconds(failure),
             certificate_expires_at=exchange.certificate_expires_at,
         )
+
+    def _said(self, failure: Failure | None) -> Said:
+        record = self._record
+        return Said(
+            answer=record.said,
+            reasoning=record.text(OutputKind.REASONING),
+            finish_reason=record.finish_reason,
+            served_model=record.served_model,
+            request_id=self._facts.request_id or record.request_id,
+            body="" if record.heard or not failure else self._body_text(),
+            detail=failure.detail if failure else "",
+        )
+
+    def _body_text(self) -> str:
+        return self._body_prefix.decode("utf-8", "replace")
 
     @property
     def _usage(self) -> Usage | None:
@@ -270,12 +282,6 @@ def _too_large(what: str, limit: int, unit: str) -> ProtocolError:
     return ProtocolError(f"the {what} is longer than {limit} {unit}", FailureReason.TOO_LARGE)
 
 
-def _word(said: str | None) -> str | None:
-    return presentable(said, _MAX_WORD_CHARACTERS) if said else None
-
-
-def _told(failure: Failure, head: ResponseHead | None) -> Failure:
+def _told(failure: Failure, detail: str, head: ResponseHead | None) -> Failure:
     """The failure as people may see it."""
-    detail = presentable(failure.detail, MAX_DETAIL_CHARACTERS)
-    status = failure.status or (head.status if head else None)
-    return replace(failure, detail=detail, status=status)
+    return replace(failure, detail=detail, status=failure.status or (head.status if head else None))

@@ -25,7 +25,7 @@ async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeRes
             await asyncio.sleep(plan.probe.seconds_between_rounds)
         attempt = Attempt(plan, text, nonce)
         failure = await attempt.carry_out(connections)
-        results.append(attempt.result(failure))
+        results.append(await attempt.result(failure))
         if failure:
             break
     return plan.probe.together(results)

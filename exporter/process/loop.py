@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.process.run_queue import Account, RunQueue
 from exporter.result import NANOSECONDS
@@ -37,6 +37,9 @@ for the time in the queue."""
 _ABSENCE_NS = 3_000_000
 """So long without a sign of life is an absence."""
 
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
 T = TypeVar("T")
 _Ready = list[tuple[selectors.SelectorKey, int]]
 
@@ -56,7 +59,6 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.waiting = 0
-        self.attentive_since_ns = 0
         self.absence = Absence(0, 0)
         self.absent_ns = 0
         self._run_queue = RunQueue()
@@ -64,9 +66,9 @@ class _Selector(selectors.DefaultSelector):
         self._sleeps = 0
         """Since the account was taken."""
         self._looked_ns = self._awake_ns = time.monotonic_ns()
-        self._glimpsed: dict[int, int] = {}
-        """The descriptors that were seen to be ready and are not handled yet, each with the latest
-        moment at which it was not."""
+        self._unhandled: dict[int, int] = {}
+        """The descriptors that were seen to be readable and are not read yet, each with the latest
+        moment at which it was not readable."""
 
     def select(self, timeout: float | None = None) -> _Ready:
         """What is ready, after a first look that does not wait: only so is it known whether
@@ -74,12 +76,11 @@ class _Selector(selectors.DefaultSelector):
         looked = time.monotonic_ns()
         if looked - self._awake_ns > _ABSENCE_NS:
             self._note_absence(self._awake_ns, looked)
-        if ready := super().select(0):
-            self.attentive_since_ns, self._looked_ns = self._looked_ns, looked
-        else:
-            self._looked_ns = looked
-            if timeout is None or timeout > 0:
-                ready = self._wait(timeout)
+        ready = super().select(0)
+        self._note_readable(ready)
+        self._looked_ns = looked
+        if not ready and (timeout is None or timeout > 0):
+            ready = self._wait(timeout)
         self._awake_ns = time.monotonic_ns()
         return ready
 
@@ -88,13 +89,18 @@ class _Selector(selectors.DefaultSelector):
         looked = time.monotonic_ns()
         if not self.waiting or looked - self._looked_ns < _GLANCE_NS:
             return
-        for key, _ in super().select(0):
-            self._glimpsed.setdefault(key.fd, self._looked_ns)
+        self._note_readable(super().select(0))
         self._looked_ns = looked
 
     def attentive_since(self, descriptor: int) -> int:
-        """What is being handled of this descriptor became ready then or later."""
-        return self._glimpsed.pop(descriptor, self.attentive_since_ns)
+        """What is about to be read from this descriptor came then or later."""
+        return self._unhandled.pop(descriptor, 0)
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        """Another file may get the number of this one."""
+        key = super().unregister(fileobj)
+        self._unhandled.pop(key.fd, None)
+        return key
 
     def close(self) -> None:
         self._run_queue.close()
@@ -114,11 +120,17 @@ class _Selector(selectors.DefaultSelector):
                 self._note_absence(began, now)
             if ready:
                 self._looked_ns = self._woken_after(patience, now)
-                self.attentive_since_ns = self._looked_ns
+                self._note_readable(ready)
                 return ready
             if patience is None:
                 return ready
             self._looked_ns = min(began + patience, now)  # it was empty when the time was up
+
+    def _note_readable(self, ready: _Ready) -> None:
+        """What is seen now was not there at the look before, unless it was seen even then."""
+        for key, events in ready:
+            if events & selectors.EVENT_READ:
+                self._unhandled.setdefault(key.fd, self._looked_ns)
 
     def _patience(self, now: int, due: int | None) -> int | None:
         """How long to wait at most this time, in nanoseconds."""
@@ -162,8 +174,8 @@ class ProbingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._watchful)
 
     def attentive_since_ns(self, descriptor: int) -> int:
-        """What is being handled of this descriptor became ready at this time or later, monotonic
-        nanoseconds."""
+        """What is about to be read from this descriptor came at this time or later, monotonic
+        nanoseconds; to be asked once for each time that it was found readable."""
         return self._watchful.attentive_since(descriptor)
 
     def glance(self) -> None:

@@ -27,11 +27,11 @@ def shown_answer(said: str) -> str:
     return redact(said[:MAX_ANSWER_CHARACTERS])
 
 
-def shown_body(content: bytes) -> str:
+def shown_body(said: str) -> str:
     """The beginning of what is no answer, lines and all: without secrets, and without what a
     terminal would obey."""
     limit = MAX_BODY_CHARACTERS
-    said = redact(content[: limit * _SEARCHED].decode("utf-8", "replace"))[:limit]
+    shown = redact(said[: limit * _SEARCHED])[:limit]
     return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in said
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in shown
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -182,6 +183,10 @@ def _small(piece: bytes, total: int = 4 * MEGABYTE) -> list[Step]:
     return [STREAM_HEAD, *[chunk(piece * (65536 // len(piece)))] * (total // 65536), LAST_CHUNK]
 
 
+MADE_TO_LAST = "<br> QTE=&JTQxXA==PGJyPg===\n" * 200
+"""Encoded again and again, found by trying at random: 25 ms for 2 kB."""
+_ENCODED = {"content": MADE_TO_LAST, "reasoning_content": MADE_TO_LAST}
+
 HTTP: dict[str, Costly] = {
     f"openai: {name}": Costly("openai", GOOD["openai"], script, reasons)
     for name, script, reasons in (
@@ -212,6 +217,18 @@ HTTP: dict[str, Costly] = {
             "a long header",
             [b"HTTP/1.1 200 OK\r\na: " + b"b" * 1_000_000 + b"\r\n\r\n"],
             "too_large protocol",
+        ),
+        (
+            "texts made to be searched for secrets for long",
+            _whole(
+                _sse(json.dumps({"choices": [{"delta": _ENCODED, "finish_reason": "x"}]}).encode())
+            ),
+            "",
+        ),
+        (
+            "an error made to be searched for secrets for long",
+            [response(500, json.dumps({"error": {"message": MADE_TO_LAST}}).encode())],
+            "server_error",
         ),
         ("trailers", [STREAM_HEAD, b"0\r\n" + b"a:\r\n" * 20_000 + b"\r\n"], "truncated protocol"),
         (

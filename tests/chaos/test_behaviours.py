@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,13 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
 ANSWERED_TWICE = "two answers at once"
 
 
-def plan_for(url: str, provider: str = "openai") -> Plan:
-    """A plan that is soon over."""
+SOON = Timeouts(total=1.0, first_token=0.4, stall=0.4)
+PATIENT = Timeouts(total=60, first_token=60, stall=60)
+"""No busy machine can miss these."""
+
+
+def plan_for(url: str, provider: str = "openai", timeouts: Timeouts = PATIENT) -> Plan:
+    """A plan for a model at this address."""
     target = {
         "name": "t",
         "provider": provider,
@@ -41,7 +47,7 @@ def plan_for(url: str, provider: str = "openai") -> Plan:
         probe_name="p",
         probe=Chat(prompt="hello"),
         interval_seconds=60,
-        timeouts=Timeouts(total=1.0, first_token=0.4, stall=0.4),
+        timeouts=timeouts,
         fresh_connection=False,
     )
 
@@ -86,12 +92,13 @@ async def test_a_fault_has_its_reason_and_harms_nobody(
     tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
     other = plan_for(neighbour.target.endpoint.removesuffix("/v1"))
     with wire_server(behaviour.script, WHOLE) as server:
-        plan = plan_for(server.url, behaviour.provider)
+        # Only a fault that waits is over soon; what a busy machine is late with is no fault.
+        plan = plan_for(server.url, behaviour.provider, SOON if behaviour.waits else PATIENT)
         connections = Connections(plan.target)
         result, beside = await asyncio.gather(
             run_probe(plan, "hello", connections), run_probe(other, "hello", neighbour)
         )
-        after = await run_probe(plan, "hello", connections)
+        after = await run_probe(replace(plan, timeouts=PATIENT), "hello", connections)
         await connections.retire()
     assert reason(result) in behaviour.reasons, result.failure
     assert reason(beside) is None, beside.failure
@@ -131,6 +138,5 @@ async def test_no_message_is_too_strange_for_a_dialect(
         FailureReason.TOO_LARGE,
         FailureReason.TRUNCATED,
         FailureReason.SERVER_ERROR,
-        FailureReason.TIMEOUT_TOTAL,  # on a machine with much else to do
     )
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -13,7 +13,7 @@ from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
 from tests.cold.rig import Rig, plans_of, rig, target
-from tests.waiting import until
+from tests.waiting import timed, until
 
 LISTENING_SECONDS = 0.5
 READY_SECONDS = 1.0
@@ -105,6 +105,7 @@ async def test_a_server_that_was_up_before_has_no_boot() -> None:
             assert not run.results
 
 
+@timed
 async def test_a_boot_beyond_its_limit_is_a_fault_and_says_since_when() -> None:
     settings = {"poll": "100ms", "limit": "600ms"}
     async with Simulator({"m": Script()}, listen_after_seconds=60) as simulator:

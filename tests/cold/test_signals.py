@@ -14,6 +14,7 @@ from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Sign, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
 from tests.cold.rig import Rig, plans_of, rig, target
+from tests.waiting import timed
 
 LOADING_SECONDS = 0.8
 IDLE_SECONDS = 0.3
@@ -65,6 +66,7 @@ def assert_no_failure(run: Rig) -> None:
         assert run.value("inference_probe_failures_total", reason=reason) == 0
 
 
+@timed
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.provider}-{case.sign}")
 async def test_a_cold_start_takes_as_long_as_the_script_says(
     case: Case, key: dict[str, str]
@@ -118,6 +120,7 @@ async def test_a_server_that_is_not_there_yet_is_a_cold_start() -> None:
     assert -0.05 < error < RETRY_SECONDS + SLACK_SECONDS
 
 
+@timed
 async def test_a_model_that_was_not_unloaded_is_told_to_be_warm() -> None:
     async with Simulator({"m": Script(token_gap_seconds=0.0)}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
@@ -185,6 +188,7 @@ async def test_a_provider_may_say_when_to_ask_again() -> None:
             assert (await probing).result.success
 
 
+@timed
 async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
     """The failures count: nobody had told the exporter to expect them."""
     async with Simulator({"m": script_with(Boot(LOADING_SECONDS))}) as simulator:

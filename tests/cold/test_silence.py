@@ -16,7 +16,7 @@ from exporter.config.root import Config
 from exporter.result import NANOSECONDS
 from exporter.simulator import Boot, Script, Served, Sign, Simulator
 from tests.cold.rig import Rig, config_of, plans_of, rig, target
-from tests.waiting import until
+from tests.waiting import timed, until
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +106,7 @@ async def test_a_server_that_is_never_left_alone_is_not_measured() -> None:
             assert not cold_results(run)
 
 
+@timed
 async def test_while_a_model_is_started_nobody_else_asks_for_it() -> None:
     boot = Boot(seconds=0.8, idle_seconds=0.5, sign=Sign.HELD)
     async with Simulator({"m": FAST}) as simulator:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
 
 from exporter.compare.past.history import in_blocks, samples_of
 from exporter.compare.past.standing import Standing
+from exporter.compare.past.window import before_and_after, rhythm_between, windows_of
 from exporter.compare.sample import Sample
 
 LAST = "inference_last_probe_"
@@ -140,3 +145,34 @@ def test_probes_of_different_names_are_in_different_blocks() -> None:
 
     blocks = {(sample.block, sample.stratum) for sample in samples}
     assert len(blocks) == len({block for block, _ in blocks})
+
+
+def test_before_and_after_are_whole_days_if_there_is_more_than_one() -> None:
+    moment = datetime.fromtimestamp(time.time() - 2.7 * 86_400, UTC).isoformat()
+
+    before, after = before_and_after("qwen", moment, 30 * 86_400)
+    short, _ = before_and_after("qwen", moment, 3 * 3600)
+
+    assert before.end - before.begin == after.end - after.begin == 2 * 86_400
+    assert before.end == after.begin
+    assert short.end - short.begin == 3 * 3600
+
+
+@pytest.mark.parametrize(
+    ("spans", "told"),
+    [
+        (("2026-11-09..2026-11-16", "2026-11-16..2026-11-23"), "same hours."),
+        (("2026-11-09..2026-11-12", "2026-11-12..2026-11-15"), "weekly rhythm"),
+        (
+            ("2026-11-09T03:00..2026-11-09T06:00", "2026-11-16T03:00..2026-11-16T06:00"),
+            "same hours.",
+        ),
+        (
+            ("2026-11-09T03:00..2026-11-09T06:00", "2026-11-09T06:00..2026-11-09T09:00"),
+            "daily rhythm",
+        ),
+        (("2026-11-09..2026-11-10", "2026-11-09..2026-11-10T12:00"), "daily rhythm"),
+    ],
+)
+def test_the_rhythm_that_is_in_a_difference_is_told(spans: tuple[str, ...], told: str) -> None:
+    assert told in rhythm_between(windows_of("qwen", spans))

@@ -14,6 +14,7 @@ from exporter.result import FailureReason, RateLimit, Usage
 from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
 from tests.contract.probing import probed
 from tests.providers.golden import fixture
+from tests.waiting import timed
 from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
 
 KEY = "sk-ant-simulated"
@@ -240,6 +241,7 @@ async def test_events_without_names_are_no_answer_to_the_sdk_nor_to_our_probe() 
     assert result.answer == ""
 
 
+@timed
 async def test_hidden_thought_passes_before_the_first_token() -> None:
     script = Script(
         first_token_seconds=0.1,

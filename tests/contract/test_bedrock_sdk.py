@@ -32,6 +32,7 @@ from exporter.simulator.faults import (
     Garbage,
     MissingEndMarker,
 )
+from tests.waiting import timed
 from tests.wire import response, wire_server
 
 MODEL = "eu.amazon.nova-lite-v1:0"
@@ -268,6 +269,7 @@ async def test_a_model_that_is_being_loaded_is_not_ready() -> None:
     assert result.failure.reason is FailureReason.NOT_READY
 
 
+@timed
 async def test_times_are_those_of_the_script() -> None:
     script = Script(
         first_token_seconds=0.15,

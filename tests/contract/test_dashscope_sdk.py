@@ -16,6 +16,7 @@ from dashscope.api_entities.http_request import close_shared_sync_session
 from exporter.result import FailureReason, ProbeResult, Usage
 from exporter.simulator import Error, ErrorKind, Script, Simulator, faults, run_in_thread
 from tests.contract.probing import probed
+from tests.waiting import timed
 
 GENERATE: Any = dashscope.Generation.call
 """As it is used: its annotations allow neither plain messages nor what comes of ``stream``."""
@@ -244,6 +245,7 @@ async def test_a_request_for_no_stream_is_refused() -> None:
     assert (response.status_code, response.code) == (400, "InvalidParameter")
 
 
+@timed
 async def test_thought_is_the_first_token_and_not_the_first_answer_token() -> None:
     script = Script(
         first_token_seconds=0.15,

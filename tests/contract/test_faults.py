@@ -11,6 +11,7 @@ from exporter.result import FailureReason
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
 from exporter.simulator.cast import MODELS
 from tests.contract.probing import probed
+from tests.waiting import timed
 
 PATHS = {model.provider: model.path for model in MODELS}
 
@@ -60,6 +61,7 @@ async def test_our_probe_calls_a_booting_model_not_ready(provider: str, key_file
     assert result.failure.reason is FailureReason.NOT_READY
 
 
+@timed
 @pytest.mark.parametrize("provider", PATHS)
 async def test_times_are_those_of_the_script_whatever_comes_between_its_tokens(
     provider: str, key_file: Path
@@ -78,6 +80,7 @@ async def test_times_are_those_of_the_script_whatever_comes_between_its_tokens(
     assert result.request_duration_seconds == pytest.approx(0.15 + 19 * 0.02 + 0.05, abs=0.08)
 
 
+@timed
 @pytest.mark.parametrize("provider", PATHS)
 async def test_one_read_of_everything_has_a_first_token_but_no_speed(
     provider: str, key_file: Path

@@ -15,6 +15,7 @@ from exporter.result import FailureReason, Usage
 from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
 from exporter.simulator.faults import ErrorMidStream, ErrorResponse, ErrorWithStatusOk, Fault
 from tests.contract.probing import probed
+from tests.waiting import timed
 
 KEY = "AIza-simulated"
 NONCE_TOKENS = 1
@@ -145,6 +146,7 @@ async def test_the_sdk_and_our_probe_agree_on_thoughts() -> None:
     assert result.usage.reasoning == 5
 
 
+@timed
 async def test_thoughts_are_silent_unless_they_are_asked_for() -> None:
     script = Script(first_token_seconds=0.02, token_gap_seconds=0.02, reasoning_tokens=5)
     async with Simulator({"m": script}) as simulator:
@@ -154,6 +156,7 @@ async def test_thoughts_are_silent_unless_they_are_asked_for() -> None:
     assert result.time_per_output_token_seconds == pytest.approx(0.02, rel=0.15)
 
 
+@timed
 async def test_times_are_those_of_the_script_whatever_the_chunks_hold() -> None:
     script = Script(
         first_token_seconds=0.15,

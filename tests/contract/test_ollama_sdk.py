@@ -15,6 +15,7 @@ from exporter.result import FailureReason, Usage
 from exporter.simulator import Boot, Error, ErrorKind, Script, Sign, Simulator, faults
 from exporter.simulator.faults import ErrorMidStream, ErrorResponse, ErrorWithStatusOk, Fault
 from tests.contract.probing import probed
+from tests.waiting import timed
 
 KEY = "ollama-simulated"
 NONCE_TOKENS = 1
@@ -90,6 +91,7 @@ async def test_what_the_cache_spared_is_not_counted() -> None:
     assert result.usage == Usage(input=0, output=20)
 
 
+@timed
 async def test_a_cold_model_shows_in_the_time_to_headers_and_in_its_own_words() -> None:
     boot = Boot(seconds=0.3, idle_seconds=0.5, sign=Sign.HELD)
     async with Simulator({"m": replace(QUICK, boot=boot)}) as simulator:
@@ -117,6 +119,7 @@ async def test_the_sdk_lists_the_models_and_which_are_loaded() -> None:
     assert [model.model for model in loaded.models] == ["warm"]
 
 
+@timed
 async def test_times_are_those_of_the_script_whatever_the_lines_hold() -> None:
     script = Script(
         first_token_seconds=0.15,

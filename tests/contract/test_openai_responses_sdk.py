@@ -13,6 +13,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from exporter.result import FailureReason, ProbeResult, Usage
 from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
 from tests.contract.probing import probed
+from tests.waiting import timed
 
 KEY = "sk-simulated"
 NONCE_TOKENS = 1
@@ -220,6 +221,7 @@ async def test_the_sdk_and_our_probe_are_told_of_a_wrong_key_and_of_an_unknown_m
     assert found.success
 
 
+@timed
 async def test_thought_is_the_first_token_and_not_the_first_answer_token() -> None:
     script = Script(
         first_token_seconds=0.15,

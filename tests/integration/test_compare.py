@@ -18,6 +18,7 @@ from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import Disconnect
 from tests.process import eventually, exporter, free_port, process
 from tests.prometheus import Prometheus, running_prometheus
+from tests.waiting import timed
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +81,7 @@ def report(result: Result) -> dict[str, Any]:
     return document
 
 
+@timed
 def test_the_past_has_the_verdict_that_the_script_has(prometheus: Prometheus) -> None:
     document = report(compare(prometheus, "slow", "fast", "--json", "-"))
 
@@ -118,6 +120,7 @@ def test_what_only_one_side_was_asked_is_left_out_and_said(prometheus: Prometheu
     )
 
 
+@timed
 def test_a_target_before_a_date_is_compared_with_itself_after_it(prometheus: Prometheus) -> None:
     moment = datetime.fromtimestamp(time.time() - 15, UTC).isoformat()
     sides = ("--prometheus", prometheus.url, "--baseline", "slow", "--before-after", moment)

@@ -13,6 +13,7 @@ from exporter.metrics.buckets import LATENCY_BUCKETS, TOKEN_TIME_BUCKETS
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import eventually, exporter, free_port, process
 from tests.prometheus import Prometheus, running_prometheus
+from tests.waiting import timed
 
 FIRST_TOKEN_SECONDS = 0.15
 TOKEN_GAP_SECONDS = 0.012
@@ -70,6 +71,7 @@ def test_quantiles_are_within_a_bucket_of_the_script(
     assert lower <= value[0] <= upper
 
 
+@timed
 def test_the_latest_value_gives_exact_quantiles(prometheus: Prometheus) -> None:
     query = "quantile_over_time(0.5, inference_last_probe_time_to_first_token_seconds[1m])"
     assert prometheus.query(query)[0] == pytest.approx(FIRST_TOKEN_SECONDS, abs=0.03)

@@ -32,6 +32,7 @@ TRICKY = 'a "quoted" \\ line\nand é'
 @pytest.fixture
 def series() -> Series:
     series = Series(ALL, {"target": TRICKY})
+    series.begin()
     series.counter(WORDS, sort="long").inc(3, exemplar="req_1")
     series.counter(WORDS, sort="short")
     series.gauge(LEVEL).set(math.nan)
@@ -134,6 +135,7 @@ def test_bounds_belong_to_the_bucket_below_them(value: float, index: int) -> Non
 @given(st.lists(st.floats(1e-6, 1e6), max_size=60))
 def test_spans_and_deltas_add_up_to_what_was_observed(values: list[float]) -> None:
     series = Series([WAIT], {})
+    series.begin()
     for value in values:
         series.histogram(WAIT, phase="dns").observe(value)
     if not values:

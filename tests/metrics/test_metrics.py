@@ -78,6 +78,13 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
     return found[0]
 
 
+def shown(**target: Any) -> list[tuple[str, dict[str, str], float]]:
+    """What is shown of a target before any probe."""
+    metrics = ToldMetrics()
+    metrics.take([plan(**target)])
+    return list(samples(metrics.everything()))
+
+
 @pytest.fixture
 def metrics() -> ToldMetrics:
     metrics = ToldMetrics()
@@ -94,6 +101,32 @@ def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldM
         assert value(metrics, "inference_probes_total", outcome=outcome) == 0
     for name in ("inference_cost_usd_total", "inference_served_model_changes_total"):
         assert value(metrics, name) == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "phases"),
+    [
+        ({"base_url": "https://api.example.com"}, {"dns", "tcp", "tls"}),
+        ({"base_url": "http://api.example.com"}, {"dns", "tcp"}),
+        ({"base_url": "https://[::1]:8443"}, {"tcp", "tls"}),
+        ({"base_url": "http://127.0.0.1:1"}, {"tcp"}),
+    ],
+)
+def test_a_connection_has_the_phases_that_its_address_asks_for(
+    target: dict[str, str], phases: set[str]
+) -> None:
+    name = "inference_connection_phase_duration_seconds_count"
+    assert {labels["phase"] for sample, labels, _ in shown(**target) if sample == name} == phases
+
+
+@pytest.mark.parametrize(
+    ("target", "count"), [({}, 0), ({"cold_start": {"idle": "10m"}}, 1)], ids=["warm", "cold"]
+)
+def test_only_a_target_that_is_measured_cold_starts_with_histograms_of_it(
+    target: dict[str, Any], count: int
+) -> None:
+    name = "inference_cold_start_duration_seconds_count"
+    assert len([sample for sample, _, _ in shown(**target) if sample == name]) == count
 
 
 def test_every_declared_family_is_exported(metrics: ToldMetrics) -> None:

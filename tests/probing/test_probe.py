@@ -18,6 +18,7 @@ from exporter.net.transport import Connections
 from exporter.probing.attempt import MAX_BODY_BYTES
 from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult
+from tests.waiting import timed
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
 
 
@@ -102,6 +103,7 @@ async def test_the_request_asks_for_no_compression_and_is_not_repeated() -> None
     assert b"accept-encoding: identity" in server.requests[0].lower()
 
 
+@timed
 async def test_preambles_are_not_the_first_token() -> None:
     preamble = chunk(b": keep-alive\n\n")
     empty = delta(content="")
@@ -112,6 +114,7 @@ async def test_preambles_are_not_the_first_token() -> None:
     assert result.time_to_first_token_seconds == pytest.approx(0.15, abs=0.05)
 
 
+@timed
 async def test_a_first_token_in_the_same_read_as_comment_and_role_counts_from_that_read() -> None:
     together = chunk(b": hi\n\n") + ROLE + delta(content="1")
     result = await result_of(0.1, STREAM_HEAD + together, 0.2, delta(content="2"), ENDING)
@@ -119,6 +122,7 @@ async def test_a_first_token_in_the_same_read_as_comment_and_role_counts_from_th
     assert result.timeline.headers == result.timeline.first_token
 
 
+@timed
 async def test_reasoning_is_a_first_token_but_no_first_answer_token() -> None:
     result = await result_of(
         STREAM_HEAD, 0.05, delta(reasoning_content="hm"), 0.1, delta(content="1"), ENDING
@@ -128,6 +132,7 @@ async def test_reasoning_is_a_first_token_but_no_first_answer_token() -> None:
     assert result.reasoning == "hm"
 
 
+@timed
 async def test_time_per_token_comes_from_usage_not_from_chunks() -> None:
     chunks: list[Step] = [STREAM_HEAD, ROLE, delta(content="1")]
     for text in ("2 3 4 5", "6 7", "8 9 10 11 12"):
@@ -138,6 +143,7 @@ async def test_time_per_token_comes_from_usage_not_from_chunks() -> None:
     assert len(result.inter_chunk_latencies_seconds) == 3
 
 
+@timed
 async def test_silent_reasoning_does_not_make_the_stream_look_faster() -> None:
     result = await result_of(
         STREAM_HEAD, delta(content="1"), 0.2, delta(content="2"), FINISH, usage(9, 1003, 1000), DONE
@@ -145,6 +151,7 @@ async def test_silent_reasoning_does_not_make_the_stream_look_faster() -> None:
     assert result.time_per_output_token_seconds == pytest.approx(0.1, rel=0.2)
 
 
+@timed
 async def test_the_longest_gap_is_the_stall() -> None:
     parts: list[Step] = [STREAM_HEAD, delta(content="1"), 0.02, delta(content="2"), 0.25]
     result = await result_of(*parts, delta(content="3"), 0.02, ENDING)

@@ -106,6 +106,39 @@ def test_a_glance_in_the_middle_of_long_work_tells_what_was_empty_then() -> None
     assert late >= before_glance
 
 
+@LINUX
+def test_a_glance_before_a_read_makes_what_waits_no_younger() -> None:
+    """The loop has found two sockets readable, and something long comes before the read."""
+
+    async def main() -> tuple[int, int]:
+        running = asyncio.get_running_loop()
+        assert isinstance(running, loop.ProbingLoop)
+        done = running.create_future()
+
+        def read(sock: socket.socket) -> None:
+            done.set_result(running.attentive_since_ns(sock.fileno()))
+
+        def long_work() -> None:
+            time.sleep(0.02)
+            loop.glance()
+
+        near, far = socket.socketpair()
+        with near, far:
+            running.watch()
+            running.add_reader(near, read, near)
+            await asyncio.sleep(0.01)
+            began = time.monotonic_ns()
+            far.send(b"x")
+            running.call_soon(long_work)
+            since = await done
+            running.unwatch()
+            running.remove_reader(near)
+        return began, since
+
+    began, since = loop.run(main())
+    assert since < began
+
+
 @pytest.mark.parametrize(
     ("arrival", "last", "uncertainty"),
     [

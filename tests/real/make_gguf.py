@@ -1,16 +1,17 @@
 """Write a tiny llama model with random weights, for a real server to load.
 
-    python make_gguf.py [--stops] tiny.gguf
+    python make_gguf.py [--stops] [--width 512] tiny.gguf
 
-About four million parameters: a CPU core generates hundreds of tokens per second, or some
-thousand. The same seed gives the same file. What the model says means nothing, but it is text of
-made-up words, one to a token, and it never ends by itself: as many tokens come as were asked for.
-With ``--stops``, one token in some ten is the one that ends an answer.
+About four million parameters, or 16 million with a width of 512: a CPU core generates hundreds of
+tokens per second, or some thousand. The same seed gives the same file. What the model says means
+nothing, but it is text of made-up words, one to a token, and it never ends by itself: as many
+tokens come as were asked for. With ``--stops``, one token in some ten is the one that ends an
+answer.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from itertools import islice, product
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 SEED = 20_261_123
-LAYERS, WIDTH, HEADS, KV_HEADS, HIDDEN = 4, 256, 8, 4, 1024
+LAYERS, WIDTH, HEADS, KV_HEADS, HIDDEN_BY_WIDTH = 4, 256, 8, 4, 4
 CONTEXT_TOKENS = 8192
 WORDS = 400
 
@@ -49,7 +50,7 @@ def vocabulary() -> tuple[list[str], list[gguf.TokenType]]:
     return ["<unk>", "<s>", "</s>", *bytes_, *characters, *words], kinds
 
 
-def weights(tokens: int, *, stops: bool) -> dict[str, npt.NDArray[np.float32]]:
+def weights(tokens: int, width: int, *, stops: bool) -> dict[str, npt.NDArray[np.float32]]:
     """Every tensor by its GGUF name, as ``(rows, columns)``: rows are outputs."""
     random = np.random.default_rng(SEED)
 
@@ -59,45 +60,45 @@ def weights(tokens: int, *, stops: bool) -> dict[str, npt.NDArray[np.float32]]:
         return np.asarray(values, dtype=np.float32)
 
     def into_residual(inputs: int) -> npt.NDArray[np.float32]:
-        values = matrix(WIDTH, inputs)
+        values = matrix(width, inputs)
         values[BEACON] = 0
         return values
 
-    head = WIDTH // HEADS
-    tensors = {"token_embd.weight": matrix(tokens, WIDTH) * np.sqrt(WIDTH, dtype=np.float32)}
+    head, hidden = width // HEADS, HIDDEN_BY_WIDTH * width
+    tensors = {"token_embd.weight": matrix(tokens, width) * np.sqrt(width, dtype=np.float32)}
     tensors["token_embd.weight"][:, BEACON] = 1
     for layer in range(LAYERS):
         block = f"blk.{layer}."
         tensors |= {
-            block + "attn_norm.weight": np.ones(WIDTH, np.float32),
-            block + "attn_q.weight": matrix(WIDTH, WIDTH),
-            block + "attn_k.weight": matrix(KV_HEADS * head, WIDTH),
-            block + "attn_v.weight": matrix(KV_HEADS * head, WIDTH),
-            block + "attn_output.weight": into_residual(WIDTH),
-            block + "ffn_norm.weight": np.ones(WIDTH, np.float32),
-            block + "ffn_gate.weight": matrix(HIDDEN, WIDTH),
-            block + "ffn_up.weight": matrix(HIDDEN, WIDTH),
-            block + "ffn_down.weight": into_residual(HIDDEN),
+            block + "attn_norm.weight": np.ones(width, np.float32),
+            block + "attn_q.weight": matrix(width, width),
+            block + "attn_k.weight": matrix(KV_HEADS * head, width),
+            block + "attn_v.weight": matrix(KV_HEADS * head, width),
+            block + "attn_output.weight": into_residual(width),
+            block + "ffn_norm.weight": np.ones(width, np.float32),
+            block + "ffn_gate.weight": matrix(hidden, width),
+            block + "ffn_up.weight": matrix(hidden, width),
+            block + "ffn_down.weight": into_residual(hidden),
         }
-    output = matrix(tokens, WIDTH)
+    output = matrix(tokens, width)
     output[:, BEACON] = NEVER
     output[-WORDS:, BEACON] = 0
     if stops:
         output[END_TOKEN, BEACON] = NOW_AND_THEN
-    return tensors | {"output_norm.weight": np.ones(WIDTH, np.float32), "output.weight": output}
+    return tensors | {"output_norm.weight": np.ones(width, np.float32), "output.weight": output}
 
 
-def write(path: Path, *, stops: bool) -> None:
+def write(path: Path, width: int, *, stops: bool) -> None:
     tokens, kinds = vocabulary()
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny random words")
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT_TOKENS)
-    writer.add_embedding_length(WIDTH)
-    writer.add_feed_forward_length(HIDDEN)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(HIDDEN_BY_WIDTH * width)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
-    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_rope_dimension_count(width // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
     writer.add_tokenizer_model("llama")
@@ -108,7 +109,7 @@ def write(path: Path, *, stops: bool) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(END_TOKEN)
     writer.add_chat_template(CHAT_TEMPLATE)
-    for name, tensor in weights(len(tokens), stops=stops).items():
+    for name, tensor in weights(len(tokens), width, stops=stops).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -117,4 +118,9 @@ def write(path: Path, *, stops: bool) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[-1]), stops="--stops" in sys.argv)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--stops", action="store_true")
+    parser.add_argument("--width", type=int, default=WIDTH)
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    write(options.file, options.width, stops=options.stops)

@@ -51,7 +51,7 @@ def ask(server: Server, provider: str, count: int = 1) -> list[Result]:
 def test_its_answer_is_understood_and_timed(
     provider: str, server: Server, figures: Figures
 ) -> None:
-    results = ask(server, provider, 5)
+    results = ask(server, provider, 3)
 
     figures.keep(f"aimock, {provider}", results)
     gaps = len(ANSWER) // CHUNK_CHARACTERS - 1

@@ -11,6 +11,7 @@ import pytest
 from exporter.result import NANOSECONDS, RateLimit, Usage
 from exporter.simulator import Script, Simulator
 from tests.simulator.clients import ask, body_of, connected, events, messages, request
+from tests.waiting import timed
 
 FAST = Script(first_token_seconds=0.0, token_gap_seconds=0.0, answer="1 2 3")
 
@@ -90,6 +91,7 @@ async def test_tokens_are_sent_when_they_are_due_and_lateness_does_not_add_up() 
     assert sorted(late)[len(late) // 2] < 0.03
 
 
+@timed
 async def test_headers_wait_for_their_time() -> None:
     script = Script(headers_seconds=0.1, first_token_seconds=0.2, preamble=1, ending_seconds=0.1)
     async with Simulator({"m": script}) as simulator, connected(simulator) as client:

@@ -8,7 +8,7 @@ from statistics import median
 
 from exporter.compare.past.prometheus import Prometheus, quoted
 from exporter.compare.past.standing import PROBED_AT, Standing
-from exporter.compare.past.window import Window
+from exporter.compare.past.window import Window, rhythm_between
 from exporter.compare.sample import Sample
 
 _UNLIKE = 1.2
@@ -23,11 +23,10 @@ def notes(
     standing: Mapping[str, Sequence[Standing]],
 ) -> Iterator[str]:
     """:param standing: all that is known of the targets; ``asked`` is what is compared of it."""
-    if len({(side.begin, side.end) for side in sides}) > 1:
+    if rhythm := rhythm_between(sides):
         yield (
             "The sides were not asked at the same time: whatever else changed between them, such as"
-            " traffic or the network, is in the difference. Hours of the day are compared with the"
-            " same hours."
+            f" traffic or the network, is in the difference. {rhythm}"
         )
     for side in sides:
         name, all_ = side.name, standing[side.name]

@@ -11,6 +11,7 @@ from exporter.compare.errors import PartiesError
 from exporter.settings.units import format_duration
 
 DAY_SECONDS = 86_400.0
+_WEEK_SECONDS = 7 * DAY_SECONDS
 _FORMS = "2026-11-17 or 2026-11-17T14:00, in UTC unless an offset follows"
 
 
@@ -37,7 +38,8 @@ def same_time(targets: Sequence[str], since_seconds: float) -> tuple[Window, ...
 
 def before_and_after(target: str, when: str, since_seconds: float) -> tuple[Window, ...]:
     """One target before and after a moment, for as long as there is time since, and at most
-    ``since_seconds``.
+    ``since_seconds``; for whole days, if it is more than one, so that both sides have the same
+    hours of the day.
 
     :raises PartiesError: that is no moment in the past.
     """
@@ -45,8 +47,30 @@ def before_and_after(target: str, when: str, since_seconds: float) -> tuple[Wind
     length = min(since_seconds, now - moment)
     if length <= 0:
         raise PartiesError(f"{when} is not in the past; there is nothing after it to compare")
+    if length > DAY_SECONDS:
+        length -= length % DAY_SECONDS
     spans = ((moment - length, moment), (moment, moment + length))
     return tuple(_window(target, begin, end) for begin, end in spans)
+
+
+def rhythm_between(sides: Sequence[Window]) -> str:
+    """What of a rhythm is in a difference between these spans, in words; empty where they are the
+    same."""
+    if len({(side.begin, side.end) for side in sides}) == 1:
+        return ""
+    if _cover_different(sides, DAY_SECONDS):
+        return "They do not cover the same hours of the day: a daily rhythm is in it as well."
+    same_hours = "Hours of the day are compared with the same hours."
+    if _cover_different(sides, _WEEK_SECONDS):
+        return f"{same_hours} The days of the week differ: a weekly rhythm is in it as well."
+    return same_hours
+
+
+def _cover_different(sides: Sequence[Window], period: float) -> bool:
+    """Whether a rhythm with this period does not meet all sides alike."""
+    if all((side.end - side.begin) % period == 0 for side in sides):
+        return False
+    return len({(side.begin % period, side.end - side.begin) for side in sides}) > 1
 
 
 def windows_of(target: str, texts: Sequence[str]) -> tuple[Window, ...]:

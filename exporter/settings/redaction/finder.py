@@ -40,13 +40,18 @@ _LONGER_THAN_WORDS = 16
 _BUDGET_FACTOR = 8
 _BUDGET_LEAST = 64 << 10
 """How many bytes may be searched beside those of the text itself."""
+_EACH = 128
+"""What it costs to search anything, however short, in bytes."""
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}={0,2}")
 _NO_WORDS = re.compile(rb"(?:[A-Z0-9+/_-][a-z]{0,7}){3}")
 """Words and sentences without their spaces look like base64, but for what is no small letter."""
 _HEX = re.compile(rb"(?:(?:0[xX])?[0-9a-fA-F]{2}[:,;-]?){8,}+[0-9a-fA-F]?")
 _NOT_HEX = re.compile(rb"0[xX]|[^0-9a-fA-F]+")
-_TEXT = re.compile(rb"(?:[\0\t\n\r\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]{1,3}){8,}+")
+_ASCII, _WIDER = rb"[\0\t\n\r\x20-\x7e]", rb"[\xc2-\xf4][\x80-\xbf]{1,3}"
+_TEXT = re.compile(
+    rb"(?:%s{8,}+|(?:%s|%s){8})(?:%s++|%s)*+" % (_ASCII, _ASCII, _WIDER, _ASCII, _WIDER)
+)
 """What may be text in what was decoded. Zeros stand between the letters of UTF-16."""
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -139,11 +144,9 @@ class _Search:
         """Where secrets stand in a text and in what it encodes."""
         if self._innocent.get(text, -1) >= decodings:
             return []
-        spans = [
-            *self._as_it_is(text),
-            *self._normalised(text, decodings, MAX_PASSES),
-            *self._changed(unescaped(text), decodings, MAX_PASSES - 1),
-        ]
+        spans = [*self._as_it_is(text), *self._normalised(text, decodings, MAX_PASSES)]
+        if squeezed(text).text != text:  # else that was without its escapes as well
+            spans += self._changed(unescaped(text), decodings, MAX_PASSES - 1)
         if not spans:
             self._innocent[text] = decodings
         return spans
@@ -180,12 +183,13 @@ class _Search:
         yield from _matches(text, self._needles.across_white_space)
         if decodings:
             for decoded, origin in _decodings(text):
+                self._spend(len(decoded))
                 for part in _TEXT.finditer(decoded):
                     for start, end in self.everywhere(part[0], decodings - 1):
                         yield origin(start + part.start(), end + part.start())
 
     def _spend(self, size: int) -> None:
-        self._budget -= size
+        self._budget -= size + _EACH
         if self._budget < 0:
             raise TooEncoded
 
@@ -221,7 +225,7 @@ def _decodings(text: bytes) -> Iterator[tuple[bytes, Origin]]:
             decoded = _from_base64(standard[offset:])
             yield decoded, _base64_origin(run.start() + offset, len(decoded), run)
     for run in _HEX.finditer(text):
-        view = View(run[0], _NOT_HEX, b"")
+        view = View(run[0], _NOT_HEX.finditer(run[0]), b"")
         for offset in (0, 1):
             yield _from_hex(view.text[offset:]), _hex_origin(view, offset, run.start())
 

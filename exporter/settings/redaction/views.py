@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from html.entities import html5
 from string import hexdigits
@@ -31,6 +31,7 @@ _ESCAPE = rb"""
         | (?P<name>[A-Za-z][A-Za-z0-9]{1,30})
       )%s
     """
+_BEGINS_ESCAPES = b"%=\\&"
 _STRICT = re.compile(_ESCAPE % b";", re.VERBOSE)
 _LENIENT = re.compile(_ESCAPE % b";?", re.VERBOSE)
 """As browsers read it."""
@@ -46,15 +47,15 @@ MAX_PASSES = 8
 
 
 class View:
-    """A text made from another one by replacing what a pattern finds."""
+    """A text made from another one by replacing what was found in it."""
 
-    def __init__(self, source: bytes, pattern: re.Pattern[bytes], replace: Replace) -> None:
+    def __init__(self, source: bytes, found: Iterable[re.Match[bytes]], replace: Replace) -> None:
         self._starts: list[int] = []
         """Where each replacement begins here."""
         self._segments: list[tuple[int, int, int]] = []
         """Where each ends here, and what it stands for in the source."""
         pieces, here, there = [], 0, 0
-        for match in pattern.finditer(source):
+        for match in found:
             start, end = match.span()
             made = replace(match) if callable(replace) else replace
             here += start - there
@@ -106,15 +107,17 @@ class _Squeezed(View):
 
     @cached_property
     def _exact(self) -> View:
-        return View(self._source, _NOISE, b"")
+        return View(self._source, _NOISE.finditer(self._source), b"")
 
 
 def unescaped(text: bytes) -> View:
     """With every escape of URLs, JSON, HTML, e-mail and programs replaced by what it stands for."""
-    strict = View(text, _STRICT, _meant)
+    if len(text.translate(None, _BEGINS_ESCAPES)) == len(text):  # far faster than to search
+        return View(text, (), b"")
+    strict = View(text, _STRICT.finditer(text), _meant)
     if strict.text != text or b"&" not in text:
         return strict
-    return View(text, _LENIENT, _meant)
+    return View(text, _LENIENT.finditer(text), _meant)
 
 
 _SOFT_LINE_BREAK = re.compile(
@@ -128,7 +131,7 @@ def has_soft_line_breaks(text: bytes) -> bool:
 
 def joined(text: bytes) -> View:
     """With the lines put together that quoted-printable has broken."""
-    return View(text, _SOFT_LINE_BREAK, b"")
+    return View(text, _SOFT_LINE_BREAK.finditer(text), b"")
 
 
 def squeezed(text: bytes) -> View:

@@ -32,11 +32,13 @@ def _whole(status: bytes, body: bytes) -> bytes:
     return b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body)
 
 
+OUTPUT_TOKENS = 2
+"""Of a good answer."""
 _TOKEN = _event(choices=[{"delta": {"content": "1"}}])
 _GOOD = (
     _TOKEN
     + _event(choices=[{"delta": {"content": "2"}, "finish_reason": "stop"}])
-    + _event(choices=[], usage={"prompt_tokens": 9, "completion_tokens": 2})
+    + _event(choices=[], usage={"prompt_tokens": 9, "completion_tokens": OUTPUT_TOKENS})
 )
 _DONE = b"data: [DONE]\n\n"
 _CUT = _answer(_TOKEN)[: -len(b"0\r\n\r\n")]
@@ -49,6 +51,11 @@ ANSWERS: dict[str, tuple[bytes, bool]] = {
     "protocol": (_answer(_TOKEN, b"data: {{{\n\n"), False),
     "empty": (_answer(_DONE), False),
     "auth": (_whole(b"401 Who", b""), True),
+    "not_found": (_whole(b"404 No", b"{}"), False),
+    "bad_request": (_whole(b"400 No", b'{"error":null}'), True),
+    "overloaded": (_whole(b"503 Later", b"overloaded"), False),
+    "timeout_first_token": (b"", False),
+    "timeout_stall": (_CUT, False),
 }
 """By the reason of the failure, if it is one: the bytes, and whether the connection then ends."""
 
@@ -93,7 +100,7 @@ async def _serve() -> None:
 @contextmanager
 def soak_server() -> Iterator[str]:
     """Its URL."""
-    with Popen([sys.executable, "-m", "benchmarks.soak_server"], stdout=PIPE) as process:
+    with Popen([sys.executable, "-m", "benchmarks.soak.server"], stdout=PIPE) as process:
         assert process.stdout
         try:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}"

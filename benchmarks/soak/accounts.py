@@ -1,0 +1,109 @@
+"""What the provider says of each model that it was asked for, and what the exporter counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks.running import Samples
+from benchmarks.soak.scene import FAULTS, GUEST
+from benchmarks.soak.server import OUTPUT_TOKENS
+
+MODELS = ("good", "good-fresh", GUEST, *FAULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the exporter counted of one model."""
+
+    probes: int = 0
+    confirming: int = 0
+    right: int = 0
+    """With the outcome, and the reason, that the provider meant them to have."""
+    uncertain: int = 0
+    """Their times were left out; one that the exporter interrupted is here alone."""
+    output_tokens: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.probes + other.probes,
+            self.confirming + other.confirming,
+            self.right + other.right,
+            self.uncertain + other.uncertain,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One model's counts beside the provider's ledger."""
+
+    model: str
+    answers: int
+    counts: Counts
+
+    @property
+    def lost(self) -> int:
+        """Answers that no counter knows; below 0, what was counted twice."""
+        return self.answers - self.counts.probes - self.counts.confirming
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing was lost but what the exporter says that it interrupted; nothing counted twice,
+        and no token of a good answer either."""
+        counts = self.counts
+        tokens = OUTPUT_TOKENS * (counts.right + counts.confirming)
+        return (
+            counts.right == counts.probes
+            and 0 <= self.lost <= counts.uncertain
+            and (self.model in FAULTS or counts.output_tokens == tokens)
+        )
+
+
+def counted(samples: Samples, model: str) -> Counts:
+    """What a scrape says of a model."""
+
+    def total(name: str, **labels: str) -> int:
+        return int(samples.sum(name, model=model, **labels))
+
+    return Counts(
+        probes=total("inference_probes_total"),
+        confirming=total("inference_confirmations_total"),
+        right=total("inference_probe_failures_total", reason=model)
+        if model in FAULTS
+        else total("inference_probes_total", outcome="success"),
+        uncertain=total("inference_probes_uncertain_total"),
+        output_tokens=total("inference_tokens_total", type="output"),
+    )
+
+
+def accounts(samples: Samples, ledger: Counter[str], gone: Counts) -> list[Account]:
+    """Every model's account.
+
+    :param gone: what was counted of guests that are not there any more.
+    """
+    return [
+        Account(
+            model,
+            ledger[model],
+            counted(samples, model) + (gone if model == GUEST else Counts()),
+        )
+        for model in MODELS
+    ]
+
+
+def table(found: Iterable[Account]) -> list[tuple[object, ...]]:
+    """Rows of a table of accounts."""
+    return [
+        (
+            account.model,
+            account.answers,
+            account.counts.probes,
+            account.counts.confirming,
+            account.counts.right,
+            account.lost,
+            account.counts.uncertain,
+        )
+        for account in found
+    ]

@@ -1,0 +1,103 @@
+"""The exporter, started as its command starts it, with a socket that tells what is inside.
+
+Resident memory alone cannot tell a leak from an allocator that keeps what it was given back. How
+many blocks Python has in use can, and so can the C library's own account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import json
+import re
+import socket
+import sys
+import threading
+import weakref
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from exporter.__main__ import main as exporter
+
+_loops: weakref.WeakSet[asyncio.BaseEventLoop] = weakref.WeakSet()
+_libc = ctypes.CDLL(None)
+_libc.open_memstream.restype = ctypes.c_void_p
+_libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+_libc.fclose.argtypes = _libc.free.argtypes = [ctypes.c_void_p]
+_SIZE = re.compile(r'<(\w+) type="(\w+)"(?: count="\d+")? size="(\d+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the process itself knows."""
+
+    tasks: int
+    """Of asyncio, in all its loops."""
+    blocks: int
+    """Pieces of memory that Python has in use."""
+    tracked: int
+    """Objects that the garbage collector knows, and those that were set aside."""
+    in_use_mb: float
+    """Of the C library's heap; Python has larger ones of its own for small objects."""
+    kept_mb: float
+    """Given back to the C library, and kept by it."""
+
+
+def ask(path: Path) -> Inside:
+    """What is inside the process that listens there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        with connection.makefile() as answer:
+            return Inside(**json.load(answer))
+
+
+def _look() -> Inside:
+    in_use, kept = _heap()
+    return Inside(
+        tasks=sum(len(asyncio.all_tasks(loop)) for loop in tuple(_loops)),
+        blocks=sys.getallocatedblocks(),
+        tracked=len(gc.get_objects()) + gc.get_freeze_count(),
+        in_use_mb=in_use / 1e6,
+        kept_mb=kept / 1e6,
+    )
+
+
+def _heap() -> tuple[int, int]:
+    """The bytes in use, and those that are free, by malloc_info(3)."""
+    text, size = ctypes.c_char_p(), ctypes.c_size_t()
+    stream = _libc.open_memstream(ctypes.byref(text), ctypes.byref(size))
+    _libc.malloc_info(0, stream)
+    _libc.fclose(stream)
+    told = (text.value or b"").decode()
+    _libc.free(text)
+    totals = {(kind, of): int(size) for kind, of, size in _SIZE.findall(told)}  # the last ones
+    kept = totals["total", "fast"] + totals["total", "rest"]
+    return totals["system", "current"] + totals["total", "mmap"] - kept, kept
+
+
+def _answer(path: str) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(path)
+        server.listen()
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(json.dumps(asdict(_look())).encode())
+
+
+def _note_loops() -> None:
+    begin = asyncio.BaseEventLoop.__init__
+
+    def begin_noted(self: asyncio.BaseEventLoop) -> None:
+        begin(self)
+        _loops.add(self)
+
+    setattr(asyncio.BaseEventLoop, "__init__", begin_noted)  # noqa: B010  mypy forbids the other
+
+
+if __name__ == "__main__":
+    _note_loops()
+    threading.Thread(target=_answer, args=(sys.argv.pop(1),), daemon=True).start()
+    exporter()

@@ -1,0 +1,69 @@
+"""Who is asked in the soak: good targets, a tenth that fail each in its own way, and guests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.soak.server import ANSWERS
+
+FAULTS = [name for name in ANSWERS if name != "good"]
+GUEST = "good-guest"
+_REFUSES = "http://127.0.0.1:1"
+_SILENT = "timeouts: {first_token: 1s, stall: 1s}, "
+_NEVER = "11h"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """How many targets there are, and how often all of them together are asked."""
+
+    file: Path
+    listen: str
+    """Where the exporter does."""
+    url: str
+    """Of the provider."""
+    probes_per_second: float
+    good: int = 92
+    fresh: int = 8
+    guests: int = 8
+    """Those that come and go; each fault has one target beside them."""
+
+    def write(self, generation: int, *, guests_asked: bool = True, asked: bool = True) -> None:
+        """Let the exporter load the configuration with the guests of a generation.
+
+        :param guests_asked: whether they still are, or only wait to go.
+        :param asked: whether anybody is.
+        """
+        count = self.good + self.fresh + self.guests + len(FAULTS) + 1
+        interval = f"{max(1, round(1000 * count / self.probes_per_second))}ms"
+        lines = [
+            f"web: {{listen: '{self.listen}'}}",
+            f"defaults: {{interval: {interval if asked else _NEVER}}}",
+            "probes: {count: {prompt: Count., max_output_tokens: 4}}",
+            "targets:",
+            *self._targets(generation, "" if guests_asked else f"interval: {_NEVER}, "),
+        ]
+        beside = self.file.with_suffix(".new")
+        beside.write_text("\n".join(lines))
+        beside.replace(self.file)
+
+    def _targets(self, generation: int, guests: str) -> Iterator[str]:
+        for number in range(self.good):
+            yield _target(f"good-{number}", "good", self.url)
+        for number in range(self.fresh):
+            yield _target(f"fresh-{number}", "good-fresh", self.url, "connection: fresh, ")
+        for fault in FAULTS:
+            silent = fault.startswith("timeout")
+            yield _target(f"fault-{fault}", fault, self.url, _SILENT if silent else "")
+        yield _target("fault-connect", "connect", _REFUSES)
+        for number in range(self.guests):
+            yield _target(f"guest-{generation}-{number}", GUEST, self.url, guests)
+
+
+def _target(name: str, model: str, url: str, more: str = "") -> str:
+    return (
+        f"  - {{name: {name}, provider: openai, model: {model}, {more}"
+        f"api_key: {{env: SOAK_KEY}}, base_url: '{url}/v1'}}"
+    )

@@ -1,0 +1,53 @@
+"""Which histograms a plan can ever fill, so that one that it cannot fill is not shown as zeroes.
+
+Counters are not asked: each of them, and each failure reason, exists at zero from the start.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from exporter.config.plan import Plan
+
+Possible = Callable[[Plan, tuple[str, ...]], bool]
+"""Whether a plan gives series with these values of a family's own labels. It is asked for those
+that would exist from the start. A series of which it says no comes with its first value, should
+there be one after all."""
+
+
+def always(_plan: Plan, _own: tuple[str, ...]) -> bool:
+    return True
+
+
+def streamed(plan: Plan, _own: tuple[str, ...]) -> bool:
+    """What only a streamed answer has."""
+    return plan.probe.streams
+
+
+def cold(plan: Plan, _own: tuple[str, ...]) -> bool:
+    """What only a model has that is known to be cold at times."""
+    return plan.probe.runs_model and (
+        plan.target.cold_start is not None or bool(plan.target.watched_boot)
+    )
+
+
+def phases(plan: Plan, own: tuple[str, ...]) -> bool:
+    """A connection has no phase for what its address does without."""
+    address = urlsplit(plan.target.endpoint)
+    match own:
+        case ("dns",):
+            return not _is_number(address.hostname or "")
+        case ("tls",):
+            return address.scheme == "https"
+        case _:
+            return True
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
