@@ -30,7 +30,7 @@ def measure_disturbed(truth: Truth, disturbances: Iterable[str], seconds: float)
 
 def print_coverage(measured: Disturbed) -> None:
     print(f"\nkept from running, {STREAMS} streams; all in ms\n")
-    print("| | client | probes | TTFT error p50 | p99 | max | claimed p50 | p99 "
+    print("| | client | requests | TTFT error p50 | p99 | max | claimed p50 | p99 "
           "| covered | beyond the claim, max |")  # fmt: skip
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for (name, client), pairs in measured.items():

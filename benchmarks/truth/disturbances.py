@@ -1,4 +1,4 @@
-"""What keeps a measuring process from running, done to it from outside."""
+"""What keeps a measuring process, and those that it starts, from running; done from outside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 Disturbance = Callable[[int], AbstractContextManager[None]]
-"""Given the process."""
+"""Given the process, which leads a group of its own."""
 
 STOP_SECONDS = (0.005, 5.0)
 BETWEEN_STOPS_SECONDS = (0.1, 0.6)
@@ -76,6 +76,11 @@ def starved(pid: int) -> Iterator[None]:
             process.wait()
 
 
+@contextmanager
+def undisturbed(_pid: int) -> Iterator[None]:
+    yield
+
+
 DISTURBANCES: dict[str, Disturbance] = {
     "stopped": stopped,
     "paused": paused,
@@ -112,9 +117,9 @@ def _run_a_share(pid: int, over: threading.Event) -> None:
 
 def _held(pid: int, seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
+        os.killpg(pid, signal.SIGSTOP)
         time.sleep(seconds)
-        os.kill(pid, signal.SIGCONT)
+        os.killpg(pid, signal.SIGCONT)
 
 
 def _freeze_now_and_then(group: Path, over: threading.Event) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import astuple
 
 from benchmarks.truth.clients import READY, Case, Seen
-from benchmarks.truth.disturbances import Disturbance
+from benchmarks.truth.disturbances import Disturbance, undisturbed
 from benchmarks.truth.errors import Pair
 from benchmarks.truth.served import Truth
 
@@ -25,16 +23,13 @@ SCRIPTS = {
 single process is not saturated, as with a real provider's short answers."""
 
 
-@contextmanager
-def undisturbed(_pid: int) -> Iterator[None]:
-    yield
-
-
 def measure(truth: Truth, case: Case, disturbing: Disturbance = undisturbed) -> list[Pair]:
     """One client's probes next to what the server did, measured in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.truth.clients", truth.url]
     command += [str(argument) for argument in astuple(case)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as client:
         assert client.stdout is not None
         assert client.stdout.readline().strip() == READY
         with disturbing(client.pid):

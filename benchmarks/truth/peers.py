@@ -4,13 +4,14 @@ guidellm and aiperf, as ``make bench-peers`` installs them and with their own de
 truth server of ``benchmarks.truth`` for the same streams as our probe and the plain httpx loop, one
 after the other in the same run. Each tool's own figures for each request are held against the
 server's log of that request, found by its id. As many requests as there are streams are left out at
-the beginning, as ours are: they open the connections. Needs Go. A tool that is not installed is
-skipped.
+the beginning, as ours are: they open the connections. Then everybody is kept from running, as in
+``benchmarks.truth``. Needs Go. A tool that is not installed is skipped.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import subprocess
@@ -23,6 +24,9 @@ from pathlib import Path
 
 from benchmarks.peer_tools import PEERS, Peer, Run
 from benchmarks.truth.clients import CLIENTS, Case
+from benchmarks.truth.coverage import STREAMS as DISTURBED_STREAMS
+from benchmarks.truth.coverage import Disturbed, measure_disturbed, print_coverage
+from benchmarks.truth.disturbances import DISTURBANCES, Disturbance, undisturbed
 from benchmarks.truth.errors import ERRORS, Measured, Pair, quantiles_ms
 from benchmarks.truth.measuring import SCRIPTS
 from benchmarks.truth.measuring import measure as measure_client
@@ -38,27 +42,45 @@ _STARTUP_SECONDS = 120
 _LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
-def run_tool(peer: Peer, run: Run) -> None:
-    """Ends the tool and all processes that it started if it takes too long."""
+class ToolFailed(Exception):
+    """A tool came to no end, or to a bad one."""
+
+
+def run_tool(peer: Peer, run: Run, disturbing: Disturbance) -> None:
+    """Ends the tool and all processes that it started if it takes too long.
+
+    :raises ToolFailed: it did, or it failed by itself.
+    """
     limit = _STARTUP_SECONDS + 3 * run.all_seconds
-    done = subprocess.run(
-        ["timeout", "--kill-after=5", str(limit), *peer.command(run)],
-        check=False,
-        cwd=run.folder,
-        env={**os.environ, **_LOCAL},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(f"{peer.name} failed with exit code {done.returncode}:\n{done.stdout[-4000:]}")
+    with (
+        subprocess.Popen(
+            ["timeout", "--kill-after=5", str(limit), *peer.command(run)],
+            cwd=run.folder,
+            env={**os.environ, **_LOCAL},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as tool,
+        disturbing(tool.pid),
+    ):
+        said, _ = tool.communicate()
+    if tool.returncode:
+        raise ToolFailed(f"{peer.name} failed with exit code {tool.returncode}:\n{said[-4000:]}")
 
 
-def measure_peer(truth: Truth, peer: Peer, model: str, streams: int, seconds: float) -> list[Pair]:
+def measure_peer(
+    truth: Truth,
+    peer: Peer,
+    model: str,
+    streams: int,
+    seconds: float,
+    disturbing: Disturbance = undisturbed,
+) -> list[Pair]:
     """One tool's requests next to what the server did."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(truth.url, model, streams, seconds, Path(folder))
-        run_tool(peer, run)
+        run_tool(peer, run, disturbing)
         seen = list(peer.read(run.folder))
     sends = truth.sends()
     tokens = int(model.rpartition("-")[2])
@@ -83,6 +105,23 @@ def measure(truth: Truth, peers: Sequence[Peer], streams: int, seconds: float) -
         print(f"{peer.name}, {streams} streams", file=sys.stderr)
         measured[streams, CONDITION, peer.name] = measure_peer(truth, peer, model, streams, seconds)
     return measured
+
+
+def measure_disturbed_peers(
+    truth: Truth, peers: Sequence[Peer], disturbances: Iterable[str], seconds: float
+) -> Disturbed:
+    """Everybody, kept from running. A tool that does not survive that has no requests."""
+    measured = measure_disturbed(truth, disturbances, seconds)
+    for name, peer in itertools.product(disturbances, peers):
+        print(f"{peer.name}, {name}", file=sys.stderr)
+        try:
+            measured[name, peer.name] = measure_peer(
+                truth, peer, SCRIPTS[16], DISTURBED_STREAMS, seconds, DISTURBANCES[name]
+            )
+        except ToolFailed as failure:
+            print(failure, file=sys.stderr)
+            truth.sends()
+    return dict(sorted(measured.items(), key=lambda item: list(disturbances).index(item[0][0])))
 
 
 def print_errors(measured: Measured) -> None:
@@ -124,8 +163,15 @@ def print_machine(peers: Iterable[Peer], started: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.peers", description=__doc__)
-    parser.add_argument("--streams", type=int, nargs="+", choices=SCRIPTS, default=STREAMS)
+    parser.add_argument("--streams", type=int, nargs="*", choices=SCRIPTS, default=STREAMS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
+    parser.add_argument(
+        "--disturbed",
+        nargs="*",
+        choices=DISTURBANCES,
+        default=[*DISTURBANCES],
+        help="what keeps them from running after that, three times as long",
+    )
     options = parser.parse_args()
     peers = installed_peers()
     started = time.monotonic()
@@ -134,8 +180,11 @@ def main() -> None:
         truth = Truth(url)
         for streams in options.streams:
             measured |= measure(truth, peers, streams, options.seconds)
-    print_errors(measured)
-    print_uncertainty(measured)
+        disturbed = measure_disturbed_peers(truth, peers, options.disturbed, 3 * options.seconds)
+    if measured:
+        print_errors(measured)
+        print_uncertainty(measured)
+    print_coverage(disturbed)
     print_machine(peers, started)
 
 

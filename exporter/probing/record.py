@@ -169,15 +169,16 @@ class StreamRecord:
         """The last token that the provider counted: the last output or, behind it, the token that
         ended the answer.
 
-        Where the stop comes much later than a token would, something else took the time, and the
-        last output holds.
+        Where the stop comes much later than a token would, and than each of them did, something
+        else took the time, and the last output holds.
         """
         first, last, stop = self.first_token, self.last_token, self._stop
         if not first or not last or not stop or usage is None or stop.at < last.at:
             return last
         shown = self._streamed(usage) - 1
         pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
-        return stop if stop.at - last.at <= _LATE_STOP * pace else last
+        longest = max((later.at - earlier.at for earlier, later in self._gaps), default=0)
+        return stop if stop.at - last.at <= max(_LATE_STOP * pace, longest) else last
 
     def pace_known(self, usage: Usage | None) -> bool:
         """Whether the output came so that a time per token can be told from it."""

@@ -65,6 +65,21 @@ async def test_a_stop_much_later_than_a_token_is_no_token() -> None:
     assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))
 
 
+async def test_a_stop_no_later_than_some_token_was_is_a_token_of_an_uneven_stream() -> None:
+    uneven: list[Step] = [
+        said("a "),
+        GAP,
+        said("b "),
+        GAP,
+        said("c "),
+        6 * GAP,
+        said("d "),
+        4 * GAP,
+    ]
+    result = await timed("vllm", *uneven, finished("stop", tokens=5))
+    assert span(result) > 11 * GAP
+
+
 async def test_where_nobody_knows_what_is_counted_the_last_output_holds() -> None:
     result = await timed("openai", *FIVE, finished("stop", tokens=6), preset="groq")
     assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))

@@ -91,7 +91,5 @@ def test_claims_cover_the_truth_whatever_keeps_the_process_from_running(disturba
         pairs = measure(Truth(url), case, DISTURBANCES[disturbance])
     beyond = sorted(pair.beyond_claim for pair in pairs)
     assert len(beyond) > 20
-    # 0.2 ms are the server's clocks and the kernel's. Of fewer than 200 probes, one may miss.
-    missed = sum(seconds >= 0.0002 for seconds in beyond)
-    assert missed <= max(1, len(beyond) // 200)
+    assert beyond[len(beyond) * 995 // 1000] < 0.0002  # the server's clocks and the kernel's
     assert beyond[-1] < 0.002
