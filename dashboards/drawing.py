@@ -1,137 +1,226 @@
-"""One panel on one pair of axes, as near to Grafana's as serves to judge it."""
+"""One panel as Grafana's dark theme would show it, near enough to judge it by."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from dashboards.lettering import clock, round_times, text, ticks
 from dashboards.prometheus import Line
 
-_MUTED = "#667"
-_MOST_NAMES = 8
+CANVAS = "#111217"
+_PANEL, _BORDER, _TEXT, _MUTED, _GRID = "#181b1f", "#2b2d33", "#ccccdc", "#9d9fa8", "#2a2c32"
+_SERIES = (
+    "#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#fade2a",
+    "#37872d", "#e02f44", "#1f60c4", "#ffb357", "#8f3bb8", "#96d98d", "#ca95e5", "#c4162a",
+)  # fmt: skip
+_NAMED = {
+    "green": "#73bf69", "yellow": "#f2cc0c", "orange": "#ff9830", "red": "#f2495c",
+    "blue": "#5794f2", "text": _TEXT,
+}  # fmt: skip
+DOTS_PER_INCH = 96
+_POINTS_PER_DOT = 72 / DOTS_PER_INCH
+_MOST_ROWS = 6
+_TITLE, _ROW = 15.0, 9.5
+"""Points: the height of a title and of a row of a legend."""
+
+
+def frame(axes: Axes, title: str) -> None:
+    """The panel's card and its title; the axes are the whole panel."""
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    width, height = _points(axes)
+    axes.add_patch(
+        FancyBboxPatch(
+            (0, 0), 1, 1, boxstyle="round,pad=0,rounding_size=0.004", facecolor=_PANEL,
+            edgecolor=_BORDER, linewidth=0.8, mutation_aspect=width / height,
+        )
+    )  # fmt: skip
+    axes.text(7 / width, 1 - 5 / height, title, fontsize=8, weight="bold", color=_TEXT, va="top")
 
 
 def draw(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
     """Draw the panel with these series."""
-    axes.set_title(panel["title"], fontsize=8, loc="left", color="#113", pad=3)
+    frame(axes, panel["title"])
     shown = [line for line in lines if any(math.isfinite(value) for _, value in line.points)]
     if not shown:
-        return _empty(axes, panel["fieldConfig"]["defaults"].get("noValue", "no data"))
+        words = panel["fieldConfig"]["defaults"].get("noValue", "No data")
+        axes.text(0.5, 0.45, words, ha="center", va="center", color=_MUTED, fontsize=9)
+        return
     match panel["type"]:
         case "stat":
             _stat(axes, panel, shown)
         case "table":
             _table(axes, panel, shown)
         case "heatmap":
-            _heatmap(axes, shown)
+            _heatmap(_plot(axes, 0), shown)
         case _:
             _lines(axes, panel, shown)
-    return None
 
 
-def text(value: float, unit: str) -> str:
-    """A value as Grafana would write it."""
-    if unit == "s":
-        return _seconds(value)
-    if unit == "percentunit":
-        return f"{value * 100:.3g} %"
-    if unit == "currencyUSD":
-        return f"${value:.3g}"
-    if unit == "bytes":
-        return f"{value / 2**20:.3g} MiB"
-    if unit == "bool_yes_no":
-        return "Yes" if value else "No"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value / 1000:.3g} K"
+def _points(axes: Axes) -> tuple[float, float]:
+    """The size of the axes."""
+    box = axes.get_window_extent()
+    return box.width * _POINTS_PER_DOT, box.height * _POINTS_PER_DOT
 
 
-def _seconds(value: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 120), ("s", 1), ("ms", 1e-3)):
-        if abs(value) >= length:
-            return f"{value / (60 if unit == 'min' else length):.3g} {unit}"
-    return f"{value * 1e6:.3g} µs" if value else "0 s"
-
-
-def _empty(axes: Axes, words: str) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.text(0.5, 0.5, words, ha="center", va="center", color=_MUTED, transform=axes.transAxes)
+def _plot(axes: Axes, legend_rows: int) -> Axes:
+    """Axes within the panel, above its legend."""
+    width, height = _points(axes)
+    below = 20 + (legend_rows + 1) * _ROW if legend_rows else 20
+    left, bottom, top = 42 / width, below / height, (_TITLE + 6) / height
+    inner: Axes = axes.inset_axes((left, bottom, 1 - left - 10 / width, 1 - bottom - top))
+    inner.set_facecolor(_PANEL)
+    for spine in inner.spines.values():
+        spine.set_visible(False)
+    inner.tick_params(labelsize=6.5, colors=_MUTED, length=0, pad=3)
+    inner.set_axisbelow(True)
+    return inner
 
 
 def _stat(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
-    _empty(axes, "")
     unit = panel["fieldConfig"]["defaults"]["unit"]
     named = panel["options"].get("textMode") == "name"
-    parts = [line.name if named else text(_last(line), unit) for line in lines[:4]]
-    if not named and len(lines) > 1:
-        parts = [f"{part}  {line.name}" for part, line in zip(parts, lines, strict=False)]
-    size = 15 if len(parts) == 1 and len(parts[0]) < 16 else 8
-    color = _color(panel, _last(lines[0]))
-    axes.text(
-        0.5, 0.5, "\n".join(parts), ha="center", va="center", fontsize=size, color=color,
-        transform=axes.transAxes,
-    )  # fmt: skip
+    if len(lines) == 1:
+        shown = lines[0].name if named else text(_last(lines[0]), unit)
+        size = 21 if len(shown) < 9 else 14 if len(shown) < 18 else 9
+        color = _TEXT if named else _color(panel, _last(lines[0]))
+        axes.text(0.5, 0.42, shown, ha="center", va="center", fontsize=size, color=color)
+        return
+    for number, line in enumerate(lines[:4]):
+        at = 0.72 - 0.62 * (number + 0.5) / min(len(lines), 4)
+        axes.text(0.06, at, line.name, va="center", fontsize=7, color=_MUTED)
+        value = "" if named else text(_last(line), unit)
+        color = _color(panel, _last(line))
+        axes.text(0.94, at, value, va="center", ha="right", fontsize=8.5, color=color)
 
 
 def _color(panel: Mapping[str, Any], value: float) -> str:
     steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
     reached = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]
-    return reached[-1] if reached else "#222"
+    return _NAMED.get(reached[-1], reached[-1]) if reached else _TEXT
 
 
 def _lines(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
-    style = defaults.get("custom", {})
-    bottom: dict[float, float] = {}
-    width = min(map(_step, lines)) * 0.9
-    for line in lines:
-        points = [point for point in line.points if math.isfinite(point[1])]
-        times, values = [time for time, _ in points], [value for _, value in points]
-        if style.get("drawStyle") == "bars":
-            base = [bottom.get(time, 0.0) for time in times]
-            axes.bar(times, values, bottom=base, width=width, label=line.name)
-            bottom |= {time: b + v for time, b, v in zip(times, base, values, strict=True)}
-        elif style.get("drawStyle") == "points":
-            axes.plot(times, values, ".", markersize=3, label=line.name)
-        else:
-            axes.plot(times, values, linewidth=1, label=line.name)
-    low, high = axes.get_ylim()
+    style, unit = defaults.get("custom", {}), defaults["unit"]
+    lines = [line for line in lines if line.name] or lines
+    in_order = sorted(lines, key=lambda line: line.name)
+    colors = [*islice(cycle(_SERIES), len(in_order))]
+    plot = _plot(axes, min(len(in_order), _MOST_ROWS))
+    stacked = style.get("drawStyle") == "bars"
+    high = _bars(plot, in_order, colors) if stacked else _curves(plot, in_order, colors, style)
+    low = min(0.0, *(value for line in in_order for _, value in _finite(line)))
     if style.get("scaleDistribution", {}).get("type") == "log":
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        plot.set_yscale("log")
+        plot.yaxis.set_minor_formatter(NullFormatter())
+        plot.yaxis.set_minor_locator(NullLocator())
     else:
-        axes.set_ylim(min(low, 0), high + (high - min(low, 0)) * 0.25)  # room for the legend
-    unit = defaults["unit"]
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value, unit)))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
-    axes.tick_params(labelsize=6)
-    axes.grid(alpha=0.25)
-    if len(lines) <= _MOST_NAMES:
-        axes.legend(fontsize=5.5, loc="upper left", framealpha=0.6, ncols=2)
+        places = ticks(low, high, unit)
+        plot.set_ylim(min(low, places[0]), max(places[-1], high))
+        plot.yaxis.set_major_locator(FixedLocator(places))
+    plot.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value, unit)))
+    times = [time for line in in_order for time, _ in line.points]
+    plot.set_xlim(min(times), max(times) + 1)
+    plot.xaxis.set_major_locator(FixedLocator(round_times(min(times), max(times))))
+    plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
+    plot.grid(color=_GRID, linewidth=0.6)
+    _legend(axes, in_order, colors, unit)
 
 
-def _heatmap(axes: Axes, lines: Sequence[Line]) -> None:
+def _curves(
+    plot: Axes, lines: Sequence[Line], colors: Sequence[str], style: Mapping[str, Any]
+) -> float:
+    """Draw lines or dots; the highest of them."""
+    dots = style.get("drawStyle") == "points"
+    for line, color in zip(lines, colors, strict=True):
+        points = line.points if not dots else _finite(line)
+        times, values = [time for time, _ in points], [value for _, value in points]
+        look = {"marker": ".", "linestyle": "", "markersize": 3} if dots else {"linewidth": 1.1}
+        plot.plot(times, values, color=color, **look)
+        if not dots and len(lines) <= _MOST_ROWS:
+            plot.fill_between(times, values, 0, color=color, alpha=0.06, linewidth=0)
+    return max(value for line in lines for _, value in _finite(line))
+
+
+def _bars(plot: Axes, lines: Sequence[Line], colors: Sequence[str]) -> float:
+    """Stack bars at the times that all series have in common; the highest stack."""
+    times = sorted({time for line in lines for time, _ in line.points})
+    step = min((b - a for a, b in pairwise(times)), default=60.0)
+    bottom = dict.fromkeys(times, 0.0)
+    for line, color in zip(lines, colors, strict=True):
+        values = dict(_finite(line))
+        heights = [values.get(time, 0.0) for time in times]
+        base = [bottom[time] for time in times]
+        plot.bar(times, heights, bottom=base, width=step * 0.8, color=color, alpha=0.85)
+        bottom |= {time: bottom[time] + height for time, height in zip(times, heights, strict=True)}
+    return max(bottom.values(), default=1.0)
+
+
+def _legend(axes: Axes, lines: Sequence[Line], colors: Sequence[str], unit: str) -> None:
+    """Names with their last and highest values, as the panels ask for."""
+    width, height = _points(axes)
+    rows = min(len(lines), _MOST_ROWS)
+    columns = ((1 - 52 / width, "Last *"), (1 - 10 / width, "Max"))
+    at = (rows * _ROW + 8) / height
+    for x, name in columns:
+        axes.text(x, at, name, fontsize=6, color=_MUTED, ha="right", va="center")
+    for number, (line, color) in enumerate(zip(lines[:rows], colors, strict=False)):
+        y = at - (number + 1) * _ROW / height
+        axes.plot([8 / width, 18 / width], [y, y], color=color, linewidth=2)
+        more = len(lines) - rows if number == rows - 1 else 0
+        name = line.name + (f"   and {more} more" if more else "")
+        axes.text(22 / width, y, name, fontsize=6.5, color=_TEXT, va="center")
+        values = (_last(line), max(value for _, value in _finite(line)))
+        for (x, _), value in zip(columns, values, strict=True):
+            axes.text(x, y, text(value, unit), fontsize=6.5, color=_TEXT, ha="right", va="center")
+
+
+def _heatmap(plot: Axes, lines: Sequence[Line]) -> None:
     bounds = sorted(lines, key=lambda line: float(line.labels["le"]))
     times = [time for time, _ in bounds[0].points]
     below = dict.fromkeys(times, 0.0)
     rows = []
     for line in bounds:
         counts = dict(line.points)
-        rows.append([max(0.0, counts.get(time, 0) - below[time]) for time in times])
+        rows.append([max(0.0, counts.get(time, 0) - below[time]) or math.nan for time in times])
         below |= counts
-    axes.imshow(rows, aspect="auto", origin="lower", cmap="Oranges")
-    axes.set_xticks([])
-    axes.set_yticks(range(len(bounds)), [line.labels["le"] for line in bounds], fontsize=5)
+    plot.imshow(rows, aspect="auto", origin="lower", cmap="inferno", interpolation="nearest")
+    plot.set_xticks([])
+    every = max(1, len(bounds) // 8)
+    names = [
+        "" if line.labels["le"] == "+Inf" else text(float(line.labels["le"]), "s")
+        for line in bounds
+    ]
+    plot.set_yticks(range(0, len(bounds), every), names[::every])
 
 
 def _table(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
-    _empty(axes, "")
+    titles, rows = _cells(panel, lines)
+    width, height = _points(axes)
+    row_height, left = 14 / height, 8 / width
+    step = (1 - 2 * left) / len(titles)
+    y = 1 - (_TITLE + 14) / height
+    for number, title in enumerate(titles):
+        axes.text(
+            left + number * step, y, title, fontsize=7, weight="bold", color="#6e9fff", va="center"
+        )
+    for row in rows:
+        axes.plot([left, 1 - left], [y - row_height / 2] * 2, color=_BORDER, linewidth=0.6)
+        y -= row_height
+        for number, cell in enumerate(row):
+            axes.text(left + number * step, y, cell, fontsize=7, color=_TEXT, va="center")
+
+
+def _cells(panel: Mapping[str, Any], lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
+    """The titles of a table's columns, and its rows."""
     names: dict[str, str] = panel["transformations"][2]["options"]["renameByName"]
     units, words = _overrides(panel, "unit"), _mappings(panel)
     keys = [
@@ -148,9 +237,7 @@ def _table(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
         cells.setdefault(row, {})[title] = shown
     titles = list(names.values())
     content = [[*row, *(cells[row].get(title, "") for title in titles)] for row in sorted(cells)]
-    table = axes.table(cellText=content, colLabels=[*keys, *titles], loc="upper center")
-    table.auto_set_font_size(False)
-    table.set_fontsize(7)
+    return [*keys, *titles], content
 
 
 def _overrides(panel: Mapping[str, Any], setting: str) -> dict[str, Any]:
@@ -167,15 +254,10 @@ def _mappings(panel: Mapping[str, Any]) -> dict[str, Any]:
     return {title: maps[0]["options"] for title, maps in _overrides(panel, "mappings").items()}
 
 
+def _finite(line: Line) -> list[tuple[float, float]]:
+    return [point for point in line.points if math.isfinite(point[1])]
+
+
 def _last(line: Line) -> float:
-    finite = [value for _, value in line.points if math.isfinite(value)]
-    return finite[-1] if finite else math.nan
-
-
-def _step(line: Line) -> float:
-    times = [time for time, _ in line.points]
-    return min((b - a for a, b in pairwise(times)), default=60.0)
-
-
-def _clock(value: float) -> str:
-    return datetime.fromtimestamp(value, UTC).strftime("%H:%M:%S")
+    finite = _finite(line)
+    return finite[-1][1] if finite else math.nan

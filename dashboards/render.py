@@ -1,4 +1,4 @@
-"""Pictures of the dashboards: the same JSON and the same queries, drawn with matplotlib.
+"""Pictures of the dashboards: the same JSON and the same queries, in the manner of Grafana.
 
 It is no Grafana, but it shows an empty panel, a wrong unit or an unreadable legend for what it is.
 ``python -m dashboards.render --prometheus URL --out FOLDER [--var target=NAME ...]``
@@ -18,10 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dashboards.build import DASHBOARDS, as_json
-from dashboards.drawing import draw
+from dashboards.drawing import CANVAS, DOTS_PER_INCH, draw
 from dashboards.prometheus import Prometheus, Span
 
 _CELL_INCHES = (0.62, 0.36)
+_GAP = 0.12
+"""Half of the gap between two panels, in cells."""
+_HEADING = "#d8d9e6"
 
 
 def picture(
@@ -33,26 +36,25 @@ def picture(
         for variable in document["templating"]["list"]
     }
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in document["panels"]) + 1
-    figure = plt.figure(figsize=(24 * _CELL_INCHES[0], height * _CELL_INCHES[1]), dpi=80)
-    figure.text(0.006, 1 - 0.8 / height, document["title"], fontsize=13, weight="bold")
+    size = (24 * _CELL_INCHES[0], height * _CELL_INCHES[1])
+    figure = plt.figure(figsize=size, dpi=DOTS_PER_INCH, facecolor=CANVAS)
+    figure.text(0.007, 1 - 0.62 / height, document["title"], fontsize=12, color=_HEADING)
     for panel in document["panels"]:
         axes = _place(figure, panel, height)
         if panel["type"] == "row":
             axes.axis("off")
-            axes.text(0, 0.3, panel["title"], fontsize=11, color="#335")
+            axes.text(0, 0.35, panel["title"], fontsize=10, weight="bold", color=_HEADING)
         else:
             draw(axes, panel, prometheus.of_panel(panel, span, variables))
     return figure
 
 
 def _place(figure: Figure, panel: Mapping[str, Any], height: int) -> Axes:
-    """The panel's cells, counted from the top, less room for its title and labels."""
+    """The panel's cells, counted from the top, with gaps between them."""
     at = panel["gridPos"]
-    is_row = panel["type"] == "row"
-    left, right, above, below = (0.15, 0, 0, 0) if is_row else (0.75, 0.15, 0.8, 0.6)
-    bottom = 1 - (1 + at["y"] + at["h"] - below) / height
-    size = (at["w"] - left - right) / 24, (at["h"] - above - below) / height
-    return figure.add_axes(((at["x"] + left) / 24, bottom, *size))
+    left, bottom = (at["x"] + _GAP) / 24, 1 - (1 + at["y"] + at["h"] - _GAP) / height
+    size = (at["w"] - 2 * _GAP) / 24, (at["h"] - 2 * _GAP) / height
+    return figure.add_axes((left, bottom, *size))
 
 
 def main() -> None:

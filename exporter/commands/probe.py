@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import asdict
-from itertools import cycle, islice
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.commands.asking import asked
 from exporter.commands.configured import CONFIG, load
+from exporter.commands.gate_run import GATE_PROBES, run_gate
 from exporter.commands.terminal import Summary, closing, heading, line
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.kinds.chat import DEFAULT_PROMPT
-from exporter.net.transport import Connections
-from exporter.observation import Observation, observed
-from exporter.probing.probe import run_probe
+from exporter.observation import Observation
 from exporter.process import loop
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult
@@ -41,21 +39,50 @@ from exporter.site.result_json import result_to_json
 @click.option("--prompt", default=DEFAULT_PROMPT, help="What to ask, with --provider.")
 @click.option("--max-output-tokens", type=int, default=64, show_default=True)
 @click.option("--timeout", default="30s", show_default=True, help="With --provider.")
-@click.option("-n", "count", type=click.IntRange(1), default=1, help="How many probes.")
+@click.option("-n", "count", type=click.IntRange(1), help="How many probes: 1, or 20 at a gate.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["slo", "unknown"]),
+    multiple=True,
+    help="A gate: exit with 1 if an objective is broken (slo), or cannot be told to be kept, too "
+    "(unknown). With --config; without --target all targets are judged.",
+)
+@click.option("--junit", type=click.Path(path_type=Path), help="Write the gate's verdicts here.")
 def probe(
-    path: Path | None, target: str | None, count: int, as_json: bool, **ad_hoc: str | int | None
+    path: Path | None,
+    target: str | None,
+    count: int | None,
+    as_json: bool,
+    fail_on: tuple[str, ...],
+    junit: Path | None,
+    **ad_hoc: str | int | None,
 ) -> None:
     """Probe now, show each result as it comes, and a summary.
 
-    Exits with 1 if any probe failed.
+    Exits with 1 if any probe failed; with --fail-on, if an objective is broken.
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
+    if fail_on or junit:
+        if path is None:
+            raise click.UsageError("--fail-on and --junit need --config, which has the objectives")
+        sys.exit(
+            run_gate(_gated(load(path), target), count or GATE_PROBES, fail_on, as_json, junit)
+        )
     plans = _plans_of(load(path), target) if path else _ad_hoc_plans(ad_hoc)
     ask = _ask_for_json if as_json else _ask_at_terminal
-    results = loop.run(ask(plans, count))
+    results = loop.run(ask(plans, count or 1))
     sys.exit(0 if all(result.success for result in results) else 1)
+
+
+def _gated(config: Config, target: str | None) -> tuple[Plan, ...]:
+    """The plans that have objectives to be judged by."""
+    plans = _plans_of(config, target) if target else config.plans()
+    judged = tuple(plan for plan in plans if plan.target.slo)
+    if not judged:
+        raise click.UsageError("no target has an slo to judge it by; add one")
+    return judged
 
 
 def _plans_of(config: Config, target: str | None) -> tuple[Plan, ...]:
@@ -92,19 +119,8 @@ def _usage_error(mistake: ErrorDetails) -> click.UsageError:
     return click.UsageError(message)
 
 
-async def _observations(plans: tuple[Plan, ...], count: int) -> AsyncIterator[Observation]:
-    for plan in plans:
-        connections = Connections(plan.target)
-        texts = cycle(plan.probe.texts)
-        try:
-            for text in islice(texts, count):
-                yield observed(plan, await run_probe(plan, text, connections))
-        finally:
-            await connections.retire()
-
-
 async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
-    observations = [observation async for observation in _observations(plans, count)]
+    observations = [observation async for observation in asked(plans, count)]
     results = [observation.result for observation in observations]
     document = {
         "results": [result_to_json(result) for result in results],
@@ -118,7 +134,7 @@ async def _ask_at_terminal(plans: tuple[Plan, ...], count: int) -> list[ProbeRes
     target = plans[0].target
     click.echo(heading(f"{target.name}: {target.model} at {target.endpoint}"))
     observations: list[Observation] = []
-    async for observation in _observations(plans, count):
+    async for observation in asked(plans, count):
         observations.append(observation)
         click.echo(line(len(observations), observation.result))
     click.echo(closing(observations))

@@ -100,9 +100,27 @@ class Tally:
         return Verdict.UNKNOWN
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which shares the true one most likely is, by Clopper and Pearson: the objective
+        is broken if it is above both, and kept if it is below both."""
+        good, judged = self.good, self.judged
+        low = _solved(lambda share: 1 - _chance_of_at_most(good - 1, judged, share) >= CHANCE)
+        high = _solved(lambda share: _chance_of_at_most(good, judged, share) < CHANCE)
+        return (low if good else 0.0), (high if good < judged else 1.0)
+
+    @property
     def enough(self) -> int:
         """How many probes it takes to see that the objective is kept, if all of them are good."""
         return math.ceil(math.log(CHANCE) / math.log(self.objective.ratio))
+
+
+def _solved(holds_above: Callable[[float], bool]) -> float:
+    """Where between 0 and 1 something begins to hold."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds_above(middle) else (middle, high)
+    return (low + high) / 2
 
 
 def _chance_of_at_most(good: int, judged: int, ratio: float) -> float:

@@ -12,11 +12,12 @@ from tests.conftest import find_tool
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+EXAMPLE = ROOT / "deploy" / "pipelines" / "github-actions.yml"
 
 
 def test_actionlint_finds_nothing() -> None:
     linted = subprocess.run(
-        [find_tool("actionlint"), *WORKFLOWS],
+        [find_tool("actionlint"), *WORKFLOWS, EXAMPLE],
         capture_output=True,
         text=True,
         check=False,

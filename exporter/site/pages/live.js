@@ -20,7 +20,8 @@
     const now = Date.now() / 1000 + ahead;
     for (const time of document.querySelectorAll("time[data-at]")) {
       const age = now - Number(time.dataset.at);
-      const said = age >= 0 ? (age < 1 ? "now" : `${span(age)} ago`) : `in ${span(-age)}`;
+      const past = age < 1 || "due" in time.dataset ? "now" : `${span(age)} ago`;
+      const said = age >= 0 ? past : `in ${span(-age)}`;
       if (time.textContent !== said) time.textContent = said;
     }
   };
@@ -60,7 +61,9 @@
     try {
       const answer = await fetch(url, { signal: mine.signal, headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-      show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      // The style sheet is here already, and that one bears a nonce of another page.
+      const html = (await answer.text()).replace(/<style[^]*?<\/style>/, "");
+      show(new DOMParser().parseFromString(html, "text/html"));
       say(paused ? "Paused" : "Live", paused ? "paused" : "");
     } catch (error) {
       if (error.name === "AbortError") return;

@@ -1,0 +1,23 @@
+"""Asking some plans now, without a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from itertools import cycle, islice
+
+from exporter.config.plan import Plan
+from exporter.net.transport import Connections
+from exporter.observation import Observation, observed
+from exporter.probing.probe import run_probe
+
+
+async def asked(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
+    """What each plan finds, so many times, one after the other."""
+    for plan in plans:
+        connections = Connections(plan.target)
+        texts = cycle(plan.probe.texts)
+        try:
+            for text in islice(texts, count):
+                yield observed(plan, await run_probe(plan, text, connections))
+        finally:
+            await connections.retire()

@@ -1,0 +1,127 @@
+"""The gate of ``probe --fail-on slo``: which objectives are kept, in words, JSON and JUnit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from xml.etree import ElementTree
+
+from pydantic import JsonValue
+
+from exporter.commands.terminal import Summary
+from exporter.config.plan import Plan
+from exporter.config.slo import Objective, Tally, Verdict
+from exporter.observation import Observation
+from exporter.site.words import percent, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One plan, what its probes found, and how far its objectives were kept."""
+
+    plan: Plan
+    observations: Sequence[Observation]
+    tallies: Sequence[Tally]
+
+    @classmethod
+    def of(cls, plan: Plan, observations: Sequence[Observation]) -> Judged:
+        slo = plan.target.slo
+        objectives = slo.objectives() if slo else ()
+        counting = [each for each in observations if each.counts]
+        return cls(plan, observations, [_tally(each, counting) for each in objectives])
+
+    def has(self, verdict: Verdict) -> bool:
+        """Whether any objective has this verdict."""
+        return any(tally.verdict is verdict for tally in self.tallies)
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.plan.key)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How often what failed."""
+        failures = (each.result.failure for each in self.observations)
+        return Counter(str(failure.reason) for failure in failures if failure)
+
+
+def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
+    met = [
+        objective.met_by(each.result, usable=each.certain and each.cold is None)
+        for each in observations
+    ]
+    judged = [one for one in met if one is not None]
+    return Tally(objective, sum(judged), len(judged))
+
+
+def told(judged: Judged) -> Iterator[tuple[Verdict, str]]:
+    """A line for each objective, and its verdict."""
+    width = max(map(len, Verdict))
+    for tally in judged.tallies:
+        yield tally.verdict, f"{tally.verdict:<{width}}  {judged.name}  {explained(tally)}"
+
+
+def explained(tally: Tally) -> str:
+    """What was found, what is wanted, and what it would take to tell."""
+    objective, wanted = _named(tally.objective), percent(tally.objective.ratio)
+    if not tally.judged:
+        return f"{objective}: no probe could be judged, {wanted} wanted"
+    low, high = tally.bounds
+    found = (
+        f"{percent(tally.ratio)} of {tally.judged} (90 % sure: {percent(low)} to {percent(high)})"
+    )
+    more = ""
+    if tally.verdict is Verdict.UNKNOWN:
+        more = f"; {tally.enough} good probes in a row would tell"
+    return f"{objective}: {found}, {wanted} wanted{more}"
+
+
+def _named(objective: Objective) -> str:
+    name = objective.name.replace("_", " ")
+    limit = objective.threshold_seconds
+    return name if limit is None else f"{name} within {seconds(limit)}"
+
+
+def to_json(judged: Judged) -> dict[str, JsonValue]:
+    """For scripts; shares are between 0 and 1."""
+    return {
+        "target": judged.plan.target.name,
+        "probe": judged.plan.probe_name,
+        "summary": asdict(Summary.of(judged.observations)),
+        "failures": dict(judged.reasons),
+        "objectives": [
+            {
+                "name": tally.objective.name,
+                "wanted": tally.objective.ratio,
+                "threshold_seconds": tally.objective.threshold_seconds,
+                "good": tally.good,
+                "judged": tally.judged,
+                "bounds": [*tally.bounds] if tally.judged else None,
+                "verdict": tally.verdict,
+            }
+            for tally in judged.tallies
+        ],
+    }
+
+
+def to_junit(all_judged: Iterable[Judged]) -> bytes:
+    """As CI servers read it: a suite for each target and probe, a case for each objective; what
+    cannot be told is skipped."""
+    suites = ElementTree.Element("testsuites", name="inference-exporter")
+    for judged in all_judged:
+        broken = sum(tally.verdict is Verdict.BROKEN for tally in judged.tallies)
+        unknown = sum(tally.verdict is Verdict.UNKNOWN for tally in judged.tallies)
+        counts = {"tests": len(judged.tallies), "failures": broken, "skipped": unknown, "errors": 0}
+        about = {"name": judged.name, **{name: str(number) for name, number in counts.items()}}
+        suite = ElementTree.SubElement(suites, "testsuite", about)
+        for tally in judged.tallies:
+            name = _named(tally.objective)
+            case = ElementTree.SubElement(suite, "testcase", classname=judged.name, name=name)
+            if tally.verdict is not Verdict.KEPT:
+                kind = "failure" if tally.verdict is Verdict.BROKEN else "skipped"
+                said = ElementTree.SubElement(case, kind, message=explained(tally))
+                said.text = ", ".join(f"{times} {why}" for why, times in judged.reasons.items())
+    ElementTree.indent(suites)
+    written: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return written
