@@ -21,7 +21,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.greedy import openai_greedy
 from exporter.providers.openai import OpenAI
-from exporter.providers.presets import Preset
+from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.wire import merged
@@ -67,7 +67,7 @@ class Azure:
             "model": call.model,
             "messages": openai_messages(call.ask),
             "response_format": response_format(call.ask),
-            "reasoning_effort": call.ask.reasoning,
+            **COMPATIBLE.reasoning_fields(call.ask),
             **openai_tools(call.ask),
             **openai_greedy(call.ask),
             "stream": True,

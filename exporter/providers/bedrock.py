@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from exporter.providers import turns
 from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
@@ -38,7 +39,6 @@ from exporter.providers.framing.eventstream import EventStreamDecoder, EventStre
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
 from exporter.providers.tools import bedrock_tools
-from exporter.providers.turns import bedrock_messages, bedrock_output_config, bedrock_system
 from exporter.providers.usage import BedrockUsage
 from exporter.providers.wire import (
     CamelWire,
@@ -205,13 +205,11 @@ class Bedrock:
         :raises ValueError: it is to be signed, and the call has no time.
         """
         body = {
-            "system": bedrock_system(call.ask),
-            "messages": bedrock_messages(call.ask),
-            "inferenceConfig": {
-                "maxTokens": call.ask.max_output_tokens,
-                **({"temperature": 0} if call.ask.greedy else {}),
-            },
-            "outputConfig": bedrock_output_config(call.ask),
+            "system": turns.bedrock_system(call.ask),
+            "messages": turns.bedrock_messages(call.ask),
+            "inferenceConfig": turns.bedrock_limits(call.ask),
+            "outputConfig": turns.bedrock_output_config(call.ask),
+            **turns.bedrock_thought(call.ask),
             **bedrock_tools(call.ask),
         }
         return signed(call, "converse-stream", body)

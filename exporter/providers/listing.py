@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Annotated, Self
 from urllib.parse import quote, urlencode
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 
 from exporter.providers import azure, bedrock, dashscope
 from exporter.providers.anthropic import VERSIONS, Anthropic, authorization
@@ -128,7 +128,8 @@ class BedrockModels(InOnePiece[ModelsAsk]):
 
 
 class _DashScopeModel(Wire):
-    model: str = Field(validation_alias=AliasChoices("model", "model_name", "name"))
+    model: str | None = None
+    name: str | None = None
 
 
 class _DashScopeOutput(Wire):
@@ -153,7 +154,8 @@ class DashScopeModels(InOnePiece[ModelsAsk]):
 
     def events(self, body: bytes) -> Iterator[Event]:
         listed = parse(_DashScopeModels, body).output.models
-        yield Replied(ModelList(frozenset(model.model for model in listed)))
+        names = (model.model or model.name or "" for model in listed)
+        yield Replied(ModelList(frozenset(names)))
 
 
 class AnthropicModels(InOnePiece[ModelsAsk]):

@@ -154,7 +154,8 @@ async def test_ollamas_sdk_reads_the_list() -> None:
 async def test_dashscopes_sdk_finds_the_model() -> None:
     def found(url: str, name: str) -> Any:
         dashscope.base_http_api_url = f"{url}/api/v1"
-        return dashscope.Models.get(name, api_key=KEY)
+        models: Any = dashscope.Models
+        return models.get(name, api_key=KEY)
 
     with run_in_thread(simulator()) as server:
         there, missing = [await asyncio.to_thread(found, server.url, name) for name in ("m", "mm")]
@@ -211,7 +212,7 @@ async def test_openais_sdk_lists_what_azure_has(version: str | None, key_file: P
         )
         async with client:
             assert [model.id async for model in client.models.list()] == ["m", "other"]
-        fields = {"api_version": version} if version else {}
+        fields: dict[str, Any] = {"api_version": version} if version else {}
         result = await probed(
             "azure", server.url, key_file=key_file, model="deployment", probe=MODELS, **fields
         )
