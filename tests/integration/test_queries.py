@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 CHOSEN = {
     "job": ".+", "instance": ".+", "target": "baseline", "probe": ".+",
     "baseline": "baseline", "candidate": "candidate", "__rate_interval": "1m",
-    "__interval": "1m", "__range": "5m",
+    "__interval": "1m", "__range": "5m", "location": ".+",
 }  # fmt: skip
 PANELS = [*panel_queries(), *variable_queries()]
 RECORDED = [query for query in rule_queries() if not query.where.startswith("alerts ")]

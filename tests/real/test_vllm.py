@@ -258,7 +258,7 @@ def _settled_means(server: Server) -> dict[str, tuple[float, float]]:
 
 
 def test_an_engine_that_is_killed_within_the_stream_is_a_server_error(
-    booted: Booted, tmp_path: Path
+    booted: Booted, tmp_path: Path, figures: Figures
 ) -> None:
     """The process that speaks HTTP lives on for a moment, and says so in the stream. The last test:
     the server ends."""
@@ -274,6 +274,8 @@ def test_an_engine_that_is_killed_within_the_stream_is_a_server_error(
 
     assert result.status == 200
     assert result.answer
+    assert result.failure is not None
+    figures.note(f"vLLM, engine killed within the stream: {result.failure}")
     assert result.reason in {FailureReason.SERVER_ERROR, FailureReason.TRUNCATED}
 
 

@@ -39,8 +39,8 @@ _ASPECTS = (
     _Aspect(
         (Measure.TTFT_P95,),
         "time to first token p95",
-        "keeps few waiting as long for the first word", "keeps the unlucky ones waiting longer",
-        "keeps the unlucky ones waiting as long",
+        "starts sooner in its slowest 5 %", "starts later in its slowest 5 %",
+        "starts as soon in its slowest 5 %",
     ),
     _Aspect(
         (Measure.TPOT_TYPICAL, Measure.TPOT_P50, Measure.TOKENS_PER_SECOND),
@@ -50,17 +50,17 @@ _ASPECTS = (
     _Aspect(
         (Measure.TPOT_P95,),
         "time per output token p95",
-        "seldom writes as slowly", "writes much more slowly now and then",
+        "writes faster in its slowest 5 %", "writes more slowly in its slowest 5 %",
     ),
     _Aspect(
         (Measure.DURATION_TYPICAL, Measure.DURATION_P50),
         "request duration",
-        "is done sooner", "is done later", "is done as soon",
+        "finishes sooner", "finishes later", "finishes as soon",
     ),
     _Aspect(
         (Measure.DURATION_P95,),
         "request duration p95",
-        "is seldom done as late", "is done much later now and then",
+        "finishes sooner in its slowest 5 %", "finishes later in its slowest 5 %",
     ),
     _Aspect(
         (Measure.USD_PER_THOUSAND_REQUESTS,),

@@ -1,0 +1,138 @@
+"""What to plan for: processor, memory, series, Prometheus' disk and the money for probes.
+
+Measured are 10, 100 and 1,000 targets asked every 15 s, scraped every 15 s, and the bytes that a
+real Prometheus takes for a sample of such series. From that follow the other rows: a probe costs
+what a probe costs, and all else stays as it is. ``--quick`` leaves out 1,000 targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.load import Load, measure
+from benchmarks.running import LISTEN, SCRAPE_EVERY_SECONDS, beside_the_measured, exporting
+from benchmarks.truth.served import truth_server
+from exporter.budget.forecast import DAYS_PER_MONTH, by_target
+from exporter.config.root import Config
+
+INTERVALS_SECONDS = (15, 60, 300)
+MONTH_SECONDS = DAYS_PER_MONTH * 86_400
+PRICE = {"input": 0.25, "output": 2.0}
+"""USD per million tokens, of a small hosted model; multiply by what yours costs."""
+FASTER = 50
+"""Storage is measured with time passing so much faster: what counts is how many scrapes come
+between two probes."""
+_STORAGE_TARGETS = 20
+_STORAGE_SECONDS = 90
+_PROMETHEUS = "127.0.0.1:19852"
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What was measured, and what follows from it."""
+
+    loads: Sequence[Load]
+    bytes_per_sample: float
+
+    @property
+    def cpu_per_probe(self) -> float:
+        """Seconds of processor for one probe, from the difference between few and many."""
+        few, many = self.loads[0], self.loads[-1]
+        more = many.probes_per_second - few.probes_per_second
+        return (many.window.cpu_share - few.window.cpu_share) / more
+
+    def row(self, load: Load, interval_seconds: int) -> str:
+        rate = load.targets / interval_seconds
+        cpu = load.window.cpu_share - (load.probes_per_second - rate) * self.cpu_per_probe
+        series = load.window.after.sum("inference_exporter_series")
+        samples = series * MONTH_SECONDS / SCRAPE_EVERY_SECONDS
+        gigabytes = samples * self.bytes_per_sample / 1e9
+        return (
+            f"| {load.targets:,} | {interval_seconds} s | {max(cpu, 0):.1%}"
+            f" | {load.window.memory_kb / 1e3:.0f} MB | {series:,.0f} | {gigabytes:.2g} GB"
+            f" | {usd_a_month(load.targets, interval_seconds):,.0f} |"
+        )
+
+
+def usd_a_month(targets: int, interval_seconds: int) -> float:
+    """What ``check-config`` says of the probe ``short`` at this price."""
+    target = {"name": "t", "provider": "openai", "model": "m", "price": PRICE}
+    config = {"defaults": {"interval": interval_seconds}, "targets": [target]}
+    ((_, load),) = by_target(Config.model_validate(config).plans())
+    return float(load.usd or 0) * DAYS_PER_MONTH * targets
+
+
+def bytes_per_sample(url: str, program: str) -> float:
+    """What a block of a real Prometheus takes for each sample of an exporter's series."""
+    interval, scrape = 60_000 // FASTER, SCRAPE_EVERY_SECONDS * 1000 // FASTER
+    lines = [
+        f"web: {{listen: '{LISTEN}'}}",
+        f"defaults: {{interval: {interval}ms}}",
+        "probes: {count: {prompt: Count., max_output_tokens: 16}}",
+        "targets:",
+    ]
+    target = f"provider: openai, model: truth-20-2-16, base_url: '{url}/v1'"
+    lines += [f"  - {{name: t{number}, {target}}}" for number in range(_STORAGE_TARGETS)]
+    with tempfile.TemporaryDirectory() as folder, exporting("\n".join(lines)):
+        config = Path(folder, "prometheus.yml")
+        config.write_text(
+            f"global: {{scrape_interval: {scrape}ms, scrape_timeout: {scrape}ms}}\n"
+            f"scrape_configs: [{{job_name: j, static_configs: [{{targets: ['{LISTEN}']}}]}}]\n"
+        )
+        command = [
+            program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={_PROMETHEUS}", "--web.enable-admin-api",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
+            try:
+                time.sleep(_STORAGE_SECONDS)
+                snapshot = f"http://{_PROMETHEUS}/api/v1/admin/tsdb/snapshot"
+                name = httpx.post(snapshot, timeout=60).raise_for_status().json()["data"]["name"]
+                return _of_blocks(Path(folder, "data", "snapshots", name))
+            finally:
+                one.terminate()
+
+
+def _of_blocks(snapshot: Path) -> float:
+    size = samples = 0
+    for meta in snapshot.glob("*/meta.json"):
+        stats = httpx.Response(200, content=meta.read_bytes()).json()["stats"]
+        samples += stats["numSamples"]
+        size += sum(file.stat().st_size for file in (meta.parent / "chunks").iterdir())
+    return size / samples
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sizing", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two minutes, without 1,000 targets")
+    parser.add_argument("--prometheus", default=".tools/bin/prometheus", metavar="PROGRAM")
+    options = parser.parse_args()
+    program = shutil.which(options.prometheus)
+    if program is None:
+        parser.error(f"{options.prometheus} is not there: run `make tools`")
+    sizes, scrapes = ((10, 100), 1) if options.quick else ((10, 100, 1_000), 4)
+    with beside_the_measured(), truth_server() as url:
+        loads = [measure(url, targets, scrapes, sys.executable) for targets in sizes]
+        costs = Costs(loads, bytes_per_sample(url, program))
+    print(f"\n{costs.cpu_per_probe * 1e3:.1f} ms of processor a probe of 64 tokens")
+    print(f"{costs.bytes_per_sample:.2f} bytes a sample; load {os.getloadavg()[0]:.1f}\n")
+    print("| targets | every | CPU | memory | series | Prometheus, a month | USD, a month |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    for load in loads:
+        for interval in INTERVALS_SECONDS:
+            print(costs.row(load, interval))
+
+
+if __name__ == "__main__":
+    main()
