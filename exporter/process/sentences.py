@@ -10,7 +10,7 @@ _LEFT_OUT = frozenset({"level", "logger", "timestamp", "event", "target", "probe
 
 
 def in_a_sentence(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-    """A line such as ``05:38:28 warning: throttled/short: probe failed: rate_limited: Slow down.``"""
+    """As in ``05:38:28 warning: throttled/short: probe failed: rate_limited: Slow down.``"""
     at = datetime.fromisoformat(line["timestamp"]).astimezone().strftime("%H:%M:%S")
     level = "" if line["level"] == "info" else f"{line['level']}: "
     who = "/".join(str(line[name]) for name in ("target", "probe") if line.get(name))
