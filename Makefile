@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-chaos test-cluster test-real fuzz bench bench-peers check lint types floors check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-chaos test-cluster test-real fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -44,7 +44,7 @@ bench: $(VENV)/.installed-dev ## Measure how true the measurements are and what 
 bench-peers: $(VENV)/.installed-dev ## Measure guidellm and aiperf beside ours (installs 1.8 GB)
 	$(MAKE) -C benchmarks/peers
 
-check: lint types floors check-lock check-version package ## Check everything but the tests
+check: lint types floors prose docs check-lock check-version package ## Check everything but the tests
 
 lint: $(VENV)/.installed-dev ## Check style and format
 	$(BIN)/ruff check
@@ -55,6 +55,12 @@ types: $(VENV)/.installed-dev ## Check types
 
 floors: $(VENV)/.installed-dev ## Check that no room imports from a floor above it
 	$(BIN)/lint-imports --no-logo
+
+prose: $(VENV)/.installed-dev ## Check the words that people read
+	$(BIN)/python -m tools.prose
+
+docs: $(VENV)/.installed-dev ## Build the documentation as a site, with every link checked: build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 check-version: ## Check that everything which names the version names the same
 	tools/check-version

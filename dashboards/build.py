@@ -11,9 +11,17 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import cold, compare, exporter, fleet, places, target
+from dashboards import cold, compare, exporter, fleet, places, real, target
 
-DASHBOARDS = (fleet.build, target.build, compare.build, cold.build, places.build, exporter.build)
+DASHBOARDS = (
+    fleet.build,
+    target.build,
+    compare.build,
+    cold.build,
+    places.build,
+    real.build,
+    exporter.build,
+)
 
 
 def dashboard_files(root: Path) -> Mapping[Path, str]:

@@ -21,6 +21,15 @@ def quantile(q: float, histogram: str, matchers: str, by: str, window: str = WIN
     return f"(histogram_quantile({q:g}, sum by (le, {by}) ({buckets})) >= 0)"
 
 
+def mean(histogram: str, matchers: str, by: str) -> str:
+    """The mean of what a histogram observed; empty while that is nothing."""
+    total, count = (
+        f"sum by ({by}) (increase({histogram}_{part}{{{matchers}}}[{WINDOW}]))"
+        for part in ("sum", "count")
+    )
+    return f"({total} / {count} >= 0)"
+
+
 def exact_quantile(q: float, gauge: str, matchers: str, window: str = WINDOW) -> str:
     """A quantile of the successful probes' own values, without bucket error, for each probe. It
     reads every value: for some targets, not for a fleet."""

@@ -5,7 +5,7 @@ vLLM, SGLang and llama.cpp export their own series; whichever of them Prometheus
 
 from __future__ import annotations
 
-from dashboards.expressions import TIME_TO_FIRST_TOKEN, WINDOW
+from dashboards.expressions import TIME_TO_FIRST_TOKEN, mean
 from dashboards.frame import TARGETS, Section
 from dashboards.panels import COUNT, RATIO, SECONDS, Query, Text, over_time
 
@@ -50,7 +50,7 @@ def server() -> Section:
                     " all its requests, not of the probes alone.",
                 ),
                 SECONDS,
-                Query(_mean(TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
+                Query(mean(TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),
                 *(_time(name, "server") for name in FIRST_TOKEN),
                 *(_time(name, "queue") for name in QUEUE),
                 width=8,
@@ -65,13 +65,4 @@ def _each(gauge: str, what: str) -> Query:
 
 
 def _time(histogram: str, what: str) -> Query:
-    return Query(_mean(histogram, _EVERY, "model_name"), f"{what} {{{{model_name}}}}")
-
-
-def _mean(histogram: str, matchers: str, by: str) -> str:
-    """The mean of what a histogram observed; empty while that is nothing."""
-    total, count = (
-        f"sum by ({by}) (increase({histogram}_{part}{{{matchers}}}[{WINDOW}]))"
-        for part in ("sum", "count")
-    )
-    return f"({total} / {count} >= 0)"
+    return Query(mean(histogram, _EVERY, "model_name"), f"{what} {{{{model_name}}}}")

@@ -97,11 +97,11 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     "cold_idle_seconds",
     type=arguments.duration,
     metavar="DURATION",
-    help="Afterwards leave the targets alone for so long and measure their cold start.",
+    help="Afterwards leave the targets alone for this time and measure their cold start.",
 )
 @click.option("--cold-rounds", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--samples", type=_PATH, help="Keep the samples here, or take up what is there.")
-@click.option("--from-samples", type=_PATH, help="Make the report of a samples file anew.")
+@click.option("--from-samples", type=_PATH, help="Make the report of a samples file again.")
 @click.option("--prometheus", metavar="URL", help="Compare what was probed in the past.")
 @click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
 @click.option(
@@ -135,7 +135,7 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     type=arguments.tokens,
     metavar="IN,OUT",
     default="",
-    help="Its tokens of input and output; those of the prompts where not said.",
+    help="Its tokens of input and output; by default, the tokens of the prompts.",
 )
 @click.option(
     "--margin",

@@ -107,7 +107,7 @@ def _sampled(
         click.echo(f"Interrupted; to go on, repeat the command with --samples {path}", err=True)
     elif session.stopped_because:
         click.echo(f"Stopped, since {session.stopped_because}.", err=True)
-    click.echo(f"Samples: {path} (report anew: compare --from-samples {path})", err=True)
+    click.echo(f"Samples: {path} (report again: compare --from-samples {path})", err=True)
     found = judge(Evidence(subject, tuple(session.samples)), options.rules)
     return replace(found, interrupted=interrupted)
 

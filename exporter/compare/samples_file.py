@@ -1,7 +1,7 @@
 """Raw samples as JSON lines: what a comparison is about, then one sample on each line.
 
 Each line is written as soon as its probe has ended, so that an interrupted comparison can be
-taken up again and a report be made anew at any time.
+taken up again and a report be made again at any time.
 """
 
 from __future__ import annotations

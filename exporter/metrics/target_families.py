@@ -140,8 +140,8 @@ PROBES_UNCERTAIN = TARGET_FAMILIES.counter(
 )
 CONNECTION_RETRIES = TARGET_FAMILIES.counter(
     "inference_connection_retries_total",
-    "Requests sent anew over a new connection, since the server closed the kept one as they arrived"
-    " and no byte of an answer had come.",
+    "Requests sent again over a new connection, since the server closed the kept one as they"
+    " arrived and no byte of an answer had come.",
     takes.one(lambda o: o.result.connection_retries or None),
 )
 CONFIRMATIONS = TARGET_FAMILIES.counter(

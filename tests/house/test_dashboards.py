@@ -13,6 +13,14 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from dashboards.real import (
+    FAILED,
+    GATEWAY_DURATION,
+    GATEWAY_FIRST_TOKEN,
+    REQUESTS,
+    SERVER_DURATION,
+    SERVER_REQUESTS,
+)
 from dashboards.target_server import CACHE, FIRST_TOKEN, QUEUE, RUNNING, WAITING
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import Kind
@@ -35,13 +43,16 @@ UNITS = {
     "none", "short", "percentunit", "bytes", "currencyUSD", "s", "ops", "bool_yes_no",
 }  # fmt: skip
 """Those in use; each is one of Grafana's own."""
+REAL_TIMES = (GATEWAY_FIRST_TOKEN, GATEWAY_DURATION, SERVER_DURATION)
 NOT_OURS = {
     "up", "ALERTS", "scrape_duration_seconds",
     "process_cpu_seconds_total", "process_resident_memory_bytes",
     "vllm:time_to_first_token_seconds_bucket", *RUNNING, *WAITING, *CACHE,
+    REQUESTS, FAILED, SERVER_REQUESTS,
+    *(f"{name}_{part}" for name in REAL_TIMES for part in ("sum", "count")),
     *(f"{name}_{part}" for name in (*FIRST_TOKEN, *QUEUE) for part in ("sum", "count")),
 }  # fmt: skip
-"""Series of Prometheus, of the client library and of model servers."""
+"""Series of Prometheus, of the client library, of model servers and of gateways."""
 NOT_SHOWN: dict[str, str] = {}
 """Families that no query reads, on purpose, and why."""
 

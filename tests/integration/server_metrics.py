@@ -7,10 +7,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import prometheus_client
-from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CollectorRegistry,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from dashboards.real import (
+    FAILED,
+    GATEWAY_DURATION,
+    GATEWAY_FIRST_TOKEN,
+    REQUESTS,
+    SERVER_DURATION,
+    SERVER_REQUESTS,
+)
 from dashboards.target_server import CACHE, FIRST_TOKEN, QUEUE, RUNNING, WAITING
 from exporter.result import NANOSECONDS
 from exporter.simulator import Simulator
@@ -33,6 +46,12 @@ class ServersOwn(Collector):
             yield _histogram(name, seconds)
         for name in QUEUE:
             yield _histogram(name, [0.0] * len(seconds))
+        for name in (SERVER_DURATION, GATEWAY_FIRST_TOKEN, GATEWAY_DURATION):
+            yield _histogram(name, seconds)
+        yield _counter(SERVER_REQUESTS, len(seconds), "app/1.0")
+        for name in (REQUESTS, FAILED):
+            asked = _counter(name, len(seconds), "app/1.0")
+            yield _counter(name, len(seconds), "inference-exporter/1.0", asked)
         for name in (*RUNNING, *WAITING, *CACHE):
             yield _gauge(name)
 
@@ -45,12 +64,22 @@ def _gauge(name: str) -> GaugeMetricFamily:
 
 def _histogram(name: str, values: list[float]) -> HistogramMetricFamily:
     bounds = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, math.inf)
-    family = HistogramMetricFamily(name, name, labels=["model_name"])
+    family = HistogramMetricFamily(name, name, labels=["model_name", "requested_model"])
     counts = [
         (str(bound).replace("inf", "+Inf"), sum(value <= bound for value in values))
         for bound in bounds
     ]
-    family.add_metric(["vllm"], counts, sum(values))
+    family.add_metric(["vllm", "vllm"], counts, sum(values))
+    return family
+
+
+def _counter(
+    name: str, value: float, asks: str, family: CounterMetricFamily | None = None
+) -> CounterMetricFamily:
+    """As vLLM and LiteLLM label it, who asks included."""
+    labels = ["model_name", "requested_model", "user_agent"]
+    family = family or CounterMetricFamily(name, name, labels=labels)
+    family.add_metric(["vllm", "vllm", asks], value)
     return family
 
 

@@ -1,0 +1,126 @@
+"""Synthetic and real: what probes feel, beside what the users of a gateway or a server get.
+
+LiteLLM's proxy and vLLM export what they serve; whichever of them Prometheus scrapes is shown.
+"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as builders
+
+from dashboards.expressions import TIME_TO_FIRST_TOKEN, WINDOW, mean, success_ratio
+from dashboards.frame import TARGETS, Frame, Section, choose_targets
+from dashboards.panels import RATIO, SECONDS, Query, Text, over_time
+
+DURATION = "inference_request_duration_seconds"
+GATEWAY = 'job=~".+"'
+USERS = f'{GATEWAY},user_agent!~"inference-exporter/.*"'
+"""LiteLLM tells who asked, so that probes can be left out."""
+PROBES = f'{GATEWAY},user_agent=~"inference-exporter/.*"'
+REQUESTS = "litellm_proxy_total_requests_metric_total"
+FAILED = "litellm_proxy_failed_requests_metric_total"
+GATEWAY_FIRST_TOKEN = "litellm_llm_api_time_to_first_token_metric"
+GATEWAY_DURATION = "litellm_request_total_latency_metric"
+SERVER_FIRST_TOKEN = "vllm:time_to_first_token_seconds"
+SERVER_DURATION = "vllm:e2e_request_latency_seconds"
+SERVER_REQUESTS = "vllm:request_success_total"
+
+
+def build() -> builders.Dashboard:
+    """The two truths, measure by measure."""
+    frame = Frame(
+        uid="inference-real",
+        title="Inference / Synthetic and real",
+        description="What probes feel beside what real traffic gets, where a LiteLLM proxy or a"
+        " vLLM server is scraped, too. Series are joined by eye: give targets the model names that"
+        " the gateway has.",
+        variables=choose_targets(),
+    )
+    return frame.fill(_times(), _outcomes())
+
+
+def answered() -> str:
+    """The share of real requests that the gateway answered, by model."""
+    failed = f"sum by (requested_model) (increase({FAILED}{{{USERS}}}[{WINDOW}]))"
+    every = f"sum by (requested_model) (increase({REQUESTS}{{{USERS}}}[{WINDOW}]))"
+    return f"1 - ({failed} or 0 * {every}) / ({every} > 0)"
+
+
+def _times() -> Section:
+    return Section(
+        "Times",
+        [
+            over_time(
+                Text(
+                    "Time to first token, mean",
+                    "Of probes, by this exporter; of all requests, by LiteLLM from where it stands"
+                    " and by vLLM inside the server. Real prompts are longer, and their cache"
+                    " helps: compare how lines move, not where they lie. LiteLLM measures it of"
+                    " streamed requests alone.",
+                ),
+                SECONDS,
+                Query(mean(TIME_TO_FIRST_TOKEN, TARGETS, "target"), "probes {{target}}"),
+                Query(
+                    mean(GATEWAY_FIRST_TOKEN, GATEWAY, "requested_model"),
+                    "LiteLLM {{requested_model}}",
+                ),
+                Query(mean(SERVER_FIRST_TOKEN, GATEWAY, "model_name"), "vLLM {{model_name}}"),
+            ),
+            over_time(
+                Text(
+                    "Duration of a request, mean",
+                    "The same for whole requests. Answers of real traffic have other lengths.",
+                ),
+                SECONDS,
+                Query(mean(DURATION, TARGETS, "target"), "probes {{target}}"),
+                Query(
+                    mean(GATEWAY_DURATION, GATEWAY, "requested_model"),
+                    "LiteLLM {{requested_model}}",
+                ),
+                Query(mean(SERVER_DURATION, GATEWAY, "model_name"), "vLLM {{model_name}}"),
+            ),
+        ],
+    )
+
+
+def _outcomes() -> Section:
+    return Section(
+        "Outcomes",
+        [
+            over_time(
+                Text(
+                    "Success",
+                    "Probes that succeeded, and real requests that LiteLLM answered; its users'"
+                    " own mistakes count as failures there.",
+                ),
+                RATIO,
+                Query(success_ratio(TARGETS, "target"), "probes {{target}}"),
+                Query(answered(), "users {{requested_model}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Requests a second", "Real traffic. Few requests make noisy means."),
+                "ops",
+                Query(_rate(REQUESTS, USERS, "requested_model"), "users {{requested_model}}"),
+                Query(_rate(SERVER_REQUESTS, GATEWAY, "model_name"), "vLLM, all {{model_name}}"),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "Share of probes",
+                    "How much of a gateway's traffic is ours. Where that is much, its own figures"
+                    " say little of its users.",
+                ),
+                RATIO,
+                Query(
+                    f"{_rate(REQUESTS, PROBES, 'requested_model')}"
+                    f" / {_rate(REQUESTS, GATEWAY, 'requested_model')} >= 0",
+                    "{{requested_model}}",
+                ),
+                width=8,
+            ),
+        ],
+    )
+
+
+def _rate(counter: str, matchers: str, by: str) -> str:
+    return f"sum by ({by}) (rate({counter}{{{matchers}}}[{WINDOW}]))"
