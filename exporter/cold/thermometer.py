@@ -79,7 +79,7 @@ class Thermometer:
             return observation
         cold = self._coldness(observation, past, idle_seconds)
         self._waiting_room.ready(plan.target.name)
-        seconds = observation.result.time_to_first_token_seconds
+        seconds = observation.result.time_to_first_output_seconds
         usable = observation.certain and observation.counts
         if cold is None and seconds and usable and idle_seconds is not None:
             # Nobody knows how long the model had been idle before the very first probe.
@@ -114,7 +114,7 @@ class Thermometer:
     def _is_silently_cold(self, observation: Observation, idle_seconds: float | None) -> bool:
         """The rule for a model that shows by nothing but its first token that it was cold. A
         plan's own rhythm is no idle spell: else a provider that gets slow would be called cold."""
-        plan, seconds = observation.plan, observation.result.time_to_first_token_seconds
+        plan, seconds = observation.plan, observation.result.time_to_first_output_seconds
         if idle_seconds is None or seconds is None or not observation.certain:
             return False
         cold_start = plan.target.cold_start
