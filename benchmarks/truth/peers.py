@@ -37,8 +37,10 @@ STREAMS = (1, 64, 256)
 SECONDS = 10.0
 CONDITION = "quiet"
 """The tools' own processes do nothing else, so neither do ours."""
-_STARTUP_SECONDS = 120
+_STARTUP_SECONDS = 240
 """guidellm imports itself in up to ten processes, aiperf starts about as many."""
+_PATIENCE = 8
+"""How many times as long as asked for a tool may take: some run for a fifth of the time."""
 _LOOK_SECONDS = 0.2
 _LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
@@ -53,7 +55,7 @@ def run_tool(peer: Peer, run: Run, truth: Truth, disturbing: Disturbance) -> Non
 
     :raises ToolFailed: it took too long, or it failed by itself.
     """
-    limit = _STARTUP_SECONDS + 3 * run.all_seconds
+    limit = _STARTUP_SECONDS + _PATIENCE * run.all_seconds
     log = run.folder / "log"
     with (
         log.open("wb") as output,
