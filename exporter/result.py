@@ -231,11 +231,6 @@ class ProbeResult:
         return _seconds_between(self.timeline.sent, self.timeline.first_token)
 
     @property
-    def time_to_first_output_seconds(self) -> float | None:
-        """The same, or the time of the whole answer where it comes in one piece."""
-        return _seconds_between(self.timeline.sent, self.timeline.first_output)
-
-    @property
     def time_to_first_answer_token_seconds(self) -> float | None:
         return _seconds_between(self.timeline.sent, self.timeline.first_answer_token)
 
