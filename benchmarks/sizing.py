@@ -2,7 +2,7 @@
 
 Measured are 10, 100 and 1,000 targets asked every 15 s, scraped every 15 s, and the bytes that a
 real Prometheus takes for a sample of such series. From that follow the other rows: a probe costs
-what a probe costs, and all else stays as it is. ``--quick`` looks at each for one scrape instead of four.
+what a probe costs, and all else stays as it is. ``--quick`` looks for one scrape instead of four.
 """
 
 from __future__ import annotations
