@@ -18,7 +18,7 @@ VALUES = (
 
 def test_a_packaged_chart_holds_what_its_links_lead_to(tool: Tool, tmp_path: Path) -> None:
     helm = tool("helm")
-    package = [helm, "package", CHART, "--destination", tmp_path]
+    package: list[str | Path] = [helm, "package", CHART, "--destination", tmp_path]
     subprocess.run(package, check=True, capture_output=True)
     packaged = tmp_path / f"inference-exporter-{__version__}.tgz"
     with tarfile.open(packaged) as archive:
