@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PATHS = {model.provider: model.path for model in MODELS}
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "DASHSCOPE_API_KEY")
-QUICK = Script(first_token_seconds=0.02, token_gap_seconds=0.001, answer_tokens=20)
-SLOW = Script(first_token_seconds=0.08, token_gap_seconds=0.001, answer_tokens=20)
+QUICK = Script(first_token_seconds=0.05, token_gap_seconds=0.008, answer_tokens=20)
+SLOW = Script(first_token_seconds=0.2, token_gap_seconds=0.008, answer_tokens=20)
 Tool = Callable[[str], Path]
 
 
