@@ -12,6 +12,8 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 
 from benchmarks.alert_quality.fleet import World
@@ -21,7 +23,7 @@ from benchmarks.alert_quality.plot import plot
 from benchmarks.alert_quality.report import report
 
 DOCS = Path(__file__).parents[1] / "docs"
-TUNED_ON = (1, 2, 3, 5, 6, 11, 21)
+TUNED_ON = (1, 2, 3, 5, 6, 11, 21, 77)
 """Seeds that the rules have seen."""
 
 
@@ -40,10 +42,12 @@ def main() -> None:
     quiet = list(worlds())[:1] if options.quick else list(worlds())
     ill = [replace(world, incidents=True) for world in quiet if not world.probers_faults]
     verdicts: list[Verdict] = []
-    for world in (*quiet, *ill):
-        began = time.monotonic()
-        verdicts.append(judge(world, options.targets, 30, options.seed))
-        print(f"  {time.monotonic() - began:5.0f} s  {world.name}", flush=True)
+    began = time.monotonic()
+    with Pool(2) as pool:
+        jobs = partial(judge, targets=options.targets, days=30, seed=options.seed)
+        for verdict in pool.imap(jobs, (*quiet, *ill)):
+            verdicts.append(verdict)
+            print(f"  {time.monotonic() - began:5.0f} s  {verdict.world.name}", flush=True)
     tables = report(verdicts)
     print(tables)
     if options.docs:
@@ -56,7 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one world: half a minute, for CI")
     parser.add_argument("--targets", type=int, default=100, help="a month of each, in each world")
     seed = f"any but those that the rules were tuned on: {TUNED_ON}"
-    parser.add_argument("--seed", type=int, default=77, help=seed)
+    parser.add_argument("--seed", type=int, default=78, help=seed)
     parser.add_argument("--docs", action="store_true", help="renew docs/alert-quality.*")
     options = parser.parse_args()
     if options.quick:

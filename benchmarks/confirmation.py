@@ -10,13 +10,16 @@ for probes that are seconds apart, so that asking more often learns nothing of i
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing import Pool
 from random import Random
+
+import structlog
 
 from benchmarks.samples import RESULT, plans
 from exporter.config.plan import Plan, PlanChange
@@ -29,6 +32,7 @@ MINUTES_PER_MONTH = 43_200
 LEARNING_MINUTES, WAITING_MINUTES = 500, 90
 CHANGES = (1.2, 1.5, 2.0, math.inf)
 """Factors of the time to first token; the last one is an outage."""
+BLIP_SECONDS = (10.0, 20.0, 30.0, 60.0)
 FULL, QUICK = (1.0, 24), (0.1, 6)
 """Months of false alarms, and repetitions of each change."""
 
@@ -42,6 +46,14 @@ class Kind:
     mean: float = 0.0
     run_minutes: float = 0.0
     wander: float = 0.0
+
+
+Factor = Callable[[float], float]
+"""By how much the time to first token is longer at a minute; infinite in an outage."""
+
+
+def _unchanged(_minute: float) -> float:
+    return 1.0
 
 
 KINDS = {
@@ -106,12 +118,12 @@ class Exporter:
         assert isinstance(evidence, dict)
         self._evidence = max(value for value in evidence.values() if value == value)
 
-    def minute(self, number: int, factor: float = 1.0) -> Iterator[tuple[float, float]]:
+    def minute(self, number: int, factor_at: Factor = _unchanged) -> Iterator[tuple[float, float]]:
         """The evidence after each probe of a minute, and when it was sent."""
         at, occasion = float(number), Occasion.USUAL
         while at < number + 1:
             pause = self._confirmation.take(
-                observed(self._plan, self._result(at, factor), occasion)
+                observed(self._plan, self._result(at, factor_at(at)), occasion)
             )
             yield at, self._evidence
             if pause is None:
@@ -145,10 +157,23 @@ def delay_minutes(kind: Kind, factor: float, seed: int, *, confirm: bool) -> flo
         for _ in exporter.minute(number):
             pass
     for number in range(LEARNING_MINUTES, LEARNING_MINUTES + WAITING_MINUTES):
-        for at, evidence in exporter.minute(number, factor):
+        for at, evidence in exporter.minute(number, lambda _: factor):
             if evidence >= LIMIT:
                 return at - LEARNING_MINUTES + waited
     return math.inf
+
+
+def is_certain_of_blip(kind: Kind, seconds: float, seed: int) -> bool:
+    """Whether an outage so short, which a probe comes upon, is taken for a lasting one."""
+    exporter, began = Exporter(kind, seed, confirm=True), LEARNING_MINUTES
+    until = began + Random(seed).random() * seconds / 60
+    for number in range(LEARNING_MINUTES + 2):
+        for _, evidence in exporter.minute(
+            number, lambda at: math.inf if began <= at < until else 1.0
+        ):
+            if number >= began and evidence >= LIMIT:
+                return True
+    return False
 
 
 def row(job: tuple[str, bool, float, int]) -> str:
@@ -168,6 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.confirmation", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer draws, for CI")
     months, repetitions = QUICK if parser.parse_args().quick else FULL
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     print(
         f"one probe a minute, {months:g} months of no change, {repetitions} changes of each size;"
         f" minutes from the change to evidence of {LIMIT:g}, median; - : not within"
@@ -179,6 +205,10 @@ def main() -> None:
     with Pool(2) as pool:
         for line in pool.imap(row, jobs):
             print(line, flush=True)
+        print(f"\nof {10 * repetitions} outages that a probe came upon, taken for lasting ones:")
+        for seconds in BLIP_SECONDS:
+            blips = [(KINDS["typical"], seconds, seed) for seed in range(10 * repetitions)]
+            print(f"{seconds:.0f} s: {sum(pool.starmap(is_certain_of_blip, blips))}", flush=True)
 
 
 if __name__ == "__main__":

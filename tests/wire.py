@@ -65,7 +65,10 @@ class WireServer:
 
 @contextmanager
 def wire_server(
-    *scripts: Sequence[Step], tls: ssl.SSLContext | None = None, greets: bool = False
+    *scripts: Sequence[Step],
+    tls: ssl.SSLContext | None = None,
+    greets: bool = False,
+    port: int = 0,
 ) -> Iterator[WireServer]:
     """Serve the scripts, one per request, in order; the last one serves all that follow.
 
@@ -73,7 +76,7 @@ def wire_server(
     """
     server = WireServer()
     stop = threading.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     listener.settimeout(0.05)
     server.port = listener.getsockname()[1]
 

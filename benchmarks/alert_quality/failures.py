@@ -54,7 +54,10 @@ def target_down(fleet: Fleet) -> Flags:
     for steps in (3, 15, 60):  # 150 s hold the samples of three minutes
         changes = _within(fleet.made, steps - 1)
         down |= (changes + 1 >= 3) & (_within(~fleet.failed, steps) == 0)
-    return down
+    down |= fleet.certain & ~lately(fleet.refuted, 4) & lately(fleet.certain, 58)
+    _, before = counters(fleet).increase(30)
+    now_and_then = np.pad(before > 2.5, ((0, 0), (5, 0)))[:, :-5] & lately(~fleet.failed, 6)
+    return down & ~now_and_then
 
 
 def _within(flags: Flags, steps: int) -> Counts:
@@ -97,7 +100,8 @@ def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
         return fires
 
     _, six_hours = counted.increase(360)
-    fast = burning(60, 5, 14.4, 2.5) | burning(360, 30, 6, 3.5)
+    fast = burning(60, 5, 14.4, 2.5) | burning(360, 30, 6, 4.5)
+    fast |= burning(360, 30, 6, 3.5) & (counted.share(360) / allowed > 14.4)
     slow = (burning(1440, 120, 3, 5.5) | burning(4320, 360, 1, 9.5)) & (six_hours > 2.5)
     return fast, slow
 

@@ -19,6 +19,9 @@ SITE_TARGETS = 10
 BASE_FAILURES = 0.0005
 """Of all probes, one by one, where nothing is wrong: half of what 99.9 % allow."""
 
+_CONFIRMING = 3
+"""How many probes the exporter sends at least to be certain of an outage."""
+
 Flags = npt.NDArray[np.bool_]
 
 
@@ -92,6 +95,10 @@ class Fleet:
     """It failed for a reason of the network."""
     made: Flags
     """A probe ended in this minute."""
+    certain: Flags
+    """The exporter has asked again after a failure, failed each time, and says that it is sure."""
+    refuted: Flags
+    """It has asked again in this minute, and succeeded."""
     incidents: tuple[Incident, ...]
     faults: Flags
     """The exporter of this target is at fault."""
@@ -133,9 +140,27 @@ def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
         failed,
         np.take_along_axis(down, latest, axis=1),
         made,
+        *_asked_again(random, failing, failed, made, world.minutes_per_probe),
         incidents,
         down | slow,
     )
+
+
+def _asked_again(
+    random: np.random.Generator, failing: Array, failed: Flags, made: Flags, minutes_per_probe: int
+) -> tuple[Flags, Flags]:
+    """When the exporter is certain after failures, and when it finds that one was chance.
+
+    As `Confirmation` has it: three more failures, after 20 s or more, are certain. A minute passes
+    until Prometheus sees it."""
+    first = made & failed & ~np.pad(failed, ((0, 0), (1, 0)))[:, :-1]
+    sure = random.random(failed.shape, np.float32) < failing**_CONFIRMING
+    later = 1 + (minutes_per_probe * _CONFIRMING) // 12
+    known = np.pad(first & sure, ((0, 0), (later, 0)))[:, : failed.shape[1]]
+    found = np.where(known, 2, np.where(failed, 0, 1))
+    latest = np.maximum.accumulate(np.where(found, np.arange(failed.shape[1]), 0), axis=1)
+    certain = failed & (np.take_along_axis(found, latest, axis=1) == 2)
+    return certain, np.pad(first & ~sure, ((0, 0), (later, 0)))[:, : failed.shape[1]]
 
 
 def _shown(logarithm: Array, median: float, latest: npt.NDArray[np.int64], failed: Flags) -> Array:

@@ -20,9 +20,11 @@ from benchmarks.alert_quality.fleet import (
     simulate,
 )
 from benchmarks.alert_quality.regressions import (
+    HOUR_PROBES_FIRST_TOKEN,
     RISES,
     deviation,
     evidence,
+    new_in_hour,
     slower_hour,
     usual,
 )
@@ -100,14 +102,15 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
         slow |= (found > limit) & still
         if rise is RISES[0]:
             degraded = failures.vantage_point(fleet, found, limit, still)
-    hour, hour_limit = slower_hour(away)
-    output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)))
+    hour, hour_limit = slower_hour(away, fleet.made)
+    enough = new_in_hour(fleet.made) >= HOUR_PROBES_FIRST_TOKEN
+    output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)), fleet.made)
     counted = failures.counters(fleet)
     answered = failures.counters(fleet, of_provider=True)
     alerts = {
-        "InferenceFirstTokenSlow": (slow, 5),
+        "InferenceFirstTokenSlow": (slow, 60),
         "InferenceTargetDown": (failures.target_down(fleet), 5),
-        "InferenceFirstTokenSlower": (hour > hour_limit, 60),
+        "InferenceFirstTokenSlower": ((hour > hour_limit) & enough, 60),
         "InferenceOutputSlower": (output > output_limit, 60),
         "InferenceErrorsHigh": (failures.errors_high(counted), 360),
         "InferenceThrottled": (failures.throttled(answered), 5),
@@ -116,7 +119,7 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
     for objective, name in ((0.99, "99 %"), (0.999, "99.9 %")):
         fast, slowly = failures.burns(counted, objective)
         alerts[f"InferenceErrorBudgetBurnsFast {name}"] = fast, 360
-        alerts[f"InferenceErrorBudgetBurnsSlowly {name}"] = slowly, 360
+        alerts[f"InferenceErrorBudgetBurnsSlowly {name}"] = slowly, 420
     told = {name: flags & ~lately(degraded, waits) for name, (flags, waits) in alerts.items()}
     return {**told, VANTAGE_POINT: degraded}
 

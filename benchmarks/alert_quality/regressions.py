@@ -38,7 +38,9 @@ class Rise:
     least_evidence: float
     """In nats; what one alarm in many months takes if probes are independent."""
     times_usual: float
-    """How many times the evidence that comes by itself on a usual day."""
+    """How many times the evidence that comes by itself on a usual day, if nothing wanders."""
+    times_wander: float = 9.0
+    """How much more for each unit of the wander."""
     still_minutes: tuple[int, ...] = (3, 15, 60)
 
     @property
@@ -46,9 +48,11 @@ class Rise:
         return float(np.log(self.factor))
 
 
-RISES = (Rise("50%", 1.5, 13.5, 2.5), Rise("100%", 2.0, 13.5, 2.5))
+RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 13.5, 2.6))
 """What the page looks for."""
-HOUR_TIMES_USUAL, HOUR_LEAST = 2.3, 0.14
+HOUR_PROBES, HOUR_PROBES_FIRST_TOKEN = 10, 15
+"""The least that its median is made of, and a ticket on the first token."""
+HOUR_TIMES_USUAL, HOUR_LEAST = 2.6, 0.14
 """Of the tickets: how many times the highest hour of a usual day, and at least how much."""
 WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45, 60, 120, 240)
 """Minutes."""
@@ -128,7 +132,8 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
             [np.nanmax(at(most, np.array([mark]), DAY)[:, 0], axis=1) for mark in usual.marks], 1
         )
     floor = rise.least_evidence / weight
-    limit = np.maximum(floor, rise.times_usual * of_the_week(daily))
+    times = rise.times_usual + rise.times_wander * usual.wander
+    limit = np.maximum(floor, times * of_the_week(daily))
     limit = held(limit, usual.marks, steps)
     still = np.zeros(score.shape, np.float32)
     for minutes in reversed(rise.still_minutes):
@@ -136,13 +141,14 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
     return most, limit, (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
 
 
-def slower_hour(deviation: Array) -> tuple[Array, Array]:
+def slower_hour(deviation: Array, made: Flags) -> tuple[Array, Array]:
     """The median of the last hour, every four minutes, and its limit."""
     marks = np.arange(0, deviation.shape[1], 4)
     level = np.full((len(deviation), len(marks)), np.nan, np.float32)
     for first in range(0, len(marks), 720):
         some = marks[first : first + 720]
         level[:, first : first + 720] = _quantile(at(deviation, some, 60), 0.5, least=15)
+    level[new_in_hour(made)[:, marks] < HOUR_PROBES] = np.nan
     six_hours = np.arange(0, len(marks), MARK // 4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -152,6 +158,11 @@ def slower_hour(deviation: Array) -> tuple[Array, Array]:
     limit = np.maximum(HOUR_TIMES_USUAL * of_the_week(daily), HOUR_LEAST)
     steps = deviation.shape[1]
     return held(level, marks, steps), held(limit, six_hours * 4, steps)
+
+
+def new_in_hour(made: Flags) -> Array:
+    """How many probes were made in the last hour, as ``changes`` counts them."""
+    return part(made.cumsum(axis=1, dtype=np.float32), 59)
 
 
 def _above(values: Array, level: float) -> Array:

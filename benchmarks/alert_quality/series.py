@@ -72,6 +72,15 @@ def exported(fleet: Fleet) -> Iterator[Series]:
             counts = np.cumsum(of_it & made).astype(float)
             name = "inference_probes_total"
             yield Series(name, {**labels, "outcome": outcome}, times, counts)
+        evidence = np.where(fleet.certain[target], 13.0, 0.0)
+        about = {**labels, "measure": "success"}
+        yield Series("inference_change_evidence", about, times, evidence)
+        newly = fleet.certain[target] & ~np.pad(fleet.certain[target], (1, 0))[:-1]
+        for outcome, of_it in (("success", fleet.refuted[target]), ("failure", newly)):
+            counts = np.cumsum(of_it).astype(float)
+            yield Series(
+                "inference_confirmations_total", {**labels, "outcome": outcome}, times, counts
+            )
         for reason, of_it in (
             ("server_error", ~fleet.network[target]),
             ("dns", fleet.network[target]),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -28,7 +30,16 @@ def serve(main: Coroutine[Any, Any, None]) -> None:
     except (ConfigError, WebError) as error:
         fail(error)
     except UnheardLog:
-        os._exit(0)  # Python's own end would wait for standard error as well
+        pass
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """Python's own end would wait for every thread, and one may wait for ever: for a name server,
+    a file system, or a reader of standard error."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    os._exit(0)
 
 
 def listen_option(default: str) -> Callable[[_Command], _Command]:

@@ -7,6 +7,7 @@ same moment is the request sent once more, over a new one.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
@@ -24,7 +25,7 @@ from exporter.net.head import MAX_HEADERS
 from exporter.net.kernel_clock import Arrival
 from exporter.net.proxies import proxy_for
 from exporter.net.sockets import sockets
-from exporter.net.trust import tls_context
+from exporter.net.trust import tls_context, trusted
 from exporter.net.turn import Turn, pieces
 from exporter.process.loop import glance
 from exporter.result import FailureReason
@@ -56,8 +57,19 @@ class KernelTransport(httpx.AsyncBaseTransport):
     :raises NetworkFailure: from sending, and from reading the body.
     """
 
-    def __init__(self, base_url: str, tls: TlsSettings) -> None:
-        self._pool = _pool(base_url, tls)
+    def __init__(self, base_url: str, context: ssl.SSLContext | None) -> None:
+        self._pool = _pool(base_url, context)
+
+    @classmethod
+    async def to(cls, base_url: str, tls: TlsSettings) -> KernelTransport:
+        """A transport that trusts whom these settings name.
+
+        :raises NetworkFailure: ``tls``, a certificate or key file cannot be used;
+            ``connect``, the proxy setting of the environment cannot.
+        """
+        # Without TLS, as with a server in the same pod, nobody needs megabytes of certificates.
+        encrypted = urlsplit(base_url).scheme == "https"
+        return cls(base_url, await trusted(tls) if encrypted else None)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
@@ -159,14 +171,14 @@ class Connections:
     async def transport(self, *, fresh: bool) -> AsyncIterator[KernelTransport]:
         """A transport over the kept connections, or over none if it is to be ``fresh``.
 
-        :raises NetworkFailure: ``tls``, a certificate or key file cannot be used;
-            ``connect``, the proxy setting of the environment cannot.
+        :raises NetworkFailure: as ``KernelTransport.to``.
         """
         if fresh:
-            async with self._new() as transport:
+            async with await self._new() as transport:
                 yield transport
             return
-        self._kept = self._kept or self._new()
+        usable = self._kept or await self._new()
+        self._kept = self._kept or usable  # another probe may have been faster
         self._users += 1
         try:
             yield self._kept
@@ -174,8 +186,8 @@ class Connections:
             self._users -= 1
             await self._close_if_done()
 
-    def _new(self) -> KernelTransport:
-        return KernelTransport(self.target.endpoint, self.target.tls)
+    async def _new(self) -> KernelTransport:
+        return await KernelTransport.to(self.target.endpoint, self.target.tls)
 
     async def retire(self) -> None:
         """Close the connections as soon as nobody uses them."""
@@ -203,10 +215,8 @@ def _core_request(request: httpx.Request) -> httpcore.Request:
     )
 
 
-def _pool(base_url: str, tls: TlsSettings) -> httpcore.AsyncConnectionPool:
+def _pool(base_url: str, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionPool:
     # Who asks decides how many streams there are: httpcore's own limit of 10 would make some wait.
-    # Without TLS, as with a model server in the same pod, nobody needs megabytes of certificates.
-    context = tls_context(tls) if urlsplit(base_url).scheme == "https" else None
     proxy_url = proxy_for(base_url)
     if proxy_url is None:
         return httpcore.AsyncConnectionPool(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import httpx
 
 from exporter.config.connection import TlsSettings
 from exporter.net.failure import NetworkFailure
+from exporter.process.beside import Unanswered, beside
 from exporter.result import FailureReason
 from exporter.settings.files import check_regular
+
+_PATIENCE_SECONDS = 5.0
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -21,6 +24,21 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     :raises NetworkFailure: a file cannot be read or used.
     """
     return _tls_context(settings, tuple(map(_modified, _files(settings))))
+
+
+async def trusted(settings: TlsSettings) -> ssl.SSLContext:
+    """The context for these settings; their files are read beside the loop.
+
+    :raises NetworkFailure: as ``tls_context``, or their file system does not answer.
+    """
+    if not _files(settings):
+        return tls_context(settings)
+    try:
+        return await beside(settings, partial(tls_context, settings), _PATIENCE_SECONDS)
+    except Unanswered:
+        names = ", ".join(map(str, _files(settings)))
+        detail = f"{names}: the file system has not answered for {_PATIENCE_SECONDS:g} s"
+        raise NetworkFailure(FailureReason.TLS, detail) from None
 
 
 def _files(settings: TlsSettings) -> tuple[Path, ...]:

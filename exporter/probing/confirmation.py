@@ -15,7 +15,13 @@ import structlog
 
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation, Occasion
-from exporter.probing.evidence import DOUBT, LIMIT, FailureEvidence, SlownessEvidence
+from exporter.probing.evidence import (
+    DOUBT,
+    EPISODE_SECONDS,
+    LIMIT,
+    FailureEvidence,
+    SlownessEvidence,
+)
 from exporter.result import NANOSECONDS, FailureReason
 
 SHARE = 0.05
@@ -86,12 +92,14 @@ class _Inquiry:
     slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
     began_ns: int | None = None
     """Monotonic; ``None`` while nothing is in doubt."""
+    asked_ns: int | None = None
+    """When the latest probe was sent, monotonic."""
 
     @property
     def in_doubt(self) -> bool:
         """Whether there is something to find out, that is not yet known for certain."""
         known = LIMIT in (self.failures.value, self.slowness.value)
-        return not known and max(self.failures.value, self.slowness.value) >= DOUBT
+        return not known and (self.failures.value >= DOUBT or self.slowness.doubtful)
 
     @property
     def evidence(self) -> dict[str, float]:
@@ -100,10 +108,19 @@ class _Inquiry:
     def take(self, observation: Observation) -> None:
         result = observation.result
         scheduled = observation.occasion is Occasion.USUAL
-        self.failures.take(not result.success, scheduled=scheduled)
+        news = self._news(observation)
+        self.failures.take(not result.success, scheduled=scheduled, news=news)
         seconds = result.time_to_first_token_seconds
         if result.success and observation.certain and seconds:
             self.slowness.take(seconds, scheduled=scheduled)
+
+    def _news(self, observation: Observation) -> float:
+        """How much of this probe the one before it cannot have said, 0 to 1."""
+        before_ns, self.asked_ns = self.asked_ns, observation.result.timeline.start
+        if before_ns is None:
+            return 1.0
+        episode_seconds = min(EPISODE_SECONDS, observation.plan.interval_seconds / 4)
+        return min(1.0, (self.asked_ns - before_ns) / NANOSECONDS / episode_seconds)
 
 
 class Confirmation:

@@ -59,7 +59,7 @@ async def seconds_to_answer(control: Control) -> float | None:
     try:
         async with (
             asyncio.timeout(control.timeout),
-            KernelTransport(control.url, control.tls) as transport,
+            await KernelTransport.to(control.url, control.tls) as transport,
         ):
             response = await transport.handle_async_request(request)
             await response.aclose()

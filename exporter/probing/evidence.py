@@ -12,8 +12,9 @@ import math
 import statistics
 from abc import abstractmethod
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 LIMIT = 13.0
 """Evidence that chance alone brings about once in ten months of one probe a minute: its
@@ -23,6 +24,9 @@ DOUBT = LIMIT / 4
 
 SLOWER = math.log(1.5)
 """The change that is looked for: half as slow again, as a difference of logarithms."""
+
+EPISODE_SECONDS = 15.0
+"""Failures closer together than this are partly one: a blip of some seconds fails whoever asks."""
 
 _FAILURES, _PROBES = 1.0, 100.0
 """What is taken to have been seen before anything was: one failure in a hundred probes."""
@@ -35,6 +39,7 @@ _PRESENT = 15
 """The latest of them say nothing of it yet, lest a change hide itself."""
 _ENOUGH = 30
 _RENEWED_AFTER = 15
+_WEEK = 5000
 _FEW = 5
 _MOST_AT_ONCE = 3.3
 """No single probe says more, so that it takes four to reach the limit."""
@@ -68,13 +73,16 @@ class FailureEvidence:
         self._past = _Past()
         self.value = 0.0
 
-    def take(self, failed: bool, *, scheduled: bool) -> None:
-        """Add what one probe says."""
+    def take(self, failed: bool, *, scheduled: bool, news: float = 1.0) -> None:
+        """Add what one probe says.
+
+        :param news: how much of a further failure the one before it has not said yet, 0 to 1.
+        """
         seen = self._past.older
         usual = (sum(seen) + _FAILURES) / (len(seen) + _PROBES)
         failing = max(_FAILING, (1 + usual) / 2)
-        change = failing / usual if failed else (1 - failing) / (1 - usual)
-        self.value = _added(self.value, math.log(change))
+        change = math.log(failing / usual if failed else (1 - failing) / (1 - usual))
+        self.value = _added(self.value, change * (news if failed and self.value else 1.0))
         if scheduled:
             self._past.add(failed)
 
@@ -85,6 +93,7 @@ class SlownessEvidence:
     def __init__(self) -> None:
         self._past = _Past()
         self._usual: _Usual | None = None
+        self._runs = _Runs()
         self._sums = [_Slower(), _MuchSlower()]
         self._taken = 0
 
@@ -93,35 +102,89 @@ class SlownessEvidence:
         """NaN until it is known what is usual."""
         return max(one.value for one in self._sums) if self._usual else math.nan
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is something that further probes could find out."""
+        return any(one.doubtful for one in self._sums)
+
     def take(self, seconds: float, *, scheduled: bool) -> None:
         """Add what one probe says."""
         log_seconds = math.log(seconds)
         if self._usual:
             for one in self._sums:
                 one.add(self._usual, log_seconds)
+            slow = self._usual.is_slow(log_seconds)
+            self._runs.add(slow, scheduled=scheduled, evidence=self.value)
         if scheduled:
             self._past.add(log_seconds)
             self._taken += 1
             if len(self._past.older) >= _ENOUGH and self._taken % _RENEWED_AFTER == 0:
-                self._usual = _Usual(self._past.older)
+                self._usual = _Usual(self._past.older, self._runs)
+
+
+class _Runs:
+    """How slow times come in runs, over a week or so of one probe a minute: a run that the last
+    hours lack is no change. What went before a change must not teach that it was none, so that a
+    run counts once there is no evidence left of it."""
+
+    def __init__(self) -> None:
+        self._probes = self._slow = self._followed = self._by_slow = 0.0
+        self._doubtful = deque[bool](maxlen=_PAST)
+
+    def add(self, slow: bool, *, scheduled: bool, evidence: float) -> None:
+        if scheduled:
+            kept = 1 - 1 / _WEEK
+            self._probes = kept * self._probes + 1
+            self._slow = kept * self._slow + slow
+            self._followed *= kept
+            self._by_slow *= kept
+        self._doubtful.append(slow)
+        if evidence <= 0 and not slow:
+            pairs = list(pairwise(self._doubtful))
+            self._followed += sum(before for before, _ in pairs)
+            self._by_slow += sum(before and after for before, after in pairs)
+        if evidence <= 0 or evidence >= LIMIT:
+            self._doubtful.clear()
+            self._doubtful.append(slow)
+
+    @property
+    def share(self) -> float:
+        """Of scheduled probes that are slow."""
+        return self._slow / (self._probes + _FEW)
+
+    @property
+    def likeness(self) -> float:
+        """How much slow ones follow slow ones: 0 if perhaps by chance, 1 always."""
+        share, count = self.share, self._followed + _FEW
+        chance = 2 * math.sqrt(share * (1 - share) / count)
+        following = (self._by_slow + _FEW * share) / count
+        return max(0.0, min(0.99, (following - share - chance) / (1 - share)))
 
 
 class _Usual:
     """What the times of a plan look like, with their outliers, and how much they hang together."""
 
-    def __init__(self, logs: Sequence[float]) -> None:
+    def __init__(self, logs: Sequence[float], runs: _Runs) -> None:
         """:param logs: of the times, in the order in which they were measured."""
         lower, self._middle, upper = statistics.quantiles(logs, n=4)
         spread = (upper - lower) / 1.34  # of the core alone: outliers make nothing smoother
         width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # as Silverman has it
         self._densities = _densities([self._place(one) for one in logs], width)
+        for place in range(self._place(self._middle + SLOWER), len(self._densities)):
+            least = runs.share / (_HIGHEST - SLOWER)
+            self._densities[place] = max(self._densities[place], least)
         slow = [one - self._middle >= SLOWER for one in logs]
         known = sum(slow) / (sum(slow) + _FEW)
-        self.likeness_of_slow = known * _likeness([float(one) for one in slow])
+        lately = known * _likeness([float(one) for one in slow])
+        self.likeness_of_slow = max(runs.likeness, lately)
         """How much slow ones come in runs; a few of them prove nothing."""
         bounded = [max(-SLOWER, min(SLOWER, one - self._middle)) for one in logs]
         self.likeness = max(_likeness(bounded), self.likeness_of_slow)
         """How much neighbours are alike."""
+
+    def is_slow(self, log_seconds: float) -> bool:
+        """Whether it is as long as what is looked for."""
+        return log_seconds - self._middle >= SLOWER
 
     def slower(self, log_seconds: float) -> float:
         """How much likelier such a time is, as a logarithm, if all are longer by ``SLOWER``."""
@@ -129,8 +192,8 @@ class _Usual:
 
     def much_slower(self, log_seconds: float) -> float:
         """The same, if all are longer by that or more, however much."""
-        longer = log_seconds - self._middle >= SLOWER
-        return self._change(log_seconds, 1 / (_HIGHEST - SLOWER) if longer else _UNHEARD_OF)
+        density = 1 / (_HIGHEST - SLOWER) if self.is_slow(log_seconds) else _UNHEARD_OF
+        return self._change(log_seconds, density)
 
     def _change(self, log_seconds: float, density: float) -> float:
         change = math.log(density / self._densities[self._place(log_seconds)])
@@ -148,12 +211,19 @@ class _Sum:
     def __init__(self) -> None:
         self._together = 0
         """Probes since there was no evidence."""
+        self._within_reach = LIMIT
         self.value = 0.0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is something that further probes could find out."""
+        return self.value >= DOUBT and self._within_reach >= LIMIT
 
     def add(self, usual: _Usual, log_seconds: float) -> None:
         """Add what one probe says."""
         self._together = self._together + 1 if self.value else 1
         change, likeness = self.says(usual, log_seconds)
+        self._within_reach = _MOST_AT_ONCE / likeness if likeness else math.inf
         if change > 0:
             change *= _worth(self._together, likeness)
         self.value = _added(self.value, change)

@@ -14,6 +14,7 @@ import selectors
 import sys
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +35,9 @@ _GLANCE_NS = 50_000
 _WAKING_NS = 100_000
 """From the moment at which the kernel wakes a thread to that thread's next look at the clock, but
 for the time in the queue."""
+_HELPERS = 64
+"""Threads that resolve names, at most: each waits as long as a name server that is silent makes it,
+and the names of other targets must not wait with it."""
 _ABSENCE_NS = 3_000_000
 """So long without a sign of life is an absence."""
 
@@ -172,6 +176,12 @@ class ProbingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._watchful = _Selector()
         super().__init__(self._watchful)
+        self._helpers = ThreadPoolExecutor(_HELPERS, thread_name_prefix="helper")
+        self.set_default_executor(self._helpers)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Without waiting for a name server or a file system that does not answer."""
+        self._helpers.shutdown(wait=False, cancel_futures=True)
 
     def attentive_since_ns(self, descriptor: int) -> int:
         """What is about to be read from this descriptor came at this time or later, monotonic

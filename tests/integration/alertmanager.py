@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class Call:
     """``firing`` or ``resolved``."""
     labels: dict[str, str]
     annotations: dict[str, str]
+    heard_at: float = field(default_factory=time.time)
+    """Unix seconds."""
 
 
 @dataclass(slots=True)
@@ -72,11 +75,14 @@ def on_call() -> Iterator[tuple[OnCall, str]]:
 
 
 @contextmanager
-def alertmanager(program: Path, folder: Path, url: str) -> Iterator[int]:
-    """The port of an Alertmanager that calls ``url``, routed as in the example but soon."""
+def alertmanager(
+    program: Path, folder: Path, url: str, config: dict[str, Any] | None = None
+) -> Iterator[int]:
+    """The port of an Alertmanager that calls ``url``, routed as in the example but soon, unless
+    there is another configuration."""
     port = free_port()
     path = folder / "alertmanager.yml"
-    path.write_text(yaml.safe_dump(_at_once(url)))
+    path.write_text(yaml.safe_dump(config or _at_once(url)))
     command: list[str | Path] = [
         program,
         f"--config.file={path}",

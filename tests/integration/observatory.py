@@ -225,6 +225,7 @@ def _history(start: int, end: int, instance: str) -> Iterator[Series]:
             "job": "inference", "instance": instance, "target": target, "provider": "openai",
             "model": target, "probe": "short", "stack": target, "location": "here",
         }  # fmt: skip
+        yield Series("inference_last_probe_timestamp_seconds", labels, times, times)
         for measure, median in (
             ("time_to_first_token_seconds", script.first_token_seconds),
             ("time_per_output_token_seconds", script.token_gap_seconds),

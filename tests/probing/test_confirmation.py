@@ -14,7 +14,7 @@ from exporter.config.plan import Plan
 from exporter.observation import Observation, Occasion, observed
 from exporter.probing.confirmation import SAVED, SHARE, Confirmation, pause_seconds
 from exporter.probing.evidence import DOUBT, LIMIT, FailureEvidence, SlownessEvidence
-from exporter.result import Failure, FailureReason, ProbeResult
+from exporter.result import NANOSECONDS, Failure, FailureReason, ProbeResult
 from tests.metrics.test_metrics import GOOD, plan, samples, value
 from tests.observing import Plans, ToldMetrics, newly
 from tests.probing.test_schedule import plan_for, running
@@ -38,13 +38,22 @@ def slowness(*seconds: float) -> SlownessEvidence:
 
 
 def observation(
-    result: ProbeResult = GOOD, occasion: Occasion = USUAL, asked: Plan = ASKED
+    result: ProbeResult = GOOD,
+    occasion: Occasion = USUAL,
+    asked: Plan = ASKED,
+    seconds: float = 0.0,
 ) -> Observation:
-    return observed(asked, replace(result, target=asked.target.name), occasion)
+    """Of a probe that was sent so long after the first."""
+    start = result.timeline.start + round(seconds * NANOSECONDS)
+    timeline = replace(result.timeline, start=start)
+    return observed(asked, replace(result, target=asked.target.name, timeline=timeline), occasion)
 
 
-def failed(reason: FailureReason = FailureReason.SERVER_ERROR, **more: object) -> Observation:
-    return observation(replace(GOOD, failure=Failure(reason, ""), **more))  # type: ignore[arg-type]
+def failed(
+    reason: FailureReason = FailureReason.SERVER_ERROR, seconds: float = 0.0, **more: object
+) -> Observation:
+    result = replace(GOOD, failure=Failure(reason, ""), **more)  # type: ignore[arg-type]
+    return observation(result, seconds=seconds)
 
 
 def confirmation(*plans: Plan) -> tuple[Confirmation, list[Mapping[str, float]]]:
@@ -123,8 +132,19 @@ def test_a_failure_is_asked_about_again_until_it_is_refuted() -> None:
 
 def test_what_is_certain_is_asked_about_no_more() -> None:
     asking, told = confirmation()
-    pauses = [asking.take(failed()) for _ in range(6)]
-    assert pauses == [5.0, 5.0, 5.0, None, None, None]
+    pauses = [asking.take(failed(seconds=5 * number)) for number in range(10)]
+    assert pauses == [5.0] * 7 + [None] * 3
+    assert told[-1]["success"] == LIMIT
+
+
+def test_failures_of_some_seconds_are_a_blip() -> None:
+    asking, told = confirmation()
+    for number in range(600):
+        asking.take(observation(seconds=60 * number))
+    for second in (0, 5, 10, 15):
+        assert asking.take(failed(seconds=36_000 + second)) == 5.0
+    assert told[-1]["success"] < LIMIT
+    asking.take(failed(seconds=36_020))
     assert told[-1]["success"] == LIMIT
 
 

@@ -1,0 +1,70 @@
+"""The rules, Prometheus and Alertmanager in a hurry: every duration is a sixth of what it is.
+
+Ranges, offsets, intervals, waiting times, probes and scrapes shrink alike, so that an alert sees
+as many probes as it would. What does not shrink makes the hurry harder than life: programs start,
+answer and look at the clock no faster, and a confirming probe still waits for five seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.alert_quality.replay import Rule, load_rules
+from tests.queries import RULE_FILES, RULES
+
+FACTOR = 6
+MINUTE = 60 / FACTOR
+"""Seconds."""
+
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_IN_QUERY = re.compile(r"(?<=\[)[\dsmhdw:]+(?=\])|(?<=offset )[\dsmhdw]+")
+_SETTING = re.compile(r"(?<=\n)( +(?:interval|for|keep_firing_for): )(\w+)")
+_PART = re.compile(r"(\d+)(ms|[smhdw])")
+
+
+def shorter(duration: str) -> str:
+    """A duration as Prometheus writes it: ``1d23h30m``."""
+    milliseconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
+    return f"{milliseconds // FACTOR}ms"
+
+
+def compressed(text: str) -> str:
+    """Queries, or a file of rules."""
+    text = _IN_QUERY.sub(lambda match: ":".join(map(shorter, match[0].split(":"))), text)
+    return _SETTING.sub(lambda match: match[1] + shorter(match[2]), text)
+
+
+def write_rules(folder: Path) -> None:
+    """All files of rules."""
+    folder.mkdir()
+    for path in RULE_FILES:
+        (folder / path.name).write_text(compressed(path.read_text()))
+
+
+def regression_rules() -> list[Rule]:
+    """For a past: nothing changes between two probes that could be evaluated."""
+    return [
+        replace(
+            rule,
+            expression=compressed(rule.expression),
+            interval_seconds=max(60, rule.interval_seconds) // FACTOR,
+        )
+        for rule in load_rules(RULES / "regression-rules.yml")
+    ]
+
+
+def alertmanager_config(url: str) -> dict[str, Any]:
+    """The example's routes and inhibitions; all receivers call ``url``."""
+    config: dict[str, Any] = yaml.safe_load((RULES / "alertmanager.yml").read_text())
+    for key in ("group_wait", "group_interval", "repeat_interval"):
+        config["route"][key] = shorter(config["route"][key])
+    config["receivers"] = [
+        {"name": receiver["name"], "webhook_configs": [{"url": f"{url}/{receiver['name']}"}]}
+        for receiver in config["receivers"]
+    ]
+    return config
