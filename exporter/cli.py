@@ -25,6 +25,6 @@ def main(context: click.Context, log_level: str) -> None:
     """Continuous monitoring of LLM inference, for Prometheus."""
     if os.environ.get("NO_COLOR"):  # see no-color.org; else click looks whether it is a terminal
         context.color = False
-    configure_logging(log_level)
+    configure_logging(log_level, sentences=context.invoked_subcommand == "demo")
     if context.invoked_subcommand not in _RELOADING:
         hangups.let_go()

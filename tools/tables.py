@@ -12,6 +12,8 @@ from pathlib import Path
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import Families
 from exporter.metrics.target_families import TARGET_FAMILIES
+from tools.costs import costs
+from tools.judges import matrix, versions
 
 ROOT = Path(__file__).parents[1]
 _MARKED = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -22,6 +24,9 @@ def tables() -> Mapping[str, str]:
     return {
         "metrics of targets": "".join(_metrics(TARGET_FAMILIES, "further labels")),
         "metrics of the exporter": "".join(_metrics(EXPORTER_FAMILIES, "labels")),
+        "providers and kinds": "".join(matrix()),
+        "judges": f"{versions()}.\n",
+        "costs of kinds": "".join(costs()),
     }
 
 

@@ -56,7 +56,7 @@ def target_down(fleet: Fleet) -> Flags:
         down |= (changes + 1 >= 3) & (_within(~fleet.failed, steps) == 0)
     down |= fleet.certain & ~lately(fleet.refuted, 4) & lately(fleet.certain, 58)
     _, before = counters(fleet).increase(30)
-    now_and_then = np.pad(before > 2.5, ((0, 0), (5, 0)))[:, :-5] & lately(~fleet.failed, 6)
+    now_and_then = np.pad(before > 1.5, ((0, 0), (5, 0)))[:, :-5] & lately(~fleet.failed, 6)
     return down & ~now_and_then
 
 

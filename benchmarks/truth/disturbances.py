@@ -66,7 +66,7 @@ def throttled(pid: int) -> Iterator[None]:
 @contextmanager
 def starved(pid: int) -> Iterator[None]:
     """The least of priorities beside three busy loops."""
-    os.setpriority(os.PRIO_PROCESS, pid, _LEAST)
+    os.setpriority(os.PRIO_PGRP, pid, _LEAST)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY_LOOPS)]
     try:
         yield
@@ -131,11 +131,12 @@ def _freeze_now_and_then(group: Path, over: threading.Event) -> None:
 
 @contextmanager
 def _cgroup(controller: str, pid: int) -> Iterator[Path | None]:
-    """A control group (version 1) with this process in it; ``None`` where none can be made."""
+    """A control group (version 1) with these processes in it; ``None`` where none can be made."""
     group = _CGROUPS / controller / f"benchmark-{pid}"
     try:
         group.mkdir()
-        _write(group, "cgroup.procs", pid)
+        for member in _members(pid):
+            _write(group, "cgroup.procs", member)
     except OSError:
         print(f"no control group for {controller} can be made", file=sys.stderr)
         yield None
@@ -148,6 +149,14 @@ def _cgroup(controller: str, pid: int) -> Iterator[Path | None]:
             with contextlib.suppress(OSError):  # the process is still in it
                 group.rmdir()
             time.sleep(0.05)
+
+
+def _members(leader: int) -> Iterator[int]:
+    """The processes of a group."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(int(process.name)) == leader:
+                yield int(process.name)
 
 
 def _write(group: Path, file: str, value: object) -> None:

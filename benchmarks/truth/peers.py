@@ -37,8 +37,11 @@ STREAMS = (1, 64, 256)
 SECONDS = 10.0
 CONDITION = "quiet"
 """The tools' own processes do nothing else, so neither do ours."""
-_STARTUP_SECONDS = 120
+_STARTUP_SECONDS = 240
 """guidellm imports itself in up to ten processes, aiperf starts about as many."""
+_PATIENCE = 8
+"""How many times as long as asked for a tool may take: some run for a fifth of the time."""
+_LOOK_SECONDS = 0.2
 _LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
@@ -46,27 +49,33 @@ class ToolFailed(Exception):
     """A tool came to no end, or to a bad one."""
 
 
-def run_tool(peer: Peer, run: Run, disturbing: Disturbance) -> None:
-    """Ends the tool and all processes that it started if it takes too long.
+def run_tool(peer: Peer, run: Run, truth: Truth, disturbing: Disturbance) -> None:
+    """Ends the tool and all processes that it started if it takes too long. It is left alone until
+    it has its first answer.
 
-    :raises ToolFailed: it did, or it failed by itself.
+    :raises ToolFailed: it took too long, or it failed by itself.
     """
-    limit = _STARTUP_SECONDS + 3 * run.all_seconds
+    limit = _STARTUP_SECONDS + _PATIENCE * run.all_seconds
+    log = run.folder / "log"
     with (
+        log.open("wb") as output,
         subprocess.Popen(
             ["timeout", "--kill-after=5", str(limit), *peer.command(run)],
             cwd=run.folder,
             env={**os.environ, **_LOCAL},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         ) as tool,
-        disturbing(tool.pid),
     ):
-        said, _ = tool.communicate()
+        while tool.poll() is None and not truth.was_asked:
+            time.sleep(_LOOK_SECONDS)
+        if tool.poll() is None:
+            with disturbing(tool.pid):
+                tool.wait()
     if tool.returncode:
-        raise ToolFailed(f"{peer.name} failed with exit code {tool.returncode}:\n{said[-4000:]}")
+        said = log.read_text(errors="replace")[-4000:]
+        raise ToolFailed(f"{peer.name} failed with exit code {tool.returncode}:\n{said}")
 
 
 def measure_peer(
@@ -80,7 +89,7 @@ def measure_peer(
     """One tool's requests next to what the server did."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(truth.url, model, streams, seconds, Path(folder))
-        run_tool(peer, run, disturbing)
+        run_tool(peer, run, truth, disturbing)
         seen = list(peer.read(run.folder))
     sends = truth.sends()
     tokens = int(model.rpartition("-")[2])

@@ -74,7 +74,15 @@ class Truth:
 
     def sends(self) -> dict[str, Sends]:
         """What was sent since the last call, by request id."""
-        answer = httpx.get(f"{self.url}/log", params={"since": self._count}, trust_env=False)
-        sends = [Sends(**fields) for fields in answer.json()]
+        sends = self._new()
         self._count += len(sends)
         return {one.id: one for one in sends}
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether an answer was given since ``sends`` was called."""
+        return bool(self._new())
+
+    def _new(self) -> list[Sends]:
+        answer = httpx.get(f"{self.url}/log", params={"since": self._count}, trust_env=False)
+        return [Sends(**fields) for fields in answer.json()]

@@ -30,6 +30,7 @@ COMMANDS = LazyCommands(
         "config-schema": "exporter.commands.config_schema:config_schema",
         "probe": "exporter.commands.probe:probe",
         "compare": "exporter.compare.command:compare",
+        "top": "exporter.oncall.top:top",
         "mcp": "exporter.oncall.command:mcp",
     }
 )

@@ -15,6 +15,7 @@ from exporter.budget.forecast import (
     by_target,
     confirming_load,
 )
+from exporter.commands.check_savings import savings
 from exporter.commands.check_warnings import warnings
 from exporter.config.plan import Plan
 from exporter.config.root import Config
@@ -51,6 +52,7 @@ def report(config: Config, width: int | None = None) -> str:
         *_confirming(plans),
         *_budgets(config),
         *_servers(plans),
+        *savings(plans),
         _NOTE,
     ]
     return "\n".join([*_table(rows, width), "", *spend, *warned, ""])

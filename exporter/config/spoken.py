@@ -16,10 +16,10 @@ def asking_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Loc
 
     :param probes: all probes, by name; a name that is none of them is somebody else's finding.
     """
-    spoken: dict[Kind, Probe] = {}
+    spoken: dict[tuple[Kind, frozenset[str]], Probe] = {}
     for name in probes if target.probes is None else target.probes:
         if name in probes and probes[name].kind in target.row.kinds:
-            spoken.setdefault(probes[name].kind, probes[name])
+            spoken.setdefault((probes[name].kind, probes[name].demands), probes[name])
     for probe in spoken.values():
         if why := why_unsendable(target, probe):
             yield (), ValueError(f"no request can be made of it: {why}")

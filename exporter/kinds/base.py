@@ -80,6 +80,11 @@ class Probe(Model):
         return False
 
     @property
+    def demands(self) -> frozenset[str]:
+        """What it asks besides, that not every provider of its kind has words for."""
+        return frozenset()
+
+    @property
     def seconds_between_rounds(self) -> float:
         """How long after one answer the next request is sent."""
         return 0.0

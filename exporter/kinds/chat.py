@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from exporter.kinds.base import Heard, Probe, Size
 from exporter.kinds.expect import Expectation, mistake
-from exporter.kinds.picture import code_of, drawn
+from exporter.kinds.picture import PNG, Image, PictureFile, code_of, drawn
 from exporter.kinds.schema import JsonSchema, schema_mistake, validator_of
 from exporter.kinds.tools import OfferedTool, tool_mistake
 from exporter.providers.asks import ChatAsk, Kind, Picture, Reasoning, Role, Turn
@@ -22,10 +22,10 @@ from exporter.result import Failure, FailureReason
 from exporter.settings.prompts import NONCE_CHARACTERS, LoadedPrompts, with_nonce
 from exporter.settings.types import Model, raise_all
 
-_PICTURE_TOKENS = 300
-"""What a picture of this size is charged as, about; it is small for every provider."""
-_MOST_PICTURE_TOKENS = 1_600
-"""What no provider charges more for."""
+_PICTURE_TOKENS = 300, 1_600
+"""What the picture of a code is charged as, about and at most; it is small for every provider."""
+_FILE_TOKENS = 1_600, 16_384
+"""The same of any picture: a large one is scaled down, or costs by its pixels (Qwen)."""
 
 
 class Message(Model):
@@ -46,8 +46,9 @@ class Chat(Probe):
     messages: tuple[Message, ...] = ()
     """A dialogue, the question last; a fresh nonce is put before its first message."""
     max_output_tokens: int = Field(default=64, ge=1, le=100_000)
-    image: Literal["code"] | None = None
-    """``code``: a picture of a random number goes with the prompt, and must be read."""
+    image: Image | None = None
+    """``code``: a picture of a random number goes with the prompt, and must be read. Anything else
+    is the path of a picture."""
     json_schema: JsonSchema | None = None
     """A JSON Schema that the answer must keep; the provider is told to see to it."""
     tools: tuple[OfferedTool, ...] = Field(default=(), max_length=32)
@@ -56,7 +57,16 @@ class Chat(Probe):
     """Whether the provider is told that a tool must be called, or the model finds out itself."""
     reasoning: Reasoning | None = None
     """How much the model is to think before it answers; its own habit where not set."""
+    reasoning_budget: int | None = Field(default=None, ge=0, le=100_000)
+    """The same in tokens, at most; 0: it is not to think."""
     expect: Expectation | None = None
+
+    @model_validator(mode="after")
+    def _thought_is_measured_once(self) -> Self:
+        if self.reasoning is not None and self.reasoning_budget is not None:
+            wrong = ValueError("set reasoning or reasoning_budget, not both")
+            raise_all("Chat", [(("reasoning_budget",), wrong)])
+        return self
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
@@ -117,13 +127,12 @@ class Chat(Probe):
         beside += [tool.model_dump_json() for tool in self.tools]
         characters = sum(map(len, beside)) + NONCE_CHARACTERS
         longest = max(len(text.encode()) for text in self.texts) + NONCE_CHARACTERS
+        usual, most = _PICTURE_TOKENS if self.image == "code" else _FILE_TOKENS
+        if not self.image:
+            usual, most = 0, 0
         return Size(
-            sum(map(len, self.texts)) / len(self.texts)
-            + characters
-            + (_PICTURE_TOKENS * 4 if self.image else 0),
-            longest
-            + sum(len(text.encode()) for text in beside)
-            + (_MOST_PICTURE_TOKENS if self.image else 0),
+            sum(map(len, self.texts)) / len(self.texts) + characters + 4 * usual,
+            longest + sum(len(text.encode()) for text in beside) + most,
             self.max_output_tokens,
         )
 
@@ -137,18 +146,28 @@ class Chat(Probe):
             earlier = (Turn(first.role, with_nonce(first.text, nonce)), *others)
         else:
             text = with_nonce(text, nonce)
-        code = code_of(nonce)
         return ChatAsk(
             text,
             self.max_output_tokens,
             system=system,
             earlier=earlier,
-            picture=Picture(drawn(code), code) if self.image else None,
+            picture=self._picture(nonce),
             json_schema=self.json_schema,
             tools=tuple(tool.asked() for tool in self.tools),
             must_call=self.tool_choice == "required",
             reasoning=self.reasoning,
+            reasoning_budget=self.reasoning_budget,
         )
+
+    def _picture(self, nonce: str) -> Picture | None:
+        if isinstance(self.image, PictureFile):
+            return self.image.picture
+        code = code_of(nonce)
+        return Picture(drawn(code), PNG, code) if self.image else None
+
+    @property
+    def demands(self) -> frozenset[str]:
+        return frozenset() if self.reasoning_budget is None else frozenset({"reasoning_budget"})
 
     @cached_property
     def _before_the_question(self) -> tuple[str | None, tuple[Turn, ...]]:
@@ -167,7 +186,7 @@ class Chat(Probe):
     def _mistake(self, heard: Heard, picture: Picture | None) -> str | None:
         answer = heard.text(OutputKind.ANSWER)
         said = answer + "".join(call.arguments for call in heard.calls)
-        if picture and picture.says not in re.sub(r"[\s.,-]", "", said):
+        if picture and picture.says and picture.says not in re.sub(r"[\s.,-]", "", said):
             return f"the answer does not say {picture.says}, which is in the picture"
         expected = self.expect.tool if self.expect else None
         if self.tools and (wrong := tool_mistake(heard.calls, self.tools, expected)):

@@ -1,10 +1,26 @@
-"""A small picture of a number that nobody has asked about before, made on the spot."""
+"""Pictures to see: a small one of a number that nobody has asked about before, made on the spot,
+or one from a file."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from exporter.providers.asks import Picture
+from exporter.settings.files import read_bytes
+from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.paths import loaded_by
+
+PNG = "image/png"
+_MAX_FILE_BYTES = 3 << 20
+"""What every provider takes, as base64."""
+_FORMATS = ((b"\x89PNG\r\n\x1a\n", PNG), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 DIGITS = 5
 _SCALE = 12
@@ -47,6 +63,41 @@ def drawn(code: str) -> bytes:
         (b"IEND", b""),
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(map(_chunk, *zip(*chunks, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A file and the picture that was in it when the configuration was loaded."""
+
+    path: Path
+    picture: Picture
+
+
+def load_picture(path: Path) -> PictureFile:
+    """What is in the file of a picture.
+
+    :raises ConfigError: it cannot be read, or holds no picture that models take.
+    """
+    data = read_bytes(path, _MAX_FILE_BYTES)
+    if (media_type := _media_type(data)) is None:
+        raise ConfigError([Mistake("is no picture; it must be PNG, JPEG, GIF or WebP", path)])
+    return PictureFile(path, Picture(data, media_type))
+
+
+def _media_type(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in _FORMATS if data.startswith(start)), None)
+
+
+_from_file = loaded_by(PictureFile, load_picture)
+
+Image = Annotated[
+    Literal["code"] | PictureFile,
+    BeforeValidator(lambda value: value if value == "code" else _from_file(value)),
+    WithJsonSchema({"type": "string"}),
+]
+"""``code``, or the path of a picture, which is read at once."""
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

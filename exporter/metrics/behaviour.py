@@ -14,6 +14,7 @@ import math
 from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
 from random import Random
 
 from exporter.result import Fingerprint
@@ -42,7 +43,7 @@ class Behaviour:
         self._forget()
 
     def _forget(self) -> None:
-        self._answers: dict[str, deque[str]] = {}
+        self._answers: dict[str, deque[bytes]] = {}
         self._tokens: dict[str, deque[Likelihoods]] = {}
         self._by_answers, self._by_tokens = _Sum(), _Sum()
         self._agreeing: dict[str, bool] = {}
@@ -79,8 +80,10 @@ class Behaviour:
         self._forget()
         return True
 
-    def _take_answer(self, prompt: str, answer: str) -> None:
+    def _take_answer(self, prompt: str, said: str) -> None:
         past = self._answers.setdefault(prompt, deque(maxlen=_PAST))
+        # An answer may be long, and all that matters is whether it is the same.
+        answer = blake2b(said.encode(errors="replace"), digest_size=8).digest()
         usual = Counter(past).most_common(1)
         if usual:
             self._agreeing[prompt] = answer == usual[0][0]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from exporter.oncall.asking import ExporterPages, Memory
-from exporter.settings.redaction import remember
+from exporter.oncall.login import login_of, secret_in
 
 
 @click.command()
@@ -43,16 +41,8 @@ def mcp(
         from exporter.oncall.server import build  # noqa: PLC0415 - needs what an extra installs
     except ImportError:
         raise click.UsageError("mcp needs: pip install 'inference-exporter[mcp]'") from None
-    login = (user, _secret(password_env)) if user else None
+    login = login_of(user, password_env)
     memory = Memory(prometheus, prometheus_token_env) if prometheus else None
     if prometheus_token_env:
-        _secret(prometheus_token_env)
+        secret_in(prometheus_token_env)
     build(ExporterPages(url, login), memory, allow_probe=allow_probe).run("stdio")
-
-
-def _secret(variable: str | None) -> str:
-    value = os.environ.get(variable or "", "")
-    if not value:
-        raise click.UsageError(f"the variable {variable or 'of --password-env'} is not set")
-    remember(value)
-    return value

@@ -169,13 +169,16 @@ class StreamRecord:
         """The last token that the provider counted: the last output or, behind it, the token that
         ended the answer.
 
-        Where the stop comes much later than a token would, and than each of them did, something
+        Where each piece of output was a token, one that was counted and not shown is the stop.
+        Else, where it comes much later than a token would, and than each of them did, something
         else took the time, and the last output holds.
         """
         first, last, stop = self.first_token, self.last_token, self._stop
         if not first or not last or not stop or usage is None or stop.at < last.at:
             return last
         shown = self._streamed(usage) - 1
+        if shown == sum(read.pieces for read in self._reads):
+            return stop
         pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
         longest = max((later.at - earlier.at for earlier, later in self._gaps), default=0)
         return stop if stop.at - last.at <= max(_LATE_STOP * pace, longest) else last

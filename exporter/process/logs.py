@@ -12,6 +12,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporter.process.sentences import in_a_sentence
 from exporter.process.sparingly import Sparingly
 from exporter.result import ProbeResult
 from exporter.settings.redaction import redact
@@ -26,10 +27,11 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 
-def configure_logging(level: str = "info") -> None:
+def configure_logging(level: str = "info", *, sentences: bool = False) -> None:
     """Send all logs, those of libraries too, to standard error.
 
     :param level: the name of a level of the standard library, in any case.
+    :param sentences: whether a person reads along, terminal or not.
     """
     structlog.configure(
         processors=[
@@ -47,7 +49,7 @@ def configure_logging(level: str = "info") -> None:
             foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(sys.stderr.isatty()),
+                *_renderers(sys.stderr.isatty(), sentences),
                 _redact_line,
             ],
         )
@@ -109,7 +111,9 @@ def log_failure(result: ProbeResult) -> None:
         )
 
 
-def _renderers(terminal: bool) -> tuple[Processor, ...]:
+def _renderers(terminal: bool, sentences: bool) -> tuple[Processor, ...]:
+    if sentences:
+        return (structlog.processors.format_exc_info, in_a_sentence)
     if terminal:
         # Pretty tracebacks would show local variables, and a secret cut by their borders.
         return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)

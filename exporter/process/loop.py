@@ -31,7 +31,7 @@ _LATE_NS = 300_000
 _CLOSE_NS = 100_000
 """A look that was so short needs no account: what it saw came while it lasted."""
 _GLANCE_NS = 50_000
-"""How far apart two glances are at least: each costs some 3 us."""
+"""How far apart two glances are at least: each costs about 1 us."""
 _WAKING_NS = 100_000
 """From the moment at which the kernel wakes a thread to that thread's next look at the clock, but
 for the time in the queue."""

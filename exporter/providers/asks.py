@@ -58,9 +58,11 @@ class Turn:
 class Picture:
     """A picture to see."""
 
-    png: bytes = field(repr=False)
-    says: str
-    """What is written in it."""
+    data: bytes = field(repr=False)
+    media_type: str
+    """``image/png`` and the like."""
+    says: str | None = None
+    """What is written in it, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,23 @@ class ChatAsk(Ask):
     where they are told."""
     reasoning: Reasoning | None = None
     """``None`` leaves it to the model."""
+    reasoning_budget: int | None = None
+    """The most tokens of thought, instead of ``reasoning``."""
     greedy: bool = False
     """Whether the likeliest answer is wanted, and not one of many."""
     logprobs: bool | None = None
     """Whether the probabilities of a greedy answer's first token are to be told; ``None``: by
     servers that are known to do so."""
+
+    @property
+    def effort(self) -> Reasoning | None:
+        """How much the model is to think, for those who cannot be told in tokens.
+
+        :raises ValueError: it is told in tokens.
+        """
+        if self.reasoning_budget is not None:
+            raise ValueError("it takes no reasoning_budget; set reasoning to low, medium or high")
+        return self.reasoning
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.greedy import openai_greedy
 from exporter.providers.openai import OpenAI
-from exporter.providers.presets import Preset
+from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.wire import merged
@@ -67,7 +67,7 @@ class Azure:
             "model": call.model,
             "messages": openai_messages(call.ask),
             "response_format": response_format(call.ask),
-            "reasoning_effort": call.ask.reasoning,
+            **COMPATIBLE.reasoning_fields(call.ask),
             **openai_tools(call.ask),
             **openai_greedy(call.ask),
             "stream": True,
@@ -106,6 +106,16 @@ def authorization(call: Call[Ask]) -> dict[str, str]:
 
 def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
+
+
+def url_of_models(call: Call[Ask]) -> str:
+    """Where it says which models there are; the inference endpoint, which one it is."""
+    base, version = call.base_url, call.api_version
+    if _is_inference(base):
+        return url(call, "info")
+    if version and not base.endswith("/v1"):
+        return f"{base.removesuffix('/openai')}/openai/models?api-version={version}"
+    return url(call, "models")
 
 
 def url(call: Call[Ask], operation: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote
 
 from pydantic import Field
 
+from exporter.providers import turns
 from exporter.providers.asks import Ask, ChatAsk
 from exporter.providers.base import (
     Call,
@@ -37,7 +39,6 @@ from exporter.providers.framing.eventstream import EventStreamDecoder, EventStre
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.sigv4 import sign
 from exporter.providers.tools import bedrock_tools
-from exporter.providers.turns import bedrock_messages, bedrock_output_config, bedrock_system
 from exporter.providers.usage import BedrockUsage
 from exporter.providers.wire import (
     CamelWire,
@@ -170,16 +171,25 @@ def signed(call: Call[Ask], operation: str, body: Mapping[str, object]) -> HttpR
 
     :raises ValueError: it is to be signed, and the call has no time.
     """
-    headers = {"content-type": "application/json"}
-    if call.api_key:
-        headers["authorization"] = f"Bearer {call.api_key}"
     request = HttpRequest(
         "POST",
         f"{call.base_url}/model/{quote(call.model, safe='')}/{operation}",
-        headers,
+        {"content-type": "application/json"},
         json.dumps(merged(body, call.extra_body)).encode(),
     )
-    if call.api_key or not call.aws:
+    return authorized(call, request)
+
+
+def authorized(call: Call[Ask], request: HttpRequest) -> HttpRequest:
+    """The request with a bearer key or else a signature.
+
+    :raises ValueError: it is to be signed, and the call has no time.
+    """
+    if call.api_key:
+        return replace(
+            request, headers={**request.headers, "authorization": f"Bearer {call.api_key}"}
+        )
+    if not call.aws:
         return request
     if not call.now:
         raise ValueError("a request cannot be signed without the time")
@@ -195,13 +205,11 @@ class Bedrock:
         :raises ValueError: it is to be signed, and the call has no time.
         """
         body = {
-            "system": bedrock_system(call.ask),
-            "messages": bedrock_messages(call.ask),
-            "inferenceConfig": {
-                "maxTokens": call.ask.max_output_tokens,
-                **({"temperature": 0} if call.ask.greedy else {}),
-            },
-            "outputConfig": bedrock_output_config(call.ask),
+            "system": turns.bedrock_system(call.ask),
+            "messages": turns.bedrock_messages(call.ask),
+            "inferenceConfig": turns.bedrock_limits(call.ask),
+            "outputConfig": turns.bedrock_output_config(call.ask),
+            **turns.bedrock_thought(call.ask),
             **bedrock_tools(call.ask),
         }
         return signed(call, "converse-stream", body)

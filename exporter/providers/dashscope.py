@@ -116,7 +116,7 @@ class DashScope:
                     "response_format": response_format(ask),
                     **dashscope_tools(ask),
                     **openai_greedy(ask),
-                    **_SERVER.reasoning_fields(ask.reasoning),
+                    **_SERVER.reasoning_fields(ask),
                 },
                 {},
             ),

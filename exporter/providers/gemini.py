@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue, model_validator
 
-from exporter.providers.asks import Ask, ChatAsk, Reasoning, Role
+from exporter.providers.asks import Ask, ChatAsk, Reasoning
 from exporter.providers.base import (
     Call,
     Decoder,
@@ -40,7 +40,7 @@ from exporter.providers.greedy import gemini_greedy, gemini_likelihoods
 from exporter.providers.headers import retry_after_seconds
 from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.tools import gemini_tools
-from exporter.providers.turns import PNG, Messages, base64_of
+from exporter.providers.turns import gemini_contents
 from exporter.providers.usage import Counter, counted
 from exporter.providers.wire import (
     CamelWire,
@@ -55,7 +55,6 @@ from exporter.providers.wire import (
 from exporter.result import Failure, FailureReason, Usage
 
 PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
-_ROLES = {Role.USER: "user", Role.ASSISTANT: "model"}
 API_VERSIONS = ("v1", "v1beta")
 
 _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
@@ -191,7 +190,7 @@ class Gemini:
         ask = call.ask
         body = {
             "systemInstruction": {"parts": [{"text": ask.system}]} if ask.system else None,
-            "contents": _contents(ask),
+            "contents": gemini_contents(ask),
             **gemini_tools(ask),
             "generationConfig": {"maxOutputTokens": ask.max_output_tokens, **_choices(ask)},
         }
@@ -259,23 +258,15 @@ class _Stream:
             yield ModelServed(chunk.model_version)
 
 
-def _contents(ask: ChatAsk) -> Messages:
-    question: list[dict[str, object]] = [{"text": ask.prompt}]
-    if ask.picture:
-        question.insert(0, {"inlineData": {"mimeType": PNG, "data": base64_of(ask.picture)}})
-    earlier: Messages = [
-        {"role": _ROLES[turn.role], "parts": [{"text": turn.text}]} for turn in ask.earlier
-    ]
-    return [*earlier, {"role": "user", "parts": question}]
-
-
 def _choices(ask: ChatAsk) -> dict[str, object]:
     """Only models before Gemini 3 can do without thought, and have a budget for it."""
     choices = gemini_greedy(ask)
     if ask.json_schema is not None:
         choices["responseMimeType"] = "application/json"
         choices["responseJsonSchema"] = ask.json_schema
-    if ask.reasoning is Reasoning.NONE:
+    if ask.reasoning_budget is not None:
+        choices["thinkingConfig"] = {"thinkingBudget": ask.reasoning_budget}
+    elif ask.reasoning is Reasoning.NONE:
         choices["thinkingConfig"] = {"thinkingBudget": 0}
     elif ask.reasoning:
         choices["thinkingConfig"] = {"thinkingLevel": ask.reasoning.upper()}

@@ -1,16 +1,20 @@
 """Which models there are, asked of each provider in its own words, for no token.
 
-Sources: the API references of OpenAI ("List models"), Anthropic ("Get a model"), the Gemini API
-("models.get") and Ollama ("List models").
+Sources: the API references of OpenAI ("List models"), Azure OpenAI ("Models - List"), Anthropic
+("Get a model"), Amazon Bedrock ("GetFoundationModel"), the Gemini API ("models.get") and Ollama
+("List models"), and Alibaba Cloud's SDK.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import quote, urlencode
 
 from pydantic import Field, model_validator
 
+from exporter.providers import azure, bedrock, dashscope
 from exporter.providers.anthropic import VERSIONS, Anthropic, authorization
 from exporter.providers.asks import ModelFound, ModelList, ModelsAsk
 from exporter.providers.base import Call, Event, HttpRequest, ModelServed, Replied
@@ -19,7 +23,7 @@ from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.whole import InOnePiece, bearer
-from exporter.providers.wire import Wire, parse
+from exporter.providers.wire import Wire, parse, parse_if
 
 _MAX_MODELS = 20_000
 
@@ -40,6 +44,19 @@ class _IdList(Wire):
         return {"data": value} if isinstance(value, list) else value
 
 
+class _AzureModels(Wire):
+    """list of models"""
+
+    data: Annotated[list[_Named], Field(max_length=_MAX_MODELS)] | None = None
+    model_name: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.data is None and self.model_name is None:
+            raise ValueError("neither data nor model_name is there")
+        return self
+
+
 class OpenAIModels(InOnePiece[ModelsAsk]):
     """OpenAI's list, which nearly every compatible server has too."""
 
@@ -53,6 +70,91 @@ class OpenAIModels(InOnePiece[ModelsAsk]):
         ids = {model.id for model in parse(_IdList, body).data}
         # Google's compatible endpoint lists models/NAME and answers to NAME.
         names = ids | {name.removeprefix("models/") for name in ids}
+        yield Replied(ModelList(frozenset(names)))
+
+
+class AzureModels(InOnePiece[ModelsAsk]):
+    """Azure lists models, and a deployment may have any name: that it answers is all there is to
+    know."""
+
+    def __init__(self) -> None:
+        super().__init__(azure.Azure())
+
+    def request(self, call: Call[ModelsAsk]) -> HttpRequest:
+        return HttpRequest("GET", azure.url_of_models(call), azure.authorization(call), b"")
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        parse(_AzureModels, body)
+        yield Replied(ModelFound())
+
+
+class _Details(Wire):
+    id: str = Field(validation_alias="modelId")
+
+
+class _BedrockModel(Wire):
+    """model of Bedrock"""
+
+    model: _Details = Field(validation_alias="modelDetails")
+
+
+class _BedrockProfile(Wire):
+    """inference profile"""
+
+    id: str = Field(validation_alias="inferenceProfileId")
+
+
+_PROFILE = re.compile(r"(us|us-gov|eu|apac|jp|au|ca|global)\.|arn:.*inference-profile/")
+
+
+class BedrockModels(InOnePiece[ModelsAsk]):
+    """The model, or the inference profile, is asked for by name, of Bedrock's control plane."""
+
+    def __init__(self) -> None:
+        super().__init__(bedrock.Bedrock())
+
+    def request(self, call: Call[ModelsAsk]) -> HttpRequest:
+        """:raises ValueError: it is to be signed, and the call has no time."""
+        kind = "inference-profiles" if _PROFILE.match(call.model) else "foundation-models"
+        # A proxy has it where it has the rest.
+        host = call.base_url.replace("//bedrock-runtime", "//bedrock", 1)
+        url = f"{host}/{kind}/{quote(call.model, safe='')}"
+        return bedrock.authorized(call, HttpRequest("GET", url, {}, b""))
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        if parse_if(_BedrockProfile, body) is None:
+            parse(_BedrockModel, body)
+        yield Replied(ModelFound())
+
+
+class _DashScopeModel(Wire):
+    model: str | None = None
+    name: str | None = None
+
+
+class _DashScopeOutput(Wire):
+    models: Annotated[list[_DashScopeModel], Field(max_length=_MAX_MODELS)]
+
+
+class _DashScopeModels(Wire):
+    """list of models"""
+
+    output: _DashScopeOutput
+
+
+class DashScopeModels(InOnePiece[ModelsAsk]):
+    """Model Studio is asked for the model by name, as its SDK does, and lists it alone."""
+
+    def __init__(self) -> None:
+        super().__init__(dashscope.DashScope())
+
+    def request(self, call: Call[ModelsAsk]) -> HttpRequest:
+        named = urlencode({"model": call.model, "page_no": 1, "page_size": 1})
+        return HttpRequest("GET", f"{call.base_url}/models?{named}", bearer(call), b"")
+
+    def events(self, body: bytes) -> Iterator[Event]:
+        listed = parse(_DashScopeModels, body).output.models
+        names = (model.model or model.name or "" for model in listed)
         yield Replied(ModelList(frozenset(names)))
 
 

@@ -107,7 +107,7 @@ class Ollama:
             "messages": _messages(call.ask),
             "stream": True,
             "format": call.ask.json_schema,
-            "think": _think(call.ask.reasoning),
+            "think": _think(call.ask.effort),
             **ollama_tools(call.ask),
             **greedy,
             "options": {"num_predict": call.ask.max_output_tokens, **greedy_options},

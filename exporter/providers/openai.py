@@ -179,7 +179,7 @@ class OpenAI:
             "response_format": response_format(call.ask),
             **openai_tools(call.ask),
             **openai_greedy(call.ask, tells=self._preset.tells_likelihoods),
-            **self._preset.reasoning_fields(call.ask.reasoning),
+            **self._preset.reasoning_fields(call.ask),
         }
         if options := self._preset.stream_options:
             body["stream_options"] = options

@@ -117,7 +117,7 @@ class OpenAIResponses(OpenAI):
             "model": call.model,
             "input": _input(call.ask),
             "text": _text(call.ask),
-            "reasoning": {"effort": call.ask.reasoning} if call.ask.reasoning else None,
+            "reasoning": {"effort": call.ask.effort} if call.ask.effort else None,
             "stream": True,
             "store": False,
             "max_output_tokens": call.ask.max_output_tokens,

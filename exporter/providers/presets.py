@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
-from exporter.providers.asks import Reasoning
+from exporter.providers.asks import ChatAsk, Reasoning
 from exporter.providers.bedrock import REGIONS as BEDROCK_REGIONS
 from exporter.result import FailureReason
 
@@ -53,9 +53,18 @@ class Preset:
     """Whether thought is switched on and off (Qwen at DashScope), instead of being measured out."""
     thinks_by_template: bool = False
     """Whether it is the chat template that lets the model think, and can be told not to."""
+    thought_limit: str | None = None
+    """The request field that bounds the tokens of thought, if it has one."""
 
-    def reasoning_fields(self, reasoning: Reasoning | None) -> dict[str, object]:
-        """What to ask of the model's thought."""
+    def reasoning_fields(self, ask: ChatAsk) -> dict[str, object]:
+        """What to ask of the model's thought.
+
+        :raises ValueError: a budget is asked for, and this server has none.
+        """
+        if ask.reasoning_budget is not None and self.thought_limit:
+            switch = {"enable_thinking": ask.reasoning_budget > 0} if self.enables_thinking else {}
+            return {**switch, self.thought_limit: ask.reasoning_budget}
+        reasoning = ask.effort
         if reasoning is None:
             return {}
         if self.enables_thinking:
@@ -138,6 +147,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             },
             hosts=("*dashscope*.aliyuncs.com", "*.maas.aliyuncs.com"),
             enables_thinking=True,
+            thought_limit="thinking_budget",
             reason_by_code={
                 # Tokens per minute; at OpenAI the same word means "pay".
                 "insufficient_quota": FailureReason.RATE_LIMITED,
@@ -186,7 +196,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "litellm": Preset(
             request_id_headers=("x-litellm-call-id", "x-request-id"),
         ),
-        "llamacpp": Preset(tells_likelihoods=True),
+        "llamacpp": Preset(tells_likelihoods=True, thought_limit="thinking_budget_tokens"),
         "llama_swap": Preset(
             # The server that it starts is not there yet.
             reason_by_status={502: FailureReason.NOT_READY, 503: FailureReason.NOT_READY},
@@ -247,7 +257,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             hosts=("*aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
             thought_is_in_the_total_only=True,
         ),
-        "vllm": Preset(thinks_by_template=True, tells_likelihoods=True),
+        "vllm": Preset(
+            thinks_by_template=True, tells_likelihoods=True, thought_limit="thinking_token_budget"
+        ),
         "xai": Preset(
             counts_stop_token=False,
             base_url="https://api.x.ai/v1",

@@ -6,20 +6,18 @@ import json
 from base64 import b64encode
 from collections.abc import Callable
 
-from exporter.providers.asks import ChatAsk, Picture, Reasoning
-
-PNG = "image/png"
+from exporter.providers.asks import ChatAsk, Picture, Reasoning, Role
 
 Messages = list[dict[str, object]]
 
 
 def base64_of(picture: Picture) -> str:
-    return b64encode(picture.png).decode()
+    return b64encode(picture.data).decode()
 
 
 def data_url(picture: Picture) -> str:
     """The picture inside a URL, as OpenAI and whoever follows it take one."""
-    return f"data:{PNG};base64,{base64_of(picture)}"
+    return f"data:{picture.media_type};base64,{base64_of(picture)}"
 
 
 def messages(ask: ChatAsk, part: Callable[[Picture], object], text_type: str = "text") -> Messages:
@@ -59,13 +57,19 @@ def anthropic_system(ask: ChatAsk) -> object:
 def anthropic_messages(ask: ChatAsk) -> Messages:
     question: object = ask.prompt
     if ask.picture:
-        data = {"type": "base64", "media_type": PNG, "data": base64_of(ask.picture)}
+        data = {
+            "type": "base64",
+            "media_type": ask.picture.media_type,
+            "data": base64_of(ask.picture),
+        }
         question = [{"type": "image", "source": data}, {"type": "text", "text": ask.prompt}]
     earlier: Messages = [{"role": turn.role.value, "content": turn.text} for turn in ask.earlier]
     return [*earlier, {"role": "user", "content": question}]
 
 
 def anthropic_thought(ask: ChatAsk) -> dict[str, object]:
+    if ask.reasoning_budget is not None:
+        return {"thinking": _bounded(ask.reasoning_budget)}
     if ask.reasoning is None:
         return {}
     switched = "disabled" if ask.reasoning is Reasoning.NONE else "adaptive"
@@ -81,6 +85,20 @@ def anthropic_output_config(ask: ChatAsk) -> dict[str, object] | None:
     return config or None
 
 
+def gemini_contents(ask: ChatAsk) -> Messages:
+    question: list[dict[str, object]] = [{"text": ask.prompt}]
+    if it := ask.picture:
+        question.insert(0, {"inlineData": {"mimeType": it.media_type, "data": base64_of(it)}})
+    earlier: Messages = [
+        {
+            "role": "user" if turn.role is Role.USER else "model",
+            "parts": [{"text": turn.text}],
+        }
+        for turn in ask.earlier
+    ]
+    return [*earlier, {"role": "user", "parts": question}]
+
+
 def bedrock_system(ask: ChatAsk) -> list[dict[str, object]] | None:
     """The system prompt, with a mark behind it where it is to be cached."""
     if not ask.system:
@@ -93,11 +111,29 @@ def bedrock_messages(ask: ChatAsk) -> Messages:
     question: list[dict[str, object]] = [{"text": ask.prompt}]
     if ask.picture:
         source = {"bytes": base64_of(ask.picture)}
-        question.insert(0, {"image": {"format": "png", "source": source}})
+        question.insert(
+            0, {"image": {"format": ask.picture.media_type.partition("/")[2], "source": source}}
+        )
     earlier: Messages = [
         {"role": turn.role.value, "content": [{"text": turn.text}]} for turn in ask.earlier
     ]
     return [*earlier, {"role": "user", "content": question}]
+
+
+def bedrock_limits(ask: ChatAsk) -> dict[str, object]:
+    chosen = {"temperature": 0} if ask.greedy else {}
+    return {"maxTokens": ask.max_output_tokens, **chosen}
+
+
+def bedrock_thought(ask: ChatAsk) -> dict[str, object]:
+    """A budget is a matter of the model: this is how Claude is told one."""
+    if ask.reasoning_budget is None:
+        return {}
+    return {"additionalModelRequestFields": {"thinking": _bounded(ask.reasoning_budget)}}
+
+
+def _bounded(tokens: int) -> dict[str, object]:
+    return {"type": "enabled", "budget_tokens": tokens} if tokens else {"type": "disabled"}
 
 
 def bedrock_output_config(ask: ChatAsk) -> dict[str, object] | None:

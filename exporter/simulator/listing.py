@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from exporter.simulator.anthropic import AnthropicHandler
+from exporter.simulator.azure import AzureHandler
+from exporter.simulator.bedrock import BedrockHandler
+from exporter.simulator.dashscope import DashScopeHandler
 from exporter.simulator.gemini import GeminiHandler
 from exporter.simulator.handler import (
     Facts,
@@ -21,6 +24,8 @@ from exporter.simulator.ollama import OllamaHandler
 from exporter.simulator.openai import OpenAIHandler
 from exporter.simulator.whole import asks, json_response
 
+_FOUNDATION = re.compile(r"(?:/.*)?/foundation-models/([^/]+)")
+_PROFILE = re.compile(r"(?:/.*)?/inference-profiles/([^/]+)")
 _MODEL = re.compile(r"(?:/.*)?/(?:v1|v1beta)/models/([^/]+)")
 
 
@@ -33,9 +38,11 @@ def _listing(
     return lambda _request: WholeQuestion(None, "", respond)
 
 
-def _found(body: Callable[[str], object]) -> Callable[[Request], WholeQuestion]:
+def _found(
+    body: Callable[[str], object], pattern: re.Pattern[str] = _MODEL
+) -> Callable[[Request], WholeQuestion]:
     def read(request: Request) -> WholeQuestion:
-        match = _MODEL.fullmatch(request.path)
+        match = pattern.fullmatch(request.path)
         model = unquote(match[1]) if match else ""
         return WholeQuestion(
             model, "", lambda facts, presences: json_response(body(facts.served_model))
@@ -73,6 +80,41 @@ def _gemini(model: str) -> object:
     }
 
 
+def _bedrock(model: str) -> object:
+    arn = f"arn:aws:bedrock:us-east-1::foundation-model/{model}"
+    return {"modelDetails": {"modelArn": arn, "modelId": model, "modelName": model}}
+
+
+def _bedrock_profile(model: str) -> object:
+    return {
+        "inferenceProfileName": model,
+        "inferenceProfileArn": f"arn:aws:bedrock:us-east-1:0:inference-profile/{model}",
+        "inferenceProfileId": model,
+        "models": [{"modelArn": f"arn:aws:bedrock:us-east-1::foundation-model/{model}"}],
+        "status": "ACTIVE",
+        "type": "SYSTEM_DEFINED",
+    }
+
+
+def _dashscope(request: Request) -> WholeQuestion:
+    wanted = parse_qs(request.query).get("model", [""])[0]
+
+    def respond(facts: Facts, models: Mapping[str, Presence]) -> Response:
+        found = [{"model": wanted, "name": wanted}] if wanted in models else []
+        page = {"total": len(found), "page_no": 1, "page_size": 1, "models": found}
+        return json_response({"request_id": str(facts.number), "output": page})
+
+    return WholeQuestion(None, "", respond)
+
+
+def _azure_info(model: Mapping[str, Presence]) -> object:
+    return {
+        "model_name": next(iter(model), ""),
+        "model_type": "chat-completion",
+        "model_provider_name": "simulator",
+    }
+
+
 def _ollama(models: Mapping[str, Presence]) -> object:
     return {"models": [{"name": model, "model": model} for model in models]}
 
@@ -82,6 +124,11 @@ LISTINGS: tuple[Handler, ...] = (
         AnthropicHandler(), asks("GET", ".*/v1/models/.+", "anthropic-version"), _found(_anthropic)
     ),
     InOnePiece(GeminiHandler(), asks("GET", _MODEL.pattern), _found(_gemini)),
+    InOnePiece(BedrockHandler(), asks("GET", _FOUNDATION.pattern), _found(_bedrock, _FOUNDATION)),
+    InOnePiece(BedrockHandler(), asks("GET", _PROFILE.pattern), _found(_bedrock_profile, _PROFILE)),
+    InOnePiece(DashScopeHandler(), asks("GET", ".*/api/v1/models"), _dashscope),
+    InOnePiece(AzureHandler(), asks("GET", ".*/openai(/v1)?/models"), _listing(_openai)),
+    InOnePiece(AzureHandler(), asks("GET", ".*/models/info"), _listing(_azure_info)),
     InOnePiece(OpenAIHandler(), asks("GET", ".*/models"), _listing(_openai)),
     InOnePiece(OllamaHandler(), asks("GET", ".*/api/tags"), _listing(_ollama)),
 )

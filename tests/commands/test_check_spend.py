@@ -133,3 +133,17 @@ def test_the_largest_cost_of_confirmation_is_told(settings: dict[str, Any], said
 @pytest.mark.parametrize("settings", [{"confirm": False}, {"interval": "5s"}])
 def test_what_is_never_confirmed_costs_nothing_more(settings: dict[str, Any]) -> None:
     assert "Confirming" not in report(configure({"name": "a", **settings}))
+
+
+def test_what_the_free_kind_saves_is_told_where_it_saves_something() -> None:
+    seldom, unknown = {"name": "c", "interval": "10m"}, {"name": "d", "price": None}
+    text = report(configure({"name": "a"}, {"name": "b", "interval": "30s"}, seldom, unknown))
+    # 144 * 514 / 1e6 = 0.074 USD each
+    told = text[text.index("Cheaper:") : text.index("Estimated:")]
+    assert told == (
+        "Cheaper: kind: models every 1m, which is free, and what spends tokens every 10m:"
+        " 0.15 instead of 2.22 USD per day.\n"
+        "  b: 0.07 instead of 1.48\n"
+        "  a: 0.07 instead of 0.74\n"
+    )
+    assert "Cheaper:" not in report(configure(seldom))

@@ -9,12 +9,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner, Result
 
+from exporter.cli import main
 from exporter.config.slo import CHANCE, Objective, Tally, Verdict
 from exporter.simulator import Script, Simulator
 from exporter.simulator.faults import Disconnect
 from exporter.simulator.thread import run_in_thread
-from tests.process import cli
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +49,8 @@ targets:
 
 def test_a_target_that_breaks_its_objective_fails_the_pipeline(config: Path) -> None:
     junit = config.parent / "junit.xml"
-    done = cli("probe", "--config", config, "--fail-on", "slo", "--junit", junit)
-    assert done.returncode == 1, done.stderr
+    done = run("probe", "--config", config, "--fail-on", "slo", "--junit", junit)
+    assert done.exit_code == 1, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("kept             good/p  success: 100 % of 20 (90 % sure: 86 % to")
     assert lines[1].startswith("not enough data  good/p  time to first token within 25.00 s: 100 %")
@@ -60,12 +65,12 @@ def test_a_target_that_breaks_its_objective_fails_the_pipeline(config: Path) -> 
 
 def test_what_cannot_be_told_fails_it_only_if_asked_to(config: Path) -> None:
     ask = ("probe", "--config", config, "--target", "good", "-n", "3", "--json")
-    done = cli(*ask, "--fail-on", "slo")
-    assert done.returncode == 0, done.stderr
+    done = run(*ask, "--fail-on", "slo")
+    assert done.exit_code == 0, done.stderr
     (target,) = json.loads(done.stdout)["targets"]
     assert target["target"] == "good"
     assert {each["verdict"] for each in target["objectives"]} == {"not enough data"}
-    assert cli(*ask, "--fail-on", "unknown").returncode == 1
+    assert run(*ask, "--fail-on", "unknown").exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -78,8 +83,8 @@ def test_what_cannot_be_told_fails_it_only_if_asked_to(config: Path) -> None:
 def test_without_objectives_there_is_no_gate(
     config: Path, arguments: list[str], message: str
 ) -> None:
-    done = cli("probe", "--config", config, "--fail-on", "slo", *arguments)
-    assert done.returncode == 2
+    done = run("probe", "--config", config, "--fail-on", "slo", *arguments)
+    assert done.exit_code == 2
     assert message in done.stderr
 
 

@@ -64,13 +64,13 @@ def test_a_mistake_in_a_probe_names_key_and_kind(text: str, mistake: str, tmp_pa
 
 def test_a_provider_is_asked_only_what_it_speaks(tmp_path: Path) -> None:
     text = """\
-probes: {p: {kind: models}}
+probes: {p: {kind: rerank}}
 targets:
   - {name: a, provider: azure, base_url: "https://r.openai.azure.com", model: m, probes: [p]}
   - {name: b, provider: azure, base_url: "https://r.openai.azure.com", model: m}
   - {name: c, provider: openai, model: m}
 """
-    why = "probe 'p' is of kind 'models', which provider 'azure' does not speak; it speaks "
+    why = "probe 'p' is of kind 'rerank', which provider 'azure' does not speak; it speaks "
     why += ", ".join(PROVIDERS["azure"].kinds)
     assert mistakes(tmp_path, text) == [
         f"config.yaml:3: targets[0].probes[0]: {why}; take it out",
@@ -80,7 +80,7 @@ targets:
 
 def test_a_template_of_targets_is_asked_only_what_it_speaks(tmp_path: Path) -> None:
     text = """\
-probes: {p: {kind: models}}
+probes: {p: {kind: rerank}}
 kubernetes_discovery:
   - role: pod
     port: 8000

@@ -4,7 +4,9 @@ which its own SDK takes for its own, and judged."""
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import anthropic.types
@@ -19,13 +21,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from exporter.config.root import Config
 from exporter.kinds import CachedPrefix, Chat, Kind
-from exporter.kinds.picture import code_of, drawn
+from exporter.kinds.picture import code_of, drawn, load_picture
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.record import StreamRecord
 from exporter.providers import PROVIDERS
 from exporter.providers.asks import ChatAsk, Reasoning
 from exporter.providers.base import Call, Ended, Output, OutputKind
 from exporter.result import FailureReason
+from exporter.settings.mistakes import ConfigError
 
 SCHEMA = {
     "type": "object",
@@ -191,6 +194,63 @@ def test_thought_within_other_objects() -> None:
     assert enabled == [True, False]
 
 
+BUDGETS: list[tuple[str, str | None, int, dict[str, Any]]] = [
+    ("openai", "vllm", 64, {"thinking_token_budget": 64}),
+    ("openai", "llamacpp", 0, {"thinking_budget_tokens": 0}),
+    ("openai", "dashscope", 64, {"enable_thinking": True, "thinking_budget": 64}),
+    ("anthropic", None, 1024, {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+    ("anthropic", None, 0, {"thinking": {"type": "disabled"}}),
+    (
+        "bedrock",
+        None,
+        1024,
+        {"additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("provider", "preset", "budget", "fields"), BUDGETS)
+def test_a_budget_in_each_ones_words(
+    provider: str, preset: str | None, budget: int, fields: dict[str, Any]
+) -> None:
+    row = PROVIDERS[provider]
+    probe = Chat(prompt="hi", reasoning_budget=budget)
+    request = row.dialect(row.server(preset, None), Kind.CHAT).request(call_of(probe))
+    body = json.loads(request.body)
+    assert {name: body[name] for name in fields} == fields
+
+
+def test_a_budget_within_other_objects() -> None:
+    probe = Chat(prompt="hi", reasoning_budget=64)
+    config = body_of("gemini", probe)["generationConfig"]
+    assert config["thinkingConfig"] == {"thinkingBudget": 64}
+    asked = body_of("dashscope", probe)["parameters"]
+    assert (asked["enable_thinking"], asked["thinking_budget"]) == (True, 64)
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure", "openai_responses", "ollama"])
+def test_who_has_no_budget_is_told_so_before_anything_is_sent(provider: str) -> None:
+    target = {"name": "t", "provider": provider, "model": "m", "base_url": "http://a.test/v1"}
+    probes = {"plain": {"prompt": "a"}, "bound": {"prompt": "a", "reasoning_budget": 9}}
+    with pytest.raises(ValidationError, match="takes no reasoning_budget; set reasoning to low"):
+        Config.model_validate({"targets": [target], "probes": probes})
+
+
+def test_a_picture_from_a_file_is_sent_as_what_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "seen.jpg"
+    file.write_bytes(b"\xff\xd8\xff\xe0 a picture")
+    probe = Chat.model_validate({"prompt": "What is it?", "image": str(file)})
+    for provider in PROVIDERS:
+        words = json.dumps(body_of(provider, probe))
+        assert b64encode(file.read_bytes()).decode() in words
+        if provider != "ollama":  # which looks for itself
+            assert "jpeg" in words
+    assert judged(probe, "Nobody knows what it says.") is None
+    file.write_bytes(b"%PDF-1.7")
+    with pytest.raises(ConfigError, match="is no picture; it must be PNG, JPEG, GIF or WebP"):
+        load_picture(file)
+
+
 def test_the_nonce_stands_where_the_conversation_begins() -> None:
     ask = Chat.model_validate({"messages": DIALOGUE}).ask("When?", NONCE)
     assert ask.system == f"{NONCE}\n\nAnswer briefly."
@@ -250,6 +310,8 @@ def test_a_schema_must_be_kept(answer: str, wrong: str | None) -> None:
         ({"messages": [DIALOGUE[1], DIALOGUE[0]]}, "only the first message can be the system's"),
         ({"prompt": "a", "json_schema": {"type": "objekt"}}, "is no JSON Schema"),
         ({"prompt": "a", "json_schema": {"$ref": "http://127.0.0.1:9/"}}, "is no JSON Schema"),
+        ({"prompt": "a", "reasoning": "low", "reasoning_budget": 9}, "set reasoning or reasoning_"),
+        ({"prompt": "a", "image": "no/such/file.png"}, "there is no such file"),
         ({"prompt": "a", "reasoning": "off"}, "Input should be 'none', 'low', 'medium' or 'high'"),
     ],
 )

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import anthropic
+import boto3
+import dashscope
 import httpx
 import ollama
 import openai
 import pytest
+from azure.ai.inference.aio import ChatCompletionsClient
+from azure.core.credentials import AzureKeyCredential
 from google import genai
 from google.genai import types
 
 from exporter.kinds import Kind, Models
-from exporter.providers import PROVIDERS
+from exporter.providers import PRESETS, PROVIDERS
+from exporter.providers.asks import ModelsAsk
+from exporter.providers.base import Call
 from exporter.result import FailureReason, ProbeResult
-from exporter.simulator import Script, Simulator, faults
+from exporter.simulator import Script, Simulator, faults, run_in_thread
 from exporter.simulator.steps import Error, ErrorKind
 from tests.contract.probing import probed
 from tests.kinds.rig import PATIENT
@@ -23,8 +33,9 @@ from tests.wire import response, wire_server
 
 KEY = "sk-simulated"
 MODELS = Models(kind=Kind.MODELS)
-PREFIXES = {"openai": "/v1", "openai_responses": "/v1", "vllm": "/v1"}
+PREFIXES = {"openai": "/v1", "openai_responses": "/v1", "vllm": "/v1", "dashscope": "/api/v1"}
 SPEAKERS = [name for name, row in PROVIDERS.items() if Kind.MODELS in row.kinds]
+TELLING = [name for name in SPEAKERS if name != "azure"]  # which lists models, not deployments
 
 
 @pytest.fixture
@@ -55,7 +66,7 @@ async def test_a_model_that_is_there_is_found_for_no_token(provider: str, key_fi
     assert result.time_to_first_token_seconds is None
 
 
-@pytest.mark.parametrize("provider", SPEAKERS)
+@pytest.mark.parametrize("provider", TELLING)
 async def test_a_model_that_is_not_there_is_not_found(provider: str, key_file: Path) -> None:
     async with simulator() as server:
         result = await listed(provider, server, key_file, model="mm")
@@ -138,3 +149,82 @@ async def test_ollamas_sdk_reads_the_list() -> None:
         headers = {"authorization": f"Bearer {KEY}"}
         async with ollama.AsyncClient(host=server.url, headers=headers) as client:
             assert [it.model for it in (await client.list()).models] == ["m", "other"]
+
+
+async def test_dashscopes_sdk_finds_the_model() -> None:
+    def found(url: str, name: str) -> Any:
+        dashscope.base_http_api_url = f"{url}/api/v1"
+        models: Any = dashscope.Models
+        return models.get(name, api_key=KEY)
+
+    with run_in_thread(simulator()) as server:
+        there, missing = [await asyncio.to_thread(found, server.url, name) for name in ("m", "mm")]
+    assert (there.status_code, there.output["model"]) == (200, "m")
+    assert missing.status_code == 404
+
+
+async def test_boto3_finds_the_model_and_the_profile() -> None:
+    profile = "eu.amazon.nova-lite-v1:0"
+    with run_in_thread(Simulator({"m": Script(), profile: Script()}, api_key=KEY)) as server:
+        client = boto3.client(
+            "bedrock",
+            "us-east-1",
+            endpoint_url=server.url,
+            aws_access_key_id=KEY,
+            aws_secret_access_key="simulated",
+        )
+        with closing(client):
+            model = await asyncio.to_thread(client.get_foundation_model, modelIdentifier="m")
+            read = await asyncio.to_thread(
+                client.get_inference_profile, inferenceProfileIdentifier=profile
+            )
+    assert model["modelDetails"]["modelId"] == "m"
+    assert read["inferenceProfileId"] == profile
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("amazon.nova-lite-v1:0", "/foundation-models/amazon.nova-lite-v1%3A0"),
+        ("eu.amazon.nova-lite-v1:0", "/inference-profiles/eu.amazon.nova-lite-v1%3A0"),
+        (
+            "arn:aws:bedrock:us-east-1:1:application-inference-profile/ab12",
+            "/inference-profiles/"
+            + quote("arn:aws:bedrock:us-east-1:1:application-inference-profile/ab12", safe=""),
+        ),
+    ],
+)
+def test_bedrock_is_asked_on_its_control_plane(model: str, path: str) -> None:
+    base_url = "https://bedrock-runtime.us-east-1.amazonaws.com"
+    call = Call(model, ModelsAsk(), base_url, api_key="k")
+    request = PROVIDERS["bedrock"].speaks[Kind.MODELS](PRESETS["bedrock"]).request(call)
+    assert request.url == f"https://bedrock.us-east-1.amazonaws.com{path}"
+
+
+@pytest.mark.parametrize("version", [None, "2024-10-21"])
+async def test_openais_sdk_lists_what_azure_has(version: str | None, key_file: Path) -> None:
+    async with simulator() as server:
+        options: dict[str, Any] = {"api_key": KEY, "max_retries": 0}
+        client = (
+            openai.AsyncAzureOpenAI(azure_endpoint=server.url, api_version=version, **options)
+            if version
+            else openai.AsyncOpenAI(base_url=f"{server.url}/openai/v1", **options)
+        )
+        async with client:
+            assert [model.id async for model in client.models.list()] == ["m", "other"]
+        fields: dict[str, Any] = {"api_version": version} if version else {}
+        result = await probed(
+            "azure", server.url, key_file=key_file, model="deployment", probe=MODELS, **fields
+        )
+    assert result.failure is None
+
+
+async def test_azures_own_sdk_and_our_probe_ask_its_inference_endpoint(key_file: Path) -> None:
+    async with simulator() as server:
+        url = f"{server.url}/models"
+        client = ChatCompletionsClient(url, AzureKeyCredential(KEY), permit_insecure_transport=True)
+        async with client:
+            info = await client.get_model_info()
+        result = await probed("azure", url, key_file=key_file, probe=MODELS)
+    assert info.model_name == "m"
+    assert result.failure is None

@@ -65,6 +65,11 @@ async def test_a_stop_much_later_than_a_token_is_no_token() -> None:
     assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))
 
 
+async def test_a_late_stop_is_a_token_where_all_but_one_of_those_counted_were_seen() -> None:
+    result = await timed("vllm", *FIVE, 3 * GAP, finished("stop", tokens=6))
+    assert span(result) >= 8 * GAP
+
+
 async def test_a_stop_no_later_than_some_token_was_is_a_token_of_an_uneven_stream() -> None:
     uneven: list[Step] = [
         said("a "),
@@ -76,7 +81,7 @@ async def test_a_stop_no_later_than_some_token_was_is_a_token_of_an_uneven_strea
         said("d "),
         4 * GAP,
     ]
-    result = await timed("vllm", *uneven, finished("stop", tokens=5))
+    result = await timed("vllm", *uneven, finished("stop", tokens=6))
     assert span(result) > 11 * GAP
 
 

@@ -1,0 +1,69 @@
+"""Who judges what the exporter asks, and what the simulator answers: nobody here.
+
+Each provider's own SDK is a judge in the tests under ``tests/contract`` and ``tests/kinds``; real
+servers are in ``tests/real``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from exporter.kinds import KINDS, Kind
+from exporter.providers import PROVIDERS
+
+_LOCK = Path(__file__).parents[1] / "requirements-dev.txt"
+
+_OPENAI = ("openai",)
+_SDKS: Mapping[str, tuple[str, ...]] = {
+    "openai": _OPENAI,
+    "openai_responses": _OPENAI,
+    "azure": ("openai", "azure-ai-inference"),
+    "anthropic": ("anthropic",),
+    "bedrock": ("boto3",),
+    "dashscope": ("dashscope",),
+    "gemini": ("google-genai",),
+    "ollama": ("ollama",),
+    "vllm": _OPENAI,
+}
+"""By provider, for whatever it is asked."""
+
+_OTHERWISE: Mapping[tuple[str, Kind], tuple[str, ...]] = {
+    ("openai", Kind.RERANK): ("form of Cohere and Jina",),  # neither SDK asks other hosts
+    ("vllm", Kind.RERANK): ("form of Cohere and Jina",),
+    ("azure", Kind.EMBEDDINGS): ("URLs only",),
+    ("azure", Kind.FINGERPRINT): _OPENAI,
+}
+
+_SERVERS: Mapping[tuple[str, Kind], tuple[str, ...]] = {
+    ("openai", Kind.CHAT): ("vLLM", "llama.cpp", "Ollama", "transformers", "LiteLLM"),
+    ("openai_responses", Kind.CHAT): ("vLLM",),
+    ("anthropic", Kind.CHAT): ("vLLM", "llama.cpp"),
+    ("ollama", Kind.CHAT): ("Ollama",),
+    ("vllm", Kind.CHAT): ("vLLM",),
+}
+"""Real servers, which `make test-real` installs."""
+
+
+def matrix() -> Iterator[str]:
+    """The table of providers and kinds, with the judges of each."""
+    yield f"| provider | {' | '.join(f'`{kind}`' for kind in KINDS)} |\n"
+    yield f"|---|{'---|' * len(KINDS)}\n"
+    for name, row in PROVIDERS.items():
+        cells = (_cell(name, kind) if kind in row.kinds else "" for kind in KINDS)
+        yield f"| `{name}` | {' | '.join(cells)} |\n"
+
+
+def versions() -> str:
+    """The SDKs, with the major version that the tests have."""
+    locked = dict(re.findall(r"^([a-z0-9-]+)==(\d+)\.", _LOCK.read_text(), re.MULTILINE))
+    sdks = sorted({sdk for sdks in _SDKS.values() for sdk in sdks})
+    return ", ".join(f"`{sdk}` {locked[sdk]}" for sdk in sdks)
+
+
+def _cell(provider: str, kind: Kind) -> str:
+    """:raises KeyError: nobody judges this provider."""
+    sdks = _OTHERWISE.get((provider, kind), _SDKS[provider])
+    servers = _SERVERS.get((provider, kind), ())
+    return ", ".join([*sdks, *(f"**{server}**" for server in servers)])
