@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a process for each core
 
@@ -162,15 +162,27 @@ PARTS: Mapping[str, Callable[[Trials], Iterator[str]]] = {
 """Each prints what it has to show, and yields what is outside its bounds."""
 
 
+class Kept(io.StringIO):
+    """Keeps what is printed, and shows it at once."""
+
+    def __init__(self, shown: TextIO) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def write(self, text: str) -> int:
+        self._shown.write(text)
+        self._shown.flush()
+        return super().write(text)
+
+
 def measure(parts: Collection[str], trials: Trials, *, renew: bool) -> Iterator[str]:
     """:param renew: whether docs/compare.md gets what was printed."""
     for name in parts:
-        started, text = time.monotonic(), io.StringIO()
+        started, text = time.monotonic(), Kept(sys.stdout)
         with redirect_stdout(text):
             yield from PARTS[name](trials)
             seconds, load = time.monotonic() - started, os.getloadavg()[2]
             print(f"\n{os.cpu_count()} cores with a load of {load:.0f}, {seconds:.0f} s")
-        print(text.getvalue(), flush=True)
         if renew:
             renew_part(name, text.getvalue())
 

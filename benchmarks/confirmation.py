@@ -205,9 +205,9 @@ def main() -> None:
     with Pool(2) as pool:
         for line in pool.imap(row, jobs):
             print(line, flush=True)
-        print(f"\nof {10 * repetitions} outages that a probe came upon, taken for lasting ones:")
+        print(f"\nof {2 * repetitions} outages that a probe came upon, taken for lasting ones:")
         for seconds in BLIP_SECONDS:
-            blips = [(KINDS["typical"], seconds, seed) for seed in range(10 * repetitions)]
+            blips = [(KINDS["typical"], seconds, seed) for seed in range(2 * repetitions)]
             print(f"{seconds:.0f} s: {sum(pool.starmap(is_certain_of_blip, blips))}", flush=True)
 
 

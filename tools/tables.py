@@ -12,6 +12,7 @@ from pathlib import Path
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import Families
 from exporter.metrics.target_families import TARGET_FAMILIES
+from tools.costs import costs
 from tools.judges import matrix, versions
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,7 @@ def tables() -> Mapping[str, str]:
         "metrics of the exporter": "".join(_metrics(EXPORTER_FAMILIES, "labels")),
         "providers and kinds": "".join(matrix()),
         "judges": f"{versions()}.\n",
+        "costs of kinds": "".join(costs()),
     }
 
 

@@ -79,7 +79,7 @@ class Thermometer:
             return observation
         cold = self._coldness(observation, past, idle_seconds)
         self._waiting_room.ready(plan.target.name)
-        seconds = observation.result.time_to_first_token_seconds
+        seconds = _first_output_seconds(observation.result)
         usable = observation.certain and observation.counts
         if cold is None and seconds and usable and idle_seconds is not None:
             # Nobody knows how long the model had been idle before the very first probe.
@@ -114,7 +114,7 @@ class Thermometer:
     def _is_silently_cold(self, observation: Observation, idle_seconds: float | None) -> bool:
         """The rule for a model that shows by nothing but its first token that it was cold. A
         plan's own rhythm is no idle spell: else a provider that gets slow would be called cold."""
-        plan, seconds = observation.plan, observation.result.time_to_first_token_seconds
+        plan, seconds = observation.plan, _first_output_seconds(observation.result)
         if idle_seconds is None or seconds is None or not observation.certain:
             return False
         cold_start = plan.target.cold_start
@@ -122,6 +122,12 @@ class Thermometer:
         if idle_seconds < max(spell, _MISSED_INTERVALS * plan.interval_seconds):
             return False
         return self.warm_times(plan).is_outlier(seconds)
+
+
+def _first_output_seconds(result: ProbeResult) -> float | None:
+    """Until the first token, or the whole of an answer that comes in one piece."""
+    sent, first = result.timeline.sent, result.timeline.first_output
+    return None if sent is None or first is None else (first - sent) / NANOSECONDS
 
 
 def _idle_before(result: ProbeResult, past: _Past) -> float | None:

@@ -5,7 +5,8 @@ strange it is among all answers to the same prompt, this one included: its rank 
 drawn by lot as long as nothing changes, however the model behaves (conformal prediction: Vovk,
 Gammerman and Shafer, "Algorithmic Learning in a Random World"). Ranks of strange answers are bet
 on, and the winnings are evidence: without a change they pass ``exp(LIMIT)`` at most once in that
-many answers on average, since a bet on a draw by lot wins nothing in the mean.
+many answers on average, since a bet on a draw by lot wins nothing in the mean. That is exact until
+the oldest answers are forgotten; ``benchmarks/fingerprint.py`` looks at what is left of it then.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
 from random import Random
 
 from exporter.result import Fingerprint
@@ -42,7 +44,7 @@ class Behaviour:
         self._forget()
 
     def _forget(self) -> None:
-        self._answers: dict[str, deque[str]] = {}
+        self._answers: dict[str, deque[bytes]] = {}
         self._tokens: dict[str, deque[Likelihoods]] = {}
         self._by_answers, self._by_tokens = _Sum(), _Sum()
         self._agreeing: dict[str, bool] = {}
@@ -79,8 +81,10 @@ class Behaviour:
         self._forget()
         return True
 
-    def _take_answer(self, prompt: str, answer: str) -> None:
+    def _take_answer(self, prompt: str, said: str) -> None:
         past = self._answers.setdefault(prompt, deque(maxlen=_PAST))
+        # An answer may be long, and all that matters is whether it is the same.
+        answer = blake2b(said.encode(errors="replace"), digest_size=8).digest()
         usual = Counter(past).most_common(1)
         if usual:
             self._agreeing[prompt] = answer == usual[0][0]

@@ -54,6 +54,8 @@ class TargetSeries(Series):
 
     def apply(self, plan: Plan, mix: Mix) -> None:
         """Take over what a plan with the same labels says anew."""
+        if plan.probe != self._plan.probe:  # other texts have other answers
+            self._behaviour, self._first_direction = Behaviour(), ()
         self._plan, self._mix = plan, mix
         self.begin(plan)
         self._set_info()

@@ -39,7 +39,8 @@ _PRESENT = 15
 """The latest of them say nothing of it yet, lest a change hide itself."""
 _ENOUGH = 30
 _RENEWED_AFTER = 15
-_WEEK = 5000
+_LONG_PAST = 5000
+"""How many probes show runs: three or four days of one a minute."""
 _FEW = 5
 _MOST_AT_ONCE = 3.3
 """No single probe says more, so that it takes four to reach the limit."""
@@ -123,7 +124,7 @@ class SlownessEvidence:
 
 
 class _Runs:
-    """How slow times come in runs, over a week or so of one probe a minute: a run that the last
+    """How slow times come in runs, over days of one probe a minute: a run that the last
     hours lack is no change. What went before a change must not teach that it was none, so that a
     run counts once there is no evidence left of it."""
 
@@ -133,7 +134,7 @@ class _Runs:
 
     def add(self, slow: bool, *, scheduled: bool, evidence: float) -> None:
         if scheduled:
-            kept = 1 - 1 / _WEEK
+            kept = 1 - 1 / _LONG_PAST
             self._probes = kept * self._probes + 1
             self._slow = kept * self._slow + slow
             self._followed *= kept

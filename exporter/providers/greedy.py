@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import Likelihoods
 
-_MOST_TOKENS = 20
-"""No API tells more of them."""
 TOP = 5
+_MOST_TOKENS = 2 * TOP
+_MOST_CHARACTERS = 64
+"""Of a token. What is told of one is kept for long."""
 
 Fields = dict[str, object]
 """What is added to a request body; nothing where chance is left to the model."""
@@ -87,4 +88,4 @@ def _token(told: object, name: str) -> tuple[str, float] | None:
     token, logarithm = told.get("token"), told.get(name)
     if not isinstance(token, str) or not isinstance(logarithm, int | float):
         return None
-    return token, math.exp(min(0.0, logarithm))
+    return token[:_MOST_CHARACTERS], math.exp(min(0.0, logarithm))

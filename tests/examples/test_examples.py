@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PATHS = {model.provider: model.path for model in MODELS}
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "DASHSCOPE_API_KEY")
-QUICK = Script(first_token_seconds=0.02, token_gap_seconds=0.001, answer_tokens=20)
-SLOW = Script(first_token_seconds=0.08, token_gap_seconds=0.001, answer_tokens=20)
+QUICK = Script(first_token_seconds=0.3, token_gap_seconds=0.008, answer_tokens=20)
+SLOW = Script(first_token_seconds=0.8, token_gap_seconds=0.008, answer_tokens=20)
 Tool = Callable[[str], Path]
 
 
@@ -108,36 +108,39 @@ def script(folder: Path, name: str, **env: str) -> subprocess.CompletedProcess[s
 
 
 @contextmanager
-def watched(tool: Tool, folder: Path, url: str, seconds: int) -> Iterator[str]:
-    """A Prometheus that has seen an exporter for so long; its URL."""
+def watched(tool: Tool, folder: Path, url: str, probes: int) -> Iterator[str]:
+    """A Prometheus that has seen so many probes of each target; its URL."""
     (folder / "prometheus").mkdir()
     with running_prometheus(tool("prometheus"), folder / "prometheus", url) as past:
-        changed = f"min(changes(inference_last_probe_timestamp_seconds[5m])) > {seconds}"
-        eventually(lambda: past.query(changed), seconds=seconds * 3 + 60)
+        changed = f"min(changes(inference_last_probe_timestamp_seconds[10m])) > {probes}"
+        eventually(lambda: past.query(changed), seconds=probes + 120)
         yield past.url
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("canary", "code"), [(QUICK, 0), (SLOW, 1)], ids=["same", "slow"])
 def test_the_gate_lets_a_canary_on_or_not(
     canary: Script, code: int, tool: Tool, tmp_path: Path
 ) -> None:
     scripts = {"stable": QUICK, "canary": canary}
     with (
-        running("canary", tmp_path, scripts, "600ms") as url,
-        watched(tool, tmp_path, url, 45) as past,
+        running("canary", tmp_path, scripts, "1s") as url,
+        watched(tool, tmp_path, url, 120) as past,
     ):
-        answer = script(tmp_path, "gate.sh", PROMETHEUS=past, SINCE="5m")
+        answer = script(tmp_path, "gate.sh", PROMETHEUS=past, SINCE="10m")
     assert answer.returncode == code, answer.stdout + answer.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_week_ends_with_a_report(tool: Tool, tmp_path: Path) -> None:
     scripts = {"current": QUICK, "offered": SLOW}
-    with running("buyers-week", tmp_path, scripts) as url, watched(tool, tmp_path, url, 30) as past:
-        answer = script(tmp_path, "report.sh", PROMETHEUS=past, SINCE="5m")
+    with (
+        running("buyers-week", tmp_path, scripts) as url,
+        watched(tool, tmp_path, url, 110) as past,
+    ):
+        answer = script(tmp_path, "report.sh", PROMETHEUS=past, SINCE="10m")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "worse" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")

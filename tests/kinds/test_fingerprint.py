@@ -30,6 +30,7 @@ from tests.kinds.test_chat import JUDGES
 from tests.metrics.test_metrics import value
 from tests.providers.golden import events_of, fixture
 
+TARGET = Target(name="contract", provider="vllm", model="m", base_url="http://a.test/v1")
 SPEAKERS = speakers(Kind.FINGERPRINT)
 PROBE = FingerprintProbe(kind=Kind.FINGERPRINT)
 TELLING = PROBE.model_copy(update={"logprobs": True})
@@ -150,8 +151,7 @@ def test_answers_alone_are_enough_where_nobody_tells_probabilities() -> None:
 
 async def test_a_change_becomes_a_metric(tmp_path: Path) -> None:
     probe = FingerprintProbe(kind=Kind.FINGERPRINT, prompts=("Why?",))
-    target = Target(name="contract", provider="vllm", model="m", base_url="http://a.test/v1")
-    plan = Plan(target, "contract", probe, 60, Timeouts(total=5), fresh_connection=False)
+    plan = Plan(TARGET, "contract", probe, 60, Timeouts(total=5), fresh_connection=False)
     metrics = Metrics()
     metrics.apply(PlanChange.between((), (plan,)))
     assert value(metrics, "inference_fingerprint_changes_total") == 0
@@ -170,6 +170,25 @@ async def test_a_change_becomes_a_metric(tmp_path: Path) -> None:
     for _ in range(12):
         metrics.observe(changed)
     assert value(metrics, "inference_fingerprint_changes_total") == 1
+
+
+async def test_other_prompts_have_another_past(tmp_path: Path) -> None:
+    plans = [
+        Plan(TARGET, "contract", FingerprintProbe(kind=Kind.FINGERPRINT, prompts=(text,)), 60,
+             Timeouts(total=5), fresh_connection=False)
+        for text in ("Why?", "How?")
+    ]  # fmt: skip
+    metrics = Metrics()
+    metrics.apply(PlanChange.between((), plans[:1]))
+    async with simulator(**QUICK) as server:
+        told = [await ask(server, "vllm", plan.probe, tmp_path) for plan in plans]
+    for _ in range(2):
+        metrics.observe(observed(plans[0], told[0]))
+    assert value(metrics, "inference_fingerprint_agreement_ratio") == 1
+    metrics.apply(PlanChange.between(plans[:1], plans[1:]))
+    metrics.observe(observed(plans[1], told[1]))
+    with pytest.raises(AssertionError, match="agreement"):
+        value(metrics, "inference_fingerprint_agreement_ratio")
 
 
 def test_mistakes() -> None:
