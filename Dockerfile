@@ -1,6 +1,7 @@
 # The base is pinned by tag so that a rebuild brings its security fixes; what Python installs is pinned
 # by hash. Give --build-arg BASE=python:3.13-slim@sha256:... where the base must be fixed as well, and
-# --build-arg EXTRAS="azure bedrock" for the credentials of clouds: Entra tokens; AWS profiles, SSO and roles.
+# --build-arg EXTRAS="azure bedrock push" for the credentials of clouds (Entra tokens; AWS profiles, SSO and roles)
+# and for sending series by OTLP.
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
@@ -8,7 +9,7 @@ ARG EXTRAS=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-COPY requirements.txt requirements-azure.txt requirements-bedrock.txt requirements-build.txt ./
+COPY requirements*.txt ./
 RUN python -m venv --without-pip /opt/inference-exporter \
     && pip --python /opt/inference-exporter/bin/python install \
         --no-compile --require-hashes --only-binary :all: -r requirements.txt \

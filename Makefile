@@ -96,7 +96,7 @@ sbom: package ## Write the software bill of materials of what is installed: buil
 	    --output-reproducible --output-file build/sbom.cdx.json
 
 audit: $(VENV)/.installed-dev ## Ask the vulnerability database for what is installed (needs the Internet)
-	for lock in requirements.txt requirements-azure.txt requirements-bedrock.txt; do \
+	for lock in requirements.txt requirements-azure.txt requirements-bedrock.txt requirements-push.txt; do \
 	    $(BIN)/python tools/audit.py $(BIN)/pip-audit $$lock || exit 1; done
 
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
@@ -110,9 +110,11 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 	    --constraint requirements.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra bedrock --output-file requirements-bedrock.txt \
 	    --constraint requirements-azure.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra push --output-file requirements-push.txt \
+	    --constraint requirements-bedrock.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --output-file requirements-dev.txt \
 	    --constraint requirements-azure.txt --constraint requirements-bedrock.txt \
-	    --constraint requirements-build.txt
+	    --constraint requirements-push.txt --constraint requirements-build.txt
 
 dashboards: $(VENV)/.installed-dev ## Build the dashboards and the Prometheus operator's rules
 	$(BIN)/python -m dashboards

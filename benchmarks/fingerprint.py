@@ -8,10 +8,12 @@ same; noise, as of batches that are put together differently, adds to each anoth
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, islice, product
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -27,9 +29,12 @@ _TOP = 5
 _WAIT = 300
 """Answers after a change in which it must show."""
 
+_ANSWERS = Path(__file__).with_name("fingerprint_answers.json")
 _TOLD = {"probabilities": True, "answers alone": False}
 
 Logits = npt.NDArray[np.float64]
+_Row = tuple[int, str, list[tuple[str, float]]]
+"""Number of a prompt, answer, and first tokens with their probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,47 @@ def _alarms(targets: int, answers: int) -> None:
         print(f"| {noise} | {told} | {asked} | {changes} | {nearest:.1f} |", flush=True)
 
 
+def _recorded(orders: int) -> None:
+    """A real model of 17 million parameters, as it was and with its weights rounded: see
+    ``tests/real/record_fingerprint.py``. The past is what bf16 answered: 16 times each prompt."""
+    recorded = json.loads(_ANSWERS.read_text())
+    print("\n| a real model in bf16 becomes | told | found | answers until then |")
+    print("|---|---|---|---|")
+    for name, told in product(("q8", "q4", "fp32"), _TOLD):
+        past, changed = (_seen(recorded[one], tells=_TOLD[told]) for one in ("bf16", name))
+        counts = [_found_in(past, changed, seed) for seed in range(orders)]
+        seen = [count for count in counts if count]
+        until = f"{statistics.median(seen):.0f}, at most {max(seen)}" if seen else "-"
+        print(f"| {name} | {told} | {len(seen)} of {orders} | {until} |")
+
+
+def _seen(
+    rows: list[tuple[int, str, list[tuple[str, float]]]], *, tells: bool
+) -> list[Fingerprint]:
+    return [
+        Fingerprint(str(prompt), answer, tuple((t, p) for t, p in first) if tells else ())
+        for prompt, answer, first in rows
+    ]
+
+
+def _found_in(past: list[Fingerprint], changed: list[Fingerprint], seed: int) -> int | None:
+    """After how many answers the change was seen; ties are drawn differently with each seed."""
+    behaviour = Behaviour(Random(seed))
+    for one in past:
+        behaviour.take(one)
+    if behaviour.changes:
+        raise RuntimeError("a change was seen where there was none")
+    again = islice(cycle(changed), _WAIT)
+    return next((number for number, one in enumerate(again, 1) if behaviour.take(one)), None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few trials")
     quick = parser.parse_args().quick
     print(f"A change is counted at evidence {LIMIT:.0f}.\n")
     _detection(trials=4 if quick else 30)
+    _recorded(orders=20)
     _alarms(targets=2 if quick else 20, answers=1_000 if quick else 6_000)
 
 

@@ -124,6 +124,8 @@ class Window:
     scrape_seconds: float
     """The median."""
     memory_kb: int
+    seconds: float
+    """How long it was."""
 
     def more(self, name: str, **labels: str) -> float:
         """By how much a counter grew."""
@@ -150,6 +152,7 @@ def watch(process: Process, scrapes: int) -> Window:
         cpu_share=(process.cpu_seconds() - cpu) / (time.monotonic() - began),
         scrape_seconds=statistics.median(seconds),
         memory_kb=process.memory_kb(),
+        seconds=time.monotonic() - began,
         before=Samples(before),  # taken apart only now that nothing is measured any more
         after=Samples(after),
     )

@@ -34,6 +34,7 @@ PRICE = {"input": 0.25, "output": 2.0}
 FASTER = 50
 """Storage is measured with time passing so much faster: what counts is how many scrapes come
 between two probes."""
+_ENOUGH = 0.95
 _STORAGE_TARGETS = 20
 _STORAGE_SECONDS = 90
 _PROMETHEUS = "127.0.0.1:19852"
@@ -53,6 +54,14 @@ class Costs:
         more = many.probes_per_second - few.probes_per_second
         return (many.window.cpu_share - few.window.cpu_share) / more
 
+    def busy(self) -> list[str]:
+        """The rows that say nothing of the processor, since it was somebody else's."""
+        return [
+            f"{load.targets:,} targets: {made:.0%} of the probes were made"
+            for load in self.loads
+            if (made := _made(load)) < _ENOUGH
+        ]
+
     def row(self, load: Load, interval_seconds: int) -> str:
         rate = load.targets / interval_seconds
         cpu = load.window.cpu_share - (load.probes_per_second - rate) * self.cpu_per_probe
@@ -64,6 +73,13 @@ class Costs:
             f" | {load.window.memory_kb / 1e3:.0f} MB | {series:,.0f} | {gigabytes:.2g} GB"
             f" | {usd_a_month(load.targets, interval_seconds):,.0f} |"
         )
+
+
+def _made(load: Load) -> float:
+    """The share of the probes that were due."""
+    scraped = load.window.after.sum("inference_probes_total")
+    more = scraped - load.window.before.sum("inference_probes_total")
+    return more / (load.probes_per_second * load.window.seconds)
 
 
 def usd_a_month(targets: int, interval_seconds: int) -> float:
@@ -128,6 +144,8 @@ def main() -> None:
         costs = Costs(loads, bytes_per_sample(url, program))
     print(f"\n{costs.cpu_per_probe * 1e3:.1f} ms of processor a probe of 64 tokens")
     print(f"{costs.bytes_per_sample:.2f} bytes a sample; load {os.getloadavg()[0]:.1f}\n")
+    for warning in costs.busy():
+        print(f"Too busy a machine for the CPU column: {warning}")
     print("| targets | every | CPU | memory | series | Prometheus, a month | USD, a month |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
     for load in loads:

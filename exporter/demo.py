@@ -25,7 +25,7 @@ _LISTENS_AFTER_SECONDS = 8.0
 _RESTARTS_EVERY_SECONDS = 120.0
 
 
-class _Fixed:
+class Fixed:
     """A configuration that never changes."""
 
     def __init__(self, config: Config) -> None:
@@ -48,10 +48,10 @@ async def run_demo(listen: str) -> None:
     :raises WebError: it cannot listen there.
     """
     os.environ[KEY_VARIABLE] = "simulated-key"
-    hosted = Simulator(_scripts(restarts=False))
-    own = Simulator(_scripts(restarts=True), listen_after_seconds=_LISTENS_AFTER_SECONDS)
+    hosted = Simulator(cast_scripts(restarts=False))
+    own = Simulator(cast_scripts(restarts=True), listen_after_seconds=_LISTENS_AFTER_SECONDS)
     with run_in_thread(hosted), run_in_thread(own, beside=_restart_now_and_then):
-        await Exporter(_Fixed(demo_config(listen, hosted.url, own.url))).run(_say_where)
+        await Exporter(Fixed(demo_config(listen, hosted.url, own.url))).run(_say_where)
 
 
 async def _restart_now_and_then(simulator: Simulator) -> None:
@@ -67,7 +67,7 @@ async def run_simulator(host: str, port: int, faults: Mapping[str, Fault] = _NO_
     :raises ValueError: a fault is of a model that there is not.
     :raises OSError: the address cannot be listened on.
     """
-    scripts = _scripts(restarts=False) | _scripts(restarts=True)
+    scripts = cast_scripts(restarts=False) | cast_scripts(restarts=True)
     for name, fault in faults.items():
         if name not in scripts:
             raise ValueError(f"no model is named {name!r}; there are {', '.join(scripts)}")
@@ -78,7 +78,8 @@ async def run_simulator(host: str, port: int, faults: Mapping[str, Fault] = _NO_
         await asyncio.Event().wait()
 
 
-def _scripts(*, restarts: bool) -> dict[str, Script]:
+def cast_scripts(*, restarts: bool) -> dict[str, Script]:
+    """What the models do, of those that restart or of the others."""
     return {model.name: model.script for model in MODELS if model.restarts is restarts}
 
 

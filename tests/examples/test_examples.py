@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PATHS = {model.provider: model.path for model in MODELS}
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "DASHSCOPE_API_KEY")
-QUICK = Script(first_token_seconds=0.05, token_gap_seconds=0.008, answer_tokens=20)
-SLOW = Script(first_token_seconds=0.2, token_gap_seconds=0.008, answer_tokens=20)
+QUICK = Script(first_token_seconds=0.3, token_gap_seconds=0.008, answer_tokens=20)
+SLOW = Script(first_token_seconds=0.8, token_gap_seconds=0.008, answer_tokens=20)
 Tool = Callable[[str], Path]
 
 
@@ -125,8 +125,8 @@ def test_the_gate_lets_a_canary_on_or_not(
 ) -> None:
     scripts = {"stable": QUICK, "canary": canary}
     with (
-        running("canary", tmp_path, scripts, "600ms") as url,
-        watched(tool, tmp_path, url, 150) as past,
+        running("canary", tmp_path, scripts, "1s") as url,
+        watched(tool, tmp_path, url, 120) as past,
     ):
         answer = script(tmp_path, "gate.sh", PROMETHEUS=past, SINCE="10m")
     assert answer.returncode == code, answer.stdout + answer.stderr

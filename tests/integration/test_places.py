@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import yaml
 
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import eventually, exporter, free_port, process
+from tests.queries import panel_queries
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
@@ -24,7 +26,7 @@ Tool = Callable[[str], Path]
 CONFIG = """
 web: {{listen: "127.0.0.1:{port}"}}
 location: {location}
-defaults: {{interval: 400ms}}
+defaults: {{interval: 400ms, connection: fresh}}
 targets:
   - {{name: asked, provider: openai, model: asked, base_url: "{url}/v1",
      price: {{input: 1, output: 2}}}}
@@ -156,6 +158,18 @@ def test_the_rules_of_places_see_all_three(world: World) -> None:
         "count by (job, target) (count by (job, target, location) (inference_last_probe_success))"
     )
     assert world.query(seen) == {"": 3}
+
+
+def test_the_dashboard_of_places_shows_all_three(world: World) -> None:
+    """But for what takes days of history."""
+    everybody = {"job": ".+", "instance": ".+", "target": ".+", "probe": ".+", "location": ".+"}
+    asked = [q for q in panel_queries() if q.where.startswith("inference-places ")]
+    now = [query for query in asked if "deviation" not in query.expression]
+    assert len(now) >= 6
+    for query in now:
+        assert eventually(partial(world.query, query.with_variables(everybody))), query.where
+    tcp = next(query for query in now if "phase" in query.expression)
+    assert set(world.query(tcp.with_variables(everybody))) == {"eu", "us", "edge"}
 
 
 @pytest.mark.parametrize("path", sorted(PLACES.glob("*.yml")), ids=lambda path: path.stem)
