@@ -106,17 +106,22 @@ def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
     return fast, slow
 
 
-def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Flags) -> Flags:
-    """Whether the exporter of each target is seen to be at fault."""
+def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Flags) -> tuple[Flags, Flags]:
+    """Whether the exporter of each target is seen to be at fault, and whether it may slow down."""
     failing = fleet.failed & ~lately(fleet.made & fleet.failed & ~fleet.network, 15)
     slow = (evidence > 0.5 * limit) & still
-    degraded = np.zeros(fleet.failed.shape, bool)
-    for site in range(0, fleet.targets, SITE_TARGETS):
+    slowing = (evidence > 0.2 * limit) & still
+    return _together(failing) | _together(slow), _together(slowing)
+
+
+def _together(affected: Flags) -> Flags:
+    """Whether most targets of the same exporter are affected at once."""
+    result = np.zeros(affected.shape, bool)
+    for site in range(0, len(affected), SITE_TARGETS):
         of_site = slice(site, site + SITE_TARGETS)
-        for affected in (failing[of_site], slow[of_site]):
-            many = affected.sum(axis=0)
-            degraded[of_site] |= (many >= 3) & (many >= 0.6 * len(affected))
-    return degraded
+        many = affected[of_site].sum(axis=0)
+        result[of_site] = (many >= 3) & (many >= 0.6 * len(affected[of_site]))
+    return result
 
 
 def lately(flags: Flags, minutes: int) -> Flags:

@@ -96,19 +96,20 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
     away = deviation(np.log(fleet.time_to_first_token))
     week = usual(away)
     slow = np.zeros(away.shape, bool)
-    degraded = np.zeros(away.shape, bool)
+    degraded = slowing = np.zeros(away.shape, bool)
     for rise in RISES:
         found, limit, still = evidence(away, fleet.made & ~fleet.failed, week, rise)
         slow |= (found > limit) & still
         if rise is RISES[0]:
-            degraded = failures.vantage_point(fleet, found, limit, still)
+            degraded, slowing = failures.vantage_point(fleet, found, limit, still)
+    slow &= ~lately(slowing, 120)
     hour, hour_limit = slower_hour(away, fleet.made)
     enough = new_in_hour(fleet.made) >= HOUR_PROBES_FIRST_TOKEN
     output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)), fleet.made)
     counted = failures.counters(fleet)
     answered = failures.counters(fleet, of_provider=True)
     alerts = {
-        "InferenceFirstTokenSlow": (slow, 60),
+        "InferenceFirstTokenSlow": (slow, 120),
         "InferenceTargetDown": (failures.target_down(fleet), 5),
         "InferenceFirstTokenSlower": ((hour > hour_limit) & enough, 60),
         "InferenceOutputSlower": (output > output_limit, 60),

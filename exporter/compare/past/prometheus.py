@@ -12,10 +12,13 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from exporter.compare.errors import CompareError
+from exporter.settings.presentable import presentable
+from exporter.settings.redaction import remember
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
 _TIMEOUT_SECONDS = 60.0
+_SHOWN_CHARACTERS = 200
 _CHUNK_SECONDS = 86_400.0
 """So much is asked for at a time: a server bounds how many samples one query may load."""
 
@@ -68,9 +71,12 @@ class Prometheus:
         if token_env:
             if token_env not in os.environ:
                 raise HistoryError(f"the variable {token_env} is not set; it must hold the token")
+            remember(os.environ[token_env])
             headers["authorization"] = f"Bearer {os.environ[token_env]}"
         try:
             self._client = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS)
+            if password := self._client.base_url.password:
+                remember(password)
             self.name = self._client.base_url.host or url
         except httpx.InvalidURL:
             raise HistoryError("--prometheus is not a URL such as http://localhost:9090") from None
@@ -109,7 +115,7 @@ class Prometheus:
         if answer.status_code != httpx.codes.OK:
             raise HistoryError(
                 f"Prometheus at {self.name} answers {answer.status_code}:"
-                f" {' '.join(answer.text.split())[:200]}"
+                f" {presentable(answer.text, _SHOWN_CHARACTERS)}"
             )
         return answer.text
 
