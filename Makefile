@@ -111,7 +111,7 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra bedrock --output-file requirements-bedrock.txt \
 	    --constraint requirements-azure.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra push --output-file requirements-push.txt \
-	    --constraint requirements-bedrock.txt
+	    --constraint requirements-azure.txt --constraint requirements-bedrock.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --output-file requirements-dev.txt \
 	    --constraint requirements-azure.txt --constraint requirements-bedrock.txt \
 	    --constraint requirements-push.txt --constraint requirements-build.txt
