@@ -5,7 +5,8 @@ strange it is among all answers to the same prompt, this one included: its rank 
 drawn by lot as long as nothing changes, however the model behaves (conformal prediction: Vovk,
 Gammerman and Shafer, "Algorithmic Learning in a Random World"). Ranks of strange answers are bet
 on, and the winnings are evidence: without a change they pass ``exp(LIMIT)`` at most once in that
-many answers on average, since a bet on a draw by lot wins nothing in the mean.
+many answers on average, since a bet on a draw by lot wins nothing in the mean. That is exact until
+the oldest answers are forgotten; ``benchmarks/fingerprint.py`` looks at what is left of it then.
 """
 
 from __future__ import annotations

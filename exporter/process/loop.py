@@ -128,7 +128,10 @@ class _Selector(selectors.DefaultSelector):
                 return ready
             if patience is None:
                 return ready
-            self._looked_ns = min(began + patience, now)  # it was empty when the time was up
+            if now - began <= patience + _LATE_NS:
+                self._looked_ns = min(began + patience, now)  # it was empty when the time was up
+            # Else it may have been stopped meanwhile: a stop interrupts epoll_wait (signal(7)), and
+            # Python does not look again once the time is up.
 
     def _note_readable(self, ready: _Ready) -> None:
         """What is seen now was not there at the look before, unless it was seen even then."""

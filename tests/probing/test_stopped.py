@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -79,6 +80,51 @@ def test_a_stopped_process_knows_what_it_missed(stop_after: float, stop_for: flo
     first = tokens[0] - times[0]
     assert covers(result.time_to_first_token, first, result.uncertainty)
     assert result.max_stall is None or covers(result.max_stall, stall, result.uncertainty)
+
+
+READER = """
+import asyncio, socket, sys
+from exporter.process import loop
+
+async def main():
+    running, sock = asyncio.get_running_loop(), socket.socket(fileno=int(sys.argv[1]))
+    def read():
+        print(running.attentive_since_ns(sock.fileno()), sock.recv(1) and "", flush=True)
+    running.add_reader(sock, read)
+    running.watch()
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+loop.run(main())
+"""
+
+
+@LINUX
+def test_a_look_that_a_stop_interrupted_has_seen_nothing() -> None:
+    """Python returns from it without another look once its time is up."""
+    near, far = socket.socketpair()
+    command = [sys.executable, "-c", READER, str(near.fileno())]
+    with (
+        near,
+        far,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, pass_fds=[near.fileno()]
+        ) as process,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        pairs = []
+        for _ in range(12):
+            time.sleep(0.02)
+            os.kill(process.pid, signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            far.send(b"x")
+            sent_at = time.monotonic_ns()
+            time.sleep(0.02)
+            os.kill(process.pid, signal.SIGCONT)
+            pairs.append((int(process.stdout.readline()), sent_at))
+        process.kill()
+    assert all(empty_at <= sent_at for empty_at, sent_at in pairs)
 
 
 @pytest.mark.slow
