@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-chaos test-cluster test-real fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-chaos test-cluster test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -34,6 +34,23 @@ test-chaos: $(VENV)/.installed-dev ## Play every fault of a provider to the expo
 
 test-real: $(VENV)/.installed-dev ## Probe real inference servers (compiles one: minutes the first time)
 	$(MAKE) -C tests/real
+
+API := .venv-api
+LOCK_API := tests/site/schemathesis/requirements
+
+test-api: $(VENV)/.installed-dev ## Ask the HTTP server whatever its OpenAPI description allows, and what it does not
+	@if $(MAKE) --no-print-directory $(API)/.installed; then \
+	    SCHEMATHESIS=$(CURDIR)/$(API)/bin/st $(BIN)/pytest tests/site/test_openapi.py -m api $(ARGS); \
+	else echo "== schemathesis cannot be installed here: the HTTP server was not asked" >&2; fi
+
+lock-api: $(VENV)/.installed-dev ## Lock the environment of test-api
+	cd $(dir $(LOCK_API)) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --system-certs --custom-compile-command 'make lock-api' --output-file requirements.txt requirements.in
+
+$(API)/.installed: $(LOCK_API).txt
+	$(BIN)/python -m venv --clear $(API)
+	$(API)/bin/pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
+	@touch $@
 
 fuzz: $(VENV)/.installed-dev ## Fuzz all that reads others' bytes; ARGS='--seconds 600 yaml' to choose
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -111,7 +128,7 @@ lock: $(VENV)/.installed-dev ## Bring the locks in step with pyproject.toml; UPG
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra bedrock --output-file requirements-bedrock.txt \
 	    --constraint requirements-azure.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra push --output-file requirements-push.txt \
-	    --constraint requirements-bedrock.txt
+	    --constraint requirements-azure.txt --constraint requirements-bedrock.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev --output-file requirements-dev.txt \
 	    --constraint requirements-azure.txt --constraint requirements-bedrock.txt \
 	    --constraint requirements-push.txt --constraint requirements-build.txt
@@ -126,7 +143,7 @@ tools: ## Build the outside programs that integration tests run (needs Go)
 	tools/install-tools
 
 clean: ## Remove all that make and the tools have made
-	rm -rf $(VENV) .venv-real .venv-peers .tools build dist
+	rm -rf $(VENV) $(API) .venv-real .venv-peers .tools build dist
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find exporter tests dashboards benchmarks -name __pycache__ -exec rm -rf {} +
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from copy import deepcopy
+from pathlib import Path
 
 import httpx
 import jsonschema
@@ -78,3 +81,28 @@ def test_targets_are_as_described(running: str) -> None:
 
 def test_the_description_is_served(running: str) -> None:
     assert httpx.get(f"{running}/api/v1/openapi.json", trust_env=False).json() == OPENAPI
+
+
+@pytest.mark.api
+@pytest.mark.timeout(180)
+def test_schemathesis_finds_nothing(running: str, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [
+            os.environ["SCHEMATHESIS"],
+            "run",
+            f"{running}/api/v1/openapi.json",
+            "--max-examples=20",
+            "--max-time=40",
+            "--checks=all",
+            # A name that is made up is no target's, and a header that is made up is passed over.
+            "--exclude-checks=positive_data_acceptance,negative_data_rejection,missing_required_header",
+            "--warnings=off",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        timeout=150,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-4000:] + told.stderr[-1000:]
