@@ -170,8 +170,8 @@ class StreamRecord:
         ended the answer.
 
         Where each piece of output was a token, one that was counted and not shown is the stop.
-        Else, where it comes much later than a token would, and than each of them did, something
-        else took the time, and the last output holds.
+        Else, where it comes much later than a token would, something else took the time, and the
+        last output holds. A longer gap tells nothing then: it may have been one of several tokens.
         """
         first, last, stop = self.first_token, self.last_token, self._stop
         if not first or not last or not stop or usage is None or stop.at < last.at:
@@ -180,8 +180,7 @@ class StreamRecord:
         if shown == sum(read.pieces for read in self._reads):
             return stop
         pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
-        longest = max((later.at - earlier.at for earlier, later in self._gaps), default=0)
-        return stop if stop.at - last.at <= max(_LATE_STOP * pace, longest) else last
+        return stop if stop.at - last.at <= _LATE_STOP * pace else last
 
     def pace_known(self, usage: Usage | None) -> bool:
         """Whether the output came so that a time per token can be told from it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.result import FailureReason
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.prompts import load_prompts
-from exporter.settings.redaction import REDACTED, redact, remember
+from exporter.settings.redaction import NOT_SHOWN, REDACTED, redact, remember
 from exporter.settings.yaml_lines import parse_document
 from exporter.site.toolkit_file import WebConfigFile
 from tests.fuzz.encodings import ENCODINGS, KEY, NESTABLE
@@ -146,11 +146,20 @@ def secret_in_noise(data: bytes) -> None:
     remember(KEY)
     text = data.decode("utf-8", "surrogateescape")
     assert KEY not in redact(text)
-    hidden = KEY
-    for choice in data[:3]:
-        hidden = ENCODINGS[NESTABLE[choice % len(NESTABLE)]](hidden)
-    assert REDACTED in redact(f"before {hidden} after")
-    assert REDACTED in redact(f"{text}\x01{KEY}\x01{text}")
+    hidden, layers = KEY, [NESTABLE[choice % len(NESTABLE)] for choice in data[:3]]
+    for layer in layers:
+        hidden = ENCODINGS[layer](hidden)
+    shown = redact(f"before {hidden} after")
+    assert REDACTED in shown or NOT_SHOWN in shown or not _is_promised(layers)
+    shown = redact(f"{text}\x01{KEY}\x01{text}")
+    assert REDACTED in shown or NOT_SHOWN in shown
+
+
+def _is_promised(layers: Sequence[str]) -> bool:
+    """Whether a key in these encodings, the innermost first, must be found: three at most, and
+    quoted-printable, which has line breaks of its own, is not broken into lines again."""
+    depth = sum(2 if "twice" in layer else 1 for layer in layers)
+    return depth <= 3 and not any("quoted-printable" in layer for layer in layers[:-1])
 
 
 def _targets() -> Iterator[tuple[str, Target]]:

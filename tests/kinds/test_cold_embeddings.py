@@ -9,11 +9,13 @@ import pytest
 from exporter.config.root import Config
 from exporter.simulator import Boot, Script, Sign, Simulator
 from tests.cold.rig import rig, target
+from tests.waiting import timed
 
 IDLE_SECONDS = 0.2
 BOOT = Boot(seconds=0.5, idle_seconds=IDLE_SECONDS, sign=Sign.HELD)
 
 
+@timed
 async def test_a_cold_start_of_embeddings_lasts_until_the_whole_answer_is_there() -> None:
     async with Simulator({"m": Script(first_token_seconds=0.01)}) as simulator:
         asked = target(simulator, probes=["vectors"], cold_start={"idle": "1h"})

@@ -70,21 +70,6 @@ async def test_a_late_stop_is_a_token_where_all_but_one_of_those_counted_were_se
     assert span(result) >= 8 * GAP
 
 
-async def test_a_stop_no_later_than_some_token_was_is_a_token_of_an_uneven_stream() -> None:
-    uneven: list[Step] = [
-        said("a "),
-        GAP,
-        said("b "),
-        GAP,
-        said("c "),
-        6 * GAP,
-        said("d "),
-        4 * GAP,
-    ]
-    result = await timed("vllm", *uneven, finished("stop", tokens=6))
-    assert span(result) > 11 * GAP
-
-
 async def test_where_nobody_knows_what_is_counted_the_last_output_holds() -> None:
     result = await timed("openai", *FIVE, finished("stop", tokens=6), preset="groq")
     assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))
