@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-chaos test-cluster test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-staged test-chaos test-cluster test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -24,6 +24,9 @@ test: $(VENV)/.installed-dev ## Run the tests; ARGS='-k name' to choose
 
 test-slow: $(VENV)/.installed-dev ## Run the tests that wait for minutes in real time
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-staged: $(VENV)/.installed-dev ## Stage one incident of each kind, and show what a real Alertmanager sends: a quarter of an hour
+	$(BIN)/pytest -s -m staged $(ARGS)
 
 test-cluster: $(VENV)/.installed-dev ## Run what needs a real Kubernetes API server (builds one: minutes the first time)
 	tools/install-cluster

@@ -2,7 +2,7 @@
 Prometheus with a past, an Alertmanager, and somebody on call.
 
 Time is compressed six times (compressed.py), so that it takes a quarter of an hour. Run it with
-``pytest -s -m slow tests/integration/test_staged_incidents.py`` to read what was sent.
+``make test-staged`` to read what was sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.integration.compressed import (
 from tests.integration.observatory import Observatory
 from tests.process import eventually, exporter, free_port, process
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.staged, pytest.mark.timeout(3000)]
 
 FIRST_TOKEN_SECONDS, JITTER = 0.2, 0.15
 WELL = Script(first_token_seconds=FIRST_TOKEN_SECONDS, token_gap_seconds=0.002, jitter=JITTER)
