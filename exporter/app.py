@@ -37,7 +37,7 @@ from exporter.site.server import WebServer
 from exporter.site.status import Status
 
 if TYPE_CHECKING:
-    from exporter.push.pusher import Pusher
+    from exporter.metrics.push.pusher import Pusher
 
 GRACE_SECONDS = 20.0
 """How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
@@ -60,7 +60,7 @@ def _pusher(config: Config, metrics: Metrics) -> Pusher | None:
     if config.push is None:
         return None
     try:
-        from exporter.push.pusher import Pusher  # noqa: PLC0415  an optional extra
+        from exporter.metrics.push.pusher import Pusher  # noqa: PLC0415  an optional extra
     except ImportError:
         needs = "needs: pip install 'inference-exporter[push]'"
         raise ConfigError([Mistake(needs, key="push")]) from None

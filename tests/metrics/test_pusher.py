@@ -22,8 +22,8 @@ from exporter.app import Exporter
 from exporter.cluster.source import FileSource
 from exporter.config.push import Push
 from exporter.config.root import Config
+from exporter.metrics.push.pusher import Pusher
 from exporter.metrics.registry import Metrics
-from exporter.push.pusher import Pusher
 from exporter.settings.mistakes import ConfigError
 from tests.observing import newly
 from tests.process import eventually, free_port
@@ -157,6 +157,6 @@ async def test_without_the_extra_the_exporter_says_what_to_install(
     config = tmp_path / "config.yaml"
     web = f"web: {{listen: '127.0.0.1:{free_port()}'}}\n"
     config.write_text(f"{web}push: {{endpoint: 'http://127.0.0.1:9'}}\n")
-    monkeypatch.setitem(sys.modules, "exporter.push.pusher", None)
+    monkeypatch.setitem(sys.modules, "exporter.metrics.push.pusher", None)
     with pytest.raises(ConfigError, match=r"inference-exporter\[push\]"):
         Exporter(FileSource(config))

@@ -12,8 +12,8 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.resources import Resource
 
 from exporter.config.push import Push
+from exporter.metrics.push.otlp import as_otlp
 from exporter.metrics.series import Exposed
-from exporter.push.otlp import as_otlp
 from exporter.settings.secret import SecretError
 
 _POINTS_AT_A_TIME = 5_000
