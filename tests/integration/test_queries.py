@@ -37,7 +37,7 @@ SILENT = re.compile(r" offset (?!\d+s\b)\w+")
 """Minutes, hours and days ago nobody measured anything here."""
 ONLY_IN_TROUBLE = (
     "ALERTS", "inference_vantage_point:", "slo_bad_probes:increase", "latency:still_slow",
-    "affected_ratio",
+    "affected_ratio", "inference_fingerprint_changes_total",
 )  # fmt: skip
 """What has no series while all is well, or while a target is new."""
 
