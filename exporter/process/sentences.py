@@ -18,8 +18,15 @@ def in_a_sentence(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     why = [str(about.pop(name)) for name in ("reason", "detail", "why", "error") if about.get(name)]
     parts = [who, str(line["event"]), *why]
     known = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in about.items() if value is not None
+        f"{name.replace('_', ' ')} {_short(value)}"
+        for name, value in about.items()
+        if value is not None
     )
     said = f"{at} {level}{': '.join(part for part in parts if part)}"
     said += f" ({known})" if known else ""
     return "\n".join(filter(None, (said, line.get("exception"))))
+
+
+def _short(value: object) -> str:
+    """A number of seconds needs no nanoseconds."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -21,7 +21,9 @@ def test_a_failed_probe_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
     remember("sk-secret-of-the-demo")
     log_failure(RESULT)
     structlog.get_logger("exporter.x").info("started", url="http://x", key="sk-secret-of-the-demo")
-    first, second = written.getvalue().splitlines()
+    structlog.get_logger("exporter.x").info("booted", model_listed=14.073037056)
+    first, second, third = written.getvalue().splitlines()
     assert re.match(r"\d\d:\d\d:\d\d warning: \S+: probe failed: \w+: ", first)
     assert re.fullmatch(r"\d\d:\d\d:\d\d started \(url http://x, key \[secret\]\)", second)
+    assert third.endswith(" booted (model listed 14.07)")
     assert logging.getLogger().handlers
