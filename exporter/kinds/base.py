@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 from exporter.providers.asks import Ask, Kind, Reply
 from exporter.providers.base import Call, OutputKind
 from exporter.providers.calls import ToolCall
-from exporter.result import Failure, Measures, ProbeResult
+from exporter.result import Failure, FailureReason, Measures, ProbeResult
 from exporter.settings.types import Duration, Model
 
 
@@ -115,3 +115,10 @@ class Probe(Model):
 
         :param call: what was asked, and who.
         """
+
+
+def unanswered(heard: Heard) -> Failure | None:
+    """Why what was streamed is no answer at all."""
+    if refusal := heard.text(OutputKind.REFUSAL):
+        return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
+    return None if heard.has_output else Failure(FailureReason.EMPTY, "the stream held no output")

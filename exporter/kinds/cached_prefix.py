@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from exporter.kinds.base import Heard, Probe, Size
+from exporter.kinds.base import Heard, Probe, Size, unanswered
 from exporter.providers.asks import ChatAsk, Kind, Reasoning
-from exporter.providers.base import Call, OutputKind
+from exporter.providers.base import Call
 from exporter.result import Failure, FailureReason, Measures, ProbeResult
 from exporter.settings.prompts import NONCE_CHARACTERS, with_nonce
 from exporter.settings.types import Duration, Model
@@ -65,11 +65,7 @@ class CachedPrefix(Probe):
         )
 
     def judge(self, heard: Heard, call: Call[ChatAsk]) -> Failure | None:
-        if refusal := heard.text(OutputKind.REFUSAL):
-            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-        if not heard.has_output:
-            return Failure(FailureReason.EMPTY, "the stream held no output")
-        return None
+        return unanswered(heard)
 
     def together(self, results: Sequence[ProbeResult]) -> ProbeResult:
         """The second result, with what the first one's times and tokens make of it. A cache that

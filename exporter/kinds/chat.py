@@ -11,7 +11,7 @@ from typing import Literal, Self
 import jsonschema_rs
 from pydantic import Field, model_validator
 
-from exporter.kinds.base import Heard, Probe, Size
+from exporter.kinds.base import Heard, Probe, Size, unanswered
 from exporter.kinds.expect import Expectation, mistake
 from exporter.kinds.picture import PNG, Image, PictureFile, code_of, drawn
 from exporter.kinds.schema import JsonSchema, schema_mistake, validator_of
@@ -176,10 +176,8 @@ class Chat(Probe):
         return system, tuple(Turn(Role(role), text) for role, text in before if role != "system")
 
     def judge(self, heard: Heard, call: Call[ChatAsk]) -> Failure | None:
-        if refusal := heard.text(OutputKind.REFUSAL):
-            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-        if not heard.has_output:
-            return Failure(FailureReason.EMPTY, "the stream held no output")
+        if failure := unanswered(heard):
+            return failure
         wrong = self._mistake(heard, call.ask.picture)
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
 

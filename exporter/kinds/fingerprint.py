@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from exporter.kinds.base import Heard, Probe, Size
+from exporter.kinds.base import Heard, Probe, Size, unanswered
 from exporter.kinds.embeddings import Text
 from exporter.providers.asks import ChatAsk, Kind, Reasoning
 from exporter.providers.base import Call, OutputKind
-from exporter.result import Failure, FailureReason, Fingerprint, Measures
+from exporter.result import Failure, Fingerprint, Measures
 
 DEFAULT_PROMPTS = (
     "Continue with one short sentence: The lamp by the river went out, and",
@@ -62,11 +62,7 @@ class FingerprintProbe(Probe):
         )
 
     def judge(self, heard: Heard, call: Call[ChatAsk]) -> Failure | None:
-        if refusal := heard.text(OutputKind.REFUSAL):
-            return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-        if not heard.has_output:
-            return Failure(FailureReason.EMPTY, "the stream held no output")
-        return None
+        return unanswered(heard)
 
     def measures(self, heard: Heard, call: Call[ChatAsk]) -> Measures:
         said = heard.text(OutputKind.REASONING) + heard.text(OutputKind.ANSWER)

@@ -229,6 +229,11 @@ def test_there_is_no_more_memory(good: str, tmp_path: Path) -> None:
     assert "MemoryError" not in running.log()
 
 
+def hanging(flag: Path, running: Running) -> list[str | Path]:
+    """The command on such a machine."""
+    return [sys.executable, "-c", HANGING, flag, "run", "--config", running.config]
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -244,16 +249,7 @@ def test_what_one_target_needs_does_not_answer(target: str, good: str, tmp_path:
         (tmp_path / name).write_text("x")
     hung = [f"name: t{n}, timeouts: {{connect: 2s}}, {target.format(tmp_path)}" for n in range(12)]
     running = Running(good, tmp_path, hung)
-    command: list[str | Path] = [
-        sys.executable,
-        "-c",
-        HANGING,
-        flag,
-        "run",
-        "--config",
-        running.config,
-    ]
-    with running.started(command) as child:
+    with running.started(hanging(flag, running)) as child:
         flag.touch()
         time.sleep(1)
         before = running.ended("t0")
@@ -267,16 +263,7 @@ def test_the_configuration_does_not_answer(good: str, tmp_path: Path) -> None:
     flag, folder = tmp_path / "flag", tmp_path / "hangs"
     folder.mkdir()
     running = Running(good, folder, [])
-    command: list[str | Path] = [
-        sys.executable,
-        "-c",
-        HANGING,
-        flag,
-        "run",
-        "--config",
-        running.config,
-    ]
-    with running.started(command) as child:
+    with running.started(hanging(flag, running)) as child:
         flag.touch()
         time.sleep(4)  # it is looked at every 3 s
         child.send_signal(signal.SIGHUP)
