@@ -58,6 +58,8 @@ class Metrics:
                 targets[plan.identity].apply(plan, mix)
             else:
                 targets[plan.identity] = self._series_of(plan, mix)
+        for plan in change.changed:  # it may fill histograms now that it could not fill before
+            targets[plan.identity].begin(plan)
         self._targets = targets
 
     def _series_of(self, plan: Plan, mix: Mix) -> TargetSeries:

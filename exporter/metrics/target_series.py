@@ -48,6 +48,7 @@ class TargetSeries(Series):
         self._behaviour = Behaviour()
         if plan.probe.kind is Kind.FINGERPRINT:
             self.counter(kind_families.FINGERPRINT_CHANGES)  # so that the first change is seen
+        self.begin(plan)
         if plan.target.watched_boot:
             self.set_boot({})
         self.apply(plan, mix)
@@ -57,7 +58,6 @@ class TargetSeries(Series):
         if plan.probe != self._plan.probe:  # other texts have other answers
             self._behaviour, self._first_direction = Behaviour(), ()
         self._plan, self._mix = plan, mix
-        self.begin(plan)
         self._set_info()
         self.gauge(families.NOT_READY_LIMIT).set(plan.target.ready_limit_seconds)
         if self._shown_price != (plan.price, mix):  # else a server's measured price stays

@@ -129,6 +129,13 @@ def test_only_a_target_that_is_measured_cold_starts_with_histograms_of_it(
     assert len([sample for sample, _, _ in shown(**target) if sample == name]) == count
 
 
+def test_a_target_that_is_measured_cold_from_now_on_gets_the_histograms(
+    metrics: ToldMetrics,
+) -> None:
+    metrics.take([plan(cold_start={"idle": "10m"})])
+    assert value(metrics, "inference_cold_start_duration_seconds_count") == 0
+
+
 def test_every_declared_family_is_exported(metrics: ToldMetrics) -> None:
     exported = {shown.family.name for shown in metrics.everything()}
     for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES):
