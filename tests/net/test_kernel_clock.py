@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 import time
@@ -28,7 +29,22 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
         with receiver:
             stamp_arrivals(receiver)
             receiver.settimeout(PATIENCE_SECONDS)
+            if sys.platform == "linux":
+                _until_stamped(sender, receiver)
             yield sender, receiver
+
+
+def _until_stamped(sender: socket.socket, receiver: socket.socket) -> None:
+    """The first socket that asks turns the kernel's stamps on, and the kernel does so later, in a
+    work queue."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        sender.send(b"w")
+        select.select([receiver], [], [], PATIENCE_SECONDS)
+        _, arrival = receive(receiver, 10)
+        if arrival.stamp is not None:
+            return
+        assert time.monotonic() < deadline, "the kernel stamps nothing"
 
 
 @LINUX
