@@ -126,7 +126,7 @@ def measure_all(scene: Scene, wanted: Iterable[Client], quick: bool) -> list[Cos
 def print_costs(scene: Scene, costs: Sequence[Cost]) -> None:
     limits = [it for it in costs if it.client.is_limit and it.client.connection == "reuse"]
     print(f"\n{scene.model}, {scene.streams} streams at once: processor time of one probe\n")
-    heads = "".join(f" | times {cost.client.name!r}" for cost in limits)
+    heads = "".join(f" | / {limit.client.name}" for limit in limits)
     print(f"| client | connection | probes/s | ms | lowest to highest{heads} |")
     print(f"|---|---|--:|--:|--:{'|--:' * len(limits)}|")
     for cost in costs:
