@@ -18,12 +18,14 @@ from benchmarks import (
     load,
     redaction,
     scrape,
+    starting,
 )
 from benchmarks.soak import run as soak
 from benchmarks.truth import run as truth
 
 _MODULES = (
     scrape,
+    starting,
     histograms,
     load,
     redaction,
