@@ -179,7 +179,7 @@ def test_sigterm_lets_a_probe_end_and_exits_with_0(simulator: str, tmp_path: Pat
     with running(configuration(simulator, port, "a", model="slow"), port, tmp_path) as run:
         eventually(lambda: run.value("inference_exporter_probes_in_flight") == 1)
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(15) == 0
+        assert run.process.wait(60) == 0
         lines = [json.loads(line) for line in run.log.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["started", "stopping"]
 
@@ -239,10 +239,13 @@ def test_a_hangup_while_it_starts_is_a_reload_once_it_runs(simulator: str, tmp_p
         assert httpx.get(f"http://127.0.0.1:{port}/-/ready").status_code == 200
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="nohup keeps hangups from everybody"
+)
 @pytest.mark.parametrize("seconds", [0.1, 0.3])
 def test_a_hangup_ends_a_command_that_has_nothing_to_reload(tmp_path: Path, seconds: float) -> None:
     simulate = exporter("simulate", "--listen", f"127.0.0.1:{free_port()}")
     with process(simulate, tmp_path / "log") as started:
         time.sleep(seconds)
         started.send_signal(signal.SIGHUP)
-        assert started.wait(20) == -signal.SIGHUP
+        assert started.wait(60) == -signal.SIGHUP
