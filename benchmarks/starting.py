@@ -48,9 +48,9 @@ def until_done(command: Sequence[str], environment: Mapping[str, str]) -> Start:
 
 def until_ready(command: Sequence[str], environment: Mapping[str, str], port: int) -> Start:
     """A server, until it says that it is ready."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = subprocess.DEVNULL
     began = time.perf_counter()
-    with subprocess.Popen(command, env=environment, **quiet) as process:
+    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
         try:
             while not _is_ready(port):
                 if process.poll() is not None or time.perf_counter() - began > _GIVE_UP_SECONDS:
