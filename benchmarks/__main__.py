@@ -18,7 +18,6 @@ from benchmarks import (
     load,
     redaction,
     scrape,
-    starting,
 )
 from benchmarks.cpu import run as cpu
 from benchmarks.soak import run as soak
@@ -26,7 +25,6 @@ from benchmarks.truth import run as truth
 
 _MODULES = (
     scrape,
-    starting,
     histograms,
     load,
     redaction,
