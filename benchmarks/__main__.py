@@ -19,6 +19,7 @@ from benchmarks import (
     redaction,
     scrape,
 )
+from benchmarks.cpu import run as cpu
 from benchmarks.soak import run as soak
 from benchmarks.truth import run as truth
 
@@ -35,7 +36,7 @@ _MODULES = (
     fingerprint,
     compare,
 )
-BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "soak": soak} | {
+BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "cpu": cpu, "soak": soak} | {
     module.__name__.rpartition(".")[2]: module for module in _MODULES
 }
 

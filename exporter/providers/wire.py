@@ -38,6 +38,8 @@ class Wire(BaseModel):
     """A JSON object as a provider sends it. What is not named is passed over, so that a new
     field never breaks a probe."""
 
+    model_config = ConfigDict(defer_build=True)
+
 
 class CamelWire(Wire):
     """The same with names in ``camelCase`` on the wire."""
