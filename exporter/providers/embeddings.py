@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from exporter.providers import azure, bedrock, dashscope, gemini
 from exporter.providers.asks import EmbeddingsAsk, Vectors
@@ -29,20 +29,10 @@ from exporter.providers.base import (
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
-from exporter.providers.whole import MAX_PARTS, InOnePiece, bearer
+from exporter.providers.vectors import MAX_NUMBERS, OfEachText, Vector
+from exporter.providers.whole import InOnePiece, bearer
 from exporter.providers.wire import CamelWire, Count, LenientCount, Wire, count, merged, read
 from exporter.result import NANOSECONDS, Usage
-
-MAX_NUMBERS = MAX_PARTS // 2
-"""Of all vectors together: those of 32 with 1,536 dimensions."""
-_MAX_TEXTS = 1_000
-_MAX_DIMENSIONS = 65_536
-
-T = TypeVar("T")
-_OfEachText = Annotated[list[T], Field(max_length=_MAX_TEXTS, fail_fast=True)]
-_Number = Annotated[FiniteFloat, Field(strict=True)]
-"""A text that looks like one would take long to read."""
-Vector = Annotated[tuple[_Number, ...], Field(max_length=_MAX_DIMENSIONS, fail_fast=True)]
 
 
 class _Embeddings(InOnePiece[EmbeddingsAsk]):
@@ -86,7 +76,7 @@ class _OpenAIBody(Wire):
 
     id: str | None = None  # vLLM
     model: str | None = None
-    data: _OfEachText[_Item]
+    data: OfEachText[_Item]
     usage: _OpenAIUsage | None = None
 
     def events(self) -> Iterator[Event]:
@@ -141,7 +131,7 @@ class _GeminiUsage(CamelWire):
 class _GeminiBody(CamelWire):
     """batch of embeddings"""
 
-    embeddings: _OfEachText[_GeminiEmbedding]
+    embeddings: OfEachText[_GeminiEmbedding]
     usage_metadata: _GeminiUsage | None = None
 
 
@@ -175,7 +165,7 @@ class GeminiEmbeddings(_Embeddings):
 
 class _ByType(Wire):
     # As bytes or bits the vectors would have another length, so floats are asked for.
-    vectors: Annotated[_OfEachText[Vector], Field(alias="float")]
+    vectors: Annotated[OfEachText[Vector], Field(alias="float")]
 
 
 class _BedrockBody(Wire):
@@ -183,7 +173,7 @@ class _BedrockBody(Wire):
 
     embedding: Vector | None = None  # Titan
     input_token_count: Count | None = Field(default=None, alias="inputTextTokenCount")
-    embeddings: _ByType | _OfEachText[Vector] | None = None
+    embeddings: _ByType | OfEachText[Vector] | None = None
     id: str | None = None
 
     @property
@@ -229,7 +219,7 @@ class _DashScopeItem(Wire):
 
 
 class _DashScopeOutput(Wire):
-    embeddings: _OfEachText[_DashScopeItem]
+    embeddings: OfEachText[_DashScopeItem]
 
 
 class _DashScopeUsage(Wire):
@@ -274,7 +264,7 @@ class _OllamaBody(Wire):
     """embed response"""
 
     model: str | None = None
-    embeddings: _OfEachText[Vector]
+    embeddings: OfEachText[Vector]
     load_duration: Count | None = None
     prompt_eval_count: Count | None = None
 
