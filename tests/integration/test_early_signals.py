@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_surroundings import HANGING, Running, ends
+from tests.integration.test_surroundings import Running, ends, hanging
 from tests.process import eventually, exporter, process
 
 pytestmark = [
@@ -45,8 +45,7 @@ def test_sigterm_while_the_configuration_cannot_be_read(tmp_path: Path) -> None:
     flag.touch()
     running = Running(NOBODY, folder, [])
     running.write()
-    command = [sys.executable, "-c", HANGING, flag, "run", "--config", running.config]
-    with process(command, tmp_path / "log") as child:
+    with process(hanging(flag, running), tmp_path / "log") as child:
         eventually(lambda: catches(child.pid, signal.SIGTERM))
         time.sleep(3)
         assert child.poll() is None

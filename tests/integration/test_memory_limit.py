@@ -25,7 +25,7 @@ pytestmark = [
 _ROOT = Path("/sys/fs/cgroup")
 LIMIT = 128 * MEGABYTE
 """Of the sidecar in deploy/kubernetes."""
-FULL = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
+FULL: list[Step] = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
 LONG = [
     "wide characters",
     "an error with wide text",
@@ -87,11 +87,12 @@ def group() -> Iterator[Group]:
     pytest.skip("no control group of memory can be made here")
 
 
+def _answer(name: str) -> list[Step]:
+    return [STREAM_HEAD, chunk(FRAMES["openai"](ANY[name])), LAST_CHUNK]
+
+
 def test_providers_that_send_too_much_do_not_fill_it(group: Group, tmp_path: Path) -> None:
-    bodies: list[list[Step]] = [
-        FULL,
-        *([STREAM_HEAD, chunk(FRAMES["openai"](ANY[name])), LAST_CHUNK] for name in LONG),
-    ]
+    bodies = [FULL, *map(_answer, LONG)]
     with ExitStack() as started:
         good = started.enter_context(
             run_in_thread(Simulator({"m": Script(token_gap_seconds=0.001)}))
