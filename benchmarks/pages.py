@@ -60,16 +60,14 @@ def status_of(asked: Iterable[Plan]) -> Status:
 
 def _row(client: httpx.Client, path: str, rounds: int) -> str:
     """Median and maximum in milliseconds, size, and how often the median is within the limit."""
-    times = []
+    times, size = [], 0
     for _ in range(rounds):
         began = time.perf_counter()
         answer = client.get(path).raise_for_status()
         times.append(time.perf_counter() - began)
+        size = len(answer.content)
     median = statistics.median(times)
-    size = len(answer.content) / 1e3
-    return (
-        f"{median * 1e3:.1f} | {max(times) * 1e3:.1f} | {size:.0f} | {LIMIT_SECONDS / median:.1f}"
-    )
+    return f"{median * 1e3:.1f} | {max(times) * 1e3:.1f} | {size / 1e3:.0f} | {LIMIT_SECONDS / median:.1f}"
 
 
 if __name__ == "__main__":
