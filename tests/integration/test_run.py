@@ -87,7 +87,7 @@ def test_probes_are_sent_and_scraped(simulator: str, tmp_path: Path) -> None:
     port = free_port()
     with running(configuration(simulator, port, "a"), port, tmp_path) as run:
         eventually(lambda: run.successes("a"), lambda count: count >= 2)
-        assert run.value("inference_time_to_first_token_seconds_count", target="a")
+        eventually(lambda: run.value("inference_time_to_first_token_seconds_count", target="a"))
 
 
 @pytest.mark.parametrize("how", ["signal", "request", "file"])
@@ -134,6 +134,23 @@ def test_targets_of_one_model_server_stay_on_one_shard(tmp_path: Path) -> None:
     )
     owned = [len(FileSource(config, Shard(index, 3)).load().targets) for index in range(3)]
     assert sorted(owned) == [0, 0, 9]
+
+
+def test_shards_together_keep_to_the_budget(tmp_path: Path) -> None:
+    """Each has its part, and its own file, since they may share a folder."""
+    config = tmp_path / "config.yaml"
+    config.write_text("budget: {usd_per_day: 6, state_file: spent.json}\ntargets: []")
+    budgets = [FileSource(config, Shard(index, 3)).load().budget for index in range(3)]
+    assert [budget.usd_per_day for budget in budgets] == [2, 2, 2]
+    files = [budget.state_file for budget in budgets]
+    assert files == [tmp_path / f"spent-{index}.json" for index in range(3)]
+
+
+def test_without_shards_the_budget_is_as_written(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("budget: {usd_per_day: 6, state_file: spent.json}\ntargets: []")
+    budget = FileSource(config).load().budget
+    assert (budget.usd_per_day, budget.state_file) == (6, tmp_path / "spent.json")
 
 
 def test_a_shard_that_cannot_be_is_refused(tmp_path: Path) -> None:
