@@ -53,7 +53,7 @@ class Family:
     traced: bool = False
     """Whether samples carry the provider's id of the request, as an exemplar."""
     possible: Possible = always
-    """Which series of a histogram a plan can fill at all."""
+    """Which of the series that would exist from the start a plan can fill at all."""
 
     def __post_init__(self) -> None:
         if self.initial is not None and not all(self.values.values()):
@@ -94,6 +94,7 @@ class Families:
         *,
         traced: bool = False,
         from_the_start: bool = True,
+        possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
         """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
@@ -106,6 +107,7 @@ class Families:
                 take=take,
                 initial=0.0 if from_the_start else None,
                 traced=traced,
+                possible=possible,
             )
         )
 
@@ -116,11 +118,13 @@ class Families:
         take: Take = _nothing,
         *,
         initial: float | None = None,
+        possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
         """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
+        own = _labelled(labels)
         return self._add(
-            Family(name, Kind.GAUGE, help, _labelled(labels), take=take, initial=initial)
+            Family(name, Kind.GAUGE, help, own, take=take, initial=initial, possible=possible)
         )
 
     def histogram(
