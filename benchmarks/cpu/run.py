@@ -49,10 +49,10 @@ class Cost:
     def row(self, limits: Iterable[Cost]) -> str:
         lowest, highest = min(self.milliseconds), max(self.milliseconds)
         alike = (it for it in limits if it.client.connection == self.client.connection)
-        ratios = " | ".join(f"{self.median / limit.median:.1f}" for limit in alike)
+        ratios = "".join(f" | {self.median / limit.median:.1f}" for limit in alike)
         return (
             f"| {self.client.name} | {self.client.connection} | {self.probes_per_second:.0f} "
-            f"| {self.median:.2f} | {lowest:.2f} to {highest:.2f} | {ratios} |"
+            f"| {self.median:.2f} | {lowest:.2f} to {highest:.2f}{ratios} |"
         )
 
 
