@@ -293,7 +293,8 @@ async def test_an_answer_before_the_question_is_none() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         exchange = Exchange()
-        stream = await connect(*server.sockets[0].getsockname(), exchange)
+        host, port = server.sockets[0].getsockname()
+        stream = await connect(host, port, exchange)
         await asyncio.sleep(0.3)
         await stream.write(b"question", exchange)
         assert await stream.read(exchange)
