@@ -63,7 +63,7 @@ def test_an_unknown_price_is_not_taken_for_nothing() -> None:
     assert table[2].split()[-2:] == ["unknown", "unknown"]
     assert table[3].split()[-2:] == ["unknown", "unknown"]
     assert table[5].startswith("Spend: 0.02 USD per day")
-    assert table[5].endswith("besides targets of unknown price.")
+    assert table[5].endswith("plus targets with an unknown price.")
 
 
 def test_prompts_of_a_file_count_by_their_mean(tmp_path: Path) -> None:

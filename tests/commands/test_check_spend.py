@@ -78,13 +78,16 @@ def test_what_would_undo_a_budget_is_warned_of() -> None:
         )
     )
     assert "warning: target a: price not known: prices_file has no 'unheard-of' of openai" in text
-    assert "warning: budgets begin anew at every restart; set budget.state_file" in text
-    assert "besides targets of unknown price" in text
+    assert (
+        "warning: a restart resets the budgets: set budget.state_file to keep what was spent"
+        in text
+    )
+    assert "plus targets with an unknown price" in text
 
 
 def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:
     gone = {"usd_per_day": 1, "state_file": str(tmp_path / "gone" / "spent.json")}
-    assert f"warning: budget.state_file: {tmp_path / 'gone'} is not a folder" in report(
+    assert f"warning: budget.state_file: {tmp_path / 'gone'} is not a directory" in report(
         configure({"name": "a"}, budget=gone)
     )
     there = {"usd_per_day": 1, "state_file": str(tmp_path / "spent.json")}
