@@ -128,7 +128,7 @@ def _cut(cell: str, width: int) -> str:
 
 def _spend(known: Load, total: Load) -> Iterator[str]:
     if known is NOTHING:
-        yield "Spend: unknown: no target has a known price; set price or prices_file."
+        yield "Spend: unknown: only targets with an unknown price; set price or prices_file."
         return
     day, month = _per_day_and_month(known.usd or Decimal())
     least = "" if total.usd is not None else ", plus targets with an unknown price"

@@ -124,7 +124,7 @@ def test_some_unknown_prices_make_the_need_of_a_budget_a_least_one() -> None:
     assert budget.endswith(", at least 2% of it needed.")
 
 
-NO_KEY = "no api_key, without which"
+NO_KEY = "no api_key, which"
 
 
 @pytest.mark.parametrize(

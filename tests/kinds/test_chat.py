@@ -232,7 +232,9 @@ def test_a_budget_within_other_objects() -> None:
 def test_who_has_no_budget_is_told_so_before_anything_is_sent(provider: str) -> None:
     target = {"name": "t", "provider": provider, "model": "m", "base_url": "http://a.test/v1"}
     probes = {"plain": {"prompt": "a"}, "bound": {"prompt": "a", "reasoning_budget": 9}}
-    with pytest.raises(ValidationError, match="takes no reasoning_budget; set reasoning to low"):
+    with pytest.raises(
+        ValidationError, match="this provider has no reasoning_budget; set reasoning to low"
+    ):
         Config.model_validate({"targets": [target], "probes": probes})
 
 
