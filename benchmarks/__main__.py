@@ -16,6 +16,7 @@ from benchmarks import (
     histograms,
     hostile,
     load,
+    pages,
     redaction,
     scrape,
 )
@@ -27,6 +28,7 @@ _MODULES = (
     scrape,
     histograms,
     load,
+    pages,
     redaction,
     hostile,
     cold_outliers,
