@@ -58,7 +58,7 @@ def _word(reason: str | None) -> str:
 
 
 def _reason(result: ProbeResult) -> str:
-    return _word(result.failure and result.failure.reason)
+    return _word(result.failure.reason if result.failure else None)
 
 
 def _plan(url: str, provider: str, timeouts: Timeouts) -> Plan:
