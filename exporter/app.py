@@ -210,9 +210,7 @@ class Exporter:
                 log.info("configuration not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning(
-                    "changes to web, metrics, location, push and leader election need a restart"
-                )
+                log.warning("web, metrics, location, push, leader election: restart to change")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
@@ -224,11 +222,7 @@ class Exporter:
         self.metrics.apply_controls([control.name for control in config.controls])
         self._apply_plans()
         for target, why in config.unknown_prices():
-            log.warning(
-                "price unknown: the target has no cost, and no budget limits it",
-                target=target,
-                why=why,
-            )
+            log.warning("price unknown: no cost, and no budget limit", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
         self._loaded_at, self._config_error = time.time(), None
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
