@@ -53,7 +53,7 @@ class Family:
     traced: bool = False
     """Whether samples carry the provider's id of the request, as an exemplar."""
     possible: Possible = always
-    """Which series of a histogram a plan can fill at all."""
+    """Which series a plan can fill at all; the others do not exist from the start."""
 
     def __post_init__(self) -> None:
         if self.initial is not None and not all(self.values.values()):
@@ -94,6 +94,7 @@ class Families:
         *,
         traced: bool = False,
         from_the_start: bool = True,
+        possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
         """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
@@ -106,6 +107,7 @@ class Families:
                 take=take,
                 initial=0.0 if from_the_start else None,
                 traced=traced,
+                possible=possible,
             )
         )
 

@@ -1,6 +1,7 @@
-"""Which histograms a plan can ever fill, so that one that it cannot fill is not shown as zeroes.
+"""Which series a plan can ever fill, so that one that it cannot fill is not shown as zeroes.
 
-Counters are not asked: each of them, and each failure reason, exists at zero from the start.
+Histograms are asked, and the counters of one kind of probe. Any other counter, and each failure
+reason, exists at zero from the start.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from exporter.config.plan import Plan
+from exporter.kinds import Chat, Kind
 
 Possible = Callable[[Plan, tuple[str, ...]], bool]
 """Whether a plan gives series with these values of a family's own labels. It is asked for those
@@ -31,6 +33,16 @@ def cold(plan: Plan, _own: tuple[str, ...]) -> bool:
     return plan.probe.runs_model and (
         plan.target.cold_start is not None or bool(plan.target.watched_boot)
     )
+
+
+def of_kind(kind: Kind) -> Possible:
+    """What only probes of one kind have."""
+    return lambda plan, _own: plan.probe.kind is kind
+
+
+def with_tools(plan: Plan, _own: tuple[str, ...]) -> bool:
+    """What only probes have that offer tools."""
+    return isinstance(plan.probe, Chat) and bool(plan.probe.tools)
 
 
 def phases(plan: Plan, own: tuple[str, ...]) -> bool:

@@ -26,13 +26,17 @@ _NICE = ("nice", "-n", "10")
 
 
 @contextmanager
-def vllm(installation: Installation, port: int) -> Iterator[Server]:
-    """vLLM's server, as soon as its process exists."""
+def vllm(installation: Installation, port: int, *more: str) -> Iterator[Server]:
+    """vLLM's server, as soon as its process exists.
+
+    :param more: further options of ``vllm serve``.
+    """
     program = installation.program("vllm/bin/vllm", "vllm")
     options = (
         *("serve", installation.home / "vllm-model", "--served-model-name", MODEL),
         *("--host", "127.0.0.1", "--port", str(port), "--api-key", API_KEY),
         *("--enforce-eager", "--max-model-len", str(VLLM_CONTEXT_TOKENS), "--dtype", "bfloat16"),
+        *more,
     )
     environment = {
         **_OFFLINE,
