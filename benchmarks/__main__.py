@@ -16,9 +16,11 @@ from benchmarks import (
     histograms,
     hostile,
     load,
+    pages,
     redaction,
     scrape,
 )
+from benchmarks.cpu import run as cpu
 from benchmarks.soak import run as soak
 from benchmarks.truth import run as truth
 
@@ -26,6 +28,7 @@ _MODULES = (
     scrape,
     histograms,
     load,
+    pages,
     redaction,
     hostile,
     cold_outliers,
@@ -35,7 +38,7 @@ _MODULES = (
     fingerprint,
     compare,
 )
-BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "soak": soak} | {
+BENCHMARKS: dict[str, ModuleType] = {"truth": truth, "cpu": cpu, "soak": soak} | {
     module.__name__.rpartition(".")[2]: module for module in _MODULES
 }
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.target import Target
-from exporter.kinds import Chat
+from exporter.kinds import Chat, Embeddings, Kind, Models, Probe
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop
@@ -33,7 +33,14 @@ _handle: Any = events.Handle
 GOAL_MILLISECONDS, GOAL_MEGABYTES = 5.0, 16.0
 
 
-def plan_for(url: str, provider: str) -> Plan:
+_PROBES: dict[str, Probe] = {
+    Kind.CHAT: Chat(prompt="hello"),
+    Kind.EMBEDDINGS: Embeddings(kind=Kind.EMBEDDINGS),
+    Kind.MODELS: Models(kind=Kind.MODELS),
+}
+
+
+def plan_for(url: str, provider: str, kind: str) -> Plan:
     os.environ["HOSTILE_KEY"] = "sk-0815-4711"
     fields = {
         "name": "t",
@@ -45,7 +52,7 @@ def plan_for(url: str, provider: str) -> Plan:
     return Plan(
         target=Target.model_validate(fields),
         probe_name="p",
-        probe=Chat(prompt="hello"),
+        probe=_PROBES[kind],
         interval_seconds=60,
         timeouts=Timeouts(total=10),
         fresh_connection=False,
@@ -83,8 +90,8 @@ class _Turns:
         _handle._run = self._run  # noqa: SLF001
 
 
-async def _probe(url: str, provider: str) -> None:
-    plan = plan_for(url, provider)
+async def _probe(url: str, provider: str, kind: str) -> None:
+    plan = plan_for(url, provider, kind)
     connections = Connections(plan.target)
     await run_probe(plan, "hello", connections)
     before = _peak_begins_anew()
@@ -108,9 +115,10 @@ async def _probe(url: str, provider: str) -> None:
 
 def measured(name: str) -> dict[str, object]:
     """What one of the costly answers cost."""
-    provider, good, script, _ = COSTLY[name]
-    with wire_server(good, script) as server:
-        child = [sys.executable, "-m", "benchmarks.hostile", "--probe", server.url, provider]
+    costly = COSTLY[name]
+    with wire_server(costly.good, costly.script) as server:
+        asked = [server.url, costly.provider, costly.kind]
+        child = [sys.executable, "-m", "benchmarks.hostile", "--probe", *asked]
         output = subprocess.run(child, check=True, capture_output=True, text=True).stdout
     told: dict[str, object] = json.loads(output)
     return told
@@ -118,15 +126,16 @@ def measured(name: str) -> dict[str, object]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the same: it takes half a minute")
-    parser.add_argument("--probe", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="the same")
+    parser.add_argument("--only", default="", help="the answers whose names hold this")
+    parser.add_argument("--probe", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.probe:
         loop.run(_probe(*options.probe))
         return
     print("\n| answer | reason | loop held, ms | memory grown, MB |\n|---|---|--:|--:|")
     worst = [0.0, 0.0]
-    for name in COSTLY:
+    for name in filter(lambda name: options.only in name, COSTLY):
         told = measured(name)
         held, grown = float(str(told["held"])), float(str(told["grown"]))
         worst = [max(worst[0], held), max(worst[1], grown)]

@@ -2,8 +2,7 @@
 
 The real exporter, on a core of its own if there are two, probes the truth server on its schedule:
 every target each 15 s, 64 tokens a time; 5,000 targets each 75 s, which are as many probes as of
-1,000. ``--quick`` is a short form for CI. Needs Go. Where prometheus-blackbox-exporter is
-installed, the processor time of its HTTP probe stands beside ours.
+1,000. ``--quick`` is a short form for CI. Needs Go.
 """
 
 from __future__ import annotations
@@ -12,15 +11,10 @@ import argparse
 import itertools
 import os
 import platform
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import httpx
 
 from benchmarks.running import (
     LISTEN,
@@ -28,20 +22,18 @@ from benchmarks.running import (
     Window,
     beside_the_measured,
     exporting,
-    started,
     watch,
 )
 from benchmarks.truth.served import truth_server
+from exporter.config.connection import Connection
 
 INTERVAL_SECONDS = 15
 MAX_TARGETS_AT_INTERVAL = 1_000
 """More of them are probed less often: a core has its limit."""
 TOKENS = 64
 MODEL = f"truth-300-20-{TOKENS}"
-PEER_LISTEN = "127.0.0.1:19851"
 TARGETS = (10, 100, 1_000, 5_000)
 SCRAPES = 4
-PEER_PROBES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,9 @@ class Load:
 
     @property
     def cpu_ms_per_probe(self) -> float:
-        return self.window.cpu_share * 1000 / self.probes_per_second
+        """Of the probes that there were: on a busy machine, fewer than were due."""
+        probes = self.window.more("inference_probes_total")
+        return self.window.cpu_share * self.window.seconds * 1000 / probes
 
     def row(self) -> str:
         window = self.window
@@ -81,41 +75,32 @@ class Load:
         )
 
 
-def configuration(url: str, targets: int, interval_seconds: int) -> str:
+def configuration(
+    url: str,
+    targets: int,
+    interval_seconds: int,
+    model: str = MODEL,
+    connection: Connection = "reuse",
+) -> str:
     lines = [
         f"web: {{listen: '{LISTEN}'}}",
-        f"defaults: {{interval: {interval_seconds}s}}",
+        f"defaults: {{interval: {interval_seconds}s, connection: {connection}}}",
         f"probes: {{count: {{prompt: Count., max_output_tokens: {TOKENS}}}}}",
         "targets:",
     ]
-    target = f"provider: openai, model: {MODEL}, base_url: '{url}/v1'"
+    target = f"provider: openai, model: {model}, base_url: '{url}/v1'"
     return "\n".join([*lines, *(f"  - {{name: t{number}, {target}}}" for number in range(targets))])
 
 
-def measure(url: str, targets: int, scrapes: int, python: str) -> Load:
-    interval = INTERVAL_SECONDS * max(1, targets // MAX_TARGETS_AT_INTERVAL)
+def measure(
+    url: str, targets: int, scrapes: int, python: str, interval_seconds: int | None = None
+) -> Load:
+    """:param interval_seconds: by default, as long as a core can do so many targets."""
+    interval = interval_seconds or INTERVAL_SECONDS * max(1, targets // MAX_TARGETS_AT_INTERVAL)
     with exporting(configuration(url, targets, interval), python) as process:
         time.sleep(interval)  # every connection opened, every series rendered once
         window = watch(process, max(scrapes, interval // SCRAPE_EVERY_SECONDS))
     return Load(targets, interval, window)
-
-
-def peer_cpu_ms_per_probe(url: str) -> float | None:
-    """What blackbox_exporter's HTTP probe takes; it reads a short answer, once."""
-    program = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
-    if program is None:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "blackbox.yml")
-        file.write_text("modules: {http: {prober: http, timeout: 5s}}")
-        command = [program, f"--config.file={file}", f"--web.listen-address={PEER_LISTEN}"]
-        with started(command, f"http://{PEER_LISTEN}/-/healthy") as process:
-            cpu = process.cpu_seconds()
-            with httpx.Client(trust_env=False) as client:
-                for _ in range(PEER_PROBES):
-                    params = {"module": "http", "target": f"{url}/log?since=1000000"}
-                    client.get(f"http://{PEER_LISTEN}/probe", params=params).raise_for_status()
-            return (process.cpu_seconds() - cpu) * 1000 / PEER_PROBES
 
 
 def print_loads(loads: Sequence[Load]) -> None:
@@ -146,20 +131,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than a minute, for CI")
     parser.add_argument("--targets", type=int, nargs="+", help="in place of 10, 100, 1000, 5000")
+    parser.add_argument("--every", type=int, metavar="SECONDS", help="for all numbers of targets")
     parser.add_argument("--python", default=sys.executable, help="the one that runs the exporter")
     options = parser.parse_args()
     sizes = options.targets or ((50,) if options.quick else TARGETS)
     with beside_the_measured(), truth_server() as url:
         scrapes = 1 if options.quick else SCRAPES
-        loads = [measure(url, targets, scrapes, options.python) for targets in sizes]
-        peer = peer_cpu_ms_per_probe(url)
+        loads = [measure(url, targets, scrapes, options.python, options.every) for targets in sizes]
     print_loads(loads)
     if len(loads) > 1:
         print_growth(loads)
-    if peer is not None:
-        ratio = loads[-1].cpu_ms_per_probe / peer
-        print(f"\nblackbox_exporter's HTTP probe: {peer:.2f} ms; ours takes {ratio:.1f} times"
-              f" that, for {TOKENS} events")  # fmt: skip
     print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
 
 

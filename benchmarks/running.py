@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 LISTEN = "127.0.0.1:19850"
 MEASURED_CORE = max(os.sched_getaffinity(0))
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 60
 SCRAPE_EVERY_SECONDS = 15
 
@@ -40,16 +40,24 @@ class Samples:
         return {float(s.labels["le"]): s.value for s in found}
 
 
+def _cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, of the user and of the system, to the nanosecond.
+
+    The number of its clock is what clock_getcpuclockid(3) gives.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
 class Process:
     """A running program, and what the kernel says of it."""
 
     def __init__(self, pid: int) -> None:
+        self._pid = pid
         self._proc = Path(f"/proc/{pid}")
 
     def cpu_seconds(self) -> float:
         """Processor time so far, of the user and of the system."""
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        return _cpu_seconds(self._pid)
 
     def memory_kb(self) -> int:
         """Resident memory."""
@@ -69,6 +77,65 @@ class Process:
     def _status(self, name: str) -> int:
         status = (self._proc / "status").read_text()
         return int(status.partition(f"\n{name}:")[2].split()[0])
+
+
+class Session:
+    """A program with all the processes that it has started."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._cpu_seconds: dict[int, float] = {}
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far. Of a process that has ended, what it had when last asked."""
+        for pid in self._running():
+            with contextlib.suppress(OSError):  # ended since it was listed
+                self._cpu_seconds[pid] = _cpu_seconds(pid)
+        return sum(self._cpu_seconds.values())
+
+    def kill(self) -> None:
+        for pid in self._running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _running(self) -> Iterator[int]:
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                if entry.name.isdecimal() and os.getsid(int(entry.name)) == self._pid:
+                    yield int(entry.name)
+
+
+@contextmanager
+def session(
+    command: Sequence[str], log: Path, *, cwd: Path | None = None, held: bool = True
+) -> Iterator[Session]:
+    """A program that does not serve, for the time of the block.
+
+    :param log: what it prints goes there.
+    :param held: to the measured core.
+    """
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=cwd,
+            start_new_session=True,
+        ) as process,
+    ):
+        if held:
+            os.sched_setaffinity(process.pid, {MEASURED_CORE})
+        one = Session(process.pid)
+        try:
+            yield one
+        finally:
+            if process.poll() is not None:
+                print(
+                    f"{command[0]} has ended by itself:", log.read_text()[-4000:], file=sys.stderr
+                )
+            one.kill()
 
 
 @contextmanager

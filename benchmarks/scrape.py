@@ -117,13 +117,16 @@ def milliseconds(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scrape", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
-    quick = parser.parse_args().quick
-    targets, rounds = (200, 3) if quick else (1_000, 7)
-    metrics = Metrics()
-    metrics.apply(PlanChange.between((), plans(targets)))
-    probe_all(metrics, targets)
-    print_rendering(metrics, targets, rounds)
-    loop.run(print_holdups(metrics, 3 if quick else 15))
+    parser.add_argument("--targets", type=int, nargs="+", help="in place of 1000")
+    parser.add_argument("--scrapes", type=int, help="in each coding, one a second, in place of 15")
+    options = parser.parse_args()
+    targets, rounds, scrapes = ([200], 3, 3) if options.quick else ([1_000], 7, 15)
+    for count in options.targets or targets:
+        metrics = Metrics()
+        metrics.apply(PlanChange.between((), plans(count)))
+        probe_all(metrics, count)
+        print_rendering(metrics, count, rounds)
+        loop.run(print_holdups(metrics, options.scrapes or scrapes))
     print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
 
 

@@ -1,4 +1,4 @@
-"""The exporter's own web server without an exporter: metrics to be scraped."""
+"""The exporter's own web server without an exporter: metrics to be scraped, pages to be read."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from exporter.site.status import Status
 
 
 class _Backend:
-    """As much of an exporter as a scrape needs."""
+    """As much of an exporter as a scrape or a page needs."""
 
     lifecycle_enabled = False
     ready = True
     condition = Condition()
 
-    def __init__(self, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, metrics: Metrics, status: Status, loop: asyncio.AbstractEventLoop) -> None:
         self.metrics = metrics
-        self.status = Status()
+        self.status = status
         self.loop = loop
 
     async def probe_target(self, name: str) -> tuple[Observation, ...]:
@@ -36,10 +36,10 @@ class _Backend:
 
 
 @contextmanager
-def serving(metrics: Metrics) -> Iterator[str]:
-    """The URL at which these metrics are served, for the time of the block."""
+def serving(metrics: Metrics, status: Status | None = None) -> Iterator[str]:
+    """The URL at which these are served, for the time of the block."""
     with closing(asyncio.new_event_loop()) as loop:
-        server = WebServer(_Backend(metrics, loop), Web(listen="127.0.0.1:0"))
+        server = WebServer(_Backend(metrics, status or Status(), loop), Web(listen="127.0.0.1:0"))
         server.start()
         try:
             yield server.url

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exporter.process import hangups
+from exporter.process import early_signals
 
 
 def main() -> None:
     """Run the command line."""
-    hangups.hold()  # before anything slow is imported
+    early_signals.hold()  # before anything slow is imported
     from exporter.cli import main as command_line  # noqa: PLC0415
 
     command_line(prog_name="inference-exporter")

@@ -25,7 +25,7 @@ from exporter.observation import Observation
 from exporter.probing.controls import Controls
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
-from exporter.process import hangups
+from exporter.process import early_signals
 from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
@@ -77,6 +77,7 @@ class Exporter:
         self._plans: tuple[Plan, ...] = ()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._reload_waits = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
@@ -189,6 +190,7 @@ class Exporter:
         :raises ConfigError: it has mistakes.
         """
         async with self._reloading:
+            self._reload_waits = False
             self._fingerprint = await asyncio.to_thread(self._source.fingerprint)
             try:
                 config = await asyncio.to_thread(self._source.load)
@@ -270,11 +272,13 @@ class Exporter:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stopping.set)
         self.loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        if hangups.take():
+        if early_signals.take_hangup():
             self._reload_soon()
 
     def _reload_soon(self) -> None:
-        if not self._stopping.is_set():
+        """Unless a reload waits for another to end: it has still to read the files."""
+        if not self._stopping.is_set() and not self._reload_waits:
+            self._reload_waits = True
             self._soon(self._try_reload())
 
     def _soon(self, work: Coroutine[None, None, None]) -> None:

@@ -8,13 +8,13 @@ import click
 
 from exporter import __version__
 from exporter.commands import COMMANDS
-from exporter.process import hangups
+from exporter.process import early_signals
 from exporter.process.logs import configure_logging
 
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
-_RELOADING = {"run", "demo"}
-"""Commands to which SIGHUP says that the configuration is to be loaded again."""
+_SERVING = {"run", "demo"}
+"""Commands that SIGTERM ends in good order, and that load their configuration again on SIGHUP."""
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,5 +26,7 @@ def main(context: click.Context, log_level: str) -> None:
     if os.environ.get("NO_COLOR"):  # see no-color.org; else click looks whether it is a terminal
         context.color = False
     configure_logging(log_level, sentences=context.invoked_subcommand == "demo")
-    if context.invoked_subcommand not in _RELOADING:
-        hangups.let_go()
+    if context.invoked_subcommand in _SERVING:
+        early_signals.end_at_once()
+    else:
+        early_signals.let_go()

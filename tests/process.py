@@ -24,7 +24,7 @@ def free_port() -> int:
         return port
 
 
-def eventually(get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 20) -> T:
+def eventually(get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 60) -> T:
     """The value once it is as wanted; fails with the last one seen."""
     deadline = time.monotonic() + seconds
     while True:
@@ -59,7 +59,7 @@ def process(
             if running.poll() is None:
                 running.terminate()
             try:
-                running.wait(30)
+                running.wait(60)
             except subprocess.TimeoutExpired:
                 running.kill()
                 running.wait()

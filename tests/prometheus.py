@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,4 +57,22 @@ def running_prometheus(
     with process(command, folder / "log"):
         server = Prometheus(f"http://127.0.0.1:{port}", exporter_url)
         eventually(lambda: server.query("vector(1)"))
+        yield server
+
+
+@contextmanager
+def prometheus_with_past(
+    tool: Callable[[str], Path], folder: Path, lines: Iterable[str]
+) -> Iterator[Prometheus]:
+    """One that remembers samples and scrapes nothing, for the time of the block.
+
+    :param lines: samples as OpenMetrics has them, in any order of the families.
+    """
+    ordered = sorted(lines, key=lambda line: line.split("{")[0])  # a family stays together
+    (folder / "past.om").write_text("\n".join([*ordered, "# EOF\n"]))
+    command: list[str | Path] = [tool("promtool"), "tsdb", "create-blocks-from", "openmetrics"]
+    command += ["--quiet", "--max-block-duration", "11d", folder / "past.om", folder / "data"]
+    subprocess.run(command, check=True)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with running_prometheus(tool("prometheus"), folder, nobody) as server:
         yield server

@@ -11,6 +11,7 @@ from exporter.cluster.sharding import Shard
 from exporter.config.loading import config_file
 from exporter.config.root import Config
 from exporter.metrics.series import Series
+from exporter.prices.settings import Budget
 
 
 class ConfigSource(Protocol):
@@ -34,7 +35,7 @@ class ConfigSource(Protocol):
 
 class FileSource:
     """A configuration file, the files that it names and what is found in the cluster; of its
-    targets, those of one shard, which elects a leader of its own."""
+    targets, those of one shard, which elects a leader and keeps a budget of its own."""
 
     def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
         self._path = path
@@ -47,8 +48,22 @@ class FileSource:
         owned = tuple(target for target in config.targets if self._shard.owns(target.server))
         lease = self._shard.own(config.kubernetes.lease)
         kubernetes = config.kubernetes.model_copy(update={"lease": lease})
-        changed = {"targets": owned, "kubernetes": kubernetes}
-        return config.model_copy(update={**changed, "location": self._located(config.location)})
+        changed = {
+            "targets": owned,
+            "kubernetes": kubernetes,
+            "budget": self._part_of(config.budget),
+            "location": self._located(config.location),
+        }
+        return config.model_copy(update=changed)
+
+    def _part_of(self, whole: Budget) -> Budget:
+        """All shards together spend no more than the whole, and each remembers its own spend."""
+        usd, file = whole.usd_per_day, whole.state_file
+        part = {
+            "usd_per_day": usd and usd / self._shard.count,
+            "state_file": file and file.with_stem(self._shard.own(file.stem)),
+        }
+        return whole.model_copy(update=part)
 
     def fingerprint(self) -> object:
         return config_file.fingerprint(self._path), self._discovery.fingerprint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exporter.config.loading.config_file import json_schema
+from exporter.config.loading.schema import json_schema
 
 
 @click.command("config-schema")

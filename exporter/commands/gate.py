@@ -1,4 +1,4 @@
-"""The gate of ``probe --fail-on slo``: which objectives are kept, in words, JSON and JUnit."""
+"""The gate of ``probe --fail-on``: which objectives are kept, in words, JSON and JUnit."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Judged:
     tallies: Sequence[Tally]
 
     @classmethod
-    def of(cls, plan: Plan, observations: Sequence[Observation]) -> Judged:
-        slo = plan.target.slo
-        objectives = slo.objectives() if slo else ()
+    def of(
+        cls, plan: Plan, objectives: Iterable[Objective], observations: Sequence[Observation]
+    ) -> Judged:
         counting = [each for each in observations if each.counts]
         return cls(plan, observations, [_tally(each, counting) for each in objectives])
 

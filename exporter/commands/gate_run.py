@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -12,55 +13,100 @@ import click
 from exporter.commands.asking import asked
 from exporter.commands.failing import fail
 from exporter.commands.gate import Judged, to_json, to_junit, told
+from exporter.commands.usual import Past
 from exporter.config.plan import Plan
-from exporter.config.slo import Verdict
+from exporter.config.slo import Objective, Verdict
 from exporter.process import loop
+from exporter.prometheus.client import HistoryError, Prometheus
 
-GATE_PROBES = 20
+Wanted = list[tuple[Plan, list[Objective]]]
+
+_PROBES = 20
 """Enough to see that one probe in four misses an objective of 95 %."""
 
 _AT_ONCE = 8
 _COLORS = {Verdict.BROKEN: "red", Verdict.KEPT: "green", Verdict.UNKNOWN: "yellow"}
 
 
-def run_gate(
-    plans: Sequence[Plan],
-    count: int,
-    fail_on: Collection[str],
-    as_json: bool,
-    junit: Path | None,
-) -> int:
-    """Ask every plan so many times, tell the verdicts, and return the exit code.
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a gate judges, and what closes it."""
 
-    :param fail_on: ``slo`` for objectives that are broken, ``unknown`` for those that cannot be
-        told to be kept, too.
-    """
-    judged = loop.run(_judged(plans, count))
-    if as_json:
+    fail_on: frozenset[str]
+    """``slo``: an objective of the configuration is broken; ``usual``: a target is slower than
+    usual; ``unknown``: too few probes can tell."""
+    count: int | None
+    """Probes of each plan."""
+    as_json: bool
+    junit: Path | None
+    prometheus: str | None
+    """Where the past is; a URL."""
+    prometheus_token_env: str | None
+    since_seconds: float
+
+    @property
+    def of_slo(self) -> bool:
+        return self.fail_on != {"usual"}
+
+    @property
+    def of_usual(self) -> bool:
+        return "usual" in self.fail_on
+
+    @property
+    def closed_by(self) -> frozenset[Verdict]:
+        broken = {Verdict.BROKEN} if self.fail_on else set()
+        unknown = {Verdict.UNKNOWN} if "unknown" in self.fail_on else set()
+        return frozenset(broken | unknown)
+
+
+def run_gate(plans: Sequence[Plan], gate: Gate) -> int:
+    """Ask every plan so many times, tell the verdicts, and return the exit code."""
+    judged = loop.run(_judged(_objectives(plans, gate), gate.count or _PROBES))
+    if gate.as_json:
         click.echo(json.dumps({"targets": [to_json(each) for each in judged]}, indent=2))
     else:
         for each in judged:
-            for verdict, line in told(each):
-                click.secho(line, fg=_COLORS[verdict])
-            if each.reasons:
-                click.echo("  " + ", ".join(f"{n} {why}" for why, n in each.reasons.items()))
-    if junit:
+            _show(each)
+    if gate.junit:
         try:
-            junit.write_bytes(to_junit(judged))
+            gate.junit.write_bytes(to_junit(judged))
         except OSError as error:
-            fail(f"{junit}: cannot be written: {error.strerror}")
-    failing = {Verdict.BROKEN} if "slo" in fail_on else set()
-    if "unknown" in fail_on:
-        failing = {Verdict.BROKEN, Verdict.UNKNOWN}
-    return int(any(each.has(verdict) for each in judged for verdict in failing))
+            fail(f"{gate.junit}: cannot be written: {error.strerror}")
+    return int(any(each.has(verdict) for each in judged for verdict in gate.closed_by))
 
 
-async def _judged(plans: Sequence[Plan], count: int) -> list[Judged]:
+def _objectives(plans: Sequence[Plan], gate: Gate) -> Wanted:
+    """What is wanted of each plan; asked before a token is spent."""
+    wanted: Wanted = [(plan, [*_slo(plan)] if gate.of_slo else []) for plan in plans]
+    if not gate.prometheus:
+        return wanted
+    try:
+        with Prometheus(gate.prometheus, gate.prometheus_token_env) as prometheus:
+            past = Past(prometheus, gate.since_seconds)
+            return [(plan, [*own, *past.objectives(plan)]) for plan, own in wanted]
+    except HistoryError as error:
+        fail(error)
+
+
+def _slo(plan: Plan) -> Iterator[Objective]:
+    if plan.target.slo:
+        yield from plan.target.slo.objectives()
+
+
+def _show(judged: Judged) -> None:
+    for verdict, line in told(judged):
+        click.secho(line, fg=_COLORS[verdict])
+    if judged.reasons:
+        click.echo("  " + ", ".join(f"{n} {why}" for why, n in judged.reasons.items()))
+
+
+async def _judged(wanted: Wanted, count: int) -> list[Judged]:
     """Several plans at once; the probes of each one after the other."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def ask(plan: Plan) -> Judged:
+    async def ask(plan: Plan, objectives: Sequence[Objective]) -> Judged:
         async with turn:
-            return Judged.of(plan, [each async for each in asked((plan,), count)])
+            observations = [each async for each in asked((plan,), count)]
+            return Judged.of(plan, objectives, observations)
 
-    return list(await asyncio.gather(*map(ask, plans)))
+    return list(await asyncio.gather(*(ask(plan, own) for plan, own in wanted)))

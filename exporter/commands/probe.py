@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from exporter.commands.durations import duration
+
 
 @click.command()
 @click.option(
@@ -30,10 +32,22 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
     "--fail-on",
-    type=click.Choice(["slo", "unknown"]),
+    type=click.Choice(["slo", "usual", "unknown"]),
     multiple=True,
-    help="A gate: exit with 1 if an objective is broken (slo), or cannot be told to be kept, too "
-    "(unknown). With --config; without --target all targets are judged.",
+    help="Make it a gate, which exits with 1 if a target breaks an objective (slo), is slower than"
+    " usual (usual), or too few probes can tell (unknown). Needs --config; judges all targets"
+    " without --target.",
+)
+@click.option("--prometheus", metavar="URL", help="Where --fail-on usual finds the past.")
+@click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
+@click.option(
+    "--since",
+    "since_seconds",
+    type=duration,
+    metavar="DURATION",
+    default="7d",
+    show_default=True,
+    help="How much of the past is the usual.",
 )
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the gate's verdicts here.")
 def probe(
@@ -43,19 +57,26 @@ def probe(
     as_json: bool,
     fail_on: tuple[str, ...],
     junit: Path | None,
+    prometheus: str | None,
+    prometheus_token_env: str | None,
+    since_seconds: float,
     **ad_hoc: str | int | None,
 ) -> None:
     """Probe now, show each result as it comes, and a summary.
 
-    Exits with 1 if any probe failed; with --fail-on, if an objective is broken.
+    Exits with 1 if any probe failed; with --fail-on, if the gate is closed.
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
-    from exporter.commands import probe_run  # noqa: PLC0415 - so that --help waits for nothing
+    from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - so that --help waits for nothing
 
     if fail_on or junit:
         if path is None:
             raise click.UsageError("--fail-on and --junit need --config, which has the objectives")
-        sys.exit(probe_run.gate(path, target, count, fail_on, as_json, junit))
+        if ("usual" in fail_on) != (prometheus is not None):
+            raise click.UsageError("--fail-on usual and --prometheus need each other")
+        past = (prometheus, prometheus_token_env, since_seconds)
+        gate = gate_run.Gate(frozenset(fail_on), count, as_json, junit, *past)
+        sys.exit(probe_run.judge(path, target, gate))
     plans = probe_run.plans_of(path, target) if path else probe_run.ad_hoc_plans(ad_hoc)
     sys.exit(probe_run.ask(plans, count or 1, as_json))

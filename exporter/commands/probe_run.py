@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.commands.asking import asked
 from exporter.commands.configured import load
-from exporter.commands.gate_run import GATE_PROBES, run_gate
+from exporter.commands.gate_run import Gate, run_gate
 from exporter.commands.terminal import Summary, closing, heading, line
 from exporter.config.plan import Plan
 from exporter.config.root import Config
@@ -32,25 +31,20 @@ def ask(plans: tuple[Plan, ...], count: int, as_json: bool) -> int:
     return 0 if all(result.success for result in results) else 1
 
 
-def gate(
-    path: Path,
-    target: str | None,
-    count: int | None,
-    fail_on: Collection[str],
-    as_json: bool,
-    junit: Path | None,
-) -> int:
-    """Judge the targets of a configuration by their objectives, and return the exit code.
+def judge(path: Path, target: str | None, gate: Gate) -> int:
+    """Judge the targets of a configuration, and return the exit code.
 
-    :param fail_on: as ``run_gate`` takes it.
     :raises click.UsageError: there is nothing to judge.
     """
     config = load(path)
     plans = _named(config, target) if target else config.plans()
-    judged = tuple(plan for plan in plans if plan.target.slo)
-    if not judged:
-        raise click.UsageError("no target has an slo to judge it by; add one")
-    return run_gate(judged, count or GATE_PROBES, fail_on, as_json, junit)
+    if not gate.of_usual:
+        plans = tuple(plan for plan in plans if plan.target.slo)
+    if not plans:
+        raise click.UsageError(
+            "no target has an slo to judge it by; add one, or use --fail-on usual"
+        )
+    return run_gate(plans, gate)
 
 
 def plans_of(path: Path, target: str | None) -> tuple[Plan, ...]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from exporter.commands.failing import fail
 from exporter.config.web import Web
-from exporter.process import loop
+from exporter.process import early_signals, loop
 from exporter.process.log_thread import UnheardLog, logs_beside
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import ConfigError
@@ -27,6 +27,7 @@ def serve(main: Coroutine[Any, Any, None]) -> None:
     try:
         with logs_beside():
             loop.run(main)
+            early_signals.end_at_once()  # with the loop its handlers have gone
     except (ConfigError, WebError) as error:
         fail(error)
     except UnheardLog:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import click
 
+from exporter.commands.durations import duration
 from exporter.compare.statistics.findings import Objective
 from exporter.compare.statistics.levels import TIMES
 from exporter.compare.statistics.measures import Measure
 from exporter.settings.mistakes import did_you_mean
-from exporter.settings.units import parse_duration
-
-
-def duration(text: str) -> float:
-    """Seconds."""
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def margin(text: str) -> tuple[Measure, float]:

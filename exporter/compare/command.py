@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.commands.durations import duration
 from exporter.commands.failing import fail
 from exporter.compare import arguments
 from exporter.compare.errors import CompareError, PartiesError
@@ -18,6 +19,7 @@ from exporter.compare.sampling.prompts import Length
 from exporter.compare.statistics.findings import Objective, Rules, Traffic
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
+from exporter.prometheus.client import HistoryError
 from exporter.settings.mistakes import ConfigError
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 @click.option(
     "--pause",
     "pause_seconds",
-    type=arguments.duration,
+    type=duration,
     metavar="DURATION",
     default="0s",
     help="Between blocks.",
@@ -95,7 +97,7 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 @click.option(
     "--cold-idle",
     "cold_idle_seconds",
-    type=arguments.duration,
+    type=duration,
     metavar="DURATION",
     help="Afterwards leave the targets alone for this time and measure their cold start.",
 )
@@ -107,7 +109,7 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 @click.option(
     "--since",
     "since_seconds",
-    type=arguments.duration,
+    type=duration,
     metavar="DURATION",
     default="7d",
     show_default=True,
@@ -236,7 +238,7 @@ def _report(options: Options) -> Report:
         return run.report(options)
     except PartiesError as error:
         raise click.UsageError(str(error)) from None
-    except (ConfigError, CompareError) as error:
+    except (ConfigError, CompareError, HistoryError) as error:
         fail(error)
 
 

@@ -6,11 +6,11 @@ from exporter.compare import live, samples_file
 from exporter.compare.errors import PartiesError
 from exporter.compare.options import Asking, Options
 from exporter.compare.past import history
-from exporter.compare.past.prometheus import Prometheus
 from exporter.compare.past.window import Window, before_and_after, same_time, windows_of
 from exporter.compare.samples_file import Recorder
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.looking import judge
+from exporter.prometheus.client import Prometheus
 
 
 def report(options: Options) -> Report:
@@ -19,6 +19,7 @@ def report(options: Options) -> Report:
     :raises PartiesError: it is not clear what is asked for.
     :raises ConfigError: a file cannot be used.
     :raises CompareError: samples cannot be had, read or kept.
+    :raises HistoryError: Prometheus does not answer, or knows nothing of a target.
     """
     if options.from_samples:
         kept = samples_file.read(options.from_samples)

@@ -26,6 +26,9 @@ class Probed(Protocol):
     def time_to_first_token_seconds(self) -> float | None: ...
 
     @property
+    def output_tokens_per_second(self) -> float | None: ...
+
+    @property
     def request_duration_seconds(self) -> float | None: ...
 
 

@@ -53,7 +53,7 @@ class Family:
     traced: bool = False
     """Whether samples carry the provider's id of the request, as an exemplar."""
     possible: Possible = always
-    """Which series a plan can fill at all; the others do not exist from the start."""
+    """Which of the series that would exist from the start a plan can fill at all."""
 
     def __post_init__(self) -> None:
         if self.initial is not None and not all(self.values.values()):
@@ -118,11 +118,13 @@ class Families:
         take: Take = _nothing,
         *,
         initial: float | None = None,
+        possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
         """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
+        own = _labelled(labels)
         return self._add(
-            Family(name, Kind.GAUGE, help, _labelled(labels), take=take, initial=initial)
+            Family(name, Kind.GAUGE, help, own, take=take, initial=initial, possible=possible)
         )
 
     def histogram(

@@ -1,7 +1,6 @@
 """Which series a plan can ever fill, so that one that it cannot fill is not shown as zeroes.
 
-Histograms are asked, and the counters of one kind of probe. Any other counter, and each failure
-reason, exists at zero from the start.
+Each failure reason exists at zero from the start, whatever the plan: providers answer as they like.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from exporter.config.plan import Plan
 from exporter.kinds import Chat, Kind
+from exporter.result import SkipReason
 
 Possible = Callable[[Plan, tuple[str, ...]], bool]
 """Whether a plan gives series with these values of a family's own labels. It is asked for those
@@ -43,6 +43,22 @@ def of_kind(kind: Kind) -> Possible:
 def with_tools(plan: Plan, _own: tuple[str, ...]) -> bool:
     """What only probes have that offer tools."""
     return isinstance(plan.probe, Chat) and bool(plan.probe.tools)
+
+
+def counted_cold(plan: Plan, own: tuple[str, ...]) -> bool:
+    """Cold starts can be counted where nothing says that there are any; they are from zero on where
+    they are to be expected."""
+    return cold(plan, own) or (plan.probe.runs_model and plan.target.row.tells_load_time)
+
+
+def run(plan: Plan, _own: tuple[str, ...]) -> bool:
+    """What only a model that is run takes."""
+    return plan.probe.runs_model
+
+
+def skipped(plan: Plan, own: tuple[str, ...]) -> bool:
+    """Nobody leaves a target alone that is not to become cold."""
+    return own != (SkipReason.COLD_START,) or plan.target.cold_start is not None
 
 
 def phases(plan: Plan, own: tuple[str, ...]) -> bool:

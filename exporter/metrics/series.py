@@ -147,6 +147,12 @@ class Series:
                 if plan is None or family.possible(plan, own):
                     block.begin(own)
 
+    def begin_all(self, *families: Family) -> None:
+        """Have all series of these families that can exist before any observation."""
+        for family in families:
+            for own in family.from_the_start():
+                self._blocks[family].begin(own)
+
     def counter(self, family: Family, **own: str) -> Counter:
         return self._blocks[family].child(Counter, own)
 

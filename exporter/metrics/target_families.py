@@ -7,8 +7,10 @@ import math
 from exporter.coldness import ColdSignal
 from exporter.metrics import possible, takes
 from exporter.metrics.buckets import (
+    CHUNK_BUCKETS,
     COLD_BUCKETS,
-    LATENCY_BUCKETS,
+    DURATION_BUCKETS,
+    FIRST_TOKEN_BUCKETS,
     PHASE_BUCKETS,
     SPEED_BUCKETS,
     TOKEN_TIME_BUCKETS,
@@ -21,7 +23,7 @@ TARGET_FAMILIES = Families()
 
 TIME_TO_FIRST_TOKEN = TARGET_FAMILIES.histogram(
     "inference_time_to_first_token_seconds",
-    LATENCY_BUCKETS,
+    FIRST_TOKEN_BUCKETS,
     "From the last byte of the request sent to the first output of any kind.",
     takes.timed(lambda o: o.result.time_to_first_token_seconds),
     traced=True,
@@ -29,7 +31,7 @@ TIME_TO_FIRST_TOKEN = TARGET_FAMILIES.histogram(
 )
 TIME_TO_FIRST_ANSWER_TOKEN = TARGET_FAMILIES.histogram(
     "inference_time_to_first_answer_token_seconds",
-    LATENCY_BUCKETS,
+    FIRST_TOKEN_BUCKETS,
     "From the last byte of the request sent to the first visible answer text.",
     takes.timed(lambda o: o.result.time_to_first_answer_token_seconds),
     traced=True,
@@ -45,14 +47,14 @@ TIME_PER_OUTPUT_TOKEN = TARGET_FAMILIES.histogram(
 )
 INTER_CHUNK_LATENCY = TARGET_FAMILIES.histogram(
     "inference_inter_chunk_latency_seconds",
-    TOKEN_TIME_BUCKETS,
+    CHUNK_BUCKETS,
     "Time between two reads that held output; a chunk is not a token.",
     takes.gaps,
     possible=possible.streamed,
 )
 REQUEST_DURATION = TARGET_FAMILIES.histogram(
     "inference_request_duration_seconds",
-    LATENCY_BUCKETS,
+    DURATION_BUCKETS,
     "From the last byte of the request sent to the end marker of the stream.",
     takes.timed(lambda o: o.result.request_duration_seconds),
     traced=True,
@@ -97,11 +99,13 @@ COLD_STARTS = TARGET_FAMILIES.counter(
     takes.cold_starts,
     traced=True,
     signal=ColdSignal,
+    possible=possible.counted_cold,
 )
 COLD_START_ATTEMPTS = TARGET_FAMILIES.counter(
     "inference_cold_start_attempts_total",
     "Requests that measured cold starts took, retries included.",
     takes.one(takes.cold_attempts),
+    possible=possible.counted_cold,
 )
 BOOT_PHASE_DURATION = TARGET_FAMILIES.gauge(
     "inference_boot_phase_duration_seconds",
@@ -110,8 +114,10 @@ BOOT_PHASE_DURATION = TARGET_FAMILIES.gauge(
 )
 NOT_READY_SINCE = TARGET_FAMILIES.gauge(
     "inference_not_ready_since_timestamp_seconds",
-    "Since when the model has not been ready to answer, Unix time; NaN while it is.",
+    "Since when the model has not been ready to answer, Unix time; NaN while it is, or no series if"
+    " it always was and nothing says that it may be cold.",
     initial=math.nan,
+    possible=possible.cold,
 )
 NOT_READY_LIMIT = TARGET_FAMILIES.gauge(
     "inference_not_ready_limit_seconds",
@@ -161,7 +167,10 @@ EVIDENCE = TARGET_FAMILIES.gauge(
     measure=takes.EVIDENCE_MEASURES,
 )
 PROBES_SKIPPED = TARGET_FAMILIES.counter(
-    "inference_probes_skipped_total", "Scheduled probes that were not sent.", reason=SkipReason
+    "inference_probes_skipped_total",
+    "Scheduled probes that were not sent.",
+    reason=SkipReason,
+    possible=possible.skipped,
 )
 TOKENS = TARGET_FAMILIES.counter(
     "inference_tokens_total",
@@ -169,9 +178,12 @@ TOKENS = TARGET_FAMILIES.counter(
     " reasoning is a part of output.",
     takes.tokens,
     type=takes.TOKEN_TYPES,
+    possible=possible.run,
 )
 COST = TARGET_FAMILIES.counter(
-    "inference_cost_usd_total", "Cost of all probes, by the provider's own token count."
+    "inference_cost_usd_total",
+    "Cost of all probes, by the provider's own token count.",
+    possible=possible.run,
 )
 PRICE = TARGET_FAMILIES.gauge(
     "inference_price_usd_per_million_tokens",

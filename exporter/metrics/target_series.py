@@ -15,7 +15,8 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
-from exporter.metrics import kind_families
+from exporter.kinds import Kind
+from exporter.metrics import kind_families, possible
 from exporter.metrics import target_families as families
 from exporter.metrics.behaviour import Behaviour
 from exporter.metrics.series import Series
@@ -56,7 +57,8 @@ class TargetSeries(Series):
             self._behaviour, self._first_direction = Behaviour(), ()
         self._plan, self._mix = plan, mix
         self._set_info()
-        self.gauge(families.NOT_READY_LIMIT).set(plan.target.ready_limit_seconds)
+        if possible.cold(plan, ()):
+            self._show_ready_limit()
         if self._shown_price != (plan.price, mix):  # else a server's measured price stays
             self._shown_price = (plan.price, mix)
             self._show_price()
@@ -80,6 +82,12 @@ class TargetSeries(Series):
         known to be unready."""
         since = waiting.since if waiting and not waiting.ready else math.nan
         self.gauge(families.NOT_READY_SINCE).set(since)
+        self._show_ready_limit()
+        if self._plan.probe.runs_model:  # a cold start may follow
+            self.begin_all(families.COLD_STARTS, families.COLD_START_ATTEMPTS)
+
+    def _show_ready_limit(self) -> None:
+        self.gauge(families.NOT_READY_LIMIT).set(self._plan.target.ready_limit_seconds)
 
     def set_evidence(self, by_measure: Mapping[str, float]) -> None:
         """How strongly the latest probes speak for a change."""

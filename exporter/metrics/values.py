@@ -6,7 +6,9 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,8 +117,7 @@ class Histogram(Value):
         self.counts = [0] * buckets
         """By classic bucket, each for itself; the last one has no upper bound."""
         self.exemplars: list[Exemplar | None] = [None] * buckets
-        self.native: dict[int, int] = {}
-        """By index of the native bucket."""
+        self.native = NativeCounts()
         self.zeroes = 0
         self.sum = 0.0
 
@@ -127,8 +128,7 @@ class Histogram(Value):
             self.counts[bucket] += 1
             self.sum += value
             if value > 0:
-                index = native_index(value)
-                self.native[index] = self.native.get(index, 0) + 1
+                self.native.add(native_index(value))
             else:
                 self.zeroes += 1
             if exemplar:
@@ -137,6 +137,39 @@ class Histogram(Value):
 
     def take(self, amount: float, exemplar: str | None = None) -> None:
         self.observe(amount, exemplar)
+
+
+class NativeCounts:
+    """How many observations each native bucket has, from the lowest to the highest that has any.
+
+    Dense, and so a fifth of a dict: rare values keep adding buckets for weeks.
+    """
+
+    __slots__ = ("_counts", "_lowest")
+
+    def __init__(self) -> None:
+        self._counts = array("Q")
+        self._lowest = 0
+
+    def add(self, index: int) -> None:
+        """Count one more in the bucket with this index."""
+        if not self._counts:
+            self._lowest = index
+        if index < self._lowest:
+            self._counts = _zeroes(self._lowest - index) + self._counts
+            self._lowest = index
+        place = index - self._lowest
+        if place >= len(self._counts):
+            self._counts += _zeroes(place + 1 - len(self._counts))
+        self._counts[place] += 1
+
+    def items(self) -> Iterator[tuple[int, int]]:
+        """The index and the count of each bucket that has any, the lowest first."""
+        return ((at, count) for at, count in enumerate(self._counts, self._lowest) if count)
+
+
+def _zeroes(count: int) -> array[int]:
+    return array("Q", bytes(8 * count))
 
 
 def native_index(value: float) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from exporter.compare.past.prometheus import HistoryError, Prometheus, quoted
+from exporter.prometheus.client import HistoryError, Prometheus
 
 Row = dict[str, Any]
 _TIMEOUT_SECONDS = 20.0
@@ -86,8 +86,3 @@ class Memory:
         """
         values = [value for _, value in self.ask(expression) if value == value]
         return max(values, default=None)
-
-
-def matching(**labels: str) -> str:
-    """Matchers of PromQL, in their braces."""
-    return "{" + ",".join(f"{name}={quoted(value)}" for name, value in labels.items()) + "}"

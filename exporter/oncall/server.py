@@ -26,7 +26,8 @@ from exporter.oncall.answers import (
     state,
     summary,
 )
-from exporter.oncall.asking import ExporterPages, Memory, Unanswered, matching
+from exporter.oncall.asking import ExporterPages, Memory, Unanswered
+from exporter.prometheus.client import HistoryError, matching
 
 INSTRUCTIONS = (
     "Measurements of LLM inference providers by synthetic probes. Times are seconds, finished_at is"
@@ -133,7 +134,7 @@ async def _asked(ask: Callable[[], T]) -> T:
     """:raises ToolError: there is no answer; the agent reads why."""
     try:
         return await asyncio.to_thread(ask)
-    except (Unanswered, CompareError, PartiesError) as error:
+    except (Unanswered, CompareError, HistoryError, PartiesError) as error:
         raise ToolError(str(error)) from None
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.oncall.answers import Answer, rounded
-from exporter.oncall.asking import Memory, Row, matching
+from exporter.oncall.asking import Memory, Row
+from exporter.prometheus.client import matching
 
 _SLOWER = 0.2
 """A fifth above usual is slow."""

@@ -24,8 +24,9 @@ class Heap:
 
     def changed(self) -> None:
         """Much was made, and much let go of."""
-        self.stop()
-        gc.unfreeze()  # what was set aside before may be garbage by now
+        if self._again:
+            self._again.cancel()
+            gc.unfreeze()  # what was set aside for the configuration before may be garbage by now
         _set_aside()
         self._again = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _set_aside)
 

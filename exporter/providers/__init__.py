@@ -125,6 +125,7 @@ _ROWS = (
             Kind.EMBEDDINGS: always(embeddings.OllamaEmbeddings()),
         },
         public_base_url=_nowhere,
+        tells_load_time=True,
     ),
     # vLLM binds its port before it loads the model, but listens only afterwards, so that its whole
     # boot is refused connections (vLLM's OpenAI-compatible server).

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from exporter.providers import azure, bedrock, dashscope, gemini
 from exporter.providers.asks import EmbeddingsAsk, Vectors
@@ -29,18 +29,16 @@ from exporter.providers.base import (
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
+from exporter.providers.vectors import MAX_NUMBERS, OfEachText, Vector
 from exporter.providers.whole import InOnePiece, bearer
-from exporter.providers.wire import CamelWire, Count, LenientCount, Wire, count, merged, parse
+from exporter.providers.wire import CamelWire, Count, LenientCount, Wire, count, merged, read
 from exporter.result import NANOSECONDS, Usage
-
-_MAX_TEXTS = 1_000
-_MAX_DIMENSIONS = 65_536
-
-Vector = Annotated[tuple[FiniteFloat, ...], Field(max_length=_MAX_DIMENSIONS)]
 
 
 class _Embeddings(InOnePiece[EmbeddingsAsk]):
     """A dialect that posts a JSON object."""
+
+    max_parts = MAX_NUMBERS
 
     @abstractmethod
     def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
@@ -78,7 +76,7 @@ class _OpenAIBody(Wire):
 
     id: str | None = None  # vLLM
     model: str | None = None
-    data: Annotated[list[_Item], Field(max_length=_MAX_TEXTS)]
+    data: OfEachText[_Item]
     usage: _OpenAIUsage | None = None
 
     def events(self) -> Iterator[Event]:
@@ -109,7 +107,7 @@ class OpenAIEmbeddings(_Embeddings):
         }
 
     def events(self, body: bytes) -> Iterator[Event]:
-        return parse(_OpenAIBody, body).events()
+        return read(_OpenAIBody, body).events()
 
 
 class AzureEmbeddings(OpenAIEmbeddings):
@@ -133,7 +131,7 @@ class _GeminiUsage(CamelWire):
 class _GeminiBody(CamelWire):
     """batch of embeddings"""
 
-    embeddings: Annotated[list[_GeminiEmbedding], Field(max_length=_MAX_TEXTS)]
+    embeddings: OfEachText[_GeminiEmbedding]
     usage_metadata: _GeminiUsage | None = None
 
 
@@ -159,7 +157,7 @@ class GeminiEmbeddings(_Embeddings):
         }
 
     def events(self, body: bytes) -> Iterator[Event]:
-        batch = parse(_GeminiBody, body)
+        batch = read(_GeminiBody, body)
         yield _replied(embedding.values for embedding in batch.embeddings)
         usage = batch.usage_metadata or _GeminiUsage()
         yield from _read(usage.prompt_token_count)
@@ -167,7 +165,7 @@ class GeminiEmbeddings(_Embeddings):
 
 class _ByType(Wire):
     # As bytes or bits the vectors would have another length, so floats are asked for.
-    vectors: Annotated[list[Vector], Field(alias="float", max_length=_MAX_TEXTS)]
+    vectors: Annotated[OfEachText[Vector], Field(alias="float")]
 
 
 class _BedrockBody(Wire):
@@ -175,7 +173,7 @@ class _BedrockBody(Wire):
 
     embedding: Vector | None = None  # Titan
     input_token_count: Count | None = Field(default=None, alias="inputTextTokenCount")
-    embeddings: _ByType | Annotated[list[Vector], Field(max_length=_MAX_TEXTS)] | None = None
+    embeddings: _ByType | OfEachText[Vector] | None = None
     id: str | None = None
 
     @property
@@ -210,7 +208,7 @@ class BedrockEmbeddings(_Embeddings):
         }
 
     def events(self, body: bytes) -> Iterator[Event]:
-        answer = parse(_BedrockBody, body)
+        answer = read(_BedrockBody, body)
         yield _replied(answer.vectors)
         yield from _read(answer.input_token_count)
 
@@ -221,7 +219,7 @@ class _DashScopeItem(Wire):
 
 
 class _DashScopeOutput(Wire):
-    embeddings: Annotated[list[_DashScopeItem], Field(max_length=_MAX_TEXTS)]
+    embeddings: OfEachText[_DashScopeItem]
 
 
 class _DashScopeUsage(Wire):
@@ -254,7 +252,7 @@ class DashScopeEmbeddings(_Embeddings):
         }
 
     def events(self, body: bytes) -> Iterator[Event]:
-        answer = parse(_DashScopeBody, body)
+        answer = read(_DashScopeBody, body)
         if answer.request_id:
             yield RequestIdentified(answer.request_id)
         items = sorted(answer.output.embeddings, key=lambda item: item.text_index)
@@ -266,7 +264,7 @@ class _OllamaBody(Wire):
     """embed response"""
 
     model: str | None = None
-    embeddings: Annotated[list[Vector], Field(max_length=_MAX_TEXTS)]
+    embeddings: OfEachText[Vector]
     load_duration: Count | None = None
     prompt_eval_count: Count | None = None
 
@@ -288,7 +286,7 @@ class OllamaEmbeddings(_Embeddings):
         }
 
     def events(self, body: bytes) -> Iterator[Event]:
-        answer = parse(_OllamaBody, body)
+        answer = read(_OllamaBody, body)
         if answer.model:
             yield ModelServed(answer.model)
         yield _replied(answer.embeddings)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
-from exporter.providers.wire import HttpStatus, Wire, parse_if
+from exporter.providers.wire import HttpStatus, Wire, parse_if, read_if
 
 _MAX_ITEMS = 32
 _MAX_LINES_BYTES = 1 << 14
@@ -199,7 +199,7 @@ def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
         return None
     if whole.wrapped:
         return whole.wrapped
-    flat = parse_if(_Flat, body)
+    flat = read_if(_Flat, body)
     error = flat and flat.unified()
     if flat is None or error is None:
         marked = whole.object == "error"  # SGLang

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, model_validator
@@ -23,9 +23,12 @@ from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.whole import InOnePiece, bearer
-from exporter.providers.wire import Wire, parse, parse_if
+from exporter.providers.wire import Wire, read, read_if
 
 _MAX_MODELS = 20_000
+
+T = TypeVar("T")
+_Models = Annotated[list[T], Field(max_length=_MAX_MODELS, fail_fast=True)]
 
 
 class _Named(Wire):
@@ -35,19 +38,13 @@ class _Named(Wire):
 class _IdList(Wire):
     """list of models"""
 
-    data: Annotated[list[_Named], Field(max_length=_MAX_MODELS)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _wrapped(cls, value: object) -> object:
-        """Together sends the list alone."""
-        return {"data": value} if isinstance(value, list) else value
+    data: _Models[_Named]
 
 
 class _AzureModels(Wire):
     """list of models"""
 
-    data: Annotated[list[_Named], Field(max_length=_MAX_MODELS)] | None = None
+    data: _Models[_Named] | None = None
     model_name: str | None = None
 
     @model_validator(mode="after")
@@ -67,7 +64,9 @@ class OpenAIModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", f"{call.base_url}/models", bearer(call), b"")
 
     def events(self, body: bytes) -> Iterator[Event]:
-        ids = {model.id for model in parse(_IdList, body).data}
+        # Together sends the list alone.
+        listed = b'{"data":%s}' % body if body.lstrip().startswith(b"[") else body
+        ids = {model.id for model in read(_IdList, listed).data}
         # Google's compatible endpoint lists models/NAME and answers to NAME.
         names = ids | {name.removeprefix("models/") for name in ids}
         yield Replied(ModelList(frozenset(names)))
@@ -84,7 +83,7 @@ class AzureModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", azure.url_of_models(call), azure.authorization(call), b"")
 
     def events(self, body: bytes) -> Iterator[Event]:
-        parse(_AzureModels, body)
+        read(_AzureModels, body)
         yield Replied(ModelFound())
 
 
@@ -122,8 +121,8 @@ class BedrockModels(InOnePiece[ModelsAsk]):
         return bedrock.authorized(call, HttpRequest("GET", url, {}, b""))
 
     def events(self, body: bytes) -> Iterator[Event]:
-        if parse_if(_BedrockProfile, body) is None:
-            parse(_BedrockModel, body)
+        if read_if(_BedrockProfile, body) is None:
+            read(_BedrockModel, body)
         yield Replied(ModelFound())
 
 
@@ -133,7 +132,7 @@ class _DashScopeModel(Wire):
 
 
 class _DashScopeOutput(Wire):
-    models: Annotated[list[_DashScopeModel], Field(max_length=_MAX_MODELS)]
+    models: _Models[_DashScopeModel]
 
 
 class _DashScopeModels(Wire):
@@ -153,7 +152,7 @@ class DashScopeModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", f"{call.base_url}/models?{named}", bearer(call), b"")
 
     def events(self, body: bytes) -> Iterator[Event]:
-        listed = parse(_DashScopeModels, body).output.models
+        listed = read(_DashScopeModels, body).output.models
         names = (model.model or model.name or "" for model in listed)
         yield Replied(ModelList(frozenset(names)))
 
@@ -170,7 +169,7 @@ class AnthropicModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", f"{call.base_url}/v1/models/{call.model}", headers, b"")
 
     def events(self, body: bytes) -> Iterator[Event]:
-        yield ModelServed(parse(_Named, body).id)
+        yield ModelServed(read(_Named, body).id)
         yield Replied(ModelFound())
 
 
@@ -189,7 +188,7 @@ class GeminiModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", resource_url(call), headers, b"")
 
     def events(self, body: bytes) -> Iterator[Event]:
-        parse(_GeminiModel, body)
+        read(_GeminiModel, body)
         yield Replied(ModelFound())
 
 
@@ -200,7 +199,7 @@ class _Tag(Wire):
 class _Tags(Wire):
     """list of local models"""
 
-    models: Annotated[list[_Tag], Field(max_length=_MAX_MODELS)]
+    models: _Models[_Tag]
 
 
 class OllamaModels(InOnePiece[ModelsAsk]):
@@ -213,6 +212,6 @@ class OllamaModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", f"{call.base_url}/api/tags", bearer(call), b"")
 
     def events(self, body: bytes) -> Iterator[Event]:
-        names = {tag.name for tag in parse(_Tags, body).models}
+        names = {tag.name for tag in read(_Tags, body).models}
         names |= {name.removesuffix(":latest") for name in names}
         yield Replied(ModelList(frozenset(names)))

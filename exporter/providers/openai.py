@@ -32,7 +32,7 @@ from exporter.providers.base import (
 )
 from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, failed_ending, is_finish
-from exporter.providers.error_body import ErrorMember, Text, unwrapped
+from exporter.providers.error_body import ErrorMember, ErrorObject, Text, unwrapped
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
@@ -47,6 +47,8 @@ from exporter.providers.wire import Few, LenientCount, Wire, excerpt, merged, pa
 from exporter.result import Failure
 
 END_MARKER = b"[DONE]"
+_MAX_ERROR_BYTES = 64 << 10
+"""In a longer chunk nobody looks for an error that has no member of its own."""
 
 
 class _Thought(Wire):
@@ -268,7 +270,9 @@ class _ChatStream:
     def _failure(self, chunk: _Chunk, data: bytes) -> Failure | None:
         if chunk.x_groq and chunk.x_groq.error:
             return failure_of(chunk.x_groq.error, preset=self._preset)
-        if chunk.error or not chunk.choices:
+        if isinstance(chunk.error, ErrorObject):
+            return failure_of(chunk.error, HTTPStatus.OK, self._preset)
+        if chunk.error or (not chunk.choices and len(data) <= _MAX_ERROR_BYTES):
             return explain(HTTPStatus.OK, data, self._preset)
         return None
 

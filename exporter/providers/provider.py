@@ -49,6 +49,8 @@ class Provider:
     dialect, behind whatever gateway. Everybody else is known by the host."""
     watches_boots: bool = False
     """Whether its servers are watched while they boot, without being asked for."""
+    tells_load_time: bool = False
+    """Whether its answers say how long the model took to load, if it had to."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

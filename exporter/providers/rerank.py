@@ -26,7 +26,7 @@ from exporter.providers.base import (
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.whole import InOnePiece, bearer
-from exporter.providers.wire import Count, LenientCount, Wire, count, merged, parse
+from exporter.providers.wire import Count, LenientCount, Wire, count, merged, read
 from exporter.result import Usage
 
 _MAX_DOCUMENTS = 1_000
@@ -37,7 +37,7 @@ class _Result(Wire):
     relevance_score: FiniteFloat
 
 
-Results = Annotated[list[_Result], Field(max_length=_MAX_DOCUMENTS)]
+Results = Annotated[list[_Result], Field(max_length=_MAX_DOCUMENTS, fail_fast=True)]
 
 
 class _Usage(Wire):
@@ -91,7 +91,7 @@ class OpenAIRerank(InOnePiece[RerankAsk]):
         )
 
     def events(self, body: bytes) -> Iterator[Event]:
-        return parse(_Body, body).events()
+        return read(_Body, body).events()
 
 
 class DashScopeRerank(InOnePiece[RerankAsk]):
@@ -114,7 +114,7 @@ class DashScopeRerank(InOnePiece[RerankAsk]):
         )
 
     def events(self, body: bytes) -> Iterator[Event]:
-        return parse(_Body, body).events()
+        return read(_Body, body).events()
 
 
 class BedrockRerank(InOnePiece[RerankAsk]):
@@ -133,4 +133,4 @@ class BedrockRerank(InOnePiece[RerankAsk]):
         return bedrock.signed(call, "invoke", body)
 
     def events(self, body: bytes) -> Iterator[Event]:
-        return parse(_Body, body).events()
+        return read(_Body, body).events()

@@ -18,15 +18,24 @@ from exporter.providers.base import (
     ProtocolError,
     ResponseHead,
 )
+from exporter.providers.wire import parts_of
 from exporter.result import Failure, FailureReason
 
-MAX_BYTES = 4 << 20
-"""More would take long to read: a list of a thousand models has about one."""
+MAX_BYTES = 2 << 20
+"""A list of a thousand models has about one."""
+MAX_PARTS = 96 << 10
+"""The most parts of a whole answer, to read which takes some milliseconds: the fields of 500
+talkative models."""
+_PARTS_OF_OBJECT = 16
+"""An object takes as long to read as so many other parts."""
 
 
 class InOnePiece(ABC, Generic[A_contra]):
     """A dialect without a stream. Its errors and its headers are the provider's in general, and
     so those of its chat dialect."""
+
+    max_parts = MAX_PARTS
+    """What is known to take longer may have fewer."""
 
     def __init__(self, general: Dialect[Any]) -> None:
         self._general = general
@@ -37,7 +46,7 @@ class InOnePiece(ABC, Generic[A_contra]):
 
     @abstractmethod
     def events(self, body: bytes) -> Iterable[Event]:
-        """What a whole body means.
+        """What a whole body means, which has at most ``max_parts``.
 
         :raises ProtocolError: it is not of the provider's format.
         """
@@ -53,19 +62,29 @@ class InOnePiece(ABC, Generic[A_contra]):
 
 
 class _WholeDecoder:
+    """Bounds what it takes to read the body, while that comes: nothing can be read in part."""
+
     def __init__(self, dialect: InOnePiece[Any]) -> None:
         self._dialect = dialect
         self._body = bytearray()
+        self._parts = 0
 
     def feed(self, data: bytes) -> Sequence[Event]:
         self._body += data
+        self._parts += parts_of(data) + data.count(b"{") * (_PARTS_OF_OBJECT - 1)
+        self._parts += data.count(b"\\")  # escapes take long to read too
         if len(self._body) > MAX_BYTES:
-            what = f"the response is longer than {MAX_BYTES} bytes"
-            raise ProtocolError(what, FailureReason.TOO_LARGE)
+            raise _too_large(f"is longer than {MAX_BYTES} bytes")
+        if self._parts > self._dialect.max_parts:
+            raise _too_large(f"has more than {self._dialect.max_parts} numbers, texts and fields")
         return ()
 
     def finish(self, *, whole: bool = True) -> Sequence[Event]:
         return [*self._dialect.events(bytes(self._body)), Ended()]
+
+
+def _too_large(how: str) -> ProtocolError:
+    return ProtocolError(f"the response {how}", FailureReason.TOO_LARGE)
 
 
 def bearer(call: Call[Any]) -> dict[str, str]:

@@ -38,6 +38,8 @@ class Wire(BaseModel):
     """A JSON object as a provider sends it. What is not named is passed over, so that a new
     field never breaks a probe."""
 
+    model_config = ConfigDict(defer_build=True)
+
 
 class CamelWire(Wire):
     """The same with names in ``camelCase`` on the wire."""
@@ -55,10 +57,13 @@ _SMALL_BYTES = 4096
 _TELLING_BYTES = 256 << 10
 """Up to so many bytes, what stands in texts is told apart from what gives the message its parts.
 In a longer message it counts as well, as do escapes, which take long to read."""
-_MAX_DIGITS = 1000
+MAX_DIGITS = 1000
 """Of one number in a message that is longer still: the time to read a number grows with the
 square of its digits."""
-_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_BLOCK_BYTES = MAX_DIGITS // 2
+_DIGITS = b"0123456789"
+_OPENING = b"[{,:"
+"""Each of them begins a part."""
 
 
 def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
@@ -67,10 +72,7 @@ def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
     :raises ProtocolError: they are not JSON of this shape, or have more parts.
     """
     _check_parts(data, parts)
-    try:
-        return _read(shape, data)
-    except ValidationError as error:
-        raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
+    return read(shape, data)
 
 
 def parse_if(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W | None:
@@ -81,27 +83,81 @@ def parse_if(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W | None:
         return None
 
 
+def read(shape: type[W], data: bytes) -> W:
+    """The message in these bytes, of which somebody else made sure that they have not too many
+    parts.
+
+    :raises ProtocolError: they are not JSON of this shape.
+    """
+    if len(data) > _TELLING_BYTES and _has_long_number(data):
+        raise ProtocolError(f"one message has a number of more than {MAX_DIGITS} digits")
+    try:
+        return _read(shape, data)
+    except ValidationError as error:
+        raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
+
+
+def read_if(shape: type[W], data: bytes) -> W | None:
+    """The same, or ``None`` where they are something else."""
+    try:
+        return read(shape, data)
+    except ProtocolError:
+        return None
+
+
+def parts_of(data: bytes) -> int:
+    """How many parts these bytes begin, those in texts among them."""
+    return len(data) - len(data.translate(None, _OPENING))
+
+
 def _check_parts(data: bytes, limit: int) -> None:
     """Refuse a message that takes long to read, or much memory, before it is read: a megabyte of
     ``{}`` would take 2 seconds and 400 MB."""
     if len(data) <= _SMALL_BYTES:
         return
-    is_telling = len(data) <= _TELLING_BYTES
-    parts = _parts(_outside_texts(data)) if is_telling else _parts(data) + data.count(b"\\")
-    if parts > limit:
+    if len(data) > _TELLING_BYTES:
+        is_refused = _has_more(data, _OPENING + b"\\", limit)
+    else:
+        is_refused = parts_of(data) > limit and _has_more_outside_texts(data, limit)
+    if is_refused:
         raise ProtocolError(f"one message has more than {limit} parts")
-    if not is_telling and b"0" * _MAX_DIGITS in data.translate(_ZEROS):
-        raise ProtocolError(f"one message has a number of more than {_MAX_DIGITS} digits")
 
 
-def _parts(json: bytes) -> int:
-    return len(json) - len(json.translate(None, b"[{,:"))
+def _has_more(data: bytes, marks: bytes, limit: int) -> bool:
+    """Whether there are more than so many marks. Where they are rare, to look for each is ten
+    times as quick as to look at each byte."""
+    found = 0
+    for mark in marks:
+        at = data.find(mark)
+        while at >= 0:
+            found += 1
+            if found > limit:
+                return True
+            at = data.find(mark, at + 1)
+    return False
 
 
-def _outside_texts(json: bytes) -> bytes:
-    """JSON without its texts: a comma in an answer makes no part."""
+def _has_more_outside_texts(json: bytes, limit: int) -> bool:
+    """Whether JSON without its texts has more than so many parts: a comma in an answer makes
+    none. Each text belongs to a part."""
     unescaped = json.replace(rb"\\", b"").replace(rb"\"", b"")
-    return b"".join(unescaped.split(b'"')[::2])
+    if unescaped.count(b'"') > 2 * (limit + 1):
+        return True
+    return parts_of(b"".join(unescaped.split(b'"')[::2])) > limit
+
+
+def _has_long_number(data: bytes) -> bool:
+    """Whether there are ``MAX_DIGITS`` digits in a row, which fill some block whole."""
+    for at in range(0, len(data), _BLOCK_BYTES):
+        end = at + _BLOCK_BYTES
+        if data[at:end].isdigit():
+            before, after = data[max(0, at - MAX_DIGITS) : at], data[end : end + MAX_DIGITS]
+            more = (
+                len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS))
+            )
+            if _BLOCK_BYTES + more >= MAX_DIGITS:
+                return True
+    return False
 
 
 def _read(shape: type[W], data: bytes) -> W:

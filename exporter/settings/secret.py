@@ -24,7 +24,7 @@ class SecretError(Exception):
 class Secret(BaseModel):
     """A reference to a secret value: ``{env: NAME}`` or ``{file: PATH}``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     env: str | None = None
     """Name of the environment variable that holds the value."""

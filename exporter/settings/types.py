@@ -81,9 +81,7 @@ def _details(location: Location, error: ValueError) -> InitErrorDetails:
 class Model(BaseModel):
     """A part of the configuration: unknown keys are mistakes, values never change."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 def _text_or_secret(value: object) -> str:

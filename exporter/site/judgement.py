@@ -3,7 +3,6 @@ say alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +11,6 @@ from exporter.config.slo import Objective, Tally, Verdict
 from exporter.probing.evidence import LIMIT
 from exporter.probing.grid import next_on_grid
 from exporter.result import Failure, FailureReason, SkipReason
-from exporter.site.past import Sample
 from exporter.site.status import StatusRow
 from exporter.site.words import percent, seconds, span
 
@@ -135,9 +133,11 @@ def _unreliable(row: StatusRow) -> Judgement | None:
     latest = row.samples.latest(_LATEST)
     if all(sample.success for sample in latest):
         return None
+    failures = row.samples.failures_of_last_hour()
     tally = next((each for each in row.tallies if each.objective.threshold_seconds is None), None)
     if tally is None:
-        ready = row.hour.probes - sum(map(_is_unready, row.samples.last_hour()))
+        # A model that boots is no flaky one.
+        ready = row.hour.probes - failures.count(FailureReason.NOT_READY)
         tally = Tally(USUAL_SUCCESS, row.hour.successes, ready)
     if tally.verdict is not Verdict.BROKEN:
         return None
@@ -145,21 +145,11 @@ def _unreliable(row: StatusRow) -> Judgement | None:
         f"{percent(tally.ratio)} of {tally.judged} probes succeeded in the last hour,"
         f" {percent(tally.objective.ratio)} should"
     )
-    if _is_throttled(row.samples.last_hour()):
+    if 2 * sum(reason in _THROTTLING for reason in failures) > len(failures):
         return Judgement(
             State.THROTTLED, f"{why}; most others were throttled", "InferenceThrottled"
         )
     return Judgement(State.FLAKY, why, "InferenceErrorsHigh")
-
-
-def _is_unready(sample: Sample) -> bool:
-    """A model that boots is no flaky one."""
-    return sample.failure_reason is FailureReason.NOT_READY
-
-
-def _is_throttled(samples: Sequence[Sample]) -> bool:
-    failed = [sample.failure_reason for sample in samples if sample.failure_reason]
-    return 2 * sum(reason in _THROTTLING for reason in failed) > len(failed)
 
 
 def _slow(row: StatusRow) -> Judgement | None:

@@ -121,6 +121,15 @@ class Samples:
         oldest = samples[-1].finished_at - _HOUR_SECONDS if samples else 0.0
         return tuple(sample for sample in samples if sample.finished_at >= oldest)
 
+    def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
+        """Why those of that hour failed which did. Pages ask it of every target, so it reads no
+        more than that."""
+        packed = [(at, reason) for at, _, _, _, reason, _ in _PACKED.iter_unpack(self._packed)]
+        oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
+        return tuple(
+            _REASONS[reason] for at, reason in packed if reason != _NO_REASON and at >= oldest
+        )
+
 
 def window(samples: Iterable[Sample]) -> Window:
     """What the samples come to; quantiles are exact."""
@@ -264,4 +273,4 @@ def _number(value: float | None) -> float:
 
 
 def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if value == value else None  # not NaN

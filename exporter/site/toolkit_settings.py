@@ -93,7 +93,7 @@ def _unsupported(instead: str) -> AfterValidator:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 _Inline = Annotated[JsonValue, _unsupported("name a PEM file instead")]

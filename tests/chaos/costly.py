@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from exporter.kinds import Kind
 from exporter.providers.framing import eventstream
 from exporter.providers.framing.lines import MAX_BYTES
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, response
@@ -23,6 +24,8 @@ class Costly(NamedTuple):
     script: Sequence[Step]
     reasons: str
     """The reasons that are right, divided by spaces."""
+    kind: Kind = Kind.CHAT
+    """What was asked."""
 
 
 def _sse(data: bytes) -> bytes:
@@ -262,4 +265,36 @@ MESSAGES: dict[str, Costly] = {
     for name, message in {**ANY, **OWN[provider]}.items()
 }
 
-COSTLY: dict[str, Costly] = MESSAGES | HTTP
+BARE: dict[str, Costly] = {
+    f"{provider}: no event, but {name}": Costly(provider, GOOD[provider], _whole(text), "")
+    for provider in ("openai", "gemini")
+    for name, text in {
+        "[": b"[" * LARGEST + b"\n",
+        "texts": filled(b"[", b'""', b"]") + b"\n",
+        "white space": b"{" + b" " * LARGEST + b"\n",
+        "a long text": b'{"error":{"message":"' + b"x " * 60_000 + b'"}}\n',
+    }.items()
+}
+"""JSON texts that stand bare among the events."""
+
+IN_ONE_PIECE: dict[str, Costly] = {
+    f"openai, {kind}: {name}": Costly(
+        "openai", [response(200, good)], [response(200, body)], "", kind
+    )
+    for kind, good in {
+        Kind.EMBEDDINGS: b'{"data":[{"embedding":[1]}]}',
+        Kind.MODELS: b'{"data":[{"id":"m"}]}',
+    }.items()
+    for name, body in {
+        "3 MB of {}": filled(b'{"data":[', b"{}", b"]}", 3 * MEGABYTE),
+        "5,000 models": filled(b'{"data":[', b'{"id":"x"}', b"]}", 11 * 5_000),
+        "48,000 numbers": filled(
+            b'{"data":[{"id":"x","embedding":[', b"0.12345678", b"]}]}", 11 * 48_000
+        ),
+        "48,000 texts": filled(b'{"data":[{"id":"x","embedding":[', b'"0.12"', b"]}]}", 7 * 48_000),
+        "2 MB of text": b'{"data":"%s"}' % (b"x" * (2 * MEGABYTE - 100)),
+        "2 MB of escapes": rb'{"data":"%s"}' % (rb"\u0041" * (349_000)),
+    }.items()
+}
+
+COSTLY: dict[str, Costly] = MESSAGES | HTTP | BARE | IN_ONE_PIECE

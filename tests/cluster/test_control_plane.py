@@ -124,7 +124,7 @@ def test_a_killed_leader_is_followed_within_its_lease(
 ) -> None:
     with both(plane, provider[1], tmp_path) as (first, second):
         first.process.kill()
-        first.process.wait(20)
+        first.process.wait(60)
         took = took_over(second)
         print(f"took over after {took:.1f} s of a lease of {LEASE_SECONDS:g} s")  # noqa: T201
 

@@ -222,5 +222,5 @@ def test_outside_a_cluster_it_asks_where_the_api_server_is(tmp_path: Path) -> No
     path = tmp_path / "config.yaml"
     path.write_text(f"kubernetes_discovery: [{PODS}]")
     with process(exporter("run", "--config", path), tmp_path / "log") as started:
-        assert started.wait(20) == 1
+        assert started.wait(60) == 1
     assert "kubernetes.api_server: must be set outside" in (tmp_path / "log").read_text()

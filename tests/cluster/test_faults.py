@@ -214,7 +214,7 @@ def wrong_clock(folder: Path, seconds: str) -> Iterator[None]:
 
 def killed(two: Pair) -> None:
     two.first.process.kill()
-    two.first.process.wait(20)
+    two.first.process.wait(60)
 
 
 def frozen(two: Pair) -> None:
@@ -231,7 +231,7 @@ def refused(two: Pair) -> None:
 
 def ended(two: Pair) -> None:
     two.first.process.terminate()
-    two.first.process.wait(30)
+    two.first.process.wait(60)
 
 
 @pytest.mark.parametrize("clocks", [("", ""), ("2700", "-2700")], ids=["agree", "90 min apart"])

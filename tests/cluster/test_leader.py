@@ -135,7 +135,7 @@ def test_a_leader_that_is_stopped_hands_over_at_once(
 ) -> None:
     with both(server, simulator, tmp_path) as (first, second):
         first.process.terminate()
-        first.process.wait(20)
+        first.process.wait(60)
         assert took_over(second) < DURATION
         assert server.get("leases", "inference-exporter")["spec"]["leaseTransitions"] == 2
 
@@ -145,7 +145,7 @@ def test_a_leader_that_is_killed_is_followed_when_its_lease_has_run_out(
 ) -> None:
     with both(server, simulator, tmp_path) as (first, second):
         first.process.kill()
-        first.process.wait(20)
+        first.process.wait(60)
         assert not second.leads()
         took_over(second)
 
@@ -231,7 +231,7 @@ def test_each_shard_has_a_leader_of_its_own(simulator: Simulator, tmp_path: Path
                 shard = second.targets()
                 assert standby.targets() == set()
                 second.process.terminate()
-                second.process.wait(20)
+                second.process.wait(60)
                 took_over(standby)
                 assert standby.targets() == shard
 

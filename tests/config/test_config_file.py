@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.loading import config_file
 from exporter.config.loading.config_file import ConfigError, fingerprint, load, watched_files
+from exporter.config.loading.schema import json_schema
 from exporter.config.plan import Timeouts
 from exporter.config.root import Config
 
@@ -474,6 +474,15 @@ def test_every_file_is_watched_and_a_change_in_any_is_seen(folder: Path) -> None
 
 
 def test_the_schema_is_json_and_says_its_dialect() -> None:
-    schema = json.loads(config_file.json_schema())
+    schema = json.loads(json_schema())
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert {"targets", "probes", "defaults", "web"} <= schema["properties"].keys()
+
+
+def test_the_schema_says_of_a_key_what_the_code_says_of_it() -> None:
+    """Also where a key is called otherwise in the code, or comes from what is extended."""
+    schema = json.loads(json_schema())
+    definitions = schema["$defs"]
+    assert schema["properties"]["version"]["description"] == "Of which form the file is."
+    assert "must be JSON" in definitions["Expectation"]["properties"]["json"]["description"]
+    assert definitions["Chat"]["properties"]["interval"]["description"]

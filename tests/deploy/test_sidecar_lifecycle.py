@@ -102,7 +102,7 @@ def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_pat
 
             # The container is killed for want of memory; the kubelet starts it anew.
             server.kill()
-            server.wait(20)
+            server.wait(60)
             eventually(lambda: math.isnan(sidecar.boot_phase("first_token")))
             assert sidecar.passes("livenessProbe"), "what happens to the server is not its fault"
         with model_server(server_port, tmp_path) as server:
@@ -112,7 +112,7 @@ def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_pat
 
             # The pod ends: the server first, the sidecar when it is gone.
             server.terminate()
-            server.wait(20)
+            server.wait(60)
             eventually(lambda: sidecar.value("inference_last_probe_success") == 0)
             assert sidecar.passes("livenessProbe")
         running.terminate()

@@ -76,7 +76,7 @@ def test_the_runbook_exists_and_says_how_to_tell_causes_apart(alert: dict[str, A
     assert url[1] == alert["alert"]
     page = (ROOT / "docs" / "runbooks" / f"{url[1]}.md").read_text()
     assert page.startswith(f"# {alert['alert']}\n\n{severity(alert).capitalize()}. ")
-    for part in ("## Tell the causes apart", "```promql", "\n| ", "## Do"):
+    for part in ("## Find the cause", "```promql", "\n| ", "## What to do"):
         assert part in page
 
 

@@ -26,7 +26,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def config() -> Config:
-    block = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    block = re.search(r"## Worked example.*?```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert block
     return Config.model_validate(yaml.safe_load(block[1]))
 

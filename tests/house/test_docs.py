@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import yaml
 
-from exporter.config.loading.config_file import json_schema, load
+from exporter.config.loading.config_file import load
+from exporter.config.loading.schema import json_schema
 from exporter.config.root import Config
 from exporter.kinds import KINDS
 from exporter.providers import PRESETS, PROVIDERS, Provider

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -16,8 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli import main
-from tests.process import free_port
-from tests.prometheus import Prometheus, running_prometheus
+from tests.prometheus import Prometheus, prometheus_with_past
 
 pytestmark = pytest.mark.slow
 
@@ -61,19 +59,8 @@ def openmetrics() -> Iterator[str]:
 def prometheus(
     tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    program, folder = tool("prometheus"), tmp_path_factory.mktemp("past")
-    lines = sorted(openmetrics(), key=lambda line: line.split("{")[0])  # a family stays together
-    (folder / "past.om").write_text("\n".join([*lines, "# EOF\n"]))
-    command: list[str | Path] = [
-        tool("promtool"),
-        "tsdb",
-        "create-blocks-from",
-        "openmetrics",
-        "--quiet",
-    ]
-    command += ["--max-block-duration", "11d", folder / "past.om", folder / "data"]
-    subprocess.run(command, check=True)
-    with running_prometheus(program, folder, f"http://127.0.0.1:{free_port()}") as server:
+    folder = tmp_path_factory.mktemp("past")
+    with prometheus_with_past(tool, folder, openmetrics()) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.metrics.buckets import LATENCY_BUCKETS, TOKEN_TIME_BUCKETS
+from exporter.metrics.buckets import FIRST_TOKEN_BUCKETS, TOKEN_TIME_BUCKETS
 from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import eventually, exporter, free_port, process
 from tests.prometheus import Prometheus, running_prometheus
@@ -58,7 +58,7 @@ def bucket_around(value: float, buckets: tuple[float, ...]) -> tuple[float, floa
 @pytest.mark.parametrize(
     ("name", "scripted", "buckets"),
     [
-        ("inference_time_to_first_token_seconds", FIRST_TOKEN_SECONDS, LATENCY_BUCKETS),
+        ("inference_time_to_first_token_seconds", FIRST_TOKEN_SECONDS, FIRST_TOKEN_BUCKETS),
         ("inference_time_per_output_token_seconds", TOKEN_GAP_SECONDS, TOKEN_TIME_BUCKETS),
     ],
 )

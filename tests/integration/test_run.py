@@ -87,7 +87,7 @@ def test_probes_are_sent_and_scraped(simulator: str, tmp_path: Path) -> None:
     port = free_port()
     with running(configuration(simulator, port, "a"), port, tmp_path) as run:
         eventually(lambda: run.successes("a"), lambda count: count >= 2)
-        assert run.value("inference_time_to_first_token_seconds_count", target="a")
+        eventually(lambda: run.value("inference_time_to_first_token_seconds_count", target="a"))
 
 
 @pytest.mark.parametrize("how", ["signal", "request", "file"])
@@ -136,6 +136,23 @@ def test_targets_of_one_model_server_stay_on_one_shard(tmp_path: Path) -> None:
     assert sorted(owned) == [0, 0, 9]
 
 
+def test_shards_together_keep_to_the_budget(tmp_path: Path) -> None:
+    """Each has its part, and its own file, since they may share a folder."""
+    config = tmp_path / "config.yaml"
+    config.write_text("budget: {usd_per_day: 6, state_file: spent.json}\ntargets: []")
+    budgets = [FileSource(config, Shard(index, 3)).load().budget for index in range(3)]
+    assert [budget.usd_per_day for budget in budgets] == [2, 2, 2]
+    files = [budget.state_file for budget in budgets]
+    assert files == [tmp_path / f"spent-{index}.json" for index in range(3)]
+
+
+def test_without_shards_the_budget_is_as_written(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("budget: {usd_per_day: 6, state_file: spent.json}\ntargets: []")
+    budget = FileSource(config).load().budget
+    assert (budget.usd_per_day, budget.state_file) == (6, tmp_path / "spent.json")
+
+
 def test_a_shard_that_cannot_be_is_refused(tmp_path: Path) -> None:
     answer = cli("run", "--config", tmp_path / "config.yaml", "--shard", "3/3")
     assert answer.returncode == 2
@@ -179,7 +196,7 @@ def test_sigterm_lets_a_probe_end_and_exits_with_0(simulator: str, tmp_path: Pat
     with running(configuration(simulator, port, "a", model="slow"), port, tmp_path) as run:
         eventually(lambda: run.value("inference_exporter_probes_in_flight") == 1)
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(15) == 0
+        assert run.process.wait(60) == 0
         lines = [json.loads(line) for line in run.log.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["started", "stopping"]
 
@@ -239,10 +256,13 @@ def test_a_hangup_while_it_starts_is_a_reload_once_it_runs(simulator: str, tmp_p
         assert httpx.get(f"http://127.0.0.1:{port}/-/ready").status_code == 200
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="nohup keeps hangups from everybody"
+)
 @pytest.mark.parametrize("seconds", [0.1, 0.3])
 def test_a_hangup_ends_a_command_that_has_nothing_to_reload(tmp_path: Path, seconds: float) -> None:
     simulate = exporter("simulate", "--listen", f"127.0.0.1:{free_port()}")
     with process(simulate, tmp_path / "log") as started:
         time.sleep(seconds)
         started.send_signal(signal.SIGHUP)
-        assert started.wait(20) == -signal.SIGHUP
+        assert started.wait(60) == -signal.SIGHUP

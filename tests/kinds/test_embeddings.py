@@ -64,6 +64,16 @@ async def test_the_length_of_the_vectors_can_be_chosen(provider: str, tmp_path: 
 
 
 @pytest.mark.parametrize("provider", SPEAKERS)
+async def test_a_batch_of_long_vectors_is_read(provider: str, tmp_path: Path) -> None:
+    texts = tuple(f"text {number}" for number in range(8))
+    probe = Embeddings(kind=Kind.EMBEDDINGS, input=texts, dimensions=3072)
+    async with simulator() as server:
+        result = await ask(server, provider, probe, tmp_path)
+    assert result.failure is None
+    assert result.measures.dimensions == 3072
+
+
+@pytest.mark.parametrize("provider", SPEAKERS)
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,27 @@ async def test_an_error_in_the_answer_is_told(key_file: Path) -> None:
     assert result.failure.reason is FailureReason.RATE_LIMITED
 
 
+def gateway(models: int) -> bytes:
+    """A list of so many models, as talkative as OpenRouter's."""
+    prices = dict.fromkeys(("prompt", "completion", "request", "image", "web_search"), "0.000001")
+    modality = {"modality": "text+image->text", "input_modalities": ["text", "image"]}
+    talk = {
+        "description": "A model, not too large: for code, for prose, and for both. " * 8,
+        "architecture": {**modality, "output_modalities": ["text"], "instruct_type": None},
+        "pricing": prices,
+        "top_provider": {"context_length": 131072, "is_moderated": False},
+        "supported_parameters": [f"parameter_{number}" for number in range(14)],
+        "default_parameters": {"temperature": 0.7, "top_p": None},
+    }
+    ids = [f"vendor/model-{number}" for number in range(models - 1)]
+    return json.dumps({"data": [{"id": name, **talk} for name in [*ids, "m"]]}).encode()
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         (b'[{"id":"m"}]', None),  # Together
+        (gateway(500), None),
         (b'{"object":"list","data":[{"id":"models/m"}]}', None),  # Gemini's compatible endpoint
         (b'{"data":[]}', FailureReason.NOT_FOUND),
         (b'{"data":[{"id":"m"}', FailureReason.PROTOCOL),

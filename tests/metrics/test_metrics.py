@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from exporter.coldness import Waiting
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
@@ -93,6 +94,7 @@ def metrics() -> ToldMetrics:
 
 
 def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldMetrics) -> None:
+    metrics.take([plan(cold_start={"idle": "10m"})])  # it alone is left alone to become cold
     for reason in FailureReason:
         assert value(metrics, "inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
@@ -134,6 +136,41 @@ def test_a_target_that_is_measured_cold_from_now_on_gets_the_histograms(
 ) -> None:
     metrics.take([plan(cold_start={"idle": "10m"})])
     assert value(metrics, "inference_cold_start_duration_seconds_count") == 0
+
+
+HOSTED = {"base_url": "https://api.example.com/v1"}
+PRICE = {"input": 1, "output": 2}
+
+
+@pytest.mark.parametrize(
+    ("target", "most"), [(HOSTED, 150), ({**HOSTED, "price": PRICE}, 150)], ids=["bare", "priced"]
+)
+def test_a_hosted_target_has_few_series(target: dict[str, Any], most: int) -> None:
+    assert 100 < len([labels for _, labels, _ in shown(**target) if "target" in labels]) <= most
+
+
+def test_a_model_that_was_never_cold_has_no_series_of_it_until_it_is_not_ready(
+    metrics: ToldMetrics,
+) -> None:
+    def names() -> set[str]:
+        return {name for name, _, _ in samples(metrics.everything()) if "cold" in name}
+
+    assert not names()
+    assert not [n for n, _, _ in samples(metrics.everything()) if "not_ready" in n]
+    metrics.waiting("t", Waiting(since=1.0, detail="loading"))
+    assert value(metrics, "inference_not_ready_since_timestamp_seconds") == 1
+    assert value(metrics, "inference_not_ready_limit_seconds") > 0
+    assert value(metrics, "inference_cold_starts_total", signal="not_ready") == 0
+    assert value(metrics, "inference_cold_start_attempts_total") == 0
+
+
+def test_only_a_model_that_is_run_takes_tokens() -> None:
+    metrics = ToldMetrics()
+    config = {"probes": {"p": {"kind": "models"}}, "targets": [plan().target]}
+    metrics.take(Config.model_validate(config).plans())
+    names = {name for name, labels, _ in samples(metrics.everything()) if "target" in labels}
+    assert "inference_probes_total" in names
+    assert not names & {"inference_tokens_total", "inference_cost_usd_total"}
 
 
 def test_every_declared_family_is_exported(metrics: ToldMetrics) -> None:

@@ -263,6 +263,7 @@ async def test_a_stop_between_due_and_begun_is_no_error(
             run.schedule.stop()
             begun = run.value("inference_exporter_schedule_delay_seconds_count")
             await asyncio.sleep(0.4)
+            await until(lambda: run.value("inference_probes_total") >= begun)
             assert run.value("inference_exporter_schedule_delay_seconds_count") == begun
     assert run.value("inference_probes_total") == begun
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

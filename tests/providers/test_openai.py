@@ -418,3 +418,18 @@ def test_own_fields_go_over_the_dialects_and_null_takes_one_out() -> None:
 
 def test_without_a_key_there_is_no_authorization() -> None:
     assert "authorization" not in OpenAI().request(call()).headers
+
+
+@pytest.mark.parametrize("text", [b"[" * 500_000, b"[]" * 250_000, b'{"a":"' + b"x" * 400_000])
+def test_of_a_json_text_that_is_no_event_little_is_read(text: bytes) -> None:
+    with pytest.raises(ProtocolError, match="no event"):
+        OpenAI().decoder().feed(text + b"\n")
+
+
+def test_in_a_long_chunk_only_the_error_of_its_own_is_heard() -> None:
+    long = b"x" * 100_000
+    decoder = OpenAI().decoder()
+    assert not decoder.feed(b'data: {"code":"429","message":"%s"}\n\n' % long)
+    (told,) = decoder.feed(b'data: {"error":{"code":429,"message":"%s"}}\n\n' % long)
+    assert isinstance(told, Failed)
+    assert told.failure.reason is FailureReason.RATE_LIMITED

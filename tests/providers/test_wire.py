@@ -9,7 +9,7 @@ import pytest
 from exporter.providers import wire
 from exporter.providers.base import ProtocolError
 from exporter.providers.framing.lines import Lines
-from exporter.providers.wire import MAX_PARTS, Wire, parse, parse_if
+from exporter.providers.wire import MAX_DIGITS, MAX_PARTS, Wire, parse, parse_if
 from tests.chaos.costly import ANY, filled
 
 BOMBS = {name: ANY[name] for name in ("a million [", "an error with details of {}")} | {
@@ -69,7 +69,7 @@ def test_the_parts_are_those_of_the_message() -> None:
 
 
 def test_a_small_message_is_read_without_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "_parts", lambda _: 1 << 30)
+    monkeypatch.setattr(wire, "parts_of", lambda _: 1 << 30)
     parse(_Anything, b'{"x":1}')
 
 
@@ -81,3 +81,19 @@ def test_bytes_that_end_no_line_are_looked_at_once() -> None:
     assert lines.feed(b"z\n\r\n\r") == [b"yz", b""]
     assert lines.feed(b"") == []
     assert lines.feed(b"a\n") == [b"", b"a"]
+
+
+@pytest.mark.parametrize("digits", [MAX_DIGITS - 1, MAX_DIGITS, 3 * MAX_DIGITS])
+@pytest.mark.parametrize("before", [0, 1, 250, 499, 500, 777])
+def test_a_number_of_too_many_digits_is_not_read(digits: int, before: int) -> None:
+    data = b'{"x":"' + b"y" * (before + (300 << 10)) + b'","n":' + b"9" * digits + b"}"
+    if digits < MAX_DIGITS:
+        parse(_Anything, data)
+    else:
+        with pytest.raises(ProtocolError, match="digits"):
+            parse(_Anything, data)
+
+
+def test_more_quotes_than_parts_can_have_are_no_message() -> None:
+    with pytest.raises(ProtocolError, match="parts"):
+        parse(_Anything, b'{"x":[' + b'"",' * 60_000 + b'""]}')

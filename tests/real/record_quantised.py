@@ -23,7 +23,7 @@ from typing import Any
 _TOKENS = 16
 _TOP = 5
 _PIECES = (8, 24, 512)
-_PAST_ROUNDS, _ROUNDS = 20, 4
+_PAST_ROUNDS, _ROUNDS = 16, 3
 
 
 def quantised(model: Path, folder: Path, name: str) -> Path:
@@ -52,6 +52,7 @@ def answers(model: Path, prompts: list[str], rounds: int) -> list[list[Any]]:
             n_batch=pieces,
             n_ubatch=pieces,
             n_threads=1,
+            n_threads_batch=1,
             logits_all=True,
             verbose=False,
         )

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-from exporter.compare.past.prometheus import Prometheus, quoted
 from exporter.compare.past.standing import PROBED_AT, Standing
 from exporter.compare.past.window import Window, rhythm_between
 from exporter.compare.sample import Sample
+from exporter.prometheus.client import Prometheus, quoted
 
 _UNLIKE = 1.2
 """By so much may the tokens of both sides differ before it is said."""

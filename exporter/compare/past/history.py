@@ -14,11 +14,11 @@ from statistics import median
 
 from exporter.compare.errors import PartiesError
 from exporter.compare.past.caveats import notes
-from exporter.compare.past.prometheus import HistoryError, Prometheus, quoted
 from exporter.compare.past.standing import LAST, PROBED_AT, Standing
 from exporter.compare.past.window import DAY_SECONDS, Window
 from exporter.compare.sample import Sample
 from exporter.compare.subject import Evidence, Party, Subject
+from exporter.prometheus.client import HistoryError, Prometheus, quoted
 
 _NAMES = (
     f"{LAST}(timestamp_seconds|success|time_to_first_token_seconds"

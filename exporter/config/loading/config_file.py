@@ -3,7 +3,6 @@ in them is told at once, with file, line and key."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from glob import iglob
@@ -28,7 +27,7 @@ from exporter.settings.prompts import MAX_FILE_BYTES
 from exporter.settings.types import Located
 from exporter.settings.yaml_lines import Document, parse_document, read_document
 
-__all__ = ["ConfigError", "Mistake", "fingerprint", "json_schema", "load", "watched_files"]
+__all__ = ["ConfigError", "Mistake", "fingerprint", "load", "watched_files"]
 
 log = structlog.get_logger(__name__)
 
@@ -206,11 +205,3 @@ def _content_digest(file: Path) -> bytes:
         return sha256(read_bytes(file, MAX_FILE_BYTES)).digest()
     except ConfigError as error:
         return sha256(str(error).encode()).digest()
-
-
-def json_schema() -> str:
-    """JSON Schema of the main file, for editors."""
-    schema = Config.model_json_schema()
-    return json.dumps(
-        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2
-    )

@@ -71,7 +71,7 @@ def _classic(family: Family, histogram: Histogram) -> bytes:
 def _native(histogram: Histogram) -> bytes:
     """The same observations in exponential buckets: runs of them that follow each other (spans),
     and the counts, each as the difference from the one before."""
-    populated = sorted(histogram.native.items())
+    populated = list(histogram.native.items())
     counts = [0, *(count for _, count in populated)]
     deltas = b"".join(_varint(_zigzag(later - earlier)) for earlier, later in pairwise(counts))
     return b"".join(

@@ -6,9 +6,15 @@ from __future__ import annotations
 
 import re
 
+from exporter.providers.base import ProtocolError
 from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
+from exporter.result import FailureReason
 
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]')
+_MAX_BYTES = 128 << 10
+"""Of a bare JSON text: no error is so long."""
+_MAX_TOKENS = 8192
+"""The most texts and brackets of a bare JSON text, each of which takes a third of a microsecond."""
 
 
 class SseOrJsonDecoder(SseDecoder):
@@ -18,7 +24,7 @@ class SseOrJsonDecoder(SseDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._text: list[bytes] = []
-        self._depth = 0
+        self._depth = self._tokens = 0
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._text or line.startswith((b"{", b"[")):
@@ -28,10 +34,19 @@ class SseOrJsonDecoder(SseDecoder):
     def _take_bare(self, line: bytes) -> ServerSentEvent | None:
         self._text.append(line)
         self._size += len(line)
-        for token in _STRING_OR_BRACKET.findall(line):
+        if self._size > _MAX_BYTES:
+            what = f"a JSON text that is no event is longer than {_MAX_BYTES} bytes"
+            raise ProtocolError(what, FailureReason.TOO_LARGE)
+        for found in _STRING_OR_BRACKET.finditer(line):
+            token = line[found.start()]
             self._depth += (token in b"{[") - (token in b"}]")
+            self._tokens += 1
+            if self._tokens > _MAX_TOKENS:
+                raise ProtocolError(
+                    f"a JSON text that is no event has more than {_MAX_TOKENS} texts and brackets"
+                )
         if self._depth > 0:
             return None
         event = ServerSentEvent("", b"\n".join(self._text), is_bare=True)
-        self._text, self._depth, self._size = [], 0, 0
+        self._text, self._depth, self._tokens, self._size = [], 0, 0, 0
         return event

@@ -11,7 +11,6 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from exporter.compare.errors import CompareError
 from exporter.settings.presentable import presentable
 from exporter.settings.redaction import remember
 
@@ -23,7 +22,7 @@ _CHUNK_SECONDS = 86_400.0
 """So much is asked for at a time: a server bounds how many samples one query may load."""
 
 
-class HistoryError(CompareError):
+class HistoryError(Exception):
     """Prometheus cannot be asked, or does not know what was asked for."""
 
 
@@ -57,6 +56,11 @@ class Scraped:
 def quoted(text: str) -> str:
     """A string as PromQL has it."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def matching(**labels: str) -> str:
+    """Matchers of PromQL, in their braces."""
+    return "{" + ",".join(f"{name}={quoted(value)}" for name, value in labels.items()) + "}"
 
 
 class Prometheus:

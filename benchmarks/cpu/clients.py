@@ -1,0 +1,206 @@
+"""Everybody who reads the same streams, and how each is started."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from benchmarks.cpu import compiled
+from benchmarks.load import configuration
+from benchmarks.peer_tools import PEERS, Peer, Run
+from benchmarks.running import exporting, session, started
+from benchmarks.truth.clients import PROMPT, script_seconds
+from exporter.config.connection import Connection
+
+BLACKBOX_LISTEN = "127.0.0.1:19853"
+_TOOLS = Path(__file__).parents[2] / ".tools" / "bin"
+_FOREVER_SECONDS = 3_600
+"""They are ended when they have been watched."""
+_TOOL_SECONDS = 120
+"""A tool is given all its prompts beforehand, so this must not be for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What everybody is asked to read."""
+
+    url: str
+    model: str
+    targets: int
+    interval_seconds: int
+
+    @property
+    def script_seconds(self) -> float:
+        return script_seconds(self.model)
+
+    @property
+    def streams(self) -> int:
+        """How many are under way at once, where so many targets are asked in turn."""
+        return round(self.targets / self.interval_seconds * self.script_seconds)
+
+
+class Running(Protocol):
+    """What is measured."""
+
+    def cpu_seconds(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One row."""
+
+    name: str
+    connection: Connection
+    """Whether there is a fresh one for each probe."""
+    run: Callable[[Scene], AbstractContextManager[Running]]
+    missing: str | None = None
+    """Why it cannot run here."""
+    is_limit: bool = False
+    """The others are held against it."""
+    is_exporter: bool = False
+    """It has a schedule of its own, and somebody scrapes it meanwhile."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it is in the short form."""
+        return self.connection == "reuse" and not self.missing
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[Running]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        session(command, Path(folder, "log")) as one,
+    ):
+        yield one
+
+
+def _least(parsing: str, connection: Connection) -> Client:
+    def run(scene: Scene) -> AbstractContextManager[Running]:
+        program, server = compiled.client(), urlsplit(scene.url)
+        spread_ms = int(scene.script_seconds * 1000)
+        words = (parsing, connection, server.hostname, server.port, scene.model, scene.streams)
+        return _process([str(word) for word in (program, *words, spread_ms, 0)])
+
+    name = {"unread": "C, recvmsg alone", "parsed": "C, everything parsed"}[parsing]
+    missing = None if compiled.compiler() else "there is no C compiler"
+    return Client(name, connection, run, missing, is_limit=True)
+
+
+def _python(name: str, client: str) -> Client:
+    def run(scene: Scene) -> AbstractContextManager[Running]:
+        words = (scene.url, client, scene.model, scene.streams, _FOREVER_SECONDS, "quiet")
+        module = [sys.executable, "-m", "benchmarks.truth.clients"]
+        return _process([*module, *(str(word) for word in words)])
+
+    return Client(name, "reuse", run)
+
+
+def _exporter(connection: Connection) -> Client:
+    def run(scene: Scene) -> AbstractContextManager[Running]:
+        interval = scene.interval_seconds
+        text = configuration(scene.url, scene.targets, interval, scene.model, connection)
+        return exporting(text)
+
+    return Client("the exporter", connection, run, is_exporter=True)
+
+
+def _blackbox() -> Client:
+    found = shutil.which("blackbox_exporter", path=_TOOLS) or shutil.which(
+        "prometheus-blackbox-exporter"
+    )
+
+    @contextmanager
+    def run(scene: Scene) -> Iterator[Running]:
+        assert found is not None
+        body = {
+            "model": scene.model,
+            "messages": [{"role": "user", "content": PROMPT}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        headers = {"Content-Type": "application/json"}
+        http = {"method": "POST", "headers": headers, "body": json.dumps(body)}
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "blackbox.yml")
+            modules = {"chat": {"prober": "http", "timeout": "30s", "http": http}}
+            file.write_text(json.dumps({"modules": modules}))
+            command = [found, f"--config.file={file}", f"--web.listen-address={BLACKBOX_LISTEN}"]
+            ready = f"http://{BLACKBOX_LISTEN}/-/healthy"
+            with started(command, ready) as process, _scraping(scene):
+                yield process
+
+    missing = None if found else "`make tools` builds it"
+    return Client("blackbox_exporter, the body alone", "fresh", run, missing)
+
+
+@contextmanager
+def _scraping(scene: Scene) -> Iterator[None]:
+    """Somebody asks blackbox_exporter for so many probes at once."""
+    over = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_scrape(scene, over)))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+async def _scrape(scene: Scene, over: threading.Event) -> None:
+    params = {"module": "chat", "target": f"{scene.url}/v1/chat/completions"}
+
+    async def ask(client: httpx.AsyncClient, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        while not over.is_set():
+            answer = await client.get(f"http://{BLACKBOX_LISTEN}/probe", params=params)
+            assert "\nprobe_success 1\n" in answer.text
+
+    limits = httpx.Limits(max_connections=None)
+    async with (
+        httpx.AsyncClient(timeout=30, trust_env=False, limits=limits) as client,
+        asyncio.TaskGroup() as asking,
+    ):
+        for number in range(scene.streams):
+            asking.create_task(ask(client, scene.script_seconds * number / scene.streams))
+
+
+def _tool(peer: Peer) -> Client:
+    @contextmanager
+    def run(scene: Scene) -> Iterator[Running]:
+        """As it comes, with as many processes and cores as it likes."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            job = Run(scene.url, scene.model, scene.streams, _TOOL_SECONDS, place)
+            with session(peer.command(job), place / "log", cwd=place, held=False) as one:
+                yield one
+
+    missing = None if peer.installed else "`make bench-peers` installs it"
+    return Client(peer.name, "reuse", run, missing)
+
+
+def clients() -> Iterator[Client]:
+    """In the order of the table. The limits come first."""
+    connections: tuple[Connection, ...] = ("reuse", "fresh")
+    for connection in connections:
+        yield _least("unread", connection)
+        yield _least("parsed", connection)
+    for connection in connections:
+        yield _exporter(connection)
+    yield _python("our probe, without schedule, series and log", "ours")
+    yield _python("plain httpx", "plain httpx")
+    yield _blackbox()
+    for peer in PEERS:
+        yield _tool(peer)

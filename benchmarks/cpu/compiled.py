@@ -1,0 +1,36 @@
+"""How little it can take to read streamed answers: a client in C, compiled when it is needed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+_SOURCES = Path(__file__).with_name("client")
+_BUILT = Path(__file__).parents[2] / "build" / "cpu" / "client"
+
+
+def compiler() -> str | None:
+    """The C compiler, if there is one."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+def client() -> Path | None:
+    """The client, compiled again if its sources are newer; ``None`` without a compiler.
+
+    Its head, ``client.c``, says how it is used.
+    """
+    program = compiler()
+    if program is None:
+        return None
+    sources = sorted(_SOURCES.glob("*.[ch]"))
+    if _BUILT.exists() and all(it.stat().st_mtime < _BUILT.stat().st_mtime for it in sources):
+        return _BUILT
+    _BUILT.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_BUILT.parent) as folder:
+        fresh = Path(folder, "client")  # put in place whole, since somebody else may be compiling
+        files = [it for it in sources if it.suffix == ".c"]
+        flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run([program, *flags, "-o", fresh, *files], check=True)
+        return fresh.rename(_BUILT)

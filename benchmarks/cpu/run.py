@@ -1,0 +1,155 @@
+"""What it costs to read a streamed answer of 64 events, beside how little it could.
+
+One client after the other reads the same streams of the same server, as many at once as 1,000
+targets asked every 15 s keep going. The processor time, user and system, of all of a client's
+processes is divided by the answers that the server gave meanwhile. Two clients in C show how little
+is possible: one takes the kernel's stamps and parses nothing, the other understands as much as a
+probe must. ``--quick`` is a short form for CI. Needs Go; what else is missing is left
+out and said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.cpu.clients import Client, Running, Scene, clients
+from benchmarks.load import MODEL
+from benchmarks.running import SCRAPE_EVERY_SECONDS, beside_the_measured, scrape
+from benchmarks.truth.served import Truth, truth_server
+
+TARGETS, INTERVAL_SECONDS = 1_000, 15
+QUICK_MODEL, QUICK_TARGETS, QUICK_INTERVAL_SECONDS = "truth-100-5-64", 200, 3
+WINDOWS, WINDOW_SECONDS, QUICK_WINDOW_SECONDS = 3, 5.0, 2.0
+_START_SECONDS = 240
+"""guidellm imports itself in up to ten processes."""
+_LOOK_SECONDS = 0.1
+_ENOUGH, _PATIENCE = 20, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one client took, in each of the times that it was watched."""
+
+    client: Client
+    probes_per_second: float
+    milliseconds: Sequence[float]
+    """Of the processor, for each probe."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.milliseconds)
+
+    def row(self, limits: Iterable[Cost]) -> str:
+        lowest, highest = min(self.milliseconds), max(self.milliseconds)
+        ratios = " | ".join(f"{self.median / limit.median:.1f}" for limit in limits)
+        return (
+            f"| {self.client.name} | {self.client.connection} | {self.probes_per_second:.0f} "
+            f"| {self.median:.2f} | {lowest:.2f} to {highest:.2f} | {ratios} |"
+        )
+
+
+class ClientFailed(Exception):
+    """It reads none of these streams."""
+
+
+def wait_until_asked(truth: Truth) -> None:
+    give_up_at = time.monotonic() + _START_SECONDS
+    while not truth.was_asked:
+        if time.monotonic() > give_up_at:
+            raise ClientFailed
+        time.sleep(_LOOK_SECONDS)
+
+
+def watch(truth: Truth, running: Running, seconds: float, scraped: bool) -> tuple[int, float]:
+    """How many answers there were in so many seconds, and the processor time. On a busy machine it
+    looks longer, until there were some.
+
+    :raises ClientFailed: there were hardly any.
+    """
+    truth.sends()
+    before, began, answers = running.cpu_seconds(), time.monotonic(), 0
+    while answers < _ENOUGH:
+        if time.monotonic() > began + _PATIENCE * seconds:
+            raise ClientFailed
+        over_at = time.monotonic() + seconds
+        if scraped:
+            scrape()
+        time.sleep(max(0.0, over_at - time.monotonic()))
+        answers += len(truth.sends())
+    return answers, running.cpu_seconds() - before
+
+
+def measure(scene: Scene, client: Client, quick: bool) -> Cost:
+    """Watch a client once all its streams are under way.
+
+    :raises ClientFailed: it reads none of these streams.
+    """
+    truth = Truth(scene.url)
+    truth.sends()
+    windows, seconds = (1, QUICK_WINDOW_SECONDS) if quick else (WINDOWS, WINDOW_SECONDS)
+    scraped = client.is_exporter and not quick
+    if scraped:
+        seconds = SCRAPE_EVERY_SECONDS
+    with client.run(scene) as running:
+        wait_until_asked(truth)
+        time.sleep(scene.interval_seconds if client.is_exporter else scene.script_seconds)
+        began = time.monotonic()
+        found = [watch(truth, running, seconds, scraped) for _ in range(windows)]
+        elapsed_seconds = time.monotonic() - began
+    rate = sum(count for count, _ in found) / elapsed_seconds
+    return Cost(client, rate, [cpu * 1000 / count for count, cpu in found])
+
+
+def measure_all(scene: Scene, wanted: Iterable[Client], quick: bool) -> list[Cost]:
+    """Everybody who is there; says who is not."""
+    costs = []
+    for client in wanted:
+        who = f"{client.name}, {client.connection} connections"
+        if client.missing:
+            print(f"left out: {who}: {client.missing}", file=sys.stderr)
+            continue
+        print(who, file=sys.stderr)
+        try:
+            costs.append(measure(scene, client, quick))
+        except ClientFailed:
+            print(f"left out: {who}: it read none of these streams", file=sys.stderr)
+    return costs
+
+
+def print_costs(scene: Scene, costs: Sequence[Cost]) -> None:
+    limits = [it for it in costs if it.client.is_limit and it.client.connection == "reuse"]
+    print(f"\n{scene.model}, {scene.streams} streams at once: processor time of one probe\n")
+    heads = "".join(f" | / {limit.client.name}" for limit in limits)
+    print(f"| client | connection | probes/s | ms | lowest to highest{heads} |")
+    print(f"|---|---|--:|--:|--:{'|--:' * len(limits)}|")
+    for cost in costs:
+        print(cost.row(limits))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks cpu", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="20 s, for CI")
+    quick = parser.parse_args().quick
+    wanted = [it for it in clients() if it.is_quick or not quick]
+    began = time.monotonic()
+    with beside_the_measured(), truth_server() as url:
+        if quick:
+            scene = Scene(url, QUICK_MODEL, QUICK_TARGETS, QUICK_INTERVAL_SECONDS)
+        else:
+            scene = Scene(url, MODEL, TARGETS, INTERVAL_SECONDS)
+        costs = measure_all(scene, wanted, quick)
+    print_costs(scene, costs)
+    load = " ".join(f"{average:.1f}" for average in os.getloadavg())
+    print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}, load {load}, "
+          f"{time.monotonic() - began:.0f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

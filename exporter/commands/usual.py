@@ -1,0 +1,80 @@
+"""What is usual for a target, as objectives that a gate can judge.
+
+The past comes from Prometheus, so that a pipeline needs no file from an earlier run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.config.plan import Plan
+from exporter.config.slo import Objective, Probed, Seconds
+from exporter.prometheus.client import HistoryError, Prometheus, matching
+from exporter.settings.units import format_duration
+
+TIMES_USUAL = 1.25
+"""A median that is so many times the usual one is slower than usual."""
+LEAST_PROBES = 20
+"""Fewer say too little about what is usual."""
+_STEP_SECONDS = 60
+
+
+def _seconds_per_token(result: Probed) -> float | None:
+    speed = result.output_tokens_per_second
+    return 1 / speed if speed else None
+
+
+_MEASURES: Mapping[str, Seconds] = {
+    "time_to_first_token": lambda result: result.time_to_first_token_seconds,
+    "time_per_output_token": _seconds_per_token,
+    "request_duration": lambda result: result.request_duration_seconds,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a Prometheus server has seen until now."""
+
+    prometheus: Prometheus
+    since_seconds: float
+
+    def objectives(self, plan: Plan) -> tuple[Objective, ...]:
+        """One for each measure that the plan has: at least half of the probes take no longer than
+        ``TIMES_USUAL`` times the median of the past. Of several exporters, the slowest counts.
+
+        :raises HistoryError: Prometheus cannot be asked, or has seen too few probes.
+        """
+        own = matching(target=plan.target.name, probe=plan.probe_name)
+        self._check_enough(plan)
+        return tuple(self._objectives(own))
+
+    def _objectives(self, own: str) -> Iterator[Objective]:
+        for name, measure in _MEASURES.items():
+            times = f"(inference_last_probe_{name}_seconds{own} > 0)"
+            span = f"{self._span}:{_STEP_SECONDS}s"
+            median = self._largest(f"quantile_over_time(0.5, {times}[{span}])")
+            if median:
+                yield Objective(f"usual_{name}", 0.5, TIMES_USUAL * median, measure)
+
+    def _check_enough(self, plan: Plan) -> None:
+        target, probe = plan.target.name, plan.probe_name
+        successes = matching(target=target, probe=probe, outcome="success")
+        seen = round(self._largest(f"increase(inference_probes_total{successes}[{self._span}])"))
+        if seen < LEAST_PROBES:
+            raise HistoryError(
+                f"{target}/{probe}: Prometheus at {self.prometheus.name} saw {seen} successful"
+                f" probes in the last {format_duration(self.since_seconds)}, and it takes"
+                f" {LEAST_PROBES} to say what is usual; choose a longer --since, or leave out"
+                " --fail-on usual"
+            )
+
+    @property
+    def _span(self) -> str:
+        return f"{round(self.since_seconds)}s"
+
+    def _largest(self, query: str) -> float:
+        """0 where there is nothing."""
+        found = self.prometheus.instant(query, time.time())
+        return max((value for _, value in found if value == value), default=0.0)

@@ -1,0 +1,71 @@
+"""The client in C of ``benchmarks cpu`` reads what the exporter reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from benchmarks.cpu import compiled
+from exporter.providers import PROVIDERS, Kind
+from exporter.providers.base import Finished, Output, UsageReported
+from tests.providers.golden import events_of, fixture
+from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
+
+pytestmark = pytest.mark.skipif(compiled.compiler() is None, reason="there is no C compiler")
+ROW = PROVIDERS["openai"]
+DIALECT = ROW.dialect(ROW.server(None, None), Kind.CHAT)
+
+
+def answer(body: bytes, chunk_bytes: int, piece_bytes: int) -> list[bytes]:
+    """An answer in HTTP's chunks of one size, sent in pieces of another."""
+    chunks = [chunk(body[at : at + chunk_bytes]) for at in range(0, len(body), chunk_bytes)]
+    sent = b"".join([STREAM_HEAD, *chunks, LAST_CHUNK])
+    return [sent[at : at + piece_bytes] for at in range(0, len(sent), piece_bytes)]
+
+
+def read(parsing: str, connection: str, pieces: list[bytes], probes: int) -> dict[str, Any]:
+    """What the client counted."""
+    client = compiled.client()
+    assert client is not None
+    with wire_server(pieces) as server:
+        words = [parsing, connection, "127.0.0.1", str(server.port), "m", "1", "0", str(probes)]
+        ended = subprocess.run([client, *words], capture_output=True, check=True, timeout=60)
+        assert server.connections >= (probes if connection == "fresh" else 1)
+    counted: dict[str, Any] = json.loads(ended.stdout)
+    return counted
+
+
+@pytest.mark.parametrize("sizes", [(100_000, 100_000), (100_000, 7), (11, 3)])
+@pytest.mark.parametrize("name", ["openai", "deepseek", "vllm", "multibyte", "crlf", "comments"])
+def test_it_finds_the_outputs_that_our_dialect_finds(name: str, sizes: tuple[int, int]) -> None:
+    body = fixture("openai", name)
+    events = events_of(DIALECT, body)
+
+    counted = read("parsed", "reuse", answer(body, *sizes), 2)
+
+    tokens = [it.usage.output or 0 for it in events if isinstance(it, UsageReported)]
+    assert counted["outputs"] == 2 * sum(isinstance(it, Output) for it in events)
+    assert counted["finished"] == 2 * any(isinstance(it, Finished) for it in events)
+    assert counted["tokens"] == 2 * (tokens[-1] if tokens else 0)
+
+
+@pytest.mark.parametrize("parsing", ["unread", "parsed"])
+@pytest.mark.parametrize("connection", ["reuse", "fresh"])
+def test_it_sees_where_an_answer_ends(parsing: str, connection: str) -> None:
+    pieces = answer(fixture("openai", "openai"), 40, 5)
+
+    counted = read(parsing, connection, pieces, 3)
+
+    assert counted["probes"] == 3
+    assert counted["bytes"] >= 3 * sum(map(len, pieces))
+
+
+@pytest.mark.parametrize(
+    "event", [b"data: {\n\n", b'data: {"a": 01}\n\n', b'data: {"error": {}}\n\n']
+)
+def test_it_fails_for_what_it_does_not_understand(event: bytes) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        read("parsed", "reuse", answer(event, 100, 100), 1)
