@@ -53,7 +53,7 @@ _SERVERS: Mapping[tuple[str, Kind], tuple[str, ...]] = {
     ("vllm", Kind.CHAT): ("vLLM",),
     ("openai", Kind.CACHED_PREFIX): ("vLLM", "llama.cpp"),
     ("openai_responses", Kind.CACHED_PREFIX): ("vLLM",),
-    ("anthropic", Kind.CACHED_PREFIX): ("vLLM",),
+    ("anthropic", Kind.CACHED_PREFIX): ("vLLM", "llama.cpp"),
     ("vllm", Kind.CACHED_PREFIX): ("vLLM",),
     ("vllm", Kind.MODELS): ("vLLM",),
     ("openai", Kind.FINGERPRINT): ("vLLM",),

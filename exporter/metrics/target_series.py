@@ -15,7 +15,6 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
-from exporter.kinds import Kind
 from exporter.metrics import kind_families, possible
 from exporter.metrics import target_families as families
 from exporter.metrics.behaviour import Behaviour
