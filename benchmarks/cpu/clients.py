@@ -21,7 +21,7 @@ from benchmarks.cpu import compiled
 from benchmarks.load import configuration
 from benchmarks.peer_tools import PEERS, Peer, Run
 from benchmarks.running import exporting, session, started
-from benchmarks.truth.clients import PROMPT, script_seconds
+from benchmarks.truth.clients import request_body, script_seconds
 from exporter.config.connection import Connection
 
 BLACKBOX_LISTEN = "127.0.0.1:19853"
@@ -72,10 +72,13 @@ class Client:
     is_exporter: bool = False
     """It has a schedule of its own, and somebody scrapes it meanwhile."""
 
+    is_tool: bool = False
+    """It takes long to start."""
+
     @property
     def is_quick(self) -> bool:
         """Whether it is in the short form."""
-        return self.connection == "reuse" and not self.missing
+        return self.connection == "reuse" and not self.is_tool
 
 
 @contextmanager
@@ -125,14 +128,9 @@ def _blackbox() -> Client:
     @contextmanager
     def run(scene: Scene) -> Iterator[Running]:
         assert found is not None
-        body = {
-            "model": scene.model,
-            "messages": [{"role": "user", "content": PROMPT}],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+        body = json.dumps(request_body(scene.model))
         headers = {"Content-Type": "application/json"}
-        http = {"method": "POST", "headers": headers, "body": json.dumps(body)}
+        http = {"method": "POST", "headers": headers, "body": body}
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "blackbox.yml")
             modules = {"chat": {"prober": "http", "timeout": "30s", "http": http}}
@@ -188,7 +186,7 @@ def _tool(peer: Peer) -> Client:
                 yield one
 
     missing = None if peer.installed else "`make bench-peers` installs it"
-    return Client(peer.name, "reuse", run, missing)
+    return Client(peer.name, "reuse", run, missing, is_tool=True)
 
 
 def clients() -> Iterator[Client]:

@@ -4,8 +4,8 @@ One client after the other reads the same streams of the same server, as many at
 targets asked every 15 s keep going. The processor time, user and system, of all of a client's
 processes is divided by the answers that the server gave meanwhile. Two clients in C show how little
 is possible: one takes the kernel's stamps and parses nothing, the other understands as much as a
-probe must. ``--quick`` is a short form for CI. Needs Go; what else is missing is left
-out and said to be.
+probe must. ``--quick`` is a short form for CI. Needs Go; what else is missing is left out and said
+to be.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ class Cost:
 
     def row(self, limits: Iterable[Cost]) -> str:
         lowest, highest = min(self.milliseconds), max(self.milliseconds)
-        ratios = " | ".join(f"{self.median / limit.median:.1f}" for limit in limits)
+        alike = (it for it in limits if it.client.connection == self.client.connection)
+        ratios = "".join(f" | {self.median / limit.median:.1f}" for limit in alike)
         return (
             f"| {self.client.name} | {self.client.connection} | {self.probes_per_second:.0f} "
-            f"| {self.median:.2f} | {lowest:.2f} to {highest:.2f} | {ratios} |"
+            f"| {self.median:.2f} | {lowest:.2f} to {highest:.2f}{ratios} |"
         )
 
 
@@ -124,11 +125,11 @@ def measure_all(scene: Scene, wanted: Iterable[Client], quick: bool) -> list[Cos
 
 
 def print_costs(scene: Scene, costs: Sequence[Cost]) -> None:
-    limits = [it for it in costs if it.client.is_limit and it.client.connection == "reuse"]
+    limits = [it for it in costs if it.client.is_limit]
     print(f"\n{scene.model}, {scene.streams} streams at once: processor time of one probe\n")
-    heads = "".join(f" | / {limit.client.name}" for limit in limits)
-    print(f"| client | connection | probes/s | ms | lowest to highest{heads} |")
-    print(f"|---|---|--:|--:|--:{'|--:' * len(limits)}|")
+    heads = [f" | / {name}" for name in dict.fromkeys(it.client.name for it in limits)]
+    print(f"| client | connection | probes/s | ms | lowest to highest{''.join(heads)} |")
+    print(f"|---|---|--:|--:|--:{'|--:' * len(heads)}|")
     for cost in costs:
         print(cost.row(limits))
 

@@ -101,16 +101,21 @@ async def ours(url: str, model: str) -> AsyncIterator[Ask]:
         await connections.retire()
 
 
-@asynccontextmanager
-async def plain_httpx(url: str, model: str) -> AsyncIterator[Ask]:
-    """A loop over the lines of the response that looks at the clock at each of them."""
-    offset = wall_clock_offset_ns(time.perf_counter_ns)
-    body = {
+def request_body(model: str) -> dict[str, object]:
+    """What is asked for when it is not the exporter that asks."""
+    return {
         "model": model,
         "messages": [{"role": "user", "content": PROMPT}],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+@asynccontextmanager
+async def plain_httpx(url: str, model: str) -> AsyncIterator[Ask]:
+    """A loop over the lines of the response that looks at the clock at each of them."""
+    offset = wall_clock_offset_ns(time.perf_counter_ns)
+    body = request_body(model)
 
     async def ask() -> Seen:
         first = last = end = 0
