@@ -32,8 +32,8 @@ from exporter.kinds import Chat
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
 from exporter.metrics.registry import Metrics
 from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
-from exporter.net.dial import KernelBackend
-from exporter.net.exchange import Exchange, current_exchange
+from exporter.net.dial import connect
+from exporter.net.exchange import Exchange
 from exporter.net.transport import Connections
 from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
@@ -293,12 +293,12 @@ async def test_an_answer_before_the_question_is_none() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         exchange = Exchange()
-        current_exchange.set(exchange)
-        stream = await KernelBackend().connect_tcp(*server.sockets[0].getsockname())
+        host, port = server.sockets[0].getsockname()
+        stream = await connect(host, port, exchange)
         await asyncio.sleep(0.3)
-        await stream.write(b"question")
-        assert await stream.read(1)
-        await stream.aclose()
+        await stream.write(b"question", exchange)
+        assert await stream.read(exchange)
+        stream.close()
     assert exchange.is_answer_stale
 
 
