@@ -36,7 +36,6 @@ def vllm(installation: Installation, port: int, *more: str) -> Iterator[Server]:
         *("serve", installation.home / "vllm-model", "--served-model-name", MODEL),
         *("--host", "127.0.0.1", "--port", str(port), "--api-key", API_KEY),
         *("--enforce-eager", "--max-model-len", str(VLLM_CONTEXT_TOKENS), "--dtype", "bfloat16"),
-        *more,
     )
     environment = {
         **_OFFLINE,
@@ -44,7 +43,7 @@ def vllm(installation: Installation, port: int, *more: str) -> Iterator[Server]:
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
     log = installation.logs / f"vllm-{port}.log"
-    yield from running(Server([*_NICE, program, *options], port, log, environment))
+    yield from running(Server([*_NICE, program, *options, *more], port, log, environment))
 
 
 @contextmanager
