@@ -48,7 +48,14 @@ log = structlog.get_logger(__name__)
 
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
-    return config.web, config.leader_election, config.kubernetes, config.own_labels, config.push
+    return (
+        config.web,
+        config.metrics,
+        config.leader_election,
+        config.kubernetes,
+        config.own_labels,
+        config.push,
+    )
 
 
 def _log(observation: Observation) -> None:
@@ -84,7 +91,7 @@ class Exporter:
         self._started_at = self._loaded_at = time.time()
         self._config_error: str | None = None
         self._heap = Heap()
-        self.metrics = Metrics(self._config.own_labels)
+        self.metrics = Metrics(self._config.own_labels, self._config.metrics)
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
@@ -203,7 +210,9 @@ class Exporter:
                 log.info("not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("web, location, push and leader election change only with a restart")
+                log.warning(
+                    "web, metrics, location, push and leader election change only with a restart"
+                )
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 

@@ -106,5 +106,4 @@ CONTROL_DURATION = EXPORTER_FAMILIES.gauge(
 SERIES = EXPORTER_FAMILIES.gauge(
     "inference_exporter_series",
     "Series in this exposition, each bucket of a classic histogram counted.",
-    initial=0,
 )

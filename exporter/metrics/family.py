@@ -63,11 +63,6 @@ class Family:
     def labels(self) -> tuple[str, ...]:
         return tuple(self.values)
 
-    @property
-    def series_each(self) -> int:
-        """How many series one value makes: a histogram has its buckets, a sum and a count."""
-        return len(self.buckets) + 3 if self.kind is Kind.HISTOGRAM else 1
-
     def from_the_start(self) -> Iterator[tuple[str, ...]]:
         """The values of its own labels for every series that exists before any observation."""
         return iter(()) if self.initial is None else product(*self.values.values())

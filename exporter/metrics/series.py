@@ -26,6 +26,8 @@ _KINDS: Mapping[Kind, type[Counter | Gauge | Histogram]] = {
     Kind.GAUGE: Gauge,
     Kind.HISTOGRAM: Histogram,
 }
+_LEAST_OF_A_HISTOGRAM = 3
+"""The last bucket, which has no bound, the sum and the count."""
 V = TypeVar("V", Counter, Gauge, Histogram)
 LabelledValue = tuple[Mapping[str, str], float]
 """With the labels of the family's own."""
@@ -34,11 +36,13 @@ LabelledValue = tuple[Mapping[str, str], float]
 class Block:
     """The series of one family that share their leading labels."""
 
-    __slots__ = ("_rendered", "children", "family", "labels", "lock", "stale")
+    __slots__ = ("_rendered", "children", "classic", "family", "labels", "lock", "stale")
 
-    def __init__(self, family: Family, labels: Mapping[str, str]) -> None:
+    def __init__(self, family: Family, labels: Mapping[str, str], *, classic: bool = True) -> None:
         self.family = family
         self.labels = labels
+        self.classic = classic
+        """Whether histograms show their classic buckets, and not the native ones alone."""
         self.children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
         """By the values of the family's own labels."""
         self.lock = threading.Lock()
@@ -79,10 +83,21 @@ class Block:
         for own, amount in self.family.take(observation):
             self.value(own).take(amount, traced)
 
-    @property
-    def size(self) -> int:
-        """How many series the text formats show."""
-        return len(self.children) * self.family.series_each
+    def size(self, *, native: bool) -> int:
+        """How many series a format shows.
+
+        :param native: whether it carries native histograms, each of which is one series. Where
+            there are classic buckets too, those are counted.
+        """
+        each = 1
+        if self.family.kind is Kind.HISTOGRAM:
+            without_classic = 1 if native else _LEAST_OF_A_HISTOGRAM
+            each = (
+                len(self.family.buckets) + _LEAST_OF_A_HISTOGRAM
+                if self.classic
+                else without_classic
+            )
+        return len(self.children) * each
 
     def replace(self, gauges: Iterable[LabelledValue]) -> None:
         """Have exactly these gauges from one moment to the next: no rendering shows the old ones
@@ -136,9 +151,11 @@ class Block:
 class Series:
     """The series of some families, all with the same leading labels."""
 
-    def __init__(self, declared: Iterable[Family], labels: dict[str, str]) -> None:
+    def __init__(
+        self, declared: Iterable[Family], labels: dict[str, str], *, classic: bool = True
+    ) -> None:
         self.labels = labels
-        self._blocks = {family: Block(family, labels) for family in declared}
+        self._blocks = {family: Block(family, labels, classic=classic) for family in declared}
 
     def begin(self, plan: Plan | None = None) -> None:
         """Have the series that exist from the start, those that a plan cannot give left out."""
@@ -161,11 +178,6 @@ class Series:
 
     def histogram(self, family: Family, **own: str) -> Histogram:
         return self._blocks[family].child(Histogram, own)
-
-    @property
-    def size(self) -> int:
-        """How many series the text formats show."""
-        return sum(block.size for block in self._blocks.values())
 
     def replace(self, family: Family, gauges: Iterable[LabelledValue] = ()) -> None:
         """Have exactly these gauges of a family, all at once."""
@@ -200,10 +212,9 @@ class Exposed:
     def has_series(self) -> bool:
         return any(block.children for block in self.blocks)
 
-    @property
-    def size(self) -> int:
-        """How many series the text formats show."""
-        return sum(block.size for block in self.blocks)
+    def size(self, *, native: bool) -> int:
+        """How many series a format shows, which may carry native histograms."""
+        return sum(block.size(native=native) for block in self.blocks)
 
 
 def exposed(declared: Iterable[Family], parts: Iterable[Series]) -> Iterator[Exposed]:

@@ -36,8 +36,11 @@ _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 class TargetSeries(Series):
     """The series of one plan."""
 
-    def __init__(self, plan: Plan, mix: Mix, own_labels: Mapping[str, str]) -> None:
-        super().__init__(TARGET_FAMILIES, {**plan_labels(plan), **own_labels})
+    def __init__(
+        self, plan: Plan, mix: Mix, own_labels: Mapping[str, str], *, classic: bool = True
+    ) -> None:
+        labels = {**plan_labels(plan), **own_labels}
+        super().__init__(TARGET_FAMILIES, labels, classic=classic)
         self._plan = plan
         self._served_model: str | None = None
         self._shown_models: set[str] = set()

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import httpx
 import trustme
@@ -124,7 +125,10 @@ PROMETHEUS = """
 global: {{scrape_interval: 1s, evaluation_interval: 2s}}
 rule_files: ["{folder}/rules/*.yml"]
 scrape_configs:
-  - {{job_name: inference, static_configs: [{{targets: ["127.0.0.1:{exporter}"]}}]}}
+  - job_name: inference
+    static_configs: [{{targets: ["127.0.0.1:{exporter}"]}}]
+    scrape_native_histograms: true
+    always_scrape_classic_histograms: true
   - {{job_name: vllm, static_configs: [{{targets: ["127.0.0.1:{server}"]}}]}}
 """
 
@@ -150,7 +154,12 @@ class Observatory:
             raise ValueError(f"{expression}: {data['error']}")
         if data["data"]["resultType"] == "scalar":
             return [float(data["data"]["result"][1])]
-        return [float(series["value"][1]) for series in data["data"]["result"]]
+        return [_number(series) for series in data["data"]["result"]]
+
+
+def _number(series: dict[str, Any]) -> float:
+    """A value, or how much a native histogram has counted."""
+    return float(series["value"][1] if "value" in series else series["histogram"][1]["count"])
 
 
 @contextmanager
