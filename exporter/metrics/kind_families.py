@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.metrics import takes
+from exporter.kinds import Kind
+from exporter.metrics import possible, takes
 from exporter.metrics.family import ANY, Families
 
 KIND_FAMILIES = Families()
@@ -42,7 +43,28 @@ FINGERPRINT_EVIDENCE = KIND_FAMILIES.gauge(
 FINGERPRINT_CHANGES = KIND_FAMILIES.counter(
     "inference_fingerprint_changes_total",
     "How often the answers to the fixed prompts showed that the model behaves differently.",
-    from_the_start=False,
+    possible=possible.of_kind(Kind.FINGERPRINT),
+)
+MODEL_LISTED = KIND_FAMILIES.gauge(
+    "inference_model_listed",
+    "Whether the provider had the model when a probe of kind models last asked; a failure that says"
+    " nothing of it leaves it as it was.",
+    takes.one(takes.model_listed),
+)
+TOOL_CALLS = KIND_FAMILIES.counter(
+    "inference_tool_calls_total",
+    "Answers of a model that was offered tools: right, missing where it called none, wrong where it"
+    " called another or with other arguments.",
+    takes.tool_calls,
+    possible=possible.with_tools,
+    outcome=takes.TOOL_CALL_OUTCOMES,
+)
+RANKINGS = KIND_FAMILIES.counter(
+    "inference_rankings_total",
+    "Orders of documents, right or wrong: a document is missing, or the order is not the expected.",
+    takes.rankings,
+    possible=possible.of_kind(Kind.RERANK),
+    outcome=takes.RANKING_OUTCOMES,
 )
 ITEMS_PER_SECOND = KIND_FAMILIES.gauge(
     "inference_items_per_second",

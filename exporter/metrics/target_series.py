@@ -15,7 +15,6 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
-from exporter.kinds import Kind
 from exporter.metrics import kind_families, possible
 from exporter.metrics import target_families as families
 from exporter.metrics.behaviour import Behaviour
@@ -49,8 +48,6 @@ class TargetSeries(Series):
         self._first_direction: tuple[float, ...] = ()
         self._shown_price: tuple[Price | None, Mix] | None = None
         self._behaviour = Behaviour()
-        if plan.probe.kind is Kind.FINGERPRINT:
-            self.counter(kind_families.FINGERPRINT_CHANGES)  # so that the first change is seen
         self.begin(plan)
         if plan.target.watched_boot:
             self.set_boot({})
