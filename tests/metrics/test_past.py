@@ -27,7 +27,12 @@ class Life:
 
     def __init__(self, folder: Path, probe: Probe = FIXED) -> None:
         self.plan = Plan(
-            Target(name="t", provider="openai", model="m"), "asked", probe, 60, Timeouts(total=60), False
+            Target(name="t", provider="openai", model="m"),
+            "asked",
+            probe,
+            60,
+            Timeouts(total=60),
+            False,
         )
         self.metrics = Metrics()
         self.metrics.apply(PlanChange.between((), (self.plan,)))
