@@ -193,15 +193,13 @@ class Exporter:
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
                 self._config_error = str(error)
-                log.error("not reloaded, the old configuration stays in force", error=str(error))
+                log.error("configuration not reloaded, the old one stays active", error=str(error))
                 raise
             if self._stopping.is_set():
-                log.info("not reloaded: the exporter is stopping")
+                log.info("configuration not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning(
-                    "web, metrics, location, push and leader election change only with a restart"
-                )
+                log.warning("web, metrics, location, push, leader election: restart to change")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
@@ -213,7 +211,7 @@ class Exporter:
         self.metrics.apply_controls([control.name for control in config.controls])
         self._apply_plans()
         for target, why in config.unknown_prices():
-            log.warning("price not known: cost and budgets leave it out", target=target, why=why)
+            log.warning("price unknown: no cost, and no budget limit", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
         self._loaded_at, self._config_error = time.time(), None
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
@@ -261,7 +259,7 @@ class Exporter:
         except ConfigError:
             pass  # logged and counted; there is nobody to tell
         except Exception:
-            log.exception("reload crashed, the old configuration stays in force")
+            log.exception("reload crashed, the old configuration stays active")
 
     def _realign(self) -> None:
         self._schedule.realign()
