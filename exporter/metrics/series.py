@@ -29,6 +29,8 @@ _KINDS: Mapping[Kind, type[Counter | Gauge | Histogram]] = {
 _LEAST_OF_A_HISTOGRAM = 3
 """The last bucket, which has no bound, the sum and the count."""
 V = TypeVar("V", Counter, Gauge, Histogram)
+Render = Callable[["Block"], bytes]
+"""Makes of a block what a format shows."""
 LabelledValue = tuple[Mapping[str, str], float]
 """With the labels of the family's own."""
 
@@ -48,7 +50,8 @@ class Block:
         self.lock = threading.Lock()
         """Held while a value changes, and while the block is rendered."""
         self.stale = True
-        self._rendered: dict[Callable[[Block], bytes], bytes] = {}
+        self._rendered: tuple[tuple[Render, bytes], ...] = ()
+        """What it looks like in the formats that somebody scrapes, one or two as a rule."""
 
     def value(self, own: tuple[str, ...]) -> Counter | Gauge | Histogram:
         """The value with these values of the family's own labels, made if there is none yet."""
@@ -104,14 +107,23 @@ class Block:
         for own, child in self.children.items():
             yield dict(zip(self.family.labels, own, strict=True)), child
 
-    def rendered(self, render: Callable[[Block], bytes]) -> bytes:
+    def rendered(self, render: Render) -> bytes:
         """How the block looks in a format, from memory as long as nothing changes."""
-        if self.stale or render not in self._rendered:
-            with self.lock:
-                self._catch_up()
-                if render not in self._rendered:
-                    self._rendered[render] = render(self)
-        return self._rendered[render]
+        if not self.stale and (known := self._remembered(render)) is not None:
+            return known
+        with self.lock:
+            self._catch_up()
+            known = self._remembered(render)
+            if known is None:
+                known = render(self)
+                self._rendered += ((render, known),)
+            return known
+
+    def _remembered(self, render: Render) -> bytes | None:
+        for format_, shown in self._rendered:
+            if format_ is render:
+                return shown
+        return None
 
     def freshen(self) -> None:
         """Bring all that is remembered in step with the values."""
@@ -121,8 +133,7 @@ class Block:
 
     def _catch_up(self) -> None:
         if self.stale:
-            for render in self._rendered:
-                self._rendered[render] = render(self)
+            self._rendered = tuple((render, render(self)) for render, _ in self._rendered)
             self.stale = False
 
 
