@@ -37,10 +37,10 @@ class Sends:
     end_written_ns: int
 
 
-def _favour(pid: int) -> None:
-    """Let a process run before all others, where this one may say so."""
+def favour(pid: int, priority: int = _FAVOURED) -> None:
+    """Let a process run before others, where this one may say so. What it starts inherits that."""
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, _FAVOURED)
+        os.setpriority(os.PRIO_PROCESS, pid, priority)
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def truth_server() -> Iterator[str]:
         with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
             assert server.stdin is not None
             assert server.stdout is not None
-            _favour(server.pid)
+            favour(server.pid)
             yield server.stdout.readline().decode().strip()
             server.stdin.close()  # makes it end
 
