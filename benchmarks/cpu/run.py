@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from benchmarks.cpu.clients import Client, Running, Scene, clients
 from benchmarks.load import MODEL
-from benchmarks.running import SCRAPE_EVERY_SECONDS, beside_the_measured, scrape
-from benchmarks.truth.served import Truth, favour, truth_server
+from benchmarks.running import SCRAPE_EVERY_SECONDS, beside_the_measured, favour, scrape
+from benchmarks.truth.served import Truth, truth_server
 
 TARGETS, INTERVAL_SECONDS = 1_000, 15
 QUICK_MODEL, QUICK_TARGETS, QUICK_INTERVAL_SECONDS = "truth-100-5-64", 200, 3
@@ -31,8 +31,6 @@ _START_SECONDS = 240
 """guidellm imports itself in up to ten processes."""
 _LOOK_SECONDS = 0.1
 _ENOUGH, _PATIENCE = 20, 10
-_PRIORITY = -10
-"""What has no processor reads later, and more at once: that costs less, or more, than in life."""
 _KEPT_UP = 0.9
 
 
@@ -102,6 +100,7 @@ def measure(scene: Scene, client: Client, quick: bool) -> Cost:
     if scraped:
         seconds = SCRAPE_EVERY_SECONDS
     with client.run(scene) as running:
+        favour(running.pid)
         wait_until_asked(truth)
         time.sleep(scene.interval_seconds if client.is_exporter else scene.script_seconds)
         began = time.monotonic()
@@ -147,7 +146,6 @@ def main() -> None:
     quick = parser.parse_args().quick
     wanted = [it for it in clients() if it.is_quick or not quick]
     began = time.monotonic()
-    favour(os.getpid(), _PRIORITY)
     with beside_the_measured(), truth_server() as url:
         if quick:
             scene = Scene(url, QUICK_MODEL, QUICK_TARGETS, QUICK_INTERVAL_SECONDS)
