@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
 
-from dashboards.expressions import TIME_TO_FIRST_TOKEN, quantile, total
+from dashboards.expressions import TIME_TO_FIRST_TOKEN, observed, quantile, total
 from dashboards.frame import TARGETS, Frame, Section, choose_targets
 from dashboards.panels import COUNT, SECONDS, Column, Query, Steps, Text, number, over_time, rows
 
@@ -32,7 +32,7 @@ def _count(counter: str, by: str) -> str:
 def _starts() -> Section:
     by = "target, model"
     columns = [
-        Column("cold starts", COUNT, _count(f"{DURATION}_count", by)),
+        Column("cold starts", COUNT, f"round({observed(DURATION, TARGETS, by, RANGE)})"),
         Column("cold p50", SECONDS, quantile(0.5, DURATION, TARGETS, by, RANGE)),
         Column("cold p95", SECONDS, quantile(0.95, DURATION, TARGETS, by, RANGE)),
         Column("warm TTFT p50", SECONDS, quantile(0.5, TIME_TO_FIRST_TOKEN, TARGETS, by, RANGE)),

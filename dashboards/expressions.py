@@ -16,18 +16,42 @@ def success_ratio(matchers: str, by: str, window: str = WINDOW) -> str:
 
 
 def quantile(q: float, histogram: str, matchers: str, by: str, window: str = WINDOW) -> str:
-    """A quantile of a histogram; empty while nothing is observed."""
-    buckets = f"increase({histogram}_bucket{{{matchers}}}[{window}])"
-    return f"(histogram_quantile({q:g}, sum by (le, {by}) ({buckets})) >= 0)"
+    """A quantile of a histogram, native or classic; empty while nothing is observed."""
+    native = f"sum by ({by}) (increase({histogram}{{{matchers}}}[{window}]))"
+    classic = f"sum by (le, {by}) (increase({histogram}_bucket{{{matchers}}}[{window}]))"
+    found = " or ".join(f"histogram_quantile({q:g}, {one})" for one in (native, classic))
+    return f"(({found}) >= 0)"
 
 
 def mean(histogram: str, matchers: str, by: str) -> str:
-    """The mean of what a histogram observed; empty while that is nothing."""
+    """The mean of what a histogram observed, native or classic; empty while that is nothing."""
+    native = f"histogram_avg(sum by ({by}) (increase({histogram}{{{matchers}}}[{WINDOW}])))"
+    return f"(({native} or {_classic_mean(histogram, matchers, by)}) >= 0)"
+
+
+def their_mean(histogram: str, matchers: str, by: str) -> str:
+    """The same of somebody else's histogram, which is a classic one."""
+    return f"({_classic_mean(histogram, matchers, by)} >= 0)"
+
+
+def _classic_mean(histogram: str, matchers: str, by: str) -> str:
     total, count = (
         f"sum by ({by}) (increase({histogram}_{part}{{{matchers}}}[{WINDOW}]))"
         for part in ("sum", "count")
     )
-    return f"({total} / {count} >= 0)"
+    return f"{total} / {count}"
+
+
+def observed(histogram: str, matchers: str, by: str, window: str) -> str:
+    """How many observations a histogram, native or classic, has more."""
+    native = f"histogram_count(sum by ({by}) (increase({histogram}{{{matchers}}}[{window}])))"
+    return f"{native} or {total(f'{histogram}_count', matchers, by, window)}"
+
+
+def distribution_of(histogram: str, matchers: str, window: str = STEP) -> str:
+    """How many observations fell into which bucket, native or classic."""
+    native = f"sum (increase({histogram}{{{matchers}}}[{window}]))"
+    return f"{native} or {total(f'{histogram}_bucket', matchers, 'le', window)}"
 
 
 def exact_quantile(q: float, gauge: str, matchers: str, window: str = WINDOW) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
 
-from dashboards.expressions import TIME_TO_FIRST_TOKEN, WINDOW, mean, success_ratio
+from dashboards.expressions import TIME_TO_FIRST_TOKEN, WINDOW, mean, success_ratio, their_mean
 from dashboards.frame import TARGETS, Frame, Section, choose_targets
 from dashboards.panels import RATIO, SECONDS, Query, Text, over_time
 
@@ -60,10 +60,10 @@ def _times() -> Section:
                 SECONDS,
                 Query(mean(TIME_TO_FIRST_TOKEN, TARGETS, "target"), "probes {{target}}"),
                 Query(
-                    mean(GATEWAY_FIRST_TOKEN, GATEWAY, "requested_model"),
+                    their_mean(GATEWAY_FIRST_TOKEN, GATEWAY, "requested_model"),
                     "LiteLLM {{requested_model}}",
                 ),
-                Query(mean(SERVER_FIRST_TOKEN, GATEWAY, "model_name"), "vLLM {{model_name}}"),
+                Query(their_mean(SERVER_FIRST_TOKEN, GATEWAY, "model_name"), "vLLM {{model_name}}"),
             ),
             over_time(
                 Text(
@@ -73,10 +73,10 @@ def _times() -> Section:
                 SECONDS,
                 Query(mean(DURATION, TARGETS, "target"), "probes {{target}}"),
                 Query(
-                    mean(GATEWAY_DURATION, GATEWAY, "requested_model"),
+                    their_mean(GATEWAY_DURATION, GATEWAY, "requested_model"),
                     "LiteLLM {{requested_model}}",
                 ),
-                Query(mean(SERVER_DURATION, GATEWAY, "model_name"), "vLLM {{model_name}}"),
+                Query(their_mean(SERVER_DURATION, GATEWAY, "model_name"), "vLLM {{model_name}}"),
             ),
         ],
     )

@@ -26,7 +26,7 @@ from dashboards.panels import (
     over_time,
 )
 from dashboards.shared import confirming_probes, evidence_of_change, skipped_probes
-from dashboards.target_kinds import behaviour, prompt_cache, vectors
+from dashboards.target_kinds import behaviour, model_list, prompt_cache, tool_calls, vectors
 from dashboards.target_server import server
 from dashboards.target_times import first_token, last, network, stream
 
@@ -47,7 +47,9 @@ def build() -> builders.Dashboard:
         stream(),
         behaviour(),
         prompt_cache(),
+        tool_calls(),
         vectors(),
+        model_list(),
         network(),
         server(),
         _failures(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards.expressions import STEP, WINDOW, total
 from dashboards.frame import TARGETS, Section
 from dashboards.panels import COUNT, RATIO, SECONDS, USD, Query, Text, over_time
 
@@ -19,19 +20,26 @@ def vectors() -> Section:
                 ),
                 RATIO,
                 Query(f"inference_embedding_similarity{{{TARGETS}}}", "{{probe}}"),
-                width=6,
+                width=5,
             ),
             over_time(
                 Text("Dimensions", "How long the vectors are."),
                 COUNT,
                 Query(f"inference_embedding_dimensions{{{TARGETS}}}", "{{probe}}"),
-                width=6,
+                width=4,
+            ),
+            over_time(
+                Text("Orders", "Documents that were reranked, in the right order or in another."),
+                COUNT,
+                Query(total("inference_rankings_total", TARGETS, "outcome"), "{{outcome}}"),
+                width=5,
+                stacked=True,
             ),
             over_time(
                 Text("Items per second", "Texts embedded or documents ranked, over the request."),
                 COUNT,
                 Query(f"inference_items_per_second{{{TARGETS}}}", "{{probe}}"),
-                width=6,
+                width=5,
             ),
             over_time(
                 Text("Request", "The exact duration of each successful probe."),
@@ -41,7 +49,7 @@ def vectors() -> Section:
                     f" and inference_items_per_second{{{TARGETS}}}",
                     "{{probe}}",
                 ),
-                width=6,
+                width=5,
                 dots=True,
             ),
         ],
@@ -113,6 +121,88 @@ def prompt_cache() -> Section:
                 USD,
                 Query(f"inference_cached_prefix_saved_usd{{{TARGETS}}}", "{{probe}}"),
                 width=8,
+            ),
+        ],
+    )
+
+
+def tool_calls() -> Section:
+    """Whether the model calls the tools that it is offered."""
+    calls = f"sum without (outcome) (inference_tool_calls_total{{{TARGETS}}})"
+    right = total("inference_tool_calls_total", f'{TARGETS},outcome="right"', "probe", WINDOW)
+    every = total("inference_tool_calls_total", TARGETS, "probe", WINDOW)
+    return Section(
+        "Tool calls",
+        [
+            over_time(
+                Text(
+                    "Calls",
+                    "Right; missing, where the model answered without calling a tool; wrong, where"
+                    " it called another tool or its arguments are not those that it should give.",
+                ),
+                COUNT,
+                Query(total("inference_tool_calls_total", TARGETS, "outcome"), "{{outcome}}"),
+                width=8,
+                stacked=True,
+            ),
+            over_time(
+                Text("Right calls", "Share of the answers that call the tool as they should."),
+                RATIO,
+                Query(f"{right} / {every} >= 0", "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "First token of a call",
+                    "Of each successful probe; some providers send a call in one piece, so that"
+                    " its first token comes when the call is whole.",
+                ),
+                SECONDS,
+                Query(
+                    f"inference_last_probe_time_to_first_token_seconds{{{TARGETS}}} > 0"
+                    f" and {calls}",
+                    "{{probe}}",
+                ),
+                width=8,
+                dots=True,
+            ),
+        ],
+    )
+
+
+def model_list() -> Section:
+    """What is known for no token: that the provider answers, takes the key and has the model."""
+    listed = f"inference_model_listed{{{TARGETS}}}"
+    reasons = f"increase(inference_probe_failures_total{{{TARGETS}}}[{STEP}])"
+    return Section(
+        "Model list",
+        [
+            over_time(
+                Text("Listed", "1 while the provider has the model, 0 where its answer lacks it."),
+                COUNT,
+                Query(listed, "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Answer", "The exact duration of each successful request for the list."),
+                SECONDS,
+                Query(
+                    f"inference_last_probe_request_duration_seconds{{{TARGETS}}} > 0 and {listed}",
+                    "{{probe}}",
+                ),
+                width=8,
+                dots=True,
+            ),
+            over_time(
+                Text("Why it failed", "Failed requests for the list, by reason."),
+                COUNT,
+                Query(
+                    f"sum by (reason) ({reasons} and ignoring (reason) {listed}) > 0",
+                    "{{reason}}",
+                ),
+                width=8,
+                stacked=True,
+                empty="no failures",
             ),
         ],
     )

@@ -5,7 +5,7 @@ vLLM, SGLang and llama.cpp export their own series; whichever of them Prometheus
 
 from __future__ import annotations
 
-from dashboards.expressions import TIME_TO_FIRST_TOKEN, mean
+from dashboards.expressions import TIME_TO_FIRST_TOKEN, mean, their_mean
 from dashboards.frame import TARGETS, Section
 from dashboards.panels import COUNT, RATIO, SECONDS, Query, Text, over_time
 
@@ -65,4 +65,4 @@ def _each(gauge: str, what: str) -> Query:
 
 
 def _time(histogram: str, what: str) -> Query:
-    return Query(mean(histogram, _EVERY, "model_name"), f"{what} {{{{model_name}}}}")
+    return Query(their_mean(histogram, _EVERY, "model_name"), f"{what} {{{{model_name}}}}")

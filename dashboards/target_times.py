@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.expressions import SPEED, TIME_TO_FIRST_TOKEN, quantile, total
+from dashboards.expressions import SPEED, TIME_TO_FIRST_TOKEN, distribution_of, quantile, total
 from dashboards.frame import TARGETS, Section
 from dashboards.panels import COUNT, SECONDS, Query, Text, distribution, over_time
 
@@ -44,7 +44,7 @@ def first_token() -> Section:
             distribution(
                 Text("Distribution", "How many probes took how long to the first token."),
                 SECONDS,
-                total(f"{TIME_TO_FIRST_TOKEN}_bucket", TARGETS, "le"),
+                distribution_of(TIME_TO_FIRST_TOKEN, TARGETS),
             ),
             over_time(
                 Text(

@@ -48,7 +48,14 @@ log = structlog.get_logger(__name__)
 
 def _fixed(config: Config) -> object:
     """What a reload cannot change."""
-    return config.web, config.leader_election, config.kubernetes, config.own_labels, config.push
+    return (
+        config.web,
+        config.metrics,
+        config.leader_election,
+        config.kubernetes,
+        config.own_labels,
+        config.push,
+    )
 
 
 def _log(observation: Observation) -> None:
@@ -84,7 +91,7 @@ class Exporter:
         self._started_at = self._loaded_at = time.time()
         self._config_error: str | None = None
         self._heap = Heap()
-        self.metrics = Metrics(self._config.own_labels)
+        self.metrics = Metrics(self._config.own_labels, self._config.metrics)
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
@@ -197,13 +204,13 @@ class Exporter:
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
                 self._config_error = str(error)
-                log.error("not reloaded, the old configuration stays in force", error=str(error))
+                log.error("configuration not reloaded, the old one stays active", error=str(error))
                 raise
             if self._stopping.is_set():
-                log.info("not reloaded: the exporter is stopping")
+                log.info("configuration not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("web, location, push and leader election change only with a restart")
+                log.warning("web, metrics, location, push, leader election: restart to change")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
@@ -215,7 +222,7 @@ class Exporter:
         self.metrics.apply_controls([control.name for control in config.controls])
         self._apply_plans()
         for target, why in config.unknown_prices():
-            log.warning("price not known: cost and budgets leave it out", target=target, why=why)
+            log.warning("price unknown: no cost, and no budget limit", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
         self._loaded_at, self._config_error = time.time(), None
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
@@ -262,7 +269,7 @@ class Exporter:
         except ConfigError:
             pass  # logged and counted; there is nobody to tell
         except Exception:
-            log.exception("reload crashed, the old configuration stays in force")
+            log.exception("reload crashed, the old configuration stays active")
 
     def _realign(self) -> None:
         self._schedule.realign()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from exporter.config.exposed import ExposedMetrics
 from exporter.config.plan import Plan, PlanChange
 from exporter.metrics.registry import Metrics
 from exporter.observation import observed
@@ -32,8 +33,8 @@ class Plans:
 class ToldMetrics(Metrics):
     """Metrics that remember the plans, those that have gone among them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shown: ExposedMetrics = ExposedMetrics()) -> None:  # noqa: B008  frozen
+        super().__init__(shown=shown)
         self._plans = Plans()
         self._asked: dict[tuple[str, str], Plan] = {}
 

@@ -53,6 +53,7 @@ def running_prometheus(
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
     ]
     with process(command, folder / "log"):
         server = Prometheus(f"http://127.0.0.1:{port}", exporter_url)

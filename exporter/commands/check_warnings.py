@@ -30,9 +30,9 @@ def _of_money(config: Config) -> Iterator[str]:
     file = config.budget.state_file
     budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
     if file is None and any(budgets):
-        yield "budgets begin anew at every restart; set budget.state_file"
+        yield "a restart resets the budgets: set budget.state_file to keep what was spent"
     if file and not file.parent.is_dir():
-        yield f"budget.state_file: {file.parent} is not a folder"
+        yield f"budget.state_file: {file.parent} is not a directory"
     elif file and file.exists():
         yield from (f"budget.state_file: {why}" for why in _strange(file))
 
@@ -40,7 +40,7 @@ def _of_money(config: Config) -> Iterator[str]:
 def _of_target(target: Target) -> Iterator[str]:
     whose = f"target {target.name}: "
     if _lacks_key(target):
-        yield f"{whose}no api_key, without which {_host(target.endpoint)} answers nobody"
+        yield f"{whose}no api_key, which {_host(target.endpoint)} requires"
     for secret in _secrets(target):
         try:
             secret.read()

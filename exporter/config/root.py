@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.control import Control
+from exporter.config.exposed import ExposedMetrics
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config.labels import Label
 from exporter.config.location import ExporterLocation
@@ -62,6 +63,7 @@ class Config(Model):
     """The configuration of inference-exporter."""
 
     web: Web = Web()
+    metrics: ExposedMetrics = ExposedMetrics()
     defaults: Defaults = Defaults()
     probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
     """What is asked, by name."""

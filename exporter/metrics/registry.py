@@ -18,6 +18,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from exporter import __version__
 from exporter.coldness import BootPhase, Waiting
+from exporter.config.exposed import ExposedMetrics
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.metrics import exporter_families as own
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
@@ -35,10 +36,15 @@ from exporter.result import SkipReason
 class Metrics:
     """What /metrics shows."""
 
-    def __init__(self, own_labels: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        own_labels: Mapping[str, str] = MappingProxyType({}),
+        shown: ExposedMetrics = ExposedMetrics(),  # noqa: B008  it is frozen
+    ) -> None:
         """:param own_labels: what every series carries, whatever it is about."""
         self._own_labels = dict(own_labels)
-        self.exporter = Series(EXPORTER_FAMILIES, self._own_labels)
+        self._classic = shown.classic_histograms
+        self.exporter = Series(EXPORTER_FAMILIES, self._own_labels, classic=self._classic)
         self.exporter.begin()
         python = platform.python_version()
         self.exporter.gauge(own.BUILD_INFO, version=__version__, python=python).set(1)
@@ -63,7 +69,7 @@ class Metrics:
         self._targets = targets
 
     def _series_of(self, plan: Plan, mix: Mix) -> TargetSeries:
-        return TargetSeries(plan, mix, self._own_labels)
+        return TargetSeries(plan, mix, self._own_labels, classic=self._classic)
 
     def observe(self, observation: Observation) -> None:
         """Count an observation; one of a target that has gone meanwhile is passed over."""
@@ -110,8 +116,11 @@ class Metrics:
         for series in self._of(target):
             series.set_boot(durations)
 
-    def everything(self) -> Iterator[Exposed]:
-        """All families, those of the process included, one after the other."""
+    def everything(self, *, native: bool = False) -> Iterator[Exposed]:
+        """All families, those of the process included, one after the other.
+
+        :param native: whether they are to be shown in a format that carries native histograms.
+        """
         self.exporter.gauge(own.PROBES_IN_FLIGHT).set(self.probes_in_flight())
         for report in self.reporters:
             report(self.exporter)
@@ -120,13 +129,22 @@ class Metrics:
             for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR)
             for metric in collector.collect()
         ]
-        size = sum(shown.size for shown in of_library)
+        size = sum(shown.size(native=native) for shown in of_library)
         for shown in exposed(TARGET_FAMILIES, self._targets.values()):
-            size += shown.size
+            size += shown.size(native=native)
             yield shown
-        self.exporter.gauge(own.SERIES).set(size + self.exporter.size)
-        yield from exposed(EXPORTER_FAMILIES, (self.exporter,))
+        others = (family for family in EXPORTER_FAMILIES if family is not own.SERIES)
+        for shown in exposed(others, (self.exporter,)):
+            size += shown.size(native=native)
+            yield shown
         yield from of_library
+        yield self._counted(size)
+
+    def _counted(self, others: int) -> Exposed:
+        """How many series there are, this one included."""
+        block = Block(own.SERIES, self._own_labels)
+        block.child(Gauge, {}).set(others + 1)
+        return Exposed(own.SERIES, (block,))
 
     def of_target(self, target: str) -> Iterator[Exposed]:
         """The families of one target alone."""

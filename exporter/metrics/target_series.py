@@ -15,7 +15,6 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
-from exporter.kinds import Kind
 from exporter.metrics import kind_families, possible
 from exporter.metrics import target_families as families
 from exporter.metrics.behaviour import Behaviour
@@ -37,8 +36,11 @@ _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 class TargetSeries(Series):
     """The series of one plan."""
 
-    def __init__(self, plan: Plan, mix: Mix, own_labels: Mapping[str, str]) -> None:
-        super().__init__(TARGET_FAMILIES, {**plan_labels(plan), **own_labels})
+    def __init__(
+        self, plan: Plan, mix: Mix, own_labels: Mapping[str, str], *, classic: bool = True
+    ) -> None:
+        labels = {**plan_labels(plan), **own_labels}
+        super().__init__(TARGET_FAMILIES, labels, classic=classic)
         self._plan = plan
         self._served_model: str | None = None
         self._shown_models: set[str] = set()
@@ -46,8 +48,6 @@ class TargetSeries(Series):
         self._first_direction: tuple[float, ...] = ()
         self._shown_price: tuple[Price | None, Mix] | None = None
         self._behaviour = Behaviour()
-        if plan.probe.kind is Kind.FINGERPRINT:
-            self.counter(kind_families.FINGERPRINT_CHANGES)  # so that the first change is seen
         self.begin(plan)
         if plan.target.watched_boot:
             self.set_boot({})

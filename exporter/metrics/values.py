@@ -121,6 +121,11 @@ class Histogram(Value):
         self.zeroes = 0
         self.sum = 0.0
 
+    @property
+    def latest_exemplar(self) -> Exemplar | None:
+        known = [exemplar for exemplar in self.exemplars if exemplar]
+        return max(known, key=lambda exemplar: exemplar.timestamp, default=None)
+
     def observe(self, value: float, exemplar: str | None = None) -> None:
         """Count one observation; ``exemplar`` is the id of the request behind it."""
         bucket = bisect_left(self._block.family.buckets, value)

@@ -1,4 +1,4 @@
-"""httpcore's network backend: connections opened in timed phases."""
+"""TCP connections, opened in timed phases."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import asyncio
 import ipaddress
 import socket
 import time
-from collections.abc import Iterable
 
 import aiohappyeyeballs
-import httpcore
+import httpx
 
-from exporter.net.exchange import exchange_in_progress
+from exporter.net.exchange import Exchange
 from exporter.net.failure import DnsError
 from exporter.net.kernel_clock import stamp_arrivals
-from exporter.net.limit import within
 from exporter.net.sockets import OutOfSockets, sockets
 from exporter.net.tcp import TcpStream
 from exporter.process.descriptors import are_used_up, is_shortage
@@ -23,35 +21,22 @@ from exporter.result import NANOSECONDS, ConnectionPhases
 _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
 
 
-class KernelBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections for httpcore; DNS, TCP and TLS are timed apart."""
+async def connect(host: str, port: int, exchange: Exchange) -> TcpStream:
+    """Open a connection; DNS and TCP are timed apart.
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return await within(timeout, httpcore.ConnectTimeout, self._connect(host, port))
-
-    async def _connect(self, host: str, port: int) -> TcpStream:
-        sockets.check()
-        started = time.monotonic_ns()
-        addresses = await _resolve(host, port)
-        resolved = time.monotonic_ns()
-        sock = await _open_socket(addresses)
-        connected = time.monotonic_ns()
-        exchange = exchange_in_progress()
-        exchange.connection = ConnectionPhases(
-            dns_seconds=None if _is_address(host) else (resolved - started) / NANOSECONDS,
-            tcp_seconds=(connected - resolved) / NANOSECONDS,
-        )
-        return TcpStream(sock)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    :raises httpx.ConnectError: that fails, at worst for want of a descriptor (``OutOfSockets``).
+    """
+    sockets.check()
+    started = time.monotonic_ns()
+    addresses = await _resolve(host, port)
+    resolved = time.monotonic_ns()
+    sock = await _open_socket(addresses)
+    connected = time.monotonic_ns()
+    exchange.connection = ConnectionPhases(
+        dns_seconds=None if _is_address(host) else (resolved - started) / NANOSECONDS,
+        tcp_seconds=(connected - resolved) / NANOSECONDS,
+    )
+    return TcpStream(sock)
 
 
 async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
@@ -77,7 +62,7 @@ async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket
     except OSError as error:
         if is_shortage(error):
             raise OutOfSockets from error
-        raise httpcore.ConnectError(str(error)) from error
+        raise httpx.ConnectError(str(error)) from error
     sockets.add(sock)
     stamp_arrivals(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

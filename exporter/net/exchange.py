@@ -1,17 +1,11 @@
-"""What the network did for one request, noted as it happens.
-
-httpcore, which keeps the connections and speaks HTTP, has no place to hand an ``Exchange`` down to
-the streams below it, so they find it through a context variable.
-"""
+"""What the network did for one request, noted as it happens."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from exporter.net.head import HeadGuard
 from exporter.net.kernel_clock import Arrival
 from exporter.process.loop import suspended_ns
 from exporter.result import ConnectionPhases
@@ -41,8 +35,6 @@ class Exchange:
     on its way back from the kernel."""
     answered: int | None = None
     """When the status line and the headers of the answer had arrived, monotonic nanoseconds."""
-    head: HeadGuard = field(default_factory=HeadGuard, repr=False)
-    """Watches over the length of the answer's head."""
     arrival: Arrival | None = None
     """The latest read."""
     read: bytes = field(default=b"", repr=False)
@@ -57,8 +49,6 @@ class Exchange:
     """Whether the peer has closed the connection."""
     certificate_expires_at: float | None = None
     """``notAfter`` of the server's certificate, Unix seconds."""
-    handshaking: bool = False
-    """Whether TLS is being set up; what is written then is no part of the request."""
     suspended_before: int = field(default_factory=suspended_ns)
     """For how long the machine had been suspended when this began, nanoseconds."""
     on_sent: Callable[[], None] = field(default=_ignore, repr=False)
@@ -92,21 +82,17 @@ class Exchange:
         self.began = self.sent = self.arrival = None
         self.sent_uncertainty = 0
         self.read, self.has_more, self.closed = b"", False, False
-        self.head = HeadGuard()
         self.retries += 1
+
+    def was_sent(self, began: int, ended: int) -> None:
+        """Note that between these two times the kernel took the latest bytes of the request,
+        monotonic nanoseconds."""
+        self.began = self.began or began
+        self.sent, self.sent_uncertainty = ended, ended - began
+        self.on_sent()
 
     def was_answered(self, at: int) -> None:
         """Note that the answer began to arrive at this time, monotonic nanoseconds. A process that
         was set aside on its way back from the kernel takes the time of the sending too late."""
         self.answered = at
-        self.head.body_begins()
         self.sent = min(at, self.sent or at)
-
-
-current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")
-
-
-def exchange_in_progress() -> Exchange:
-    """The exchange in progress; a throw-away one where nobody is watching (a pool that closes
-    an idle connection, say)."""
-    return current_exchange.get(None) or Exchange()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpcore
 import httpx
 
 from exporter.net.exchange import Exchange
@@ -14,11 +13,11 @@ from exporter.net.sockets import OutOfSockets
 from exporter.result import FailureReason
 
 
-class DnsError(httpcore.ConnectError):
+class DnsError(httpx.ConnectError):
     """The host name could not be resolved."""
 
 
-class TlsError(httpcore.ConnectError):
+class TlsError(httpx.ConnectError):
     """The TLS handshake failed, most often since the certificate could not be verified, or the
     server refused the connection right after it."""
 
@@ -39,20 +38,18 @@ class OwnFault(NetworkFailure):
 
 
 _FAILURES = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
+    httpx.NetworkError,
+    httpx.ProtocolError,
+    httpx.ProxyError,
 )
 
 _REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
     (DnsError, FailureReason.DNS),
     (TlsError, FailureReason.TLS),
     (TooManyHeaders, FailureReason.TOO_LARGE),
-    (httpcore.ConnectTimeout, FailureReason.TIMEOUT_CONNECT),
-    (httpcore.ConnectError, FailureReason.CONNECT),
-    (httpcore.ProxyError, FailureReason.CONNECT),
-    (httpcore.LocalProtocolError, FailureReason.INTERNAL),
+    (httpx.ConnectError, FailureReason.CONNECT),
+    (httpx.ProxyError, FailureReason.CONNECT),
+    (httpx.LocalProtocolError, FailureReason.INTERNAL),
 )
 
 
@@ -63,7 +60,7 @@ def is_closed_meanwhile(failure: NetworkFailure, exchange: Exchange) -> bool:
     section 9.5), and the official SDKs ask once more, too.
     """
     broke = isinstance(
-        failure.__cause__, (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+        failure.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
     )
     is_kept = exchange.connection is None
     return broke and is_kept and not exchange.heard and failure.reason is FailureReason.CONNECT
@@ -71,7 +68,7 @@ def is_closed_meanwhile(failure: NetworkFailure, exchange: Exchange) -> bool:
 
 @contextmanager
 def network_failures(exchange: Exchange, *, responded: bool) -> Iterator[None]:
-    """Turn whatever httpcore raises into a ``NetworkFailure``."""
+    """Turn whatever the network raises into a ``NetworkFailure``."""
     try:
         yield
     except OutOfSockets as error:
@@ -84,12 +81,12 @@ def _reason(error: Exception, exchange: Exchange, responded: bool) -> FailureRea
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason
-    if isinstance(error, httpcore.RemoteProtocolError) and not exchange.closed:
+    if isinstance(error, httpx.RemoteProtocolError) and not exchange.closed:
         return FailureReason.PROTOCOL
     return FailureReason.TRUNCATED if responded else FailureReason.CONNECT
 
 
 def _detail(error: Exception) -> str:
-    if isinstance(error, httpcore.ProxyError):
+    if isinstance(error, httpx.ProxyError):
         return f"the proxy answered {error}"
     return str(error) or type(error).__name__

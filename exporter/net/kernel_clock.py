@@ -33,9 +33,10 @@ _SIMULTANEOUS_NS = 20_000
 between them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Arrival:
-    """One network read. Two arrivals are the same only if they are the same read."""
+    """One network read. Two arrivals are the same only if they are the same read. It is not frozen,
+    as there is one for each token, and a frozen one takes three times as long to make."""
 
     at: int
     """When the bytes arrived, monotonic nanoseconds."""

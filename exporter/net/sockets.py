@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from weakref import WeakSet
 
-import httpcore
+import httpx
 
 
-class OutOfSockets(httpcore.ConnectError):
+class OutOfSockets(httpx.ConnectError):
     """The exporter has no descriptor left for a connection: no provider's fault."""
 
     def __init__(self) -> None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-import ssl
 import time
 from contextvars import Context
-from typing import Any
 
-import httpcore
+import httpx
 
-from exporter.net.exchange import exchange_in_progress
+from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival, receive
-from exporter.net.limit import READ_BYTES, within
-from exporter.net.tls import start_tls
+from exporter.net.stream import READ_BYTES
 from exporter.process.loop import ProbingLoop, glance
 
 
-class TcpStream(httpcore.AsyncNetworkStream):
+class TcpStream:
     """A TCP connection whose reads carry the kernel's receive time.
 
     The loop watches the socket from the first read on; a read is carried out at the moment when
@@ -30,76 +27,66 @@ class TcpStream(httpcore.AsyncNetworkStream):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
+        self._attentive = self._loop if isinstance(self._loop, ProbingLoop) else None
         self._reading: asyncio.Future[tuple[bytes, Arrival]] | None = None
-        self._max_bytes = 0
-        self._carries_tls = False
         self._watched_since: int | None = None
         """Had anything been in the socket since, the loop would have said so; monotonic
         nanoseconds. ``None`` while the loop does not watch it."""
         self._empty_at = time.monotonic_ns()
         """What is in the socket now came after this."""
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
-
-    async def _read(self, max_bytes: int) -> bytes:
-        self._max_bytes = min(max_bytes, READ_BYTES)
+    async def read(self, exchange: Exchange) -> bytes:
+        """As ``Stream.read``."""
         self._reading = self._loop.create_future()
         if self._watched_since is None:
             # Not in the context of this request, which would live on with the connection.
             Context().run(self._loop.add_reader, self._sock, self._receive)
             self._watched_since = time.monotonic_ns()
+        attentive = self._attentive
+        if attentive:
+            attentive.watch()
         try:
-            data, arrival = await self._awaited(self._reading)
+            data, arrival = await self._reading
         except OSError as error:
-            raise httpcore.ReadError(str(error)) from error
-        glance()
-        exchange = exchange_in_progress()
+            raise httpx.ReadError(str(error)) from error
+        finally:
+            if attentive:
+                attentive.unwatch()
+        if attentive:
+            attentive.glance()
         if not arrival.is_with(exchange.arrival):
             exchange.arrival = arrival
         exchange.read, exchange.closed = data, not data
-        exchange.heard |= bool(data) and not self._carries_tls
-        exchange.head.check(data)
         return data
 
     def _receive(self) -> None:
         """There is something to read. What nobody asks for is left where it is."""
-        if self._reading is None or self._reading.done():
+        reading = self._reading
+        if reading is None or reading.done():
             self._stop_watching()
             return
         asked = time.monotonic_ns()
         try:
-            data, arrival = receive(self._sock, self._max_bytes, self._empty_since())
+            data, arrival = receive(self._sock, READ_BYTES, self._empty_since())
         except BlockingIOError:
             return
         except OSError as error:
-            self._reading.set_exception(error)
+            reading.set_exception(error)
             return
-        if len(data) < self._max_bytes:
+        if len(data) < READ_BYTES:
             self._empty_at = asked
         else:  # the loop will find it readable again, though not because something came
             self._watched_since = time.monotonic_ns()
-        if isinstance(self._loop, ProbingLoop):
-            absence = self._loop.absence
+        if self._attentive:
+            absence = self._attentive.absence
             arrival = arrival.unless_absent(absence.began, absence.ended)
-        self._reading.set_result((data, arrival))
-
-    async def _awaited(
-        self, reading: asyncio.Future[tuple[bytes, Arrival]]
-    ) -> tuple[bytes, Arrival]:
-        if not isinstance(self._loop, ProbingLoop):
-            return await reading
-        self._loop.watch()
-        try:
-            return await reading
-        finally:
-            self._loop.unwatch()
+        reading.set_result((data, arrival))
 
     def _empty_since(self) -> int | None:
         """When there was nothing in the socket yet; ``None`` where the loop does not know."""
-        if not isinstance(self._loop, ProbingLoop):
+        if self._attentive is None:
             return None
-        attentive = self._loop.attentive_since_ns(self._sock.fileno())
+        attentive = self._attentive.attentive_since_ns(self._sock.fileno())
         if self._watched_since is not None and attentive >= self._watched_since:
             self._empty_at = max(self._empty_at, attentive)
         return self._empty_at
@@ -109,60 +96,37 @@ class TcpStream(httpcore.AsyncNetworkStream):
             self._watched_since = None
             self._loop.remove_reader(self._sock)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await within(timeout, httpcore.WriteTimeout, self._write(buffer))
-
-    async def _write(self, buffer: bytes) -> None:
-        if not buffer:  # httpcore writes an empty body as an empty buffer
-            return
+    async def write(self, data: bytes, exchange: Exchange | None) -> None:
+        """As ``Stream.write``."""
         glance()
-        started = time.monotonic_ns()
+        rest = memoryview(data)
         try:
-            began = await self._send(memoryview(buffer))
+            while rest:
+                began = time.monotonic_ns()
+                try:
+                    count = self._sock.send(rest)
+                except BlockingIOError:
+                    await _writable(self._sock)
+                    continue
+                rest = rest[count:]
+                if exchange:
+                    exchange.was_sent(began, time.monotonic_ns())
         except OSError as error:
-            raise httpcore.WriteError(str(error)) from error
-        exchange = exchange_in_progress()
-        if not exchange.handshaking:
-            exchange.began = exchange.began or started
-            exchange.sent = time.monotonic_ns()
-            exchange.sent_uncertainty = exchange.sent - began
-            exchange.on_sent()
+            raise httpx.WriteError(str(error)) from error
 
-    async def _send(self, rest: memoryview) -> int:
-        """When the call began that handed over the last of these bytes, monotonic nanoseconds."""
-        while True:
-            began = time.monotonic_ns()
-            try:
-                rest = rest[self._sock.send(rest) :]
-            except BlockingIOError:
-                await _writable(self._sock)
-            if not rest:
-                return began
-
-    async def aclose(self) -> None:
+    def close(self) -> None:
+        """As ``Stream.close``."""
         self._stop_watching()
         self._sock.close()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        self._carries_tls = True
-        return await start_tls(self, ssl_context, server_hostname, timeout)
-
-    def get_extra_info(self, info: str) -> Any:
-        match info:
-            case "is_readable":  # how httpcore sees that an idle connection was closed
-                return _is_readable(self._sock)
-            case "server_addr":
-                return self._sock.getpeername()
-            case "client_addr":
-                return self._sock.getsockname()
-            case "socket":
-                return self._sock
-        return None
+    @property
+    def is_readable(self) -> bool:
+        """As ``Stream.is_readable``; so is a closed one."""
+        if self._sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
 
 
 async def _writable(sock: socket.socket) -> None:
@@ -179,11 +143,3 @@ async def _writable(sock: socket.socket) -> None:
         await future
     finally:
         loop.remove_writer(descriptor)
-
-
-def _is_readable(sock: socket.socket) -> bool:
-    if sock.fileno() < 0:
-        return True
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))

@@ -7,100 +7,96 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import httpcore
+import httpx
 
-from exporter.net.exchange import exchange_in_progress
+from exporter.net.exchange import Exchange
 from exporter.net.failure import TlsError
-from exporter.net.limit import READ_BYTES, within
+from exporter.net.stream import READ_BYTES, Stream
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 T = TypeVar("T")
 
 
-class TlsStream(httpcore.AsyncNetworkStream):
+class TlsStream:
     """TLS over another stream. Plaintext has the arrival time of the network read that
     completed its record, which the stream below has noted."""
 
-    def __init__(self, below: httpcore.AsyncNetworkStream, tls: ssl.SSLObject, bios: _Bios) -> None:
+    def __init__(self, below: Stream, tls: ssl.SSLObject, bios: _Bios) -> None:
         self._below = below
         self._tls = tls
         self._bios = bios
 
-    async def handshake(self) -> None:
-        await self._pump(self._tls.do_handshake)
+    async def handshake(self, exchange: Exchange) -> None:
+        """Agree on keys, and find out who the peer is.
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await within(timeout, httpcore.ReadTimeout, self._read(max_bytes))
+        :raises ssl.SSLError: that fails.
+        """
+        await self._pump(self._tls.do_handshake, exchange, sends=False)
 
-    async def _read(self, max_bytes: int) -> bytes:
-        size = min(max_bytes, READ_BYTES)
+    async def read(self, exchange: Exchange) -> bytes:
+        """As ``Stream.read``."""
         try:
-            data = await self._pump(lambda: self._tls.read(size))
+            data = await self._pump(lambda: self._tls.read(READ_BYTES), exchange)
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             data = b""  # HTTP's own framing tells whether the message was whole
         except ssl.SSLError as error:
-            raise self._broken(error) from error
-        exchange = exchange_in_progress()
-        exchange.heard |= bool(data)
+            raise _broken(error, exchange) from error
         exchange.read, exchange.has_more = data, bool(self._bios.incoming.pending)
-        exchange.head.check(data)
         if not data:
             exchange.closed = True
         elif self._tls.pending():
             await asyncio.sleep(0)  # what is left of a record needs no read, which would do so
         return data
 
-    @staticmethod
-    def _broken(error: ssl.SSLError) -> Exception:
-        """In TLS 1.3 the server sees the client's certificate only after the handshake is over for
-        the client (RFC 8446 section 4.4.2.4), and says then what is wrong with it."""
-        if exchange_in_progress().heard:
-            return httpcore.ReadError(str(error))
-        return TlsError(f"the server refused the TLS connection: {error.reason or error}")
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await within(timeout, httpcore.WriteTimeout, self._write(buffer))
-
-    async def _write(self, buffer: bytes) -> None:
+    async def write(self, data: bytes, exchange: Exchange | None) -> None:
+        """As ``Stream.write``."""
         try:
-            await self._pump(lambda: self._tls.write(buffer))
+            await self._pump(
+                lambda: self._tls.write(data), exchange or Exchange(), sends=exchange is not None
+            )
         except ssl.SSLError as error:
-            raise httpcore.WriteError(str(error)) from error
+            raise httpx.WriteError(str(error)) from error
 
-    async def aclose(self) -> None:
-        await self._below.aclose()
+    def close(self) -> None:
+        """As ``Stream.close``."""
+        self._below.close()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return await start_tls(self, ssl_context, server_hostname, timeout)
+    @property
+    def is_readable(self) -> bool:
+        """As ``Stream.is_readable``."""
+        return self._below.is_readable
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._tls if info == "ssl_object" else self._below.get_extra_info(info)
+    async def _pump(self, step: Callable[[], T], exchange: Exchange, *, sends: bool = True) -> T:
+        """Carry out one TLS step, moving ciphertext between it and the stream below.
 
-    async def _pump(self, step: Callable[[], T]) -> T:
-        """Carry out one TLS step, moving ciphertext between it and the stream below."""
+        :param sends: whether what is written may be a request.
+        """
         while True:
             try:
                 result = step()
             except ssl.SSLWantReadError:
-                await self._flush()
-                if data := await self._below.read(READ_BYTES):
+                await self._flush(exchange if sends else None)
+                if data := await self._below.read(exchange):
                     self._bios.incoming.write(data)
                 else:
                     self._bios.incoming.write_eof()
             else:
-                await self._flush()
+                await self._flush(exchange if sends else None)
                 return result
 
-    async def _flush(self) -> None:
+    async def _flush(self, exchange: Exchange | None) -> None:
         if self._bios.outgoing.pending:
-            await self._below.write(self._bios.outgoing.read())
+            await self._below.write(self._bios.outgoing.read(), exchange)
+
+
+def _broken(error: ssl.SSLError, exchange: Exchange) -> Exception:
+    """In TLS 1.3 the server sees the client's certificate only after the handshake is over for
+    the client (RFC 8446 section 4.4.2.4), and says then what is wrong with it."""
+    if exchange.heard:
+        return httpx.ReadError(str(error))
+    return TlsError(f"the server refused the TLS connection: {error.reason or error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +106,7 @@ class _Bios:
 
 
 async def start_tls(
-    below: httpcore.AsyncNetworkStream,
-    ssl_context: ssl.SSLContext,
-    server_hostname: str | None,
-    timeout: float | None,
+    below: Stream, context: ssl.SSLContext, host: str, exchange: Exchange
 ) -> TlsStream:
     """Carry out the handshake over an open stream, and time it.
 
@@ -121,23 +114,19 @@ async def start_tls(
     """
     started = time.monotonic_ns()
     bios = _Bios(ssl.MemoryBIO(), ssl.MemoryBIO())
-    tls = ssl_context.wrap_bio(bios.incoming, bios.outgoing, server_hostname=server_hostname)
+    tls = context.wrap_bio(bios.incoming, bios.outgoing, server_hostname=host)
     stream = TlsStream(below, tls, bios)
-    exchange = exchange_in_progress()
-    exchange.handshaking = True
     try:
-        await within(timeout, httpcore.ConnectTimeout, stream.handshake())
+        await stream.handshake(exchange)
     except (ssl.SSLError, ssl.CertificateError) as error:
-        await below.aclose()
+        below.close()
         raise TlsError(_tls_detail(error)) from error
-    except (httpcore.ReadError, httpcore.WriteError) as error:
-        await below.aclose()
+    except (httpx.ReadError, httpx.WriteError) as error:
+        below.close()
         raise TlsError(f"the connection broke during the TLS handshake: {error}") from error
     except BaseException:
-        await below.aclose()
+        below.close()
         raise
-    finally:
-        exchange.handshaking = False
     exchange.connection = replace(
         exchange.connection or ConnectionPhases(),
         tls_seconds=(time.monotonic_ns() - started) / NANOSECONDS,

@@ -1,4 +1,4 @@
-"""The httpx transport: httpcore's connection pool over the kernel-stamped network.
+"""The httpx transport: HTTP/1.1 over the kernel-stamped network.
 
 No redirects, no cookies, no decompression, and no retries but one: a probe is one request, and what
 happens to it is what a user would have felt. Only where the server closed a kept connection in the
@@ -13,29 +13,25 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-import httpcore
 import httpx
 
 from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
-from exporter.net.dial import KernelBackend
-from exporter.net.exchange import Exchange, current_exchange
+from exporter.net.connection import Connection
+from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, is_closed_meanwhile, network_failures
 from exporter.net.head import MAX_HEADERS
+from exporter.net.http1 import Head
 from exporter.net.kernel_clock import Arrival
-from exporter.net.proxies import proxy_for
+from exporter.net.pool import Pool
 from exporter.net.sockets import sockets
-from exporter.net.trust import tls_context, trusted
+from exporter.net.trust import trusted
 from exporter.net.turn import Turn, pieces
 from exporter.process.loop import glance
 from exporter.result import FailureReason
 
 EXCHANGE = "exchange"
 """The request extension under which a caller hands in its ``Exchange``."""
-
-_IDLE_SECONDS = 120.0
-"""Idle connections are given up before the usual NAT gateways and load balancers forget them
-(4 minutes on Azure, 350 s on AWS): a silently dead connection would look like a dead provider."""
 
 
 class Part(NamedTuple):
@@ -58,7 +54,7 @@ class KernelTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, base_url: str, context: ssl.SSLContext | None) -> None:
-        self._pool = _pool(base_url, context)
+        self._pool = Pool(base_url, context)
 
     @classmethod
     async def to(cls, base_url: str, tls: TlsSettings) -> KernelTransport:
@@ -73,43 +69,34 @@ class KernelTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         exchange: Exchange = request.extensions[EXCHANGE]
-        current_exchange.set(exchange)
         try:
-            response = await self._respond(request, exchange)
+            head, connection = await self._respond(request, exchange)
         except NetworkFailure as failure:
             if not is_closed_meanwhile(failure, exchange):
                 raise
-            await self._forget_idle_connections()  # they are most likely as dead
+            self._pool.forget_idle()  # they are most likely as dead
             exchange.begin_again()
-            response = await self._respond(request, exchange)
+            head, connection = await self._respond(request, exchange)
+        body = Body(self._pool, connection, request, exchange)
         try:
-            _check(response, exchange)
+            _check(head, exchange)
         except NetworkFailure:
-            await response.aclose()
+            await body.aclose()
             raise
         exchange.was_answered(exchange.latest_arrival().at)
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=Body(response, exchange),
-        )
+        return httpx.Response(head.status, headers=head.headers, stream=body)
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        self._pool.close()
 
-    async def _respond(self, request: httpx.Request, exchange: Exchange) -> httpcore.Response:
+    async def _respond(self, request: httpx.Request, exchange: Exchange) -> tuple[Head, Connection]:
         glance()
         with network_failures(exchange, responded=False):
-            return await self._pool.handle_async_request(_core_request(request))
-
-    async def _forget_idle_connections(self) -> None:
-        for connection in self._pool.connections:
-            if connection.is_idle():
-                await connection.aclose()
+            return await self._pool.ask(request, exchange)
 
 
-def _check(response: httpcore.Response, exchange: Exchange) -> None:
-    if len(response.headers) > MAX_HEADERS:
+def _check(head: Head, exchange: Exchange) -> None:
+    if len(head.headers) > MAX_HEADERS:
         detail = f"the response has more than {MAX_HEADERS} headers"
         raise NetworkFailure(FailureReason.TOO_LARGE, detail)
     if exchange.is_answer_stale:
@@ -120,9 +107,12 @@ def _check(response: httpcore.Response, exchange: Exchange) -> None:
 class Body(httpx.AsyncByteStream):
     """The body of a response as it comes in, with or without the times at which it came."""
 
-    def __init__(self, response: httpcore.Response, exchange: Exchange) -> None:
-        self._response = response
-        self._exchange = exchange
+    def __init__(
+        self, pool: Pool, connection: Connection, request: httpx.Request, exchange: Exchange
+    ) -> None:
+        self._pool, self._connection = pool, connection
+        self._request, self._exchange = request, exchange
+        self._is_closed = False
 
     @staticmethod
     def of(response: httpx.Response) -> Body:
@@ -131,22 +121,22 @@ class Body(httpx.AsyncByteStream):
 
     async def parts(self) -> AsyncGenerator[Part, None]:
         """The body as it comes in; the last byte of a late read is a part of its own."""
-        turn = Turn()
-        with network_failures(self._exchange, responded=True):
-            async for data in self._response.aiter_stream():
-                # What httpcore hands out before it reads on came with the latest read.
-                arrival = self._exchange.latest_arrival()
-                for piece, ends_read in self._cut(data, arrival):
+        turn, exchange = Turn(), self._exchange
+        with network_failures(exchange, responded=True):
+            while (came := await self._connection.more(exchange)) is not None:
+                arrival = exchange.latest_arrival()
+                for piece, ends_read in self._cut(came, arrival):
                     yield Part(piece, arrival, ends_read)
                     await turn.after(piece, arrival)
 
-    def _cut(self, data: bytes, arrival: Arrival) -> Iterator[tuple[bytes, bool]]:
+    def _cut(self, came: list[bytes], arrival: Arrival) -> Iterator[tuple[bytes, bool]]:
+        data = came[0] if len(came) == 1 else b"".join(came)
         if arrival.is_prompt:
             yield from ((piece, False) for piece in pieces(data))
             return
         if len(data) > 1:
             yield from ((piece, False) for piece in pieces(data[:-1]))
-        yield data[-1:], self._exchange.ends_read(data)
+        yield data[-1:], self._exchange.ends_read(came[-1])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():
@@ -154,7 +144,9 @@ class Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         glance()
-        await self._response.aclose()
+        if not self._is_closed:
+            self._is_closed = True
+            self._pool.take_back(self._request, self._connection)
         glance()
 
 
@@ -198,40 +190,3 @@ class Connections:
         if (self._retired or sockets.are_scarce) and not self._users and self._kept:
             kept, self._kept = self._kept, None
             await kept.aclose()
-
-
-def _core_request(request: httpx.Request) -> httpcore.Request:
-    return httpcore.Request(
-        method=request.method,
-        url=httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        ),
-        headers=request.headers.raw,
-        content=request.stream,
-        extensions=request.extensions,
-    )
-
-
-def _pool(base_url: str, context: ssl.SSLContext | None) -> httpcore.AsyncConnectionPool:
-    # Who asks decides how many streams there are: httpcore's own limit of 10 would make some wait.
-    proxy_url = proxy_for(base_url)
-    if proxy_url is None:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=None,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=KernelBackend(),
-        )
-    proxy = httpx.Proxy(proxy_url)
-    return httpcore.AsyncHTTPProxy(
-        proxy_url=str(proxy.url),
-        proxy_auth=proxy.raw_auth,
-        ssl_context=context,
-        proxy_ssl_context=tls_context(TlsSettings()) if proxy.url.scheme == "https" else None,
-        max_connections=None,
-        keepalive_expiry=_IDLE_SECONDS,
-        network_backend=KernelBackend(),
-    )

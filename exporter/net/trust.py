@@ -63,6 +63,7 @@ def _tls_context(settings: TlsSettings, _versions: tuple[int, ...]) -> ssl.SSLCo
         for file in (*_of_the_system(), *_files(settings)):
             check_regular(file)  # OpenSSL waits for whoever may write into a pipe
         context = httpx.create_ssl_context()
+        context.set_alpn_protocols(["http/1.1"])
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
         if settings.cert_file and settings.key_file:

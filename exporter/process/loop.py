@@ -182,7 +182,10 @@ class ProbingLoop(asyncio.SelectorEventLoop):
         self._helpers = ThreadPoolExecutor(_HELPERS, thread_name_prefix="helper")
         self.set_default_executor(self._helpers)
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(  # as asyncio declares it
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
         """Without waiting for a name server or a file system that does not answer."""
         self._helpers.shutdown(wait=False, cancel_futures=True)
 

@@ -26,8 +26,16 @@ class HistoryError(Exception):
     """Prometheus cannot be asked, or does not know what was asked for."""
 
 
+class _Histogram(BaseModel):
+    """A native one, which has its count and sum within itself."""
+
+    count: float
+    sum: float
+
+
 class _Series(BaseModel):
     metric: dict[str, str]
+    histograms: list[tuple[float, _Histogram]] = []
     values: list[tuple[float, str]] = []
     value: tuple[float, str] | None = None
 
@@ -87,13 +95,16 @@ class Prometheus:
 
     def scraped(self, selector: str, begin: float, end: float) -> Iterator[Scraped]:
         """The raw samples of series in a span of time, oldest first; a series may come in several
-        parts."""
+        parts. A native histogram comes as the sum and the count that a classic one has."""
         while begin < end:
             until = min(end, begin + _CHUNK_SECONDS)
             query = f"{selector}[{round((until - begin) * 1000)}ms]"
             for series in self._query(query, until):
-                samples = {at: float(value) for at, value in series.values}
-                yield Scraped(series.metric, samples)
+                if series.values:
+                    samples = {at: float(value) for at, value in series.values}
+                    yield Scraped(series.metric, samples)
+                if series.histograms:
+                    yield from _as_classic(series)
             begin = until
 
     def instant(self, query: str, at: float) -> list[tuple[Mapping[str, str], float]]:
@@ -128,6 +139,14 @@ class Prometheus:
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+
+
+def _as_classic(series: _Series) -> Iterator[Scraped]:
+    name = series.metric.get("__name__", "")
+    counts = {at: histogram.count for at, histogram in series.histograms}
+    sums = {at: histogram.sum for at, histogram in series.histograms}
+    yield Scraped({**series.metric, "__name__": f"{name}_count"}, counts)
+    yield Scraped({**series.metric, "__name__": f"{name}_sum"}, sums)
 
 
 def _parse(model: type[Answer], text: str) -> Answer:

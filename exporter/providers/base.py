@@ -87,9 +87,10 @@ class OutputKind(StrEnum):
     REFUSAL = "refusal"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Output:
-    """A non-empty piece of generated output."""
+    """A non-empty piece of generated output. It is not frozen, as there is one for each token, and
+    a frozen one takes three times as long to make."""
 
     kind: OutputKind
     text: str

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from exporter.providers.alike import Alike
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -211,8 +212,20 @@ class _ChatStream:
         self._id: str | None = None
         self._counter = Counter()
         self._over = False
+        self._alike = Alike()
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
+        is_plain = not (self._over or message.event or message.is_bare)
+        if is_plain and (output := self._alike.output(message.data)):
+            yield output
+            return
+        events: list[Event] = []
+        for event in self._events(message):
+            events.append(event)
+            yield event
+        self._alike.learn(message.data, events if is_plain else ())
+
+    def _events(self, message: ServerSentEvent) -> Iterator[Event]:
         if self._over:
             return  # whatever follows the end marker, even nonsense, was sent for nobody
         if message.data.strip().startswith(END_MARKER):
@@ -258,11 +271,8 @@ class _ChatStream:
             yield Failed(Failure(reason, said))
 
     def _usage(self, chunk: _Chunk) -> Iterator[Event]:
-        told = (
-            usage.normalised(rest_is_thought=self._preset.thought_is_in_the_total_only)
-            for usage in chunk.usages()
-            if usage
-        )
+        rest = self._preset.thought_is_in_the_total_only
+        told = (it.normalised(rest_is_thought=rest) for it in chunk.usages() if it)
         usage = next(filter(None, told), None)
         if usage and self._counter.holds(usage):
             yield UsageReported(usage)

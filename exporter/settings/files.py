@@ -55,7 +55,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError([Mistake(f"cannot be read: {reason}", path)]) from None
     if len(content) > max_bytes:
-        message = f"is longer than {max_bytes >> 20} MiB; split it up"
+        message = f"is longer than {max_bytes >> 20} MiB; split it"
         raise ConfigError([Mistake(message, path)])
     return content
 

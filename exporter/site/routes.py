@@ -125,7 +125,7 @@ class _Site:
         )
 
     async def metrics(self, request: Request) -> Response:
-        return await self._scrapes.answer(self._backend.metrics.everything(), request)
+        return await self._scrapes.answer(self._backend.metrics.everything, request)
 
     async def targets(self, _request: Request) -> Response:
         rows = self._backend.status.rows()

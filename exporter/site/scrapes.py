@@ -7,6 +7,7 @@ import re
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -25,6 +26,12 @@ Background = Callable[[Callable[[], Parts]], Awaitable[Parts]]
 """Carries out what takes processor time."""
 
 
+class Everything(Protocol):
+    """Tells all families as a format shows them, which carries native histograms or does not."""
+
+    def __call__(self, *, native: bool) -> Iterable[Exposed]: ...
+
+
 class Scrapes:
     """Answers scrapes.
 
@@ -37,19 +44,20 @@ class Scrapes:
         self._in_background = in_background
         self._under_way: dict[Key, asyncio.Task[Parts]] = {}
 
-    async def answer(self, shown: Iterable[Exposed], request: Request) -> Response:
+    async def answer(self, everything: Everything, request: Request) -> Response:
         """All families, in the format and coding that the request prefers."""
         key = _wishes(request)
-        return _response(await asyncio.shield(self._shared(shown, key)), *key)
+        return _response(await asyncio.shield(self._shared(everything, key)), *key)
 
     async def answer_alone(self, shown: Iterable[Exposed], request: Request) -> Response:
         """These families, made for this request alone."""
         key = _wishes(request)
         return _response(await self._made(shown, key), *key)
 
-    def _shared(self, shown: Iterable[Exposed], key: Key) -> asyncio.Task[Parts]:
+    def _shared(self, everything: Everything, key: Key) -> asyncio.Task[Parts]:
         task = self._under_way.get(key)
         if task is None:
+            shown = everything(native=key[0].native)
             task = self._under_way[key] = asyncio.create_task(self._made(shown, key))
             task.add_done_callback(lambda _: self._under_way.pop(key))
         return task

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 
 from benchmarks.serving import serving
+from dashboards import expressions
+from exporter.config.exposed import ExposedMetrics
+from exporter.prometheus.client import Prometheus as Client
 from exporter.result import NANOSECONDS, Timeline
 from tests.metrics.test_metrics import GOOD, plan
 from tests.observing import ToldMetrics
@@ -19,6 +26,7 @@ from tests.prometheus import Prometheus, running_prometheus
 SAMPLES = 10_000
 MEDIAN_SECONDS, SIGMA = 0.4, 0.6
 QUANTILES = (0.5, 0.95, 0.99)
+DURATION, MATCHERS = "inference_request_duration_seconds", 'target="t"'
 NAME = "inference_time_to_first_token_seconds"
 
 
@@ -31,28 +39,54 @@ def exact(quantile: float) -> float:
     return samples()[int(quantile * SAMPLES)]
 
 
-@pytest.fixture(scope="module")
-def prometheus(
-    tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Prometheus]:
-    metrics = ToldMetrics()
-    metrics.take([plan()])
+def observed(shown: ExposedMetrics) -> ToldMetrics:
+    metrics = ToldMetrics(shown)
+    metrics.take([plan(base_url="https://api.example.com/v1")])
     for seconds in samples():
         first = round(seconds * NANOSECONDS)
         metrics.tell(replace(GOOD, timeline=Timeline(start=0, sent=0, first_token=first)))
+    return metrics
+
+
+@contextmanager
+def scraped(
+    program: Path, folder: Path, metrics: ToldMetrics, **options: str
+) -> Iterator[Prometheus]:
     with (
         serving(metrics) as url,
         running_prometheus(
-            tool("prometheus"),
-            tmp_path_factory.mktemp("prometheus"),
-            url,
-            scrape_native_histograms="true",
-            always_scrape_classic_histograms="true",
+            program, folder, url, scrape_native_histograms="true", **options
         ) as server,
     ):
         eventually(
             lambda: server.query(f"histogram_count({NAME})"), lambda found: found == [SAMPLES]
         )
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    folder = tmp_path_factory.mktemp("both")
+    both = {"always_scrape_classic_histograms": "true"}
+    with scraped(tool("prometheus"), folder, observed(ExposedMetrics()), **both) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def native_metrics() -> ToldMetrics:
+    return observed(ExposedMetrics(classic_histograms=False))
+
+
+@pytest.fixture(scope="module")
+def native_alone(
+    tool: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    native_metrics: ToldMetrics,
+) -> Iterator[Prometheus]:
+    folder = tmp_path_factory.mktemp("native")
+    with scraped(tool("prometheus"), folder, native_metrics) as server:
         yield server
 
 
@@ -64,3 +98,59 @@ def test_native_quantiles_are_within_five_percent(prometheus: Prometheus, quanti
 
 def test_the_classic_buckets_stand_beside_them(prometheus: Prometheus) -> None:
     assert prometheus.query(f'{NAME}_bucket{{le="+Inf"}}') == [SAMPLES]
+
+
+@pytest.mark.parametrize("quantile", QUANTILES)
+def test_the_same_quantiles_without_classic_buckets(
+    native_alone: Prometheus, quantile: float
+) -> None:
+    (found,) = native_alone.query(f"histogram_quantile({quantile}, {NAME})")
+    assert found == pytest.approx(exact(quantile), rel=0.05)
+    assert not native_alone.query('{__name__=~"inference_.+_(bucket|sum|count)"}')
+
+
+def test_a_target_with_native_histograms_alone_has_few_series(native_alone: Prometheus) -> None:
+    assert native_alone.query('count({target="t"})')[0] <= 60
+    ours = 'count({__name__=~"(inference|process|python)_.+"})'
+    assert native_alone.query(ours) == native_alone.query("inference_exporter_series")
+
+
+def test_a_comparison_of_the_past_reads_native_histograms(native_alone: Prometheus) -> None:
+    with Client(native_alone.url, None) as client:
+        now = time.time()
+        read = list(client.scraped(f'{{__name__="{NAME}"}}', now - 60, now + 1))
+    latest = {one.labels["__name__"]: list(one.samples.values())[-1] for one in read}
+    total = pytest.approx(sum(samples()), rel=1e-6)
+    assert latest == {f"{NAME}_count": SAMPLES, f"{NAME}_sum": total}
+
+
+def test_exemplars_come_with_native_histograms(native_alone: Prometheus) -> None:
+    answer = httpx.get(
+        f"{native_alone.url}/api/v1/query_exemplars",
+        params={"query": NAME, "start": "0", "end": str(time.time() + 60)},
+    )
+    (found,) = json.loads(answer.text)["data"]
+    assert {one["labels"]["request_id"] for one in found["exemplars"]} == {"req_1"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (expressions.quantile(0.5, DURATION, MATCHERS, "target", "1m"), 1.205),
+        (expressions.mean(DURATION, MATCHERS, "target").replace(expressions.WINDOW, "1m"), 1.205),
+        (f"histogram_count({expressions.distribution_of(DURATION, MATCHERS, '1m')})", None),
+        (expressions.observed(DURATION, MATCHERS, "target", "1m"), None),
+    ],
+    ids=["quantile", "mean", "distribution", "count"],
+)
+def test_what_dashboards_ask_has_an_answer(
+    native_metrics: ToldMetrics, native_alone: Prometheus, expression: str, expected: float | None
+) -> None:
+    """The last of the module: what others look at grows."""
+
+    def asked() -> list[float]:
+        native_metrics.tell(GOOD)
+        return native_alone.query(expression)
+
+    (found,) = eventually(asked, lambda known: bool(known) and known[0] > 0)
+    assert expected is None or found == pytest.approx(expected, rel=0.05)

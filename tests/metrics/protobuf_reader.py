@@ -45,6 +45,7 @@ _MESSAGES: dict[str, list[tuple[int, str, str]]] = {
         (7, "zero_count", "uint64"),
         (12, "positive_span", "*BucketSpan"),
         (13, "positive_delta", "*sint64"),
+        (16, "exemplars", "*Exemplar"),
     ],
     "Metric": [
         (1, "label", "*LabelPair"),

@@ -121,6 +121,33 @@ def test_an_empty_histogram_is_still_known_as_a_native_one(series: Series) -> No
     )  # fmt: skip
 
 
+def test_without_classic_buckets_a_histogram_is_one_series_of_protobuf() -> None:
+    series = Series([WAIT], {"target": "t"}, classic=False)
+    for value in (0.05, 0.1, 0.5, 99):
+        series.histogram(WAIT, phase="dns").observe(value, exemplar=f"req_{value}")
+    (shown,) = exposed([WAIT], [series])
+    histogram = read_families(PROTOBUF.body([shown]))[0].metrics[0].histogram
+    assert histogram
+    assert histogram.count == 4
+    assert histogram.sum == pytest.approx(99.65)
+    assert histogram.native_counts() == [1, 1, 1, 1]
+    assert not histogram.buckets
+    assert shown.size(native=True) == 1
+
+
+def test_without_classic_buckets_texts_have_the_sum_and_the_count() -> None:
+    series = Series([WAIT], {"target": "t"}, classic=False)
+    for value in (99, 0.5):
+        series.histogram(WAIT, phase="dns").observe(value, exemplar=f"req_{value}")
+    (shown,) = exposed([WAIT], [series])
+    text = OPENMETRICS.body([shown]).decode()
+    (family,) = parse_openmetrics(text)  # type: ignore[no-untyped-call]
+    found = {sample.name: sample.value for sample in family.samples}
+    assert found == {"wait_seconds_bucket": 2, "wait_seconds_count": 2, "wait_seconds_sum": 99.5}
+    assert family.samples[0].exemplar.labels == {"request_id": "req_0.5"}
+    assert shown.size(native=False) == len(family.samples)
+
+
 @given(st.floats(min_value=1e-30, max_value=1e30))
 def test_a_native_bucket_holds_its_value(value: float) -> None:
     index = native_index(value)

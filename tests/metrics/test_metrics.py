@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.coldness import Waiting
+from exporter.config.exposed import ExposedMetrics
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
@@ -162,6 +163,19 @@ def test_a_model_that_was_never_cold_has_no_series_of_it_until_it_is_not_ready(
     assert value(metrics, "inference_not_ready_limit_seconds") > 0
     assert value(metrics, "inference_cold_starts_total", signal="not_ready") == 0
     assert value(metrics, "inference_cold_start_attempts_total") == 0
+
+
+@pytest.mark.parametrize("classic", [True, False])
+@pytest.mark.parametrize("native", [True, False])
+def test_the_number_of_series_is_that_of_this_exposition(*, classic: bool, native: bool) -> None:
+    metrics = ToldMetrics(ExposedMetrics(classic_histograms=classic))
+    metrics.take([plan()])
+    everything = list(metrics.everything(native=native))
+    (told,) = [n for name, _, n in samples(everything) if name == "inference_exporter_series"]
+    if native and not classic:
+        assert told == sum(len(b.children) for one in everything for b in one.blocks)
+    else:  # protobuf has the classic buckets, too
+        assert told == len(list(samples(everything)))
 
 
 def test_only_a_model_that_is_run_takes_tokens() -> None:

@@ -74,19 +74,4 @@ def test_interim_responses_are_counted_each_from_its_own_beginning() -> None:
 
 
 def test_what_comes_with_the_end_of_a_head_is_not_of_it() -> None:
-    guard = HeadGuard()
-    guard.check(HEAD + b"\r\n" + b":\n" * 2000)
-    guard.body_begins()
-    guard.check(b":\n" * 2000)
-
-
-def test_the_body_may_have_any_number_of_lines_and_trailers_may_not() -> None:
-    guard = HeadGuard()
-    guard.check(HEAD)
-    guard.body_begins()
-    for _ in range(1000):
-        guard.check(b":\n" * 100 + b"1\r\n0\r\n" + b"data: 1\n\n")
-    guard.check(b"\r\n0\r\n")
-    guard.check(b"a:\r\n" * MAX_HEADERS)
-    with pytest.raises(TooManyHeaders):
-        guard.check(b"a:\r\n" * MAX_HEADERS)
+    HeadGuard().check(HEAD + b"\r\n" + b":\n" * 2000)

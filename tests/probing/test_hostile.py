@@ -32,8 +32,8 @@ from exporter.kinds import Chat
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT
 from exporter.metrics.registry import Metrics
 from exporter.metrics.target_series import MAX_SERVED_MODELS, provider_text
-from exporter.net.dial import KernelBackend
-from exporter.net.exchange import Exchange, current_exchange
+from exporter.net.dial import connect
+from exporter.net.exchange import Exchange
 from exporter.net.transport import Connections
 from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
@@ -216,10 +216,11 @@ async def test_a_message_of_countless_parts_is_none(provider: str, message: byte
 
 async def test_a_line_that_comes_byte_by_byte_costs_no_more_than_its_length() -> None:
     one = b"1\r\nx\r\n"
-    started = time.monotonic()
-    result = await result_of(STREAM_HEAD, chunk(b"x" * 400_000), one * 50_000, LAST_CHUNK, total=30)
+    script = STREAM_HEAD, chunk(b"x" * 400_000), one * 50_000, LAST_CHUNK
+    started = time.thread_time()  # no busy machine adds to it
+    result = await result_of(*script, total=300)
     assert reason(result) is FailureReason.TRUNCATED
-    assert time.monotonic() - started < 10
+    assert time.thread_time() - started < 10
 
 
 async def test_more_headers_than_anybody_needs_are_too_large() -> None:
@@ -293,12 +294,12 @@ async def test_an_answer_before_the_question_is_none() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         exchange = Exchange()
-        current_exchange.set(exchange)
-        stream = await KernelBackend().connect_tcp(*server.sockets[0].getsockname())
+        host, port = server.sockets[0].getsockname()
+        stream = await connect(host, port, exchange)
         await asyncio.sleep(0.3)
-        await stream.write(b"question")
-        assert await stream.read(1)
-        await stream.aclose()
+        await stream.write(b"question", exchange)
+        assert await stream.read(exchange)
+        stream.close()
     assert exchange.is_answer_stale
 
 

@@ -24,7 +24,7 @@ _NAMES = (
     f"{LAST}(timestamp_seconds|success|time_to_first_token_seconds"
     "|time_per_output_token_seconds|request_duration_seconds)"
     "|inference_tokens_total|inference_cost_usd_total|inference_probes_total"
-    "|inference_cold_starts_total|inference_cold_start_duration_seconds_(sum|count)"
+    "|inference_cold_starts_total|inference_cold_start_duration_seconds(_(sum|count))?"
 )
 _PARTS = ("type", "outcome", "signal")
 _MOST_BLOCKS = 2_000

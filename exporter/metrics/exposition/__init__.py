@@ -23,6 +23,8 @@ class Format:
     head: Callable[[Family, int], bytes]
     """What stands before the series of a family, which take so many bytes."""
     end: bytes = b""
+    native: bool = False
+    """Whether it carries native histograms."""
 
     @property
     def content_type(self) -> str:
@@ -76,6 +78,7 @@ PROTOBUF = Format(
     "proto=io.prometheus.client.MetricFamily; encoding=delimited",
     protobuf.block_metrics,
     protobuf.head,
+    native=True,
 )
 
 _ACCEPTED = (

@@ -31,12 +31,12 @@ def block_metrics(block: Block) -> bytes:
     """The metrics of a block, as fields of their family's message."""
     common = b"".join(_label_pairs(block.labels))
     return b"".join(
-        _message(4, common + b"".join(_label_pairs(own)) + _value(block.family, child))
+        _message(4, common + b"".join(_label_pairs(own)) + _value(block, child))
         for own, child in block.series()
     )
 
 
-def _value(family: Family, value: Counter | Gauge | Histogram) -> bytes:
+def _value(block: Block, value: Counter | Gauge | Histogram) -> bytes:
     match value:
         case Counter():
             exemplar = _exemplar(2, value.exemplar) if value.exemplar else b""
@@ -44,28 +44,30 @@ def _value(family: Family, value: Counter | Gauge | Histogram) -> bytes:
         case Gauge():
             return _message(2, _number(1, value.value))
         case Histogram():
-            return _message(7, _classic(family, value) + _native(value))
+            shown = _totals(value) + _native(value)
+            classic = _classic(block.family, value) if block.classic else _exemplars(value)
+            return _message(7, shown + classic)
+
+
+def _totals(histogram: Histogram) -> bytes:
+    return _integer(1, sum(histogram.counts)) + _number(2, histogram.sum)
 
 
 def _classic(family: Family, histogram: Histogram) -> bytes:
-    total = sum(histogram.counts)
     bounds = (*family.buckets, float("inf"))
     buckets = zip(bounds, accumulate(histogram.counts), histogram.exemplars, strict=True)
     return b"".join(
-        [
-            _integer(1, total),
-            _number(2, histogram.sum),
-            *(
-                _message(
-                    3,
-                    _integer(1, count)
-                    + _number(2, bound)
-                    + (_exemplar(3, exemplar) if exemplar else b""),
-                )
-                for bound, count, exemplar in buckets
-            ),
-        ]
+        _message(
+            3,
+            _integer(1, count) + _number(2, bound) + (_exemplar(3, exemplar) if exemplar else b""),
+        )
+        for bound, count, exemplar in buckets
     )
+
+
+def _exemplars(histogram: Histogram) -> bytes:
+    """Where no classic bucket carries them."""
+    return b"".join(_exemplar(16, exemplar) for exemplar in histogram.exemplars if exemplar)
 
 
 def _native(histogram: Histogram) -> bytes:

@@ -6,7 +6,7 @@ Sources: "Exposition formats" in the Prometheus documentation; the OpenMetrics 1
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate
 
@@ -16,6 +16,11 @@ from exporter.metrics.values import Counter, Exemplar, Gauge, Histogram
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
+
+
+Cell = tuple[str, int, Exemplar | None]
+"""The bound of a bucket, how much was observed up to it, and the exemplar."""
+_UNBOUNDED = "+Inf"
 
 
 def prometheus_head(family: Family, _bytes: int) -> bytes:
@@ -53,7 +58,7 @@ def _lines(block: Block, *, exemplars: bool) -> Iterator[str]:
         labels = ",".join(filter(None, (common, _labels(own))))
         match child:
             case Histogram():
-                yield from _histogram_lines(block.family, child, labels, exemplars)
+                yield from _histogram_lines(block, child, labels, exemplars)
             case Counter():
                 exemplar = _exemplar(child.exemplar) if exemplars else ""
                 yield f"{name}{_braced(labels)} {number(child.value)}{exemplar}\n"
@@ -62,21 +67,24 @@ def _lines(block: Block, *, exemplars: bool) -> Iterator[str]:
 
 
 def _histogram_lines(
-    family: Family, histogram: Histogram, labels: str, exemplars: bool
+    block: Block, histogram: Histogram, labels: str, exemplars: bool
 ) -> Iterator[str]:
-    name, before = family.name, f"{labels}," if labels else ""
-    total = 0
-    cells = zip(_bounds(family), accumulate(histogram.counts), histogram.exemplars, strict=True)
-    for bound, total, seen in cells:
+    name, before = block.family.name, f"{labels}," if labels else ""
+    total = sum(histogram.counts)
+    cells: Iterable[Cell] = [(_UNBOUNDED, total, histogram.latest_exemplar)]
+    if block.classic:
+        counts = accumulate(histogram.counts)
+        cells = zip(_bounds(block.family), counts, histogram.exemplars, strict=True)
+    for bound, count, seen in cells:
         exemplar = _exemplar(seen) if exemplars else ""
-        yield f'{name}_bucket{{{before}le="{bound}"}} {total}{exemplar}\n'
+        yield f'{name}_bucket{{{before}le="{bound}"}} {count}{exemplar}\n'
     yield f"{name}_count{_braced(labels)} {total}\n"
     yield f"{name}_sum{_braced(labels)} {number(histogram.sum)}\n"
 
 
 @lru_cache(maxsize=256)
 def _bounds(family: Family) -> tuple[str, ...]:
-    return (*(number(float(bound)) for bound in family.buckets), "+Inf")
+    return (*(number(float(bound)) for bound in family.buckets), _UNBOUNDED)
 
 
 def _labels(labels: Mapping[str, str]) -> str:

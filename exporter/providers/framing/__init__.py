@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from exporter.providers.base import Ended, Event, Failed, Finished, ProtocolError
+from exporter.providers.base import Ended, Event, Failed, Finished, Output, ProtocolError
 
 M_co = TypeVar("M_co", covariant=True)
 Message = TypeVar("Message")
@@ -67,6 +67,10 @@ class FramedDecoder(Generic[Message]):
 
     def _note(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._stopped |= isinstance(event, Finished)
-            self._stopped |= isinstance(event, Failed) and event.is_ending
-            self._ended |= isinstance(event, Ended)
+            match event:
+                case Output():
+                    pass  # nearly all of them
+                case Finished() | Failed(is_ending=True):
+                    self._stopped = True
+                case Ended():
+                    self._ended = True

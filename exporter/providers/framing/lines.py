@@ -38,7 +38,9 @@ class Lines:
         self._held = b"\r" if body.endswith(b"\r") else b""
         body = body.removesuffix(self._held)
         # Of the line that has no end yet nothing is looked at twice, or it would take forever.
-        first, *others = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        if b"\r" in body:
+            body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, *others = body.split(b"\n")
         self._tail += first
         if not others:
             return []

@@ -1,0 +1,239 @@
+"""HTTP/1.1 as a client speaks it, without a socket.
+
+h11 writes the request and reads the head of the answer, which comes once. What comes with every
+token, the chunks of the body, is read by llhttp, which is written in C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
+
+import h11
+import httptools
+import httpx
+
+from exporter.net.head import MAX_BYTES, MAX_HEADERS, HeadGuard, TooManyHeaders
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+_CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+"""llhttp begins with a head; h11 has read the real one."""
+_WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class Head(NamedTuple):
+    """The status line and the headers of an answer."""
+
+    status: int
+    reason: str
+    headers: list[tuple[bytes, bytes]]
+
+
+class Answer:
+    """One request and its answer, whose bytes may be split anywhere."""
+
+    def __init__(self) -> None:
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_BYTES)
+        self._guard = HeadGuard()
+        self._body: _Body | None = None
+        self._keeps_connection = False
+        self.head: Head | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it is there."""
+        return self._body is not None and self._body.is_over
+
+    @property
+    def leaves_connection(self) -> bool:
+        """Whether it is over, and the connection may serve another request."""
+        return self.is_over and self._keeps_connection
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether more came than belongs to it."""
+        return self._body is not None and self._body.has_surplus
+
+    def asked(self, method: str, target: bytes, headers: RawHeaders, content: bytes = b"") -> bytes:
+        """The request on the wire.
+
+        :raises httpx.LocalProtocolError: it cannot be sent.
+        """
+        try:
+            events: list[h11.Event] = [
+                h11.Request(method=method, target=target, headers=list(headers))
+            ]
+            if content:
+                events.append(h11.Data(data=content))
+            sent = map(self._http.send, (*events, h11.EndOfMessage()))
+            return b"".join(data for data in sent if data)
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from error
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes; none: the peer has closed the connection.
+
+        :raises httpx.RemoteProtocolError: this is no answer, or it is not whole.
+        """
+        if self._body is None:
+            self._feed_head(data)
+        elif data:
+            self._body.feed(data)
+        else:
+            self._body.ended()
+
+    def take(self) -> list[bytes]:
+        """What came of the body since it was last taken.
+
+        :raises httpx.RemoteProtocolError: nothing did, since it is broken.
+        """
+        return self._body.take() if self._body else []
+
+    def _feed_head(self, data: bytes) -> None:
+        if not data:
+            raise httpx.RemoteProtocolError("the server closed the connection without an answer")
+        self._guard.check(data)
+        with _mistakes_of_the_peer():
+            self._http.receive_data(data)
+            while (event := self._http.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Response):
+                    self._begin_body(event)
+                    return
+
+    def _begin_body(self, response: h11.Response) -> None:
+        self.head = Head(
+            response.status_code,
+            response.reason.decode("ascii", "replace"),
+            list(response.headers.raw_items()),
+        )
+        headers = dict(response.headers)
+        came, _ = self._http.trailing_data
+        options = [option.strip() for option in headers.get(b"connection", b"").lower().split(b",")]
+        self._keeps_connection = response.http_version >= b"1.1" and b"close" not in options
+        if response.status_code in _WITHOUT_BODY:
+            self._body = _Sized(0)
+        elif b"transfer-encoding" in headers:  # h11 lets none pass but "chunked"
+            self._body = _Chunks()
+        elif b"content-length" in headers:
+            self._body = _Sized(int(headers[b"content-length"]))
+        else:
+            self._body, self._keeps_connection = _UntilClosed(), False
+        if came:
+            self._body.feed(came)
+
+
+@contextmanager
+def _mistakes_of_the_peer() -> Iterator[None]:
+    try:
+        yield
+    except h11.RemoteProtocolError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
+
+
+class _Body(Protocol):
+    is_over: bool
+    has_surplus: bool
+
+    def feed(self, data: bytes) -> None: ...
+
+    def ended(self) -> None: ...
+
+    def take(self) -> list[bytes]: ...
+
+
+class _Pieces:
+    """What came of a body and is not taken yet."""
+
+    def __init__(self) -> None:
+        self.is_over = self.has_surplus = False
+        self._pieces: list[bytes] = []
+
+    def take(self) -> list[bytes]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+
+class _UntilClosed(_Pieces):
+    def feed(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def ended(self) -> None:
+        self.is_over = True
+
+
+class _Sized(_Pieces):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._missing = size
+        self.is_over = not size
+
+    def feed(self, data: bytes) -> None:
+        piece = data[: self._missing]
+        self.has_surplus |= len(piece) < len(data)
+        self._missing -= len(piece)
+        self.is_over = not self._missing
+        if piece:
+            self._pieces.append(piece)
+
+    def ended(self) -> None:
+        raise httpx.RemoteProtocolError(f"{self._missing} bytes of the response are missing")
+
+
+class _Chunks(_Pieces):
+    """Chunks, as llhttp calls for each part of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failure: Exception | None = None
+        self._trailers = self._between = 0
+        self._parser = httptools.HttpResponseParser(self)
+        # Some servers fill the length of a chunk up with spaces; all clients read that.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+        self._parser.feed_data(_CHUNKED_HEAD)
+
+    def on_message_begin(self) -> None:
+        self.has_surplus |= self.is_over
+
+    def on_body(self, piece: bytes) -> None:
+        if not self.is_over:
+            self._pieces.append(piece)
+
+    def on_header(self, _name: bytes, _value: bytes) -> None:
+        self._trailers += not self.is_over
+
+    def on_message_complete(self) -> None:
+        self.is_over = True
+
+    def feed(self, data: bytes) -> None:
+        before = len(self._pieces)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if self.is_over:
+                self.has_surplus = True
+            else:
+                said = f"the chunks of the response are broken: {error}"
+                self._failure = httpx.RemoteProtocolError(said)
+        self._check(len(data), has_grown=len(self._pieces) > before)
+
+    def _check(self, size: int, *, has_grown: bool) -> None:
+        """llhttp itself minds neither how many trailers there are, nor how long what stands
+        between two chunks is."""
+        self._between = 0 if has_grown else self._between + size
+        if self._trailers > MAX_HEADERS:
+            self._failure = TooManyHeaders(f"the response has more than {MAX_HEADERS} trailers")
+        elif self._between > MAX_BYTES:
+            said = f"more than {MAX_BYTES} bytes stand between two chunks of the response"
+            self._failure = self._failure or httpx.RemoteProtocolError(said)
+
+    def ended(self) -> None:
+        raise httpx.RemoteProtocolError("the last chunk of the response is missing")
+
+    def take(self) -> list[bytes]:
+        """What came before the mistake comes before the complaint."""
+        if self._failure and not self._pieces:
+            raise self._failure
+        return super().take()

@@ -1,0 +1,177 @@
+"""HTTP/1.1 as bytes in, pieces out: what is an answer, what is broken, and where it ends."""
+
+from __future__ import annotations
+
+import itertools
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.net.head import MAX_BYTES, MAX_HEADERS, TooManyHeaders
+from exporter.net.http1 import Answer
+from tests.wire import LAST_CHUNK, chunk
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
+
+
+def asked() -> Answer:
+    answer = Answer()
+    answer.asked("GET", b"/", [(b"Host", b"x")])
+    return answer
+
+
+def fed(*reads: bytes) -> Answer:
+    answer = asked()
+    for read in reads:
+        answer.feed(read)
+    return answer
+
+
+def body(answer: Answer) -> bytes:
+    return b"".join(answer.take())
+
+
+@given(
+    parts=st.lists(st.binary(min_size=1, max_size=40), max_size=5),
+    cuts=st.lists(st.integers(min_value=0, max_value=400), max_size=8),
+    framing=st.sampled_from(["chunks", "a length", "the end"]),
+)
+def test_a_body_is_the_same_however_it_is_cut(
+    parts: list[bytes], cuts: list[int], framing: str
+) -> None:
+    whole = b"".join(parts)
+    wire = {
+        "chunks": CHUNKED + b"".join(map(chunk, parts)) + LAST_CHUNK,
+        "a length": OK + b"content-length: %d\r\n\r\n" % len(whole) + whole,
+        "the end": OK + b"\r\n" + whole,
+    }[framing]
+    edges = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
+    answer, came = asked(), b""
+    for start, end in itertools.pairwise(edges):
+        answer.feed(wire[start:end])
+        came += body(answer)
+    if framing == "the end":
+        assert not answer.is_over
+        answer.feed(b"")
+    assert came == whole
+    assert answer.is_over
+    assert answer.leaves_connection is (framing != "the end")
+    assert not answer.has_surplus
+
+
+@pytest.mark.parametrize(
+    ("more", "keeps"),
+    [
+        (b"", True),
+        (b"connection: close\r\n", False),
+        (b"connection: x, Close\r\n", False),
+        (b"connection: keep-alive\r\n", True),
+    ],
+)
+def test_a_server_says_whether_it_keeps_the_connection(more: bytes, keeps: bool) -> None:
+    assert fed(OK + more + b"content-length: 0\r\n\r\n").leaves_connection is keeps
+    assert (
+        fed(OK + more + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n").leaves_connection is keeps
+    )
+    assert not fed(b"HTTP/1.0 200 OK\r\n" + more + b"content-length: 0\r\n\r\n").leaves_connection
+
+
+@pytest.mark.parametrize("end", [b"\r\nHTTP/1.1 200 OK\r\n", b"xyz", CHUNKED + LAST_CHUNK])
+def test_more_than_an_answer_is_noted_and_is_no_part_of_it(end: bytes) -> None:
+    for answer in (
+        fed(CHUNKED + chunk(b"hello") + LAST_CHUNK + end),
+        fed(CHUNKED + chunk(b"hello") + LAST_CHUNK, end),
+        fed(OK + b"content-length: 5\r\n\r\nhello" + end),
+        fed(OK + b"content-length: 5\r\n\r\nhello", end),
+    ):
+        assert body(answer) == b"hello"
+        assert answer.is_over
+        assert answer.has_surplus
+    assert fed(b"HTTP/1.1 204 No Content\r\n\r\n" + end).has_surplus
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"zz\r\n",
+        b"-5\r\nhello\r\n",
+        b"0x5\r\nhello\r\n",
+        b"f" * 21 + b"\r\n",
+        b"1\r\nhello\r\n",
+        b"5\nhello\n",
+        b"\r\n",
+        b"5;" + b"x" * (MAX_BYTES + 1),
+    ],
+)
+def test_what_came_before_a_broken_chunk_comes_before_the_complaint(broken: bytes) -> None:
+    answer = fed(CHUNKED + chunk(b"first"), broken)
+    assert body(answer).startswith(b"first")
+    with pytest.raises(httpx.RemoteProtocolError):
+        answer.take()
+    assert not answer.is_over
+    assert not answer.leaves_connection
+
+
+def test_real_servers_may_be_odd() -> None:
+    """What h11 reads and llhttp would not, and the other way round."""
+    for head in (
+        b"x: y\r\n z\r\n",  # a folded header
+        b"content-length: 5\r\n",  # the chunks hold
+        b"x: \xe9\r\n",
+    ):
+        answer = fed(
+            OK + head + b"transfer-encoding: chunked\r\n\r\n" + chunk(b"hello") + LAST_CHUNK
+        )
+        assert body(answer) == b"hello"
+    assert body(fed(b"HTTP/1.1 200 OK\ncontent-length: 5\n\nhello")) == b"hello"
+    assert body(fed(OK + b"content-length: 5\r\ncontent-length: 5\r\n\r\nhello")) == b"hello"
+    assert body(fed(CHUNKED + b"5  \r\nhello\r\n" + LAST_CHUNK)) == b"hello"
+    assert fed(CHUNKED + LAST_CHUNK + b"\r\n").has_surplus is False
+
+
+@pytest.mark.parametrize(
+    "start", [b"", OK, CHUNKED + b"5\r\nhel", CHUNKED, OK + b"content-length: 5\r\n\r\nhel"]
+)
+def test_an_end_in_the_middle_is_none(start: bytes) -> None:
+    answer = fed(start) if start else asked()
+    with pytest.raises(httpx.RemoteProtocolError):
+        answer.feed(b"")
+
+
+def test_a_body_may_have_any_number_of_lines_and_trailers_may_not() -> None:
+    answer = fed(CHUNKED)
+    for _ in range(100):
+        answer.feed(chunk(b":\n" * 1000 + b"0\r\n"))
+    answer.take()
+    answer.feed(b"0\r\n")
+    answer.feed(b"a:b\r\n" * MAX_HEADERS)
+    assert answer.take() == []
+    answer.feed(b"a:b\r\n" * MAX_HEADERS)
+    with pytest.raises(TooManyHeaders):
+        answer.take()
+
+
+def test_trailers_are_no_part_of_the_body() -> None:
+    answer = fed(CHUNKED + chunk(b"hello") + b"0\r\nx: y\r\n\r\n")
+    assert body(answer) == b"hello"
+    assert answer.leaves_connection
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("GET", b"/a b", [(b"Host", b"x")]),
+        ("GET", b"/\r\nx: y", [(b"Host", b"x")]),
+        ("GET", b"/", [(b"Host", b"x"), (b"a", b"b\r\nc: d")]),
+        ("GET", b"/", [(b"Host", b"x"), (b"a b", b"c")]),
+        ("GET", b"/", []),
+    ],
+)
+def test_what_would_be_another_request_is_not_sent(
+    method: str, target: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    with pytest.raises(httpx.LocalProtocolError):
+        Answer().asked(method, target, headers)
