@@ -59,23 +59,23 @@ def plan_for(url: str, provider: str, kind: str) -> Plan:
     )
 
 
-def _memory_kb(field: str) -> int:
+def memory_kb(field: str) -> int:
     status = Path("/proc/self/status").read_text()
     return int(status.partition(f"{field}:")[2].split()[0])
 
 
-def _peak_begins_anew() -> int:
+def peak_begins_anew() -> int:
     """Resident memory now, in kB."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _memory_kb("VmRSS")
+    return memory_kb("VmRSS")
 
 
-class _Turns:
+class Turns:
     """The processor time of the longest turn of the loop."""
 
     longest = 0.0
 
-    def __enter__(self) -> _Turns:
+    def __enter__(self) -> Turns:
         self._run = _handle._run  # noqa: SLF001  there is no other way in
 
         def timed(handle: asyncio.Handle) -> None:
@@ -94,11 +94,11 @@ async def _probe(url: str, provider: str, kind: str) -> None:
     plan = plan_for(url, provider, kind)
     connections = Connections(plan.target)
     await run_probe(plan, "hello", connections)
-    before = _peak_begins_anew()
-    with _Turns() as turns:
+    before = peak_begins_anew()
+    with Turns() as turns:
         result = await asyncio.create_task(run_probe(plan, "hello", connections))
         await asyncio.sleep(0)  # the last turn is measured when it is over
-    grown = _memory_kb("VmHWM") - before
+    grown = memory_kb("VmHWM") - before
     await connections.retire()
     failure = result.failure
     print(

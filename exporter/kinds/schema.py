@@ -22,7 +22,7 @@ def validator_of(schema: Mapping[str, JsonValue]) -> jsonschema_rs.Validator:
     try:
         return jsonschema_rs.validator_for(dict(schema), retriever=_retrieve_nothing)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
-        raise ValueError(f"is no JSON Schema: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"is not a valid JSON Schema: {str(error).splitlines()[0]}") from None
 
 
 def _checked(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:

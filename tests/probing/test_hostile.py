@@ -216,10 +216,11 @@ async def test_a_message_of_countless_parts_is_none(provider: str, message: byte
 
 async def test_a_line_that_comes_byte_by_byte_costs_no_more_than_its_length() -> None:
     one = b"1\r\nx\r\n"
-    started = time.monotonic()
-    result = await result_of(STREAM_HEAD, chunk(b"x" * 400_000), one * 50_000, LAST_CHUNK, total=30)
+    script = STREAM_HEAD, chunk(b"x" * 400_000), one * 50_000, LAST_CHUNK
+    started = time.thread_time()  # no busy machine adds to it
+    result = await result_of(*script, total=300)
     assert reason(result) is FailureReason.TRUNCATED
-    assert time.monotonic() - started < 10
+    assert time.thread_time() - started < 10
 
 
 async def test_more_headers_than_anybody_needs_are_too_large() -> None:

@@ -1,0 +1,78 @@
+"""In which encodings a key is found when a provider sends it back.
+
+Each encoding alone, and in all pairs and triples of one in the other; a triple that holds an
+encoding which is itself one in another ("twice") is more than three deep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from tabulate import tabulate
+
+from exporter.settings.redaction import NOT_SHOWN, REDACTED, redact, remember
+from tests.fuzz.encodings import ENCODINGS, KEY, NESTABLE
+
+
+@dataclass
+class Found:
+    """What became of a key in some encodings of each other, by the encodings among them."""
+
+    plays: int = 0
+    withheld: int = 0
+    """So much encoded that the text was not shown at all."""
+    missed: list[Sequence[str]] = field(default_factory=list)
+    of: Counter[str] = field(default_factory=Counter)
+    missed_of: Counter[str] = field(default_factory=Counter)
+
+    def take(self, layers: Sequence[str]) -> None:
+        text = KEY
+        for layer in layers:
+            text = ENCODINGS[layer](text)
+        shown = redact(f"before {text} after")
+        self.plays += 1
+        self.of.update(set(layers))
+        if NOT_SHOWN in shown:
+            self.withheld += 1
+        elif REDACTED not in shown:
+            self.missed.append(layers)
+            self.missed_of.update(set(layers))
+
+
+def _found(depth: int) -> Found:
+    found = Found()
+    for layers in product(NESTABLE if depth > 1 else ENCODINGS, repeat=depth):
+        found.take(layers)
+    return found
+
+
+def _rows(by_depth: Sequence[Found]) -> Iterator[tuple[object, ...]]:
+    for encoding in ENCODINGS:
+        yield (
+            encoding,
+            *(f"{found.missed_of[encoding]:,} of {found.of[encoding]:,}" for found in by_depth),
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.leaks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="without the triples")
+    remember(KEY)
+    began = time.process_time()
+    by_depth = [_found(depth) for depth in ((1, 2) if parser.parse_args().quick else (1, 2, 3))]
+    head = ("missed", "alone", "in pairs", "in triples")[: len(by_depth) + 1]
+    print(tabulate(_rows(by_depth), head, "github", stralign="right", colalign=("left",)))
+    for found in by_depth:
+        print(f"\n{found.plays:,} played, {len(found.missed)} missed, {found.withheld} withheld")
+        for layers in found.missed:
+            print(f"  missed: {' in '.join(layers)}")
+    print(f"\n{time.process_time() - began:.0f} s of processor")
+
+
+if __name__ == "__main__":
+    main()
