@@ -19,7 +19,7 @@ from exporter.settings.secret import Secret, SecretError
 
 def warnings(config: Config) -> list[str]:
     """Everything of which to warn, a line for each."""
-    own = (_of_money(config), *map(_of_target, config.targets))
+    own = (_of_money(config), _of_state(config), *map(_of_target, config.targets))
     told = (f"warning: {why}" for some in own for why in some)
     return list(dict.fromkeys((*objective_warnings(config.plans()), *told)))
 
@@ -35,6 +35,12 @@ def _of_money(config: Config) -> Iterator[str]:
         yield f"budget.state_file: {file.parent} is not a directory"
     elif file and file.exists():
         yield from (f"budget.state_file: {why}" for why in _strange(file))
+
+
+def _of_state(config: Config) -> Iterator[str]:
+    folder = config.state_folder
+    if folder and not folder.is_dir():
+        yield f"state_folder: {folder} is not a folder"
 
 
 def _of_target(target: Target) -> Iterator[str]:

@@ -39,6 +39,7 @@ from exporter.prices.settings import (
     currency_mistakes,
 )
 from exporter.prices.vendors import vendor_of
+from exporter.settings.paths import FilePath
 from exporter.settings.types import Duration, Located, Model, UnknownName, raise_all
 
 VERSION = 1
@@ -73,6 +74,9 @@ class Config(Model):
     target_files: tuple[str, ...] = ()
     """Glob patterns of files with further targets, watched for changes."""
     budget: Budget = Budget()
+    state_folder: FilePath | None = None
+    """Where the past of fingerprints and embeddings is kept, so that a change that comes with a
+    restart is seen. The folder must exist and be writable."""
     prices_file: LoadedPrices | None = None
     """LiteLLM's ``model_prices_and_context_window.json``; gives a price to targets without."""
     currencies: Currencies = Field(default={})

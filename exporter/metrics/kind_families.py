@@ -79,5 +79,5 @@ EMBEDDING_DIMENSIONS = KIND_FAMILIES.gauge(
 EMBEDDING_SIMILARITY = KIND_FAMILIES.gauge(
     "inference_embedding_similarity",
     "Cosine similarity of the same text's vector in the latest successful probe and in the"
-    " first one since the exporter started; well below 1: another model answers.",
+    " first one that the exporter remembers; well below 1: another model answers.",
 )
