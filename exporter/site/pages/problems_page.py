@@ -83,7 +83,8 @@ def _own(rows: Sequence[StatusRow], condition: Condition, now: float) -> Iterato
         yield problem("The configuration has errors", why, "InferenceExporterConfigStale")
     spent = condition.spent
     if spent.limit_usd and spent.usd >= _NEARLY * spent.limit_usd:
-        why = f"{usd(spent.usd)} of {usd(spent.limit_usd)} today; probes that could exceed the budget are skipped"
+        share = f"{usd(spent.usd)} of {usd(spent.limit_usd)} today"
+        why = f"{share}; probes that could exceed the budget are skipped"
         yield problem("The budget is nearly spent", why, "InferenceBudgetNearlySpent")
     if late := [row.plan.target.name for row in rows if is_late(row, now)]:
         names = ", ".join(late[:10]) + (f" and {len(late) - 10} more" if len(late) > 10 else "")
