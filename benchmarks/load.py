@@ -22,6 +22,7 @@ from benchmarks.running import (
     Window,
     beside_the_measured,
     exporting,
+    favour,
     watch,
 )
 from benchmarks.truth.served import truth_server
@@ -98,6 +99,7 @@ def measure(
     """:param interval_seconds: by default, as long as a core can do so many targets."""
     interval = interval_seconds or INTERVAL_SECONDS * max(1, targets // MAX_TARGETS_AT_INTERVAL)
     with exporting(configuration(url, targets, interval), python) as process:
+        favour(process.pid)
         time.sleep(interval)  # every connection opened, every series rendered once
         window = watch(process, max(scrapes, interval // SCRAPE_EVERY_SECONDS))
     return Load(targets, interval, window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards.expressions import STEP, WINDOW, total
 from dashboards.frame import TARGETS, Section
 from dashboards.panels import COUNT, RATIO, SECONDS, USD, Query, Text, over_time
 
@@ -19,19 +20,26 @@ def vectors() -> Section:
                 ),
                 RATIO,
                 Query(f"inference_embedding_similarity{{{TARGETS}}}", "{{probe}}"),
-                width=6,
+                width=5,
             ),
             over_time(
-                Text("Dimensions", "How long the vectors are."),
+                Text("Dimensions", "Length of the vectors."),
                 COUNT,
                 Query(f"inference_embedding_dimensions{{{TARGETS}}}", "{{probe}}"),
-                width=6,
+                width=4,
+            ),
+            over_time(
+                Text("Orders", "Documents that were reranked, in the right order or in another."),
+                COUNT,
+                Query(total("inference_rankings_total", TARGETS, "outcome"), "{{outcome}}"),
+                width=5,
+                stacked=True,
             ),
             over_time(
                 Text("Items per second", "Texts embedded or documents ranked, over the request."),
                 COUNT,
                 Query(f"inference_items_per_second{{{TARGETS}}}", "{{probe}}"),
-                width=6,
+                width=5,
             ),
             over_time(
                 Text("Request", "The exact duration of each successful probe."),
@@ -41,7 +49,7 @@ def vectors() -> Section:
                     f" and inference_items_per_second{{{TARGETS}}}",
                     "{{probe}}",
                 ),
-                width=6,
+                width=5,
                 dots=True,
             ),
         ],
@@ -65,8 +73,8 @@ def behaviour() -> Section:
             over_time(
                 Text(
                     "Distance of the first token",
-                    "How far the probabilities of the first token are from what they usually are;"
-                    " nothing where the provider does not tell them.",
+                    "How far the probabilities of the first token are from the usual ones."
+                    " Empty if the provider doesn't return them.",
                 ),
                 COUNT,
                 Query(f"inference_fingerprint_distance{{{TARGETS}}}", "{{probe}}"),
@@ -75,8 +83,8 @@ def behaviour() -> Section:
             over_time(
                 Text(
                     "Evidence of a change",
-                    "At 11 a change is counted, and the new behaviour is learnt. Chance alone gets"
-                    " there at most once in 60,000 answers.",
+                    "At 11, a change is counted, and the exporter learns the new behavior."
+                    " Chance alone reaches 11 at most once in 60,000 answers.",
                 ),
                 COUNT,
                 Query(f"inference_fingerprint_evidence{{{TARGETS}}}", "{{probe}}"),
@@ -95,24 +103,108 @@ def prompt_cache() -> Section:
             over_time(
                 Text(
                     "Prompt from the cache",
-                    "Share of a long prompt, asked again, that the provider says came from its"
-                    " cache; 0 where the cache does not work.",
+                    "Share of the repeated long prompt that the provider reports as cached."
+                    " 0 if the cache doesn't work.",
                 ),
                 RATIO,
                 Query(f"inference_cached_prefix_input_ratio{{{TARGETS}}}", "{{probe}}"),
                 width=8,
             ),
             over_time(
-                Text("First token, cold and cached", "Of the same long prompt."),
+                Text("First token, cold and cached", "For the same long prompt."),
                 SECONDS,
                 Query(times, "{{cache}} {{probe}}"),
                 width=8,
             ),
             over_time(
-                Text("Saved", "How much cheaper the prompt was when it was asked again."),
+                Text("Saved", "How much less the repeated prompt cost."),
                 USD,
                 Query(f"inference_cached_prefix_saved_usd{{{TARGETS}}}", "{{probe}}"),
                 width=8,
+            ),
+        ],
+    )
+
+
+def tool_calls() -> Section:
+    """Whether the model calls the tools that it is offered."""
+    calls = f"sum without (outcome) (inference_tool_calls_total{{{TARGETS}}})"
+    right = total("inference_tool_calls_total", f'{TARGETS},outcome="right"', "probe", WINDOW)
+    every = total("inference_tool_calls_total", TARGETS, "probe", WINDOW)
+    return Section(
+        "Tool calls",
+        [
+            over_time(
+                Text(
+                    "Calls",
+                    "Right; missing: the model answered without a tool call; wrong: it"
+                    " called another tool, or with other arguments.",
+                ),
+                COUNT,
+                Query(total("inference_tool_calls_total", TARGETS, "outcome"), "{{outcome}}"),
+                width=8,
+                stacked=True,
+            ),
+            over_time(
+                Text("Right calls", "Share of the answers that call the tool as they should."),
+                RATIO,
+                Query(f"{right} / {every} >= 0", "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text(
+                    "First token of a call",
+                    "For each successful probe. Some providers send a call in one piece, so"
+                    " its first token arrives when the call is complete.",
+                ),
+                SECONDS,
+                Query(
+                    f"inference_last_probe_time_to_first_token_seconds{{{TARGETS}}} > 0"
+                    f" and {calls}",
+                    "{{probe}}",
+                ),
+                width=8,
+                dots=True,
+            ),
+        ],
+    )
+
+
+def model_list() -> Section:
+    """What is known for no token: that the provider answers, takes the key and has the model."""
+    listed = f"inference_model_listed{{{TARGETS}}}"
+    reasons = f"increase(inference_probe_failures_total{{{TARGETS}}}[{STEP}])"
+    return Section(
+        "Model list",
+        [
+            over_time(
+                Text(
+                    "Listed", "1 if the provider has the model, 0 if its answer doesn't contain it."
+                ),
+                COUNT,
+                Query(listed, "{{probe}}"),
+                width=8,
+            ),
+            over_time(
+                Text("Answer", "The exact duration of each successful request for the list."),
+                SECONDS,
+                Query(
+                    f"inference_last_probe_request_duration_seconds{{{TARGETS}}} > 0 and {listed}",
+                    "{{probe}}",
+                ),
+                width=8,
+                dots=True,
+            ),
+            over_time(
+                Text("Why it failed", "Failed requests for the list, by reason."),
+                COUNT,
+                Query(
+                    f"sum by (reason) ({reasons} and ignoring (reason) {listed}) > 0",
+                    "{{reason}}",
+                ),
+                width=8,
+                stacked=True,
+                empty="no failures",
             ),
         ],
     )

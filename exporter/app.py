@@ -6,7 +6,6 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,6 +18,8 @@ from exporter.cold.watch import ColdWatch
 from exporter.config.plan import Plan, PlanChange
 from exporter.config.root import Config
 from exporter.metrics import exporter_families as families
+from exporter.metrics.past_keeper import PastKeeper
+from exporter.metrics.push.optional import pusher_of
 from exporter.metrics.registry import Metrics
 from exporter.net.sockets import sockets
 from exporter.observation import Observation
@@ -30,14 +31,11 @@ from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
-from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.mistakes import ConfigError
 from exporter.site.backend import Condition, Spent
 from exporter.site.bystanders import Bystanders
 from exporter.site.server import WebServer
 from exporter.site.status import Status
-
-if TYPE_CHECKING:
-    from exporter.metrics.push.pusher import Pusher
 
 GRACE_SECONDS = 20.0
 """How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
@@ -62,18 +60,6 @@ def _log(observation: Observation) -> None:
     log_failure(observation.result)
 
 
-def _pusher(config: Config, metrics: Metrics) -> Pusher | None:
-    """:raises ConfigError: series are to be pushed, and what does it is not installed."""
-    if config.push is None:
-        return None
-    try:
-        from exporter.metrics.push.pusher import Pusher  # noqa: PLC0415  an optional extra
-    except ImportError:
-        needs = "needs: pip install 'inference-exporter[push]'"
-        raise ConfigError([Mistake(needs, key="push")]) from None
-    return Pusher(config.push, metrics.everything)
-
-
 class Exporter:
     """One running exporter. The web server, in a thread of its own, sees it as its back end."""
 
@@ -95,6 +81,7 @@ class Exporter:
         self.metrics.reporters.append(source.report)
         self.status = Status()
         spending = Spending()
+        self._past = PastKeeper(self.metrics)
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         self._election = self._stand_for_election(self._config)
         self._prober = Prober(
@@ -107,7 +94,7 @@ class Exporter:
         told = Bystanders(self.metrics, self.status)
         self._schedule = Schedule(self._prober, told, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
-        self._pusher = _pusher(self._config, self.metrics)
+        self._pusher = pusher_of(self._config, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
 
     @property
@@ -159,6 +146,7 @@ class Exporter:
                 watchers = [
                     tasks.create_task(self._watch_configuration()),
                     tasks.create_task(self._budgets.run()),
+                    tasks.create_task(self._past.run()),
                     tasks.create_task(watch_loop(self._note_lag, self._realign)),
                 ]
                 await self._stopping.wait()
@@ -176,6 +164,7 @@ class Exporter:
             if self._election:  # another begins only now that no probe is under way
                 await asyncio.to_thread(self._election.stop)
             self._budgets.close()
+            self._past.close()
             if self._pusher:
                 await asyncio.to_thread(self._pusher.stop)
             server.stop()
@@ -204,15 +193,13 @@ class Exporter:
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
                 self._config_error = str(error)
-                log.error("not reloaded, the old configuration stays in force", error=str(error))
+                log.error("configuration not reloaded, the old one stays active", error=str(error))
                 raise
             if self._stopping.is_set():
-                log.info("not reloaded: the exporter is stopping")
+                log.info("configuration not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning(
-                    "web, metrics, location, push and leader election change only with a restart"
-                )
+                log.warning("web, metrics, location, push, leader election: restart to change")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
@@ -224,7 +211,7 @@ class Exporter:
         self.metrics.apply_controls([control.name for control in config.controls])
         self._apply_plans()
         for target, why in config.unknown_prices():
-            log.warning("price not known: cost and budgets leave it out", target=target, why=why)
+            log.warning("price unknown: no cost, and no budget limit", target=target, why=why)
         self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(1)
         self._loaded_at, self._config_error = time.time(), None
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
@@ -235,6 +222,7 @@ class Exporter:
         change = PlanChange.between(self._plans, plans)
         self._plans = plans
         self.metrics.apply(change, self._config.mix)
+        self._past.apply(self._config.state_folder, plans)
         self.status.apply(change)
         self._cold.apply(change)
         self._prober.apply(change)
@@ -271,7 +259,7 @@ class Exporter:
         except ConfigError:
             pass  # logged and counted; there is nobody to tell
         except Exception:
-            log.exception("reload crashed, the old configuration stays in force")
+            log.exception("reload crashed, the old configuration stays active")
 
     def _realign(self) -> None:
         self._schedule.realign()

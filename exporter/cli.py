@@ -22,7 +22,7 @@ _SERVING = {"run", "demo"}
 @click.option("--log-level", type=_LEVELS, default="info", show_default=True)
 @click.pass_context
 def main(context: click.Context, log_level: str) -> None:
-    """Continuous monitoring of LLM inference, for Prometheus."""
+    """Monitor LLM inference continuously, for Prometheus."""
     if os.environ.get("NO_COLOR"):  # see no-color.org; else click looks whether it is a terminal
         context.color = False
     configure_logging(log_level, sentences=context.invoked_subcommand == "demo")

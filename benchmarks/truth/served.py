@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,9 @@ from pathlib import Path
 
 import httpx
 
-_FAVOURED = -15
+from benchmarks.running import favour
+
+_PRIORITY = -15
 _SOURCE = Path(__file__).with_name("server")
 
 
@@ -37,12 +38,6 @@ class Sends:
     end_written_ns: int
 
 
-def _favour(pid: int) -> None:
-    """Let a process run before all others, where this one may say so."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, _FAVOURED)
-
-
 @contextmanager
 def truth_server() -> Iterator[str]:
     """The base URL of a truth server, built and started for the time of the block."""
@@ -57,10 +52,12 @@ def truth_server() -> Iterator[str]:
             check=True,
             env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
         )
-        with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        with subprocess.Popen(
+            [binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        ) as server:
             assert server.stdin is not None
             assert server.stdout is not None
-            _favour(server.pid)
+            favour(server.pid, _PRIORITY)
             yield server.stdout.readline().decode().strip()
             server.stdin.close()  # makes it end
 

@@ -45,7 +45,9 @@ class BudgetKeeper:
             if path:
                 self._resume(path)
         if path is None and (self._spending.limit is not None or self._spending.target_limits):
-            log.warning("budgets begin anew at every restart; set budget.state_file")
+            log.warning(
+                "a restart resets the budgets: set budget.state_file to keep what was spent"
+            )
         self._show()
 
     def observe(self, _observation: Observation) -> None:
@@ -85,7 +87,7 @@ class BudgetKeeper:
         if problem is None:
             self._saved = day
         elif problem != self._problem:
-            log.error("spend not saved: a restart will forget it", error=problem)
+            log.error("could not save what was spent: a restart will forget it", error=problem)
         self._problem = problem
         self._series.gauge(families.BUDGET_STATE_SAVED).set(problem is None)
 

@@ -6,9 +6,6 @@ anything, and whatever it still keeps.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.budget.spending import Day
-from exporter.settings.files import check_regular, regular_bytes
+from exporter.settings.files import regular_bytes, replace_bytes
 
 MAX_FILE_BYTES = 4 << 20
 _MAX_USD = 10**12
@@ -59,32 +56,6 @@ def write_day(path: Path, day: Day) -> None:
     """
     content = _State(day=day.date, usd=dict(day.usd)).model_dump_json(indent=2)
     try:
-        _replace(_replaceable(path), content.encode())
+        replace_bytes(path, content.encode())
     except OSError as error:
         raise SpendFileError(f"{path}: {error.strerror}") from None
-
-
-def _replaceable(path: Path) -> Path:
-    """The file itself, behind all links.
-
-    :raises OSError: it is there, and no regular file.
-    """
-    file = Path(os.path.realpath(path))
-    with suppress(FileNotFoundError):
-        check_regular(file)
-    return file
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # The new file must be on the same file system as the old one: only the folder is sure.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

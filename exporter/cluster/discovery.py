@@ -130,14 +130,14 @@ class _Watcher:
                 else:
                     self._wait_after(error)
             except Exception as error:
-                log.exception("discovery met an answer that it does not understand")
+                log.exception("discovery got an unexpected response")
                 self._wait_after(error)
 
     def _wait_after(self, error: Exception) -> None:
         pause = _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
         self._failures += 1
         log.warning(
-            "discovery failed; what was found stays",
+            "discovery failed, the targets stay as they are",
             path=self._path,
             error=str(error),
             retry_seconds=pause,
@@ -200,7 +200,7 @@ class Discovery:
             except ValueError as error:
                 refused.add((f"{found.namespace}/{found.name}", _why(error)))
         for name, why in sorted(refused - self._refused):
-            log.warning("found, but not probed", name=name, why=why)
+            log.warning("discovered, but not a valid target", name=name, why=why)
         self._refused = frozenset(refused)
         self._found = len(targets) - len(config.targets)
         return config.model_copy(update={"targets": (*targets.values(),)})

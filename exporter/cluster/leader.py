@@ -89,7 +89,7 @@ class LeaderElection:
                 if lease["spec"].get("holderIdentity") == self.identity:
                     self._put(lease, {**lease["spec"], "holderIdentity": ""})
             except ApiError as error:
-                log.warning("the lease runs out instead of being given back", error=str(error))
+                log.warning("could not release the lease, it will expire", error=str(error))
 
     def report(self, series: Series) -> None:
         """Set the metrics of the election."""
@@ -110,7 +110,7 @@ class LeaderElection:
                     pause = self._duration / _RETRIES
                     self._complain(error)
             except Exception:
-                log.exception("the Lease is not as expected", lease=self._name)
+                log.exception("the Lease is invalid", lease=self._name)
             self._tell()
             self._stopping.wait(pause)
 
@@ -160,7 +160,7 @@ class LeaderElection:
         left = max(0.0, self._leads_until - _now())
         missing = "; create it: kubectl apply the Lease beside the exporter's manifests"
         log.warning(
-            "the lease cannot be asked for",
+            "could not get or renew the lease",
             lease=self._name,
             error=str(error) + (missing if error.status == _NOT_FOUND else ""),
             leads_for_seconds=round(left, 1),
@@ -169,5 +169,5 @@ class LeaderElection:
     def _tell(self) -> None:
         if self.leads() != self._led:
             self._led = not self._led
-            log.info("leads now" if self._led else "stands by now", leader=self.leader)
+            log.info("became the leader" if self._led else "became a standby", leader=self.leader)
             self._on_change()

@@ -86,7 +86,7 @@ class BootWatch:
                 try:
                     await self._look()
                 except Exception:
-                    log.exception("looking at a server crashed", target=self.plan.target.name)
+                    log.exception("checking a server crashed", target=self.plan.target.name)
             await asyncio.sleep(self._settings.poll)
 
     async def _look(self) -> None:
@@ -107,7 +107,7 @@ class BootWatch:
     def _begin(self, at_ns: int, detail: str) -> None:
         if self._boot is None:
             self._boot = BootRecord(at_ns)
-            log.info("the server of a target is not ready", target=self.plan.target.name)
+            log.info("the target's server is not ready", target=self.plan.target.name)
             self._listener(self.plan.target.name, {})
         self._waiting(self._boot, detail)
 
@@ -149,7 +149,7 @@ class BootWatch:
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
             return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)
-        log.info("the server of a target has booted", target=result.target, **boot.durations)
+        log.info("the target's server has booted", target=result.target, **boot.durations)
         self._end()
         duration = boot.durations[BootPhase.FIRST_TOKEN]
         return replace(observation, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))

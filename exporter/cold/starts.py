@@ -106,7 +106,7 @@ class ColdStarts:
         self._silences.stop()
 
     def realign(self) -> None:
-        """Put every group back on its grid, after the wall clock was set."""
+        """Put every group back on its grid, after the system clock was changed."""
         groups = self._silences.under_way
         self._silences.stop()
         self._silences.apply(groups)
@@ -126,7 +126,7 @@ class ColdStarts:
             if await self._silence(group):
                 await self._cold_then_warm(group, plan)
             else:
-                log.warning("never left alone for long enough", targets=group.targets)
+                log.warning("never idle for long enough", targets=group.targets)
         finally:
             self._kept_back.difference_update(group.targets)
             for target in group.targets:
@@ -158,7 +158,7 @@ class ColdStarts:
         except OverBudget as error:
             log.warning("cold start not measured", target=plan.target.name, why=str(error))
         except StandsBy:
-            log.info("cold start left to the leader", target=plan.target.name)
+            log.info("cold start left to the new leader", target=plan.target.name)
 
     def _rest(self, group: Group, why: str) -> None:
         for target in group.targets:

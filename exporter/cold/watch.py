@@ -73,7 +73,7 @@ class ColdWatch:
         self._boots.stop()
 
     def realign(self) -> None:
-        """Put cold starts back on their grid, after the wall clock was set."""
+        """Put cold starts back on their grid, after the system clock was changed."""
         self._cold_starts.realign()
 
     async def _probe_booting(self, plan: Plan) -> Observation:

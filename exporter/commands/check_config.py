@@ -16,7 +16,7 @@ from exporter.config.loading import config_file
 
 @click.command("check-config")
 @click.argument("path", metavar="FILE", type=CONFIG)
-@click.option("--strict", is_flag=True, help="Exit with 1 if there is anything to warn of.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if there are warnings.")
 def check_config(path: Path, strict: bool) -> None:
     """Validate a configuration; print its targets, probes per day and estimated spend."""
     config = load(path)

@@ -24,7 +24,7 @@ from exporter.settings.units import format_duration
 
 _NOTE = (
     f"Estimated: input tokens are characters / {CHARACTERS_PER_TOKEN}; output tokens are"
-    f" max_output_tokens, so\nreal spend is mostly lower. A month has {DAYS_PER_MONTH} days."
+    f" max_output_tokens, so\nreal spend is usually lower. A month has {DAYS_PER_MONTH} days."
 )
 
 
@@ -38,7 +38,7 @@ def report(config: Config, width: int | None = None) -> str:
     if not plans:
         none = "No targets: nothing will be probed."
         if config.kubernetes_discovery:
-            none = "No targets but those that will be found in the cluster."
+            none = "No targets, except those that discovery finds in the cluster."
         return "\n".join([*warned, none, ""])
     rows: list[tuple[str, ...]] = [_HEADINGS]
     known = total = NOTHING
@@ -128,10 +128,10 @@ def _cut(cell: str, width: int) -> str:
 
 def _spend(known: Load, total: Load) -> Iterator[str]:
     if known is NOTHING:
-        yield "Spend: unknown: nothing besides targets of unknown price; set price or prices_file."
+        yield "Spend: unknown: only targets with an unknown price; set price or prices_file."
         return
     day, month = _per_day_and_month(known.usd or Decimal())
-    least = "" if total.usd is not None else ", besides targets of unknown price"
+    least = "" if total.usd is not None else ", plus targets with an unknown price"
     yield f"Spend: {day} USD per day, {month} USD per month{least}."
 
 
@@ -141,8 +141,8 @@ def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
     if most.probes:
         usd = "of unknown price" if most.usd is None else f"{most.usd:.2f} USD"
         yield (
-            f"Confirming changes: at most {most.probes:,.0f} probes a day more, {usd};"
-            " confirm: false turns it off."
+            f"Confirming changes: at most {most.probes:,.0f} more probes per day, {usd};"
+            " to turn it off, set confirm: false."
         )
 
 

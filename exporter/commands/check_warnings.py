@@ -19,7 +19,7 @@ from exporter.settings.secret import Secret, SecretError
 
 def warnings(config: Config) -> list[str]:
     """Everything of which to warn, a line for each."""
-    own = (_of_money(config), *map(_of_target, config.targets))
+    own = (_of_money(config), _of_state(config), *map(_of_target, config.targets))
     told = (f"warning: {why}" for some in own for why in some)
     return list(dict.fromkeys((*objective_warnings(config.plans()), *told)))
 
@@ -30,17 +30,23 @@ def _of_money(config: Config) -> Iterator[str]:
     file = config.budget.state_file
     budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
     if file is None and any(budgets):
-        yield "budgets begin anew at every restart; set budget.state_file"
+        yield "a restart resets the budgets: set budget.state_file to keep what was spent"
     if file and not file.parent.is_dir():
-        yield f"budget.state_file: {file.parent} is not a folder"
+        yield f"budget.state_file: {file.parent} is not a directory"
     elif file and file.exists():
         yield from (f"budget.state_file: {why}" for why in _strange(file))
+
+
+def _of_state(config: Config) -> Iterator[str]:
+    folder = config.state_folder
+    if folder and not folder.is_dir():
+        yield f"state_folder: {folder} is not a folder"
 
 
 def _of_target(target: Target) -> Iterator[str]:
     whose = f"target {target.name}: "
     if _lacks_key(target):
-        yield f"{whose}no api_key, without which {_host(target.endpoint)} answers nobody"
+        yield f"{whose}no api_key, which {_host(target.endpoint)} requires"
     for secret in _secrets(target):
         try:
             secret.read()

@@ -11,5 +11,5 @@ from exporter.demo import run_demo
 @click.command()
 @listen_option("127.0.0.1:9850")
 def demo(listen: str) -> None:
-    """Run against simulated providers: no keys, no network, no file."""
+    """Run against simulated providers, without keys, network access or a configuration."""
     serve(run_demo(listen))

@@ -56,9 +56,9 @@ targets: []                      # no key and no model server was found; a targe
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("config.yaml"),
     show_default=True,
-    help="Where to write it.",
+    help="File to write.",
 )
-@click.option("--force", is_flag=True, help="Write over what is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(path: Path, force: bool) -> None:
     """Write a first configuration from the keys in the environment and the model servers that
     listen on this host. No key is written, and no token is spent."""

@@ -15,20 +15,22 @@ from exporter.commands.durations import duration
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    help="Probe a target of this configuration.",
+    help="Configuration file with the target.",
 )
 @click.option("--target", help="Name of the target, with --config.")
 @click.option("--provider", metavar="NAME", help="Probe without a file: openai, vllm, ...")
-@click.option("--preset", help="Which server speaks it, with --provider openai.")
+@click.option("--preset", help="Server that implements the API, with --provider openai.")
 @click.option("--model", help="Name of the model, with --provider.")
-@click.option("--base-url", help="Where the API lives, with --provider.")
+@click.option("--base-url", help="Base URL of the API, with --provider.")
 @click.option("--region", help="Region of the API, with --provider.")
 @click.option("--api-version", help="Version of the API, with --provider.")
-@click.option("--api-key-env", metavar="NAME", help="Variable that holds the key.")
-@click.option("--prompt", help="What to ask, with --provider.")
+@click.option("--api-key-env", metavar="NAME", help="Environment variable with the API key.")
+@click.option("--prompt", help="Prompt to send, with --provider.")
 @click.option("--max-output-tokens", type=int, default=64, show_default=True)
 @click.option("--timeout", default="30s", show_default=True, help="With --provider.")
-@click.option("-n", "count", type=click.IntRange(1), help="How many probes: 1, or 20 at a gate.")
+@click.option(
+    "-n", "count", type=click.IntRange(1), help="Number of probes: 1, or 20 with --fail-on."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
     "--fail-on",
@@ -38,8 +40,12 @@ from exporter.commands.durations import duration
     " usual (usual), or too few probes can tell (unknown). Needs --config; judges all targets"
     " without --target.",
 )
-@click.option("--prometheus", metavar="URL", help="Where --fail-on usual finds the past.")
-@click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
+@click.option(
+    "--prometheus", metavar="URL", help="Prometheus with past probes, for --fail-on usual."
+)
+@click.option(
+    "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
+)
 @click.option(
     "--since",
     "since_seconds",
@@ -47,9 +53,11 @@ from exporter.commands.durations import duration
     metavar="DURATION",
     default="7d",
     show_default=True,
-    help="How much of the past is the usual.",
+    help="How much of the past counts as usual.",
 )
-@click.option("--junit", type=click.Path(path_type=Path), help="Write the gate's verdicts here.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path), help="File to write the verdicts to, as JUnit XML."
+)
 def probe(
     path: Path | None,
     target: str | None,
@@ -62,9 +70,9 @@ def probe(
     since_seconds: float,
     **ad_hoc: str | int | None,
 ) -> None:
-    """Probe now, show each result as it comes, and a summary.
+    """Probe now, and show each result and a summary.
 
-    Exits with 1 if any probe failed; with --fail-on, if the gate is closed.
+    Exits with 1 if a probe failed or, with --fail-on, if a target fails the check.
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")

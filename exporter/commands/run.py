@@ -21,7 +21,7 @@ def _shard(_context: click.Context, _option: click.Parameter, text: str) -> Shar
 
 
 @click.command()
-@click.option("--config", "path", type=CONFIG, required=True, help="The YAML configuration.")
+@click.option("--config", "path", type=CONFIG, required=True, help="YAML configuration file.")
 @click.option(
     "--shard",
     default="0/1",

@@ -38,7 +38,7 @@ def _faults(
     multiple=True,
     callback=_faults,
     metavar="MODEL=FAULT",
-    help=f"Let each request of a model go wrong: an HTTP status, or {', '.join(NAMED)}.",
+    help=f"Make every request to a model fail, with an HTTP status or: {', '.join(NAMED)}.",
 )
 def simulate(listen: str, faults: Mapping[str, Fault]) -> None:
     """Run the provider simulator alone."""

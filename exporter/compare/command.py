@@ -32,22 +32,24 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 
 
 @click.command()
-@click.option("--config", type=_PATH, help="Take the targets from this configuration.")
-@click.option("--baseline", metavar="TARGET", help="Name of a target, or key=value,... (below).")
+@click.option("--config", type=_PATH, help="Configuration file with the targets.")
+@click.option(
+    "--baseline", metavar="TARGET", help="Name of a target, or key=value,... (see above)."
+)
 @click.option("--candidate", "candidates", metavar="TARGET", multiple=True, help="Repeatable.")
-@click.option("--probe", help="Ask this probe of the configuration.")
-@click.option("--prompts-file", type=_PATH, help='Ask these: JSON lines, {"prompt": "..."}.')
+@click.option("--probe", help="Probe of the configuration to send.")
+@click.option("--prompts-file", type=_PATH, help='Prompts to send: JSON Lines, {"prompt": "..."}.')
 @click.option(
     "--shapes-file",
     type=_PATH,
-    help="Ask in the shapes of real traffic: input,output tokens on each line, or recorded chats.",
+    help="Send prompts shaped like real traffic: input,output tokens per line, or recorded chats.",
 )
 @click.option(
     "--length",
     "lengths",
     type=click.Choice([length.value for length in Length]),
     multiple=True,
-    help="Ask texts of about so many tokens; repeatable.",
+    help="Send texts of about this many tokens; repeatable.",
 )
 @click.option("--max-output-tokens", type=click.IntRange(1))
 @click.option(
@@ -55,20 +57,20 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     "probes",
     type=click.IntRange(2),
     metavar="N",
-    help="Probes of each target (200), or at most so many with --until-decided (1000).",
+    help="Probes of each target (200), or the maximum with --until-decided (1000).",
 )
 @click.option(
     "--concurrency",
     type=arguments.levels,
     metavar="N,N,...",
     default="",
-    help="Ask each target with so many streams at once, level by level; -n is for each level.",
+    help="Compare with this many concurrent streams, level by level; -n is for each level.",
 )
 @click.option(
     "--max-requests",
     type=click.IntRange(1),
     metavar="N",
-    help="With --concurrency, ask no more than so many in all.",
+    help="With --concurrency, maximum number of requests in total.",
 )
 @click.option(
     "--slo",
@@ -76,7 +78,7 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     type=arguments.objective,
     metavar="MEASURE=DURATION",
     multiple=True,
-    help="With --concurrency, say from how many streams on it breaks: ttft_p95=1.5s; repeatable.",
+    help="With --concurrency, show how many streams break this SLO: ttft_p95=1.5s; repeatable.",
 )
 @click.option(
     "--pause",
@@ -84,28 +86,34 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     type=duration,
     metavar="DURATION",
     default="0s",
-    help="Between blocks.",
+    help="Pause between blocks.",
 )
 @click.option(
     "--budget",
     "budget_usd",
     type=click.FloatRange(0, min_open=True),
     metavar="USD",
-    help="Stop before spending more.",
+    help="Stop before spending more than this.",
 )
-@click.option("--until-decided", is_flag=True, help="Stop once what matters most has a verdict.")
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Stop as soon as the most important measures have a verdict.",
+)
 @click.option(
     "--cold-idle",
     "cold_idle_seconds",
     type=duration,
     metavar="DURATION",
-    help="Afterwards leave the targets alone for this time and measure their cold start.",
+    help="Afterwards, leave the targets idle for this time and measure their cold start.",
 )
 @click.option("--cold-rounds", type=click.IntRange(1), default=6, show_default=True)
-@click.option("--samples", type=_PATH, help="Keep the samples here, or take up what is there.")
-@click.option("--from-samples", type=_PATH, help="Make the report of a samples file again.")
-@click.option("--prometheus", metavar="URL", help="Compare what was probed in the past.")
-@click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
+@click.option("--samples", type=_PATH, help="File for the samples; continues an existing one.")
+@click.option("--from-samples", type=_PATH, help="Create the report again from a samples file.")
+@click.option("--prometheus", metavar="URL", help="Compare past probes in this Prometheus.")
+@click.option(
+    "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
+)
 @click.option(
     "--since",
     "since_seconds",
@@ -117,27 +125,27 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 @click.option(
     "--before-after",
     metavar="DATE",
-    help="Of the past, compare the baseline before a date with the baseline after it.",
+    help="Compare the baseline before a date with the baseline after it.",
 )
 @click.option(
     "--window",
     "windows",
     metavar="FROM..TO",
     multiple=True,
-    help="Of the past, compare the baseline in these spans; repeatable.",
+    help="Compare the baseline in these time spans; repeatable.",
 )
 @click.option(
     "--requests-per-day",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
-    help="Say what a month of so much traffic costs on each side.",
+    help="Show the monthly cost of this traffic for each side.",
 )
 @click.option(
     "--request-tokens",
     type=arguments.tokens,
     metavar="IN,OUT",
     default="",
-    help="Its tokens of input and output; by default, the tokens of the prompts.",
+    help="Input and output tokens of each request; defaults to the tokens of the prompts.",
 )
 @click.option(
     "--margin",
@@ -145,24 +153,24 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     type=arguments.margin,
     metavar="MEASURE=SHARE",
     multiple=True,
-    help="What counts as the same, such as ttft_p95=0.2; repeatable.",
+    help="Margin that counts as the same, such as ttft_p95=0.2; repeatable.",
 )
 @click.option(
     "--measure",
     "measures",
     type=click.Choice([measure.value for measure in Measure]),
     multiple=True,
-    help="Judge this one, and no others but those named as well; repeatable.",
+    help="Evaluate only this measure; repeatable.",
 )
 @click.option(
     "--first",
     type=click.Choice([measure.value for measure in Measure]),
     multiple=True,
-    help="What matters most: nearly all of the permitted error is its (ttft_typical); repeatable.",
+    help="Most important measure, which gets most of the allowed error (ttft_typical); repeatable.",
 )
 @click.option("--json", "json_file", type=_OUTPUT, help="Write the report as JSON; - prints it.")
-@click.option("--markdown", type=_OUTPUT, help="The same as Markdown.")
-@click.option("--html", type=_OUTPUT, help="The same as one HTML file with plots.")
+@click.option("--markdown", type=_OUTPUT, help="Write the report as Markdown.")
+@click.option("--html", type=_OUTPUT, help="Write the report as one HTML file with plots.")
 @click.option(
     "--fail-on",
     type=click.Choice([*_FAIL_ON]),
@@ -187,7 +195,7 @@ def compare(
     fail_on: tuple[str, ...],
     **rest: object,
 ) -> None:
-    """Judge candidates against a baseline, measure by measure: better, same within a margin,
+    """Compare candidates with a baseline, measure by measure: better, same within a margin,
     worse, or not enough data.
 
     Asks both sides in turn, or reads what was probed in the past (--prometheus), or remakes the

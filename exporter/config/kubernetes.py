@@ -19,7 +19,9 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,230}[a-z0-9])?")
 
 def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError("must be small letters, digits, hyphens and dots, as Kubernetes has names")
+        raise ValueError(
+            "must be lowercase letters, digits, hyphens and dots, as in Kubernetes names"
+        )
     return name
 
 

@@ -39,6 +39,7 @@ from exporter.prices.settings import (
     currency_mistakes,
 )
 from exporter.prices.vendors import vendor_of
+from exporter.settings.paths import FilePath
 from exporter.settings.types import Duration, Located, Model, UnknownName, raise_all
 
 VERSION = 1
@@ -63,7 +64,6 @@ class Config(Model):
     """The configuration of inference-exporter."""
 
     web: Web = Web()
-    metrics: ExposedMetrics = ExposedMetrics()
     defaults: Defaults = Defaults()
     probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
     """What is asked, by name."""
@@ -74,6 +74,9 @@ class Config(Model):
     target_files: tuple[str, ...] = ()
     """Glob patterns of files with further targets, watched for changes."""
     budget: Budget = Budget()
+    state_folder: FilePath | None = None
+    """Where the past of fingerprints and embeddings is kept, so that a change that comes with a
+    restart is seen. The folder must exist and be writable."""
     prices_file: LoadedPrices | None = None
     """LiteLLM's ``model_prices_and_context_window.json``; gives a price to targets without."""
     currencies: Currencies = Field(default={})
@@ -83,6 +86,7 @@ class Config(Model):
     """Where this exporter stands: a label of every series, so that several can be told apart."""
     version: int = 1
     """Of which form the file is."""
+    metrics: ExposedMetrics = ExposedMetrics()
     push: Push | None = None
     """Where series are sent, if nobody can scrape them."""
     kubernetes: Kubernetes = Kubernetes()

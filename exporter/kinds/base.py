@@ -109,6 +109,10 @@ class Probe(Model):
         """What a right answer tells that no other kind's does."""
         return Measures()
 
+    def measures_of_failure(self, heard: Heard) -> Measures:
+        """What an answer tells that is none, or is wrong: mostly nothing."""
+        return Measures()
+
     @abstractmethod
     def judge(self, heard: Heard, call: Call[Any]) -> Failure | None:
         """Why what came back whole is no answer, or is a wrong one; ``None`` where it is right.

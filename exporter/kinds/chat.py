@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import re
 from functools import cached_property
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import jsonschema_rs
 from pydantic import Field, model_validator
 
 from exporter.kinds.base import Heard, Probe, Size, unanswered
@@ -18,9 +17,12 @@ from exporter.kinds.schema import JsonSchema, schema_mistake, validator_of
 from exporter.kinds.tools import OfferedTool, tool_mistake
 from exporter.providers.asks import ChatAsk, Kind, Picture, Reasoning, Role, Turn
 from exporter.providers.base import Call, OutputKind
-from exporter.result import Failure, FailureReason
+from exporter.result import Failure, FailureReason, Measures
 from exporter.settings.prompts import NONCE_CHARACTERS, LoadedPrompts, with_nonce
 from exporter.settings.types import Model, raise_all
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _PICTURE_TOKENS = 300, 1_600
 """What the picture of a code is charged as, about and at most; it is small for every provider."""
@@ -180,6 +182,13 @@ class Chat(Probe):
             return failure
         wrong = self._mistake(heard, call.ask.picture)
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
+
+    def measures(self, heard: Heard, call: Call[ChatAsk]) -> Measures:
+        return self.measures_of_failure(heard)
+
+    def measures_of_failure(self, heard: Heard) -> Measures:
+        """How many tools were called, whether or not as they should be."""
+        return Measures(tool_calls=len(heard.calls) if self.tools else None)
 
     def _mistake(self, heard: Heard, picture: Picture | None) -> str | None:
         answer = heard.text(OutputKind.ANSWER)

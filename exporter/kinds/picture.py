@@ -80,7 +80,7 @@ def load_picture(path: Path) -> PictureFile:
     """
     data = read_bytes(path, _MAX_FILE_BYTES)
     if (media_type := _media_type(data)) is None:
-        raise ConfigError([Mistake("is no picture; it must be PNG, JPEG, GIF or WebP", path)])
+        raise ConfigError([Mistake("is not a picture; use PNG, JPEG, GIF or WebP", path)])
     return PictureFile(path, Picture(data, media_type))
 
 

@@ -15,8 +15,12 @@ import math
 from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from random import Random
+from typing import Annotated
+
+from pydantic import Field
 
 from exporter.result import Fingerprint
 
@@ -29,9 +33,24 @@ _PAST = 96
 _BETS = (0.3, 0.5, 0.7)
 """How boldly is bet, from changes that every answer shows to those that few do."""
 
-Likelihoods = Mapping[str, float]
+Likelihoods = Mapping[str, Annotated[float, Field(ge=0, le=1)]]
 """The square root of each token's probability: in these terms, differences of small probabilities
 weigh as much as those of large ones (Hellinger's distance)."""
+
+_Won = tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """All that later answers are compared with. It never changes."""
+
+    answers: Mapping[str, Annotated[tuple[str, ...], Field(max_length=_PAST)]]
+    """Digests of the answers to each prompt, oldest first."""
+    tokens: Mapping[str, Annotated[tuple[Likelihoods, ...], Field(max_length=_PAST)]]
+    """The likeliest first tokens of the same answers, where they were told."""
+    won_by_answers: Annotated[_Won, Field(min_length=len(_BETS), max_length=len(_BETS))]
+    won_by_tokens: Annotated[_Won, Field(min_length=len(_BETS), max_length=len(_BETS))]
+    """What was won by each of the bets so far."""
 
 
 class Behaviour:
@@ -44,11 +63,30 @@ class Behaviour:
         self._forget()
 
     def _forget(self) -> None:
-        self._answers: dict[str, deque[bytes]] = {}
+        self._answers: dict[str, deque[str]] = {}
         self._tokens: dict[str, deque[Likelihoods]] = {}
         self._by_answers, self._by_tokens = _Sum(), _Sum()
         self._agreeing: dict[str, bool] = {}
         self._distances: dict[str, float] = {}
+
+    def remembered(self) -> Remembered:
+        """What to begin with after a restart."""
+        return Remembered(
+            {prompt: tuple(past) for prompt, past in self._answers.items()},
+            {prompt: tuple(past) for prompt, past in self._tokens.items()},
+            self._by_answers.won,
+            self._by_tokens.won,
+        )
+
+    def recall(self, past: Remembered, prompts: Collection[str]) -> None:
+        """Begin with what was heard before a restart, of the prompts that are still asked."""
+        self._forget()
+        for prompt in prompts:
+            if prompt in past.answers:
+                self._answers[prompt] = deque(past.answers[prompt], maxlen=_PAST)
+            if prompt in past.tokens:
+                self._tokens[prompt] = deque(past.tokens[prompt], maxlen=_PAST)
+        self._by_answers, self._by_tokens = _Sum(past.won_by_answers), _Sum(past.won_by_tokens)
 
     @property
     def evidence(self) -> float:
@@ -84,7 +122,7 @@ class Behaviour:
     def _take_answer(self, prompt: str, said: str) -> None:
         past = self._answers.setdefault(prompt, deque(maxlen=_PAST))
         # An answer may be long, and all that matters is whether it is the same.
-        answer = blake2b(said.encode(errors="replace"), digest_size=8).digest()
+        answer = blake2b(said.encode(errors="replace"), digest_size=8).hexdigest()
         usual = Counter(past).most_common(1)
         if usual:
             self._agreeing[prompt] = answer == usual[0][0]
@@ -117,8 +155,13 @@ _SAME = 1e-9
 class _Sum:
     """What was won by betting on strange ranks, as if begun anew whenever it falls below one."""
 
-    def __init__(self) -> None:
-        self._won = array("d", [1.0] * len(_BETS))
+    def __init__(self, won: Sequence[float] = (1.0,) * len(_BETS)) -> None:
+        self._won = array("d", won)
+
+    @property
+    def won(self) -> tuple[float, ...]:
+        """What each bet has won."""
+        return tuple(self._won)
 
     @property
     def value(self) -> float:

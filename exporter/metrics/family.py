@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from itertools import product
 
 from exporter.config.labels import Label
@@ -63,13 +64,19 @@ class Family:
     def labels(self) -> tuple[str, ...]:
         return tuple(self.values)
 
-    def from_the_start(self) -> Iterator[tuple[str, ...]]:
+    def from_the_start(self) -> tuple[tuple[str, ...], ...]:
         """The values of its own labels for every series that exists before any observation."""
-        return iter(()) if self.initial is None else product(*self.values.values())
+        return _from_the_start(self)
 
     def row(self) -> str:
         """Its line in the documentation's table."""
         return f"| `{self.name}` | {self.kind} | {', '.join(self.labels)} | {self.help} |"
+
+
+@cache
+def _from_the_start(family: Family) -> tuple[tuple[str, ...], ...]:
+    """The same tuples for every target: each of thousands would take four kilobytes for its own."""
+    return () if family.initial is None else tuple(product(*family.values.values()))
 
 
 class Families:

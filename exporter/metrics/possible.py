@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from exporter.config.plan import Plan
+from exporter.kinds import Chat, Kind
 from exporter.result import SkipReason
 
 Possible = Callable[[Plan, tuple[str, ...]], bool]
@@ -32,6 +33,16 @@ def cold(plan: Plan, _own: tuple[str, ...]) -> bool:
     return plan.probe.runs_model and (
         plan.target.cold_start is not None or bool(plan.target.watched_boot)
     )
+
+
+def of_kind(kind: Kind) -> Possible:
+    """What only probes of one kind have."""
+    return lambda plan, _own: plan.probe.kind is kind
+
+
+def with_tools(plan: Plan, _own: tuple[str, ...]) -> bool:
+    """What only probes have that offer tools."""
+    return isinstance(plan.probe, Chat) and bool(plan.probe.tools)
 
 
 def counted_cold(plan: Plan, own: tuple[str, ...]) -> bool:

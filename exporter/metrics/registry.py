@@ -21,6 +21,7 @@ from exporter.coldness import BootPhase, Waiting
 from exporter.config.exposed import ExposedMetrics
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.metrics import exporter_families as own
+from exporter.metrics.behaviour import Remembered
 from exporter.metrics.exporter_families import EXPORTER_FAMILIES
 from exporter.metrics.family import ANY, Family, Kind
 from exporter.metrics.series import Block, Exposed, Series, exposed
@@ -81,6 +82,23 @@ class Metrics:
         """Count a scheduled probe that was not sent."""
         if series := self._targets.get(plan.identity):
             series.skipped(reason)
+
+    def labels_of(self, plan: Plan) -> Mapping[str, str]:
+        """The labels of a plan's series, which name it over restarts."""
+        return self._targets[plan.identity].labels
+
+    def compared(self, plan: Plan) -> int:
+        """How often a plan's answers were compared with their past."""
+        return self._targets[plan.identity].compared
+
+    def past_of(self, plan: Plan) -> tuple[Remembered, tuple[float, ...]]:
+        """What they are compared with: answers to fixed prompts, and the vector of a text."""
+        series = self._targets[plan.identity]
+        return series.behaviour, series.direction
+
+    def recall(self, plan: Plan, behaviour: Remembered, direction: tuple[float, ...]) -> None:
+        """Compare a plan's answers with what was heard before a restart."""
+        self._targets[plan.identity].recall(behaviour, direction)
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
         """Take over how strongly a plan's latest probes speak for a change."""

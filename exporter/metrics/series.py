@@ -29,6 +29,8 @@ _KINDS: Mapping[Kind, type[Counter | Gauge | Histogram]] = {
 _LEAST_OF_A_HISTOGRAM = 3
 """The last bucket, which has no bound, the sum and the count."""
 V = TypeVar("V", Counter, Gauge, Histogram)
+Render = Callable[["Block"], bytes]
+"""Makes of a block what a format shows."""
 LabelledValue = tuple[Mapping[str, str], float]
 """With the labels of the family's own."""
 
@@ -48,7 +50,8 @@ class Block:
         self.lock = threading.Lock()
         """Held while a value changes, and while the block is rendered."""
         self.stale = True
-        self._rendered: dict[Callable[[Block], bytes], bytes] = {}
+        self._rendered: tuple[tuple[Render, bytes], ...] = ()
+        """What it looks like in the formats that somebody scrapes, one or two as a rule."""
 
     def value(self, own: tuple[str, ...]) -> Counter | Gauge | Histogram:
         """The value with these values of the family's own labels, made if there is none yet."""
@@ -77,28 +80,6 @@ class Block:
             raise TypeError(f"{self.family.name} is a {self.family.kind}")
         return found
 
-    def take(self, observation: Observation, exemplar: str | None) -> None:
-        """Take from an observation what the family's declaration says."""
-        traced = exemplar if self.family.traced else None
-        for own, amount in self.family.take(observation):
-            self.value(own).take(amount, traced)
-
-    def size(self, *, native: bool) -> int:
-        """How many series a format shows.
-
-        :param native: whether it carries native histograms, each of which is one series. Where
-            there are classic buckets too, those are counted.
-        """
-        each = 1
-        if self.family.kind is Kind.HISTOGRAM:
-            without_classic = 1 if native else _LEAST_OF_A_HISTOGRAM
-            each = (
-                len(self.family.buckets) + _LEAST_OF_A_HISTOGRAM
-                if self.classic
-                else without_classic
-            )
-        return len(self.children) * each
-
     def replace(self, gauges: Iterable[LabelledValue]) -> None:
         """Have exactly these gauges from one moment to the next: no rendering shows the old ones
         gone and the new ones not yet there."""
@@ -126,14 +107,23 @@ class Block:
         for own, child in self.children.items():
             yield dict(zip(self.family.labels, own, strict=True)), child
 
-    def rendered(self, render: Callable[[Block], bytes]) -> bytes:
+    def rendered(self, render: Render) -> bytes:
         """How the block looks in a format, from memory as long as nothing changes."""
-        if self.stale or render not in self._rendered:
-            with self.lock:
-                self._catch_up()
-                if render not in self._rendered:
-                    self._rendered[render] = render(self)
-        return self._rendered[render]
+        if not self.stale and (known := self._remembered(render)) is not None:
+            return known
+        with self.lock:
+            self._catch_up()
+            known = self._remembered(render)
+            if known is None:
+                known = render(self)
+                self._rendered += ((render, known),)
+            return known
+
+    def _remembered(self, render: Render) -> bytes | None:
+        for format_, shown in self._rendered:
+            if format_ is render:
+                return shown
+        return None
 
     def freshen(self) -> None:
         """Bring all that is remembered in step with the values."""
@@ -143,58 +133,75 @@ class Block:
 
     def _catch_up(self) -> None:
         if self.stale:
-            for render in self._rendered:
-                self._rendered[render] = render(self)
+            self._rendered = tuple((render, render(self)) for render, _ in self._rendered)
             self.stale = False
 
 
 class Series:
-    """The series of some families, all with the same leading labels."""
+    """The series of some families, all with the same leading labels.
+
+    A family that has no series yet has no block either: most targets never have some of them.
+    """
 
     def __init__(
         self, declared: Iterable[Family], labels: dict[str, str], *, classic: bool = True
     ) -> None:
         self.labels = labels
-        self._blocks = {family: Block(family, labels, classic=classic) for family in declared}
+        self._declared = declared
+        self._classic = classic
+        self._blocks: dict[Family, Block] = {}
 
     def begin(self, plan: Plan | None = None) -> None:
         """Have the series that exist from the start, those that a plan cannot give left out."""
-        for family, block in self._blocks.items():
+        for family in self._declared:
             for own in family.from_the_start():
                 if plan is None or family.possible(plan, own):
-                    block.begin(own)
+                    self.block(family).begin(own)
 
     def begin_all(self, *families: Family) -> None:
         """Have all series of these families that can exist before any observation."""
         for family in families:
             for own in family.from_the_start():
-                self._blocks[family].begin(own)
+                self.block(family).begin(own)
 
     def counter(self, family: Family, **own: str) -> Counter:
-        return self._blocks[family].child(Counter, own)
+        return self.block(family).child(Counter, own)
 
     def gauge(self, family: Family, **own: str) -> Gauge:
-        return self._blocks[family].child(Gauge, own)
+        return self.block(family).child(Gauge, own)
 
     def histogram(self, family: Family, **own: str) -> Histogram:
-        return self._blocks[family].child(Histogram, own)
+        return self.block(family).child(Histogram, own)
 
     def replace(self, family: Family, gauges: Iterable[LabelledValue] = ()) -> None:
         """Have exactly these gauges of a family, all at once."""
-        self._blocks[family].replace(gauges)
+        if (new := tuple(gauges)) or family in self._blocks:
+            self.block(family).replace(new)
 
     def keep(self, family: Family, label: str, values: Collection[str]) -> None:
         """Forget the series of a family in which this label has another value."""
-        self._blocks[family].keep(label, values)
+        if family in self._blocks:
+            self._blocks[family].keep(label, values)
 
     def block(self, family: Family) -> Block:
-        """The series of one family."""
-        return self._blocks[family]
+        """The series of one family, made if there are none yet."""
+        found = self._blocks.get(family)
+        if found is None:  # two threads may come here for the exporter's own series
+            made = Block(family, self.labels, classic=self._classic)
+            found = self._blocks.setdefault(family, made)
+        return found
+
+    def shown(self, family: Family) -> Block | None:
+        """The series of one family, if there are any."""
+        found = self._blocks.get(family)
+        return found if found and found.children else None
 
     def take(self, observation: Observation, exemplar: str | None) -> None:
         """Have every family take from an observation what its declaration says."""
-        for block in self._blocks.values():
-            block.take(observation, exemplar)
+        for family in self._declared:
+            traced = exemplar if family.traced else None
+            for own, amount in family.take(observation):
+                self.block(family).value(own).take(amount, traced)
 
     def freshen(self) -> None:
         """Render what has changed now, so that no scrape has to."""
@@ -208,17 +215,35 @@ class Exposed:
 
     family: Family
     blocks: tuple[Block, ...]
+    """Those that have series."""
 
     def has_series(self) -> bool:
-        return any(block.children for block in self.blocks)
+        return bool(self.blocks)
 
     def size(self, *, native: bool) -> int:
-        """How many series a format shows, which may carry native histograms."""
-        return sum(block.size(native=native) for block in self.blocks)
+        """How many series a format shows.
+
+        :param native: whether it carries native histograms, each of which is one series. Where
+            there are classic buckets too, those are counted.
+        """
+        if not self.blocks:
+            return 0
+        each = _series_each(self.family, classic=self.blocks[0].classic, native=native)
+        return each * sum(len(block.children) for block in self.blocks)
+
+
+def _series_each(family: Family, *, classic: bool, native: bool) -> int:
+    """How many series one value makes."""
+    if family.kind is not Kind.HISTOGRAM:
+        return 1
+    if classic:
+        return len(family.buckets) + _LEAST_OF_A_HISTOGRAM
+    return 1 if native else _LEAST_OF_A_HISTOGRAM
 
 
 def exposed(declared: Iterable[Family], parts: Iterable[Series]) -> Iterator[Exposed]:
     """Each family once, with the series of all parts, as the formats demand."""
     parts = tuple(parts)
     for family in declared:
-        yield Exposed(family, tuple(part.block(family) for part in parts))
+        blocks = (part.shown(family) for part in parts)
+        yield Exposed(family, tuple(block for block in blocks if block))

@@ -13,14 +13,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from exporter.coldness import Coldness, ColdSignal
+from exporter.kinds import Kind
 from exporter.metrics.family import Take, Taken
 from exporter.observation import Observation, Occasion
 from exporter.prices.price import earlier_cost_usd, finished_cost_usd
-from exporter.result import RateLimit
+from exporter.result import FailureReason, RateLimit
 
 PHASES = ("dns", "tcp", "tls")
 CACHES = ("cold", "cached")
 OUTCOMES = ("success", "failure")
+TOOL_CALL_OUTCOMES = ("right", "missing", "wrong")
+RANKING_OUTCOMES = ("right", "wrong")
 EVIDENCE_MEASURES = ("success", "time_to_first_token")
 TOKEN_TYPES = ("input", "cached_input", "cache_write", "output", "reasoning")
 
@@ -126,6 +129,31 @@ def prefix_saved_usd(observation: Observation) -> float | None:
     cold = earlier_cost_usd(result, price)
     again = finished_cost_usd(result, price)
     return None if cold is None or again is None else float(cold - again)
+
+
+def model_listed(observation: Observation) -> float | None:
+    if observation.plan.probe.kind is not Kind.MODELS:
+        return None
+    failure = observation.result.failure
+    return None if failure and failure.reason is not FailureReason.NOT_FOUND else not failure
+
+
+def tool_calls(observation: Observation) -> Flow:
+    calls = observation.result.measures.tool_calls
+    if calls is not None and observation.counts:
+        right, missing, wrong = TOOL_CALL_OUTCOMES
+        yield (right if observation.result.success else wrong if calls else missing,), 1
+
+
+def rankings(observation: Observation) -> Flow:
+    """What no answer came to is no order."""
+    failure = observation.result.failure
+    if observation.plan.probe.kind is Kind.RERANK and observation.counts:
+        right, wrong = RANKING_OUTCOMES
+        if failure is None:
+            yield (right,), 1
+        elif failure.reason is FailureReason.WRONG_ANSWER:
+            yield (wrong,), 1
 
 
 def cold_starts(observation: Observation) -> Flow:

@@ -40,7 +40,7 @@ TIME_TO_FIRST_ANSWER_TOKEN = TARGET_FAMILIES.histogram(
 TIME_PER_OUTPUT_TOKEN = TARGET_FAMILIES.histogram(
     "inference_time_per_output_token_seconds",
     TOKEN_TIME_BUCKETS,
-    "Mean time per output token after the first, by the provider's own token count.",
+    "Mean time per output token after the first, by the provider's token count.",
     takes.timed(lambda o: o.result.time_per_output_token_seconds),
     traced=True,
     possible=possible.streamed,
@@ -48,7 +48,7 @@ TIME_PER_OUTPUT_TOKEN = TARGET_FAMILIES.histogram(
 INTER_CHUNK_LATENCY = TARGET_FAMILIES.histogram(
     "inference_inter_chunk_latency_seconds",
     CHUNK_BUCKETS,
-    "Time between two reads that held output; a chunk is not a token.",
+    "Time between two reads that contained output; a chunk is not a token.",
     takes.gaps,
     possible=possible.streamed,
 )
@@ -78,8 +78,8 @@ CONNECTION_PHASE_DURATION = TARGET_FAMILIES.histogram(
 COLD_START_DURATION = TARGET_FAMILIES.histogram(
     "inference_cold_start_duration_seconds",
     COLD_BUCKETS,
-    "From the first attempt's last byte sent to the first token of a model that was cold, across"
-    " retries while it was not ready.",
+    "From the last byte of the first attempt sent to the first token of a cold model,"
+    " including retries while it was not ready.",
     takes.asked_cold(lambda cold: cold.duration_seconds),
     traced=True,
     possible=possible.cold,
@@ -94,8 +94,8 @@ COLD_START_PENALTY = TARGET_FAMILIES.histogram(
 )
 COLD_STARTS = TARGET_FAMILIES.counter(
     "inference_cold_starts_total",
-    "Cold starts measured, by how the model showed that it was cold; none: it was not, although"
-    " it had been left alone.",
+    "Measured cold starts, by how the model showed that it was cold; none: it was not cold,"
+    " although it had been idle.",
     takes.cold_starts,
     traced=True,
     signal=ColdSignal,
@@ -103,29 +103,29 @@ COLD_STARTS = TARGET_FAMILIES.counter(
 )
 COLD_START_ATTEMPTS = TARGET_FAMILIES.counter(
     "inference_cold_start_attempts_total",
-    "Requests that measured cold starts took, retries included.",
+    "Requests for measured cold starts, including retries.",
     takes.one(takes.cold_attempts),
     possible=possible.counted_cold,
 )
 BOOT_PHASE_DURATION = TARGET_FAMILIES.gauge(
     "inference_boot_phase_duration_seconds",
-    "From the first refused connection of the latest boot of the server to the end of a phase.",
+    "From the first refused connection of the server's latest boot to the end of a phase.",
     phase=ANY,
 )
 NOT_READY_SINCE = TARGET_FAMILIES.gauge(
     "inference_not_ready_since_timestamp_seconds",
-    "Since when the model has not been ready to answer, Unix time; NaN while it is, or no series if"
-    " it always was and nothing says that it may be cold.",
+    "Since when the model has not been ready, Unix time; NaN while it is ready, or no series"
+    " if it was always ready and nothing suggests that it can be cold.",
     initial=math.nan,
     possible=possible.cold,
 )
 NOT_READY_LIMIT = TARGET_FAMILIES.gauge(
     "inference_not_ready_limit_seconds",
-    "How long the model may be not ready before that is a fault.",
+    "How long the model can be not ready before that is a failure.",
 )
 PROBES = TARGET_FAMILIES.counter(
     "inference_probes_total",
-    "Probes that came to an end.",
+    "Completed probes.",
     takes.outcome,
     traced=True,
     outcome=takes.OUTCOMES,
@@ -139,66 +139,68 @@ PROBE_FAILURES = TARGET_FAMILIES.counter(
 )
 PROBES_UNCERTAIN = TARGET_FAMILIES.counter(
     "inference_probes_uncertain_total",
-    "Successful probes whose times are left out, since the exporter read too late to be sure, and"
-    " probes that the exporter itself interrupted, which have no outcome.",
+    "Successful probes whose times are left out because the exporter read too late to be"
+    " sure, and probes that the exporter itself interrupted, which have no outcome.",
     takes.one(takes.uncertain),
     traced=True,
 )
 CONNECTION_RETRIES = TARGET_FAMILIES.counter(
     "inference_connection_retries_total",
-    "Requests sent again over a new connection, since the server closed the kept one as they"
-    " arrived and no byte of an answer had come.",
+    "Requests sent again over a new connection, because the server closed the kept one as"
+    " they arrived, before any byte of an answer.",
     takes.one(lambda o: o.result.connection_retries or None),
 )
 CONFIRMATIONS = TARGET_FAMILIES.counter(
     "inference_confirmations_total",
-    "Probes sent between the scheduled ones to confirm or refute a change; they count in tokens and"
-    " cost, and in no other metric but evidence.",
+    "Extra probes to confirm or refute a change; they count in tokens, cost and evidence, and"
+    " in no other metric.",
     takes.confirmation,
     traced=True,
     outcome=takes.OUTCOMES,
 )
 EVIDENCE = TARGET_FAMILIES.gauge(
     "inference_change_evidence",
-    "How strongly the latest probes, confirming ones included, say that failures (success) or times"
-    " half as long again (time_to_first_token) are no chance: from 0 to 13, which chance alone"
-    " reaches once in ten months of a probe a minute; NaN until it is known what is usual.",
+    "How strongly the latest probes, including confirming ones, show that more failures"
+    " (success) or times half as long again (time_to_first_token) are not chance: from 0 to"
+    " 13, which chance alone reaches once in ten months of one probe per minute; NaN until the"
+    " exporter knows what is usual.",
     initial=math.nan,
     measure=takes.EVIDENCE_MEASURES,
 )
 PROBES_SKIPPED = TARGET_FAMILIES.counter(
     "inference_probes_skipped_total",
-    "Scheduled probes that were not sent.",
+    "Scheduled probes that the exporter did not send.",
     reason=SkipReason,
     possible=possible.skipped,
 )
 TOKENS = TARGET_FAMILIES.counter(
     "inference_tokens_total",
-    "Tokens by the provider's own count; cached_input and cache_write are parts of input,"
-    " reasoning is a part of output.",
+    "Tokens by the provider's count; cached_input and cache_write are part of input,"
+    " reasoning is part of output.",
     takes.tokens,
     type=takes.TOKEN_TYPES,
     possible=possible.run,
 )
 COST = TARGET_FAMILIES.counter(
     "inference_cost_usd_total",
-    "Cost of all probes, by the provider's own token count.",
+    "Cost of all probes, by the provider's token count.",
     possible=possible.run,
 )
 PRICE = TARGET_FAMILIES.gauge(
     "inference_price_usd_per_million_tokens",
-    "Price in force for short requests at peak hours.",
+    "Current price for short requests at peak hours.",
     type=ANY,
 )
 USD_PER_MILLION = TARGET_FAMILIES.gauge(
     "inference_usd_per_million_tokens",
-    "Price as users compare it: output alone, or blended by the mix of price_mix; for a server paid"
-    " by the hour, what its time came to in the latest successful probe.",
+    "Price to compare providers by: output alone, or blended as in price_mix; for a server"
+    " with an hourly price, the cost of its time in the latest successful probe.",
     mix=ANY,
 )
 ASSUMED_CONCURRENCY = TARGET_FAMILIES.gauge(
     "inference_price_assumed_concurrency",
-    "Streams that a server paid by the hour is taken to serve at once, as fast as the probe's.",
+    "Streams that a server with an hourly price is assumed to serve at once, each as fast as"
+    " the probe.",
 )
 LAST_SUCCESS = TARGET_FAMILIES.gauge(
     "inference_last_probe_success",
@@ -245,26 +247,26 @@ LAST_MAX_STALL = TARGET_FAMILIES.gauge(
 TARGET_FAMILIES.include(KIND_FAMILIES)
 RATE_LIMIT_REMAINING = TARGET_FAMILIES.gauge(
     "inference_rate_limit_remaining",
-    "What the provider says is left.",
+    "What is left of the provider's rate limit, as the provider reports it.",
     takes.rate_limits(lambda limit: limit.remaining),
     resource=ANY,
 )
 RATE_LIMIT_LIMIT = TARGET_FAMILIES.gauge(
     "inference_rate_limit_limit",
-    "The provider's limit.",
+    "The provider's rate limit.",
     takes.rate_limits(lambda limit: limit.limit),
     resource=ANY,
 )
 TARGET_INFO = TARGET_FAMILIES.gauge(
     "inference_target_info",
-    "Where the target is, and which model the provider says it served; always 1.",
+    "Endpoint of the target, and the model that the provider reports as served; always 1.",
     endpoint=ANY,
     region=ANY,
     served_model=ANY,
 )
 SERVED_MODEL_CHANGES = TARGET_FAMILIES.counter(
     "inference_served_model_changes_total",
-    "How often the model that the provider says it served became another.",
+    "How often the model that the provider reports as served changed.",
 )
 CERTIFICATE_EXPIRY = TARGET_FAMILIES.gauge(
     "inference_tls_certificate_expiry_timestamp_seconds",
@@ -275,12 +277,12 @@ SLO_THRESHOLD = TARGET_FAMILIES.gauge(
     "inference_slo_threshold_seconds", "Latency that an SLO allows.", slo=ANY
 )
 SLO_OBJECTIVE = TARGET_FAMILIES.gauge(
-    "inference_slo_objective_ratio", "Share of probes that an SLO asks for.", slo=ANY
+    "inference_slo_objective_ratio", "Share of probes that an SLO requires.", slo=ANY
 )
 
 SLO_PROBES = TARGET_FAMILIES.counter(
     "inference_slo_probes_total",
-    "Probes that an SLO judged: for success all, for times the successful ones.",
+    "Probes that count for an SLO: for success all, for times the successful ones.",
     takes.slo_probes,
     from_the_start=False,
     slo=ANY,

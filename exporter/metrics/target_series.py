@@ -15,10 +15,9 @@ from operator import mul
 from exporter.coldness import BootPhase, Waiting
 from exporter.config.labels import COMMON_LABELS
 from exporter.config.plan import Plan
-from exporter.kinds import Kind
 from exporter.metrics import kind_families, possible
 from exporter.metrics import target_families as families
-from exporter.metrics.behaviour import Behaviour
+from exporter.metrics.behaviour import Behaviour, Remembered
 from exporter.metrics.series import Series
 from exporter.metrics.takes import TOKEN_TYPES
 from exporter.metrics.target_families import TARGET_FAMILIES
@@ -49,8 +48,8 @@ class TargetSeries(Series):
         self._first_direction: tuple[float, ...] = ()
         self._shown_price: tuple[Price | None, Mix] | None = None
         self._behaviour = Behaviour()
-        if plan.probe.kind is Kind.FINGERPRINT:
-            self.counter(kind_families.FINGERPRINT_CHANGES)  # so that the first change is seen
+        self.compared = 0
+        """How often something was compared with its past."""
         self.begin(plan)
         if plan.target.watched_boot:
             self.set_boot({})
@@ -77,6 +76,22 @@ class TargetSeries(Series):
         self._compare_direction(observation.result.measures.direction)
         self._compare_behaviour(observation.result.measures.fingerprint)
         self.freshen()
+
+    @property
+    def behaviour(self) -> Remembered:
+        """What answers to fixed prompts are compared with."""
+        return self._behaviour.remembered()
+
+    @property
+    def direction(self) -> tuple[float, ...]:
+        """The vector that later ones are compared with."""
+        return self._first_direction
+
+    def recall(self, behaviour: Remembered, direction: tuple[float, ...]) -> None:
+        """Compare with what was heard before a restart."""
+        if not self.compared:
+            self._behaviour.recall(behaviour, self._plan.probe.texts)
+            self._first_direction = direction
 
     def skipped(self, reason: SkipReason) -> None:
         """Count a scheduled probe that was not sent."""
@@ -148,6 +163,7 @@ class TargetSeries(Series):
     def _compare_direction(self, direction: tuple[float, ...]) -> None:
         """Show whether the text that is always the same still has the vector that it had."""
         if direction:
+            self.compared += 1
             self._first_direction = self._first_direction or direction
             similarity = cosine(self._first_direction, direction)
             self.gauge(kind_families.EMBEDDING_SIMILARITY).set(similarity)
@@ -156,6 +172,7 @@ class TargetSeries(Series):
         """Show whether the model still answers as it did."""
         if seen is None:
             return
+        self.compared += 1
         if self._behaviour.take(seen):
             self.counter(kind_families.FINGERPRINT_CHANGES).inc()
         known = {

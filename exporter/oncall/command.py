@@ -15,12 +15,16 @@ from exporter.oncall.login import login_of, secret_in
     default="http://127.0.0.1:9850",
     show_default=True,
     metavar="URL",
-    help="The exporter that runs.",
+    help="URL of the running exporter.",
 )
-@click.option("--user", metavar="NAME", help="Of the exporter's basic auth.")
-@click.option("--password-env", metavar="NAME", help="Variable with its password.")
-@click.option("--prometheus", metavar="URL", help="Where the past is: what is usual, and compare.")
-@click.option("--prometheus-token-env", metavar="NAME", help="Variable with a bearer token.")
+@click.option("--user", metavar="NAME", help="User for the exporter's basic authentication.")
+@click.option("--password-env", metavar="NAME", help="Environment variable with the password.")
+@click.option(
+    "--prometheus", metavar="URL", help="URL of its Prometheus, for what is usual and for compare."
+)
+@click.option(
+    "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
+)
 @click.option(
     "--allow-probe", is_flag=True, help="Let the agent probe targets, which costs tokens."
 )
@@ -32,7 +36,7 @@ def mcp(
     prometheus_token_env: str | None,
     allow_probe: bool,
 ) -> None:
-    """Answer an agent on call, over the Model Context Protocol on standard input and output.
+    """Serve an on-call agent with the Model Context Protocol, over standard input and output.
 
     It reads what a running exporter and, if there is one, its Prometheus know. Without
     --allow-probe it changes nothing and spends nothing.

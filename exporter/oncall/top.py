@@ -32,12 +32,12 @@ _STYLES = {
 
 @click.command()
 @click.argument("url", default="http://127.0.0.1:9850")
-@click.option("--every", default=5.0, show_default=True, help="Seconds between two looks.")
-@click.option("--once", is_flag=True, help="Look once; exit with 1 if a target has a problem.")
-@click.option("--user", metavar="NAME", help="Of the exporter's basic auth.")
-@click.option("--password-env", metavar="NAME", help="Variable with its password.")
+@click.option("--every", default=5.0, show_default=True, help="Seconds between two updates.")
+@click.option("--once", is_flag=True, help="Print once, and exit with 1 if a target has a problem.")
+@click.option("--user", metavar="NAME", help="User for the exporter's basic authentication.")
+@click.option("--password-env", metavar="NAME", help="Environment variable with the password.")
 def top(url: str, every: float, once: bool, user: str | None, password_env: str | None) -> None:
-    """Watch the exporter at URL: states, times and the latest probes, the worst first."""
+    """Watch the exporter at URL: states, times and the latest probes, problems first."""
     try:
         from rich.console import Console  # noqa: PLC0415  what an extra installs
         from rich.live import Live  # noqa: PLC0415

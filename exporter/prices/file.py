@@ -97,7 +97,7 @@ def load_prices(path: Path) -> PriceFile:
     models = document.items() if isinstance(document, dict) else ()
     entries = {name: _of_use(entry) for name, entry in models if name and _is_model(entry)}
     if not entries:
-        raise ConfigError([Mistake(f"holds no models; {_WANTED}", path)])
+        raise ConfigError([Mistake(f"contains no models; {_WANTED}", path)])
     return PriceFile(path, entries)
 
 

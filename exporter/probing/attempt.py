@@ -210,7 +210,9 @@ class Attempt:
         if self._call is None:
             return None
         failure = probe.judge(record, self._call)
-        self._measures = Measures() if failure else probe.measures(record, self._call)
+        self._measures = (
+            probe.measures_of_failure(record) if failure else probe.measures(record, self._call)
+        )
         return failure
 
     def _explained(self, failure: Failure) -> Failure:

@@ -166,7 +166,7 @@ class Confirmation:
         if plan.identity not in self._asking:
             self._asking.add(plan.identity)
             log.info(
-                "something may have changed, asking again soon",
+                "something might have changed, probing again soon",
                 target=plan.target.name,
                 probe=plan.probe_name,
                 evidence=inquiry.evidence,

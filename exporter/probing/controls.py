@@ -47,7 +47,7 @@ class Controls:
             try:
                 self._listener(control.name, await seconds_to_answer(control))
             except Exception:
-                log.exception("asking a control crashed", control=control.name)
+                log.exception("checking a control crashed", control=control.name)
 
 
 async def seconds_to_answer(control: Control) -> float | None:
@@ -64,7 +64,7 @@ async def seconds_to_answer(control: Control) -> float | None:
             response = await transport.handle_async_request(request)
             await response.aclose()
     except (NetworkFailure, TimeoutError) as error:
-        log.warning("control not reached", control=control.name, why=str(error) or "too late")
+        log.warning("control not reachable", control=control.name, why=str(error) or "too late")
         return None
     answered_ns = exchange.answered or time.monotonic_ns()
     return (answered_ns - began_ns) / NANOSECONDS

@@ -112,7 +112,7 @@ class Schedule:
                 self._add(plan)
 
     def realign(self) -> None:
-        """Put every plan back on its grid, after the wall clock was set."""
+        """Put every plan back on its grid, after the system clock was changed."""
         for plan in self._plans.values():
             self._add(plan)
 
@@ -199,7 +199,7 @@ class Schedule:
     def _missed(self, event: JobExecutionEvent) -> None:
         if plan := self._plans.get(_identity(event.job_id)):
             self._bystander.skipped(plan, SkipReason.PAUSED)
-            log.warning("probe missed its time", target=plan.target.name, probe=plan.probe_name)
+            log.warning("probe missed its schedule", target=plan.target.name, probe=plan.probe_name)
 
 
 def _job_id(plan: Plan) -> str:

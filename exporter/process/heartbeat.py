@@ -1,4 +1,4 @@
-"""Watches the probing loop itself: how late it wakes up, and whether the wall clock was set."""
+"""Watches the probing loop itself: how late it wakes up, and whether the clock was changed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ async def watch_loop(on_lag: Callable[[float], None], on_clock_set: Callable[[],
         on_lag(max(0.0, time.monotonic() - started - _BEAT_SECONDS))
         step = time.time() - time.monotonic() - offset
         if abs(step) > _CLOCK_STEP_SECONDS:
-            log.warning("the wall clock was set", step_seconds=round(step, 3))
+            log.warning("the system clock was changed", step_seconds=round(step, 3))
             offset += step
             on_clock_set()

@@ -53,7 +53,7 @@ class _Beside(logging.Handler):
             self._writer.emit(record)  # without its lock, which the end of the process asks for
             if self._lost:
                 lost, self._lost = self._lost, 0
-                log.warning("%d lines of the log are lost: nobody took them in time", lost)
+                log.warning("%d log lines lost: nothing read them in time", lost)
 
 
 @contextmanager

@@ -109,7 +109,9 @@ class ChatAsk(Ask):
         :raises ValueError: it is told in tokens.
         """
         if self.reasoning_budget is not None:
-            raise ValueError("it takes no reasoning_budget; set reasoning to low, medium or high")
+            raise ValueError(
+                "this provider has no reasoning_budget; set reasoning to low, medium or high"
+            )
         return self.reasoning
 
 

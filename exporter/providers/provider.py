@@ -17,7 +17,7 @@ def one_version(version: str) -> None:
 
     :raises ValueError: always.
     """
-    raise ValueError("this provider has no API versions to choose from; remove it")
+    raise ValueError("this provider has no API versions; remove it")
 
 
 def always(dialect: Dialect[Any]) -> Callable[[Preset], Dialect[Any]]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from exporter.settings.mistakes import ConfigError, Mistake
@@ -55,9 +57,32 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError([Mistake(f"cannot be read: {reason}", path)]) from None
     if len(content) > max_bytes:
-        message = f"is longer than {max_bytes >> 20} MiB; split it up"
+        message = f"is longer than {max_bytes >> 20} MiB; split it"
         raise ConfigError([Mistake(message, path)])
     return content
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Put this in place of what is in the file, so that a reader, or a crash, finds either the old
+    or the new. A link to the file stays one.
+
+    :raises OSError: it cannot be written, or is no regular file; ``strerror`` says why.
+    """
+    file = Path(os.path.realpath(path))
+    with suppress(FileNotFoundError):
+        check_regular(file)
+    # The new file must be on the same file system as the old one: only the folder is sure.
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        Path(name).replace(file)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
 
 
 def _must_be_regular(path: Path, mode: int) -> None:

@@ -25,11 +25,11 @@ def http_url(url: str) -> str:
     if len(url) > _MAX_CHARACTERS:
         raise ValueError(f"is longer than {_MAX_CHARACTERS} characters")
     if any(not character.isprintable() for character in url):
-        raise ValueError("holds a control character; remove it")
+        raise ValueError("contains a control character; remove it")
     if re.match(r"https?://", url) and ("?" in url or "#" in url):
-        raise ValueError("must have no query and no fragment")
+        raise ValueError("must not have a query or a fragment")
     if re.match(r"https?://[^/]*@", url):
-        raise ValueError("must hold no user name or password; use api_key or headers")
+        raise ValueError("must not contain a user name or password; use api_key or headers")
     parts = _URL.fullmatch(url)
     if parts is None or not parts[2] or not _is_port(url):
         raise ValueError(_NOT_A_URL)
@@ -55,10 +55,10 @@ def _host(host: str) -> str:
             if label.lower().startswith("xn--"):
                 idna.decode(label)
     except UnicodeError as error:
-        raise ValueError(f"{host!r} is not the name of a host: {error}") from None
+        raise ValueError(f"{host!r} is not a valid host name: {error}") from None
     if len(ascii_host) > _MAX_HOST_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
         wanted = f"labels of 1 to 63 letters, digits and hyphens, {_MAX_HOST_CHARACTERS} in all"
-        raise ValueError(f"{host[:80]!r} is not the name of a host; it has {wanted}")
+        raise ValueError(f"{host[:80]!r} is not a valid host name; it has {wanted}")
     return ascii_host
 
 

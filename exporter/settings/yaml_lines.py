@@ -128,7 +128,7 @@ def _syntax_mistake(path: Path, text: str, error: yaml.YAMLError) -> Mistake:
     """Without the excerpt that PyYAML would show: it may hold a secret."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        return Mistake("holds a control character; remove it", path, line)
+        return Mistake("contains a control character; remove it", path, line)
     problem = getattr(error, "problem", None) or "it cannot be parsed"
     if "'\\t'" in problem:
         problem += "; indent with spaces, not tabs"
@@ -151,10 +151,10 @@ class _Builder:
         self.lines.setdefault(at, _line(node))
         self._values += 1
         if self._values > MAX_VALUES:
-            message = f"holds more than {MAX_VALUES} values, aliases written out; split it up"
+            message = f"holds more than {MAX_VALUES} values, aliases written out; split it"
             raise ConfigError([Mistake(message, self._path, _line(node))])
         if id(node) in self._open:
-            self._wrong(node, at, "the alias stands within what it repeats; remove it")
+            self._wrong(node, at, "the alias refers to itself; remove it")
             return None
         self._open.add(id(node))
         try:

@@ -158,4 +158,4 @@ class Door(socket.socket):
 
     def _say(self, why: str) -> None:
         if times := self._turned_away.times():
-            log.warning("connections to the exporter turned away", why=why, times=times)
+            log.warning("rejected connections to the exporter", why=why, times=times)

@@ -57,10 +57,10 @@ class WebConfigFile:
         try:
             loaded = self._load(path)
         except ConfigError as error:
-            log.error("web configuration not reloaded, the old one stays", error=str(error))
+            log.error("web configuration not reloaded, the old one stays active", error=str(error))
             return
         if (loaded.tls is None) == self.has_tls:
-            log.error("web configuration not reloaded: TLS is turned on or off by a restart only")
+            log.error("web configuration not reloaded: turning TLS on or off needs a restart")
             return
         self._loaded = loaded
         log.info("web configuration reloaded", path=str(path))

@@ -178,7 +178,7 @@ def test_an_absence_of_the_api_server_within_the_lease_stops_nobody(
         )
         assert first.leads()
         assert not second.leads()
-        assert "stands by now" not in first.log.read_text()
+        assert "became a standby" not in first.log.read_text()
 
 
 @pytest.mark.parametrize("how", ["down", "hanging"])

@@ -63,7 +63,7 @@ def test_an_unknown_price_is_not_taken_for_nothing() -> None:
     assert table[2].split()[-2:] == ["unknown", "unknown"]
     assert table[3].split()[-2:] == ["unknown", "unknown"]
     assert table[5].startswith("Spend: 0.02 USD per day")
-    assert table[5].endswith("besides targets of unknown price.")
+    assert table[5].endswith("plus targets with an unknown price.")
 
 
 def test_prompts_of_a_file_count_by_their_mean(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_some_unknown_prices_make_the_need_of_a_budget_a_least_one() -> None:
     assert budget.endswith(", at least 2% of it needed.")
 
 
-NO_KEY = "no api_key, without which"
+NO_KEY = "no api_key, which"
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,16 @@ def test_what_would_undo_a_budget_is_warned_of() -> None:
         )
     )
     assert "warning: target a: price not known: prices_file has no 'unheard-of' of openai" in text
-    assert "warning: budgets begin anew at every restart; set budget.state_file" in text
-    assert "besides targets of unknown price" in text
+    assert (
+        "warning: a restart resets the budgets: set budget.state_file to keep what was spent"
+        in text
+    )
+    assert "only targets with an unknown price" in text
 
 
 def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:
     gone = {"usd_per_day": 1, "state_file": str(tmp_path / "gone" / "spent.json")}
-    assert f"warning: budget.state_file: {tmp_path / 'gone'} is not a folder" in report(
+    assert f"warning: budget.state_file: {tmp_path / 'gone'} is not a directory" in report(
         configure({"name": "a"}, budget=gone)
     )
     there = {"usd_per_day": 1, "state_file": str(tmp_path / "spent.json")}
@@ -120,10 +123,13 @@ def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() 
     ("settings", "said"),
     [
         # 0.05 * 1440 in a day, and 30 saved before: 102 * 514 / 1e6 USD.
-        ({}, "Confirming changes: at most 102 probes a day more, 0.05 USD; confirm: false"),
-        ({"price": None}, "at most 102 probes a day more, of unknown price; confirm"),
+        (
+            {},
+            "at most 102 more probes per day, 0.05 USD; to turn it off, set confirm: false",
+        ),
+        ({"price": None}, "at most 102 more probes per day, of unknown price; to turn"),
         # 0.05 * 24, and as many saved.
-        ({"interval": "1h"}, "at most 2 probes a day more, 0.00 USD; confirm"),
+        ({"interval": "1h"}, "at most 2 more probes per day, 0.00 USD; to turn"),
     ],
 )
 def test_the_largest_cost_of_confirmation_is_told(settings: dict[str, Any], said: str) -> None:

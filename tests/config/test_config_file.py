@@ -178,7 +178,7 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ("targets:\n\t- a", ["config.yaml:2: is not YAML: found character '\\t'"]),
     ("web: {}\nweb: {}\ntargets: []", ["config.yaml:2: web: is there twice, first on line 1"]),
     ("targets: !!python/name:os.system x", ["config.yaml:1: targets: the tag"]),
-    ("targets: &t [*t]", ["config.yaml:1: targets[0]: the alias stands within what it repeats"]),
+    ("targets: &t [*t]", ["config.yaml:1: targets[0]: the alias refers to itself"]),
     (r'targets: ["\ud83d"]', ["config.yaml:1: targets[0]: holds half of a surrogate pair"]),
     ('a: 1\nb: "\\UFFFFFFFF"', ["config.yaml:2: is not YAML: an escape stands for no character"]),
     # unknown keys, at every depth
@@ -263,11 +263,11 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ),
     (
         f"targets: [{{{ONE}, base_url: 'http://u:p@host/'}}]",
-        ["config.yaml:1: targets[0].base_url: must hold no user name or password"],
+        ["config.yaml:1: targets[0].base_url: must not contain a user name or password"],
     ),
     (
         f"targets: [{{{ONE}, base_url: 'http://host/v1?key=k'}}]",
-        ["config.yaml:1: targets[0].base_url: must have no query and no fragment"],
+        ["config.yaml:1: targets[0].base_url: must not have a query or a fragment"],
     ),
     (
         f"targets: [{{{ONE}, api_version: '1'}}]",

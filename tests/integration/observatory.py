@@ -26,6 +26,7 @@ import trustme
 
 from benchmarks.alert_quality.replay import Replay, Tools, load_rules
 from benchmarks.alert_quality.series import Series
+from exporter.providers.calls import ToolCall
 from exporter.result import RateLimit
 from exporter.simulator import Script, Simulator, run_in_thread
 from exporter.simulator.faults import ErrorResponse
@@ -47,7 +48,11 @@ SCRIPTS = {
         rate_limits=(RateLimit("requests", 500, 480), RateLimit("tokens", 200_000, 188_000)),
     ),
     "candidate": Script(first_token_seconds=0.1, token_gap_seconds=0.003, jitter=0.2),
-    "kinds": Script(first_token_seconds=0.05, token_gap_seconds=0.002),
+    "kinds": Script(
+        first_token_seconds=0.05,
+        token_gap_seconds=0.002,
+        tool_call=ToolCall("get_rain", '{"city": "Paris"}'),
+    ),
     "flaky": Script(first_token_seconds=0.1, fault=OVERLOADED, fault_ratio=0.3),
     "sleepy": Script(first_token_seconds=0.05, boot=Boot(seconds=0.8, idle_seconds=2)),
 }
@@ -64,6 +69,11 @@ probes:
   short: {{prompt: "Count from 1 to 20, separated by spaces."}}
   prefix: {{kind: cached_prefix, prefix_tokens: 1024}}
   vectors: {{kind: embeddings}}
+  order: {{kind: rerank}}
+  listed: {{kind: models}}
+  calling:
+    prompt: "Does it rain in Paris?"
+    tools: [{{name: get_rain, parameters: {{properties: {{city: {{type: string}}}}}}}}]
   fixed: {{kind: fingerprint, logprobs: true}}
 controls:
   - {{name: network, url: "{secure}/health", interval: 1s, tls: {{ca_file: {folder}/ca.pem}}}}
@@ -91,7 +101,7 @@ targets:
     slo: {{success_ratio: 0.99}}
     cold_start: {{idle: 4s, every: 20s, retry: 200ms}}
   - {{name: kinds, provider: openai, model: kinds, base_url: "{secure}/v1",
-     probes: [prefix, vectors, fixed], tls: {{ca_file: {folder}/ca.pem}},
+     probes: [prefix, vectors, fixed, order, listed, calling], tls: {{ca_file: {folder}/ca.pem}},
      price: {{input: 2, cached_input: 0.5, output: 10}}}}
   - {{name: flaky, provider: openai, model: flaky, base_url: "{secure}/v1", probes: [short],
      tls: {{ca_file: {folder}/ca.pem}}, slo: {{success_ratio: 0.9}}}}
@@ -184,7 +194,7 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
         with process(watch, folder / "prometheus.log"), process(run, folder / "exporter.log"):
             seen = Observatory(f"http://127.0.0.1:{own_port}")
             enough = 'count(inference_probes_total{outcome="success"} >= 15)'
-            eventually(lambda: seen.query(enough), lambda counts: counts == [7], seconds=90)
+            eventually(lambda: seen.query(enough), lambda counts: counts == [10], seconds=90)
             yield seen
 
 

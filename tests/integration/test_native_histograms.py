@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from benchmarks.serving import serving
+from dashboards import expressions
 from exporter.config.exposed import ExposedMetrics
 from exporter.prometheus.client import Prometheus as Client
 from exporter.result import NANOSECONDS, Timeline
@@ -25,6 +26,7 @@ from tests.prometheus import Prometheus, running_prometheus
 SAMPLES = 10_000
 MEDIAN_SECONDS, SIGMA = 0.4, 0.6
 QUANTILES = (0.5, 0.95, 0.99)
+DURATION, MATCHERS = "inference_request_duration_seconds", 'target="t"'
 NAME = "inference_time_to_first_token_seconds"
 
 
@@ -37,15 +39,19 @@ def exact(quantile: float) -> float:
     return samples()[int(quantile * SAMPLES)]
 
 
-@contextmanager
-def scraped(
-    program: Path, folder: Path, shown: ExposedMetrics, **options: str
-) -> Iterator[Prometheus]:
-    metrics = ToldMetrics(shown=shown)
+def observed(shown: ExposedMetrics) -> ToldMetrics:
+    metrics = ToldMetrics(shown)
     metrics.take([plan(base_url="https://api.example.com/v1")])
     for seconds in samples():
         first = round(seconds * NANOSECONDS)
         metrics.tell(replace(GOOD, timeline=Timeline(start=0, sent=0, first_token=first)))
+    return metrics
+
+
+@contextmanager
+def scraped(
+    program: Path, folder: Path, metrics: ToldMetrics, **options: str
+) -> Iterator[Prometheus]:
     with (
         serving(metrics) as url,
         running_prometheus(
@@ -64,17 +70,23 @@ def prometheus(
 ) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("both")
     both = {"always_scrape_classic_histograms": "true"}
-    with scraped(tool("prometheus"), folder, ExposedMetrics(), **both) as server:
+    with scraped(tool("prometheus"), folder, observed(ExposedMetrics()), **both) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
+def native_metrics() -> ToldMetrics:
+    return observed(ExposedMetrics(classic_histograms=False))
+
+
+@pytest.fixture(scope="module")
 def native_alone(
-    tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+    tool: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    native_metrics: ToldMetrics,
 ) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("native")
-    shown = ExposedMetrics(classic_histograms=False)
-    with scraped(tool("prometheus"), folder, shown) as server:
+    with scraped(tool("prometheus"), folder, native_metrics) as server:
         yield server
 
 
@@ -119,3 +131,26 @@ def test_exemplars_come_with_native_histograms(native_alone: Prometheus) -> None
     )
     (found,) = json.loads(answer.text)["data"]
     assert {one["labels"]["request_id"] for one in found["exemplars"]} == {"req_1"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (expressions.quantile(0.5, DURATION, MATCHERS, "target", "1m"), 1.205),
+        (expressions.mean(DURATION, MATCHERS, "target").replace(expressions.WINDOW, "1m"), 1.205),
+        (f"histogram_count({expressions.distribution_of(DURATION, MATCHERS, '1m')})", None),
+        (expressions.observed(DURATION, MATCHERS, "target", "1m"), None),
+    ],
+    ids=["quantile", "mean", "distribution", "count"],
+)
+def test_what_dashboards_ask_has_an_answer(
+    native_metrics: ToldMetrics, native_alone: Prometheus, expression: str, expected: float | None
+) -> None:
+    """The last of the module: what others look at grows."""
+
+    def asked() -> list[float]:
+        native_metrics.tell(GOOD)
+        return native_alone.query(expression)
+
+    (found,) = eventually(asked, lambda known: bool(known) and known[0] > 0)
+    assert expected is None or found == pytest.approx(expected, rel=0.05)

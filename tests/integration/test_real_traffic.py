@@ -20,7 +20,7 @@ from tests.queries import DASHBOARDS, Query, dashboard, panels
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 PAGES = sorted((Path(__file__).parents[1] / "fixtures" / "gateways").glob("*.txt"))
-_SAMPLE = re.compile(r"^([a-z_:]+(?:{.*})?) (\S+)$", re.MULTILINE)
+_SAMPLE = re.compile(r"^([a-z0-9_:]+(?:{.*})?) (\S+)$", re.MULTILINE)
 
 
 def grown(page: str, times: int) -> str:

@@ -232,7 +232,9 @@ def test_a_budget_within_other_objects() -> None:
 def test_who_has_no_budget_is_told_so_before_anything_is_sent(provider: str) -> None:
     target = {"name": "t", "provider": provider, "model": "m", "base_url": "http://a.test/v1"}
     probes = {"plain": {"prompt": "a"}, "bound": {"prompt": "a", "reasoning_budget": 9}}
-    with pytest.raises(ValidationError, match="takes no reasoning_budget; set reasoning to low"):
+    with pytest.raises(
+        ValidationError, match="this provider has no reasoning_budget; set reasoning to low"
+    ):
         Config.model_validate({"targets": [target], "probes": probes})
 
 
@@ -247,7 +249,7 @@ def test_a_picture_from_a_file_is_sent_as_what_it_is(tmp_path: Path) -> None:
             assert "jpeg" in words
     assert judged(probe, "Nobody knows what it says.") is None
     file.write_bytes(b"%PDF-1.7")
-    with pytest.raises(ConfigError, match="is no picture; it must be PNG, JPEG, GIF or WebP"):
+    with pytest.raises(ConfigError, match="is not a picture; use PNG, JPEG, GIF or WebP"):
         load_picture(file)
 
 
@@ -308,8 +310,11 @@ def test_a_schema_must_be_kept(answer: str, wrong: str | None) -> None:
         ({"prompt": "a", "messages": DIALOGUE}, "set exactly one of prompt, prompts_file and"),
         ({"messages": DIALOGUE[:3]}, "the last message must be the user's"),
         ({"messages": [DIALOGUE[1], DIALOGUE[0]]}, "only the first message can be the system's"),
-        ({"prompt": "a", "json_schema": {"type": "objekt"}}, "is no JSON Schema"),
-        ({"prompt": "a", "json_schema": {"$ref": "http://127.0.0.1:9/"}}, "is no JSON Schema"),
+        ({"prompt": "a", "json_schema": {"type": "objekt"}}, "is not a valid JSON Schema"),
+        (
+            {"prompt": "a", "json_schema": {"$ref": "http://127.0.0.1:9/"}},
+            "is not a valid JSON Schema",
+        ),
         ({"prompt": "a", "reasoning": "low", "reasoning_budget": 9}, "set reasoning or reasoning_"),
         ({"prompt": "a", "image": "no/such/file.png"}, "there is no such file"),
         ({"prompt": "a", "reasoning": "off"}, "Input should be 'none', 'low', 'medium' or 'high'"),

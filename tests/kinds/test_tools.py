@@ -352,7 +352,10 @@ def test_calls_are_put_together_as_the_server_tells_them(
     [
         ({"tools": [TIME, TIME]}, "two tools are named 'get_time'"),
         ({"tools": [{"name": "a b"}]}, "String should match pattern"),
-        ({"tools": [{"name": "a", "parameters": {"type": "objekt"}}]}, "is no JSON Schema"),
+        (
+            {"tools": [{"name": "a", "parameters": {"type": "objekt"}}]},
+            "is not a valid JSON Schema",
+        ),
         ({"tools": [TIME], "json_schema": {}}, "an answer is a call of a tool, or keeps a schema"),
         ({"tool_choice": "required"}, "there are no tools; add tools"),
         ({"expect": {"tool": {"name": "f"}}}, "there is no tool 'f'; add it to tools"),

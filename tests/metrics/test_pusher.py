@@ -137,7 +137,7 @@ def test_a_receiver_that_refuses_is_told_of_once_and_without_the_token(
         received.status = 200
         eventually(lambda: len(logs) > 1)
         pushing.stop()
-    assert [entry["event"] for entry in logs] == ["pushes do not arrive", "pushes arrive again"]
+    assert [entry["event"] for entry in logs] == ["pushes fail", "pushes succeed again"]
     assert "push-token" not in str(logs) + caplog.text
 
 

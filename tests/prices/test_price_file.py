@@ -173,8 +173,8 @@ def test_the_vendor_is_who_sends_the_bill(endpoint: str, names: tuple[str, ...] 
     [
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[]", "holds no models"),
-        ('{"m": {"input_cost_per_token": 1}}', "holds no models"),
+        ("[]", "contains no models"),
+        ('{"m": {"input_cost_per_token": 1}}', "contains no models"),
     ],
 )
 def test_another_file_is_a_mistake(tmp_path: Path, content: str, wrong: str) -> None:

@@ -96,10 +96,10 @@ class Figures:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    figures = config.stash.get(FIGURES, [])
-    if figures:
+    figures, notes = config.stash.get(FIGURES, []), config.stash.get(NOTES, [])
+    if figures or notes:
         terminalreporter.section("real servers")
-        for line in (HEADING, *figures, *config.stash.get(NOTES, [])):
+        for line in (*([HEADING] if figures else []), *figures, *notes):
             terminalreporter.line(str(line))
 
 

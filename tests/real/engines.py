@@ -26,8 +26,11 @@ _NICE = ("nice", "-n", "10")
 
 
 @contextmanager
-def vllm(installation: Installation, port: int) -> Iterator[Server]:
-    """vLLM's server, as soon as its process exists."""
+def vllm(installation: Installation, port: int, *more: str) -> Iterator[Server]:
+    """vLLM's server, as soon as its process exists.
+
+    :param more: further options of ``vllm serve``.
+    """
     program = installation.program("vllm/bin/vllm", "vllm")
     options = (
         *("serve", installation.home / "vllm-model", "--served-model-name", MODEL),
@@ -40,7 +43,7 @@ def vllm(installation: Installation, port: int) -> Iterator[Server]:
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
     log = installation.logs / f"vllm-{port}.log"
-    yield from running(Server([*_NICE, program, *options], port, log, environment))
+    yield from running(Server([*_NICE, program, *options, *more], port, log, environment))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from exporter.result import FailureReason
-from tests.real.servers import API_KEY, free_port
+from tests.real.servers import API_KEY, MODEL, free_port
 
 _PROBE_SECONDS = 120.0
 _START_SECONDS = 20.0
@@ -48,6 +48,10 @@ class Result(BaseModel):
     request_duration_seconds: float | None
     uncertainty_seconds: float | None
     usage: Usage | None
+    earlier_usage: Usage | None
+    cold_prompt_first_token_seconds: float | None
+    cached_input_ratio: float | None
+    embedding_dimensions: int | None
     finish_reason: str | None
     served_model: str | None
     model_load_seconds: float | None
@@ -111,6 +115,23 @@ def target_options(provider: str, base_url: str, model: str) -> tuple[str, ...]:
 def probe(*arguments: str, key: str = API_KEY) -> list[Result]:
     """Run ``probe --json`` to its end."""
     return Probing(*arguments, key=key).results()
+
+
+def ask(
+    folder: Path, provider: str, base_url: str, probe: Mapping[str, object], count: int = 1
+) -> list[Result]:
+    """Run a probe of any kind to its end, some times, on a server that may be slow."""
+    target = {
+        "name": "real",
+        "provider": provider,
+        "model": MODEL,
+        "base_url": base_url,
+        "api_key": {"env": "REAL_SERVER_KEY"},
+        "timeouts": {"first_token": "120s", "total": "180s"},
+    }
+    path = folder / "config.yaml"  # JSON is YAML
+    path.write_text(json.dumps({"probes": {"asked": dict(probe)}, "targets": [target]}))
+    return Probing("--config", str(path), "--target", "real", "-n", str(count)).results()
 
 
 class Scrape:

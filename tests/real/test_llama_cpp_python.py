@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
+from math import nan
+from pathlib import Path
+from statistics import median
 
 import httpx
 import pytest
 
 from exporter.result import FailureReason
 from tests.real.conftest import Figures
-from tests.real.exporter_process import Probing, openai_target, probe
+from tests.real.exporter_process import Probing, ask, openai_target, probe
 from tests.real.servers import AUTHORIZATION, CONTEXT_TOKENS, MODEL, Server
+
+_CACHED = re.compile(r"Llama.generate: (\d+) prefix-match hit, remaining (\d+) prompt tokens")
+"""What it logs of each prompt: the tokens that it knew, and how many were left."""
 
 
 def test_a_stream_without_usage_has_times_but_no_speed(
@@ -30,6 +37,28 @@ def test_a_stream_without_usage_has_times_but_no_speed(
         assert 0 < result.time_to_first_token_seconds < result.request_duration_seconds
         assert result.usage is None
         assert result.time_per_output_token_seconds is None
+
+
+def test_a_cache_that_is_not_counted_shows_in_its_times(
+    llama_cpp_python: Server, tmp_path: Path, figures: Figures
+) -> None:
+    """It tells no counts in a stream, so the share from the cache stays unknown; its log has it."""
+    known = len(_CACHED.findall(llama_cpp_python.log.read_text()))
+    probe = {"kind": "cached_prefix", "prefix_tokens": 64, "pause": "200ms"}
+    results = ask(tmp_path, "openai", llama_cpp_python.base_url, probe, 4)
+
+    assert [result.failure for result in results] == [None] * 4
+    assert [result.cached_input_ratio for result in results] == [None] * 4
+    cold = median(result.cold_prompt_first_token_seconds or nan for result in results)
+    cached = median(result.time_to_first_token_seconds or nan for result in results)
+    told = _CACHED.findall(llama_cpp_python.log.read_text())[known:]
+    again = [hit for hit, left in told if left == "1"]
+    figures.note(
+        f"llama-cpp-python, cached_prefix: TTFT cold {cold:.3f} s, cached {cached:.3f} s (medians),"
+        f" tokens from the cache: ours unknown, by its log {', '.join(again)}"
+    )
+    assert cached < cold
+    assert len(again) == 4
 
 
 def test_its_request_id_is_the_one_in_its_headers(llama_cpp_python: Server) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from math import nan
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.real.exporter_process import (
     Result,
     TargetOptions,
     anthropic_target,
+    ask,
     openai_target,
     probe,
     running_exporter,
@@ -94,7 +96,7 @@ def new_generations(server: Server, known: int, count: int) -> list[Generation]:
 def median_ratio(results: Sequence[Result], truths: Sequence[Generation]) -> float:
     """Our time per output token over the server's, of the same requests. One may be off on a
     busy machine, where its words wait for a processor before they leave; the median may not."""
-    return statistics.median(
+    return median(
         result.time_per_output_token_seconds / truth.seconds_per_output_token
         for result, truth in zip(results, truths, strict=True)
         if result.time_per_output_token_seconds
@@ -134,6 +136,30 @@ def test_the_nonce_keeps_the_prompt_out_of_the_cache(llama_server: Server, tmp_p
     usages = [result.usage for result in results if result.usage]
     assert len(usages) == 3
     assert all(usage.cached_input < usage.input / 4 for usage in usages)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_prompt_that_is_asked_again_comes_from_its_cache(
+    provider: str, llama_server: Server, tmp_path: Path, figures: Figures
+) -> None:
+    known = len(generations(llama_server.log))
+    probe = {"kind": "cached_prefix", "prefix_tokens": 64, "pause": "200ms"}
+    url = llama_server.base_url if provider == "openai" else llama_server.root
+    results = ask(tmp_path, provider, url, probe, 4)
+
+    again = new_generations(llama_server, known, 8)[1::2]
+    assert [result.failure for result in results] == [None] * 4
+    cold = median(result.cold_prompt_first_token_seconds or nan for result in results)
+    cached = median(result.time_to_first_token_seconds or nan for result in results)
+    ours = [result.usage.cached_input for result in results if result.usage]
+    left = [result.usage.input - result.usage.cached_input for result in results if result.usage]
+    figures.note(
+        f"llama.cpp, {provider}, cached_prefix: TTFT cold {cold:.3f} s, cached {cached:.3f} s"
+        f" (medians), tokens from the cache {ours}, left {left}"
+    )
+    assert cached < cold
+    assert left == [truth.evaluated_prompt_tokens for truth in again]
+    assert all((result.cached_input_ratio or 0) > 0.9 for result in results)
 
 
 @pytest.mark.parametrize("face", [openai_target, anthropic_target])

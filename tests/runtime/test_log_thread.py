@@ -79,7 +79,7 @@ def test_what_was_lost_is_told(pipe: tuple[int, int]) -> None:
             log.warning("x" * 200)
         reading = threading.Thread(target=reader)
         reading.start()
-        while b"lines of the log are lost" not in b"".join(read):
+        while b"log lines lost" not in b"".join(read):
             reading.join(0.01)
         log.warning("last")
     reading.join()

@@ -33,7 +33,7 @@ class Limits:
     """Says after some probes whether their samples decide all; ``None``: go on to the end."""
     budget_usd: float | None = None
     pause_seconds: float = 0.0
-    """Between blocks."""
+    """Pause between blocks."""
     cold_idle_seconds: float | None = None
     """How long the targets are left alone before each cold probe; ``None``: no cold probes."""
     cold_rounds: int = 0

@@ -40,7 +40,9 @@ def load(path: Path) -> Config:
     """
     values, origins, mistakes = _gathered(path)
     for at, one in outdated(values, deprecated.RENAMED):
-        log.warning("a key has another name now", where=str(origins.mistake(at, one.warning(at))))
+        log.warning(
+            "a configuration key was renamed", where=str(origins.mistake(at, one.warning(at)))
+        )
     config, found = _validate(renewed(values, deprecated.RENAMED), origins)
     if config is None or mistakes or found:
         raise ConfigError(_in_order(path, [*mistakes, *found]))

@@ -64,10 +64,10 @@ class Pusher:
             log.exception("a push crashed")
         else:
             if not arrived:
-                self._tell("pushes do not arrive", to=self._settings.endpoint)
+                self._tell("pushes fail", to=self._settings.endpoint)
             elif self._failing:
                 self._failing = False
-                log.info("pushes arrive again", to=self._settings.endpoint)
+                log.info("pushes succeed again", to=self._settings.endpoint)
 
     def _arrives(self, timeout_seconds: float) -> bool:
         settings = self._settings

@@ -1,0 +1,152 @@
+"""What answers are compared with outlives a restart, in files that may be broken or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from exporter.config.plan import Plan, PlanChange, Timeouts
+from exporter.config.target import Target
+from exporter.kinds import Embeddings, FingerprintProbe, Kind, Probe
+from exporter.metrics.past_keeper import PastKeeper
+from exporter.metrics.registry import Metrics
+from exporter.observation import observed
+from exporter.result import Fingerprint, Measures, ProbeResult, Timeline
+from tests.metrics.test_metrics import value
+
+PROMPTS = ("a", "b")
+FIXED = FingerprintProbe(kind=Kind.FINGERPRINT, prompts=PROMPTS)
+CHANGES = "inference_fingerprint_changes_total"
+SIMILARITY = "inference_embedding_similarity"
+
+
+class Life:
+    """An exporter with one probe, from its start to its end."""
+
+    def __init__(self, folder: Path, probe: Probe = FIXED) -> None:
+        self.plan = Plan(
+            Target(name="t", provider="openai", model="m"),
+            "asked",
+            probe,
+            60,
+            Timeouts(total=60),
+            False,
+        )
+        self.metrics = Metrics()
+        self.metrics.apply(PlanChange.between((), (self.plan,)))
+        self.keeper = PastKeeper(self.metrics)
+        self.keeper.apply(folder, (self.plan,))
+
+    def hear(self, measures: Iterable[Measures]) -> None:
+        for one in measures:
+            result = ProbeResult(
+                target="t", probe="asked", finished_at=0.0, timeline=Timeline(start=0), measures=one
+            )
+            self.metrics.observe(observed(self.plan, result))
+
+
+def answers(word: str, rounds: int) -> list[Measures]:
+    first = ((word, 0.6), ("other", 0.4))
+    return [
+        Measures(fingerprint=Fingerprint(prompt, f"{word} {prompt}", first))
+        for _ in range(rounds)
+        for prompt in PROMPTS
+    ]
+
+
+def file_in(folder: Path) -> Path:
+    [file] = folder.iterdir()
+    return file
+
+
+def test_a_model_that_changed_during_a_restart_is_found_out(tmp_path: Path) -> None:
+    before = Life(tmp_path)
+    before.hear(answers("calm", 20))
+    before.keeper.close()
+
+    after = Life(tmp_path)
+    after.hear(answers("bold", 20))
+
+    assert value(after.metrics, CHANGES) == 1
+
+
+def test_a_model_that_did_not_change_raises_no_alarm(tmp_path: Path) -> None:
+    for _ in range(4):
+        life = Life(tmp_path)
+        life.hear(answers("calm", 10))
+        life.keeper.close()
+        assert value(life.metrics, CHANGES) == 0
+
+
+def test_without_a_file_a_restart_forgets(tmp_path: Path) -> None:
+    Life(tmp_path).hear(answers("calm", 20))  # and it was killed before its first turn
+
+    after = Life(tmp_path)
+    after.hear(answers("bold", 20))
+
+    assert value(after.metrics, CHANGES) == 0
+
+
+def test_an_embedding_is_compared_with_the_first_of_all(tmp_path: Path) -> None:
+    probe = Embeddings(kind=Kind.EMBEDDINGS)
+    before = Life(tmp_path, probe)
+    before.hear([Measures(direction=(1.0, 0.0))])
+    before.keeper.close()
+
+    after = Life(tmp_path, probe)
+    after.hear([Measures(direction=(0.0, 1.0))])
+
+    assert value(after.metrics, SIMILARITY) == 0
+
+
+def test_other_questions_have_no_past(tmp_path: Path) -> None:
+    before = Life(tmp_path)
+    before.hear(answers("calm", 20))
+    before.keeper.close()
+
+    longer = FIXED.model_copy(update={"max_output_tokens": 32})
+    after = Life(tmp_path, longer)
+    after.hear(answers("bold", 20))
+
+    assert value(after.metrics, CHANGES) == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"version": 2}', b"\xff\x00", b"null", b'{"asked": "x"}']
+)
+def test_a_broken_file_is_set_aside_and_the_past_is_learnt_anew(
+    content: bytes, tmp_path: Path
+) -> None:
+    before = Life(tmp_path)
+    before.hear(answers("calm", 1))
+    before.keeper.close()
+    file = file_in(tmp_path)
+    file.write_bytes(content)
+
+    after = Life(tmp_path)
+    assert file_in(tmp_path).name == f"{file.name}.broken"
+    assert file_in(tmp_path).read_bytes() == content
+    after.hear(answers("calm", 1))
+    after.keeper.close()
+
+    assert file.exists()
+
+
+def test_only_what_is_new_is_written(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.keeper.close()
+    assert not [*tmp_path.iterdir()]
+    life.hear(answers("calm", 1))
+    life.keeper.close()
+    written = file_in(tmp_path).stat().st_mtime_ns
+    life.keeper.close()
+    assert file_in(tmp_path).stat().st_mtime_ns == written
+
+
+def test_a_folder_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
+    life = Life(tmp_path / "gone")
+    life.hear(answers("calm", 2))
+    life.keeper.close()
+    assert value(life.metrics, CHANGES) == 0
