@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.process.run_queue import Account, RunQueue
+from exporter.process.stamps import KeptStamps
 from exporter.result import NANOSECONDS
 
 _SWITCH_SECONDS = 0.0005
@@ -179,8 +180,14 @@ class ProbingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._watchful = _Selector()
         super().__init__(self._watchful)
+        self._stamps = KeptStamps()
         self._helpers = ThreadPoolExecutor(_HELPERS, thread_name_prefix="helper")
         self.set_default_executor(self._helpers)
+
+    def close(self) -> None:
+        """End it; the kernel need not stamp any more, either."""
+        super().close()
+        self._stamps.close()
 
     async def shutdown_default_executor(  # as asyncio declares it
         self,
