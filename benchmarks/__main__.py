@@ -21,6 +21,8 @@ from benchmarks import (
     pages,
     redaction,
     scrape,
+    series,
+    starting,
 )
 from benchmarks.cpu import run as cpu
 from benchmarks.soak import run as soak
@@ -28,6 +30,8 @@ from benchmarks.truth import run as truth
 
 _MODULES = (
     scrape,
+    series,
+    starting,
     histograms,
     load,
     pages,
