@@ -29,7 +29,12 @@ _TOP = 5
 _WAIT = 300
 """Answers after a change in which it must show."""
 
-_ANSWERS = Path(__file__).with_name("fingerprint_answers.json")
+_ANSWERS = "fingerprint_answers.json"
+"""A model of 17 million parameters whose weights were rounded; batches make its answers vary: see
+``tests/real/record_fingerprint.py``."""
+_QUANTISED = "quantised_answers.json"
+"""One of four million under llama.cpp, and its real quantisations, asked one at a time, so that its
+answers do not vary: see ``tests/real/record_quantised.py``."""
 _TOLD = {"probabilities": True, "answers alone": False}
 
 Logits = npt.NDArray[np.float64]
@@ -128,23 +133,22 @@ def _alarms(targets: int, answers: int) -> None:
         print(f"| {noise} | {told} | {asked} | {changes} | {nearest:.1f} |", flush=True)
 
 
-def _recorded(orders: int) -> None:
-    """A real model of 17 million parameters, as it was and with its weights rounded: see
-    ``tests/real/record_fingerprint.py``. The past is what bf16 answered: 16 times each prompt."""
-    recorded = json.loads(_ANSWERS.read_text())
-    print("\n| a real model in bf16 becomes | told | found | answers until then |")
+def _recorded(file: str, orders: int) -> None:
+    """A real model and what became of it. The past is what the first one answered: 16 times each
+    prompt."""
+    recorded: dict[str, list[_Row]] = json.loads(Path(__file__).with_name(file).read_text())
+    was, *others = recorded
+    print(f"\n| a real model in {was} becomes | told | found | answers until then |")
     print("|---|---|---|---|")
-    for name, told in product(("q8", "q4", "fp32"), _TOLD):
-        past, changed = (_seen(recorded[one], tells=_TOLD[told]) for one in ("bf16", name))
+    for name, told in product(others, _TOLD):
+        past, changed = (_seen(recorded[one], tells=_TOLD[told]) for one in (was, name))
         counts = [_found_in(past, changed, seed) for seed in range(orders)]
         seen = [count for count in counts if count]
         until = f"{statistics.median(seen):.0f}, at most {max(seen)}" if seen else "-"
         print(f"| {name} | {told} | {len(seen)} of {orders} | {until} |")
 
 
-def _seen(
-    rows: list[tuple[int, str, list[tuple[str, float]]]], *, tells: bool
-) -> list[Fingerprint]:
+def _seen(rows: list[_Row], *, tells: bool) -> list[Fingerprint]:
     return [
         Fingerprint(str(prompt), answer, tuple((t, p) for t, p in first) if tells else ())
         for prompt, answer, first in rows
@@ -168,7 +172,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     print(f"A change is counted at evidence {LIMIT:.0f}.\n")
     _detection(trials=4 if quick else 30)
-    _recorded(orders=20)
+    for file in (_ANSWERS, _QUANTISED):
+        _recorded(file, orders=20)
     _alarms(targets=2 if quick else 20, answers=1_000 if quick else 6_000)
 
 

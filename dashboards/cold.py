@@ -18,7 +18,7 @@ def build() -> builders.Dashboard:
     frame = Frame(
         uid="inference-cold",
         title="Inference / Cold starts and boots",
-        description="Models after idleness, servers that boot, and new connections.",
+        description="Models after idle time, servers that boot, and new connections.",
         variables=choose_targets(),
         time_from="now-7d",
     )
@@ -45,13 +45,13 @@ def _starts() -> Section:
     ]
     signals = total("inference_cold_starts_total", TARGETS, "signal")
     return Section(
-        "After idleness",
+        "After idle time",
         [
             rows(
                 Text(
                     "Cold starts",
-                    "Over the whole time range. The penalty is what a cold start takes longer than"
-                    " a warm request; requests counts the attempts that it took.",
+                    "Over the whole time range. The penalty is how much longer a cold start"
+                    " takes than a warm request. Requests counts the attempts.",
                 ),
                 by.split(", "),
                 columns,
@@ -103,13 +103,13 @@ def _boots() -> Section:
                 width=16,
             ),
             number(
-                Text("Not ready", "How long models have not been ready; none when all are."),
+                Text("Not ready", "How long models have not been ready. Empty if all are ready."),
                 SECONDS,
                 Query(f"max(time() - {since} >= 0) or vector(0)"),
                 steps=Steps(orange=60, red=600),
             ),
             number(
-                Text("Limit", "How long a model may be not ready before an alert."),
+                Text("Limit", "How long a model can be not ready before an alert."),
                 SECONDS,
                 Query(limit, "{{target}}"),
             ),

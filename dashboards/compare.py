@@ -172,7 +172,7 @@ def _reliability() -> Section:
                 width=8,
             ),
             over_time(
-                Text("Cold start, median", "Of both, where cold starts are measured."),
+                Text("Cold start, median", "For both, if cold starts are measured."),
                 SECONDS,
                 Query(quantile(0.5, COLD_START, BOTH, "target"), "{{target}}"),
                 width=8,

@@ -30,7 +30,7 @@ def build() -> builders.Dashboard:
     frame = Frame(
         uid="inference-exporter",
         title="Inference / Exporter",
-        description="Whether the exporter itself is well: uncertainty, delays, skips, spend.",
+        description="Whether the exporter itself is healthy: uncertainty, delays, skips, spend.",
         variables=(),
     )
     return frame.fill(_now(), _trust(), _work(), _controls(), _spend(), cluster(), process())
@@ -46,29 +46,32 @@ def _now() -> Section:
                 Query(f"inference_exporter_build_info{{{SELF}}}", "{{version}} on {{python}}"),
             ),
             number(
-                Text("Configuration", "Whether the latest change of the configuration was good."),
+                Text("Configuration", "Whether the latest configuration change was loaded."),
                 "bool_yes_no",
                 Query(f"min(inference_exporter_config_last_reload_successful{{{SELF}}})"),
                 steps=Steps(orange=1, red=0.5),
             ),
             number(
-                Text("Configuration in force for", "Time since it was loaded."),
+                Text("Configuration active for", "Time since the configuration was loaded."),
                 SECONDS,
                 Query(f"time() - {reloaded}", "{{instance}}"),
             ),
             number(
-                Text("Uncertainty, p99", "How late one read in a hundred is read, last hour."),
+                Text(
+                    "Uncertainty, p99",
+                    "How late the exporter reads one in a hundred packets, last hour.",
+                ),
                 SECONDS,
                 Query(quantile(0.99, MEASUREMENT_LAG, SELF, "job", "1h")),
                 steps=Steps(orange=0.003, red=0.01),
             ),
             number(
-                Text("Probes in flight", "Probes under way now."),
+                Text("Probes in flight", "Probes that are running."),
                 COUNT,
                 Query(f"sum(inference_exporter_probes_in_flight{{{SELF}}})"),
             ),
             number(
-                Text("Probes of an hour", "Probes that came to an end in the last hour."),
+                Text("Probes of an hour", "Completed probes in the last hour."),
                 COUNT,
                 Query(total("inference_probes_total", SELF, "job", "1h")),
             ),
@@ -90,8 +93,8 @@ def _trust() -> Section:
             over_time(
                 Text(
                     "Measurement lag",
-                    "The longest that a read with a mark waited for the exporter: the uncertainty"
-                    " of a result.",
+                    "The longest time that a read with a mark waited for the exporter: the"
+                    " uncertainty of a result.",
                 ),
                 SECONDS,
                 *_p99(MEASUREMENT_LAG),
@@ -99,14 +102,14 @@ def _trust() -> Section:
                 log=True,
             ),
             over_time(
-                Text("Event loop lag", "How much later than asked the probing loop woke up."),
+                Text("Event loop lag", "How much later than requested the probing loop woke up."),
                 SECONDS,
                 *_p99(LOOP_LAG),
                 width=6,
                 log=True,
             ),
             over_time(
-                Text("Schedule delay", "How much later than planned probes were started."),
+                Text("Schedule delay", "How much later than scheduled probes started."),
                 SECONDS,
                 *_p99(SCHEDULE_DELAY),
                 width=6,
@@ -122,7 +125,7 @@ def _uncertain() -> Panel:
     return over_time(
         Text(
             "Uncertain results",
-            "Successful probes whose times were left out, because they were read too late.",
+            "Successful probes whose times are left out, because the exporter read them too late.",
         ),
         COUNT,
         Query(uncertain, "{{target}}"),
@@ -139,13 +142,13 @@ def _work() -> Section:
         "Work",
         [
             over_time(
-                Text("Probes per second", "Probes that came to an end."),
+                Text("Probes per second", "Completed probes."),
                 "ops",
                 Query(probes, "{{instance}}"),
                 width=8,
             ),
             over_time(
-                Text("Probes in flight", "Probes under way at the moment of the scrape."),
+                Text("Probes in flight", "Probes that run at the moment of the scrape."),
                 COUNT,
                 Query(flight, "{{instance}}"),
                 width=8,
@@ -169,21 +172,21 @@ def _controls() -> Section:
         "Its own network",
         [
             number(
-                Text("Control reached", "Whether pages that are nearly always there answer."),
+                Text("Control reached", "Whether pages that are almost always up respond."),
                 "bool_yes_no",
                 Query(f"min by (control) ({reached})", "{{control}}"),
                 steps=Steps(orange=1, red=0.5),
                 empty=none,
             ),
             over_time(
-                Text("Time to reach a control", "From the lookup of its name to its answer."),
+                Text("Time to reach a control", "From the DNS lookup to the response."),
                 SECONDS,
                 Query(f"max by (control) ({seconds})", "{{control}}"),
                 width=8,
                 empty=none,
             ),
             over_time(
-                Text("Requests to controls", "How many were answered, and how many not."),
+                Text("Requests to controls", "Requests by outcome."),
                 COUNT,
                 Query(
                     total("inference_exporter_control_probes_total", SELF, "control, outcome"),
@@ -203,7 +206,7 @@ def _spend() -> Section:
         "Spend",
         [
             over_time(
-                Text("Budget of the day", "Spent today (UTC), and the limit where there is one."),
+                Text("Budget of the day", "Spent today (UTC), and the limit if there is one."),
                 USD,
                 Query(spent, "spent {{instance}}"),
                 Query(f"inference_budget_usd_per_day{{{SELF}}} < Inf", "budget {{instance}}"),
@@ -211,7 +214,8 @@ def _spend() -> Section:
             ),
             over_time(
                 Text(
-                    "Budgets", "Share that is spent of the whole budget and of each target's own."
+                    "Budgets",
+                    "Share of the budget for all targets, and of each target's own, that is spent.",
                 ),
                 RATIO,
                 Query(f"instance:inference_budget_spent:ratio{{{SELF}}}", "all, {{instance}}"),
@@ -230,7 +234,7 @@ def _spend() -> Section:
             number(
                 Text(
                     "Price mix",
-                    "Input tokens that go with one output token in blended prices.",
+                    "Input tokens for each output token in blended prices.",
                 ),
                 COUNT,
                 Query(f"inference_price_mix_input_tokens{{{SELF}}}", "{{instance}}"),

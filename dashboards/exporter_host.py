@@ -26,17 +26,21 @@ def cluster() -> Section:
         "In Kubernetes",
         [
             label(
-                Text("Leader", "The one exporter of several that probes, as all of them see it."),
+                Text("Leader", "The exporter that probes, as each exporter sees it."),
                 Query(f"inference_exporter_leader_info{{{SELF}}}", "{{leader}}"),
             ),
             number(
-                Text("Leaders", "How many exporters probe; with leader election, one to a Lease."),
+                Text("Leaders", "Exporters that probe. With leader election, one for each Lease."),
                 COUNT,
                 Query(f"sum({leader})"),
                 empty="no election",
             ),
             over_time(
-                Text("Discovered targets", "What was found in the cluster; refused is no target."),
+                Text(
+                    "Discovered targets",
+                    "Objects that discovery found in the cluster. Refused ones aren't valid"
+                    " targets.",
+                ),
                 COUNT,
                 Query(f"inference_exporter_discovered_targets{{{SELF}}}", "{{state}} {{instance}}"),
                 width=8,
@@ -78,7 +82,7 @@ def process() -> Section:
                 width=6,
             ),
             over_time(
-                Text("Scrape", "How long Prometheus waits for the series."),
+                Text("Scrape", "Duration of a scrape."),
                 SECONDS,
                 Query(
                     f"scrape_duration_seconds{{{SELF}}}"
@@ -88,7 +92,7 @@ def process() -> Section:
                 width=6,
             ),
             over_time(
-                Text("Series", "What the exporter shows; each bucket of a histogram counts."),
+                Text("Series", "Series in a scrape, including each bucket of a histogram."),
                 COUNT,
                 Query(f"inference_exporter_series{{{SELF}}}", "{{instance}}"),
                 width=6,

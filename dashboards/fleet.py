@@ -60,7 +60,7 @@ def _now() -> Section:
         "Now",
         [
             number(
-                Text("Targets", "How many targets and probes have been asked so far."),
+                Text("Targets", "Targets and probes with a result so far."),
                 COUNT,
                 Query(f"count({LAST_SUCCESS} >= 0)"),
             ),
@@ -87,13 +87,13 @@ def _now() -> Section:
                 steps=Steps(orange=1, red=3),
             ),
             number(
-                Text("Alerts", "Alerts of inference-exporter that fire now."),
+                Text("Alerts", "Alerts of inference-exporter that are firing."),
                 COUNT,
                 Query('count(ALERTS{alertname=~"Inference.+",alertstate="firing"}) or vector(0)'),
                 steps=Steps(orange=1, red=3),
             ),
             number(
-                Text("Cost of 24 hours", "What the probes of the last 24 hours cost."),
+                Text("Cost of 24 hours", "Cost of probes in the last 24 hours."),
                 USD,
                 Query(f"sum(target:inference_cost_usd:increase1d{{{FLEET_TARGETS}}})"),
             ),
@@ -148,7 +148,7 @@ def _speed() -> Section:
             over_time(
                 Text(
                     "Output tokens per second, median",
-                    "After the first token, by the provider's own count.",
+                    "After the first token, by the provider's token count.",
                 ),
                 COUNT,
                 Query(quantile(0.5, SPEED, TARGETS, "target"), "{{target}}"),
@@ -178,7 +178,7 @@ def _failures() -> Section:
                 width=8,
             ),
             over_time(
-                Text("Failures by reason", "How many probes failed, and why."),
+                Text("Failures by reason", "Failed probes, by reason."),
                 COUNT,
                 Query(f"{failures} > 0", "{{reason}}"),
                 width=8,
@@ -199,13 +199,14 @@ def _objectives() -> Section:
             over_time(
                 Text(
                     "Burn rate",
-                    "Of the last hour. 1 spends the error budget in 30 days; above 14.4 pages.",
+                    "For the last hour. 1 spends the error budget in 30 days. Above 14.4,"
+                    " an alert fires.",
                 ),
                 COUNT,
                 Query(burn, "{{target}} {{slo}}"),
             ),
             over_time(
-                Text("Error budget left", "Of the last 30 days; below 0 the objective is missed."),
+                Text("Error budget left", "For the last 30 days. Below 0, the SLO is missed."),
                 RATIO,
                 Query(left, "{{target}} {{slo}}"),
             ),
@@ -218,7 +219,7 @@ def _cost() -> Section:
         "Cost",
         [
             over_time(
-                Text("Cost", "What the probes cost, by target."),
+                Text("Cost", "Cost of probes, by target."),
                 USD,
                 Query(total("inference_cost_usd_total", TARGETS, "target"), "{{target}}"),
                 stacked=True,

@@ -34,7 +34,7 @@ def build() -> builders.Dashboard:
     frame = Frame(
         uid="inference-places",
         title="Inference / Places",
-        description="Is the provider slow, or the way to it from one place? Needs `location`.",
+        description="Is the provider slow, or the network from one place? Needs `location`.",
         variables=(*choose_targets(), variable("location", "Location", places)),
     )
     return frame.fill(_now(), _by_target(), _by_place())
@@ -48,10 +48,10 @@ def _everywhere(expression: str, of: str) -> str:
 
 def _now() -> Section:
     return Section(
-        "Whose fault is it?",
+        "Where is the problem?",
         [
             number(
-                Text("Places", "From how many places something was measured."),
+                Text("Places", "Number of places that measured something."),
                 COUNT,
                 Query(f"count(count by (location) ({LAST_SUCCESS}))"),
                 width=8,
@@ -59,7 +59,8 @@ def _now() -> Section:
             number(
                 Text(
                     "Failing from everywhere",
-                    "Targets whose latest probe failed from every place: the provider's fault.",
+                    "Targets whose latest probe failed from every place: a problem of the"
+                    " provider.",
                 ),
                 COUNT,
                 Query(f"count(max by (target, probe) ({LAST_SUCCESS}) == 0) or vector(0)"),
@@ -95,10 +96,11 @@ def _table() -> Panel:
     ]
     text = Text(
         "Targets by place",
-        "How much slower than usual the first token was in 15 minutes: for this target from this"
-        " place, for the target from all places (median), and for the place to all targets. High in"
-        " the second column is a slow provider, in the third a slow place; in the first alone it is"
-        " the way between the two.",
+        "How much slower than usual the first token was in 15 minutes: for this"
+        " target from this place, for the target from all places (median), and"
+        " for the place to all targets. A high value in the second column means"
+        " a slow provider, in the third a slow place, and only in the first the"
+        " network between the two.",
     )
     return rows(text, PAIR.split(", "), columns, height=12)
 
@@ -117,8 +119,8 @@ def _by_target() -> Section:
             over_time(
                 Text(
                     "Time to first token against usual",
-                    "Against the same hour of the last week from the same place, so that distance"
-                    " does not count.",
+                    "Compared with the same hour of the last week from the same place, so"
+                    " distance doesn't matter.",
                 ),
                 RATIO,
                 Query(f"exp({DEVIATION}) - 1", "{{target}} {{probe}} from {{location}}"),
@@ -137,7 +139,7 @@ def _by_place() -> Section:
                 Query(success_ratio(HERE, "location"), "{{location}}"),
             ),
             over_time(
-                Text("Opening a connection, median", "TCP alone: the network, no provider's work."),
+                Text("Opening a connection, median", "TCP only: the network without the provider."),
                 SECONDS,
                 Query(quantile(0.5, CONNECTION, f'{HERE},phase="tcp"', "location"), "{{location}}"),
             ),

@@ -30,9 +30,9 @@ def build() -> builders.Dashboard:
     frame = Frame(
         uid="inference-real",
         title="Inference / Synthetic and real",
-        description="What probes feel beside what real traffic gets, where a LiteLLM proxy or a"
-        " vLLM server is scraped, too. Series are joined by eye: give targets the model names that"
-        " the gateway has.",
+        description="Probes next to real traffic, if you also scrape a LiteLLM proxy or a"
+        " vLLM server. To match them, give targets the model names that the"
+        " gateway uses.",
         variables=choose_targets(),
     )
     return frame.fill(_times(), _outcomes())
@@ -52,10 +52,10 @@ def _times() -> Section:
             over_time(
                 Text(
                     "Time to first token, mean",
-                    "Of probes, by this exporter; of all requests, by LiteLLM from where it stands"
-                    " and by vLLM inside the server. Real prompts are longer, and their cache"
-                    " helps: compare how lines move, not where they lie. LiteLLM measures it of"
-                    " streamed requests alone.",
+                    "For probes, by this exporter; for all requests, by LiteLLM from where"
+                    " it runs, and by vLLM inside the server. Real prompts are longer and"
+                    " can be cached: compare how the lines move, not their levels. LiteLLM"
+                    " measures it only for streamed requests.",
                 ),
                 SECONDS,
                 Query(mean(TIME_TO_FIRST_TOKEN, TARGETS, "target"), "probes {{target}}"),
@@ -68,7 +68,7 @@ def _times() -> Section:
             over_time(
                 Text(
                     "Duration of a request, mean",
-                    "The same for whole requests. Answers of real traffic have other lengths.",
+                    "The same for whole requests. Answers in real traffic have other lengths.",
                 ),
                 SECONDS,
                 Query(mean(DURATION, TARGETS, "target"), "probes {{target}}"),
@@ -89,8 +89,8 @@ def _outcomes() -> Section:
             over_time(
                 Text(
                     "Success",
-                    "Probes that succeeded, and real requests that LiteLLM answered; its users'"
-                    " own mistakes count as failures there.",
+                    "Probes that succeeded, and real requests that LiteLLM answered. Errors"
+                    " of its users count as failures there.",
                 ),
                 RATIO,
                 Query(success_ratio(TARGETS, "target"), "probes {{target}}"),
@@ -107,8 +107,8 @@ def _outcomes() -> Section:
             over_time(
                 Text(
                     "Share of probes",
-                    "How much of a gateway's traffic is ours. Where that is much, its own figures"
-                    " say little of its users.",
+                    "Share of a gateway's traffic that is probes. If it is large, the"
+                    " gateway's own figures say little about its users.",
                 ),
                 RATIO,
                 Query(

@@ -15,8 +15,9 @@ def evidence_of_change() -> timeseries.Panel:
     return over_time(
         Text(
             "Evidence of a change",
-            "How strongly the latest probes say that failures, or times half as long again, are no"
-            " chance. Chance alone reaches 13 once in ten months of a probe a minute.",
+            "How strongly the latest probes show that more failures, or times half"
+            " as long again, are not chance. Chance alone reaches 13 once in ten"
+            " months of one probe per minute.",
         ),
         COUNT,
         Query(evidence, "{{probe}} {{measure}}"),
@@ -27,7 +28,7 @@ def evidence_of_change() -> timeseries.Panel:
 def confirming_probes() -> timeseries.Panel:
     """What was sent beside the scheduled probes."""
     return over_time(
-        Text("Confirming probes", "Probes sent between the scheduled ones to make sure."),
+        Text("Confirming probes", "Extra probes to confirm a change."),
         COUNT,
         Query(total("inference_confirmations_total", TARGETS, "outcome"), "{{outcome}}"),
         width=12,

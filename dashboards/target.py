@@ -76,7 +76,7 @@ def _now() -> Section:
                 steps=GOOD,
             ),
             number(
-                Text("Time to first token", "Of the latest successful probe."),
+                Text("Time to first token", "For the latest successful probe."),
                 SECONDS,
                 Query(f"{last('time_to_first_token_seconds')} > 0", "{{probe}}"),
             ),
@@ -90,12 +90,14 @@ def _now() -> Section:
                 steps=SLOW,
             ),
             number(
-                Text("Tokens per second", "Of the latest successful probe, after its first token."),
+                Text(
+                    "Tokens per second", "For the latest successful probe, after its first token."
+                ),
                 COUNT,
                 Query(f"{last('output_tokens_per_second')} > 0", "{{probe}}"),
             ),
             number(
-                Text("Error budget left", "Of the last 30 days, for each objective."),
+                Text("Error budget left", "For the last 30 days, by SLO."),
                 RATIO,
                 Query(left, "{{slo}}"),
                 steps=Steps(orange=0.5, red=0.1),
@@ -113,7 +115,7 @@ def _now() -> Section:
                 width=12,
             ),
             label(
-                Text("Endpoint", "Where the target is asked, and its region if it has one."),
+                Text("Endpoint", "Endpoint of the target, and its region if it has one."),
                 Query(f"inference_target_info{{{TARGETS}}}", "{{endpoint}} {{region}}"),
                 width=12,
             ),
@@ -127,7 +129,7 @@ def _failures() -> Section:
         "Failures",
         [
             over_time(
-                Text("Outcomes", "How many probes came to an end, and how."),
+                Text("Outcomes", "Completed probes, by outcome."),
                 COUNT,
                 Query(
                     total("inference_probes_total", TARGETS, "outcome"),
@@ -162,19 +164,22 @@ def _limits() -> Section:
         "Limits and objectives",
         [
             over_time(
-                Text("Rate limit left", "Share of the provider's limit that is left, as it says."),
+                Text(
+                    "Rate limit left",
+                    "Share of the rate limit that is left, as the provider reports it.",
+                ),
                 RATIO,
                 Query(f"{remaining} / {limit}", "{{resource}} {{probe}}"),
                 width=8,
             ),
             over_time(
-                Text("Burn rate", "Of the last hour; 1 spends the error budget in 30 days."),
+                Text("Burn rate", "For the last hour. 1 spends the error budget in 30 days."),
                 COUNT,
                 Query(burn, "{{slo}}"),
                 width=8,
             ),
             number(
-                Text("Objective", "The share of probes that each SLO asks for."),
+                Text("Objective", "Share of probes that each SLO requires."),
                 RATIO,
                 Query(objective, "{{slo}}"),
             ),
@@ -198,14 +203,14 @@ def _money() -> Section:
                 width=7,
             ),
             over_time(
-                Text("Cost", "What the probes of this target cost."),
+                Text("Cost", "Cost of this target's probes."),
                 USD,
                 Query(total("inference_cost_usd_total", TARGETS, "probe"), "{{probe}}"),
                 width=6,
                 stacked=True,
             ),
             over_time(
-                Text("USD per million tokens", "As users compare it: output alone, and blended."),
+                Text("USD per million tokens", "Output alone, and blended."),
                 USD,
                 Query(
                     f"target:inference_usd_per_million_tokens:avg1h{{{FLEET_TARGETS}}}", "{{mix}}"
@@ -216,7 +221,8 @@ def _money() -> Section:
             number(
                 Text(
                     "Assumed concurrency",
-                    "For a server paid by the hour: the streams that it is taken to serve at once.",
+                    "For a server with an hourly price: the streams that it is assumed to"
+                    " serve at once.",
                 ),
                 COUNT,
                 Query(f"inference_price_assumed_concurrency{{{TARGETS}}}", "{{probe}}"),

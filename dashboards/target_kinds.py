@@ -23,7 +23,7 @@ def vectors() -> Section:
                 width=5,
             ),
             over_time(
-                Text("Dimensions", "How long the vectors are."),
+                Text("Dimensions", "Length of the vectors."),
                 COUNT,
                 Query(f"inference_embedding_dimensions{{{TARGETS}}}", "{{probe}}"),
                 width=4,
@@ -73,8 +73,8 @@ def behaviour() -> Section:
             over_time(
                 Text(
                     "Distance of the first token",
-                    "How far the probabilities of the first token are from what they usually are;"
-                    " nothing where the provider does not tell them.",
+                    "How far the probabilities of the first token are from the usual ones."
+                    " Empty if the provider doesn't return them.",
                 ),
                 COUNT,
                 Query(f"inference_fingerprint_distance{{{TARGETS}}}", "{{probe}}"),
@@ -83,8 +83,8 @@ def behaviour() -> Section:
             over_time(
                 Text(
                     "Evidence of a change",
-                    "At 11 a change is counted, and the new behaviour is learnt. Chance alone gets"
-                    " there at most once in 60,000 answers.",
+                    "At 11, a change is counted, and the exporter learns the new behavior."
+                    " Chance alone reaches 11 at most once in 60,000 answers.",
                 ),
                 COUNT,
                 Query(f"inference_fingerprint_evidence{{{TARGETS}}}", "{{probe}}"),
@@ -103,21 +103,21 @@ def prompt_cache() -> Section:
             over_time(
                 Text(
                     "Prompt from the cache",
-                    "Share of a long prompt, asked again, that the provider says came from its"
-                    " cache; 0 where the cache does not work.",
+                    "Share of the repeated long prompt that the provider reports as cached."
+                    " 0 if the cache doesn't work.",
                 ),
                 RATIO,
                 Query(f"inference_cached_prefix_input_ratio{{{TARGETS}}}", "{{probe}}"),
                 width=8,
             ),
             over_time(
-                Text("First token, cold and cached", "Of the same long prompt."),
+                Text("First token, cold and cached", "For the same long prompt."),
                 SECONDS,
                 Query(times, "{{cache}} {{probe}}"),
                 width=8,
             ),
             over_time(
-                Text("Saved", "How much cheaper the prompt was when it was asked again."),
+                Text("Saved", "How much less the repeated prompt cost."),
                 USD,
                 Query(f"inference_cached_prefix_saved_usd{{{TARGETS}}}", "{{probe}}"),
                 width=8,
@@ -137,8 +137,8 @@ def tool_calls() -> Section:
             over_time(
                 Text(
                     "Calls",
-                    "Right; missing, where the model answered without calling a tool; wrong, where"
-                    " it called another tool or its arguments are not those that it should give.",
+                    "Right; missing: the model answered without a tool call; wrong: it"
+                    " called another tool, or with other arguments.",
                 ),
                 COUNT,
                 Query(total("inference_tool_calls_total", TARGETS, "outcome"), "{{outcome}}"),
@@ -154,8 +154,8 @@ def tool_calls() -> Section:
             over_time(
                 Text(
                     "First token of a call",
-                    "Of each successful probe; some providers send a call in one piece, so that"
-                    " its first token comes when the call is whole.",
+                    "For each successful probe. Some providers send a call in one piece, so"
+                    " its first token arrives when the call is complete.",
                 ),
                 SECONDS,
                 Query(
@@ -178,7 +178,9 @@ def model_list() -> Section:
         "Model list",
         [
             over_time(
-                Text("Listed", "1 while the provider has the model, 0 where its answer lacks it."),
+                Text(
+                    "Listed", "1 if the provider has the model, 0 if its answer doesn't contain it."
+                ),
                 COUNT,
                 Query(listed, "{{probe}}"),
                 width=8,

@@ -25,8 +25,9 @@ def server() -> Section:
             over_time(
                 Text(
                     "Requests in the server",
-                    "Of all its clients, if Prometheus scrapes a vLLM, SGLang or llama.cpp server."
-                    " A probe that waits is slow because of others.",
+                    "For all its clients, if Prometheus scrapes a vLLM, SGLang or llama.cpp"
+                    " server. A probe that waits in the queue is slow because of other"
+                    " requests.",
                 ),
                 COUNT,
                 *(_each(name, "running") for name in RUNNING),
@@ -36,7 +37,8 @@ def server() -> Section:
             over_time(
                 Text(
                     "KV cache in use",
-                    "Near 1, requests wait or are thrown out and begin anew. llama.cpp tells none.",
+                    "Near 1, requests wait or are preempted and start again. llama.cpp"
+                    " doesn't report it.",
                 ),
                 RATIO,
                 *(_each(name, "in use") for name in CACHE),
@@ -45,9 +47,10 @@ def server() -> Section:
             over_time(
                 Text(
                     "Client and server",
-                    "Means: a server's buckets are coarse, the lowest of vLLM's queue ends at 0.3"
-                    " s. What lies between client and server is the network. The server's are of"
-                    " all its requests, not of the probes alone.",
+                    "Means, because a server's buckets are coarse: the lowest of vLLM's"
+                    " queue time ends at 0.3 s. The difference between client and server is"
+                    " the network. The server's values are for all its requests, not only"
+                    " for probes.",
                 ),
                 SECONDS,
                 Query(mean(TIME_TO_FIRST_TOKEN, TARGETS, "model"), "client {{model}}"),

@@ -42,14 +42,14 @@ def first_token() -> Section:
                 dots=True,
             ),
             distribution(
-                Text("Distribution", "How many probes took how long to the first token."),
+                Text("Distribution", "Distribution of the time to first token."),
                 SECONDS,
                 distribution_of(TIME_TO_FIRST_TOKEN, TARGETS),
             ),
             over_time(
                 Text(
                     "Time to first answer token",
-                    "The same for visible text: later than the first token by what is reasoning.",
+                    "The same for visible text. The difference to the first token is reasoning.",
                 ),
                 SECONDS,
                 *_quantiles("inference_time_to_first_answer_token_seconds"),
@@ -70,7 +70,7 @@ def stream() -> Section:
                 width=8,
             ),
             over_time(
-                Text("Time per output token", "Mean of each probe, by the provider's own count."),
+                Text("Time per output token", "Mean of each probe, by the provider's token count."),
                 SECONDS,
                 *_quantiles("inference_time_per_output_token_seconds"),
                 Query(last("time_per_output_token_seconds") + " > 0", "latest {{probe}}"),
@@ -114,16 +114,16 @@ def network() -> Section:
             over_time(
                 Text(
                     "Opening a connection, median",
-                    "By phase; never part of the time to first token. Few points where connections"
-                    " are reused.",
+                    "By phase; never part of the time to first token. Few points if"
+                    " connections are reused.",
                 ),
                 SECONDS,
                 Query(quantile(0.5, phases, TARGETS, "phase"), "{{phase}}"),
             ),
             over_time(
                 Text(
-                    "Requests sent anew",
-                    "In each window, since the server closed a kept connection as they arrived.",
+                    "Requests sent again",
+                    "In each window, because the server closed a kept connection as they arrived.",
                 ),
                 COUNT,
                 Query(total("inference_connection_retries_total", TARGETS, "probe"), "{{probe}}"),

@@ -1,11 +1,13 @@
 """Reads what people read, and says what a native technical writer would put otherwise.
 
-``python -m tools.prose`` checks the documentation and the texts of alerts, metrics and commands.
+``python -m tools.prose`` checks the documentation and the texts of alerts, dashboards, metrics
+and commands.
 The rules are in ``tools/prose.toml``; they follow the Google developer documentation style guide.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
@@ -57,6 +59,9 @@ def texts() -> Iterator[Text]:
         for path in sorted(ROOT.glob(pattern)):
             yield Text(str(path.relative_to(ROOT)), path.read_text())
     yield from _alerts()
+    for path in sorted((ROOT / "dashboards" / "json").glob("*.json")):
+        for said in dict.fromkeys(_panels(json.loads(path.read_text()))):
+            yield Text(f"dashboards/json/{path.name}", said)
     for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES):
         yield Text(f"help of {family.name}", family.help)
     yield from _helps(program, "inference-exporter")
@@ -69,6 +74,17 @@ def _alerts() -> Iterator[Text]:
                 for name, said in rule.get("annotations", {}).items():
                     if not name.endswith("_url"):
                         yield Text(f"{name} of {rule['alert']}", re.sub(r"\{\{.*?\}\}", "5", said))
+
+
+def _panels(value: Any) -> Iterator[str]:
+    """Titles and descriptions anywhere in a dashboard."""
+    if isinstance(value, dict):
+        said = (value.get(name) for name in ("title", "description"))
+        yield from (text for text in said if isinstance(text, str))
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _panels(inner)
 
 
 def _helps(command: click.Command, name: str) -> Iterator[Text]:

@@ -75,7 +75,7 @@ def _loaded(options: Options, plans: tuple[Plan, ...], question: Question) -> Re
     levels = ", ".join(map(str, limits.levels))
     subject = replace(
         subject_of(plans, question, None, until_decided=False),
-        source=f"The sides were asked in turn, as in A B B A, with {levels} streams at once.",
+        source=f"Both sides took turns, as in A B B A, with {levels} concurrent streams.",
     )
     fewest = min(PROBES_PER_BLOCK * limits.blocks(streams) for streams in limits.levels)
     _warn(options, plans, fewest, None)
@@ -106,7 +106,7 @@ def _sampled(
     if interrupted:
         click.echo(f"Interrupted; to go on, repeat the command with --samples {path}", err=True)
     elif session.stopped_because:
-        click.echo(f"Stopped, since {session.stopped_because}.", err=True)
+        click.echo(f"Stopped, because {session.stopped_because}.", err=True)
     click.echo(f"Samples: {path} (report again: compare --from-samples {path})", err=True)
     found = judge(Evidence(subject, tuple(session.samples)), options.rules)
     return replace(found, interrupted=interrupted)

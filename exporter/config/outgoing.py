@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -14,6 +15,12 @@ _HEADERS = {
     "user-agent": USER_AGENT,
     "accept-encoding": "identity",  # compression holds tokens back until a block is full
 }
+
+
+@lru_cache(maxsize=4096)
+def _url(url: str) -> httpx.URL:
+    """A target is asked at the same URL again and again."""
+    return httpx.URL(url)
 
 
 def outgoing(
@@ -29,7 +36,7 @@ def outgoing(
     headers.update(further)
     return httpx.Request(
         request.method,
-        request.url,
+        _url(request.url),
         headers=headers,
         content=request.body,
         extensions=dict(extensions or {}),

@@ -64,7 +64,6 @@ class Config(Model):
     """The configuration of inference-exporter."""
 
     web: Web = Web()
-    metrics: ExposedMetrics = ExposedMetrics()
     defaults: Defaults = Defaults()
     probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
     """What is asked, by name."""
@@ -87,6 +86,7 @@ class Config(Model):
     """Where this exporter stands: a label of every series, so that several can be told apart."""
     version: int = 1
     """Of which form the file is."""
+    metrics: ExposedMetrics = ExposedMetrics()
     push: Push | None = None
     """Where series are sent, if nobody can scrape them."""
     kubernetes: Kubernetes = Kubernetes()

@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import re
 from functools import cached_property
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import jsonschema_rs
 from pydantic import Field, model_validator
 
 from exporter.kinds.base import Heard, Probe, Size, unanswered
@@ -21,6 +20,9 @@ from exporter.providers.base import Call, OutputKind
 from exporter.result import Failure, FailureReason, Measures
 from exporter.settings.prompts import NONCE_CHARACTERS, LoadedPrompts, with_nonce
 from exporter.settings.types import Model, raise_all
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _PICTURE_TOKENS = 300, 1_600
 """What the picture of a code is charged as, about and at most; it is small for every provider."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import jsonschema_rs
 from pydantic import AfterValidator, JsonValue
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 
 def _retrieve_nothing(uri: str) -> JsonValue:
@@ -19,6 +21,8 @@ def validator_of(schema: Mapping[str, JsonValue]) -> jsonschema_rs.Validator:
 
     :raises ValueError: this is no JSON Schema, or it refers to one that would have to be fetched.
     """
+    import jsonschema_rs  # noqa: PLC0415  3 MB, which most configurations have no use for
+
     try:
         return jsonschema_rs.validator_for(dict(schema), retriever=_retrieve_nothing)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import jsonschema_rs
 from pydantic import JsonValue, StringConstraints
 
 from exporter.kinds.expect import ToolExpectation, same
@@ -15,6 +14,9 @@ from exporter.kinds.schema import JsonSchema, schema_mistake, validator_of
 from exporter.providers.asks import Tool
 from exporter.providers.calls import ToolCall
 from exporter.settings.types import Model
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """What every provider takes as a name."""

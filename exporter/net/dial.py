@@ -12,10 +12,10 @@ import httpx
 
 from exporter.net.exchange import Exchange
 from exporter.net.failure import DnsError
-from exporter.net.kernel_clock import stamp_arrivals
 from exporter.net.sockets import OutOfSockets, sockets
 from exporter.net.tcp import TcpStream
 from exporter.process.descriptors import are_used_up, is_shortage
+from exporter.process.stamps import stamp_arrivals
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5

@@ -9,14 +9,13 @@ difference is kept.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
-import sys
 import time
 from dataclasses import dataclass, replace
 
-SO_TIMESTAMPNS = 35  # asm-generic/socket.h; not in Python's socket module
+from exporter.process.stamps import SO_TIMESTAMPNS
+
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 _STEP_NS = 1_000_000
@@ -79,13 +78,6 @@ class Arrival:
         if abs(self.at - ended) > _RESUMING_NS:
             return self
         return replace(self, doubt=max(self.doubt, self.at - began))
-
-
-def stamp_arrivals(sock: socket.socket) -> None:
-    """Ask the kernel to stamp what this socket receives; a kernel that cannot is left alone."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
 
 def receive(

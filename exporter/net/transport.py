@@ -7,8 +7,9 @@ same moment is the request sent once more, over a new one.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -125,18 +126,18 @@ class Body(httpx.AsyncByteStream):
         with network_failures(exchange, responded=True):
             while (came := await self._connection.more(exchange)) is not None:
                 arrival = exchange.latest_arrival()
-                for piece, ends_read in self._cut(came, arrival):
-                    yield Part(piece, arrival, ends_read)
-                    await turn.after(piece, arrival)
+                for part in self._cut(came, arrival):
+                    yield part
+                    if turn.ends_with(part.data, arrival):
+                        await asyncio.sleep(0)
 
-    def _cut(self, came: list[bytes], arrival: Arrival) -> Iterator[tuple[bytes, bool]]:
+    def _cut(self, came: list[bytes], arrival: Arrival) -> list[Part]:
         data = came[0] if len(came) == 1 else b"".join(came)
         if arrival.is_prompt:
-            yield from ((piece, False) for piece in pieces(data))
-            return
-        if len(data) > 1:
-            yield from ((piece, False) for piece in pieces(data[:-1]))
-        yield data[-1:], self._exchange.ends_read(came[-1])
+            return [Part(piece, arrival, ends_read=False) for piece in pieces(data)]
+        before = pieces(data[:-1]) if len(data) > 1 else ()
+        parts = [Part(piece, arrival, ends_read=False) for piece in before]
+        return [*parts, Part(data[-1:], arrival, self._exchange.ends_read(came[-1]))]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self.parts():

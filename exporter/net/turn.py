@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from exporter.net.kernel_clock import Arrival
 
-_PIECE_BYTES = 1 << 10
+_PIECE_BYTES = 512
 """Of what has many lines, so much is taken apart at a time: it may hold a hundred events."""
 _TURN_LINES = 64
 """After so many lines of one read, or so many parts of it, it is the others' turn. A server may cut
 each byte into an HTTP chunk of its own."""
 
 
-def pieces(data: bytes) -> Iterator[bytes]:
+def pieces(data: bytes) -> Sequence[bytes]:
     """The data; where it has many lines, no more than a piece at a time."""
     if data.count(b"\n") <= _TURN_LINES:
-        return iter((data,))
-    return (data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
+        return (data,)
+    return [data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)]
 
 
 class Turn:
-    """Ends a turn of the loop before it gets long.
+    """Tells when a turn of the loop gets long, so that others should have theirs.
 
     One read may complete hundreds of events, which must not keep all other probes waiting for
     milliseconds. An ordinary stream, a few events a read, never waits here.
@@ -32,11 +31,12 @@ class Turn:
         self._done = 0
         self._arrival: Arrival | None = None
 
-    async def after(self, piece: bytes, arrival: Arrival) -> None:
-        """Let others have their turn, if this piece was the last that fits into one."""
+    def ends_with(self, piece: bytes, arrival: Arrival) -> bool:
+        """Whether this piece, of this read, is the last that fits into one turn."""
         if arrival is not self._arrival:
             self._done, self._arrival = 0, arrival
         self._done += 1 + piece.count(b"\n")
-        if self._done >= _TURN_LINES:
-            self._done = 0
-            await asyncio.sleep(0)
+        if self._done < _TURN_LINES:
+            return False
+        self._done = 0
+        return True

@@ -107,21 +107,26 @@ class StreamRecord:
     def uncertainty(self) -> int | None:
         """How far off the marks and the known gaps may be, in nanoseconds; ``None`` where that is
         not known."""
+        return self._uncertainty_with(self._known_gaps())
+
+    def _uncertainty_with(self, gaps: list[tuple[Mark, Mark]]) -> int | None:
         marks = (self.first_token, self.first_answer_token, self.last_token, self._stop, self.end)
-        all_marks = (*filter(None, marks), *chain.from_iterable(self._known_gaps()))
-        known = (mark.uncertainty for mark in all_marks)
+        # A mark that ends a gap begins the next one, nearly always.
+        all_marks = {id(mark): mark for mark in (*filter(None, marks), *chain.from_iterable(gaps))}
+        known = [mark.uncertainty for mark in all_marks.values()]
         return max((ns for ns in known if ns is not None), default=None)
 
     def _known_gaps(self) -> list[tuple[Mark, Mark]]:
         """What a late read makes of a gap, or hides in it, says nothing of the provider; the marks
         of such a stream may be exact all the same."""
-        return [gap for gap in self._gaps if all(mark.is_close for mark in gap)]
+        return [gap for gap in self._gaps if gap[0].is_close and gap[1].is_close]
 
     def timeline(
         self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
     ) -> Timeline:
         """All marks of a probe that began at ``start`` and is over now, monotonic nanoseconds."""
-        uncertainty = self.uncertainty
+        gaps = self._known_gaps()
+        uncertainty = self._uncertainty_with(gaps)
         return Timeline(
             start=start,
             sent=exchange.sent,
@@ -131,8 +136,8 @@ class StreamRecord:
             last_token=_at(self.last_counted(usage)),
             end=_at(self.end),
             over=over,
-            arrivals=tuple(piece.at for piece in self._reads),
-            gaps=tuple(later.at - earlier.at for earlier, later in self._known_gaps()),
+            arrivals=tuple([piece.at for piece in self._reads]),
+            gaps=tuple([later.at - earlier.at for earlier, later in gaps]),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
         )

@@ -10,6 +10,8 @@ docs/measurement.md tells what each of these signs can see.
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import selectors
 import sys
 import time
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.process.run_queue import Account, RunQueue
+from exporter.process.stamps import KeptStamps
 from exporter.result import NANOSECONDS
 
 _SWITCH_SECONDS = 0.0005
@@ -57,6 +60,14 @@ class Absence:
     ended: int
 
 
+def _same_epoll(selector: selectors.BaseSelector) -> select.epoll | None:
+    """What this selector asks, to be asked without what it makes of the answer: there is a glance
+    for nearly every token. ``None`` where the system has no epoll."""
+    if sys.platform != "linux" or not isinstance(selector, selectors.EpollSelector):
+        return None
+    return select.epoll.fromfd(os.dup(selector.fileno()))
+
+
 class _Selector(selectors.DefaultSelector):
     """Notes since when whatever it reports may have been ready."""
 
@@ -70,6 +81,7 @@ class _Selector(selectors.DefaultSelector):
         self._sleeps = 0
         """Since the account was taken."""
         self._looked_ns = self._awake_ns = time.monotonic_ns()
+        self._glancing = _same_epoll(self)
         self._unhandled: dict[int, int] = {}
         """The descriptors that were seen to be readable and are not read yet, each with the latest
         moment at which it was not readable."""
@@ -93,7 +105,12 @@ class _Selector(selectors.DefaultSelector):
         looked = time.monotonic_ns()
         if not self.waiting or looked - self._looked_ns < _GLANCE_NS:
             return
-        self._note_readable(super().select(0))
+        if self._glancing is None:
+            self._note_readable(super().select(0))
+        else:
+            for descriptor, events in self._glancing.poll(0):
+                if events & ~select.EPOLLOUT:
+                    self._unhandled.setdefault(descriptor, self._looked_ns)
         self._looked_ns = looked
 
     def attentive_since(self, descriptor: int) -> int:
@@ -108,6 +125,8 @@ class _Selector(selectors.DefaultSelector):
 
     def close(self) -> None:
         self._run_queue.close()
+        if self._glancing:
+            self._glancing.close()
         super().close()
 
     def _wait(self, timeout: float | None) -> _Ready:
@@ -179,8 +198,14 @@ class ProbingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._watchful = _Selector()
         super().__init__(self._watchful)
+        self._stamps = KeptStamps()
         self._helpers = ThreadPoolExecutor(_HELPERS, thread_name_prefix="helper")
         self.set_default_executor(self._helpers)
+
+    def close(self) -> None:
+        """End it; the kernel need not stamp any more, either."""
+        super().close()
+        self._stamps.close()
 
     async def shutdown_default_executor(  # as asyncio declares it
         self,

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _FILE = "/proc/thread-self/schedstat"
 _MAX_BYTES = 96
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """All that the thread has had so far."""
 
     ran_ns: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
-from itertools import chain
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -101,11 +100,12 @@ class Delta(Wire):
 
     def outputs(self) -> Iterator[Output]:
         """What was generated, where it is not empty."""
-        told = chain(
-            (Output(kind, text) for kind, text in self._texts()),
-            (call.output() for call in self.tool_calls or ()),
-        )
-        return (output for output in told if output.text)
+        for kind, text in self._texts():
+            if text:
+                yield Output(kind, text)
+        for call in self.tool_calls or ():
+            if (output := call.output()).text:
+                yield output
 
     def _texts(self) -> Iterator[tuple[OutputKind, str]]:
         # Some servers send both names of the reasoning field with the same text.

@@ -466,7 +466,7 @@ def test_a_limit_of_the_rate_ends_the_level_and_those_after_it(compare: Comparin
 def test_requests_under_load_are_bounded(compare: Comparing) -> None:
     result = compare("slow", "fast", "--concurrency", "3,9", "--max-requests", "50")
     assert len(compare.kept()) == 50
-    assert "Stopped, since --max-requests allows 50." in result.output
+    assert "Stopped, because --max-requests allows 50." in result.output
 
     compare.samples.unlink()
     result = compare("slow", "fast", "--concurrency", "8", "--budget", "0.01")

@@ -114,7 +114,7 @@ def test_what_only_one_side_was_asked_is_left_out_and_said(prometheus: Prometheu
     document = report(compare(prometheus, "slow", "fast", "--json", "-"))
 
     assert document["asked"] == "The probe 'count' was asked."
-    assert "Left out, since not all sides were asked it, of fast: other." in document["notes"]
+    assert "Left out, because not all sides have them, of fast: other." in document["notes"]
     assert any(
         note.startswith("Failures of fast by reason: truncated") for note in document["notes"]
     )
@@ -133,7 +133,7 @@ def test_a_target_before_a_date_is_compared_with_itself_after_it(prometheus: Pro
     first = document["candidates"][0]["findings"][0]
     assert first["baseline"] == pytest.approx(SLOW_SECONDS, abs=0.03)
     assert first["candidate"] == pytest.approx(SLOW_SECONDS, abs=0.03)
-    assert document["notes"][0].startswith("The sides were not asked at the same time")
+    assert document["notes"][0].startswith("The sides were not probed at the same time")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_sides_that_were_asked_different_things_are_refused(prometheus: Promethe
     result = compare(prometheus, "slow", "alone")
 
     assert result.exit_code == 2
-    assert "were not asked the same" in result.output
+    assert "got different prompts" in result.output
     assert "slow: count; alone: other" in result.output
 
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter.net.kernel_clock import Arrival, receive, stamp_arrivals
+from exporter.net.kernel_clock import Arrival, receive
+from exporter.process.loop import ProbingLoop
+from exporter.process.stamps import stamp_arrivals
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
 MS = 1_000_000
@@ -60,6 +62,30 @@ def test_a_read_that_is_late_is_not_measured_late() -> None:
     assert arrival.lag > 40 * MS
     assert arrival.waited is not None
     assert arrival.waited >= arrival.lag
+
+
+@LINUX
+def test_a_loop_that_probes_keeps_the_kernel_stamping() -> None:
+    """Between two probes that are alone, no connection asks for stamps."""
+    loop = ProbingLoop()
+    try:
+        with connected():  # stamps have begun
+            pass
+        time.sleep(0.05)  # they would have ended by now
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.create_connection(listener.getsockname()) as sender,
+        ):
+            receiver, _ = listener.accept()
+            with receiver:
+                receiver.settimeout(PATIENCE_SECONDS)
+                sender.send(b"x")
+                time.sleep(0.05)
+                stamp_arrivals(receiver)
+                _, arrival = receive(receiver, 10)
+        assert arrival.stamp is not None
+    finally:
+        loop.close()
 
 
 @LINUX

@@ -25,21 +25,21 @@ def notes(
     """:param standing: all that is known of the targets; ``asked`` is what is compared of it."""
     if rhythm := rhythm_between(sides):
         yield (
-            "The sides were not asked at the same time: whatever else changed between them, such as"
-            f" traffic or the network, is in the difference. {rhythm}"
+            "The sides were not probed at the same time: anything else that changed, such as"
+            f" traffic or the network, is part of the difference. {rhythm}"
         )
     for side in sides:
         name, all_ = side.name, standing[side.name]
         left_out = {one.probe for one in all_} - {one.probe for one in asked[name]}
         if left_out:
-            yield f"Left out, since not all sides were asked it, of {name}: {', '.join(left_out)}."
+            yield f"Left out, because not all sides have them, of {name}: {', '.join(left_out)}."
         yield from _missed(name, asked[name], samples[name])
         yield from _reasons(prometheus, side)
     instances = {name: {one.instance for one in all_} for name, all_ in asked.items()}
     if len({frozenset(own) for own in instances.values()}) > 1:
         yield (
-            "The sides were probed by different exporters: from other places, and a probe of the"
-            " same name may ask something else there."
+            "The sides were probed by different exporters: from other locations, and a probe of the"
+            " same name can send something else there."
         )
     yield from _unlike_tokens(samples)
 
@@ -52,8 +52,8 @@ def _missed(name: str, asked: Sequence[Standing], samples: Sequence[Sample]) -> 
         sent += round(sum(one.probes_between(before, now) for before, now in pairwise(times)))
     if seen < sent:
         yield (
-            f"Of {sent} probes of {name} Prometheus saw {seen}: those between two scrapes are"
-            f" missing. Scrape at least as often as you probe."
+            f"Prometheus saw {seen} of {sent} probes of {name}. The others fell between two"
+            " scrapes. Scrape at least as often as you probe."
         )
 
 
@@ -79,6 +79,6 @@ def _unlike_tokens(samples: Mapping[str, Sequence[Sample]]) -> Iterator[str]:
     if medians and max(medians.values()) > _UNLIKE * min(medians.values()):
         listed = ", ".join(f"{name} {tokens:.0f}" for name, tokens in medians.items())
         yield (
-            f"The sides were sent prompts of different length, in tokens: {listed}. Either their"
-            " tokenizers differ much, or they were not asked the same."
+            f"The sides got prompts of different length, in tokens: {listed}. Either their"
+            " tokenizers differ a lot, or they got different prompts."
         )

@@ -56,7 +56,7 @@ def read(
         baseline=parties[0],
         candidates=tuple(parties[1:]),
         source=(
-            f"Every probe {_when(sides)} that Prometheus at {prometheus.name} saw was taken; blocks"
+            f"Every probe {_when(sides)} that Prometheus at {prometheus.name} saw counts; blocks"
             " are spans of time."
         ),
         asked=f"The probe {' and '.join(map(repr, probes))} was asked.",

@@ -59,10 +59,14 @@ def rhythm_between(sides: Sequence[Window]) -> str:
     if len({(side.begin, side.end) for side in sides}) == 1:
         return ""
     if _cover_different(sides, DAY_SECONDS):
-        return "They do not cover the same hours of the day: a daily rhythm is in it as well."
+        return (
+            "They do not cover the same hours of the day, so a daily rhythm is part of it as well."
+        )
     same_hours = "Hours of the day are compared with the same hours."
     if _cover_different(sides, _WEEK_SECONDS):
-        return f"{same_hours} The days of the week differ: a weekly rhythm is in it as well."
+        return (
+            f"{same_hours} The days of the week differ, so a weekly rhythm is part of it as well."
+        )
     return same_hours
 
 

@@ -98,8 +98,8 @@ def _broken(breaking: Breaking) -> str:
     limit = f"{DEFINITIONS[objective.measure].short} of at most {seconds_text(objective.seconds)}"
     if breaking.holds_at is None and breaking.breaks_at is None:
         return (
-            f"Whether {breaking.target} keeps {limit} cannot be told at any level: there are too"
-            " few requests, or it is too close."
+            f"Not enough data to tell whether {breaking.target} keeps {limit} at any level: there"
+            " are too few requests, or it is too close."
         )
     if breaking.holds_at is None:
         return (

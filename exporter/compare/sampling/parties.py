@@ -69,7 +69,7 @@ def subject_of(
     return Subject(
         baseline=baseline,
         candidates=tuple(candidates),
-        source="All sides were asked in turn, each prompt twice, as in A B B A.",
+        source="All sides took turns, each prompt twice, as in A B B A.",
         asked=question.words,
         fingerprint=_fingerprint(plans, question),
         planned_probes=planned_probes,

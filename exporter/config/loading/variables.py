@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from exporter.config.root import Config
 from exporter.settings.mistakes import Location, Mistake, did_you_mean
@@ -24,27 +22,14 @@ _KUBERNETES = re.compile(
 ``inference-exporter``."""
 
 
-class _Settings(Config, BaseSettings):
-    """Tells pydantic-settings what there is; never instantiated."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=_NESTED, env_ignore_empty=True
-    )
-
-
-class _Source(EnvSettingsSource):
-    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:
-        """What is not JSON stays text, for validation to find fault with together with the
-        rest; pydantic-settings would stop here."""
-        try:
-            return super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type]
-        except ValueError:
-            return value
-
-
 def overrides() -> dict[str, Any]:
     """What the variables say, shaped like the configuration file."""
-    return _Source(_Settings)()
+    if not set_variables():
+        return {}
+    # 2 MB and a twentieth of a start, which most have no use for
+    from exporter.config.loading.overriding import read  # noqa: PLC0415
+
+    return read(PREFIX, _NESTED)
 
 
 def set_variables() -> dict[Location, str]:
