@@ -12,13 +12,17 @@ from benchmarks import (
     cold_starts,
     compare,
     confirmation,
+    faults,
     fingerprint,
     histograms,
     hostile,
+    leaks,
     load,
     pages,
     redaction,
     scrape,
+    series,
+    starting,
 )
 from benchmarks.cpu import run as cpu
 from benchmarks.soak import run as soak
@@ -26,10 +30,14 @@ from benchmarks.truth import run as truth
 
 _MODULES = (
     scrape,
+    series,
+    starting,
     histograms,
     load,
     pages,
     redaction,
+    leaks,
+    faults,
     hostile,
     cold_outliers,
     cold_starts,

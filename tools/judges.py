@@ -56,7 +56,12 @@ _SERVERS: Mapping[tuple[str, Kind], tuple[str, ...]] = {
     ("anthropic", Kind.CACHED_PREFIX): ("vLLM", "llama.cpp"),
     ("vllm", Kind.CACHED_PREFIX): ("vLLM",),
     ("vllm", Kind.MODELS): ("vLLM",),
-    ("openai", Kind.FINGERPRINT): ("vLLM",),
+    ("ollama", Kind.MODELS): ("Ollama",),
+    ("ollama", Kind.EMBEDDINGS): ("Ollama",),
+    ("ollama", Kind.FINGERPRINT): ("Ollama",),
+    ("openai", Kind.MODELS): ("llama.cpp",),
+    ("openai", Kind.EMBEDDINGS): ("llama.cpp",),
+    ("openai", Kind.FINGERPRINT): ("vLLM", "llama.cpp"),
     ("openai_responses", Kind.FINGERPRINT): ("vLLM",),
     ("vllm", Kind.FINGERPRINT): ("vLLM",),
 }

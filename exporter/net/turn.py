@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from exporter.net.kernel_clock import Arrival
 
-_PIECE_BYTES = 1 << 10
+_PIECE_BYTES = 512
 """Of what has many lines, so much is taken apart at a time: it may hold a hundred events."""
 _TURN_LINES = 64
 """After so many lines of one read, or so many parts of it, it is the others' turn. A server may cut

@@ -24,6 +24,8 @@ _MAGIC = (
 )
 _FIELDS = (b"data", b"event", b"id", b"retry", b"status")
 _LINE_END = re.compile(rb"[\r\n]")
+_NOTHING = re.compile(rb"\A(?:\s++|:[^\r\n]*+)*+")
+"""Empty lines and comments, of which there may be thousands."""
 KEPT_BYTES = 64 << 10
 """As much is kept of a body that is no answer."""
 _MAX_WORDS = 160
@@ -53,14 +55,12 @@ def _is_answer_so_far(body: bytes) -> bool:
     is none of it yet, or the lines of an event stream, or JSON that is not over."""
     if len(body) >= KEPT_BYTES and not _LINE_END.search(body):
         return True  # a line so long that nobody knows how it goes on
-    for whole in body.removeprefix(b"\xef\xbb\xbf").splitlines():
-        line = whole.strip()
-        if not line or line.startswith(b":"):
-            continue
-        if line.partition(b":")[0] in _FIELDS or any(name.startswith(line) for name in _FIELDS):
-            return True
-        return line[:1] in (b"{", b"[") and _is_json_so_far(body[body.index(line) :])
-    return True
+    text = body.removeprefix(b"\xef\xbb\xbf")
+    text = _NOTHING.sub(b"", text, 1)
+    line = _LINE_END.split(text, 1)[0].strip()
+    if line.partition(b":")[0] in _FIELDS or any(name.startswith(line) for name in _FIELDS):
+        return True
+    return line[:1] in (b"{", b"[") and _is_json_so_far(text)
 
 
 def _what_came(head: ResponseHead, body: bytes) -> str:

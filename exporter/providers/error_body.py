@@ -16,6 +16,8 @@ from exporter.providers.wire import HttpStatus, Wire, parse_if, read_if
 
 _MAX_ITEMS = 32
 _MAX_LINES_BYTES = 1 << 14
+_FIRST_LINE = re.compile(rb"(?:\A|[\r\n])(?:(?:data|error):([^\r\n]*+)|(?=[{\[]))")
+"""The first line that is data, whose value it is, or begins a JSON text."""
 _MAX_TEXT = 1 << 15
 """More than is ever shown of a message."""
 
@@ -214,15 +216,11 @@ def _json_in(body: bytes) -> bytes:
     """The JSON of a body that may begin with comments, or be an event although it is no stream."""
     if body.lstrip()[:1] in (b"{", b"["):
         return body
-    at = 0
-    for line in body[:_MAX_LINES_BYTES].splitlines(keepends=True):
-        name, _, value = line.partition(b":")
-        if name in (b"data", b"error"):
-            return value
-        if line[:1] in (b"{", b"["):
-            return body[at:]
-        at += len(line)
-    return body
+    found = _FIRST_LINE.search(body[:_MAX_LINES_BYTES])
+    if found is None:
+        return body
+    value = found[1]
+    return body[found.end() :] if value is None else value
 
 
 def unwrapped(data: bytes) -> bytes:

@@ -44,6 +44,30 @@ INCIDENTS: dict[str, tuple[str, tuple[Fires, ...]]] = {
         "InferenceWrongAnswers",
         (("InferenceWrongAnswers", TARGET | CRITICAL), *FAILING),
     ),
+    "a model is withdrawn": (
+        "InferenceModelUnlisted",
+        (
+            ("InferenceModelUnlisted", TARGET | {"probe": "listed"} | CRITICAL),
+            ("InferenceTargetDown", TARGET | CRITICAL),
+            *FAILING,
+        ),
+    ),
+    "a tenth of the calls is missing": (
+        "InferenceToolCallsFail",
+        (
+            ("InferenceToolCallsFail", TARGET | CRITICAL),
+            ("InferenceWrongAnswers", TARGET | CRITICAL),
+            *FAILING,
+        ),
+    ),
+    "a tenth of the documents' orders is wrong": (
+        "InferenceRankingWrong",
+        (
+            ("InferenceRankingWrong", TARGET | CRITICAL),
+            ("InferenceWrongAnswers", TARGET | CRITICAL),
+            *FAILING,
+        ),
+    ),
     "a server boots for too long": (
         "InferenceModelNotReady",
         (

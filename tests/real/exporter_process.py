@@ -51,6 +51,7 @@ class Result(BaseModel):
     earlier_usage: Usage | None
     cold_prompt_first_token_seconds: float | None
     cached_input_ratio: float | None
+    embedding_dimensions: int | None
     finish_reason: str | None
     served_model: str | None
     model_load_seconds: float | None

@@ -15,7 +15,7 @@ import pytest
 from exporter.result import FailureReason
 from tests.real.conftest import Figures
 from tests.real.engines import ollama
-from tests.real.exporter_process import Result, probe, target_options
+from tests.real.exporter_process import Result, ask, probe, target_options
 from tests.real.servers import MODEL, Installation, Server
 from tests.real.tap import Tap, tapping
 
@@ -146,6 +146,29 @@ def one_probe(server: Server, folder: Path, body: Mapping[str, object]) -> Resul
     config.write_text(json.dumps({"targets": [target], "probes": {"p": {"prompt": "Count."}}}))
     [result] = probe("--config", str(config), "--target", "ollama")
     return result
+
+
+def test_its_list_has_the_model(server: Server, tmp_path: Path) -> None:
+    [result] = ask(tmp_path, "ollama", server.root, {"kind": "models"})
+    assert result.success, result.failure
+
+
+def test_a_text_becomes_a_vector(server: Server, tmp_path: Path) -> None:
+    results = ask(tmp_path, "ollama", server.root, {"kind": "embeddings"}, 2)
+    assert [result.failure for result in results] == [None] * 2
+    assert [result.embedding_dimensions for result in results] == [256] * 2
+
+
+def test_the_same_prompts_get_the_same_answers(
+    server: Server, tmp_path: Path, figures: Figures
+) -> None:
+    first, again = (
+        ask(tmp_path, "ollama", server.root, {"kind": "fingerprint"}, 10) for _ in range(2)
+    )
+    assert [result.failure for result in [*first, *again]] == [None] * 20
+    same = sum(a.answer == b.answer for a, b in zip(first, again, strict=True))
+    figures.note(f"Ollama, fingerprint: {same} of 10 answers the same")
+    assert same >= 9
 
 
 def unload(server: Server) -> None:
