@@ -57,8 +57,10 @@ class Answer:
         """Whether more came than belongs to it."""
         return self._body is not None and self._body.has_surplus
 
-    def asked(self, method: str, target: bytes, headers: RawHeaders, content: bytes = b"") -> bytes:
-        """The request on the wire.
+    def asked(
+        self, method: str, target: bytes, headers: RawHeaders, content: bytes = b""
+    ) -> list[bytes]:
+        """The request on the wire: its head, and its body if it has one.
 
         :raises httpx.LocalProtocolError: it cannot be sent.
         """
@@ -69,7 +71,7 @@ class Answer:
             if content:
                 events.append(h11.Data(data=content))
             sent = map(self._http.send, (*events, h11.EndOfMessage()))
-            return b"".join(data for data in sent if data)
+            return [data for data in sent if data]
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from error
 

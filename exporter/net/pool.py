@@ -154,7 +154,8 @@ class Pool:
 async def _tunnel(stream: Stream, proxy: _Proxy, origin: Origin, exchange: Exchange) -> None:
     """Have a proxy connect this stream to the origin (RFC 9110 section 9.3.6)."""
     answer, headers = Answer(), [(b"Host", origin.authority), (b"Accept", b"*/*"), *proxy.headers]
-    await stream.write(answer.asked("CONNECT", origin.authority, headers), None)
+    for part in answer.asked("CONNECT", origin.authority, headers):
+        await stream.write(part, None)
     while answer.head is None:
         answer.feed(await stream.read(exchange))
     if not httpx.codes.is_success(answer.head.status):
