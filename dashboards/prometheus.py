@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -79,7 +79,9 @@ class Prometheus:
                 result = self._ask("query", query=query, time=end)
             else:
                 result = self._ask("query_range", query=query, start=start, end=end, step=step)
-            lines += [_line(target, series) for series in result]
+            for series in result:
+                native = "histograms" in series or "histogram" in series
+                lines += _bounds(target, series) if native else [_line(target, series)]
         return lines
 
     def _ask(self, endpoint: str, **parameters: str | float) -> list[dict[str, Any]]:
@@ -88,6 +90,20 @@ class Prometheus:
             raise ValueError(f"{parameters['query']}: {answer['error']}")
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
+
+
+def _bounds(target: Mapping[str, Any], series: Mapping[str, Any]) -> Iterator[Line]:
+    """A native histogram, as the lines of the classic one that has its bounds."""
+    moments = series.get("histograms") or [series["histogram"]]
+    buckets = [
+        (float(time), [(float(above), float(count)) for _, _, above, count in told["buckets"]])
+        for time, told in moments
+    ]
+    for bound in sorted({above for _, all_ in buckets for above, _ in all_}):
+        points = [
+            (time, sum(count for above, count in all_ if above <= bound)) for time, all_ in buckets
+        ]
+        yield Line(target["refId"], f"{bound:g}", {"le": f"{bound:g}"}, tuple(points))
 
 
 def _line(target: Mapping[str, Any], series: Mapping[str, Any]) -> Line:

@@ -1,4 +1,4 @@
-"""The exporter against its own simulated providers: no keys, no network, no file."""
+"""The exporter against simulated providers: no API keys, network access, or configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exporter.simulator.faults import Fault
 
 INTERVAL = "5s"
 KEY_VARIABLE = "SIMULATED_API_KEY"
-"""Any value opens the simulator's door; without one, a probe would look for real credentials."""
+"""The simulator accepts any value. Without one, a probe would look for real credentials."""
 _NO_FAULTS: Mapping[str, Fault] = MappingProxyType({})
 _LISTENS_AFTER_SECONDS = 8.0
 _RESTARTS_EVERY_SECONDS = 120.0
@@ -38,14 +38,14 @@ class Fixed:
         return None
 
     def report(self, series: Series) -> None:
-        """There is nothing to tell."""
+        """A fixed configuration has no metrics."""
 
 
 async def run_demo(listen: str) -> None:
     """Probe simulated providers until SIGTERM or SIGINT.
 
     :param listen: ``HOST:PORT`` of the exporter's own pages.
-    :raises WebError: it cannot listen there.
+    :raises WebError: the exporter cannot listen there.
     """
     os.environ[KEY_VARIABLE] = "simulated-key"
     hosted = Simulator(cast_scripts(restarts=False))
@@ -61,16 +61,16 @@ async def _restart_now_and_then(simulator: Simulator) -> None:
 
 
 async def run_simulator(host: str, port: int, faults: Mapping[str, Fault] = _NO_FAULTS) -> None:
-    """Serve the demo's providers alone until it is cancelled.
+    """Serve only the demo's providers, until cancelled.
 
     :param faults: what goes wrong with each request of a model, by its name.
-    :raises ValueError: a fault is of a model that there is not.
-    :raises OSError: the address cannot be listened on.
+    :raises ValueError: a fault names an unknown model.
+    :raises OSError: the simulator cannot listen on the address.
     """
     scripts = cast_scripts(restarts=False) | cast_scripts(restarts=True)
     for name, fault in faults.items():
         if name not in scripts:
-            raise ValueError(f"no model is named {name!r}; there are {', '.join(scripts)}")
+            raise ValueError(f"no model is named {name!r}; the models are {', '.join(scripts)}")
         scripts[name] = replace(scripts[name], fault=fault, fault_ratio=1.0)
     async with Simulator(scripts, host=host, port=port) as simulator:
         for model in MODELS:
@@ -79,14 +79,14 @@ async def run_simulator(host: str, port: int, faults: Mapping[str, Fault] = _NO_
 
 
 def cast_scripts(*, restarts: bool) -> dict[str, Script]:
-    """What the models do, of those that restart or of the others."""
+    """The scripts of the models that restart, or of the others."""
     return {model.name: model.script for model in MODELS if model.restarts is restarts}
 
 
 def demo_config(listen: str, hosted_url: str, own_url: str | None = None) -> Config:
     """The demo's models as targets.
 
-    :param own_url: the server that restarts; the same as the others' where not given.
+    :param own_url: URL of the server that restarts; defaults to ``hosted_url``.
     """
     own_url = own_url or hosted_url
     return Config.model_validate(
@@ -114,4 +114,4 @@ def _say_where(url: str) -> None:
     click.echo(f"Probing {len(MODELS)} simulated models every {INTERVAL}.")
     click.echo(f"  status page  {url}/")
     click.echo(f"  metrics      {url}/metrics")
-    click.echo("Stop with Ctrl-C.")
+    click.echo("Press Ctrl+C to stop.")

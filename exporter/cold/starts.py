@@ -136,7 +136,7 @@ class ColdStarts:
         """Wait until no target of the group was asked for long enough: a probe that was under way,
         or that somebody asked for by hand, makes it longer. Whether it came to that in time."""
         began = time.monotonic()
-        self._rest(group, "left alone, to be asked cold,")
+        self._rest(group, "idle, waiting for a cold probe,")
         while (left := self._silence_left(group, began)) > 0:
             if time.monotonic() - began > group.settings.every_seconds:
                 return False
@@ -151,7 +151,7 @@ class ColdStarts:
         return max(left, _BUSY_SECONDS) if busy else left
 
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
-        self._rest(group, f"{plan.target.name} is being asked cold")
+        self._rest(group, f"{plan.target.name} is being probed cold")
         try:
             if (await self._probe_cold(plan)).result.success:
                 await self._probe(plan)

@@ -1,4 +1,4 @@
-"""The command ``init``: a first configuration, of what can be found out without asking."""
+"""The command ``init``: writes a first configuration from what it finds on this host."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from exporter.commands.failing import fail
 from exporter.commands.surroundings import Suggestion, hosted, local
 
 _HEAD = """\
-# A configuration of inference-exporter, written by `inference-exporter init`.
+# Configuration of inference-exporter, written by `inference-exporter init`.
 #
-#   inference-exporter check-config {name}   # what it will do, and what that may cost
+#   inference-exporter check-config {name}   # targets, probes per day, estimated spend
 #   inference-exporter run --config {name}   # http://localhost:9850/metrics
 
 web:
-  listen: 127.0.0.1:9850         # 0.0.0.0:9850 for a Prometheus on another machine
-  # enable_lifecycle: true       # answer POST /-/reload
+  listen: 127.0.0.1:9850         # 0.0.0.0:9850 if Prometheus runs on another host
+  # enable_lifecycle: true       # allow POST /-/reload
 
-defaults:                        # for every target that does not say otherwise
+defaults:                        # for targets that don't set their own
   interval: 60s
   timeout: 30s
 
-probes:                          # what is asked; a fresh nonce is put before every prompt
+probes:                          # what to send; every prompt starts with a fresh nonce
   short:
     prompt: "Count from 1 to 20, separated by spaces."
     max_output_tokens: 64
     expect: {{regex: "\\\\b20\\\\b"}}
 
 # budget: {{usd_per_day: 5, state_file: spent.json}}
-# prices_file: model_prices_and_context_window.json   # LiteLLM's, to know what probes cost
+# prices_file: model_prices_and_context_window.json   # LiteLLM's price file, for the cost of probes
 
 """
 _NONE = """\
-targets: []                      # no key and no model server was found; a target looks like this:
+targets: []                      # no API key or model server found; an example target:
   # - name: my-model
   #   provider: openai           # also vLLM, SGLang, TGI, llama.cpp, LiteLLM, ... with a base_url
   #   base_url: http://127.0.0.1:8000/v1
@@ -60,20 +60,22 @@ targets: []                      # no key and no model server was found; a targe
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(path: Path, force: bool) -> None:
-    """Write a first configuration from the keys in the environment and the model servers that
-    listen on this host. No key is written, and no token is spent."""
+    """Write a first configuration from the API keys in the environment and the model servers that
+    listen on this host. Writes no key, and spends no tokens."""
     found = [*hosted(), *local()]
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(written(found, path.name))
     except FileExistsError:
-        fail(f"{path} is there already; --force writes over it, --output writes elsewhere")
+        fail(
+            f"{path} already exists; use --force to overwrite it, or --output to write another file"
+        )
     except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}")
+        fail(f"cannot write {path}: {error.strerror}")
     for it in found:
         click.echo(f"found {it.name}: {it.why}")
     if not found:
-        click.echo("found no key in the environment and no model server on this host", err=True)
+        click.echo("found no API key in the environment and no model server on this host", err=True)
     click.echo(f"\n{path}:\n{report(load(path))}", nl=False)
     sys.exit(0 if found else 1)
 
@@ -81,7 +83,7 @@ def init(path: Path, force: bool) -> None:
 def written(found: Iterable[Suggestion], name: str) -> str:
     """The configuration with these targets, as YAML with comments."""
     targets = [line for it in _with_names(found) for line in _target(it)]
-    end = "targets:                         # who is asked\n" + "".join(targets)
+    end = "targets:                         # where to send it\n" + "".join(targets)
     return _HEAD.format(name=name) + (end if targets else _NONE)
 
 

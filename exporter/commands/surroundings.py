@@ -1,4 +1,4 @@
-"""What a first configuration can be made of: keys in the environment, servers on this host."""
+"""What ``init`` finds: API keys in the environment and model servers on this host."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from exporter.providers.wire import Wire
 _PATIENCE_SECONDS = 1.0
 _MAX_BODY_BYTES = 1 << 20
 _MAX_MODELS = 3
-"""Of one server. Whoever serves many gets some of them, and adds what is missing."""
+"""Of one server. If it serves more, the user adds the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A target, as it is to be written."""
+    """A target to write into the configuration."""
 
     name: str
     provider: str
     model: str
     why: str
-    """What told of it."""
+    """How it was found."""
     more: Mapping[str, str] = field(default_factory=dict)
     """Further keys, as YAML."""
 
@@ -66,13 +66,13 @@ _HOSTED: Mapping[str, _Hosted] = {
         {"preset": "together"},
     ),
 }
-"""Where a key lets one in, by its usual variables, with a small model of each."""
+"""Hosted providers: the usual variables of their keys, and a small model of each."""
 
 _PORTS = (8000, 8080, 8081, 1234, 3000, 4000, 5000, 9000, 30000)
-"""Where vLLM, llama.cpp and TGI, LM Studio, LiteLLM and SGLang listen if nobody says otherwise."""
+"""Where vLLM, llama.cpp and TGI, LM Studio, LiteLLM and SGLang listen by default."""
 _OLLAMA_PORT = 11434
 _PRESETS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
-"""By what servers write as ``owned_by`` in their list of models."""
+"""Presets by the ``owned_by`` in a server's list of models."""
 
 
 class _Model(Wire):
@@ -93,7 +93,7 @@ class _Tags(Wire):
 
 
 def hosted() -> Iterator[Suggestion]:
-    """The providers whose keys are in the environment, each with a small model of its own."""
+    """The providers whose keys are in the environment, each with a small model."""
     for name, it in _HOSTED.items():
         if variable := next((name for name in it.variables if os.environ.get(name)), None):
             more = {**it.more, "api_key": f"{{env: {variable}}}"}
@@ -116,7 +116,7 @@ def _compatible(port: int) -> list[Suggestion]:
         preset = _PRESETS.get(model.owned_by.lower())
         more = {"base_url": base_url, **({"preset": preset} if preset else {})}
         found.append(
-            Suggestion(f"{model.id} on {port}", "openai", model.id, f"it listens on {port}", more)
+            Suggestion(f"{model.id} on {port}", "openai", model.id, f"listens on port {port}", more)
         )
     return found
 
@@ -125,7 +125,7 @@ def _ollama() -> list[Suggestion]:
     base_url = f"http://127.0.0.1:{_OLLAMA_PORT}"
     listed = _page(_Tags, f"{base_url}/api/tags")
     models = [tag.name for tag in listed.models[:_MAX_MODELS]] if listed else []
-    why = f"Ollama listens on {_OLLAMA_PORT}"
+    why = f"Ollama listens on port {_OLLAMA_PORT}"
     return [Suggestion(name, "ollama", name, why, {"base_url": base_url}) for name in models]
 
 
@@ -133,9 +133,9 @@ W = TypeVar("W", bound=Wire)
 
 
 def _page(shape: type[W], url: str) -> W | None:
-    """What a page shows; ``None`` where nobody is there, or shows something else."""
+    """The content of a page; ``None`` if nothing listens there or the content has another shape."""
     try:
-        # No proxy: this is about this host.
+        # No proxy: the servers are on this host.
         with httpx.Client(timeout=_PATIENCE_SECONDS, trust_env=False) as client:
             answer = client.get(url)
         return shape.model_validate_json(answer.content[:_MAX_BODY_BYTES])

@@ -23,11 +23,11 @@ _LATEST = 10
 """What none of so many probes shows any more is over."""
 _THROTTLING = frozenset({FailureReason.RATE_LIMITED, FailureReason.OVERLOADED})
 _SKIPPED = {
-    SkipReason.OVERLAP: "the probe before it is still under way",
-    SkipReason.BUDGET: "it could pass the budget",
-    SkipReason.PAUSED: "the exporter was paused or stands by",
-    SkipReason.RETRY_AFTER: "the provider asks to be left alone",
-    SkipReason.COLD_START: "the target is left alone to become cold",
+    SkipReason.OVERLAP: "the previous probe is still running",
+    SkipReason.BUDGET: "it could exceed the budget",
+    SkipReason.PAUSED: "the exporter was paused or on standby",
+    SkipReason.RETRY_AFTER: "the provider asked for a pause",
+    SkipReason.COLD_START: "the target is idle so that its model goes cold",
 }
 
 
@@ -142,8 +142,8 @@ def _unreliable(row: StatusRow) -> Judgement | None:
     if tally.verdict is not Verdict.BROKEN:
         return None
     why = (
-        f"{percent(tally.ratio)} of {tally.judged} probes succeeded in the last hour,"
-        f" {percent(tally.objective.ratio)} should"
+        f"{percent(tally.ratio)} of {tally.judged} probes succeeded in the last hour;"
+        f" at least {percent(tally.objective.ratio)} should"
     )
     if 2 * sum(reason in _THROTTLING for reason in failures) > len(failures):
         return Judgement(
@@ -162,13 +162,13 @@ def _slow(row: StatusRow) -> Judgement | None:
         ):
             name = tally.objective.name.replace("_", " ")
             why = (
-                f"{name} is within {seconds(limit)} in {percent(tally.ratio)} of the probes of the"
-                f" last hour, {percent(tally.objective.ratio)} should be"
+                f"{name} was within {seconds(limit)} in {percent(tally.ratio)} of the probes in the"
+                f" last hour; the objective is {percent(tally.objective.ratio)}"
             )
             return Judgement(State.SLOW, why, "InferenceFirstTokenSlow")
     if row.evidence >= LIMIT:
-        usual = f"; the median of 24 hours is {seconds(row.day.p50)}" if row.day.p50 else ""
-        why = f"time to first token has been longer than usual{usual}"
+        usual = f"; the 24-hour median is {seconds(row.day.p50)}" if row.day.p50 else ""
+        why = f"time to first token is longer than usual{usual}"
         return Judgement(State.SLOW, why, "InferenceFirstTokenSlower")
     return None
 
@@ -190,4 +190,4 @@ def _left_alone(row: StatusRow, now: float) -> str:
 
 
 def _skipped(row: StatusRow) -> str:
-    return f"not probed when it was due: {_SKIPPED[row.skipped]}" if row.skipped else ""
+    return f"probe skipped: {_SKIPPED[row.skipped]}" if row.skipped else ""

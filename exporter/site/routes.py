@@ -47,7 +47,7 @@ HEARTBEAT_SECONDS = 5.0
 _SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it gives up
 _MAX_NAMES_SHOWN = 20
-_STANDS_BY = "not probed: this exporter stands by, another one probes\n"
+_STANDS_BY = "not probed: this exporter is on standby, and another one probes\n"
 _COMPRESSED = (Middleware(GZipMiddleware, compresslevel=1),)
 
 OPENAPI: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").read_bytes())
@@ -160,11 +160,11 @@ class _Site:
         if not done:
             raise HTTPException(
                 504,
-                f"probing {name!r} takes longer than the scrape timeout; its result will still be"
-                " counted. Raise scrape_timeout or lower the target's timeout.\n",
+                f"probing {name!r} takes longer than the scrape timeout; the result will still"
+                " count. Raise scrape_timeout or lower the target's timeout.\n",
             )
         if probing.cancelled():
-            raise HTTPException(503, "not probed to the end: the exporter is stopping\n")
+            raise HTTPException(503, "probe aborted: the exporter is stopping\n")
         match probing.exception():
             case KeyError():
                 raise _no_such_target(name, self._target_names())
@@ -200,7 +200,9 @@ class _Site:
         try:
             await asyncio.wrap_future(reloading)
         except ConfigError as error:
-            raise HTTPException(500, f"not reloaded, nothing was changed: {error}\n") from error
+            raise HTTPException(
+                500, f"not reloaded, the previous configuration stays active: {error}\n"
+            ) from error
         return PlainTextResponse("reloaded\n")
 
     @property
@@ -230,7 +232,7 @@ class _Site:
         name = request.query_params.get("target")
         names = self._target_names()
         if not name:
-            raise HTTPException(400, f"which target? /probe?target=NAME; {_list(names)}\n")
+            raise HTTPException(400, f"missing target: use /probe?target=NAME; {_list(names)}\n")
         if name not in names:
             raise _no_such_target(name, names)
         return name
@@ -246,14 +248,14 @@ def _no_such_target(name: str, names: tuple[str, ...]) -> HTTPException:
 def _list(names: tuple[str, ...]) -> str:
     more = len(names) - _MAX_NAMES_SHOWN
     shown = ", ".join(names[:_MAX_NAMES_SHOWN]) or "none"
-    return f"configured are {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"configured targets: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
 def _refuse_other_sites(request: Request) -> None:
     """A page of another site could make a browser that may come in here spend tokens. Browsers
     say where a request is from; what is no browser says nothing."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise HTTPException(403, "asked by a page of another site\n")
+        raise HTTPException(403, "rejected: the request comes from a page of another site\n")
 
 
 def _scrape_timeout_seconds(request: Request) -> float | None:

@@ -162,7 +162,9 @@ def test_the_page_keeps_itself_up_to_date_and_what_the_reader_does(page: Page, u
 def test_it_says_when_the_exporter_is_gone(page: Page, url: str) -> None:
     page.goto(url)
     page.route("**/*", lambda route: route.abort())
-    expect(page.locator("#live-text")).to_have_text("Not reachable, trying again", timeout=20_000)
+    expect(page.locator("#live-text")).to_have_text(
+        "Can't reach the exporter, retrying", timeout=20_000
+    )
     page.unroute_all()
     expect(page.locator("#live-text")).to_have_text("Live", timeout=20_000)
 

@@ -123,10 +123,10 @@ def test_one_probes_and_both_tell_who(
         labels = f'lease="inference-exporter",leader="{holder.rpartition("_")[0]}"'
         info = f"inference_exporter_leader_info{{{labels}}} 1.0"
         eventually(lambda: info in first.metrics() and info in second.metrics())
-        assert "stands by" in httpx.get(second.url).text
-        assert "stands by" not in httpx.get(first.url).text
+        assert "on standby" in httpx.get(second.url).text
+        assert "on standby" not in httpx.get(first.url).text
         answer = httpx.get(f"{second.url}/probe?target=t")
-        assert (answer.status_code, "stands by" in answer.text) == (503, True)
+        assert (answer.status_code, "on standby" in answer.text) == (503, True)
     assert {verb for verb, _ in server.requests} == {"get", "update"}
 
 

@@ -53,7 +53,7 @@ def test_the_servers_on_this_host_become_targets(monkeypatch: pytest.MonkeyPatch
 def test_without_anything_the_file_shows_what_a_target_looks_like() -> None:
     ran = CliRunner().invoke(main, ["init"])
     assert ran.exit_code == 1
-    assert "found no key in the environment and no model server on this host" in ran.output
+    assert "found no API key in the environment and no model server on this host" in ran.output
     assert load(Path("config.yaml")).targets == ()
 
 
@@ -61,7 +61,7 @@ def test_nothing_is_written_over_unless_told() -> None:
     Path("config.yaml").write_text("mine")
     ran = CliRunner().invoke(main, ["init"])
     assert ran.exit_code == 1
-    assert "is there already; --force writes over it" in ran.output
+    assert "already exists; use --force to overwrite it" in ran.output
     assert Path("config.yaml").read_text() == "mine"
     CliRunner().invoke(main, ["init", "--force"])
     assert load(Path("config.yaml")).targets == ()

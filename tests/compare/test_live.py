@@ -211,7 +211,7 @@ def test_failures_count_and_are_named(compare: Comparing) -> None:
     success = compare.findings()["success"]
     assert success["verdict"] == "worse"
     assert success["candidate"] == pytest.approx(0.5, abs=0.2)
-    assert "overloaded); they count against success and have no times" in " ".join(
+    assert "overloaded); failures lower the success ratio and have no times" in " ".join(
         result.stdout.split()
     )
 
@@ -280,7 +280,7 @@ def test_lengths_and_own_prompts_are_asked_in_turn(compare: Comparing, tmp_path:
     result = compare("slow", "fast", "-n", "4", "--prompts-file", str(own))
     asked = [sample["input_tokens"] for sample in compare.kept()]
     assert asked in ([2] * 4 + [4] * 4, [4] * 4 + [2] * 4)
-    assert "The prompts of own.jsonl were asked, 2 in number." in " ".join(result.stdout.split())
+    assert "The comparison used the 2 prompts of own.jsonl." in " ".join(result.stdout.split())
 
 
 def test_the_shapes_of_real_traffic_are_asked(compare: Comparing, tmp_path: Path) -> None:

@@ -165,6 +165,6 @@ def test_what_was_found_under_load_is_told_in_words() -> None:
     assert f"With 4 streams: {both}." in words
     assert "With 16 streams" not in text.replace("with 16 streams", "")
     assert "hosted limited the rate with 4 streams" in text
-    assert "own surely keeps TTFT p95 of at most 1 s with up to 4 streams" in text
-    assert "it breaks at about" in text
+    assert "own certainly meets TTFT p95 of at most 1 s with up to 4 streams" in text
+    assert "the limit is at about" in text
     assert all(line in show(REPORT) for line in words)

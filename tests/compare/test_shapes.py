@@ -49,7 +49,7 @@ def test_pairs_of_tokens_become_prompts_of_that_shape(tmp_path: Path, text: str)
     assert [prompt.max_output_tokens for prompt in found.prompts] == [250, 8]
     words = [len(prompt.text.split()) for prompt in found.prompts]
     assert words == [pytest.approx(810, abs=12), pytest.approx(36, abs=12)]
-    assert found.words == "Prompts in the shapes of shapes.jsonl were asked, 2 in number."
+    assert found.words == "The comparison used 2 prompts in the shapes of shapes.jsonl."
 
 
 @pytest.mark.parametrize(

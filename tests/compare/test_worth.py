@@ -65,7 +65,7 @@ def test_the_price_at_which_both_are_equal_is_equal() -> None:
     assert words[0].startswith("10,000 requests a day cost")
     assert words[-1] == (
         "own would cost as much as hosted at 2.53 times its price: 2.53 and 10.11 USD per million"
-        " tokens of input and output."
+        " input and output tokens."
     )
     assert all(line in to_html(report(traffic)) for line in words)
 

@@ -270,7 +270,9 @@ def test_probe_of_an_unknown_target_names_the_known_ones_and_sends_nothing(
 ) -> None:
     answer = client.get("/probe", params={"target": "http://169.254.169.254/"})
     assert answer.status_code == 404
-    assert answer.text == ("no target is named 'http://169.254.169.254/'; configured are a, b\n")
+    assert answer.text == (
+        "no target is named 'http://169.254.169.254/'; configured targets: a, b\n"
+    )
     assert exporter.probes == 0
 
 

@@ -286,11 +286,15 @@ async def test_a_response_that_nobody_asked_for_is_no_answer(status: int) -> Non
 
 
 async def test_an_answer_before_the_question_is_none() -> None:
+    over = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.1)  # the kernel does not stamp at once when it is asked to
         writer.write(WHOLE)
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        over.set()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         exchange = Exchange()
@@ -300,6 +304,7 @@ async def test_an_answer_before_the_question_is_none() -> None:
         await stream.write(b"question", exchange)
         assert await stream.read(exchange)
         stream.close()
+        await over.wait()
     assert exchange.is_answer_stale
 
 

@@ -63,8 +63,8 @@ def test_a_past_and_its_state(slo: object, story: str, state: State) -> None:
 def test_it_is_said_how_far_off_the_objective_is() -> None:
     (row,) = past(plan(slo=SLO), "fsss").rows()
     assert judge(row, NOW).why == (
-        "time to first token is within 1.00 s in 25 % of the probes of the last hour,"
-        " 95 % should be"
+        "time to first token was within 1.00 s in 25 % of the probes in the last hour;"
+        " the objective is 95 %"
     )
 
 
@@ -84,7 +84,7 @@ def test_it_is_said_why_nothing_is_asked() -> None:
     status = status_of(asked)
     status.skipped(asked, SkipReason.BUDGET)
     (row,) = status.rows()
-    assert judge(row, NOW).why == "not probed when it was due: it could pass the budget"
+    assert judge(row, NOW).why == "probe skipped: it could exceed the budget"
     status.observe(success(asked))
     (row,) = status.rows()
     assert judge(row, NOW).why == ""

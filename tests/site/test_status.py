@@ -384,7 +384,7 @@ def test_the_page_searches_sorts_and_groups() -> None:
     assert names(sort="-time") == ["a", "b", "c"], "what is not known stays last"
     assert names(sort="-name") == ["c", "b", "a"]
     assert names(group="team") == ["c", "a", "b"]
-    assert "No target is like that" in page(status, View(query="nobody")).outside
+    assert "No matching targets" in page(status, View(query="nobody")).outside
 
 
 def test_the_page_shows_spend_configuration_and_who_probes() -> None:
@@ -393,8 +393,8 @@ def test_the_page_shows_spend_configuration_and_who_probes() -> None:
     )
     shown = " ".join(page(status_of(plan()), condition=own).outside.split())
     assert "$1.25 of $5.00 a day" in shown
-    assert "not taken over" in shown
-    assert "standing by other-1 probes" in shown
+    assert "not loaded" in shown
+    assert "standby other-1 probes" in shown
 
 
 def test_a_confirming_probe_is_kept_to_be_looked_at_and_counts_nowhere() -> None:

@@ -27,20 +27,20 @@ _TEMPLATE = Environment(
 ).get_template("compare.html")
 
 _MEANINGS = {
-    Measure.TTFT_TYPICAL: "how long until the answer begins, over all pairs of requests",
-    Measure.TPOT_TYPICAL: "how long each further token takes, over all pairs of requests",
+    Measure.TTFT_TYPICAL: "time until the answer begins, over all pairs of requests",
+    Measure.TPOT_TYPICAL: "time for each further token, over all pairs of requests",
     Measure.DURATION_TYPICAL: "from the request to the end of the answer, over all pairs",
-    Measure.TTFT_P50: "how long until the answer begins; half of the requests wait less",
-    Measure.TTFT_P95: "the same for the unlucky: 1 request in 20 waits longer",
-    Measure.TPOT_P50: "how long each further token takes",
-    Measure.TPOT_P95: "the same for the unlucky: 1 request in 20 is slower",
+    Measure.TTFT_P50: "time until the answer begins; half of the requests wait less",
+    Measure.TTFT_P95: "the slow tail: 1 request in 20 waits longer",
+    Measure.TPOT_P50: "time for each further token",
+    Measure.TPOT_P95: "the slow tail: 1 request in 20 is slower",
     Measure.DURATION_P50: "from the request to the end of the answer",
-    Measure.DURATION_P95: "the same for the unlucky: 1 request in 20 takes longer",
-    Measure.TOKENS_PER_SECOND: "how fast the answer is written once it has begun",
-    Measure.SUCCESS: "requests that got a whole and right answer",
-    Measure.USD_PER_MILLION_TOKENS: "input and output together, as these prompts mix them",
-    Measure.USD_PER_THOUSAND_REQUESTS: "what these prompts cost, however many tokens they become",
-    Measure.COLD_START: "until the first token after the model was left alone",
+    Measure.DURATION_P95: "the slow tail: 1 request in 20 takes longer",
+    Measure.TOKENS_PER_SECOND: "output speed after the first token",
+    Measure.SUCCESS: "requests that got a complete, correct answer",
+    Measure.USD_PER_MILLION_TOKENS: "input and output, in the proportions of these prompts",
+    Measure.USD_PER_THOUSAND_REQUESTS: "cost of these prompts, for any number of tokens",
+    Measure.COLD_START: "time to first token after the model was idle",
 }
 _SIGNS = {
     Verdict.BETTER: "+",
@@ -99,7 +99,7 @@ def _first_token(sample: Sample) -> float | None:
 
 
 def _charts(report: Report) -> list[tuple[str, Markup]]:
-    """Titles and distributions, of what there is."""
+    """Titles and distributions of the measures that have values."""
     drawn = (
         ("Answers begun within", distribution(report, _first_token, "time to first token")),
         (

@@ -17,7 +17,7 @@ HEADINGS = (
     "Target",
     "Requests",
     *(DEFINITIONS[measure].short for measure in TIMES),
-    "Tokens/s in all",
+    "Total tokens/s",
     "Success",
     "USD/M tokens",
 )
@@ -98,17 +98,17 @@ def _broken(breaking: Breaking) -> str:
     limit = f"{DEFINITIONS[objective.measure].short} of at most {seconds_text(objective.seconds)}"
     if breaking.holds_at is None and breaking.breaks_at is None:
         return (
-            f"Not enough data to tell whether {breaking.target} keeps {limit} at any level: there"
-            " are too few requests, or it is too close."
+            f"Not enough data to tell whether {breaking.target} meets {limit} at any level: there"
+            " are too few requests, or the result is too close to the limit."
         )
     if breaking.holds_at is None:
         return (
-            f"{breaking.target} does not keep {limit} for certain at any level, and surely breaks"
-            f" it with {_streams(breaking.breaks_at or 0)}{_about(breaking.estimate)}."
+            f"{breaking.target} does not certainly meet {limit} at any level, and certainly"
+            f" misses it with {_streams(breaking.breaks_at or 0)}{_about(breaking.estimate)}."
         )
-    sure = f"{breaking.target} surely keeps {limit} with up to {_streams(breaking.holds_at)}"
+    sure = f"{breaking.target} certainly meets {limit} with up to {_streams(breaking.holds_at)}"
     if breaking.breaks_at:
-        sure += f", and surely not with {_streams(breaking.breaks_at)}"
+        sure += f", and certainly misses it with {_streams(breaking.breaks_at)}"
     return f"{sure}{_about(breaking.estimate)}."
 
 
@@ -117,7 +117,7 @@ def _about(estimate: Estimate | None) -> str:
         return ""
     low = f"{estimate.low:.3g}" if estimate.low else "fewer than the lowest level"
     high = "more than the highest level" if estimate.high == inf else f"{estimate.high:.3g}"
-    return f"; it breaks at about {_streams(estimate.value)} ({low} to {high})"
+    return f"; the limit is at about {_streams(estimate.value)} ({low} to {high})"
 
 
 def _limited(levels: tuple[Level, ...]) -> Iterator[str]:
@@ -126,5 +126,5 @@ def _limited(levels: tuple[Level, ...]) -> Iterator[str]:
             if side.limited:
                 yield (
                     f"{side.target} limited the rate with {_streams(level.streams)}, which ended"
-                    f" that level after {side.requests} requests; it was not asked with more."
+                    f" that level after {side.requests} requests; higher levels were skipped."
                 )

@@ -1,4 +1,4 @@
-"""The verdict in one line, and in plain sentences that say no more and no less than the table."""
+"""The verdict in one line, and in plain sentences that agree with the table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS_IN_TITLES = (Unit.USD, Unit.TOKENS_PER_SECOND)
 
 @dataclass(frozen=True, slots=True)
 class _Aspect:
-    """What some measures mean to somebody who knows nothing of quantiles."""
+    """What some measures mean to a reader who does not know quantiles."""
 
     measures: tuple[Measure, ...]
     """Nearly the same question; the first that has a verdict answers it."""
@@ -24,7 +24,7 @@ class _Aspect:
     better: str
     worse: str
     same: str = ""
-    """Empty where it goes without saying."""
+    """Empty if obvious."""
 
 
 _ASPECTS = (
@@ -93,13 +93,16 @@ def headline(report: Report, versus: Versus) -> str:
     )
     names = {"candidate": versus.candidate.name, "baseline": report.subject.baseline.name}
     if any(Measure.SUCCESS in aspect.measures for aspect in worse):
-        rest = ", whatever else it does better" if better else ""
+        rest = ", despite its other advantages" if better else ""
         return "{candidate} fails more often than {baseline}".format(**names) + rest
     if better or worse:
         return _HEADLINES[bool(better), bool(worse)].format(**names)
     if same and unsure:
         known = _listed([aspect.name for aspect in same])
-        return "{candidate} matches {baseline} in ".format(**names) + f"{known}; the rest is open"
+        return (
+            "{candidate} matches {baseline} in ".format(**names)
+            + f"{known}; there is not enough data on the rest"
+        )
     if same:
         return "{candidate} matches {baseline}".format(**names)
     return "There is not enough data to tell {candidate} from {baseline}".format(**names)

@@ -30,7 +30,7 @@ class Row:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """What stands between the measure and the verdict."""
+        """The cells between the measure and the verdict."""
         return self.baseline, self.candidate, self.change, self.interval
 
 
@@ -63,51 +63,52 @@ def tally_text(tally: Tally) -> str:
     text = f"{tally.party.name}: {tally.probes} probes"
     if tally.failed:
         reasons = ", ".join(f"{count} {reason}" for reason, count in tally.failures.items())
-        text += f", {tally.failed} failed ({reasons}); they count against success and have no times"
+        text += (
+            f", {tally.failed} failed ({reasons});"
+            " failures lower the success ratio and have no times"
+        )
     else:
         text += ", none failed"
     if tally.uncertain:
-        text += (
-            f"; {tally.uncertain} have no times, since this machine was too busy to take them well"
-        )
+        text += f"; {tally.uncertain} have no times because this host was too busy to measure them"
     if tally.cold_probes:
-        text += f"; {tally.cold_probes} after idleness"
+        text += f"; {tally.cold_probes} cold"
     if tally.cost_usd is not None:
         text += f"; {tally.cost_usd:.4f} USD"
     return f"{text}."
 
 
 def method(report: Report) -> Iterator[str]:
-    """What a reader must know to trust the figures, one sentence or two each."""
+    """What a reader must know to trust the figures, in one or two sentences each."""
     yield f"{report.subject.asked} {report.subject.source}"
     if report.started_at:
         times = (_time(when) for when in (report.started_at, report.ended_at))
         yield f"Samples were taken from {' to '.join(times)}."
     if report.interrupted:
-        yield "The comparison was interrupted before its end."
+        yield "The comparison was interrupted."
     yield from map(tally_text, report.tallies)
     yield (
-        f"Change is the candidate's value against the baseline's, with a"
-        f" {report.confidence * 100:.4g} % interval. A difference counts once it is"
-        f" certain enough among all measures of this report, of which"
-        f" {_listed_first(report)} matters first; the same means that the whole interval lies"
-        f" within the margin."
+        f"Change compares the candidate with the baseline and has a"
+        f" {report.confidence * 100:.4g} % confidence interval. The report corrects for testing"
+        f" several measures and tests {_listed_first(report)} first. Same means that the whole"
+        f" interval lies within the margin."
     )
     if report.look:
         yield (
-            f"This is look {report.look.number} of a comparison that ends as soon as it is decided,"
-            f" so intervals are as wide as {report.confidence:.2%} confidence asks for."
+            f"This is look {report.look.number} of a comparison that ends as soon as it has a"
+            f" verdict, so the intervals have {report.confidence:.2%} confidence."
         )
     if report.run_length > 1:
         yield (
-            f"Blocks in a row resembled each other, as when a provider is slow for a while: runs"
-            f" of {report.run_length} blocks were taken for one, which widens the intervals."
+            f"Consecutive blocks resembled each other, for example because a provider was slow for"
+            f" a while. Runs of {report.run_length} blocks count as one, which widens the"
+            f" intervals."
         )
     yield from report.subject.notes
 
 
 def _listed_first(report: Report) -> str:
-    """What was said to matter, or would have been."""
+    """The measures given by ``--first``, or the default ones."""
     return " and ".join(DEFINITIONS[measure].short for measure in report.rules.leading)
 
 

@@ -12,11 +12,11 @@ from exporter.compare.statistics.worth import Worth
 
 
 def worth_sentences(report: Report) -> Iterator[str]:
-    """One for each side, then the price at which a candidate would cost as much."""
+    """One for each side, then the price at which each candidate breaks even."""
     traffic = report.rules.traffic
     if traffic is None or not report.worth:
         return
-    yield f"{traffic.requests_per_day:,.0f} requests a day cost, in a month, at list prices:"
+    yield f"{traffic.requests_per_day:,.0f} requests a day cost per month, at list prices:"
     for worth in report.worth:
         yield _month(worth)
     for worth in report.worth[1:]:
@@ -30,19 +30,17 @@ def worth_sentences(report: Report) -> Iterator[str]:
 def _month(worth: Worth) -> str:
     name = worth.party.name
     if worth.usd_per_month is None:
-        return f"{name}: no price is known."
-    tokens = f"{worth.input_tokens:,.0f} tokens of input and {worth.output_tokens:,.0f} of output"
+        return f"{name}: unknown price."
+    tokens = f"{worth.input_tokens:,.0f} input and {worth.output_tokens:,.0f} output tokens"
     month = f"{name}: {usd_text(worth.usd_per_month)} USD, at {_price(worth, 1.0)} and {tokens}"
     if worth.servers is None:
         return f"{month}."
     if worth.served_by_each is None:
-        return (
-            f"{month}, for one server, since --concurrency has not measured how much it can serve."
-        )
+        return f"{month}, for one server; run with --concurrency to measure how much it can serve."
     servers = "one server" if worth.servers == 1 else f"{worth.servers} servers"
     return (
-        f"{month}, for {servers}: at most {worth.served_by_each:,.0f} output tokens/s were measured"
-        " of one; peaks above the day's average need more."
+        f"{month}, for {servers}: at most {worth.served_by_each:,.0f} output tokens/s measured"
+        " per server; peaks above the daily average need more servers."
     )
 
 
@@ -52,7 +50,7 @@ def _price(worth: Worth, factor: float) -> str:
         return f"{usd_text(factor * party.usd_per_hour)} USD per hour"
     rates = (party.usd_per_million_input or 0.0, party.usd_per_million_output or 0.0)
     dollars = " and ".join(usd_text(factor * rate) for rate in rates)
-    return f"{dollars} USD per million tokens of input and output"
+    return f"{dollars} USD per million input and output tokens"
 
 
 def change_sentences(report: Report) -> Iterator[str]:

@@ -69,7 +69,7 @@ def subject_of(
     return Subject(
         baseline=baseline,
         candidates=tuple(candidates),
-        source="All sides took turns, each prompt twice, as in A B B A.",
+        source="The sides took turns, and got each prompt twice, in the order A B B A.",
         asked=question.words,
         fingerprint=_fingerprint(plans, question),
         planned_probes=planned_probes,
@@ -109,7 +109,7 @@ def _from_file(path: Path) -> Question:
         "prompts-file",
         Chat(prompt=texts[0], max_output_tokens=256),
         tuple(map(Prompt, texts)),
-        f"The prompts of {path.name} were asked, {len(texts)} in number.",
+        f"The comparison used the {len(texts)} prompts of {path.name}.",
     )
 
 
@@ -121,7 +121,7 @@ def _of_shapes(path: Path) -> Question:
 
 
 def _of_lengths(lengths: Sequence[Length]) -> Question:
-    words = f"Prompts of about {' and '.join(lengths)} tokens were asked."
+    words = f"The comparison used prompts of about {' and '.join(lengths)} tokens."
     return Question("length", DEFAULT_PROBES["short"], of_lengths(lengths), words)
 
 
@@ -129,7 +129,7 @@ def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[
     if name is None:
         if len(common) != 1:
             several = (
-                f"the targets are all asked {', '.join(common)}"
+                f"the targets have several probes in common: {', '.join(common)}"
                 if common
                 else ("the targets have no probe in common")
             )
@@ -146,7 +146,8 @@ def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[
         name,
         probe,
         tuple(map(Prompt, probe.texts)),
-        f"The probe {name!r} was asked, with at most {probe.max_output_tokens} output tokens.",
+        f"The comparison used the probe {name!r}, with at most {probe.max_output_tokens} output"
+        " tokens.",
     )
 
 
@@ -166,14 +167,14 @@ def _party(plan: Plan) -> Party:
 
 def _notes(plans: Sequence[Plan]) -> Iterator[str]:
     if len({plan.timeouts for plan in plans}) > 1:
-        yield "The sides have different timeouts: the one with the longer has fewer failures."
+        yield "The sides have different timeouts: a longer timeout means fewer failures."
     if len({plan.fresh_connection for plan in plans}) > 1:
-        yield "Some sides reuse connections and some open fresh ones, which is not in any time."
+        yield "Some sides reuse connections and some open new ones. No time includes connecting."
     if len({json.dumps(plan.target.extra_body, sort_keys=True) for plan in plans}) > 1:
-        yield "The sides have different extra_body: they may not have been asked for the same."
+        yield "The sides have different extra_body, so their requests can differ."
     without = [plan.target.name for plan in plans if plan.price is None]
     if without:
-        yield f"No price is known of {', '.join(without)}, so no cost is compared."
+        yield f"No price is known for {', '.join(without)}, so the report compares no costs."
 
 
 def _fingerprint(plans: Sequence[Plan], question: Question) -> str:

@@ -82,7 +82,7 @@ def load_shapes(path: Path) -> Shapes:
         raise ConfigError([Mistake(f"holds nothing to ask; write {_FORMS} on each line", path)])
     return Shapes(
         tuple(prompts),
-        f"Prompts in the shapes of {path.name} were asked, {len(prompts)} in number.",
+        f"The comparison used {len(prompts)} prompts in the shapes of {path.name}.",
     )
 
 

@@ -67,7 +67,7 @@
       say(paused ? "Paused" : "Live", paused ? "paused" : "");
     } catch (error) {
       if (error.name === "AbortError") return;
-      say("Not reachable, trying again", "stale");
+      say("Can't reach the exporter, retrying", "stale");
     }
     // A page that takes long to make is asked for less often.
     const pause = Math.max(everySeconds * 1000, 20 * (performance.now() - began));
@@ -113,7 +113,7 @@
     const failed = !answer || (answer.type !== "opaqueredirect" && !answer.ok);
     await refresh();
     document.querySelector("#probe button").disabled = false;
-    document.querySelector("#probe output").textContent = failed ? (answer ? await answer.text() : "The exporter cannot be reached.") : "Probed.";
+    document.querySelector("#probe output").textContent = failed ? (answer ? await answer.text() : "Can't reach the exporter.") : "Probed.";
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target.matches("input, select, textarea")) return;

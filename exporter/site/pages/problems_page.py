@@ -79,16 +79,17 @@ def _own(rows: Sequence[StatusRow], condition: Condition, now: float) -> Iterato
         return OwnProblem(name, why, runbook_url(condition, runbook))
 
     if condition.config_error:
-        why = f"the old one stays in force: {condition.config_error}"
-        yield problem("The configuration has mistakes", why, "InferenceExporterConfigStale")
+        why = f"the exporter keeps using the previous one: {condition.config_error}"
+        yield problem("The configuration has errors", why, "InferenceExporterConfigStale")
     spent = condition.spent
     if spent.limit_usd and spent.usd >= _NEARLY * spent.limit_usd:
-        why = f"{usd(spent.usd)} of {usd(spent.limit_usd)} a day; probes that could pass it wait"
+        share = f"{usd(spent.usd)} of {usd(spent.limit_usd)} today"
+        why = f"{share}; probes that could exceed the budget are skipped"
         yield problem("The budget is nearly spent", why, "InferenceBudgetNearlySpent")
     if late := [row.plan.target.name for row in rows if is_late(row, now)]:
         names = ", ".join(late[:10]) + (f" and {len(late) - 10} more" if len(late) > 10 else "")
         yield problem(
             "Targets are not being probed",
-            f"no news for three intervals: {names}",
+            f"no result for three intervals: {names}",
             "InferenceExporterNotProbing",
         )
