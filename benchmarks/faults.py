@@ -25,7 +25,7 @@ from exporter.process import loop
 from exporter.result import ProbeResult
 from tests.chaos.behaviours import BEHAVIOURS
 from tests.chaos.script import WHOLE, Behaviour
-from tests.chaos.test_behaviours import ANSWERED_TWICE, PATIENT, SOON
+from tests.chaos.test_behaviours import PATIENT, SOON
 from tests.wire import wire_server
 
 
@@ -104,7 +104,7 @@ def main() -> None:
     head = ("fault", "right", "said", "loop held, ms", "memory grown, MB")
     print(tabulate([one.row for one in played], head, "github", floatfmt=".1f"))
     wrong = [one for one in played if not one.is_right]
-    harmed = [one for one in played if one.after.failure and one.behaviour.name != ANSWERED_TWICE]
+    harmed = [one for one in played if one.after.failure]
     blamed = [one for one in played if one.beside.failure]
     print(f"\n{len(played) - len(wrong)} of {len(played)} have the right reason; {len(harmed)} next"
           f" probes of the same target were harmed, and {len(blamed)} of the {len(played)} probes "

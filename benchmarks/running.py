@@ -244,7 +244,9 @@ def watch(process: Process, scrapes: int) -> Window:
 
 @contextmanager
 def beside_the_measured() -> Iterator[None]:
-    """Keep this process, and what it starts meanwhile, off the measured core, if there are two."""
+    """Keep this process, and what it starts meanwhile, off the measured core, if there are two. On
+    SIGTERM it ends in good order, since what it started has sessions of its own."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, allowed - {MEASURED_CORE} or allowed)
     try:

@@ -38,8 +38,7 @@ class Connection:
 
         :raises httpx.TransportError: the connection broke, or what came is no answer.
         """
-        came_before, answer = self._answer.has_surplus, Answer()
-        self._answer = answer
+        self._answer = answer = Answer()
         request = answer.asked(method, target, headers, content)
         # A server may answer before it was told everything, and close the connection.
         with suppress(httpx.WriteError):
@@ -47,8 +46,6 @@ class Connection:
             # the clock starts when the last ones are handed over.
             for part in request:
                 await self._stream.write(part, exchange)
-        if came_before:
-            raise httpx.RemoteProtocolError("the response came before the request was sent")
         while answer.head is None:
             answer.feed(await self._read(exchange))
         return answer.head

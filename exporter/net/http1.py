@@ -49,8 +49,12 @@ class Answer:
 
     @property
     def leaves_connection(self) -> bool:
-        """Whether it is over, and the connection may serve another request."""
-        return self.is_over and self._keeps_connection
+        """Whether it is over, and the connection may serve another request.
+
+        Not after more than the answer came: nobody knows what that belongs to (RFC 9112 section
+        6.3 has a client close such a connection).
+        """
+        return self.is_over and self._keeps_connection and not self.has_surplus
 
     @property
     def has_surplus(self) -> bool:
