@@ -1,1 +1,1 @@
-"""What may be spent in a day: counted, held back, shown, and kept over restarts."""
+"""Daily budgets: counted, reserved, shown, and kept across restarts."""

@@ -1,4 +1,4 @@
-"""What plans will send in a day, and what that may cost."""
+"""The daily number of requests of plans, and their possible cost."""
 
 from __future__ import annotations
 

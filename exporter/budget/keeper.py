@@ -1,4 +1,4 @@
-"""Shows what is spent of the budgets, and keeps it in a file over restarts."""
+"""Shows the spend of the budgets, and keeps it in a file across restarts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A file that remembers what was spent today, so that a restart does not spend it again.
+"""A file with today's spend, so that a restart doesn't spend it again.
 
-A file, and not Prometheus: the budget must hold while Prometheus is down, before it has scraped
-anything, and whatever it still keeps.
+It is a file and not Prometheus: the budget must hold while Prometheus is down, before its first
+scrape, and regardless of its retention.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What probing costs in a day, and when to stop for it.
+"""The daily cost of probing, and when to stop.
 
-A probe is sent only if the most that it can cost is left of every budget that it counts
-towards. That much is held back while it is under way, then replaced by what it did cost, so
-probes in flight together cannot pass a budget either. A day is a day of UTC, and a probe counts
-on the day on which it ends.
+The exporter sends a probe only if each of its budgets has room for the most that the probe can
+cost. It reserves that amount while the probe runs, and then replaces it with the actual cost, so
+concurrent probes can't exceed a budget either. A day is a UTC day, and a probe counts on the day it
+ends.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
-"""What the exporter asks about where it runs: a Kubernetes API server for targets and for who
-leads, a cloud for the region."""
+"""The exporter's environment: a Kubernetes API server for targets and leader election, a cloud for
+the region."""

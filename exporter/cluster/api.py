@@ -1,7 +1,7 @@
-"""The few requests to a Kubernetes API server that the exporter makes.
+"""The few requests that the exporter sends to a Kubernetes API server.
 
-A client library would bring thousands of generated models and a second HTTP stack for three verbs.
-Requests block: they are made in threads of their own, away from the loop that reads streams.
+A client library would add thousands of generated models and a second HTTP stack for three verbs.
+Requests block, so they run in separate threads, away from the loop that reads streams.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class KubernetesApi:
     """An API server, spoken to by one thread."""
 
     def __init__(self, settings: Kubernetes) -> None:
-        """:raises ConfigError: it is not known where the API server is, or whom to trust."""
+        """:raises ConfigError: the API server's address or its CA is unknown."""
         self._settings = settings
         self.namespace = settings.namespace or _own_namespace()
         self._client = httpx.Client(

@@ -1,8 +1,8 @@
-"""Where a cloud says that this machine stands.
+"""Asks the cloud for the region of this host.
 
-Every request stays on the machine's own link: the metadata services of all clouds share the
-address 169.254.169.254. Sources: "Use the Instance Metadata Service to access instance metadata"
-(AWS, IMDSv2), "About VM metadata" (Google Cloud), "Azure Instance Metadata Service".
+Requests stay on the host's own link: the metadata services of all clouds share the address
+169.254.169.254. Sources: "Use the Instance Metadata Service to access instance metadata" (AWS,
+IMDSv2), "About VM metadata" (Google Cloud), "Azure Instance Metadata Service".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Located:
     def __call__(self, location: ExporterLocation | None) -> str | None:
         """The name of the place.
 
-        :raises ConfigError: the cloud was to say it, and did not.
+        :raises ConfigError: the cloud's metadata service did not give a usable answer.
         """
         if not isinstance(location, CloudLocation):
             return location

@@ -1,7 +1,7 @@
-"""Finds targets in a Kubernetes cluster: pods or services that have certain labels.
+"""Finds targets in a Kubernetes cluster: pods or services with certain labels.
 
-Each selector is listed and then watched in a thread of its own. What is known stays known while
-the API server is away: a target that is there must not be lost because a third party is not.
+Each selector is listed and then watched in its own thread. Known targets stay known while the API
+server is unreachable: an outage of a third party must not remove a running target.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which of several exporters probes: the one that holds a Kubernetes Lease.
+"""Leader election with a Kubernetes Lease: its holder probes.
 
-The safety of it rests on two inequalities alone, never on clocks that agree. A leader counts from
-before it asked for its renewal, and stops a margin before the duration has passed. A standby counts
-from when it first saw that renewal, which is later, and waits for the whole duration.
+Safety depends only on two inequalities, never on synchronized clocks. A leader counts from before
+it requests its renewal, and stops a margin before the duration has passed. A standby counts from
+when it first sees that renewal, which is later, and waits for the whole duration.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which of several exporters probes a target.
 
-Rendezvous hashing (Thaler and Ravishankar, 1998): each target goes to the shard that gives the
-highest hash with it. Every exporter knows the answer without asking another, and one more shard
-takes over its own share of the targets and moves no other.
+Rendezvous hashing (Thaler and Ravishankar, 1998): each target goes to the shard with the highest
+hash for it. Every exporter computes this without asking another, and an additional shard takes only
+its own share of the targets and moves no others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a configuration comes from, before anybody looks at what it says."""
+"""Where a configuration comes from, before it is parsed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The commands, one module each, of which only the one that is asked for is imported: a sidecar
-that runs the exporter has no memory to spare for simulators and reports."""
+"""The commands, one module each. Only the requested command is imported: an exporter that runs as a
+sidecar has no memory to spare for simulators and reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking some plans now, without a schedule."""
+"""Probes some plans immediately, without a schedule."""
 
 from __future__ import annotations
 

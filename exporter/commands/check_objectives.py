@@ -1,4 +1,4 @@
-"""Objectives that are stricter than so few probes can tell."""
+"""Finds objectives that are too strict to measure with the configured number of probes."""
 
 from __future__ import annotations
 

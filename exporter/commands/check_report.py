@@ -1,4 +1,4 @@
-"""What a configuration will do, told before it does it: probes, tokens and spend per day."""
+"""The forecast of a configuration: probes, tokens, and spend per day."""
 
 from __future__ import annotations
 

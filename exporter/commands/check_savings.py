@@ -1,4 +1,4 @@
-"""What the free kind of probe saves: the list of models often, and what spends tokens seldom."""
+"""What ``kind: models`` saves: frequent probes without tokens, rare probes with tokens."""
 
 from __future__ import annotations
 

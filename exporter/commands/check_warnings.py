@@ -1,4 +1,4 @@
-"""What will make probes fail or a budget fall short, although the configuration is right."""
+"""Warnings about a valid configuration: probes that will fail, budgets that will run out."""
 
 from __future__ import annotations
 

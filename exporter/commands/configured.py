@@ -1,4 +1,4 @@
-"""Commands that are given a configuration."""
+"""Helpers for commands that read a configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that take a duration."""
+"""Options with a duration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a command ends that could not do its work: the reason on standard error, exit code 1."""
+"""Ends a failed command: the reason on standard error, exit code 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate of ``probe --fail-on``: which objectives are kept, in words, JSON and JUnit."""
+"""The gate of ``probe --fail-on``: the objectives that were met, in words, JSON, and JUnit."""
 
 from __future__ import annotations
 

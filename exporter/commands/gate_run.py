@@ -1,4 +1,4 @@
-"""Carrying out ``probe --fail-on``."""
+"""Runs ``probe --fail-on``."""
 
 from __future__ import annotations
 

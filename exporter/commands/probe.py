@@ -1,4 +1,4 @@
-"""The command ``probe``: what can be said on its command line."""
+"""The command ``probe`` and its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carrying out ``probe``."""
+"""Runs ``probe``."""
 
 from __future__ import annotations
 

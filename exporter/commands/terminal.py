@@ -1,4 +1,4 @@
-"""Probe results for a person at a terminal: a line for each, and a summary."""
+"""Probe results for a terminal: one line each, and a summary."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is usual for a target, as objectives that a gate can judge.
+"""A target's usual values, as objectives for the gate.
 
-The past comes from Prometheus, so that a pipeline needs no file from an earlier run.
+The history comes from Prometheus, so a pipeline needs no file from an earlier run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The verdict: does a candidate beat the baseline?
+"""Compares candidates with a baseline, and gives verdicts.
 
-Samples come from probes asked now (``live``) or from the past (``history``); ``analysis`` turns
-them into a ``Report``, and ``reporting`` shows it. The statistics need numpy and scipy, which the
-extra ``compare`` installs.
+Samples come from new probes (``live``) or from the past (``history``). ``analysis`` turns them into
+a ``Report``, and ``reporting`` shows it. The statistics need numpy and scipy, which the extra
+``compare`` installs.
 """

@@ -1,4 +1,4 @@
-"""What the options of ``compare`` take, from text to values."""
+"""Parses the option values of ``compare``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``compare``: its options, and what they ask for."""
+"""The command ``compare`` and its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can keep a comparison from a report; each message says why and what to do."""
+"""Errors that prevent a report; each message gives the reason and what to do."""
 
 from __future__ import annotations
 

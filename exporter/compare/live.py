@@ -1,4 +1,4 @@
-"""A comparison that asks now: with one probe after the other, or under load."""
+"""A live comparison: one probe after the other, or under load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line says, typed."""
+"""The command-line options as typed values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.compare.statistics.findings import Rules
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is to be asked; at most one of the first four is given."""
+    """The prompts; at most one of the first four is set."""
 
     probe: str | None = None
     prompts_file: Path | None = None
@@ -22,7 +22,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Who is to be compared, from where, and when to stop."""
+    """The sides, the source of samples, and when to stop."""
 
     baseline: str | None
     candidates: tuple[str, ...]

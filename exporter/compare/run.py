@@ -1,4 +1,4 @@
-"""From what the command line asks for to a report: live, from the past, or from a file."""
+"""From command-line options to a report: live, from the past, or from a file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One probe of a comparison: all that the statistics and the report need, and no prompt or
-answer, so that samples can be kept and handed on."""
+"""One probe of a comparison: everything that the statistics and the report need, without prompt or
+answer, so that samples can be stored and shared."""
 
 from __future__ import annotations
 

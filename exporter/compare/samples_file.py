@@ -1,7 +1,7 @@
-"""Raw samples as JSON lines: what a comparison is about, then one sample on each line.
+"""Raw samples as JSON lines: a header that describes the comparison, then one sample per line.
 
-Each line is written as soon as its probe has ended, so that an interrupted comparison can be
-taken up again and a report be made again at any time.
+Each line is written as soon as its probe has ended, so that an interrupted comparison can continue
+and a report can be repeated at any time.
 """
 
 from __future__ import annotations

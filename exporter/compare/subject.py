@@ -1,4 +1,4 @@
-"""Who is compared, how they were asked, and what came of it."""
+"""The sides of a comparison, what was sent to them, and the notes for the report."""
 
 from __future__ import annotations
 

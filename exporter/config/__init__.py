@@ -1,4 +1,4 @@
-"""The configuration as typed, frozen models: what is asked, who is asked, how often."""
+"""The configuration as typed, frozen models: prompts, targets, intervals."""
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config, Defaults

@@ -1,4 +1,4 @@
-"""The part of the configuration that is about the connection to a target."""
+"""Configuration of the connection to a target."""
 
 from __future__ import annotations
 

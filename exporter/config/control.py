@@ -1,4 +1,4 @@
-"""The part of the configuration that is about the exporter's own network."""
+"""Configuration of controls, which check the exporter's own network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Control(Model):
 
     name: str = Field(min_length=1, max_length=200)
     url: HttpUrl
-    """Any cheap page; whatever status it is answered with, it was reached."""
+    """Any cheap page. Any HTTP status counts as reachable."""
     interval: Duration = 30.0
     timeout: Duration = 5.0
     tls: TlsSettings = TlsSettings()

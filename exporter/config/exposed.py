@@ -1,4 +1,4 @@
-"""The part of the configuration that is about what /metrics shows."""
+"""Configuration of what /metrics shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets, read without holding up the event loop: a network file system may not answer."""
+"""Reads secrets without blocking the event loop: a network file system might not respond."""
 
 from __future__ import annotations
 

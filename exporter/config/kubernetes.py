@@ -1,4 +1,4 @@
-"""The part of the configuration that is about the cluster which the exporter runs in."""
+"""Configuration of the Kubernetes cluster that the exporter runs in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Kubernetes(Model):
     ca_file: FilePath = SERVICE_ACCOUNT / "ca.crt"
     """The only certificates to trust; without the file, the system's."""
     namespace: Name | None = None
-    """Where not set, that of the service account."""
+    """Defaults to the namespace of the service account."""
     lease: Name = "inference-exporter"
     """Name of the Lease by which several exporters agree on a leader; of each shard another, with
     the shard's number at its end."""

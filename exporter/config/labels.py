@@ -1,7 +1,7 @@
-"""Every label name that the exporter's series carry.
+"""All label names of the exporter's series.
 
-A metric is declared with these names alone, and a target's own labels may have none of them, so
-that no series ever carries a name twice: Prometheus refuses the whole scrape that holds one.
+Metrics use only these names, and a target's own labels can't use any of them. So no series has a
+label twice, for which Prometheus would reject the whole scrape.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The part of the configuration that says where the exporter stands."""
+"""Configuration of the exporter's location."""
 
 from __future__ import annotations
 

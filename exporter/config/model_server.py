@@ -1,5 +1,5 @@
-"""The part of the configuration that is about models which are not always there: servers that
-boot, models that are loaded when somebody asks."""
+"""Configuration of models that are not always available: servers that boot, models that load on
+demand."""
 
 from __future__ import annotations
 

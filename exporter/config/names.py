@@ -1,4 +1,4 @@
-"""Names in the configuration that others give a meaning to: labels and request headers."""
+"""Names with a meaning outside the exporter: labels and request headers."""
 
 from __future__ import annotations
 

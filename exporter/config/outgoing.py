@@ -1,4 +1,4 @@
-"""The HTTP request as it goes out, headers and all."""
+"""The complete HTTP request, including headers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What follows from the configuration for one target and one probe, defaults filled in, and what
-a new configuration changes of it."""
+"""The plan for one target and one probe, with defaults filled in, and the changes that a new
+configuration makes to the plans."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Plan:
 
     @property
     def asked(self) -> Identity:
-        """Who is asked. What is known of one says nothing of another, whatever its name."""
+        """Identifies the model and endpoint. Another model or endpoint under the same name shares no
+        history with it."""
         target = self.target
         return target.name, target.provider, target.model, target.endpoint
 

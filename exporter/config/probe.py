@@ -1,4 +1,4 @@
-"""The part of the configuration that is about what is asked."""
+"""Configuration of probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the configuration that is about series which nobody can scrape."""
+"""Configuration of pushing series, for exporters that Prometheus can't scrape."""
 
 from __future__ import annotations
 

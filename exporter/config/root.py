@@ -1,7 +1,7 @@
 """The configuration as a whole.
 
-``exporter.config.loading`` fills its models from YAML and the environment, and turns what pydantic
-says about a mistake into file, line, key and the nearest known name.
+``exporter.config.loading`` fills its models from YAML and the environment, and turns pydantic's
+errors into file, line, key, and the nearest known name.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Config(Model):
     probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
     """What is asked, by name."""
     targets: tuple[Target, ...] = ()
-    """Who is asked."""
+    """Where probes go."""
     controls: tuple[Control, ...] = ()
     """Pages that are nearly always there, asked for the exporter's own network alone."""
     target_files: tuple[str, ...] = ()
@@ -172,7 +172,7 @@ class Config(Model):
         return Mix(exact(self.price_mix.input), exact(self.price_mix.output))
 
     def plans(self) -> tuple[Plan, ...]:
-        """Every target with every probe that it is to be asked, defaults filled in."""
+        """Every target with each of its probes, defaults filled in."""
         return tuple(
             Plan(
                 target=target,

@@ -1,4 +1,4 @@
-"""Service level objectives of a target, whether a probe met them, and whether probes keep them."""
+"""Service level objectives of a target, and whether probes meet them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TIMES: Mapping[str, Seconds] = {
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A share of probes that is to be good. Each has a name, which is a label value."""
+    """The share of probes that must be good. Each objective has a name, which is a label value."""
 
     name: str
     ratio: float

@@ -1,4 +1,4 @@
-"""Which targets can be asked which probes."""
+"""Which targets support which kinds of probes."""
 
 from __future__ import annotations
 

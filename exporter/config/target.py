@@ -1,4 +1,4 @@
-"""The part of the configuration that is about who is asked."""
+"""Configuration of targets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _depth(value: JsonValue, limit: int) -> int:
 
 
 class Target(Model):
-    """Who is asked."""
+    """A target: where probes go."""
 
     name: str = Field(min_length=1, max_length=200)
     provider: str = Field(json_schema_extra={"enum": [*sorted(PROVIDERS)]})

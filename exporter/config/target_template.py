@@ -1,4 +1,4 @@
-"""Templates of targets: what is found in a cluster is put in the place of placeholders."""
+"""Templates of targets: fills placeholders with what discovery finds in a cluster."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A trial: every request is made once before a configuration is accepted, with all that it will
-have but its secrets. What cannot be sent is a mistake of the configuration, never of a provider."""
+"""Builds every request once before a configuration is accepted, with everything except secrets. A
+request that can't be sent is an error in the configuration, never a failure of the provider."""
 
 from __future__ import annotations
 

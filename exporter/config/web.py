@@ -1,4 +1,4 @@
-"""The part of the configuration that is about the exporter's own HTTP server."""
+"""Configuration of the exporter's own HTTP server."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Prices: from the configuration, and from LiteLLM's file of the prices of all models."""
+"""Prices, from the configuration and from LiteLLM's price file."""

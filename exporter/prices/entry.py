@@ -1,4 +1,4 @@
-"""One entry of LiteLLM's price file as a price. Its costs are USD for a single token."""
+"""An entry of LiteLLM's price file as a price. Its costs are USD per token."""
 
 from __future__ import annotations
 

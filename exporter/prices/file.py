@@ -1,7 +1,7 @@
 """Prices by model, from LiteLLM's ``model_prices_and_context_window.json``.
 
-One JSON object, whose keys name models in several ways. A model is looked up under each of them
-in turn, an entry of another vendor is never taken, and what is not found has no price.
+The file is one JSON object whose keys name models in several ways. A model is looked up under each
+name in turn, entries of other vendors are never used, and a model that isn't found has no price.
 """
 
 from __future__ import annotations

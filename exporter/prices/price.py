@@ -1,4 +1,4 @@
-"""From tokens to money: exact decimals, in USD, from the prices per million tokens."""
+"""From tokens to money: exact decimals, in USD, with prices per million tokens."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Rates:
         return Rates(*(getattr(self, field.name) * factor for field in fields(self)))
 
     def worst_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """The most that a request with so many tokens can cost, whatever sort they are of."""
+        """The most that a request with this many tokens, of any type, can cost."""
         dearest_input = max(self.input, self.cached_input, self.cache_write)
         dearest_output = max(self.output, self.reasoning)
         total = input_tokens * dearest_input + output_tokens * dearest_output

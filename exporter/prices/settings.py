@@ -1,4 +1,4 @@
-"""Prices and budgets as they are written in the configuration."""
+"""Configuration of prices and budgets."""
 
 from __future__ import annotations
 

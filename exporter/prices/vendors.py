@@ -1,4 +1,4 @@
-"""Whose price list holds for a target, in the names of LiteLLM's price file."""
+"""The vendor whose prices apply to a target, as named in LiteLLM's price file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """Who sends the bill."""
+    """The vendor that bills the target."""
 
     names: tuple[str, ...]
     """What ``litellm_provider`` may be."""

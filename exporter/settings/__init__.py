@@ -1,1 +1,1 @@
-"""What any typed setting needs."""
+"""Building blocks of typed settings."""

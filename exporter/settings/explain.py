@@ -1,7 +1,7 @@
-"""What pydantic says about a mistake, in the words of the one who wrote the file.
+"""Explains pydantic's errors to the user who wrote the file.
 
-The only translator: every file that users write, and every option that is read as one, is
-explained by it.
+This is the only place that does so, for every file that users write and every option that is parsed
+the same way.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def mistakes_in(
 ) -> list[Mistake]:
     """Everything that is wrong, each with its place.
 
-    :param model: what was to be made.
+    :param model: the model that validation tried to build.
     :param place: where the values come from, if they come from a file.
     """
     where = place or _Nowhere()
@@ -90,7 +90,7 @@ def _mistakes(detail: ErrorDetails, model: type[BaseModel], place: Place) -> lis
 def explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong and what to do; never the value itself, which may be a secret.
 
-    :param model: what was to be made.
+    :param model: the model that validation tried to build.
     """
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":

@@ -1,7 +1,7 @@
-"""Files are read as they are only if they are regular ones, and no more of them than is bearable.
+"""Reads regular files only, and only up to a maximum size.
 
-A named pipe may have nobody at its other end, and a device may never come to an end: either would
-hold up for good whoever reads it.
+A named pipe might have no writer, and a device might never end: reading either would block
+forever.
 """
 
 from __future__ import annotations

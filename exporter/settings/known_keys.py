@@ -1,4 +1,4 @@
-"""Which keys may stand at a place of a file, as its models say."""
+"""The keys that a place in a file can have, according to its models."""
 
 from __future__ import annotations
 

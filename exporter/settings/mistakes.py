@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words for the one who wrote it."""
+"""Errors in a configuration, in words for its author."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that somebody may have meant who wrote this one."""
+    """The known name that the author most likely meant."""
     by_lower_case = {known_name.lower(): known_name for known_name in known}
     near = get_close_matches(name[:_LONGEST_NAME].lower(), by_lower_case, n=1)
     return by_lower_case[near[0]] if near else None

@@ -1,4 +1,4 @@
-"""Paths in the configuration: relative ones belong to the file in which they stand."""
+"""Paths in the configuration, relative to the file that contains them."""
 
 from __future__ import annotations
 

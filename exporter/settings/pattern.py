@@ -1,9 +1,9 @@
-"""Regular expressions whose search is certain to come to an end.
+"""Regular expressions with guaranteed linear time.
 
-Python's own engine goes back and tries again: with a pattern such as ``(a+)+$`` an answer of some
-dozens of characters keeps it busy for longer than anybody waits, and with it every stream that the
-loop reads. The engine of pydantic-core, Rust's crate ``regex``, needs time in proportion to the
-answer, whatever the answer is. It has no lookaround and no backreferences for it.
+Python's engine backtracks: with a pattern such as ``(a+)+$``, an answer of a few dozen characters
+blocks it practically forever, and with it every stream that the loop reads. The engine of
+pydantic-core, Rust's crate ``regex``, takes time proportional to the answer, for any answer. In
+return, it has no lookaround and no backreferences.
 """
 
 from __future__ import annotations

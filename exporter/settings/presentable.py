@@ -1,4 +1,4 @@
-"""What others said, as people may see it: in logs, on pages and in terminals."""
+"""Makes foreign text safe to show in logs, on pages, and in terminals."""
 
 from __future__ import annotations
 

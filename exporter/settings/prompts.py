@@ -1,4 +1,4 @@
-"""Prompts: read from a file of JSON lines, and made unique before they are sent."""
+"""Prompts: read from a JSON Lines file, and made unique before they are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models of the configuration are made of."""
+"""Field types of the configuration models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations as Prometheus writes them."""
+"""Durations in Prometheus' format."""
 
 from __future__ import annotations
 

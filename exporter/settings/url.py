@@ -1,4 +1,4 @@
-"""URLs that can be connected to: what DNS, httpx or h11 would refuse is refused here."""
+"""URLs that can be connected to: rejects what DNS, httpx, or h11 would reject."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """YAML with the line of every key.
 
-Scalars are read by the core schema of YAML 1.2: ``yes``, ``on``, ``1:30`` and ``2026-01-31``
-are texts, where YAML 1.1 would make them booleans, the number 90 and a date.
+Scalars follow the core schema of YAML 1.2: ``yes``, ``on``, ``1:30``, and ``2026-01-31`` are
+strings. In YAML 1.1, they would be booleans, the number 90, and a date.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Anthropic's Messages API in both versions, as its reference describes it, on any path prefix."""
+"""Anthropic's Messages API in both versions, from its reference, on any path prefix."""
 
 from __future__ import annotations
 

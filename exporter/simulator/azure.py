@@ -1,5 +1,5 @@
-"""Azure OpenAI and Foundry Models: OpenAI's chunks with the gateway's content filter around them,
-on the v1, the deployments and the inference path."""
+"""Azure OpenAI and Foundry Models: OpenAI's chunks with the gateway's content filter results, on
+the v1, deployments, and inference paths."""
 
 from __future__ import annotations
 

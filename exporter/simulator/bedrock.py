@@ -1,6 +1,6 @@
-"""Amazon Bedrock's ConverseStream, as its API reference describes it, on any path prefix.
+"""Amazon Bedrock's ConverseStream, from its API reference, on any path prefix.
 
-It takes a signature for granted, but tells by its access key id, or by the bearer key, who asks.
+It doesn't verify signatures, but identifies clients by access key ID or bearer key.
 """
 
 from __future__ import annotations

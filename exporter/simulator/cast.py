@@ -1,4 +1,4 @@
-"""The models that the demo shows: each a script for the simulator, and the settings of a target."""
+"""The demo's models: each a script for the simulator, and the settings of a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One client's connection: HTTP/1.1 by h11 over an asyncio stream, with the wire within reach."""
+"""A client's connection: HTTP/1.1 with h11 over an asyncio stream, with access to the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alibaba Cloud Model Studio's own protocol, as its documentation and its SDK describe it."""
+"""Alibaba Cloud Model Studio's native protocol, from its documentation and SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings from the server's side: each text has a vector of its own, another with each model."""
+"""Simulated embeddings: each text has its own vector, which depends on the model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What can go wrong when a model is asked: one small type per fault.
+"""The faults of a simulated model: one small type each.
 
-``after_tokens`` is how many output tokens go out before the fault shows, a whole chunk at a time;
-with 0 the stream opens, but brings no output.
+``after_tokens`` is the number of output tokens before the fault, in whole chunks. With 0, the
+stream opens but brings no output.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class DataAfterEnd:
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """The model never stops, whatever limit it was given."""
+    """The model never stops, at any limit."""
 
 
 @dataclass(frozen=True, slots=True)

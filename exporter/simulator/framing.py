@@ -1,4 +1,4 @@
-"""Ways of putting JSON on the wire that several providers share."""
+"""Ways to frame JSON on the wire that several providers share."""
 
 from __future__ import annotations
 

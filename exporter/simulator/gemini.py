@@ -1,4 +1,4 @@
-"""Google's streamGenerateContent, as https://ai.google.dev/api/generate-content describes it, with
+"""Google's streamGenerateContent, as described in https://ai.google.dev/api/generate-content, with
 the paths of the Gemini API and of Vertex AI."""
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class _Body(CamelWire):
 
 
 class GeminiHandler:
-    """Answers any path that ends like streamGenerateContent's, whatever the prefix."""
+    """Answers any path that ends like streamGenerateContent's, under any prefix."""
 
     def claims(self, request: Request) -> bool:
         return request.method == "POST" and _PATH.fullmatch(request.path) is not None

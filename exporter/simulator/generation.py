@@ -1,7 +1,6 @@
 """From a script to a timed sequence of steps: pure, and the same for every provider.
 
-Tokens are chosen, gathered into chunks, put in time, spoilt by the fault and counted, each by
-one function.
+Separate functions choose the tokens, group them into chunks, time them, apply the fault, and count.
 """
 
 from __future__ import annotations
@@ -172,7 +171,7 @@ def _gaps(script: Script, random: Random) -> Callable[[int], float]:
 
 
 def _counted(steps: Iterable[Timed], prompt: Usage, reported: bool) -> Iterator[Timed]:
-    """The steps with usage filled in, as far as it is to be told."""
+    """The steps with usage filled in, if the script reports it."""
     usage = prompt
     for timed in steps:
         match timed.step:

@@ -1,7 +1,7 @@
-"""What every handler is: one provider, seen from the server's side.
+"""The interface of every handler: one provider, from the server's side.
 
-A handler is sans-IO. It reads a request, and turns steps and errors into its provider's bytes;
-when they are sent, and what goes wrong on the way, is the engine's matter.
+A handler is sans-IO. It reads a request, and turns steps and errors into its provider's bytes. The
+engine decides when they are sent, and what goes wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from exporter.simulator.steps import Error, ErrorKind, Step
 Headers = tuple[tuple[str, str], ...]
 
 _MAX_PARTS = 1 << 20
-"""Of a request: whoever asks the simulator is not its enemy."""
+"""Of a request. Clients of the simulator are trusted."""
 
 
 @dataclass(frozen=True, slots=True)

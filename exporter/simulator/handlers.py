@@ -1,4 +1,4 @@
-"""Every provider that the simulator plays; a new one is one more row."""
+"""All simulated providers, one row each."""
 
 from __future__ import annotations
 

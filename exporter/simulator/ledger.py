@@ -1,4 +1,4 @@
-"""What the simulator really did: the truth that a measurement is compared with."""
+"""What the simulator really did: the ground truth for measurements."""
 
 from __future__ import annotations
 

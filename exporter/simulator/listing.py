@@ -1,4 +1,4 @@
-"""Which models there are, from the server's side."""
+"""The simulated list of models."""
 
 from __future__ import annotations
 

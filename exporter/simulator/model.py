@@ -1,4 +1,4 @@
-"""What the simulator remembers of a model from one request to the next."""
+"""The simulator's state of a model between requests."""
 
 from __future__ import annotations
 

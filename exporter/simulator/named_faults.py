@@ -1,4 +1,4 @@
-"""Faults by the names that people give them on a command line."""
+"""Faults by their command-line names."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Ollama's own chat API, as its docs/api.md describes it. Let the ``boot`` of a script hold
-requests: Ollama answers nothing, not even the status line, before the model is loaded."""
+"""Ollama's own chat API, from its docs/api.md. Let the ``boot`` of a script hold requests: Ollama
+answers nothing, not even the status line, before the model is loaded."""
 
 from __future__ import annotations
 

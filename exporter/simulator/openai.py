@@ -1,5 +1,6 @@
-"""OpenAI's Chat Completions, as https://platform.openai.com/docs/api-reference/chat-streaming
-describes it, with the ``reasoning_content`` of the servers that show their thought."""
+"""OpenAI's Chat Completions, as described in
+https://platform.openai.com/docs/api-reference/chat-streaming, with the ``reasoning_content`` of
+servers that show their reasoning."""
 
 from __future__ import annotations
 
@@ -107,7 +108,7 @@ class _Body(Wire):
 
 
 class OpenAIHandler:
-    """Answers any path that ends like Chat Completions', whatever the prefix."""
+    """Answers any path that ends like Chat Completions', under any prefix."""
 
     def claims(self, request: Request) -> bool:
         return request.method == "POST" and request.path.endswith("/chat/completions")

@@ -1,5 +1,6 @@
-"""OpenAI's Responses API, as https://platform.openai.com/docs/api-reference/responses-streaming
-describes it, with the reasoning text of the servers that show it."""
+"""OpenAI's Responses API, as described in
+https://platform.openai.com/docs/api-reference/responses-streaming, with the reasoning text of
+servers that show it."""
 
 from __future__ import annotations
 
@@ -91,7 +92,7 @@ class _Body(Wire):
 
 
 class OpenAIResponsesHandler:
-    """Answers any path that ends like the Responses API's, whatever the prefix."""
+    """Answers any path that ends like the Responses API's, under any prefix."""
 
     def claims(self, request: Request) -> bool:
         return request.method == "POST" and request.path.endswith("/responses")

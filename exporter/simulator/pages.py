@@ -1,4 +1,4 @@
-"""What model servers tell about themselves: health, and the models in memory."""
+"""The status endpoints of model servers: health, and the loaded models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plays a timed sequence of steps over a connection, at absolute times so that nothing drifts."""
+"""Plays timed steps over a connection, at absolute times, so that nothing drifts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reranking from the server's side: a document is as relevant as it has words of the query."""
+"""Simulated reranking: the relevance of a document is the number of query words in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The items of which a response of OpenAI's Responses API is made: thought, messages, calls."""
+"""The items of a response in OpenAI's Responses API: reasoning, messages, calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated model does when it is asked."""
+"""What a simulated model does with a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COUNTING = " ".join(str(number) for number in range(1, 21))
 
 
 class Sign(StrEnum):
-    """How a model that is being loaded shows itself to whoever asks it."""
+    """How a loading model responds to requests."""
 
     NOT_READY = "not_ready"
     """An error in the provider's own words: llama.cpp's 503, Bedrock's ModelNotReadyException."""

@@ -1,4 +1,4 @@
-"""One request answered: by a handler's words, a script's times and, at times, its fault."""
+"""Answers one request: with a handler's bytes, a script's timing, and sometimes its fault."""
 
 from __future__ import annotations
 

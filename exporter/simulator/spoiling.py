@@ -1,4 +1,4 @@
-"""What a fault leaves of a stream: steps in, other steps out."""
+"""Applies a fault to a stream of steps."""
 
 from __future__ import annotations
 

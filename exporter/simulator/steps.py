@@ -1,6 +1,6 @@
-"""What a model does while it answers, in words that belong to no provider.
+"""What a model does while it answers, independent of the provider.
 
-A handler turns each step into its provider's bytes; acts are for the engine alone.
+A handler turns each step into its provider's bytes. Acts are for the engine only.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Begin:
     """The stream opens; nothing is generated yet."""
 
     alone: bool
-    """Whether the opening is to be an event of its own, where the format leaves a choice."""
+    """Whether the opening is a separate event, if the format allows both."""
     usage: Usage | None = None
     """What is known of the prompt by now; ``None`` where usage is not to be told."""
 

@@ -1,4 +1,4 @@
-"""A simulator in a thread of its own, off the loop that measures it."""
+"""Runs a simulator in its own thread, off the loop that measures it."""
 
 from __future__ import annotations
 

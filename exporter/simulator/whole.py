@@ -1,4 +1,4 @@
-"""What handlers of answers in one piece have in common."""
+"""What handlers of unstreamed answers share."""
 
 from __future__ import annotations
 

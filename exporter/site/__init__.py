@@ -1,1 +1,1 @@
-"""What the exporter's own HTTP server answers."""
+"""The exporter's own HTTP server: pages, API, and metrics."""

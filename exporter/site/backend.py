@@ -1,4 +1,4 @@
-"""What the pages show, as the web server sees the exporter."""
+"""What the web server sees of the exporter."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How the exporter itself is."""
+    """The state of the exporter itself."""
 
     started_at: float = 0.0
     """Unix seconds."""
     stands_by: bool = False
-    """Whether another exporter is the one that probes."""
+    """Whether another exporter probes."""
     leader: str | None = None
-    """The host name of the one that probes; ``None`` where there is no election."""
+    """The host name of the leader; ``None`` without an election."""
     config_loaded_at: float = 0.0
-    """When the configuration in force was taken over, Unix seconds."""
+    """When the active configuration was loaded, Unix seconds."""
     config_error: str | None = None
-    """Why a newer one was not."""
+    """Why a newer one was rejected."""
     spent: Spent = field(default_factory=Spent)
     probes_in_flight: int = 0
     config: Config = field(default_factory=Config)
 
 
 class Backend(Protocol):
-    """What is shown. The coroutines run on ``loop``, the probing loop."""
+    """The state to show. The coroutines run on ``loop``, the probing loop."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -60,7 +60,7 @@ class Backend(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether targets are being probed: not yet while starting, no more while stopping."""
+        """Whether targets are being probed: false while starting and stopping."""
         ...
 
     @property
@@ -75,8 +75,8 @@ class Backend(Protocol):
         ...
 
     async def reload(self) -> None:
-        """Take over the configuration as it is now.
+        """Reload the configuration.
 
-        :raises ConfigError: it has mistakes; nothing was changed.
+        :raises ConfigError: it has errors; nothing changed.
         """
         ...

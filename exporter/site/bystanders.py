@@ -1,4 +1,4 @@
-"""Who is told what became of the schedule's own work: the metrics, and the pages."""
+"""Passes the results of the schedule's own probes to the metrics and the pages."""
 
 from __future__ import annotations
 

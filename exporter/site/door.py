@@ -1,7 +1,7 @@
-"""The listening socket: how many may come in, and how long they may wait there.
+"""The listening socket: limits the number of connections and how long each can wait.
 
-It stands before TLS and before authentication, so that nobody can take all connections without a
-word, half a word, or a word a minute.
+It acts before TLS and authentication, so that nobody can use up all connections by sending
+nothing, half a request, or a request a minute.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Guest(socket.socket):
         self.may_stay(IDLE_SECONDS)
 
     def show_out(self) -> None:
-        """Whoever reads from this connection finds its end, and closes it."""
+        """The reader of this connection sees its end, and closes it."""
         with contextlib.suppress(OSError):  # it may have gone by itself
             self.shutdown(socket.SHUT_RDWR)
 

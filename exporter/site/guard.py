@@ -1,4 +1,4 @@
-"""Stands before every request: basic authentication, response headers, renewed certificates."""
+"""Runs before every request: basic authentication, response headers, renewed certificates."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""How each target is, in one word, and why: what the status page, the list of problems and the API
-say alike."""
+"""The state of each target in one word, and the reason, for the pages and the API."""
 
 from __future__ import annotations
 
@@ -15,12 +14,12 @@ from exporter.site.status import StatusRow
 from exporter.site.words import percent, seconds, span
 
 USUAL_SUCCESS = Objective("success", 0.95)
-"""What counts where a target has no objective for its success."""
+"""The default if a target has no success objective."""
 LATE_INTERVALS = 3
-"""Without news for so many intervals, a target is not known to be well."""
+"""After this many intervals without a result, the state of a target is unknown."""
 
 _LATEST = 10
-"""What none of so many probes shows any more is over."""
+"""A problem is over once none of this many probes shows it."""
 _THROTTLING = frozenset({FailureReason.RATE_LIMITED, FailureReason.OVERLOADED})
 _SKIPPED = {
     SkipReason.OVERLAP: "the previous probe is still running",
@@ -36,12 +35,12 @@ class State(StrEnum):
     SLOW = "slow"
     """Slower than its objective or than usual."""
     FLAKY = "flaky"
-    """It answers, but not as often as its objective says."""
+    """It answers, but less often than its objective requires."""
     THROTTLED = "throttled"
-    """The provider limits how often it is asked."""
+    """The provider limits the rate of requests."""
     FAILING = "failing"
     STARTING = "not-ready"
-    """Not ready, but not yet for so long that something must be wrong."""
+    """Not ready, but not for long enough to be a failure."""
     PENDING = "pending"
     """Not yet probed."""
 
@@ -68,16 +67,16 @@ WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How a row is, and why, for people; without a reason where all is well."""
+    """The state of a row and the reason for people; the reason is empty if all is well."""
 
     state: State
     why: str = ""
     runbook: str = ""
-    """The name of the runbook that tells what to do."""
+    """The name of the runbook."""
 
 
 def judge(row: StatusRow, now: float) -> Judgement:
-    """How a row is at a moment, Unix seconds."""
+    """The state of a row at a time, Unix seconds."""
     waiting = row.waiting
     if waiting and not waiting.ready:
         late = now - waiting.since > row.plan.target.ready_limit_seconds
@@ -91,7 +90,7 @@ def judge(row: StatusRow, now: float) -> Judgement:
 
 
 def is_late(row: StatusRow, now: float) -> bool:
-    """Whether there has been no news for too long."""
+    """Whether there has been no result for too long."""
     if row.last is None or row.waiting:
         return False
     age = now - row.last.result.finished_at
@@ -99,12 +98,12 @@ def is_late(row: StatusRow, now: float) -> bool:
 
 
 def next_probe_at(row: StatusRow, now: float) -> float:
-    """When it is due next, Unix seconds."""
+    """When the next probe is due, Unix seconds."""
     return next_on_grid(now, row.plan.key, row.plan.interval_seconds)
 
 
 def failing_since(row: StatusRow) -> float | None:
-    """When the first of the latest failures ended, as far as is remembered."""
+    """When the first of the latest failures ended, as far as the history goes back."""
     since = None
     for sample in reversed(tuple(row.samples)):
         if sample.success:
@@ -136,7 +135,7 @@ def _unreliable(row: StatusRow) -> Judgement | None:
     failures = row.samples.failures_of_last_hour()
     tally = next((each for each in row.tallies if each.objective.threshold_seconds is None), None)
     if tally is None:
-        # A model that boots is no flaky one.
+        # A booting model is not flaky.
         ready = row.hour.probes - failures.count(FailureReason.NOT_READY)
         tally = Tally(USUAL_SUCCESS, row.hour.successes, ready)
     if tally.verdict is not Verdict.BROKEN:
@@ -174,7 +173,7 @@ def _slow(row: StatusRow) -> Judgement | None:
 
 
 def _is_missed(row: StatusRow, objective: Objective) -> bool:
-    """Whether one of the latest probes missed it: else it was missed, and is kept again."""
+    """Whether one of the latest probes missed it. If not, the target meets it again."""
     latest = row.samples.latest(_LATEST)
     return any(objective.met_by(each, usable=not each.cold) is False for each in latest)
 

@@ -1,5 +1,4 @@
-"""Whole probes that are kept to be looked at: how they went, moment by moment, and what came
-instead of an answer."""
+"""Whole probes, kept for display: their timeline, and the response of failed ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What stays of results once later ones have come: packed, since there are thousands of plans.
+"""The history of results, packed, because there are thousands of plans.
 
-The last hour is kept probe by probe. A day is kept in 24 hours, each as counts of how many probes
-took about so long, which tells quantiles to within 3 %.
+The last hour is kept probe by probe. A day is kept as 24 hours, each a histogram of durations,
+which gives quantiles within 3 %.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with guests of a door: uvicorn's protocol, which tells the door what they do."""
+"""HTTP/1.1: uvicorn's protocol, which also reports to ``door`` what each connection does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ``ProbeResult`` as JSON, for people's scripts: measures in seconds, no NaN, no prompt."""
+"""A ``ProbeResult`` as JSON, for scripts: times in seconds, no NaN, no prompt."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What each path of the exporter's own HTTP side answers.
+"""The HTTP handlers of each path.
 
-Handlers run on the web server's loop. What belongs to the probing loop is sent there; what
-takes processor time (rendering thousands of series) is done in a worker thread, one at a time,
-so that health checks stay prompt and the probing thread keeps its share of the interpreter.
+Handlers run on the web server's loop and pass work for the probing loop to that loop. Work that
+takes processor time (rendering thousands of series) runs in a worker thread, one task at a time,
+so that health checks stay fast and the probing thread keeps its share of the interpreter.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from exporter.site.scrapes import Scrapes
 from exporter.site.targets_json import targets_to_json
 
 HEARTBEAT_SECONDS = 5.0
-"""An exporter whose probing loop does not answer for so long is not healthy."""
+"""The exporter is unhealthy if its probing loop doesn't answer for this long."""
 _SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it gives up
 _MAX_NAMES_SHOWN = 20
@@ -51,13 +51,13 @@ _STANDS_BY = "not probed: this exporter is on standby, and another one probes\n"
 _COMPRESSED = (Middleware(GZipMiddleware, compresslevel=1),)
 
 OPENAPI: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").read_bytes())
-"""The description of all that is answered here."""
+"""The OpenAPI description of this server."""
 
 T = TypeVar("T")
 
 
 def routes(backend: Backend, *, enable_probe: bool = True) -> Starlette:
-    """The application that answers for this back end."""
+    """The application for this back end."""
     site = _Site(backend)
     site.probe_enabled = enable_probe
     return Starlette(
@@ -105,7 +105,7 @@ class _Site:
         )
 
     async def target(self, request: Request) -> Response:
-        """The page of a target; asked with POST, after it was probed."""
+        """The page of a target. POST probes the target first."""
         name = request.path_params["name"]
         rows = self._backend.status.rows()
         if name not in self._target_names():
@@ -151,7 +151,7 @@ class _Site:
             raise HTTPException(503, _STANDS_BY)
 
     async def _probed(self, request: Request, name: str, timeout_seconds: float | None) -> None:
-        """Probe a target, and wait for it."""
+        """Probe a target and wait for the result."""
         self._check_may_probe(request)
         if not self._backend.ready:
             raise HTTPException(503, "not probed: the exporter is starting or stopping\n")
@@ -219,7 +219,7 @@ class _Site:
 
     def _probe_now(self, name: str) -> asyncio.Future[tuple[Observation, ...]]:
         """Requests for a target that is already being probed share that probe: every probe
-        costs money, and anybody may ask."""
+        costs money, and any client can request one."""
         probing = self._probing.get(name)
         if probing is None:
             backend = self._backend
@@ -252,8 +252,8 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A page of another site could make a browser that may come in here spend tokens. Browsers
-    say where a request is from; what is no browser says nothing."""
+    """A page of another site could make a browser with access spend tokens. Browsers send the
+    origin of a request in ``Sec-Fetch-Site``; other clients don't."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise HTTPException(403, "rejected: the request comes from a page of another site\n")
 

@@ -1,4 +1,4 @@
-"""Response bodies of scrapes: made in the background, once for all who ask at the same time."""
+"""Response bodies of scrapes: rendered in the background, once for all simultaneous requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = tuple[Format, bool]
 Parts = tuple[bytes, ...]
 """A body in pieces."""
 Background = Callable[[Callable[[], Parts]], Awaitable[Parts]]
-"""Carries out what takes processor time."""
+"""Runs work that takes processor time."""
 
 
 class Everything(Protocol):

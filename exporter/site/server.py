@@ -1,7 +1,7 @@
 """The exporter's own HTTP server.
 
-It runs in a thread of its own with an event loop of its own, so that no scrape and no page
-ever holds up the loop that reads streams.
+It runs in a separate thread with its own event loop, so that scrapes and pages never delay the
+loop that reads streams.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from exporter.site.routes import routes
 from exporter.site.toolkit_file import WebConfigFile
 
 GRACEFUL_STOP_SECONDS = 3
-"""How long requests under way may go on after ``stop``."""
+"""How long running requests can continue after ``stop``."""
 
 
 class WebError(Exception):
@@ -84,7 +84,7 @@ class WebServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let requests under way end, within a short time, and close."""
+        """Let running requests finish within a short time, then close."""
         self._server.should_exit = True
         self._thread.join(GRACEFUL_STOP_SECONDS + 2)
 

@@ -1,7 +1,7 @@
-"""What every plan looks like now, for people and scripts.
+"""The current state of every plan, for people and scripts.
 
-Written in the probing thread, read in the web thread: every value is immutable, and a change
-replaces it whole, so that no reader ever sees half of one and no lock is needed.
+The probing thread writes it and the web thread reads it. Every value is immutable and replaced as
+a whole, so readers never see a partial update and no lock is needed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StatusRow:
 
     @property
     def kept(self) -> tuple[Kept, ...]:
-        """All probes that are kept whole, the latest first."""
+        """All probes that are kept whole, latest first."""
         both = (*self.successes, *self.failures)
         return tuple(sorted(both, key=lambda kept: kept.finished_at, reverse=True))
 
@@ -82,7 +82,7 @@ class StatusRow:
         return replace(self, failures=(*self.failures, kept)[-KEPT_FAILURES:])
 
     def with_plan(self, plan: Plan) -> StatusRow:
-        """With other settings, by which the past is judged anew."""
+        """With other settings; the history is evaluated again."""
         return replace(self, plan=plan, tallies=_tallies(plan, self.samples.last_hour()))
 
 
@@ -114,7 +114,7 @@ class Status:
         self._days: dict[Identity, Day] = {}
 
     def apply(self, change: PlanChange) -> None:
-        """Have rows for exactly the plans in force."""
+        """Keep rows for exactly the active plans."""
         self._days = change.carry(self._days, lambda _: Day())
         rows = change.carry(self._rows, StatusRow)
         for plan in change.changed:

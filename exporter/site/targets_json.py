@@ -1,4 +1,4 @@
-"""What ``/api/v1/targets`` answers: the rows of the status page, for scripts."""
+"""The answer of ``/api/v1/targets``: the rows of the status page, for scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web configuration file in force: read, checked, and read again when it changes."""
+"""The active web configuration file: loaded, validated, and reloaded when it changes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class WebConfigFile:
         return self._loaded.tls is not None
 
     def current(self) -> Loaded:
-        """What is in force now."""
+        """The active settings."""
         fingerprint = _fingerprint(self._watched)
         if self._path and fingerprint != self._fingerprint:
             self._fingerprint = fingerprint

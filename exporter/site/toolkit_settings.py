@@ -1,8 +1,8 @@
-"""What a web configuration file may say: Prometheus' exporter-toolkit's TLS and basic
-authentication.
+"""The contents of a web configuration file: TLS and basic authentication, in the format of
+Prometheus' exporter-toolkit.
 
-The format is docs/web-configuration.md of github.com/prometheus/exporter-toolkit. What Python
-or this server cannot do is refused with a reason, never passed over.
+The format is docs/web-configuration.md of github.com/prometheus/exporter-toolkit. Settings that
+Python or this server doesn't support are rejected with a reason, never ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers and spans of time, as people read them. What is not known is an empty text."""
+"""Formats numbers and durations for people. Unknown values become empty strings."""
 
 from __future__ import annotations
 

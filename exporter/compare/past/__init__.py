@@ -1,1 +1,1 @@
-"""Samples from Prometheus' memory."""
+"""Samples from the history in Prometheus."""

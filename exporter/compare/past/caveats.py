@@ -1,4 +1,4 @@
-"""What a reader must know before trusting samples from the past."""
+"""Caveats about samples from the past, for the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Samples from what was probed in the past: the exact values of each probe that Prometheus saw.
+"""Samples from past probes: the exact values of each probe that Prometheus scraped.
 
-The gauges of the latest probe change all at once, in one scrape, with its timestamp. Tokens, cost
-and cold starts are what the counters grew by from one probe to the next.
+The gauges of the latest probe change together, in one scrape, with its timestamp. Tokens, cost, and
+cold starts are the increases of counters from one probe to the next.
 """
 
 from __future__ import annotations

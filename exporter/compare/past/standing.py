@@ -1,4 +1,4 @@
-"""What Prometheus remembers of one target and probe."""
+"""The history of one target and probe in Prometheus."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Standing:
         return None if value is None or math.isnan(value) else value
 
     def growth(self, name: str, before: float, now: float, part: str = "") -> float | None:
-        """By how much a counter grew between two scrapes; one that fell has begun anew."""
+        """The increase of a counter between two scrapes; a counter that fell was reset."""
         old, new = self.at(before, name, part), self.at(now, name, part)
         if old is None or new is None:
             return None

@@ -1,4 +1,4 @@
-"""Spans of the past, as the command line names them."""
+"""Time ranges in the past, as given on the command line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A verdict, told: terminal, Markdown, HTML, JSON."""
+"""Reports: terminal, Markdown, HTML, JSON."""

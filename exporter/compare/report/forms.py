@@ -1,4 +1,4 @@
-"""Every form that a report can take, through one door."""
+"""All report formats, in one place to import them from."""
 
 from __future__ import annotations
 

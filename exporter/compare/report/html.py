@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing loaded from elsewhere."""
+"""The report as one HTML file: no script, no external resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as JSON, for scripts: values in seconds, shares and USD, what is not known is null."""
+"""The report as JSON, for scripts: times in seconds, shares, USD; unknown values are null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found under load, as JSON."""
+"""The results under load as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latency against throughput: one line for each target, one dot for each level."""
+"""Latency against throughput: one line per target, one dot per level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found under load, in words and figures: the same in every form of output."""
+"""The results under load, in words and figures, for every report format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report for a person at a terminal."""
+"""The report for a terminal."""
 
 from __future__ import annotations
 

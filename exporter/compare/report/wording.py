@@ -1,4 +1,4 @@
-"""The report in words and figures for people, the same in every form of output."""
+"""The report in words and figures, shared by all formats."""
 
 from __future__ import annotations
 

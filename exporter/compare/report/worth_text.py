@@ -1,4 +1,4 @@
-"""What a month costs, and when a level changed, in words."""
+"""The monthly cost and the level changes, in words."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where the samples of a comparison come from: probes, or a file of them."""
+"""The sources of samples: probes, or a file."""

@@ -1,4 +1,4 @@
-"""Targets that are written out on the command line, without a configuration file."""
+"""Targets given on the command line, without a configuration file."""
 
 from __future__ import annotations
 

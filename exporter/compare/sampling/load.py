@@ -1,4 +1,4 @@
-"""Asks with several streams at once: level by level, the sides in turn."""
+"""Sends probes in concurrent streams: level by level, the sides in turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is compared and what they are asked: from the command line's words to plans."""
+"""The sides and the prompts of a comparison: from command-line options to plans."""
 
 from __future__ import annotations
 

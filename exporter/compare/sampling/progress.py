@@ -1,4 +1,4 @@
-"""A live comparison as people follow it: a bar with the time left and the spend so far."""
+"""The progress of a live comparison: a bar with the time left and the spend so far."""
 
 from __future__ import annotations
 

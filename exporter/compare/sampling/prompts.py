@@ -1,4 +1,4 @@
-"""What both sides are asked: the user's own prompts, or texts of three lengths."""
+"""The prompts of a comparison: the user's own, or texts of three lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks the targets, block by block."""
+"""Sends probes to the targets, block by block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A live comparison from its first block to its end: how long it goes on, and what it keeps."""
+"""A live comparison from its first block to its last: how long it runs, and what it keeps."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Prompts in the shapes of real traffic: recorded chats, or pairs of input and output tokens.
 
-Chats have ShareGPT's form, ``{"conversations": [{"from": "human", "value": "..."}, {"from": "gpt",
-"value": "..."}]}``, or that of an API, ``{"messages": [{"role": "user", "content": "..."}, ...]}``.
-As in vLLM's own benchmark, the first question of each is asked, and the answer may be as long as
-the recorded one.
+Chats have ShareGPT's format, ``{"conversations": [{"from": "human", "value": "..."}, {"from":
+"gpt", "value": "..."}]}``, or an API's, ``{"messages": [{"role": "user", "content": "..."},
+...]}``. As in vLLM's own benchmark, the comparison sends the first question of each chat, and the answer can
+be as long as the recorded one.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Samples to intervals and verdicts."""
+"""From samples to intervals and verdicts."""

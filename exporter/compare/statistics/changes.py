@@ -1,10 +1,10 @@
-"""When the level of a series changed: its change points, and how sure their place is.
+"""Change points in the level of a series, and the uncertainty of their position.
 
 Binary segmentation (Vostrikova 1981) with the cumulative sums of ranks (Pettitt 1979, "A
-non-parametric approach to the change-point problem"), so that one slow probe is no change. How
-large the sums become without a change is tried on the series' own residuals, drawn in runs as long
-as their memory, so that a slow hour that comes and goes is none either. The same draws, put around
-the change that was found, say how far off its place may be.
+non-parametric approach to the change-point problem"), so that one slow probe is no change. The
+size of the sums without a change is simulated from the series' own residuals, drawn in runs as
+long as their memory, so that a slow hour that passes is no change either. The same draws, placed
+around a detected change, give the uncertainty of its position.
 """
 
 from __future__ import annotations

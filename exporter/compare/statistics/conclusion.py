@@ -1,4 +1,4 @@
-"""All that a comparison came to."""
+"""The complete result of a comparison."""
 
 from __future__ import annotations
 

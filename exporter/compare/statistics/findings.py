@@ -1,4 +1,4 @@
-"""What a comparison found: frozen values, ready to be shown in any form."""
+"""The result of a comparison: frozen values, for any report format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What somebody's month would be made of."""
+    """The traffic of a month."""
 
     requests_per_day: float
     tokens: tuple[float, float] | None = None
@@ -41,7 +41,7 @@ class Rules:
     objectives: tuple[Objective, ...] = ()
     """Under load, what must be kept."""
     traffic: Traffic | None = None
-    """For what a month is to be told."""
+    """The traffic whose monthly cost the report shows."""
     margins: Mapping[Measure, float] = field(default_factory=dict)
     """Where they differ from a measure's own."""
     confidence: float = CONFIDENCE

@@ -1,4 +1,4 @@
-"""What a comparison cannot tell, said before it costs anything."""
+"""What a comparison is too small to detect, reported before it costs anything."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From what each measure came to, to verdicts that hold together.
+"""From the results of single measures to verdicts with a joint error level.
 
-What the buyer says matters first has nearly all of the permitted error to begin with, and the rest
-share what is left: a large difference is found anywhere, a small one in what matters. The error
-of a question that was answered passes on to the others.
+The measure that matters first starts with nearly all of the permitted error, and the others share
+the rest: a large difference is found in any measure, a small one in the first. The error level of a
+decided measure passes on to the others.
 """
 
 from __future__ import annotations

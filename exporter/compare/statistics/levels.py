@@ -1,4 +1,4 @@
-"""What a comparison found under load: frozen values, ready to be shown in any form."""
+"""The result of a comparison under load: frozen values, for any report format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each side does at each level of load, and where an objective breaks."""
+"""The results of each side at each level of load, and the level that misses an objective."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From evidence to a report, at the level of error that was agreed on before looking."""
+"""From evidence to a report, at the error level set before the first look."""
 
 from __future__ import annotations
 

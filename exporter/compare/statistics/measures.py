@@ -1,4 +1,4 @@
-"""The measures of a comparison, and how each is judged."""
+"""The measures of a comparison, and how each is evaluated."""
 
 from __future__ import annotations
 

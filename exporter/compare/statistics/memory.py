@@ -1,4 +1,4 @@
-"""How much a sum over blocks varies, whether or not neighbouring blocks resemble each other."""
+"""The variance of a sum over blocks, also if neighbouring blocks are correlated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One measure of one candidate against the baseline, before it is judged among all others."""
+"""One measure of one candidate against the baseline, before the correction for all measures."""
 
 from __future__ import annotations
 

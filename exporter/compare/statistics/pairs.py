@@ -1,4 +1,4 @@
-"""Every value of one side beside every value of the other, within each stratum of the mix."""
+"""All pairs of values of the two sides, within each stratum of the mix."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From the draws of a bootstrap to an interval and a p-value.
 
-The percentile interval is too narrow for small samples, as a normal interval is with a variance
-that was divided by n. It is widened by as much as Student's interval is wider than that one:
-Hesterberg (2015), "What Teachers Should Know About the Bootstrap", section 5.3.2.
+The percentile interval is too narrow for small samples, like a normal interval with a variance
+divided by n. It is widened by the ratio of Student's interval to that one: Hesterberg (2015), "What
+Teachers Should Know About the Bootstrap", section 5.3.2.
 """
 
 from __future__ import annotations

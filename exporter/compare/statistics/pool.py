@@ -1,4 +1,4 @@
-"""The samples of all targets, blocks in order, ready to be drawn from."""
+"""The samples of all targets, in blocks, ready for resampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals for the difference of two shares, good also near 0 % and 100 %."""
+"""Intervals for the difference of two proportions, also near 0 % and 100 %."""
 
 from __future__ import annotations
 

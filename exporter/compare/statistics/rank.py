@@ -1,9 +1,9 @@
-"""The ratio of two small samples, as few as cold starts are: exact whatever their distribution,
-as long as both have the same one but for a factor.
+"""The ratio of two small samples, such as cold starts. It is exact for any distribution, as long as
+both samples have the same distribution up to a factor.
 
 Hodges and Lehmann (1963), "Estimates of location based on rank tests": the estimate is the median
-of all ratios between the samples, and the interval reaches to those of them that the test of Mann
-and Whitney does not reject.
+of all ratios between the samples, and the interval contains the ratios that the Mann-Whitney test
+does not reject.
 """
 
 from __future__ import annotations

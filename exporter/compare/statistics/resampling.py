@@ -1,9 +1,9 @@
-"""Which blocks a bootstrap draws, and what a statistic is in each draw.
+"""The blocks that a bootstrap draws, and the value of a statistic in each draw.
 
-Blocks are drawn, not samples, so that what the sides have in common (the prompt, the time of day)
-stays in common. Where blocks in a row resemble each other, as in an hour in which a provider is
-slow, runs of them are drawn together: they tell less than as many blocks that know nothing of
-each other.
+It draws blocks, not samples, so that what the sides have in common (the prompt, the time of day)
+stays in common. If consecutive blocks resemble each other, for example because a provider is slow
+for an hour, it draws runs of blocks: they carry less information than the same number of
+independent blocks.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Looking several times without fooling oneself.
+"""Repeated looks at growing samples, with a controlled error level.
 
-Each look may spend a part of the permitted error: what ``alpha * (share of the planned
-probes)**1.5`` has grown by since the look before (Kim and DeMets 1987, "Design and analysis of
-group sequential tests based on the type I error spending rate function"). Looks at the same growing
-samples hang together, and what an earlier look would have found is not spent twice: the level of
-each is computed from the joint distribution of all of them, by the recursion of Armitage, McPherson
-and Rowe (1969), "Repeated significance tests on accumulating data".
+Each look spends a part of the permitted error: the increase of ``alpha * (share of the planned
+probes)**1.5`` since the previous look (Kim and DeMets 1987, "Design and analysis of group
+sequential tests based on the type I error spending rate function"). Looks at the same growing
+samples are correlated, and what an earlier look would have found is not spent twice: the level of each look is
+computed from the joint distribution of all looks, with the recursion of Armitage, McPherson and
+Rowe (1969), "Repeated significance tests on accumulating data".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From samples with several streams at once to what a report says of each level."""
+"""From samples with concurrent streams to the report of each level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a month of stated traffic costs on each side, and the price at which both are equal."""
+"""The monthly cost of given traffic on each side, and the price at which both break even."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From files and variables to a ``Config``, or to every mistake with file, line and key."""
+"""From files and variables to a ``Config``, or to all errors with file, line, and key."""

@@ -1,5 +1,5 @@
-"""Loads the configuration: YAML files and variables become one ``Config``, or every mistake
-in them is told at once, with file, line and key."""
+"""Loads the configuration: YAML files and variables become one ``Config``, or all errors in them
+are reported at once, with file, line, and key."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Keys that have another name now: the old one is still read, and warned of.
+"""Renamed keys: the old name still works, with a warning.
 
-What is promised of it: docs/stability.md.
+docs/stability.md says for how long.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where each value of the configuration came from: a line of a file, or a variable."""
+"""The origin of each configuration value: a line of a file, or a variable."""
 
 from __future__ import annotations
 

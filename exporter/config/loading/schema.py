@@ -1,7 +1,7 @@
-"""JSON Schema of the configuration, for editors, with what the code says of each key.
+"""JSON Schema of the configuration, for editors, with the docstring of each key.
 
-Pydantic can take these texts from the source by itself (``use_attribute_docstrings``). It does so
-whenever a model is imported, which took a fifth of the time that the exporter needs to start.
+Pydantic can read these texts from the source (``use_attribute_docstrings``). It does that whenever
+a model is imported, which took a fifth of the exporter's start time.
 """
 
 from __future__ import annotations

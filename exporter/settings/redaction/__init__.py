@@ -1,8 +1,8 @@
-"""Takes secrets out of every text that leaves the process.
+"""Removes secrets from every text that leaves the process.
 
-Every value that was ever read is remembered here. A provider may send it back as it is, or in any
-form that programs give to texts; ``redact`` finds it in all of them, as it finds the first
-``PREFIX`` characters of it and more.
+It remembers every secret that was read. A provider can send one back as it is, or in any encoding
+that programs apply to text. ``redact`` finds it in all of them, and also finds its first ``PREFIX``
+characters or more.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Where known secrets stand in a text, in whatever form.
+"""Finds known secrets in a text, in any encoding.
 
-The text is normalised, then matched: escapes are replaced by what they stand for, white space is
-taken out, what may be base64 or hexadecimal is decoded, and all that again with what came out. A
-secret is known by its first ``PREFIX`` characters and followed as far as it goes.
+It normalizes the text, then matches it: it replaces escapes by their characters, removes white
+space, decodes possible base64 and hexadecimal, and repeats all this with the result. It recognizes
+a secret by its first ``PREFIX`` characters and follows it as far as it goes.
 """
 
 from __future__ import annotations

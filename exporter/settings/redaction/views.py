@@ -1,6 +1,6 @@
-"""Texts as they read once escapes, or what stands between their characters, are taken away.
+"""Texts without their escapes, or without what separates their characters.
 
-A view remembers what it was made from, so that what is found in it can be led back to there.
+A view remembers its source, so that a match in it can be traced back.
 """
 
 from __future__ import annotations

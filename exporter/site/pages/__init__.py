@@ -1,1 +1,1 @@
-"""The pages for people: one template each, no build step, nothing loaded from elsewhere."""
+"""The pages for people: one template each, no build step, no external resources."""

@@ -1,4 +1,4 @@
-"""The configuration in force, as it could be written; secrets are only referred to."""
+"""The active configuration as YAML; secrets appear only as references."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ def render_config(condition: Condition, problems: int) -> Page:
 
 
 def config_text(config: Config) -> str:
-    """What is set, as YAML. A secret that somebody wrote where none belongs is taken out, if it is
-    known from anywhere else."""
+    """The settings that are set, as YAML. A known secret in the wrong place is redacted."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(
         _plain(config), Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH

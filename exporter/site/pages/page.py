@@ -1,5 +1,4 @@
-"""What all pages have in common: their frame, their style, their script, and the policy under which
-a browser shows them."""
+"""What all pages share: layout, style, script, and Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -18,26 +17,26 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 REFRESH_SECONDS = 5
-"""How often a page takes over what is new."""
+"""How often a page refreshes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page and the Content-Security-Policy under which it is shown."""
+    """A page and its Content-Security-Policy."""
 
     html: str
     security_policy: str
 
 
 def target_url(name: str) -> str:
-    """Where the page of a target is."""
+    """The URL of a target's page."""
     return f"/targets/{quote(name, safe='')}"
 
 
 def render(template: str, condition: Condition, problems: int, **values: Any) -> Page:
     """A page as of now.
 
-    :param problems: how many things are wrong, for the title and the menu.
+    :param problems: the number of problems, for the title and the menu.
     """
     nonce = secrets.token_urlsafe(16)
     html = (

@@ -1,4 +1,4 @@
-"""What is wrong now, the worst first: with the exporter itself, and with targets."""
+"""Current problems of the exporter and of targets, worst first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEARLY = 0.9
 
 @dataclass(frozen=True, slots=True)
 class OwnProblem:
-    """Something about the exporter itself."""
+    """A problem of the exporter itself."""
 
     name: str
     why: str
@@ -31,7 +31,7 @@ class OwnProblem:
 
 @dataclass(frozen=True, slots=True)
 class TargetProblem:
-    """A row that is not as it should be."""
+    """A row with a problem."""
 
     id: str
     row: StatusRow
@@ -41,17 +41,17 @@ class TargetProblem:
 
 
 def runbook_url(condition: Condition, name: str) -> str:
-    """Where a runbook is; empty without a name."""
+    """The URL of a runbook; empty without a name."""
     return f"{condition.config.web.runbook_url}/{name}.md" if name else ""
 
 
 def count_problems(rows: Sequence[StatusRow], now: float) -> int:
-    """How many rows are not as they should be."""
+    """The number of rows with a problem."""
     return sum(judge(row, now).state.is_problem for row in rows)
 
 
 def render_problems(rows: Sequence[StatusRow], condition: Condition, now: float) -> Page:
-    """The list as of a moment, Unix seconds."""
+    """The list at a time, Unix seconds."""
     judged = [(number, row, judge(row, now)) for number, row in enumerate(rows)]
     wrong = [each for each in judged if each[2].state.is_problem]
     wrong.sort(key=lambda each: WORST_FIRST.index(each[2].state))

@@ -1,4 +1,4 @@
-"""A plan's recent past as a small drawing."""
+"""Draws the recent history of a plan as a sparkline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status page: every target in a table, that can be searched, sorted and grouped."""
+"""The status page: all targets in a table that you can search, sort, and group."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _BUILT_IN_GROUPS = ("provider", "model", "probe", "state")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the reader asked to see."""
+    """What the reader wants to see."""
 
     show: State | None = None
-    """Rows of one state alone; ``None`` for all."""
+    """Only rows in this state; ``None`` for all."""
     query: str = ""
-    """Words that must all stand somewhere in a row."""
+    """Words that a row must contain."""
     sort: str = ""
-    """One of ``SORTS``; a minus before it turns the order around. Empty: as configured."""
+    """One of ``SORTS``; a leading minus reverses the order. Empty: as configured."""
     group: str = ""
-    """A label, or one of the columns that can be grouped by."""
+    """A label, or one of the built-in groups."""
     refresh: bool = True
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> View:
-        """From the query of the URL; what makes no sense there is passed over."""
+        """From the query of the URL; invalid values are ignored."""
         show, sort = query.get("show"), query.get("sort", "")
         return cls(
             show=State(show) if show in list(State) else None,
@@ -60,7 +60,7 @@ class View:
         return replace(self, show=show)
 
     def sorted_by(self, sort: str) -> View:
-        """Sorted by a column; by the same one again, the other way round."""
+        """Sorted by a column; sorting by it again reverses the order."""
         return replace(self, sort=f"-{sort}" if sort == self.sort else sort)
 
     def toggled(self) -> View:
@@ -76,15 +76,15 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row as it is shown. What is not known is empty."""
+    """A row as shown. Unknown values are empty."""
 
     id: str
     row: StatusRow
     judgement: Judgement
     time: float | None
-    """The latest time to first token, or to the answer where it comes in one piece."""
+    """The latest time to first token, or the total time if the answer isn't streamed."""
     uncertain: bool
-    """Whether there is such a time, and nobody knows it well enough."""
+    """Whether that time is too uncertain to show."""
     tokens_per_second: str
     cold_start: str
     """The latest cold start or boot, and how long it took."""
@@ -111,7 +111,7 @@ class Line:
         return self.row.day
 
     def group(self, by: str) -> str:
-        """What the row has in common with others of its group."""
+        """The group of the row."""
         own = {
             "provider": self.target.provider,
             "model": self.target.model,
@@ -152,12 +152,12 @@ SORTS: Mapping[str, Callable[[Line], Any]] = {
     "success": lambda line: line.hour.success_ratio,
     "last": lambda line: _longest_first(line.last_at),
 }
-"""What rows are sorted by, worst first where there is a worst; ``None`` stands last."""
+"""Sort keys, worst first where there is a worst; ``None`` sorts last."""
 _RISING = frozenset({"state", "name", "success"})
 
 
 def render_page(rows: Sequence[StatusRow], condition: Condition, view: View, now: float) -> Page:
-    """The page as of a moment, Unix seconds."""
+    """The page at a time, Unix seconds."""
     judged = [(row, judge(row, now)) for row in rows]
     totals = Counter(judgement.state for _, judgement in judged)
     shown = [
@@ -227,7 +227,7 @@ def _matches(row: StatusRow, judgement: Judgement, query: str) -> bool:
 
 
 def _together(windows: Iterable[Window]) -> Window:
-    """The successes of all; quantiles of different targets together say nothing."""
+    """The successes of all targets; quantiles of different targets can't be combined."""
     probes = successes = 0
     for window in windows:
         probes, successes = probes + window.probes, successes + window.successes
@@ -235,7 +235,7 @@ def _together(windows: Iterable[Window]) -> Window:
 
 
 def _id(row: StatusRow) -> str:
-    """What does not change from one rendering to the next."""
+    """An ID that stays the same between renderings."""
     return "row-" + hashlib.blake2b("\0".join(row.plan.key).encode(), digest_size=6).hexdigest()
 
 

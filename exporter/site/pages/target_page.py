@@ -1,4 +1,4 @@
-"""The page of one target: how it has been, its latest probes moment by moment, and what failed."""
+"""The page of one target: its history, its latest probes in detail, and its failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Chart:
     failures: str
     colds: str
     limit: float | None
-    """How far down the threshold of the objective is."""
+    """The y coordinate of the objective's threshold."""
     top: str
     middle: str
     first_at: float
@@ -45,7 +45,7 @@ class Chart:
 
     @classmethod
     def of(cls, samples: Samples, threshold: float | None) -> Chart | None:
-        """``None`` where there is too little to draw."""
+        """``None`` if there is too little to draw."""
         seen = tuple(samples)
         times = [time for sample in seen if (time := sample.warm_seconds) is not None]
         if len(seen) < 2 or not times:
@@ -76,7 +76,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the page says of one probe that the target is asked."""
+    """The part of the page about one probe of the target."""
 
     id: str
     row: StatusRow
@@ -88,7 +88,7 @@ class Part:
     probes: Sequence[tuple[Kept, Drawing]]
     marks: Sequence[Mark]
     kinds: Sequence[str]
-    """Which spans the drawings have, for the legend."""
+    """The spans in the drawings, for the legend."""
     failures: Sequence[Kept]
     """The latest first."""
 
@@ -124,7 +124,7 @@ def render_target(
 ) -> Page:
     """The page of the target whose rows these are.
 
-    :param can_probe: whether the reader may have it probed.
+    :param can_probe: whether the reader can probe the target.
     """
     target = rows[0].plan.target
     parts = [Part.of(row, condition, now, number) for number, row in enumerate(rows)]
@@ -150,7 +150,7 @@ def _dashboard_url(condition: Condition, plan: Plan) -> str:
 
 
 def _round_up(value: float) -> float:
-    """To the next value with one or two digits that one likes to read."""
+    """Round up to a readable value with one or two digits."""
     if value <= 0:
         return 1.0
     step = 10.0 ** math.floor(math.log10(value))

@@ -1,4 +1,4 @@
-"""Probes as drawings: what happened when, all of them on one scale."""
+"""Draws probes as timelines, all on one scale."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WIDTH = 1000
 
 _STALL_MICROSECONDS = 50_000
 _STALL_TIMES = 4
-"""A gap is a stall if it is longer than that, and so many times the usual gap of its stream."""
+"""A stall is a gap longer than this, and this many times the usual gap of its stream."""
 _LEAST_DOUBT = 1.0
-"""Narrower than this nobody could see it."""
+"""Anything narrower would be invisible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class Drawing:
     """SVG path data: a stroke for each read with output."""
     end: float | None
     doubt: tuple[Bar, ...]
-    """How far off the first token and the end may be, where one can see it."""
+    """The uncertainty of the first token and the end, if visible."""
     given_up: float | None
-    """Where a failure was over."""
+    """Where a failed probe ended."""
     description: str
     """The same in words."""
 
@@ -96,7 +96,7 @@ class Drawing:
 
 
 def _length(trace: Trace) -> int:
-    """How long the drawing must be."""
+    """The length of the drawing in microseconds."""
     marks = (trace.end, trace.over if trace.end is None else None, trace.last_token, trace.sent)
     return max((mark for mark in marks if mark is not None), default=0)
 
@@ -125,7 +125,7 @@ def _spans(trace: Trace) -> Iterator[tuple[str, int, int]]:
 
 
 def _stall(arrivals: Sequence[int], uncertainty: int) -> tuple[int, int] | None:
-    """The longest gap, if it is out of proportion, and more than a late reader makes of it."""
+    """The longest gap, if it is disproportionate and exceeds the uncertainty."""
     gaps = sorted((later - earlier, earlier, later) for earlier, later in pairwise(arrivals))
     if len(gaps) < 2:
         return None
