@@ -55,8 +55,8 @@ class Plan:
 
     @property
     def asked(self) -> Identity:
-        """Identifies the model and endpoint. Another model or endpoint under the same name shares no
-        history with it."""
+        """Identifies the model and endpoint. Another model or endpoint under the same name has a
+        separate history."""
         target = self.target
         return target.name, target.provider, target.model, target.endpoint
 

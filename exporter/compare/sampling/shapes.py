@@ -2,8 +2,8 @@
 
 Chats have ShareGPT's format, ``{"conversations": [{"from": "human", "value": "..."}, {"from":
 "gpt", "value": "..."}]}``, or an API's, ``{"messages": [{"role": "user", "content": "..."},
-...]}``. As in vLLM's own benchmark, the comparison sends the first question of each chat, and the answer can
-be as long as the recorded one.
+...]}``. As in vLLM's own benchmark, the comparison sends the first question of each chat, and the
+answer can be as long as the recorded one.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 Each look spends a part of the permitted error: the increase of ``alpha * (share of the planned
 probes)**1.5`` since the previous look (Kim and DeMets 1987, "Design and analysis of group
 sequential tests based on the type I error spending rate function"). Looks at the same growing
-samples are correlated, and what an earlier look would have found is not spent twice: the level of each look is
-computed from the joint distribution of all looks, with the recursion of Armitage, McPherson and
-Rowe (1969), "Repeated significance tests on accumulating data".
+samples are correlated, and what an earlier look would have found is not spent twice: the level of
+each look is computed from the joint distribution of all looks, with the recursion of Armitage,
+McPherson and Rowe (1969), "Repeated significance tests on accumulating data".
 """
 
 from __future__ import annotations
