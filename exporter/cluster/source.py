@@ -29,13 +29,13 @@ class ConfigSource(Protocol):
         ...
 
     def report(self, series: Series) -> None:
-        """Set the metrics of what the configuration is made of."""
+        """Set the metrics about the sources of the configuration."""
         ...
 
 
 class FileSource:
-    """A configuration file, the files that it names and what is found in the cluster; of its
-    targets, those of one shard, which elects a leader and keeps a budget of its own."""
+    """A configuration file, the files that it names, and what discovery finds in the cluster,
+    limited to the targets of one shard, which has its own leader election and budget."""
 
     def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
         self._path = path
@@ -69,5 +69,5 @@ class FileSource:
         return config_file.fingerprint(self._path), self._discovery.fingerprint()
 
     def report(self, series: Series) -> None:
-        """Set the metrics of what the configuration is made of."""
+        """Set the metrics about the sources of the configuration."""
         self._discovery.report(series)

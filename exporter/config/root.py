@@ -150,8 +150,8 @@ class Config(Model):
         return self.prices_file.by_model(vendor, target.model, target.region, service_tier)
 
     def unknown_prices(self) -> Iterator[tuple[str, str]]:
-        """The name of every target whose price is not known, and why it is not, where a price
-        file or a budget says that somebody cares."""
+        """The name of every target with an unknown price, and the reason, if a price file or a
+        budget needs the price."""
         everybody = self.prices_file or self.budget.usd_per_day
         for target in self.targets:
             if not (everybody or target.budget or target.price_key):

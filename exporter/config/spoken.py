@@ -11,10 +11,10 @@ from exporter.settings.types import Located
 
 
 def asking_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
-    """What a target is asked that its provider does not speak, or that cannot be sent, seen from
-    the target.
+    """Probes of a target that its provider doesn't support, or that can't be sent, as errors of the
+    target.
 
-    :param probes: all probes, by name; a name that is none of them is somebody else's finding.
+    :param probes: all probes, by name; another check reports unknown names.
     """
     spoken: dict[tuple[Kind, frozenset[str]], Probe] = {}
     for name in probes if target.probes is None else target.probes:

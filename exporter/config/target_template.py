@@ -89,7 +89,7 @@ def template_mistakes(
     discoveries: Iterable[KubernetesDiscovery],
     probes: Mapping[str, Probe],
 ) -> Iterator[InitErrorDetails | Located]:
-    """What is wrong with templates whatever may be found.
+    """Errors in templates that don't depend on what discovery finds.
 
     :param probes: all probes, by name.
     """

@@ -21,8 +21,7 @@ _REFUSALS = (ValueError, TypeError, httpx.InvalidURL, h11.LocalProtocolError, Re
 
 
 def why_unsendable(target: Target, probe: Probe) -> str | None:
-    """Why the request of this probe cannot be sent, whatever its secrets are; ``None`` where it
-    can."""
+    """Why this probe's request can't be sent, regardless of its secrets; ``None`` if it can."""
     call = Call(
         model=target.model,
         ask=probe.ask(probe.texts[0], _SECRET),

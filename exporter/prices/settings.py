@@ -118,8 +118,8 @@ def currency_mistakes(
 
 
 class TargetBudget(Model):
-    """What probing a target may cost. It is left alone for the rest of the day (UTC) when its
-    next probe could cost more than is left."""
+    """What probing a target can cost. The exporter skips its probes for the rest of the day (UTC)
+    once the next probe could cost more than is left."""
 
     usd_per_day: float = Field(gt=0)
 

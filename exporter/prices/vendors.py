@@ -41,8 +41,8 @@ _BY_HOST: Mapping[str, Vendor] = {
     "api.x.ai": Vendor(("xai",)),
     "api.z.ai": Vendor(("zai",)),
 }
-"""Who is known by the host. OpenAI's other regions are not among them, whose surcharge
-the file does not have, nor Alibaba's mainland hosts, which bill in CNY at prices of their own."""
+"""Vendors by host. OpenAI's other regions are missing, because the file lacks their surcharge, and
+so are Alibaba's mainland hosts, which bill in CNY at separate prices."""
 
 _BY_DOMAIN: Mapping[str, Vendor] = {
     ".openai.azure.com": Vendor(("azure",)),

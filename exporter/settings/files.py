@@ -37,7 +37,7 @@ def regular_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def check_regular(path: Path) -> None:
-    """Look at a file before it is given to somebody who reads whatever it is.
+    """Check a file before passing it to code that reads any kind of file.
 
     :raises OSError: as in ``regular_bytes``.
     """

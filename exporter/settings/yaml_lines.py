@@ -116,7 +116,7 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
     loader = _Loader(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
-    except (ValueError, OverflowError):  # PyYAML asks chr() for whatever number is escaped
+    except (ValueError, OverflowError):  # PyYAML calls chr() with any escaped number
         message = "is not YAML: an escape stands for no character; correct it"
         raise ConfigError([Mistake(message, path, loader.line + 1)]) from None
     finally:

@@ -54,11 +54,11 @@ class Script:
     first_token_seconds: float = 0.05
     """Until the first token is generated."""
     cached_first_token_seconds: float | None = None
-    """The same for a request that was asked before: its prompt is read from a cache, and the usage
-    says so. ``None``: there is no cache."""
+    """The same for a repeated request: its prompt comes from a cache, and the usage says so.
+    ``None``: there is no cache."""
     token_gap_seconds: float = 0.01
     """From one token to the next. The first chunk goes out with its first token, each later one
-    with its last, so that time per output token is this value whatever the chunks hold."""
+    with its last, so that time per output token is this value for any chunk size."""
     ending_seconds: float = 0.0
     """From the last output to the finish reason, the usage and the end marker."""
     jitter: float = 0.0

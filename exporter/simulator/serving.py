@@ -52,7 +52,7 @@ class Serving:
     facts: Facts
 
     def read(self, api_key: str | None) -> Question | WholeQuestion:
-        """Who asks, and what.
+        """The request, once its key is checked.
 
         :raises Refused: the key is wrong or the request makes no sense.
         """

@@ -18,11 +18,11 @@ from exporter.process.descriptors import is_shortage
 from exporter.process.sparingly import Sparingly
 
 REQUEST_SECONDS = 10.0
-"""Within so long a client must have said what it wants: TLS handshake, request line, headers."""
+"""The time limit for a complete request: TLS handshake, request line, headers."""
 READING_SECONDS = 30.0
-"""For so long a client may leave an answer unread."""
+"""How long a client can leave an answer unread."""
 IDLE_SECONDS = 130.0
-"""For so long a connection may wait for its next request: longer than most scrape intervals."""
+"""How long a connection can wait for its next request: longer than most scrape intervals."""
 
 _NEVER = float("inf")
 
@@ -32,37 +32,37 @@ _Address: TypeAlias = tuple[object, ...]
 
 
 class Guest(socket.socket):
-    """A connection that was let in."""
+    """An accepted connection."""
 
     door: Door
     busy = False
-    """Whether a request of its is being answered."""
+    """Whether a request of this connection is being answered."""
     known = False
-    """Whether any was."""
+    """Whether a request ever was."""
     leaves_at: float
-    """When it has waited too long, by the monotonic clock."""
+    """When the connection times out, by the monotonic clock."""
     reads_until = _NEVER
-    """When it has left an answer unread for too long."""
+    """When reading the answer times out, by the monotonic clock."""
 
     def may_stay(self, seconds: float) -> None:
-        """Give it so long from now on."""
+        """Restart the timeout with this length."""
         self.leaves_at = time.monotonic() + seconds
 
     def reads_slowly(self) -> None:
-        """It does not read as fast as it is answered."""
+        """The client reads more slowly than the server sends."""
         self.reads_until = time.monotonic() + READING_SECONDS
 
     def has_read(self) -> None:
-        """It has caught up."""
+        """The client has caught up."""
         self.reads_until = _NEVER
 
     def asks(self) -> None:
-        """A request is whole, and is being answered."""
+        """A request is complete and is being answered."""
         self.busy = self.known = True
         self.leaves_at = _NEVER
 
     def is_answered(self) -> None:
-        """The answer is on its way."""
+        """The answer is complete."""
         self.busy = False
         self.may_stay(IDLE_SECONDS)
 
@@ -77,7 +77,7 @@ class Guest(socket.socket):
 
 
 class Door(socket.socket):
-    """Lets in at most so many at a time. Where there is no room, the longest idle one goes."""
+    """Accepts a limited number of connections. If full, it closes the longest idle one."""
 
     def __init__(self, listening: socket.socket, room: int) -> None:
         family, kind, protocol = listening.family, listening.type, listening.proto
@@ -88,7 +88,7 @@ class Door(socket.socket):
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def accept(self) -> tuple[socket.socket, _Address]:
-        """:raises BlockingIOError: nobody is let in now."""
+        """:raises BlockingIOError: no connection is accepted now."""
         has_room = self._make_room()
         try:
             descriptor, address = self._accept()  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ _STRICT = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Where a page needs other ones, it has its own; ``http_server_config.headers`` come last."""
+"""Pages can override these headers; ``http_server_config.headers`` come last."""
 _UNAUTHORIZED = PlainTextResponse(
     "user name and password needed\n",
     status_code=401,
@@ -33,7 +33,7 @@ _UNAUTHORIZED = PlainTextResponse(
 
 
 class ReloadingContext(ssl.SSLContext):
-    """Hands every new connection to the TLS settings that are in the file by then."""
+    """Uses the file's current TLS settings for every new connection."""
 
     def __new__(cls, _file: WebConfigFile) -> ReloadingContext:
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
@@ -58,8 +58,7 @@ class ReloadingContext(ssl.SSLContext):
 class Guard:
     """Lets a request through to the application if the web configuration allows it.
 
-    As in Prometheus' exporter-toolkit every path is protected, health checks too: what is open
-    to some is open to all.
+    As in Prometheus' exporter-toolkit, authentication covers every path, including health checks.
     """
 
     def __init__(self, app: ASGIApp, file: WebConfigFile) -> None:
@@ -88,8 +87,8 @@ class Guard:
 class PasswordCheck:
     """Checks basic authentication against bcrypt hashes.
 
-    A hash takes tens of milliseconds of work on purpose: it is done in a worker thread, one at
-    a time so that guessing cannot take the machine, and remembered so that scrapes are cheap.
+    A hash takes tens of milliseconds by design. Checks run in a worker thread, one at a time, so
+    that guessing passwords can't use up the host. Results are cached, so that scrapes are cheap.
     """
 
     def __init__(self) -> None:

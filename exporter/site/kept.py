@@ -79,8 +79,8 @@ class Kept:
     output_tokens: int | None
     output_tokens_per_second: float | None
     said: str
-    """The beginning of what came, of a failure alone; free of secrets. Empty where nothing came,
-    or where it may tell of somebody's own data."""
+    """The beginning of the response, for failures only; without secrets. Empty if there was no
+    response, or if it could reveal the user's own data."""
 
     @property
     def first_seconds(self) -> float | None:

@@ -84,8 +84,8 @@ class Window:
 
 
 class Samples:
-    """The latest samples, oldest first: those of the last hour, and never fewer than
-    ``HISTORY_LENGTH`` where there were so many. Immutable."""
+    """The latest samples, oldest first: the last hour, and at least ``HISTORY_LENGTH`` samples if
+    there were that many. Immutable."""
 
     __slots__ = ("_packed",)
 
@@ -122,8 +122,8 @@ class Samples:
         return tuple(sample for sample in samples if sample.finished_at >= oldest)
 
     def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
-        """Why those of that hour failed which did. Pages ask it of every target, so it reads no
-        more than that."""
+        """The failure reasons of that hour. Pages need this for every target, so it reads nothing
+        else."""
         packed = [(at, reason) for at, _, _, _, reason, _ in _PACKED.iter_unpack(self._packed)]
         oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
         return tuple(

@@ -35,9 +35,9 @@ class Everything(Protocol):
 class Scrapes:
     """Answers scrapes.
 
-    Two Prometheus servers of a highly available pair often ask together. Whoever comes while a
-    body in the same format is being made gets that one: it is some milliseconds older than its
-    request.
+    Two Prometheus servers of a highly available pair often scrape at the same time. A request
+    that arrives while a body in the same format is being rendered gets that body, which is some
+    milliseconds older than the request.
     """
 
     def __init__(self, in_background: Background) -> None:
@@ -84,7 +84,7 @@ def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
 
 
 async def _one_by_one(parts: deque[bytes]) -> AsyncIterator[bytes]:
-    """To give all of them back to the kernel in one step would hold up the streams as well."""
+    """Returning all of them to the kernel in one step would also delay the streams."""
     while parts:
         yield parts.popleft()
 

@@ -60,8 +60,8 @@ def _window_to_json(window: Window) -> JsonValue:
 
 
 def _last_to_json(last: Observation) -> dict[str, JsonValue]:
-    """The result without what its row says already, and without the answer: prompts may be
-    somebody's own data, and answers tell of them."""
+    """The result without the fields of its row, and without the answer: prompts can be the user's
+    own data, and answers can reveal them."""
     left_out = {"target", "probe", "answer"}
     told = result_to_json(last.result, last.cold)
     return {key: value for key, value in told.items() if key not in left_out}

@@ -29,10 +29,11 @@ class Loaded:
 class WebConfigFile:
     """A web configuration file, read again when it or a file that it names changes.
 
-    Once in use, a bad change is logged and what was in force stays in force: certificate and
-    key are seldom replaced in the same instant. No path means neither TLS nor passwords.
+    After the first load, an invalid change is logged and the previous settings stay active:
+    certificate and key are rarely replaced at the same instant. No path means neither TLS nor
+    passwords.
 
-    :raises ConfigError: the file cannot be used.
+    :raises ConfigError: the file is invalid.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -44,8 +44,8 @@ _TEXTS = 8
 
 
 def of_lengths(lengths: Sequence[Length]) -> tuple[Prompt, ...]:
-    """Prompts of these lengths in turn. Whatever the text, the task at its end is the same and
-    its answer short, so that the length of the input is all that differs."""
+    """Prompts of these lengths in turn. Every text ends with the same task, which has a short
+    answer, so that only the length of the input differs."""
     return tuple(
         Prompt(_text(length, number), f"{length.value} tokens")
         for number in range(_TEXTS)

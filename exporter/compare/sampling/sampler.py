@@ -23,15 +23,15 @@ from exporter.result import ProbeResult
 
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
-"""A model that is not ready by then has failed to start."""
+"""A model that isn't ready by then has failed to start."""
 
 
 class Sampler:
-    """Asks several targets the same prompts; the first plan is the baseline's.
+    """Sends several targets the same prompts; the first plan is the baseline's.
 
-    In a block each target is asked twice, as in A B C C B A, so that whatever changes steadily
-    during the block is the same for all. The next block begins with another target, so that none
-    is always the one that is asked after the pause.
+    In a block, each target gets two probes, in the order A B C C B A, so that a steady drift
+    during the block affects all targets equally. The next block begins with another target, so
+    that no target is always the first after the pause.
     """
 
     def __init__(self, plans: Sequence[Plan], prompts: Sequence[Prompt]) -> None:

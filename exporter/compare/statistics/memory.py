@@ -17,13 +17,13 @@ _RUNS = 6
 
 
 def memory(series: Floats) -> int:
-    """How many blocks in a row are to be taken for one; 1 where they know nothing of each other.
+    """How many consecutive blocks count as one; 1 if they are independent.
 
-    Two signs of a memory are looked for: single lags that stand out (see ``run_length``), and sums
-    over ten blocks that vary more than ten times as much as single blocks do (Lo and MacKinlay
-    1988, "Stock market prices do not follow random walks"), which is how a slow quarter of an hour
-    shows. Then a sixth of the whole is taken for one, so that the level holds whatever the length
-    of such an hour (Kiefer and Vogelsang 2005, "A new asymptotic theory for
+    There are two signs of memory: single lags that stand out (see ``run_length``), and sums over
+    ten blocks that vary more than ten times as much as single blocks (Lo and MacKinlay
+    1988, "Stock market prices do not follow random walks"), the sign of a
+    slow quarter of an hour. Then a sixth of the whole counts as one, so that the level holds for
+    any length of such a period (Kiefer and Vogelsang 2005, "A new asymptotic theory for
     heteroskedasticity-autocorrelation robust tests").
     """
     size, longest = len(series), len(series) // _RUNS

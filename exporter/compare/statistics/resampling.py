@@ -63,8 +63,8 @@ class Resampling:
 
 
 def harrell_davis(values: Floats, share: float) -> float:
-    """The Harrell-Davis estimate of a quantile: the mean of the order statistics, weighted by how
-    likely each is to be the quantile of a sample.
+    """The Harrell-Davis estimate of a quantile: the mean of the order statistics, weighted by the
+    probability that each is the quantile of a sample.
 
     Harrell and Davis (1982), "A new distribution-free quantile estimator", Biometrika 69.
     """
@@ -111,7 +111,7 @@ def _whole_turns(strata: Sequence[str], run_length: int) -> int:
 
 
 def run_length(series: Sequence[float]) -> int:
-    """How many blocks in a row are to be drawn together; 1 where they know nothing of each other.
+    """How many consecutive blocks to draw together; 1 if they are independent.
 
     Politis and White (2004), "Automatic block-length selection for the dependent bootstrap",
     corrected by Patton, Politis and White (2009), for the circular bootstrap, on ranks, so that

@@ -77,8 +77,8 @@ def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's values with those of the variables over them. What the file has in place of a
-    mapping stays, so that it is found to be wrong."""
+    """The file's values, overridden by the variables. A value in place of a mapping stays, so that
+    validation rejects it."""
     result = dict(base)
     for key, value in over.items():
         if not isinstance(value, dict) or key not in base:
@@ -131,13 +131,13 @@ def _validate(values: dict[str, Any], origins: Origins) -> tuple[Config | None, 
         return Config.model_validate(values), []
     except ValidationError as error:
         mistakes = mistakes_in(error, Config, origins)
-    # Models look at names only when all else is right; here every mistake is to be told.
+    # Models check names only if everything else is valid; here all errors are reported.
     mistakes += [origins.mistake(at, str(wrong)) for at, wrong in _names_in(values)]
     return None, mistakes
 
 
 def _names_in(values: Mapping[str, Any]) -> Iterator[Located]:
-    """What is wrong with the names in values that may be wrong in every other way too."""
+    """Errors in the names of values that can have any other errors too."""
     probes = values.get("probes", DEFAULT_PROBES)
     asked = [_name_and_probes(target) for target in _list(values.get("targets"))]
     if isinstance(probes, dict):

@@ -9,9 +9,9 @@ from exporter.settings.yaml_lines import Document
 
 
 class Origins:
-    """The files and variables that one configuration was put together from.
+    """The files and variables that make up one configuration.
 
-    Its targets are the main file's or the variable's own, then those of the target files.
+    Targets of the main file or the variable come first, then targets of the target files.
     """
 
     def __init__(

@@ -56,10 +56,10 @@ _memory = _Memory()
 
 
 def remember(value: str, *, passing: bool = False) -> None:
-    """Redact this value from now on, whatever form it comes back in.
+    """Redact this value from now on, in any encoding.
 
-    :param passing: it is replaced by another before long, and then is good for nothing. Of those
-        that came and went the oldest are forgotten, or searching would take ever longer.
+    :param passing: the value is short-lived, and worthless once another replaces it. The oldest
+        of these are forgotten, because searching would otherwise take ever longer.
     """
     if len(value) >= _MIN_LENGTH and value not in _memory.known:
         _memory.add(value, passing)

@@ -39,7 +39,7 @@ _MARGIN_FACTOR = 6
 _LONGER_THAN_WORDS = 16
 _BUDGET_FACTOR = 8
 _BUDGET_LEAST = 64 << 10
-"""How many bytes may be searched beside those of the text itself."""
+"""The maximum number of bytes to search in addition to the text itself."""
 _EACH = 128
 """What it costs to search anything, however short, in bytes."""
 

@@ -95,7 +95,7 @@ class View:
 
 
 class _Squeezed(View):
-    """Made in the fastest way, since every text is; where its parts come from is seldom asked."""
+    """Built as fast as possible, because every text needs one; positions are rarely traced back."""
 
     def __init__(self, source: bytes) -> None:
         simple = source.isascii() and b"<" not in source
