@@ -143,7 +143,7 @@ def test_what_was_found_stays_while_the_api_server_is_away(
         server.down = True
         before = shown.line("inference_exporter_kubernetes_last_success_timestamp_seconds")
         log = tmp_path / "log"
-        eventually(lambda: "what was found stays" in log.read_text())
+        eventually(lambda: "the targets stay as they are" in log.read_text())
         server.put("pods", pod("b", model_server))
         server.delete("pods", "a")
         server.forget_history()  # so that the watch cannot simply go on

@@ -299,7 +299,7 @@ def test_a_month_is_told_at_the_stated_traffic(compare: Comparing) -> None:
     result = compare("slow", "fast", "-n", "4", *traffic)
 
     text = " ".join(result.stdout.split())
-    assert "slow: 1,156.62 USD, at 2.00 and 8.00 USD per million tokens" in text
+    assert "slow: 1,156.62 USD, at 2.00 and 8.00 USD per million input" in text
     assert "fast would cost as much as slow at 2.71 times its price" in text
 
 
