@@ -46,10 +46,10 @@ _PAST = TypeAdapter(Past)
 
 
 def asked_by(plan: Plan) -> str:
-    """A digest of what a probe asks. What is at its default does not count, so that a setting that
-    a later version adds changes nothing."""
+    """A digest of what a probe asks, and whom. What is at its default does not count, so that a
+    setting that a later version adds changes nothing."""
     asked = plan.probe.model_dump_json(exclude_defaults=True, exclude={"interval"})
-    return sha256(asked.encode()).hexdigest()
+    return sha256("\n".join((*plan.identity, asked)).encode()).hexdigest()
 
 
 def past_file(folder: Path, labels: Mapping[str, str]) -> Path:

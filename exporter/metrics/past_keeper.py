@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -25,6 +26,13 @@ _TURN_SECONDS = 60.0
 """How much of the past a crash can forget."""
 
 log = structlog.get_logger(__name__)
+
+
+class _News(NamedTuple):
+    """A past, and how many comparisons there had been then."""
+
+    compared: int
+    past: Past
 
 
 class PastKeeper:
@@ -52,11 +60,11 @@ class PastKeeper:
         while True:
             await asyncio.sleep(_TURN_SECONDS)
             heard = self._heard()
-            self._note(await asyncio.to_thread(_save, heard))
+            self._note(*await asyncio.to_thread(_save, heard))
 
     def close(self) -> None:
         """Save for the last time, once no more probes are under way."""
-        self._note(_save(self._heard()))
+        self._note(*_save(self._heard()))
 
     def _recall(self, plan: Plan) -> None:
         if self._folder is None:
@@ -69,32 +77,37 @@ class PastKeeper:
         if past and past.asked == asked_by(plan):
             self._metrics.recall(plan, past.behaviour, past.direction)
 
-    def _heard(self) -> Mapping[Path, Past]:
+    def _heard(self) -> Mapping[Path, _News]:
         """What is new since the last time. Nothing of it changes any more, so that another thread
         can write it."""
-        heard: dict[Path, Past] = {}
+        heard: dict[Path, _News] = {}
         if self._folder is None:
             return heard
         for plan in self._kept.values():
             file = past_file(self._folder, self._metrics.labels_of(plan))
-            count = self._metrics.compared(plan)
-            if count > self._saved.get(file, 0):
-                heard[file] = Past(asked_by(plan), *self._metrics.past_of(plan))
-                self._saved[file] = count
+            compared = self._metrics.compared(plan)
+            # A plan that went and came back counts from the beginning.
+            if compared and compared != self._saved.get(file):
+                past = Past(asked_by(plan), *self._metrics.past_of(plan))
+                heard[file] = _News(compared, past)
         return heard
 
-    def _note(self, problem: str | None) -> None:
+    def _note(self, saved: Mapping[Path, int], problem: str | None) -> None:
+        self._saved |= saved
         if problem and problem != self._problem:
             log.error("the past of answers is not saved: a restart will forget it", error=problem)
         self._problem = problem
 
 
-def _save(heard: Mapping[Path, Past]) -> str | None:
-    """What went wrong, if anything did; the other files are written all the same."""
+def _save(heard: Mapping[Path, _News]) -> tuple[dict[Path, int], str | None]:
+    """The comparisons behind each file that was written, and what went wrong with another."""
+    saved: dict[Path, int] = {}
     problem = None
-    for file, past in heard.items():
+    for file, news in heard.items():
         try:
-            write_past(file, past)
+            write_past(file, news.past)
         except PastFileError as error:
             problem = str(error)
-    return problem
+        else:
+            saved[file] = news.compared
+    return saved, problem

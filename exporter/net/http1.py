@@ -117,7 +117,8 @@ class Answer:
         )
         headers = dict(response.headers)
         came, _ = self._http.trailing_data
-        options = [option.strip() for option in headers.get(b"connection", b"").lower().split(b",")]
+        said = b",".join(value for name, value in response.headers if name == b"connection")
+        options = [option.strip() for option in said.lower().split(b",")]
         self._keeps_connection = response.http_version >= b"1.1" and b"close" not in options
         if response.status_code in _WITHOUT_BODY:
             self._body = _Sized(0)

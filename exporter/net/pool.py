@@ -154,9 +154,12 @@ class Pool:
 async def _tunnel(stream: Stream, proxy: _Proxy, origin: Origin, exchange: Exchange) -> None:
     """Have a proxy connect this stream to the origin (RFC 9110 section 9.3.6)."""
     answer, headers = Answer(), [(b"Host", origin.authority), (b"Accept", b"*/*"), *proxy.headers]
-    for part in answer.asked("CONNECT", origin.authority, headers):
-        await stream.write(part, None)
-    while answer.head is None:
-        answer.feed(await stream.read(exchange))
+    try:
+        for part in answer.asked("CONNECT", origin.authority, headers):
+            await stream.write(part, None)
+        while answer.head is None:
+            answer.feed(await stream.read(exchange))
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+        raise httpx.ProxyError(f"CONNECT with no response of HTTP: {error}") from error
     if not httpx.codes.is_success(answer.head.status):
         raise httpx.ProxyError(f"{answer.head.status} {answer.head.reason}")

@@ -65,8 +65,9 @@ class TlsStream:
 
     @property
     def is_readable(self) -> bool:
-        """As ``Stream.is_readable``."""
-        return self._below.is_readable
+        """As ``Stream.is_readable``; what waits in front of the socket counts as well."""
+        waits = self._bios.incoming.pending or self._tls.pending()
+        return bool(waits) or self._below.is_readable
 
     async def _pump(self, step: Callable[[], T], exchange: Exchange, *, sends: bool = True) -> T:
         """Carry out one TLS step, moving ciphertext between it and the stream below.

@@ -82,6 +82,7 @@ class KernelTransport(httpx.AsyncBaseTransport):
         try:
             _check(head, exchange)
         except NetworkFailure:
+            connection.close()  # what comes next over it belongs to another request
             await body.aclose()
             raise
         exchange.was_answered(exchange.latest_arrival().at)

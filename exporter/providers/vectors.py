@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat
 from exporter.providers.whole import MAX_PARTS
 
 MAX_NUMBERS = MAX_PARTS // 2
-"""Of all vectors together: those of 32 with 1,536 dimensions."""
+"""Of all vectors together: those of 31 with 1,536 dimensions, since brackets count as well."""
 _MAX_TEXTS = 1_000
 _MAX_DIMENSIONS = 65_536
 

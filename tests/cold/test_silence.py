@@ -80,7 +80,9 @@ async def test_targets_without_a_group_do_not_wait_for_each_other() -> None:
         )
         async with rig(*plans) as run:
             await until(lambda: cold_results(run))
-            assert not run.value("inference_probes_skipped_total", target="b", reason="cold_start") > 0
+            assert (
+                not run.value("inference_probes_skipped_total", target="b", reason="cold_start") > 0
+            )
 
 
 async def test_a_probe_asked_for_by_hand_makes_the_silence_longer() -> None:

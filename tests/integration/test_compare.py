@@ -160,7 +160,7 @@ def test_sides_that_were_asked_different_things_are_refused(prometheus: Promethe
     result = compare(prometheus, "slow", "alone")
 
     assert result.exit_code == 2
-    assert "got different prompts" in result.output
+    assert "were not asked the same" in result.output
     assert "slow: count; alone: other" in result.output
 
 

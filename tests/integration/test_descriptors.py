@@ -15,6 +15,7 @@ import pytest
 from exporter.simulator import Script, Simulator
 from exporter.simulator.thread import run_in_thread
 from tests.process import eventually, exporter, free_port, process
+from tests.waiting import timed
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,7 @@ def counted(url: str, name: str, label: str = "") -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
+@timed
 def test_a_crowd_of_idle_clients_costs_no_probe_and_no_scrape(tmp_path: Path) -> None:
     with running(tmp_path, 10, 1024, "fresh") as url, ExitStack() as stack:
         port = httpx.URL(url).port

@@ -18,6 +18,7 @@ from tests.metrics.test_metrics import value
 
 PROMPTS = ("a", "b")
 FIXED = FingerprintProbe(kind=Kind.FINGERPRINT, prompts=PROMPTS)
+TARGET = Target(name="t", provider="openai", model="m")
 CHANGES = "inference_fingerprint_changes_total"
 SIMILARITY = "inference_embedding_similarity"
 
@@ -25,19 +26,25 @@ SIMILARITY = "inference_embedding_similarity"
 class Life:
     """An exporter with one probe, from its start to its end."""
 
-    def __init__(self, folder: Path, probe: Probe = FIXED) -> None:
+    def __init__(self, folder: Path, probe: Probe = FIXED, target: Target = TARGET) -> None:
         self.plan = Plan(
-            Target(name="t", provider="openai", model="m"),
+            target,
             "asked",
             probe,
             60,
             Timeouts(total=60),
             False,
         )
-        self.metrics = Metrics()
-        self.metrics.apply(PlanChange.between((), (self.plan,)))
+        self.metrics, self._folder = Metrics(), folder
         self.keeper = PastKeeper(self.metrics)
-        self.keeper.apply(folder, (self.plan,))
+        self._in_force: tuple[Plan, ...] = ()
+        self.become((self.plan,))
+
+    def become(self, plans: tuple[Plan, ...]) -> None:
+        """Have these plans and no others."""
+        self.metrics.apply(PlanChange.between(self._in_force, plans))
+        self._in_force = plans
+        self.keeper.apply(self._folder, plans)
 
     def hear(self, measures: Iterable[Measures]) -> None:
         for one in measures:
@@ -143,6 +150,41 @@ def test_only_what_is_new_is_written(tmp_path: Path) -> None:
     written = file_in(tmp_path).stat().st_mtime_ns
     life.keeper.close()
     assert file_in(tmp_path).stat().st_mtime_ns == written
+
+
+def test_a_probe_that_goes_and_comes_back_is_saved_again(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.hear(answers("calm", 20))
+    life.keeper.close()
+    life.become(())
+    life.become((life.plan,))
+    written = file_in(tmp_path).stat().st_mtime_ns
+    life.hear(answers("calm", 4))
+    life.keeper.close()
+
+    assert file_in(tmp_path).stat().st_mtime_ns > written
+
+
+def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    folder = tmp_path / "late"
+    life = Life(folder)
+    life.hear(answers("calm", 2))
+    life.keeper.close()
+    folder.mkdir()
+    life.keeper.close()
+    assert file_in(folder).exists()
+
+
+def test_another_endpoint_has_another_past(tmp_path: Path) -> None:
+    before = Life(tmp_path)
+    before.hear(answers("calm", 20))
+    before.keeper.close()
+
+    moved = Target(name="t", provider="openai", model="m", base_url="http://127.0.0.1:9/v1")
+    after = Life(tmp_path, target=moved)
+    after.hear(answers("bold", 20))
+
+    assert value(after.metrics, CHANGES) == 0
 
 
 def test_a_folder_that_is_not_there_stops_nothing(tmp_path: Path) -> None:

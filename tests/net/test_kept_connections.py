@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.result import FailureReason
 from tests.net.test_transport import OK, connections_to, fetch, target
-from tests.wire import Act, Step, wire_server
+from tests.wire import Act, Step, response, wire_server
 
 GONE: list[list[Step]] = [[Act.CLOSE], [Act.RESET]]
 
@@ -94,3 +97,41 @@ async def test_a_missing_client_certificate_is_a_tls_failure(
             with pytest.raises(NetworkFailure, match="CERTIFICATE_REQUIRED") as failure:
                 await fetch(connections, Exchange())
     assert failure.value.reason is FailureReason.TLS
+
+
+async def corked(writer: asyncio.StreamWriter, *answers: bytes) -> None:
+    """Writes that leave in one segment; over TLS, each is a record of its own."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    for one in answers:
+        writer.write(one)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    await writer.drain()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_CORK is Linux's")
+@pytest.mark.parametrize("surplus", [response(200, b"nobody's"), b"\r\n"])
+async def test_a_surplus_in_a_tls_record_of_its_own_is_never_an_answer(
+    surplus: bytes, authority: trustme.CA, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                asked += 1
+                await corked(writer, response(200, b"%d" % asked), surplus)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        where = target(f"https://localhost:{port}", tls={"ca_file": ca_file})
+        async with connections_to(where) as connections:
+            answers = [await fetch(connections, Exchange()) for _ in range(4)]
+    assert answers == [b"1", b"2", b"3", b"4"]
