@@ -58,4 +58,8 @@ def test_two_servers_alike_are_not_told_apart(
         twin.wait_until_ready("/health")
         findings = compare(tmp_path, llama_server, twin)
 
-    assert {finding["verdict"] for finding in findings.values()} <= {"same", "not enough data"}
+    assert {finding["verdict"] for finding in findings.values()} <= {
+        "same",
+        "not enough data",
+        "not measured",
+    }

@@ -41,7 +41,7 @@ def test_its_mock_model_does_not_stream_to_anthropics_face(litellm: Server) -> N
     [result] = probe(*anthropic_target(litellm.base_url, "mock"))
 
     assert result.status == 200
-    assert result.reason is FailureReason.TRUNCATED
+    assert result.reason is FailureReason.PROTOCOL
 
 
 @both_faces
@@ -81,7 +81,7 @@ def test_it_makes_up_usage_for_a_server_that_gives_none(litellm: Server) -> None
         ("limited", FailureReason.RATE_LIMITED, 429),
         ("broken", FailureReason.SERVER_ERROR, 500),
         ("doomed", FailureReason.SERVER_ERROR, 500),
-        ("no-such-model", FailureReason.BAD_REQUEST, 400),
+        ("no-such-model", FailureReason.NOT_FOUND, 400),
     ],
 )
 def test_its_errors_have_reasons(

@@ -256,7 +256,8 @@ def test_run_probes_on_schedule_and_exports_what_the_server_logs(
     assert scrape.value("inference_last_probe_success") == 1
     assert scrape.value("inference_tokens_total", type="output") == 32 * probes
     assert evaluated == sum(truth.evaluated_prompt_tokens for truth in truths)
-    assert scrape.value("inference_time_to_first_token_seconds_count") == probes
+    timed = probes - scrape.value("inference_probes_uncertain_total")  # on a busy machine
+    assert scrape.value("inference_time_to_first_token_seconds_count") == timed
     assert scrape.value("inference_time_to_first_token_seconds_sum") > sum(
         truth.prompt_seconds for truth in truths
     )

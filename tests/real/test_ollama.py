@@ -174,7 +174,7 @@ def test_the_same_prompts_get_the_same_answers(
 def unload(server: Server) -> None:
     body = {"model": MODEL, **UNLOAD}
     httpx.post(f"{server.root}/api/generate", json=body, trust_env=False).raise_for_status()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while httpx.get(f"{server.root}/api/ps", trust_env=False).json()["models"]:
         assert time.monotonic() < deadline, "the model stays in memory"
         time.sleep(0.1)
