@@ -98,6 +98,10 @@ class Door(socket.socket):
             self._accept_and_close()
             raise BlockingIOError from error
         guest = Guest(self.family, self.type, self.proto, fileno=descriptor)
+        # asyncio does so only for sockets that name their protocol. Without it, the body of a
+        # response waits until the client has acknowledged the head: 40 ms on Linux.
+        with contextlib.suppress(OSError):  # it may have gone by itself
+            guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         guest.door = self
         guest.may_stay(REQUEST_SECONDS)
         self._guests[descriptor] = guest

@@ -88,6 +88,16 @@ def end_of(client: socket.socket) -> bytes:
     return data
 
 
+def test_a_response_does_not_wait_for_the_client_to_acknowledge_its_head() -> None:
+    with (
+        closing(door.Door(socket.create_server(("127.0.0.1", 0)), ROOM)) as listening,
+        socket.create_connection(listening.getsockname()),
+    ):
+        guest, _ = listening.accept()
+        with closing(guest):
+            assert guest.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("said", [b"", b"GET /-/healthy HTTP/1.1\r\nhost: "])
 def test_idle_and_slow_clients_make_room_for_whoever_asks(url: str, said: bytes) -> None:
     with ExitStack() as stack:
