@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from exporter.site.words import percent
 
+_NOTHING = 1e-9
+"""Less than that is left of rounding, or lies in the zero bucket of a native histogram."""
 _YEAR = 365.25 * 86_400
 _SPANS = (("years", _YEAR), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1), ("ms", 1e-3))
 _TIME_STEPS = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
@@ -51,12 +53,12 @@ def _seconds(value: float) -> str:
     for unit, length in _SPANS:
         if abs(value) >= length:
             return f"{_plain(value / length)} {unit}"
-    return f"{_plain(value * 1e6)} µs" if value else "0 s"
+    return f"{_plain(value * 1e6)} µs" if abs(value) > _NOTHING else "0 s"
 
 
 def _plain(value: float) -> str:
     """Three digits and no exponent."""
-    if value == 0:
+    if abs(value) < _NOTHING:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     written = f"{value:,.{digits}f}"

@@ -11,6 +11,8 @@ from dashboards.lettering import clock, round_times, text, ticks
     ("value", "unit", "written"),
     [
         (0.0, "s", "0 s"),
+        (2.2e-40, "s", "0 s"),
+        (-1e-12, "short", "0"),
         (0.312, "s", "312 ms"),
         (0.0000042, "s", "4.2 µs"),
         (90, "s", "1.5 min"),
