@@ -19,6 +19,7 @@ import httpx
 
 from benchmarks.cpu import compiled
 from benchmarks.load import configuration
+from benchmarks.meanwhile import meanwhile
 from benchmarks.peer_tools import PEERS, Peer, Run
 from benchmarks.running import exporting, session, started
 from benchmarks.truth.clients import request_body, script_seconds
@@ -139,27 +140,16 @@ def _blackbox() -> Client:
             file.write_text(json.dumps({"modules": modules}))
             command = [found, f"--config.file={file}", f"--web.listen-address={BLACKBOX_LISTEN}"]
             ready = f"http://{BLACKBOX_LISTEN}/-/healthy"
-            with started(command, ready) as process, _scraping(scene):
+            scraping = meanwhile(lambda over: asyncio.run(_scrape(scene, over)))
+            with started(command, ready) as process, scraping:
                 yield process
 
     missing = None if found else "`make tools` builds it"
     return Client("blackbox_exporter, the body alone", "fresh", run, missing)
 
 
-@contextmanager
-def _scraping(scene: Scene) -> Iterator[None]:
-    """Somebody asks blackbox_exporter for so many probes at once."""
-    over = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_scrape(scene, over)))
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 async def _scrape(scene: Scene, over: threading.Event) -> None:
+    """Ask blackbox_exporter for so many probes at once."""
     params = {"module": "chat", "target": f"{scene.url}/v1/chat/completions"}
 
     async def ask(client: httpx.AsyncClient, delay_seconds: float) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks.meanwhile import meanwhile
 from benchmarks.running import SCRAPE_EVERY_SECONDS, Process, Samples, scrape, started
 from benchmarks.soak import accounts
 from benchmarks.soak.inside import Inside, ask
@@ -126,19 +127,13 @@ class Soak:
 @contextmanager
 def _scraped(listen: str) -> Iterator[None]:
     """As Prometheus does, all the time."""
-    over = threading.Event()
 
-    def work() -> None:
+    def work(over: threading.Event) -> None:
         while not over.wait(SCRAPE_EVERY_SECONDS):
             scrape(listen)
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(work):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _free_address() -> str:

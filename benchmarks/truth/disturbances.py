@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from benchmarks.meanwhile import meanwhile
+
 Disturbance = Callable[[int], AbstractContextManager[None]]
 """Given the process, which leads a group of its own."""
 
@@ -31,7 +33,7 @@ _SECONDS_TO_LEAVE = 2
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
     """SIGSTOP now and then, for 5 ms to 5 s, every order of magnitude as often."""
-    with _meanwhile(lambda over: _stop_now_and_then(pid, over)):
+    with meanwhile(lambda over: _stop_now_and_then(pid, over)):
         yield
 
 
@@ -43,7 +45,7 @@ def paused(pid: int) -> Iterator[None]:
         if group is None:
             yield
             return
-        with _meanwhile(lambda over: _freeze_now_and_then(group, over)):
+        with meanwhile(lambda over: _freeze_now_and_then(group, over)):
             yield
 
 
@@ -53,7 +55,7 @@ def throttled(pid: int) -> Iterator[None]:
     where there are none to write to."""
     with _cgroup("cpu", pid) as group:
         if group is None:
-            with _meanwhile(lambda over: _run_a_share(pid, over)):
+            with meanwhile(lambda over: _run_a_share(pid, over)):
                 yield
             return
         period = round(_PERIOD_SECONDS * 1e6)
@@ -87,18 +89,6 @@ DISTURBANCES: dict[str, Disturbance] = {
     "throttled": throttled,
     "starved": starved,
 }
-
-
-@contextmanager
-def _meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    over = threading.Event()
-    thread = threading.Thread(target=work, args=(over,))
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _some_time() -> float:
