@@ -47,12 +47,13 @@ class Judged:
 
 
 def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
-    met = [
-        objective.met_by(each.result, usable=each.certain and each.cold is None)
-        for each in observations
-    ]
-    judged = [one for one in met if one is not None]
-    return Tally(objective, sum(judged), len(judged))
+    return Tally.of(
+        objective,
+        (
+            objective.met_by(each.result, usable=each.certain and each.cold is None)
+            for each in observations
+        ),
+    )
 
 
 def told(judged: Judged) -> Iterator[tuple[Verdict, str]]:

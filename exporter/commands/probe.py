@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from exporter.commands.durations import duration
+from exporter.commands import past_options
 
 
 @click.command()
@@ -43,18 +43,8 @@ from exporter.commands.durations import duration
 @click.option(
     "--prometheus", metavar="URL", help="Prometheus with past probes, for --fail-on usual."
 )
-@click.option(
-    "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
-)
-@click.option(
-    "--since",
-    "since_seconds",
-    type=duration,
-    metavar="DURATION",
-    default="7d",
-    show_default=True,
-    help="How much of the past counts as usual.",
-)
+@past_options.prometheus_token_env
+@past_options.since("How much of the past counts as usual.")
 @click.option(
     "--junit", type=click.Path(path_type=Path), help="File to write the verdicts to, as JUnit XML."
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exporter.commands import past_options
 from exporter.commands.durations import duration
 from exporter.commands.failing import fail
 from exporter.compare import arguments
@@ -111,17 +112,8 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 @click.option("--samples", type=_PATH, help="File for the samples; continues an existing one.")
 @click.option("--from-samples", type=_PATH, help="Create the report again from a samples file.")
 @click.option("--prometheus", metavar="URL", help="Compare past probes in this Prometheus.")
-@click.option(
-    "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
-)
-@click.option(
-    "--since",
-    "since_seconds",
-    type=duration,
-    metavar="DURATION",
-    default="7d",
-    show_default=True,
-)
+@past_options.prometheus_token_env
+@past_options.since()
 @click.option(
     "--before-after",
     metavar="DATE",

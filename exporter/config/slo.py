@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -82,6 +82,12 @@ class Tally:
     objective: Objective
     good: int = 0
     judged: int = 0
+
+    @classmethod
+    def of(cls, objective: Objective, met: Iterable[bool | None]) -> Tally:
+        """Counts what ``Objective.met_by`` said of each probe."""
+        judged = [one for one in met if one is not None]
+        return cls(objective, sum(judged), len(judged))
 
     @property
     def ratio(self) -> float | None:

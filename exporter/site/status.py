@@ -101,9 +101,9 @@ def _tallies(plan: Plan, samples: Iterable[Sample]) -> tuple[Tally, ...]:
 
 
 def _tally(objective: Objective, samples: Iterable[Sample]) -> Tally:
-    met = [objective.met_by(sample, usable=not sample.cold) for sample in samples]
-    judged = [one for one in met if one is not None]
-    return Tally(objective, sum(judged), len(judged))
+    return Tally.of(
+        objective, (objective.met_by(sample, usable=not sample.cold) for sample in samples)
+    )
 
 
 class Status:

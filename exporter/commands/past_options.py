@@ -1,0 +1,32 @@
+"""Options of commands that read past probes from a Prometheus server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from exporter.commands.durations import duration
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def prometheus_token_env(command: Command) -> Command:
+    """``--prometheus-token-env``"""
+    return click.option(
+        "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
+    )(command)
+
+
+def since(help: str | None = None) -> Callable[[Command], Command]:
+    """``--since``, as ``since_seconds``."""
+    return click.option(
+        "--since",
+        "since_seconds",
+        type=duration,
+        metavar="DURATION",
+        default="7d",
+        show_default=True,
+        help=help,
+    )
