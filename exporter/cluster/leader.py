@@ -30,7 +30,7 @@ _RETRIES = 30
 """The same, while the API server does not answer."""
 _TIMEOUT = 1 / 8
 """Of the duration, for one request."""
-_CONFLICT, _NOT_FOUND = 409, 404
+_NOT_FOUND, _CONFLICT, _TOO_MANY_REQUESTS = 404, 409, 429
 
 log = structlog.get_logger(__name__)
 
@@ -107,12 +107,27 @@ class LeaderElection:
                 self._last_success = time.time()
             except ApiError as error:
                 if error.status != _CONFLICT:
-                    pause = self._duration / _RETRIES
-                    self._complain(error)
+                    pause = self._pause_after(error)
+                    self._complain(error, pause)
             except Exception:
                 log.exception("the Lease is invalid", lease=self._name)
+            self._wait(pause)
+
+    def _pause_after(self, error: ApiError) -> float:
+        """As long as the API server asks for, up to one duration: a leader that must wait for
+        longer has lost its lease anyway, and so has every other."""
+        busy = error.status == _TOO_MANY_REQUESTS
+        ours = self._duration / (_RENEWALS if busy else _RETRIES)
+        return max(ours, min(error.retry_after_seconds, self._duration))
+
+    def _wait(self, seconds: float) -> None:
+        """A lease that runs out meanwhile is given up at that moment."""
+        until = _now() + seconds
+        self._tell()
+        while not self._stopping.is_set() and (left := until - _now()) > 0:
+            leads_for = self._leads_until - _now()
+            self._stopping.wait(min(left, leads_for) if leads_for > 0 else left)
             self._tell()
-            self._stopping.wait(pause)
 
     def _take_part(self) -> None:
         lease = self._get()
@@ -156,7 +171,7 @@ class LeaderElection:
         body = {**lease, "spec": spec}
         self._api.request("PUT", self._path, self._duration * _TIMEOUT, body)
 
-    def _complain(self, error: ApiError) -> None:
+    def _complain(self, error: ApiError, pause: float) -> None:
         left = max(0.0, self._leads_until - _now())
         missing = "; create it: kubectl apply the Lease beside the exporter's manifests"
         log.warning(
@@ -164,6 +179,7 @@ class LeaderElection:
             lease=self._name,
             error=str(error) + (missing if error.status == _NOT_FOUND else ""),
             leads_for_seconds=round(left, 1),
+            retry_seconds=round(pause, 1),
         )
 
     def _tell(self) -> None:
