@@ -95,8 +95,8 @@ def both(
     """The first of the two leads."""
     with run_in_thread(simulator) as provider, running(server, folder) as kubernetes:
         config = folder / "config.yaml"
-        kubernetes = kubernetes.replace(f"{DURATION:g}s", f"{duration:g}s")
-        config.write_text(configuration(provider.url, kubernetes, "t"))
+        settings = kubernetes.replace(f"{DURATION:g}s", f"{duration:g}s")
+        config.write_text(configuration(provider.url, settings, "t"))
         with replica(config, "first") as first:
             eventually(first.leads)
             with replica(config, "second") as second:
