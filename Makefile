@@ -106,11 +106,11 @@ package: $(VENV)/.installed-dev ## Build sdist and wheel, and try the wheel alon
 	cd build/package && venv/bin/inference-exporter --version && venv/bin/inference-exporter --help
 
 # What Python installs must exist ready-made for every architecture of the image.
-check-wheels: $(VENV)/.installed-dev ## Check that every locked package has a wheel for amd64 and arm64
-	for platform in x86_64 aarch64; do \
-	    $(PIP) install --dry-run --ignore-installed --require-hashes --only-binary :all: --python-version 3.13 \
-	        --platform manylinux_2_28_$$platform --platform manylinux2014_$$platform --target build/wheels \
-	        -r requirements.txt || exit 1; done
+check-wheels: $(VENV)/.installed-dev ## Check that every locked package has a wheel for amd64 and arm64, also with musl
+	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do \
+	    for lock in requirements.txt requirements-azure.txt requirements-bedrock.txt requirements-push.txt; do \
+	        $(BIN)/uv pip install --system-certs --quiet --dry-run --target build/wheels --require-hashes \
+	            --only-binary :all: --python-version 3.13 --python-platform $$platform -r $$lock || exit 1; done; done
 
 image: ## Build the image without a daemon, run it as a cluster would, and scrape it (needs root)
 	tools/try-image
