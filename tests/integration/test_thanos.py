@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,10 @@ pytestmark = [pytest.mark.thanos, pytest.mark.timeout(300)]
 
 Tool = Callable[[str], Path]
 PUSH = 'push: {{endpoint: "{receiver}/api/v1/otlp", interval: 500ms, instance: edge-7}}'
+
+
+def is_ready(port: int) -> bool:
+    return httpx.get(f"http://127.0.0.1:{port}/-/ready").is_success
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,7 @@ def world(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
         simulator = stack.enter_context(run_in_thread(Simulator({"asked": script})))
         for name, port, command in (("receive", http, receive), ("query", asked, query)):
             stack.enter_context(process(command, folder / f"{name}.log"))
-            ready = f"http://127.0.0.1:{port}/-/ready"
-            eventually(lambda url=ready: httpx.get(url).is_success, seconds=60)
+            eventually(partial(is_ready, port), seconds=60)
         for place, port in ports.items():
             more = PUSH.format(receiver=receiver) if place == "edge" else ""
             config = folder / f"{place}.yaml"
