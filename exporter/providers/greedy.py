@@ -1,8 +1,7 @@
-"""How an answer is asked for that leaves nothing to chance, and how a provider tells what it was
-chosen from: the likeliest first tokens.
+"""Requests for greedy answers, and the probabilities of their first tokens.
 
-Sources: the API references of OpenAI, Google (responseLogprobs), Alibaba Cloud and Ollama, and the
-compatible servers, which follow OpenAI's.
+Sources: the API references of OpenAI, Google (responseLogprobs), Alibaba Cloud, and Ollama.
+Compatible servers follow OpenAI's.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from exporter.providers.base import Likelihoods
 TOP = 5
 _MOST_TOKENS = 2 * TOP
 _MOST_CHARACTERS = 64
-"""Of a token. What is told of one is kept for long."""
+"""The most characters of one token, because tokens are stored for a long time."""
 
 Fields = dict[str, object]
-"""What is added to a request body; nothing where chance is left to the model."""
+"""What a greedy request adds to the body. Empty for other requests."""
 
 
 def openai_greedy(ask: ChatAsk, *, tells: bool = False) -> Fields:
-    """Chat Completions, DashScope's parameters and Ollama's.
+    """Return the fields for Chat Completions, for DashScope's parameters, and for Ollama.
 
-    :param tells: whether the server is known to tell the probabilities of its tokens.
+    :param tells: whether the server is known to report token probabilities.
     """
     if not ask.greedy:
         return {}
@@ -34,7 +33,7 @@ def openai_greedy(ask: ChatAsk, *, tells: bool = False) -> Fields:
 
 
 def ollama_greedy(ask: ChatAsk) -> tuple[Fields, Fields]:
-    """What is added to the body, and what to its ``options``."""
+    """Return the fields for the body and those for its ``options``."""
     fields = openai_greedy(ask, tells=True)
     options = {"temperature": fields.pop("temperature"), "seed": 0} if fields else {}
     return fields, options
@@ -61,8 +60,10 @@ def _wanted(ask: ChatAsk, tells: bool) -> bool:
 
 
 def likelihoods(told: object) -> Iterator[Likelihoods]:
-    """The likeliest first tokens, as OpenAI writes them: a list of tokens, each with others that
-    could have stood there. Nothing where it is written otherwise."""
+    """Yield the likeliest first tokens in OpenAI's format.
+
+    The format is a list of tokens, each with its alternatives. Other formats are ignored.
+    """
     first = told[0] if isinstance(told, list) and told else None
     if not isinstance(first, dict):
         return
@@ -73,7 +74,7 @@ def likelihoods(told: object) -> Iterator[Likelihoods]:
 
 
 def gemini_likelihoods(told: object) -> Iterator[Likelihoods]:
-    """The same, as Google writes them."""
+    """Yield the likeliest first tokens in Google's format."""
     steps = told.get("topCandidates") if isinstance(told, dict) else None
     first = steps[0] if isinstance(steps, list) and steps else None
     others = first.get("candidates") if isinstance(first, dict) else None
