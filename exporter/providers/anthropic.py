@@ -39,7 +39,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
-from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.tools import anthropic_tools
 from exporter.providers.usage import AnthropicUsage, Counter, as_object
 from exporter.providers.wire import Wire, merged, parse, parse_if
@@ -199,7 +199,7 @@ class _MessageStream:
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if message.event == "error":
-            yield Failed(replace(told_of(message.data, None), status=None))
+            yield Failed(replace(failure_in_event(message.data, None), status=None))
         elif message.is_bare:
             if failure := explain(HTTPStatus.OK, message.data):
                 yield Failed(failure)
@@ -264,8 +264,8 @@ class _MessageStream:
 
 
 def _refusal(details: _StopDetails) -> Failure:
-    said = [word for word in (details.category, details.explanation) if word]
-    return Failure(FailureReason.REFUSAL, ": ".join(["the model refused", *said]))
+    parts = [word for word in (details.category, details.explanation) if word]
+    return Failure(FailureReason.REFUSAL, ": ".join(["the model refused", *parts]))
 
 
 def _rate_limits(headers: Mapping[str, str]) -> Iterator[RateLimit]:

@@ -15,18 +15,18 @@ class CallBlock:
 
     def __init__(self) -> None:
         self._call: CallPiece | None = None
-        self._is_told = False
+        self._is_streamed = False
 
     def begin(self, call: CallPiece | None) -> None:
         """Start a block. ``call`` is ``None`` unless the block calls a tool that the probe
         offered."""
-        self._call, self._is_told = call, False
+        self._call, self._is_streamed = call, False
 
     def output(self, output: Output) -> Output:
         """Return a piece of output, with the call that it belongs to."""
         if self._call is None or output.kind is not OutputKind.TOOL:
             return output
-        name, self._is_told = None if self._is_told else self._call.name, True
+        name, self._is_streamed = None if self._is_streamed else self._call.name, True
         return replace(output, call=CallPiece(name, output.text))
 
     def end(self) -> Iterator[Output]:
@@ -36,5 +36,5 @@ class CallBlock:
         start of the block. Only the end shows that no more follow.
         """
         call, self._call = self._call, None
-        if call and not self._is_told and (text := call.arguments or call.name):
+        if call and not self._is_streamed and (text := call.arguments or call.name):
             yield Output(OutputKind.TOOL, text, call=call)

@@ -149,10 +149,10 @@ def _messages(ask: ChatAsk) -> list[dict[str, object]]:
     """Return the messages. With a picture, all messages consist of parts, which have no type."""
     if ask.picture is None:
         return openai_messages(ask)
-    told = [("system", ask.system)] if ask.system else []
-    told += [(turn.role.value, turn.text) for turn in ask.earlier]
+    earlier = [("system", ask.system)] if ask.system else []
+    earlier += [(turn.role.value, turn.text) for turn in ask.earlier]
     before: list[dict[str, object]] = [
-        {"role": role, "content": [{"text": text}]} for role, text in told
+        {"role": role, "content": [{"text": text}]} for role, text in earlier
     ]
     question = [{"image": data_url(ask.picture)}, {"text": ask.prompt}]
     return [*before, {"role": "user", "content": question}]

@@ -183,11 +183,11 @@ class _Flat(ErrorObject):
     output: object = None
 
     def unified(self) -> ErrorObject | None:
-        said = [text for text in (self.title, self.message, self.detail) if text]
-        if not said:
+        texts = [text for text in (self.title, self.message, self.detail) if text]
+        if not texts:
             return None
         status = http_status(self.code or self.status_code or self.status)
-        return self.model_copy(update={"message": ": ".join(said), "http_status_code": status})
+        return self.model_copy(update={"message": ": ".join(texts), "http_status_code": status})
 
     @property
     def is_certain(self) -> bool:

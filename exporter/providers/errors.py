@@ -85,17 +85,17 @@ def reason_for(
     """
     if status == HTTPStatus.PAYMENT_REQUIRED:
         return FailureReason.QUOTA
-    said = list(_parts(words))
+    names = list(_parts(words))
     codes = _REASON_BY_CODE | {plain(code): reason for code, reason in (by_code or {}).items()}
-    code = _first(said, codes)
+    code = _first(names, codes)
     reason = (code if code not in _LOOSE else None) or _by_text(message, status, codes) or code
     if reason:
         return reason
-    kind = _first(said, _REASON_BY_TYPE)
+    kind = _first(names, _REASON_BY_TYPE)
     if status in _WORDLESS_STATUSES and kind is None:
         # Gateways pass on upstream errors as "Error code: 429 - ...".
-        told = _STATUS_IN_TEXT.search(message[:_MAX_TEXT])
-        status = int(told[1]) if told else status
+        upstream = _STATUS_IN_TEXT.search(message[:_MAX_TEXT])
+        status = int(upstream[1]) if upstream else status
     if status is None or status == HTTPStatus.OK:
         return kind or FailureReason.SERVER_ERROR
     return (by_status or {}).get(status) or reason_for_status(status)

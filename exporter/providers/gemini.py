@@ -66,8 +66,8 @@ class _FunctionCall(CamelWire):
     partial_args: list[JsonValue] | None = None  # Vertex AI
 
     def output(self) -> Output:
-        told = self.args or self.partial_args
-        written = json.dumps(told, ensure_ascii=False) if told else ""
+        arguments = self.args or self.partial_args
+        written = json.dumps(arguments, ensure_ascii=False) if arguments else ""
         return Output(
             OutputKind.TOOL, written or self.name or "", call=CallPiece(self.name, written)
         )

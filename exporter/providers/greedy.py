@@ -28,8 +28,8 @@ def openai_greedy(ask: ChatAsk, *, tells: bool = False) -> Fields:
     """
     if not ask.greedy:
         return {}
-    told: Fields = {"logprobs": True, "top_logprobs": TOP} if _wanted(ask, tells) else {}
-    return {"temperature": 0, **told}
+    logprobs: Fields = {"logprobs": True, "top_logprobs": TOP} if _wanted(ask, tells) else {}
+    return {"temperature": 0, **logprobs}
 
 
 def ollama_greedy(ask: ChatAsk) -> tuple[Fields, Fields]:
@@ -42,8 +42,8 @@ def ollama_greedy(ask: ChatAsk) -> tuple[Fields, Fields]:
 def responses_greedy(ask: ChatAsk) -> Fields:
     if not ask.greedy:
         return {}
-    told: Fields = {"include": ["message.output_text.logprobs"], "top_logprobs": TOP}
-    return {"temperature": 0, **(told if ask.logprobs else {})}
+    logprobs: Fields = {"include": ["message.output_text.logprobs"], "top_logprobs": TOP}
+    return {"temperature": 0, **(logprobs if ask.logprobs else {})}
 
 
 def gemini_greedy(ask: ChatAsk) -> Fields:
@@ -59,34 +59,34 @@ def _wanted(ask: ChatAsk, tells: bool) -> bool:
     return tells if ask.logprobs is None else ask.logprobs
 
 
-def likelihoods(told: object) -> Iterator[Likelihoods]:
+def likelihoods(logprobs: object) -> Iterator[Likelihoods]:
     """Yield the likeliest first tokens in OpenAI's format.
 
     The format is a list of tokens, each with its alternatives. Other formats are ignored.
     """
-    first = told[0] if isinstance(told, list) and told else None
+    first = logprobs[0] if isinstance(logprobs, list) and logprobs else None
     if not isinstance(first, dict):
         return
     others = first.get("top_logprobs")
-    told_of = others[:_MOST_TOKENS] if isinstance(others, list) and others else [first]
-    if tokens := dict(filter(None, (_token(one, "logprob") for one in told_of))):
+    candidates = others[:_MOST_TOKENS] if isinstance(others, list) and others else [first]
+    if tokens := dict(filter(None, (_token(one, "logprob") for one in candidates))):
         yield Likelihoods(tuple(tokens.items()))
 
 
-def gemini_likelihoods(told: object) -> Iterator[Likelihoods]:
+def gemini_likelihoods(result: object) -> Iterator[Likelihoods]:
     """Yield the likeliest first tokens in Google's format."""
-    steps = told.get("topCandidates") if isinstance(told, dict) else None
+    steps = result.get("topCandidates") if isinstance(result, dict) else None
     first = steps[0] if isinstance(steps, list) and steps else None
     others = first.get("candidates") if isinstance(first, dict) else None
-    told_of = others[:_MOST_TOKENS] if isinstance(others, list) else []
-    if tokens := dict(filter(None, (_token(one, "logProbability") for one in told_of))):
+    candidates = others[:_MOST_TOKENS] if isinstance(others, list) else []
+    if tokens := dict(filter(None, (_token(one, "logProbability") for one in candidates))):
         yield Likelihoods(tuple(tokens.items()))
 
 
-def _token(told: object, name: str) -> tuple[str, float] | None:
-    if not isinstance(told, dict):
+def _token(candidate: object, name: str) -> tuple[str, float] | None:
+    if not isinstance(candidate, dict):
         return None
-    token, logarithm = told.get("token"), told.get(name)
+    token, logarithm = candidate.get("token"), candidate.get(name)
     if not isinstance(token, str) or not isinstance(logarithm, int | float):
         return None
     return token[:_MOST_CHARACTERS], math.exp(min(0.0, logarithm))

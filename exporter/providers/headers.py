@@ -67,9 +67,9 @@ def delay_in_text(text: str) -> float | None:
     Examples: "Please try again in 1m26.4s" (OpenAI, Groq), "retry after 32 seconds" (Azure), or
     just ``17s`` (Google).
     """
-    told = _WAIT.search(text)
-    lengths = told[1] if told else text.strip()
-    if not told and not _LENGTHS.fullmatch(lengths):
+    wait = _WAIT.search(text)
+    lengths = wait[1] if wait else text.strip()
+    if not wait and not _LENGTHS.fullmatch(lengths):
         return None
     return sum(float(number) * _unit(unit) for number, unit in _ONE_LENGTH.findall(lengths))
 
@@ -80,8 +80,8 @@ def usage_in_headers(headers: Mapping[str, str]) -> Usage | None:
     TGI sends ``x-prompt-tokens`` and ``x-generated-tokens``. Bedrock sends
     ``x-amzn-bedrock-input-token-count`` and ``x-amzn-bedrock-output-token-count``.
     """
-    told, made = _count_in(headers, _INPUT_COUNT), _count_in(headers, _OUTPUT_COUNT)
-    return None if told is None or made is None else Usage(input=told, output=made)
+    read, generated = _count_in(headers, _INPUT_COUNT), _count_in(headers, _OUTPUT_COUNT)
+    return None if read is None or generated is None else Usage(input=read, output=generated)
 
 
 def _count_in(headers: Mapping[str, str], name: re.Pattern[str]) -> int | None:
@@ -100,8 +100,8 @@ def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> tup
     If a limit has several periods (Cerebras: ``-tokens-minute``, ``-requests-day``), return the
     tightest one.
     """
-    told = (_tightest(headers, prefix, resource) for resource in ("requests", "tokens"))
-    return tuple(limit for limit in told if limit)
+    limits = (_tightest(headers, prefix, resource) for resource in ("requests", "tokens"))
+    return tuple(limit for limit in limits if limit)
 
 
 def _tightest(headers: Mapping[str, str], prefix: str, resource: str) -> RateLimit | None:

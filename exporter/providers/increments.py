@@ -15,22 +15,22 @@ class Increments:
     """
 
     def __init__(self) -> None:
-        self._said: dict[OutputKind, str] = {}
+        self._texts: dict[OutputKind, str] = {}
         self._cumulative: bool | None = None
 
     def new_in(self, kind: OutputKind, text: str, *, last: bool) -> str:
         """Return the new part of a text. ``last`` says whether it ends the generation."""
         if self._cumulative is False:
             return text  # don't store it: appending to the whole answer takes quadratic time
-        said = self._said.get(kind, "")
-        if said and text and self._cumulative is None:
+        earlier = self._texts.get(kind, "")
+        if earlier and text and self._cumulative is None:
             # The last cumulative text can be identical to the one before it.
-            self._cumulative = text.startswith(said) and (len(text) > len(said) or last)
+            self._cumulative = text.startswith(earlier) and (len(text) > len(earlier) or last)
         if not self._cumulative:
-            self._said[kind] = said + text
+            self._texts[kind] = earlier + text
             return text
-        self._said[kind] = text or said
-        return text[_common_length(said, text) :]
+        self._texts[kind] = text or earlier
+        return text[_common_length(earlier, text) :]
 
 
 def _common_length(one: str, other: str) -> int:

@@ -38,7 +38,7 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.greedy import likelihoods, openai_greedy
 from exporter.providers.headers import rate_limits, retry_after_seconds
-from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
@@ -242,7 +242,7 @@ class _ChatStream:
         elif message.is_error_in_words:
             yield Failed(failure_of(excerpt(data), message.status, self._preset))
         elif message.event == "error":
-            yield Failed(told_of(data, message.status, self._preset))
+            yield Failed(failure_in_event(data, message.status, self._preset))
         elif message.is_ours:
             yield from self._meaning(parse(_Chunk, data), data)
 
@@ -269,13 +269,13 @@ class _ChatStream:
                 counts_stop_token=self._preset.counts_stop_token,
             )
         elif reason := failed_ending(choice.native_finish_reason):
-            said = f"the server behind finished with {choice.native_finish_reason!r}"
-            yield Failed(Failure(reason, said))
+            detail = f"the upstream server finished with {choice.native_finish_reason!r}"
+            yield Failed(Failure(reason, detail))
 
     def _usage(self, chunk: _Chunk) -> Iterator[Event]:
         rest = self._preset.thought_is_in_the_total_only
-        told = (it.normalised(rest_is_thought=rest) for it in chunk.usages() if it)
-        usage = next(filter(None, told), None)
+        usages = (it.normalised(rest_is_thought=rest) for it in chunk.usages() if it)
+        usage = next(filter(None, usages), None)
         if usage and self._counter.holds(usage):
             yield UsageReported(usage)
 

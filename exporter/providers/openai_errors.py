@@ -27,7 +27,7 @@ def explain(status: int, body: bytes, preset: Preset = COMPATIBLE) -> Failure | 
     return failure_of(error or ErrorObject(message=excerpt(body)), status, preset)
 
 
-def told_of(data: bytes, status: int | None, preset: Preset = COMPATIBLE) -> Failure:
+def failure_in_event(data: bytes, status: int | None, preset: Preset = COMPATIBLE) -> Failure:
     """Return the failure that a stream event named ``error`` describes."""
     error = error_in(data, HTTPStatus.INTERNAL_SERVER_ERROR)
     return failure_of(error or excerpt(data), status, preset)

@@ -154,7 +154,7 @@ class _ResponseStream:
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
         self._over = False
-        self._told: set[int | None] = set()
+        self._streamed: set[int | None] = set()
         """The output indexes of the calls whose arguments were streamed."""
         self._names: dict[int | None, str | None] = {}
         """The names of the called tools, by output index."""
@@ -197,14 +197,14 @@ class _ResponseStream:
         call = None
         if kind == _ARGUMENTS:
             call = CallPiece(self._names.get(at), text, at)
-            self._told.add(at)
+            self._streamed.add(at)
         yield Output(output, text, is_summary=kind == _SUMMARY, call=call)
 
     def _call(self, kind: str, item: _Item, at: int | None) -> Iterator[Event]:
         """Handle the start or the end of a call. Some servers stream nothing in between."""
         if kind == "response.output_item.added":
             self._names[at] = item.name
-        elif kind == "response.output_item.done" and at not in self._told:
+        elif kind == "response.output_item.done" and at not in self._streamed:
             call = CallPiece(item.name, item.arguments or "", at)
             if text := call.arguments or call.name:
                 yield Output(OutputKind.TOOL, text, call=call)

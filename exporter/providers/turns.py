@@ -25,9 +25,9 @@ def messages(ask: ChatAsk, part: Callable[[Picture], object], text_type: str = "
 
     :param part: formats the picture as a part of a message.
     """
-    said = [("system", ask.system)] if ask.system else []
-    said += [(turn.role.value, turn.text) for turn in ask.earlier]
-    before: Messages = [{"role": role, "content": text} for role, text in said]
+    turns = [("system", ask.system)] if ask.system else []
+    turns += [(turn.role.value, turn.text) for turn in ask.earlier]
+    before: Messages = [{"role": role, "content": text} for role, text in turns]
     question: object = ask.prompt
     if ask.picture:
         question = [part(ask.picture), {"type": text_type, "text": ask.prompt}]

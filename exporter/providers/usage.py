@@ -185,8 +185,8 @@ class AnthropicUsage(Wire):
 
     def updated(self, later: AnthropicUsage) -> AnthropicUsage:
         """Apply a later usage block. Counts are cumulative, and a missing count keeps its value."""
-        told = {name: value for name, value in later if value is not None}
-        return self.model_copy(update=told)
+        reported = {name: value for name, value in later if value is not None}
+        return self.model_copy(update=reported)
 
 
 class BedrockUsage(CamelWire):
