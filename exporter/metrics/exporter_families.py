@@ -1,4 +1,4 @@
-"""The metrics of the exporter itself, each declared once; they have no target."""
+"""The metrics of the exporter itself, each declared once. They have no target."""
 
 from __future__ import annotations
 
