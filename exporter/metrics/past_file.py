@@ -77,7 +77,7 @@ def read_past(file: Path) -> Past | None:
         aside = file.with_name(f"{file.name}.broken")
         with suppress(OSError):
             file.replace(aside)
-        raise PastFileError(f"{file}: not a valid file of past answers, renamed to {aside.name}") from None
+        raise PastFileError(f"{file}: invalid file, renamed to {aside.name}") from None
 
 
 def write_past(file: Path, past: Past) -> None:
