@@ -66,13 +66,13 @@ class Failure:
     retry_after_seconds: float | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The reason and the detail. If the provider's message starts with the reason, it isn't
         repeated."""
-        return f"{self.reason}: {self.said}" if self.said else str(self.reason)
+        return f"{self.reason}: {self.message}" if self.message else str(self.reason)
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """The detail without the reason."""
         return self.detail.removeprefix(f"{self.reason}:").lstrip()
 

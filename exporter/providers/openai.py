@@ -128,7 +128,7 @@ class _Choice(Wire):
 
 
 class _Groq(Wire):
-    """What Groq says beside OpenAI's fields."""
+    """Groq's additions to OpenAI's fields."""
 
     id: Text = None
     usage: ChatUsage | None = None

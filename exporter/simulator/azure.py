@@ -136,8 +136,8 @@ def _prompt_filter_results() -> bytes:
     """Return the gateway's own chunk. It comes before the model's first chunk and doesn't name the
     model."""
     results = [{"prompt_index": 0, "content_filter_results": _SAFE}]
-    nobody = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
-    return sse({**nobody, "prompt_filter_results": results})
+    no_model = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+    return sse({**no_model, "prompt_filter_results": results})
 
 
 def _with_extra_parameters(call: ChatCall, mode: str) -> ChatCall:
