@@ -1,4 +1,5 @@
-"""When a cold start is measured: after a silence that nobody breaks, and at once warm."""
+"""Cold starts are measured after an undisturbed idle period, and the first warm probe follows at
+once."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ COLD_START = {"idle": f"{IDLE_SECONDS}s", "every": "2s", "retry": "100ms"}
 
 
 def silences(ledger: Sequence[Served]) -> list[int]:
-    """Which requests came after a silence, by their place in the ledger."""
+    """Return which requests came after an idle period, by their index in the ledger."""
     return [
         number
         for number, (before, after) in enumerate(pairwise(ledger), 1)
