@@ -1,4 +1,4 @@
-"""Ollama: its own face, the three that it has for others' sake, and what its last lines say."""
+"""Ollama: its own API, its three compatible APIs, and the statistics in its last lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def server(installation: Installation) -> Iterator[Server]:
 
 @dataclass(frozen=True, slots=True)
 class LastLine:
-    """What Ollama says of an answer with its last line."""
+    """Ollama's statistics in the last line of an answer."""
 
     output_tokens: int
     output_seconds: float
@@ -84,8 +84,8 @@ def test_a_model_that_it_does_not_have_is_not_found(provider: str, server: Serve
 def test_time_per_token_is_the_servers(
     model: str, finish_reason: str, server: Server, figures: Figures
 ) -> None:
-    """Its own time for the output begins with the prompt's end, so that the first token counts;
-    ours begins with the first token."""
+    """Its output time starts when the prompt ends, so it includes the first token. Ours starts with
+    the first token."""
     with tapping(server.port) as tap:
         target = target_options("ollama", tap.url, model)
         probe(*target)

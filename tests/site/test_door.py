@@ -1,4 +1,5 @@
-"""Strangers at the exporter's door: idle, slow, countless, endless. Whoever asks is answered."""
+"""Bad clients of the exporter's HTTP server: idle, slow, too many, endless. Other clients get
+answers."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ ROOM = 8
 
 
 class Backend:
-    """An exporter with no target."""
+    """An exporter without targets."""
 
     lifecycle_enabled = True
     ready = True
@@ -78,7 +79,7 @@ def status(url: str, path: str = "/-/healthy") -> int:
 
 
 def end_of(client: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
+    """Return everything until the server closes the connection."""
     data = b""
     try:
         while more := client.recv(65536):
@@ -103,7 +104,7 @@ def test_idle_and_slow_clients_make_room_for_whoever_asks(url: str, said: bytes)
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(connect(url))) for _ in range(5 * ROOM)]
         for client in clients:
-            with suppress(ConnectionError):  # some are shown out already
+            with suppress(ConnectionError):  # some are already disconnected
                 client.sendall(said)
         assert [status(url) for _ in range(5)] == [200] * 5
         assert end_of(clients[0]) == b""
