@@ -1,4 +1,4 @@
-"""Runs ``python -m tests.fuzz``: atheris, guided by code coverage, for any length of time.
+"""Fuzz the parsers with atheris, guided by code coverage, for any length of time.
 
 ``make fuzz`` runs it. Each target has its own process, which reports its executions. Inputs that
 fail are saved in ``build/fuzz``.
