@@ -38,8 +38,8 @@ class LastLine:
 
     output_tokens: int
     output_seconds: float
-    """From the first output token to the last: its runner counts the first decoding towards the
-    prompt."""
+    """From the first output token to the last, because Ollama's runner counts the first decoding step
+    towards the prompt."""
     load_seconds: float
 
     @property
@@ -48,7 +48,7 @@ class LastLine:
 
 
 def last_lines(tap: Tap) -> list[LastLine]:
-    """All so far. Ollama leaves out a duration of 0, as of an answer of one token."""
+    """Return all so far. Ollama omits a duration of 0, as in an answer of one token."""
     lines = [line for line in tap.heard.split(b"\n") if b'"done":true' in line]
     said = [json.loads(line[line.index(b"{") :]) for line in lines]
     return [
@@ -86,8 +86,8 @@ def test_a_model_that_it_does_not_have_is_not_found(provider: str, server: Serve
 def test_time_per_token_is_the_servers(
     model: str, finish_reason: str, server: Server, figures: Figures
 ) -> None:
-    """Its output time starts with the first token, like ours, but excludes the time between decoding
-    steps."""
+    """Its output time starts with the first token, like ours, but excludes the time between
+    decoding steps."""
     with tapping(server.port) as tap:
         target = target_options("ollama", tap.url, model)
         probe(*target)
