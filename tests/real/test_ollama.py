@@ -38,7 +38,7 @@ class LastLine:
 
     output_tokens: int
     output_seconds: float
-    """From the first output token to the last, because Ollama's runner counts the first decoding step
+    """From the first output token to the last, because Ollama counts the first decoding step
     towards the prompt."""
     load_seconds: float
 
