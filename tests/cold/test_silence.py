@@ -1,5 +1,4 @@
-"""Cold starts are measured after an undisturbed idle period, and the first warm probe follows at
-once."""
+"""When a cold start is measured: after a silence that nobody breaks, and at once warm."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ COLD_START = {"idle": f"{IDLE_SECONDS}s", "every": "2s", "retry": "100ms"}
 
 
 def silences(ledger: Sequence[Served]) -> list[int]:
-    """Return which requests came after an idle period, by their index in the ledger."""
+    """Which requests came after a silence, by their place in the ledger."""
     return [
         number
         for number, (before, after) in enumerate(pairwise(ledger), 1)

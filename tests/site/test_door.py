@@ -1,5 +1,4 @@
-"""Bad clients of the exporter's HTTP server: idle, slow, too many, endless. Other clients get
-answers."""
+"""Strangers at the exporter's door: idle, slow, countless, endless. Whoever asks is answered."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ ROOM = 8
 
 
 class Backend:
-    """An exporter without targets."""
+    """An exporter with no target."""
 
     lifecycle_enabled = True
     ready = True
@@ -79,7 +78,7 @@ def status(url: str, path: str = "/-/healthy") -> int:
 
 
 def end_of(client: socket.socket) -> bytes:
-    """Return everything until the server closes the connection."""
+    """All that comes until the server closes the connection."""
     data = b""
     try:
         while more := client.recv(65536):
@@ -104,7 +103,7 @@ def test_idle_and_slow_clients_make_room_for_whoever_asks(url: str, said: bytes)
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(connect(url))) for _ in range(5 * ROOM)]
         for client in clients:
-            with suppress(ConnectionError):  # some are already disconnected
+            with suppress(ConnectionError):  # some are shown out already
                 client.sendall(said)
         assert [status(url) for _ in range(5)] == [200] * 5
         assert end_of(clients[0]) == b""

@@ -1,4 +1,4 @@
-"""Stored history: an hour of single probes, a day of counts, both limited."""
+"""What is remembered of probes: the hour one by one, the day in counts, both within bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3600.0
 
 
 def sample(at: float, seconds: float | None = 0.3, *, cold: bool = False) -> Sample:
-    """Return a sample. Without a time, it is a failure."""
+    """A failure without a time."""
     failed = None if seconds else FailureReason.CONNECT
     return Sample(at, seconds, 50.0 if seconds else None, failed, cold, seconds)
 
