@@ -69,7 +69,7 @@ class Serving:
     async def answer(
         self, call: Question | WholeQuestion, script: Script, state: ModelState
     ) -> None:
-        """Answer according to the script."""
+        """Answer as the script says."""
         cached_seconds = script.cached_first_token_seconds
         if cached_seconds is not None and state.remembers(self.request.body):
             tokens = count_tokens(call.prompt)

@@ -63,9 +63,9 @@ class ApiServer:
     def __init__(self, roles: list[Object]) -> None:
         self.rules = [rule for role in roles for rule in role["rules"]]
         self.down = False
-        """While set, every request fails with 503, and watches break off."""
+        """While it is set, every request is answered with 503, and watches break off."""
         self.hanging = False
-        """While set, requests get no answer."""
+        """While it is set, requests get no answer."""
         self.requests: list[tuple[str, str]] = []
         """Verb and resource."""
         self._lock = threading.Lock()

@@ -38,8 +38,7 @@ STALE_MINUTES = 5
 
 @pytest.fixture(scope="module")
 def fleet() -> Fleet:
-    """Return targets with runs of spikes, +50 % and +100 % for two hours, and 10 % errors for an
-    hour."""
+    """Spikes in runs, then +50 % and +100 % for two hours, and a tenth of errors for an hour."""
     made = simulate(World(SPIKY.in_runs()), TARGETS, DAYS, seed=9)
     at = LEARNING_DAYS * MINUTES_PER_DAY + 600
     made.time_to_first_token[0, at : at + 120] *= 1.5
