@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from benchmarks.alert_quality.fleet import SITE_TARGETS, Fleet
 from benchmarks.alert_quality.noise import Array
+from benchmarks.alert_quality.regressions import DAY, MARK, of_the_week
+from benchmarks.alert_quality.windows import held
 
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.float64]
@@ -68,13 +70,23 @@ def _within(flags: Flags, steps: int) -> Counts:
     return result
 
 
+def by_chance(counted: Counters) -> Counts:
+    """How many of an hour's failures may be chance, where some always fail."""
+    marks = np.arange(0, counted.probes.shape[1], MARK)
+    daily = counted.share(DAY)[:, marks].astype(np.float32)
+    usual = np.nan_to_num(held(of_the_week(daily), marks, counted.probes.shape[1]))
+    probes, _ = counted.increase(60)
+    return 4 * np.minimum(usual, 0.02) * probes
+
+
 def errors_high(counted: Counters, down: Flags, degraded: Flags) -> Flags:
     """``down`` has told of the failures up to its end; those since then must be enough."""
-    _, hour = counted.increase(60)
-    _, newly = counted.increase(20)
+    chance = by_chance(counted)
+    hour = counted.increase(60)[1] - chance
+    newly = counted.increase(20)[1] - chance / 3
     newly_enough = (counted.share(20) > 0.05) & (newly > 3.5) & ~lately(down, 20)
     soon = (counted.share(60).round(3) > 0.05) & ((hour > 3.5) & ~lately(down, 60) | newly_enough)
-    _, six = counted.increase(360)
+    six = counted.increase(360)[1] - 3 * chance
     share, week = counted.share(360), counted.share(7 * 1440)
     late = (share.round(3) > 0.01) & (six > 5.5) & (share > 2 * week)
     return soon & ~lately(degraded, 60) | late & ~lately(down | degraded, 360)
@@ -82,15 +94,16 @@ def errors_high(counted: Counters, down: Flags, degraded: Flags) -> Flags:
 
 def throttled(counted: Counters, down: Flags) -> Flags:
     """As if all failures were of this kind."""
-    _, failures = counted.increase(30)
-    _, newly = counted.increase(20)
+    chance = by_chance(counted)
+    failures = counted.increase(30)[1] - chance / 2
+    newly = counted.increase(20)[1] - chance / 3
     enough = (failures > 2.5) & ~lately(down, 30) | (newly > 2.5) & ~lately(down, 20)
     return (counted.share(30).round(3) > 0.1) & enough
 
 
 def wrong_answers(counted: Counters) -> Flags:
     """As if all failures were of this kind."""
-    _, failures = counted.increase(60)
+    failures = counted.increase(60)[1] - by_chance(counted)
     return (counted.share(60).round(3) > 0.05) & (failures > 2.5)
 
 
