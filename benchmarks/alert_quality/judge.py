@@ -38,6 +38,7 @@ PAGES = (
 TICKETS = (
     "InferenceFirstTokenSlower",
     "InferenceOutputSlower",
+    "InferenceItemsSlower",
     "InferenceErrorsHigh",
     "InferenceThrottled",
     "InferenceWrongAnswers",
@@ -119,6 +120,7 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
         "InferenceTargetDown": down,
         "InferenceFirstTokenSlower": (hour > hour_limit) & enough & ~late,
         "InferenceOutputSlower": (output > output_limit) & ~lately(degraded, 60),
+        "InferenceItemsSlower": (hour > hour_limit) & ~lately(degraded, 60),
         "InferenceErrorsHigh": errors,
         "InferenceThrottled": failures.throttled(answered, down),
         "InferenceWrongAnswers": failures.wrong_answers(answered),
