@@ -86,7 +86,7 @@ def judge(row: StatusRow, now: float) -> Judgement:
         return Judgement(State.PENDING, _skipped(row))
     if failure := row.last.result.failure:
         return _failed(row, failure)
-    return _unreliable(row) or _slow(row) or Judgement(State.OK, _left_alone(row, now))
+    return _unreliable(row) or _slow(row) or Judgement(State.OK, _idle_or_skipped(row, now))
 
 
 def is_late(row: StatusRow, now: float) -> bool:
@@ -103,7 +103,10 @@ def next_probe_at(row: StatusRow, now: float) -> float:
 
 
 def failing_since(row: StatusRow) -> float | None:
-    """When the first of the latest failures ended, as far as the history goes back."""
+    """When the current run of failures began, Unix seconds; ``None`` if the target succeeds.
+
+    If the failures are older than the history, the result is when the history begins.
+    """
     since = None
     for sample in reversed(tuple(row.samples)):
         if sample.success:
@@ -173,7 +176,8 @@ def _slow(row: StatusRow) -> Judgement | None:
 
 
 def _is_missed(row: StatusRow, objective: Objective) -> bool:
-    """Whether one of the latest probes missed it. If not, the target meets it again."""
+    """Whether any of the latest probes missed the objective. If none did, the target has
+    recovered."""
     latest = row.samples.latest(_LATEST)
     return any(objective.met_by(each, usable=not each.cold) is False for each in latest)
 
@@ -182,7 +186,7 @@ def _not_ready(waiting: Waiting, now: float) -> str:
     return f"not ready for {span(now - waiting.since)}: {waiting.detail}"
 
 
-def _left_alone(row: StatusRow, now: float) -> str:
+def _idle_or_skipped(row: StatusRow, now: float) -> str:
     if row.waiting:
         return f"{row.waiting.detail} for {span(now - row.waiting.since)}"
     return _skipped(row)

@@ -252,8 +252,8 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A page of another site could make a browser with access spend tokens. Browsers send the
-    origin of a request in ``Sec-Fetch-Site``; other clients don't."""
+    """A page of another site could make the browser of someone with access spend tokens. Browsers
+    send the origin of a request in ``Sec-Fetch-Site``; other clients don't."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise HTTPException(403, "rejected: the request comes from a page of another site\n")
 

@@ -24,27 +24,27 @@ _NO_SAMPLES, _NO_WINDOW = Samples(), Window()
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One plan, its latest result, and what is remembered of the earlier ones."""
+    """One plan, its latest result, and its history."""
 
     plan: Plan
     last: Observation | None = None
     samples: Samples = _NO_SAMPLES
     hour: Window = _NO_WINDOW
-    """The hour that ended with the latest probe."""
+    """The hour up to the latest probe."""
     day: Window = _NO_WINDOW
-    """The same of 24 hours."""
+    """The 24 hours up to the latest probe."""
     tallies: tuple[Tally, ...] = ()
-    """How far the objectives of the target are kept, over the hour."""
+    """How far the target meets each of its objectives, over the hour."""
     last_cold: Observation | None = None
     """The latest success that was a cold start."""
     waiting: Waiting | None = None
     evidence: float = 0.0
-    """How strongly the latest probes say that the model has become slower than usual; see
+    """How strongly the latest probes suggest that the model is slower than usual; see
     ``exporter.probing.evidence``."""
     skipped: SkipReason | None = None
-    """Why the plan was not carried out when it was due last; ``None`` where it was."""
+    """Why the latest scheduled probe was not sent; ``None`` if it was."""
     successes: tuple[Kept, ...] = ()
-    """Oldest first, as are the failures."""
+    """Oldest first, like the failures."""
     failures: tuple[Kept, ...] = ()
 
     @property
@@ -54,7 +54,7 @@ class StatusRow:
 
     @property
     def kept(self) -> tuple[Kept, ...]:
-        """All probes that are kept whole, latest first."""
+        """The probes kept with their details, latest first."""
         both = (*self.successes, *self.failures)
         return tuple(sorted(both, key=lambda kept: kept.finished_at, reverse=True))
 
@@ -75,19 +75,19 @@ class StatusRow:
         )
 
     def with_kept(self, latest: Observation) -> StatusRow:
-        """With one more probe to look at, and without the oldest of its kind."""
+        """This row with one more probe in detail, and without the oldest success or failure."""
         kept = Kept.of(latest)
         if latest.result.success:
             return replace(self, successes=(*self.successes, kept)[-KEPT_SUCCESSES:])
         return replace(self, failures=(*self.failures, kept)[-KEPT_FAILURES:])
 
     def with_plan(self, plan: Plan) -> StatusRow:
-        """With other settings; the history is evaluated again."""
+        """This row with changed settings, and its history evaluated again."""
         return replace(self, plan=plan, tallies=_tallies(plan, self.samples.last_hour()))
 
 
 def _lean(latest: Observation) -> Observation:
-    """Without what is kept elsewhere, and in less space."""
+    """The observation without its arrivals and body, which ``Kept`` has in less space."""
     timeline = replace(latest.result.timeline, arrivals=())
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
 
@@ -122,8 +122,8 @@ class Status:
         self._rows = rows
 
     def observe(self, observation: Observation) -> None:
-        """Take over a result; one of a plan that has gone meanwhile is passed over, and one that
-        does not count is only kept to be looked at."""
+        """Add a result. Ignore it if its plan was removed; keep only its details if it doesn't
+        count."""
         identity = observation.plan.identity
         row = self._rows.get(identity)
         if row and observation.counts:
@@ -132,18 +132,18 @@ class Status:
             self._rows[identity] = row.with_kept(observation)
 
     def waiting(self, target: str, waiting: Waiting | None) -> None:
-        """Take over what a target is being waited for."""
+        """Set why a target is being waited for; ``None`` if it no longer is."""
         for identity, row in self._rows.items():
             if row.plan.target.name == target:
                 self._rows[identity] = replace(row, waiting=waiting)
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
-        """Take over why a plan was not carried out although it was due."""
+        """Set why a scheduled probe was not sent."""
         if row := self._rows.get(plan.identity):
             self._rows[plan.identity] = replace(row, skipped=reason)
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """Take over how strongly a plan's latest probes speak for a change."""
+        """Set how strongly a plan's latest probes suggest a change."""
         if row := self._rows.get(plan.identity):
             seen = by_measure["time_to_first_token"]
             self._rows[plan.identity] = replace(row, evidence=seen)

@@ -1,4 +1,4 @@
-"""The answer of ``/api/v1/targets``: the rows of the status page, for scripts."""
+"""The response of ``/api/v1/targets``: the rows of the status page, for scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.site.status import StatusRow
 
 
 def targets_to_json(rows: Iterable[StatusRow], now: float) -> list[JsonValue]:
-    """The rows as of a moment, Unix seconds."""
+    """The rows at a time, Unix seconds."""
     return [_row_to_json(row, now) for row in rows]
 
 
@@ -62,6 +62,6 @@ def _window_to_json(window: Window) -> JsonValue:
 def _last_to_json(last: Observation) -> dict[str, JsonValue]:
     """The result without the fields of its row, and without the answer: prompts can be the user's
     own data, and answers can reveal them."""
-    left_out = {"target", "probe", "answer"}
-    told = result_to_json(last.result, last.cold)
-    return {key: value for key, value in told.items() if key not in left_out}
+    omitted = {"target", "probe", "answer"}
+    fields = result_to_json(last.result, last.cold)
+    return {key: value for key, value in fields.items() if key not in omitted}
