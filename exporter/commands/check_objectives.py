@@ -19,9 +19,9 @@ _HOUR_SECONDS = 3600
 def objective_warnings(plans: Sequence[Plan]) -> Iterator[str]:
     """One for each objective whose fast burn, spread over an hour, is fewer bad probes than the
     alerts need to see. All probes of a target count together, as they do in the alerts."""
-    for of_target, load in by_target(plans):
+    for of_target, forecast in by_target(plans):
         target, interval_seconds = of_target[0].target, of_target[0].interval_seconds
-        probes_per_hour = load.probes * _HOUR_SECONDS / DAY_SECONDS
+        probes_per_hour = forecast.probes * _HOUR_SECONDS / DAY_SECONDS
         for objective in target.slo.objectives() if target.slo else ():
             bad_probes = FAST_BURN * (1 - objective.ratio) * probes_per_hour
             if bad_probes < LEAST_BAD_PROBES:

@@ -11,9 +11,9 @@ from exporter.budget.forecast import (
     DAY_SECONDS,
     DAYS_PER_MONTH,
     NOTHING,
-    Load,
+    Forecast,
     by_target,
-    confirming_load,
+    confirming_forecast,
 )
 from exporter.commands.check_savings import savings
 from exporter.commands.check_warnings import warnings
@@ -42,10 +42,10 @@ def report(config: Config, width: int | None = None) -> str:
         return "\n".join([*warned, none, ""])
     rows: list[tuple[str, ...]] = [_HEADINGS]
     known = total = NOTHING
-    for of_target, load in by_target(plans):
-        rows.append(_row(of_target, load))
-        total += load
-        known = known + load if load.usd is not None else known
+    for of_target, forecast in by_target(plans):
+        rows.append(_row(of_target, forecast))
+        total += forecast
+        known = known + forecast if forecast.usd is not None else known
     rows.append(("total", "", "", "", *_figures(total)))
     spend = [
         *_spend(known, total),
@@ -77,10 +77,10 @@ _FIGURES = 5
 """How many of the columns, the last ones, are figures."""
 
 
-def _row(plans: Sequence[Plan], load: Load) -> tuple[str, ...]:
+def _row(plans: Sequence[Plan], forecast: Forecast) -> tuple[str, ...]:
     target = plans[0].target
     asked = ", ".join(_asked(plans))
-    return (target.name, target.provider, target.model, asked, *_figures(load))
+    return (target.name, target.provider, target.model, asked, *_figures(forecast))
 
 
 def _asked(plans: Sequence[Plan]) -> Iterator[str]:
@@ -90,9 +90,9 @@ def _asked(plans: Sequence[Plan]) -> Iterator[str]:
         yield f"{names} every {format_duration(seconds)}"
 
 
-def _figures(load: Load) -> tuple[str, ...]:
-    counts = (load.probes, load.input_tokens, load.output_tokens)
-    usd = ("unknown", "unknown") if load.usd is None else _per_day_and_month(load.usd)
+def _figures(forecast: Forecast) -> tuple[str, ...]:
+    counts = (forecast.probes, forecast.input_tokens, forecast.output_tokens)
+    usd = ("unknown", "unknown") if forecast.usd is None else _per_day_and_month(forecast.usd)
     return (*(f"{count:,.0f}" for count in counts), *usd)
 
 
@@ -126,7 +126,7 @@ def _cut(cell: str, width: int) -> str:
     return cell if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
-def _spend(known: Load, total: Load) -> Iterator[str]:
+def _spend(known: Forecast, total: Forecast) -> Iterator[str]:
     if known is NOTHING:
         yield "Spend: unknown: only targets with an unknown price; set price or prices_file."
         return
@@ -137,7 +137,7 @@ def _spend(known: Load, total: Load) -> Iterator[str]:
 
 def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
     """What it may cost to make sure of a change."""
-    most = sum(map(confirming_load, plans), NOTHING)
+    most = sum(map(confirming_forecast, plans), NOTHING)
     if most.probes:
         usd = "of unknown price" if most.usd is None else f"{most.usd:.2f} USD"
         yield (
@@ -158,7 +158,7 @@ def _budgets(config: Config) -> Iterator[str]:
 
 
 def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
-    spends = [load.usd for _, load in by_target(plans)]
+    spends = [forecast.usd for _, forecast in by_target(plans)]
     budget = f"Budget of {whose}: {usd_per_day:.2f} USD per day"
     known = [usd for usd in spends if usd is not None]
     if not known:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from exporter.budget.forecast import NOTHING, by_target, load
+from exporter.budget.forecast import NOTHING, by_target, forecast
 from exporter.config.plan import Plan
 from exporter.kinds import Kind
 from exporter.settings.units import format_duration
@@ -39,7 +39,7 @@ def _by_target(plans: Iterable[Plan]) -> Iterator[tuple[str, Decimal, Decimal]]:
         target = of_target[0].target
         if now.usd is None or Kind.MODELS not in target.row.kinds:
             continue
-        then = sum((load(_seldom(plan)) for plan in of_target), NOTHING).usd or Decimal()
+        then = sum((forecast(_seldom(plan)) for plan in of_target), NOTHING).usd or Decimal()
         if now.usd - then >= _WORTH_TELLING:
             yield target.name, now.usd, then
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from exporter.commands.terminal import Summary
 from exporter.config.plan import Plan
-from exporter.config.slo import Objective, Tally, Verdict
+from exporter.config.slo import Objective, SloVerdict, Tally
 from exporter.observation import Observation
 from exporter.site.words import percent, seconds
 
@@ -31,7 +31,7 @@ class Judged:
         counting = [each for each in observations if each.counts]
         return cls(plan, observations, [_tally(each, counting) for each in objectives])
 
-    def has(self, verdict: Verdict) -> bool:
+    def has(self, verdict: SloVerdict) -> bool:
         """Whether any objective has this verdict."""
         return any(tally.verdict is verdict for tally in self.tallies)
 
@@ -56,9 +56,9 @@ def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
     )
 
 
-def told(judged: Judged) -> Iterator[tuple[Verdict, str]]:
+def told(judged: Judged) -> Iterator[tuple[SloVerdict, str]]:
     """A line for each objective, and its verdict."""
-    width = max(map(len, Verdict))
+    width = max(map(len, SloVerdict))
     for tally in judged.tallies:
         yield tally.verdict, f"{tally.verdict:<{width}}  {judged.name}  {explained(tally)}"
 
@@ -73,7 +73,7 @@ def explained(tally: Tally) -> str:
         f"{percent(tally.ratio)} of {tally.judged} (90 % sure: {percent(low)} to {percent(high)})"
     )
     more = ""
-    if tally.verdict is Verdict.UNKNOWN:
+    if tally.verdict is SloVerdict.UNKNOWN:
         more = f"; {tally.enough} good probes in a row would tell"
     return f"{objective}: {found}, {wanted} wanted{more}"
 
@@ -111,16 +111,16 @@ def to_junit(all_judged: Iterable[Judged]) -> bytes:
     cannot be told is skipped."""
     suites = ElementTree.Element("testsuites", name="inference-exporter")
     for judged in all_judged:
-        broken = sum(tally.verdict is Verdict.BROKEN for tally in judged.tallies)
-        unknown = sum(tally.verdict is Verdict.UNKNOWN for tally in judged.tallies)
+        broken = sum(tally.verdict is SloVerdict.BROKEN for tally in judged.tallies)
+        unknown = sum(tally.verdict is SloVerdict.UNKNOWN for tally in judged.tallies)
         counts = {"tests": len(judged.tallies), "failures": broken, "skipped": unknown, "errors": 0}
         about = {"name": judged.name, **{name: str(number) for name, number in counts.items()}}
         suite = ElementTree.SubElement(suites, "testsuite", about)
         for tally in judged.tallies:
             name = _named(tally.objective)
             case = ElementTree.SubElement(suite, "testcase", classname=judged.name, name=name)
-            if tally.verdict is not Verdict.KEPT:
-                kind = "failure" if tally.verdict is Verdict.BROKEN else "skipped"
+            if tally.verdict is not SloVerdict.KEPT:
+                kind = "failure" if tally.verdict is SloVerdict.BROKEN else "skipped"
                 said = ElementTree.SubElement(case, kind, message=explained(tally))
                 said.text = ", ".join(f"{times} {why}" for why, times in judged.reasons.items())
     ElementTree.indent(suites)

@@ -15,7 +15,7 @@ from exporter.commands.failing import fail
 from exporter.commands.gate import Judged, to_json, to_junit, told
 from exporter.commands.usual import Past
 from exporter.config.plan import Plan
-from exporter.config.slo import Objective, Verdict
+from exporter.config.slo import Objective, SloVerdict
 from exporter.process import loop
 from exporter.prometheus.client import HistoryError, Prometheus
 
@@ -25,7 +25,7 @@ _PROBES = 20
 """Enough to see that one probe in four misses an objective of 95 %."""
 
 _AT_ONCE = 8
-_COLORS = {Verdict.BROKEN: "red", Verdict.KEPT: "green", Verdict.UNKNOWN: "yellow"}
+_COLORS = {SloVerdict.BROKEN: "red", SloVerdict.KEPT: "green", SloVerdict.UNKNOWN: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Gate:
         return "usual" in self.fail_on
 
     @property
-    def closed_by(self) -> frozenset[Verdict]:
-        broken = {Verdict.BROKEN} if self.fail_on else set()
-        unknown = {Verdict.UNKNOWN} if "unknown" in self.fail_on else set()
+    def closed_by(self) -> frozenset[SloVerdict]:
+        broken = {SloVerdict.BROKEN} if self.fail_on else set()
+        unknown = {SloVerdict.UNKNOWN} if "unknown" in self.fail_on else set()
         return frozenset(broken | unknown)
 
 

@@ -67,7 +67,7 @@ class Objective:
         return seconds <= self.threshold_seconds
 
 
-class Verdict(StrEnum):
+class SloVerdict(StrEnum):
     """Whether an objective is kept, as far as the probes can tell."""
 
     KEPT = "kept"
@@ -95,7 +95,7 @@ class Tally:
         return self.good / self.judged if self.judged else None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> SloVerdict:
         """By the binomial test, once for either side.
 
         Broken: a target that just keeps its objective would rarely have so few good probes. Kept:
@@ -103,10 +103,10 @@ class Tally:
         """
         ratio = self.objective.ratio
         if _chance_of_at_most(self.good, self.judged, ratio) < CHANCE:
-            return Verdict.BROKEN
+            return SloVerdict.BROKEN
         if 1 - _chance_of_at_most(self.good - 1, self.judged, ratio) < CHANCE:
-            return Verdict.KEPT
-        return Verdict.UNKNOWN
+            return SloVerdict.KEPT
+        return SloVerdict.UNKNOWN
 
     @property
     def bounds(self) -> tuple[float, float]:

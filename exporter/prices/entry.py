@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal, InvalidOperation
 
-from exporter.prices.price import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, Window
+from exporter.prices.price import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, WeeklyHours
 
 Entry = Mapping[str, object]
 
@@ -85,8 +85,8 @@ class _Prices:
         if not isinstance(pricing, dict):
             return None
         rates = self._rates(self._given(pricing, ""))
-        windows = (w for each in pricing.get("windows", ()) for w in self._windows(each))
-        return OffPeak(rates, tuple(windows))
+        hours = (it for each in pricing.get("windows", ()) for it in self._hours(each))
+        return OffPeak(rates, tuple(hours))
 
     def number(self, value: object) -> Decimal:
         try:
@@ -116,7 +116,7 @@ class _Prices:
         ]
         return sorted(found, key=lambda tier: tier[0])
 
-    def _windows(self, window: object) -> Iterator[Window]:
+    def _hours(self, window: object) -> Iterator[WeeklyHours]:
         if not isinstance(window, dict):
             raise UnknownPrice(f"{self.key!r} has the off-peak hours {window!r}")
         hours, days = window.get("hours_utc"), window.get("weekdays")
@@ -126,7 +126,7 @@ class _Prices:
                 start, end = map(time.fromisoformat, str(span).split("-"))
             except ValueError:
                 raise UnknownPrice(f"{self.key!r} has the off-peak hours {span!r}") from None
-            yield Window(weekdays, start, end)
+            yield WeeklyHours(weekdays, start, end)
 
     def _given(self, fields: Mapping[str, object], suffix: str) -> Mapping[str, Decimal]:
         """The rates that are there under names with this suffix."""
@@ -151,5 +151,5 @@ def _scaled(price: TokenPrice, factor: Decimal) -> TokenPrice:
     return TokenPrice(
         price.rates.times(factor),
         tuple(Tier(tier.above_input_tokens, tier.rates.times(factor)) for tier in price.tiers),
-        OffPeak(off_peak.rates.times(factor), off_peak.windows) if off_peak else None,
+        OffPeak(off_peak.rates.times(factor), off_peak.hours) if off_peak else None,
     )

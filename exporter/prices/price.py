@@ -75,7 +75,7 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WeeklyHours:
     """Hours that come back every week, in UTC; ``end`` is not part of them, and an ``end`` of
     midnight is the end of the day."""
 
@@ -95,7 +95,7 @@ class OffPeak:
     """Rates that hold in some hours only, for requests of every length."""
 
     rates: Rates
-    windows: tuple[Window, ...]
+    hours: tuple[WeeklyHours, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class TokenPrice:
 
     def rates_for(self, input_tokens: int, at: datetime) -> Rates:
         """What a request with so many input tokens is charged at this time."""
-        if self.off_peak and any(w.covers(at.astimezone(UTC)) for w in self.off_peak.windows):
+        if self.off_peak and any(it.covers(at.astimezone(UTC)) for it in self.off_peak.hours):
             return self.off_peak.rates
         return self.peak_rates_for(input_tokens)
 

@@ -15,11 +15,11 @@ from exporter.config.slo import Objective, Tally
 from exporter.observation import Observation
 from exporter.result import SkipReason
 from exporter.site.kept import KEPT_FAILURES, KEPT_SUCCESSES, Kept
-from exporter.site.past import HISTORY_LENGTH, Day, Sample, Samples, Window, window
+from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary, summarize
 
-__all__ = ["HISTORY_LENGTH", "Sample", "Status", "StatusRow"]
+__all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
 
-_NO_SAMPLES, _NO_WINDOW = Samples(), Window()
+_NO_PAST, _NO_SUMMARY = PastProbes(), PeriodSummary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class StatusRow:
 
     plan: Plan
     last: Observation | None = None
-    samples: Samples = _NO_SAMPLES
-    hour: Window = _NO_WINDOW
+    past: PastProbes = _NO_PAST
+    hour: PeriodSummary = _NO_SUMMARY
     """The hour up to the latest probe."""
-    day: Window = _NO_WINDOW
+    day: PeriodSummary = _NO_SUMMARY
     """The 24 hours up to the latest probe."""
     tallies: tuple[Tally, ...] = ()
-    """How far the target meets each of its objectives, over the hour."""
+    """How far the target meets each of its objectives, over the last hour."""
     last_cold: Observation | None = None
     """The latest success that was a cold start."""
     waiting: Waiting | None = None
@@ -48,9 +48,9 @@ class StatusRow:
     failures: tuple[Kept, ...] = ()
 
     @property
-    def history(self) -> tuple[Sample, ...]:
-        """The samples of the latest probes, oldest first."""
-        return self.samples.latest(HISTORY_LENGTH)
+    def history(self) -> tuple[PastProbe, ...]:
+        """The latest probes, oldest first."""
+        return self.past.latest(HISTORY_LENGTH)
 
     @property
     def kept(self) -> tuple[Kept, ...]:
@@ -59,18 +59,18 @@ class StatusRow:
         return tuple(sorted(both, key=lambda kept: kept.finished_at, reverse=True))
 
     def with_news(self, latest: Observation, day: Day) -> StatusRow:
-        sample = Sample.of(latest)
-        samples = self.samples.plus(sample)
-        of_hour = samples.last_hour()
-        hour, of_day = window(of_hour), day.take(sample)
+        probe = PastProbe.of(latest)
+        past = self.past.plus(probe)
+        of_hour = past.last_hour()
+        hour, of_day = summarize(of_hour), day.take(probe)
         return replace(
             self.with_kept(latest),
             last=_lean(latest),
-            samples=samples,
+            past=past,
             hour=hour,
             day=hour if hour.probes == of_day.probes else of_day,
             tallies=_tallies(self.plan, of_hour),
-            last_cold=latest if sample.cold and sample.success else self.last_cold,
+            last_cold=latest if probe.cold and probe.success else self.last_cold,
             skipped=None,
         )
 
@@ -83,7 +83,7 @@ class StatusRow:
 
     def with_plan(self, plan: Plan) -> StatusRow:
         """This row with changed settings, and its history evaluated again."""
-        return replace(self, plan=plan, tallies=_tallies(plan, self.samples.last_hour()))
+        return replace(self, plan=plan, tallies=_tallies(plan, self.past.last_hour()))
 
 
 def _lean(latest: Observation) -> Observation:
@@ -92,18 +92,16 @@ def _lean(latest: Observation) -> Observation:
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
 
 
-def _tallies(plan: Plan, samples: Iterable[Sample]) -> tuple[Tally, ...]:
+def _tallies(plan: Plan, past: Iterable[PastProbe]) -> tuple[Tally, ...]:
     slo = plan.target.slo
     if slo is None:
         return ()
-    seen = tuple(samples)
+    seen = tuple(past)
     return tuple(_tally(objective, seen) for objective in slo.objectives())
 
 
-def _tally(objective: Objective, samples: Iterable[Sample]) -> Tally:
-    return Tally.of(
-        objective, (objective.met_by(sample, usable=not sample.cold) for sample in samples)
-    )
+def _tally(objective: Objective, past: Iterable[PastProbe]) -> Tally:
+    return Tally.of(objective, (objective.met_by(probe, usable=not probe.cold) for probe in past))
 
 
 class Status:

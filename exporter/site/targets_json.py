@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from exporter.observation import Observation
 from exporter.site.judgement import judge, next_probe_at
-from exporter.site.past import Window
+from exporter.site.past import PeriodSummary
 from exporter.site.result_json import result_to_json
 from exporter.site.status import StatusRow
 
@@ -32,8 +32,8 @@ def _row_to_json(row: StatusRow, now: float) -> JsonValue:
         "next_probe_at": next_probe_at(row, now),
         "state": judgement.state,
         "why": judgement.why,
-        "hour": _window_to_json(row.hour),
-        "day": _window_to_json(row.day),
+        "hour": _summary_to_json(row.hour),
+        "day": _summary_to_json(row.day),
         "objectives": [
             {
                 "name": tally.objective.name,
@@ -50,12 +50,12 @@ def _row_to_json(row: StatusRow, now: float) -> JsonValue:
     }
 
 
-def _window_to_json(window: Window) -> JsonValue:
+def _summary_to_json(summary: PeriodSummary) -> JsonValue:
     return {
-        "probes": window.probes,
-        "success_ratio": window.success_ratio,
-        "p50_seconds": window.p50,
-        "p95_seconds": window.p95,
+        "probes": summary.probes,
+        "success_ratio": summary.success_ratio,
+        "p50_seconds": summary.p50,
+        "p95_seconds": summary.p95,
     }
 
 

@@ -28,7 +28,7 @@ def configure(*targets: dict[str, Any], **settings: Any) -> Config:
 
 def usd_per_day(config: Config) -> Decimal:
     """Of the targets whose price is known."""
-    return sum((load.usd or Decimal() for _, load in by_target(config.plans())), Decimal())
+    return sum((daily.usd or Decimal() for _, daily in by_target(config.plans())), Decimal())
 
 
 def test_each_target_and_the_total_are_told_by_day_and_by_month() -> None:
@@ -96,8 +96,8 @@ def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:
 
 def test_a_silence_keeps_probes_back_and_ends_with_two() -> None:
     cold_start = {"idle": "30m", "every": "2h"}
-    ((_, load),) = by_target(configure({"name": "a", "cold_start": cold_start}).plans())
-    assert load.probes == 1440 * 3 / 4 + 2 * 12
+    ((_, daily),) = by_target(configure({"name": "a", "cold_start": cold_start}).plans())
+    assert daily.probes == 1440 * 3 / 4 + 2 * 12
 
 
 def test_long_input_is_estimated_in_its_tier() -> None:

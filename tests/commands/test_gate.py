@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli import main
-from exporter.config.slo import CHANCE, Objective, Tally, Verdict
+from exporter.config.slo import CHANCE, Objective, SloVerdict, Tally
 from exporter.simulator import Script, Simulator
 from exporter.simulator.faults import Disconnect
 from exporter.simulator.thread import run_in_thread
@@ -92,7 +92,7 @@ def test_without_objectives_there_is_no_gate(
 def test_the_bounds_and_the_verdict_say_the_same(good: int, judged: int) -> None:
     low, high = Tally(Objective("success", 0.5), good, judged).bounds
     assert low <= good / judged <= high
-    for ratio, verdict in ((low * 0.999, Verdict.KEPT), (high * 1.001, Verdict.BROKEN)):
+    for ratio, verdict in ((low * 0.999, SloVerdict.KEPT), (high * 1.001, SloVerdict.BROKEN)):
         if 0 < ratio < 1:
             assert Tally(Objective("success", ratio), good, judged).verdict is verdict
     assert CHANCE == 0.05, "so that both bounds together leave 90 %"
