@@ -15,7 +15,7 @@ from typing import TypeAlias
 import structlog
 
 from exporter.process.descriptors import is_shortage
-from exporter.process.sparingly import Sparingly
+from exporter.process.log_throttle import LogThrottle
 
 REQUEST_SECONDS = 10.0
 """The time limit for a complete request: TLS handshake, request line, headers."""
@@ -84,7 +84,7 @@ class Listener(socket.socket):
         super().__init__(family, kind, protocol, fileno=listening.detach())
         self._max_connections = max_connections
         self._connections: dict[int, Connection] = {}
-        self._rejected = Sparingly()
+        self._rejected = LogThrottle()
         self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def accept(self) -> tuple[socket.socket, _Address]:
