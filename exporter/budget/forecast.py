@@ -85,8 +85,8 @@ def _probes(plan: Plan) -> float:
     cold_start = plan.target.cold_start
     if cold_start is None:
         return scheduled
-    silences = DAY_SECONDS / cold_start.every_seconds
-    return scheduled - silences * (cold_start.idle / plan.interval_seconds) + 2 * silences
+    idle_periods = DAY_SECONDS / cold_start.every_seconds
+    return scheduled - idle_periods * (cold_start.idle / plan.interval_seconds) + 2 * idle_periods
 
 
 def _usd(plan: Plan, tokens: Usage) -> Decimal | None:
