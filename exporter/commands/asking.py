@@ -12,7 +12,7 @@ from exporter.probing.probe import run_probe
 
 
 async def asked(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
-    """What each plan finds, so many times, one after the other."""
+    """Probe each plan ``count`` times, one probe after another."""
     for plan in plans:
         connections = Connections(plan.target)
         texts = cycle(plan.probe.texts)

@@ -29,9 +29,9 @@ _NOTE = (
 
 
 def report(config: Config, width: int | None = None) -> str:
-    """The targets with what they are sent and what that may cost, and warnings; plain text.
+    """The report as plain text: what each target is sent, what that can cost, and warnings.
 
-    :param width: how many columns the terminal has, if it is one: names are cut to fit.
+    :param width: the columns of the terminal. Names are cut to fit; ``None`` cuts none.
     """
     warned = warnings(config)
     plans = config.plans()
@@ -74,7 +74,7 @@ _HEADINGS = (
 _GAP = "  "
 _NARROWEST = 8
 _FIGURES = 5
-"""How many of the columns, the last ones, are figures."""
+"""The number of columns with figures, which are the last ones."""
 
 
 def _row(plans: Sequence[Plan], forecast: Forecast) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _row(plans: Sequence[Plan], forecast: Forecast) -> tuple[str, ...]:
 
 
 def _asked(plans: Sequence[Plan]) -> Iterator[str]:
-    """Which probes how often: ``short, long every 1m``."""
+    """The probes and their intervals: ``short, long every 1m``."""
     for seconds, together in groupby(plans, key=lambda plan: plan.interval_seconds):
         names = ", ".join(plan.probe_name for plan in together)
         yield f"{names} every {format_duration(seconds)}"
@@ -101,7 +101,7 @@ def _per_day_and_month(usd: Decimal) -> tuple[str, str]:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
-    """Columns in line: words to the left, figures to the right."""
+    """Aligned columns: words to the left, figures to the right."""
     widths = _fitted([max(map(len, column)) for column in zip(*rows, strict=True)], width)
     for row in rows:
         cells = (
@@ -112,7 +112,7 @@ def _table(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
 
 
 def _fitted(widths: list[int], wanted: int | None) -> list[int]:
-    """The widths of columns of words, the widest first, taken back until the table fits."""
+    """The column widths. The widest columns of words shrink until the table fits."""
     words = range(len(widths) - _FIGURES)
     while wanted and sum(widths) + len(_GAP) * (len(widths) - 1) > wanted:
         widest = max(words, key=lambda index: widths[index])
@@ -136,7 +136,7 @@ def _spend(known: Forecast, total: Forecast) -> Iterator[str]:
 
 
 def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
-    """What it may cost to make sure of a change."""
+    """The most that confirming changes can cost."""
     most = sum(map(confirming_forecast, plans), NOTHING)
     if most.probes:
         usd = "of unknown price" if most.usd is None else f"{most.usd:.2f} USD"
@@ -147,7 +147,7 @@ def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
 
 
 def _budgets(config: Config) -> Iterator[str]:
-    """Every budget, and whether it will be reached."""
+    """A line for each budget: how much of it the probes need."""
     plans = config.plans()
     if config.budget.usd_per_day is not None:
         yield _budget("all targets", config.budget.usd_per_day, plans)
@@ -173,7 +173,7 @@ def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
 
 
 def _servers(plans: Iterable[Plan]) -> Iterator[str]:
-    """What is assumed of servers paid by the hour, whose probes add nothing to the spend."""
+    """The assumptions about servers that are paid by the hour, where probes cost nothing extra."""
     for (plan, *_), _load in by_target(plans):
         if isinstance(plan.price, ServerPrice):
             usd, streams = plan.price.usd_per_hour, plan.price.concurrency

@@ -1,4 +1,4 @@
-"""The gate of ``probe --fail-on``: the objectives that were met, in words, JSON, and JUnit."""
+"""The results of ``probe --fail-on``: a verdict for each objective, as text, JSON, and JUnit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exporter.site.words import percent, seconds
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One plan, what its probes found, and how far its objectives were kept."""
+    """One plan, its observations, and how far it meets each objective."""
 
     plan: Plan
     observations: Sequence[Observation]
@@ -41,7 +41,7 @@ class Judged:
 
     @property
     def reasons(self) -> Counter[str]:
-        """How often what failed."""
+        """The number of failures by reason."""
         failures = (each.result.failure for each in self.observations)
         return Counter(str(failure.reason) for failure in failures if failure)
 
@@ -56,15 +56,15 @@ def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
     )
 
 
-def told(judged: Judged) -> Iterator[tuple[SloVerdict, str]]:
-    """A line for each objective, and its verdict."""
+def verdict_lines(judged: Judged) -> Iterator[tuple[SloVerdict, str]]:
+    """The verdict and a line of text for each objective."""
     width = max(map(len, SloVerdict))
     for tally in judged.tallies:
         yield tally.verdict, f"{tally.verdict:<{width}}  {judged.name}  {explained(tally)}"
 
 
 def explained(tally: Tally) -> str:
-    """What was found, what is wanted, and what it would take to tell."""
+    """The result, the objective, and how many good probes would be enough for a verdict."""
     objective, wanted = _named(tally.objective), percent(tally.objective.ratio)
     if not tally.judged:
         return f"{objective}: no probe could be judged, {wanted} wanted"
@@ -85,7 +85,7 @@ def _named(objective: Objective) -> str:
 
 
 def to_json(judged: Judged) -> dict[str, JsonValue]:
-    """For scripts; shares are between 0 and 1."""
+    """The results for scripts. Shares are between 0 and 1."""
     return {
         "target": judged.plan.target.name,
         "probe": judged.plan.probe_name,
@@ -107,8 +107,8 @@ def to_json(judged: Judged) -> dict[str, JsonValue]:
 
 
 def to_junit(all_judged: Iterable[Judged]) -> bytes:
-    """As CI servers read it: a suite for each target and probe, a case for each objective; what
-    cannot be told is skipped."""
+    """The results for CI servers: a suite for each target and probe, and a case for each
+    objective. Objectives without a verdict are skipped cases."""
     suites = ElementTree.Element("testsuites", name="inference-exporter")
     for judged in all_judged:
         broken = sum(tally.verdict is SloVerdict.BROKEN for tally in judged.tallies)

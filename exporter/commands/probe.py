@@ -66,7 +66,7 @@ def probe(
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
-    from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - so that --help waits for nothing
+    from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - keeps --help fast
 
     if fail_on or junit:
         if path is None:
