@@ -98,7 +98,7 @@ async def test_a_provider_that_tells_no_counts_leaves_the_ratio_unknown(tmp_path
     assert told.failure is None
     assert told.measures.cached_input_ratio is None
     assert failed.failure is not None
-    assert failed.failure.detail.startswith("nobody says how much of the prompt")
+    assert failed.failure.detail.startswith("an unknown share of the prompt")
 
 
 async def test_a_first_request_that_fails_is_the_result(tmp_path: Path) -> None:
