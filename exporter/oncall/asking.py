@@ -1,4 +1,4 @@
-"""What a running exporter and a Prometheus are asked, on behalf of an agent."""
+"""Requests to a running exporter and to Prometheus, on behalf of an agent."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _MAX_REFUSAL = 300
 
 
 class Unanswered(Exception):
-    """Somebody who was asked does not answer; the message says what to do."""
+    """The exporter or Prometheus did not answer. The message is for the agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExporterPages:
-    """The HTTP side of a running exporter."""
+    """The HTTP API of a running exporter."""
 
     url: str
     user: tuple[str, str] | None = None
-    """Name and password, where ``web.config_file`` asks for them."""
+    """Name and password, if ``web.config_file`` requires them."""
 
     def rows(self) -> list[Row]:
         """A row for each target and probe, with its latest result.
@@ -37,9 +37,9 @@ class ExporterPages:
         return found
 
     def probe(self, target: str) -> None:
-        """Probe a configured target now. It costs tokens.
+        """Probe a configured target now, which costs tokens.
 
-        :raises Unanswered: it was not probed.
+        :raises Unanswered: the target was not probed.
         """
         self._get("/probe", {"target": target}, _PROBE_TIMEOUT_SECONDS)
 
@@ -68,7 +68,7 @@ class Memory:
     token_env: str | None = None
 
     def ask(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Labels and value of each series now.
+        """The labels and the current value of each series.
 
         :raises Unanswered: Prometheus does not answer.
         """
@@ -80,7 +80,7 @@ class Memory:
         return [(dict(labels), value) for labels, value in found]
 
     def number(self, expression: str) -> float | None:
-        """The largest value of an expression; ``None`` where it has none.
+        """The largest value of an expression; ``None`` if it has none.
 
         :raises Unanswered: Prometheus does not answer.
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _BAR = 20
-"""Characters of a drawn probe."""
+"""The width of a drawn probe in characters."""
 _STYLES = {
     State.OK: "green",
     State.SLOW: "yellow",
@@ -61,7 +61,7 @@ def top(url: str, every: float, once: bool, user: str | None, password_env: str 
 
 
 def table(rows: Iterable[Row], now: float) -> Table:
-    """The targets, the worst first, as of a moment, Unix seconds."""
+    """The targets at a time, Unix seconds, the worst first."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -94,7 +94,7 @@ def table(rows: Iterable[Row], now: float) -> Table:
 
 
 def drawn(row: Row, longest_seconds: float) -> str:
-    """The latest probe: a thin line while it waited, a thick one while it streamed."""
+    """The latest probe as a line: thin while it waited, thick while it streamed."""
     last = row["last"] or {}
     first, whole = last.get("time_to_first_token_seconds"), _length(row)
     if not whole or not longest_seconds:
