@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from exporter.commands.asking import asked
 from exporter.commands.failing import fail
 from exporter.commands.gate import Judged, to_json, to_junit, verdict_lines
+from exporter.commands.probe_now import probe_plans
 from exporter.commands.usual import Past
 from exporter.config.plan import Plan
 from exporter.config.slo import Objective, SloVerdict
@@ -106,7 +106,7 @@ async def _judged(wanted: Wanted, count: int) -> list[Judged]:
 
     async def ask(plan: Plan, objectives: Sequence[Objective]) -> Judged:
         async with turn:
-            observations = [each async for each in asked((plan,), count)]
+            observations = [each async for each in probe_plans((plan,), count)]
             return Judged.of(plan, objectives, observations)
 
     return list(await asyncio.gather(*(ask(plan, own) for plan, own in wanted)))

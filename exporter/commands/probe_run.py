@@ -10,9 +10,9 @@ import click
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.commands.asking import asked
 from exporter.commands.configured import load
 from exporter.commands.gate_run import Gate, run_gate
+from exporter.commands.probe_now import probe_plans
 from exporter.commands.terminal import Summary, closing, heading, line
 from exporter.config.plan import Plan
 from exporter.config.root import Config
@@ -25,9 +25,9 @@ from exporter.settings.explain import explain
 from exporter.site.result_json import result_to_json
 
 
-def ask(plans: tuple[Plan, ...], count: int, as_json: bool) -> int:
+def probe(plans: tuple[Plan, ...], count: int, as_json: bool) -> int:
     """Probe every plan ``count`` times, print the results, and return the exit code."""
-    results = loop.run((_ask_for_json if as_json else _ask_at_terminal)(plans, count))
+    results = loop.run((_print_json if as_json else _print_lines)(plans, count))
     return 0 if all(result.success for result in results) else 1
 
 
@@ -99,8 +99,8 @@ def _usage_error(mistake: ErrorDetails) -> click.UsageError:
     return click.UsageError(message)
 
 
-async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
-    observations = [observation async for observation in asked(plans, count)]
+async def _print_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
+    observations = [observation async for observation in probe_plans(plans, count)]
     results = [observation.result for observation in observations]
     document = {
         "results": [result_to_json(result) for result in results],
@@ -110,11 +110,11 @@ async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult
     return results
 
 
-async def _ask_at_terminal(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
+async def _print_lines(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
     target = plans[0].target
     click.echo(heading(f"{target.name}: {target.model} at {target.endpoint}"))
     observations: list[Observation] = []
-    async for observation in asked(plans, count):
+    async for observation in probe_plans(plans, count):
         observations.append(observation)
         click.echo(line(len(observations), observation.result))
     click.echo(closing(observations))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.oncall.asking import Row
+from exporter.oncall.clients import Row
 from exporter.settings.redaction import redact
 
 MOST_CHARACTERS = 12_000

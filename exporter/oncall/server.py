@@ -25,7 +25,7 @@ from exporter.oncall.answers import (
     state,
     summary,
 )
-from exporter.oncall.asking import ExporterPages, Memory, Unanswered
+from exporter.oncall.clients import ExporterApi, History, RequestFailed
 from exporter.prometheus.client import HistoryError, matching
 
 INSTRUCTIONS = (
@@ -37,14 +37,14 @@ _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _SPENDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=True)
 _MOST_HOURS = 24 * 31
 _FAILURES_OF = "1h"
-_NEEDS_MEMORY = "the history is unknown: start this server with --prometheus URL"
+_NEEDS_HISTORY = "the history is unknown: start this server with --prometheus URL"
 
 T = TypeVar("T")
 
 
-def build(pages: ExporterPages, memory: Memory | None, *, allow_probe: bool) -> MCPServer[Any]:
+def build(exporter: ExporterApi, history: History | None, *, allow_probe: bool) -> MCPServer[Any]:
     """The server, ready to run."""
-    tools = _Tools(pages, memory)
+    tools = _Tools(exporter, history)
     server: MCPServer[Any] = MCPServer(
         "inference-exporter", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
@@ -58,9 +58,9 @@ def build(pages: ExporterPages, memory: Memory | None, *, allow_probe: bool) -> 
 class _Tools:
     """The tools. The agent reads their docstrings."""
 
-    def __init__(self, pages: ExporterPages, memory: Memory | None) -> None:
-        self._pages = pages
-        self._memory = memory
+    def __init__(self, exporter: ExporterApi, history: History | None) -> None:
+        self._exporter = exporter
+        self._history = history
 
     async def targets(self, only: str = "", name_has: str = "") -> Answer:
         """List the targets with their state and latest times, problems first.
@@ -69,7 +69,7 @@ class _Tools:
             not probed yet.
         name_has: only targets whose name contains this text.
         """
-        rows = await _asked(self._pages.rows)
+        rows = await _in_thread(self._exporter.rows)
         chosen = [
             row
             for row in rows
@@ -83,16 +83,16 @@ class _Tools:
 
         target: only this target.
         """
-        rows = await _asked(self._pages.rows)
+        rows = await _in_thread(self._exporter.rows)
         if target:
             rows = _of_target(rows, target)
         failed = [row for row in rows if row["last"] and row["last"]["failure"]]
         answer: Answer = {"latest": fitted(map(failure, failed))}
-        if self._memory:
+        if self._history:
             matchers = matching(target=target) if target else ""
             counted = f"increase(inference_probe_failures_total{matchers}[{_FAILURES_OF}])"
             by = f"topk(30, sum by (target, reason) ({counted}) > 0.5)"
-            found = await _asked(lambda: _memory(self._memory).ask(by))
+            found = await _in_thread(lambda: _history(self._history).query(by))
             answer["last_hour"] = [{**labels, "probes": round(count)} for labels, count in found]
         return answer
 
@@ -100,15 +100,15 @@ class _Tools:
         """Explain why a target is slow: its latest result in parts, the comparison with what is
         usual at this hour, and likely causes.
         """
-        rows = _of_target(await _asked(self._pages.rows), target)
+        rows = _of_target(await _in_thread(self._exporter.rows), target)
         reasons = [reason for row in rows for reason in slowness.of_the_latest(row)]
         answer: Answer = {"target": target, "latest": fitted(map(latest, rows))}
-        if self._memory:
-            usual = await _asked(lambda: slowness.Usual.of(_memory(self._memory), target))
+        if self._history:
+            usual = await _in_thread(lambda: slowness.Usual.of(_history(self._history), target))
             answer["against_usual"] = usual.known()
             reasons += slowness.of_the_past(usual)
         else:
-            answer["note"] = _NEEDS_MEMORY
+            answer["note"] = _NEEDS_HISTORY
         answer["likely_causes"] = list(dict.fromkeys(reasons)) or ["Nothing stands out."]
         return answer
 
@@ -116,34 +116,34 @@ class _Tools:
         """Compare a candidate with a baseline over the last hours. Each measure is better, the same
         within a margin, worse, or has not enough data, with a confidence interval.
         """
-        if self._memory is None:
-            raise ToolError(_NEEDS_MEMORY)
+        if self._history is None:
+            raise ToolError(_NEEDS_HISTORY)
         if not 0 < hours <= _MOST_HOURS:
             raise ToolError(f"hours must be more than 0 and at most {_MOST_HOURS}")
-        options = _past(self._memory, baseline, candidate, hours)
-        return await _asked(lambda: _judged(options))
+        options = _past(self._history, baseline, candidate, hours)
+        return await _in_thread(lambda: _judged(options))
 
     async def probe(self, target: str) -> Answer:
         """Probe a configured target now, with all its probes. This costs tokens."""
-        await _asked(lambda: self._pages.probe(target))
-        rows = _of_target(await _asked(self._pages.rows), target)
+        await _in_thread(lambda: self._exporter.probe(target))
+        rows = _of_target(await _in_thread(self._exporter.rows), target)
         return {"target": target, "latest": fitted(map(latest, rows))}
 
 
-async def _asked(ask: Callable[[], T]) -> T:
+async def _in_thread(ask: Callable[[], T]) -> T:
     """Run a blocking request in a thread.
 
     :raises ToolError: it failed. The agent reads the message.
     """
     try:
         return await asyncio.to_thread(ask)
-    except (Unanswered, CompareError, HistoryError, PartiesError) as error:
+    except (RequestFailed, CompareError, HistoryError, PartiesError) as error:
         raise ToolError(str(error)) from None
 
 
-def _memory(memory: Memory | None) -> Memory:
-    assert memory is not None  # noqa: S101 - the callers have checked
-    return memory
+def _history(history: History | None) -> History:
+    assert history is not None  # noqa: S101 - the callers have checked
+    return history
 
 
 def _of_target(rows: list[dict[str, Any]], target: str) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ def _of_target(rows: list[dict[str, Any]], target: str) -> list[dict[str, Any]]:
         raise ToolError(str(error.args[0])) from None
 
 
-def _past(memory: Memory, baseline: str, candidate: str, hours: float) -> Options:
+def _past(history: History, baseline: str, candidate: str, hours: float) -> Options:
     return Options(
         baseline=baseline,
         candidates=(candidate,),
@@ -169,8 +169,8 @@ def _past(memory: Memory, baseline: str, candidate: str, hours: float) -> Option
         cold_rounds=1,
         samples=None,
         from_samples=None,
-        prometheus=memory.url,
-        prometheus_token_env=memory.token_env,
+        prometheus=history.url,
+        prometheus_token_env=history.token_env,
         since_seconds=hours * 3600,
         before_after=None,
         windows=(),
@@ -183,7 +183,7 @@ def _judged(options: Options) -> Answer:
         from exporter.compare import run  # noqa: PLC0415 - needs what an extra installs
         from exporter.compare.report.json_report import to_json  # noqa: PLC0415
     except ImportError:
-        raise Unanswered("compare needs: pip install 'inference-exporter[compare]'") from None
+        raise RequestFailed("compare needs: pip install 'inference-exporter[compare]'") from None
     report: dict[str, Any] = to_json(run.report(options))
     versus = report["candidates"][0]
     kept = ("measure", "unit", "baseline", "candidate", "effect", "value", "low", "high", "verdict")

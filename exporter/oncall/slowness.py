@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.oncall.answers import Answer, rounded
-from exporter.oncall.asking import Memory, Row
+from exporter.oncall.clients import History, Row
 from exporter.prometheus.client import matching
 
 _SLOWER = 0.2
@@ -32,23 +32,23 @@ class Usual:
     """The number of probes that the provider rejected in the last hour."""
 
     @classmethod
-    def of(cls, memory: Memory, target: str) -> Usual:
+    def of(cls, history: History, target: str) -> Usual:
         """Read the history of a target.
 
-        :raises Unanswered: Prometheus does not answer.
+        :raises RequestFailed: Prometheus does not answer.
         """
         first = matching(target=target, measure="time_to_first_token")
         each = matching(target=target, measure="time_per_output_token")
         own = matching(target=target)
         throttled = '{reason=~"rate_limited|quota|overloaded",' + own[1:]
         return cls(
-            memory.number(f"exp(target:inference_latency:usual_ln{first})"),
-            memory.number(f"exp(target:inference_latency:deviation_15m{first}) - 1"),
-            memory.number(f"exp(target:inference_latency:deviation_15m{each}) - 1"),
-            memory.number(f"target:inference_places:affected_ratio{own}"),
-            bool(memory.number("instance:inference_vantage_point:degraded")),
-            memory.number(f"increase(inference_served_model_changes_total{own}[1d])"),
-            memory.number(f"sum(increase(inference_probe_failures_total{throttled}[1h]))"),
+            history.number(f"exp(target:inference_latency:usual_ln{first})"),
+            history.number(f"exp(target:inference_latency:deviation_15m{first}) - 1"),
+            history.number(f"exp(target:inference_latency:deviation_15m{each}) - 1"),
+            history.number(f"target:inference_places:affected_ratio{own}"),
+            bool(history.number("instance:inference_vantage_point:degraded")),
+            history.number(f"increase(inference_served_model_changes_total{own}[1d])"),
+            history.number(f"sum(increase(inference_probe_failures_total{throttled}[1h]))"),
         )
 
     def known(self) -> Answer:

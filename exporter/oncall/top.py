@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.oncall.asking import ExporterPages, Row, Unanswered
+from exporter.oncall.clients import ExporterApi, RequestFailed, Row
 from exporter.oncall.login import login_of
 from exporter.site.judgement import WORST_FIRST, State
 from exporter.site.words import percent, rate, seconds, span
@@ -43,17 +43,17 @@ def top(url: str, every: float, once: bool, user: str | None, password_env: str 
         from rich.live import Live  # noqa: PLC0415
     except ImportError:
         raise click.UsageError("top needs: pip install 'inference-exporter[top]'") from None
-    pages, console = ExporterPages(url, login_of(user, password_env)), Console()
+    exporter, console = ExporterApi(url, login_of(user, password_env)), Console()
     try:
-        rows = pages.rows()
+        rows = exporter.rows()
         if once:
             console.print(table(rows, time.time()))
             sys.exit(int(any(State(row["state"]).is_problem for row in rows)))
         with Live(table(rows, time.time()), console=console, screen=console.is_terminal) as live:
             while True:
                 time.sleep(every)
-                live.update(table(pages.rows(), time.time()))
-    except Unanswered as error:
+                live.update(table(exporter.rows(), time.time()))
+    except RequestFailed as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
