@@ -29,8 +29,8 @@ def objective_warnings(plans: Sequence[Plan]) -> Iterator[str]:
                 advice = _advice(interval_seconds * bad_probes / LEAST_BAD_PROBES, probes_per_hour)
                 yield (
                     f"warning: target {target.name}: slo {objective.name} {objective.ratio:g} is"
-                    f" stricter than a probe every {every} can tell: the alert on a fast burn needs"
-                    f" {LEAST_BAD_PROBES} bad probes in an hour,"
+                    f" too strict for a probe every {every}: the alert on a fast burn needs"
+                    f" {LEAST_BAD_PROBES} bad probes in an hour, which is"
                     f" {100 * LEAST_BAD_PROBES / probes_per_hour:.2g} % of all; {advice}"
                 )
 
@@ -42,5 +42,5 @@ def _advice(interval_seconds: float, probes_per_hour: float) -> str:
     if interval_seconds >= 1:
         changes.append(f"probe every {format_duration(math.floor(interval_seconds))}")
     if looser > 0:
-        changes.append(f"ask for {math.floor(looser * 1e4) / 1e4:g}")
+        changes.append(f"lower it to {math.floor(looser * 1e4) / 1e4:g}")
     return " or ".join(changes) or "probe more often"

@@ -162,14 +162,14 @@ def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
     budget = f"Budget of {whose}: {usd_per_day:.2f} USD per day"
     known = [usd for usd in spends if usd is not None]
     if not known:
-        return f"{budget}; how much of it is needed is unknown, since no price is known."
+        return f"{budget}; how much of it probes need is unknown, because no price is known."
     share = sum(known, Decimal()) / exact(usd_per_day)
     least = "" if len(known) == len(spends) else "at least "
-    budget = f"{budget}, {least}{share:.0%} of it needed"
+    budget = f"{budget}; probes need {least}{share:.0%} of it"
     if share <= 1:
         return f"{budget}."
     reached = format_duration(int(DAY_SECONDS / share))
-    return f"{budget}: it will stop probing {reached} after midnight UTC."
+    return f"{budget}, and stop {reached} after midnight UTC."
 
 
 def _servers(plans: Iterable[Plan]) -> Iterator[str]:
@@ -178,6 +178,6 @@ def _servers(plans: Iterable[Plan]) -> Iterator[str]:
         if isinstance(plan.price, ServerPrice):
             usd, streams = plan.price.usd_per_hour, plan.price.concurrency
             yield (
-                f"Server of {plan.target.name}: {usd:.2f} USD per hour anyway,"
-                f" taken to serve {streams.normalize():f} at once."
+                f"Server of {plan.target.name}: {usd:.2f} USD per hour with or without probes;"
+                f" the estimate assumes {streams.normalize():f} concurrent requests."
             )

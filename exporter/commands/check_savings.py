@@ -24,8 +24,8 @@ def savings(plans: Iterable[Plan]) -> Iterator[str]:
         return
     now, then = (sum((one[place] for one in found), Decimal()) for place in (1, 2))
     yield (
-        f"Cheaper: kind: models every {format_duration(_FREQUENT_SECONDS)}, which is free, and what"
-        f" spends tokens every {format_duration(_RARE_SECONDS)}:"
+        f"Cheaper: kind: models every {format_duration(_FREQUENT_SECONDS)}, which is free, and"
+        f" probes that use tokens every {format_duration(_RARE_SECONDS)}:"
         f" {then:.2f} instead of {now:.2f} USD per day."
     )
     for name, before, after in found[:_MOST_TARGETS]:

@@ -65,17 +65,15 @@ def verdict_lines(judged: Judged) -> Iterator[tuple[SloVerdict, str]]:
 
 def explained(tally: Tally) -> str:
     """The result, the objective, and how many good probes would be enough for a verdict."""
-    objective, wanted = _named(tally.objective), percent(tally.objective.ratio)
+    name, objective = _named(tally.objective), f"objective {percent(tally.objective.ratio)}"
     if not tally.judged:
-        return f"{objective}: no probe could be judged, {wanted} wanted"
-    low, high = tally.bounds
-    found = (
-        f"{percent(tally.ratio)} of {tally.judged} (90 % sure: {percent(low)} to {percent(high)})"
-    )
+        return f"{name}: no usable probes, {objective}"
+    interval = " to ".join(map(percent, tally.bounds))
+    found = f"{percent(tally.ratio)} of {tally.judged} (90 % interval: {interval})"
     more = ""
     if tally.verdict is SloVerdict.UNKNOWN:
-        more = f"; {tally.enough} good probes in a row would tell"
-    return f"{objective}: {found}, {wanted} wanted{more}"
+        more = f"; {tally.enough} good probes in a row would be enough"
+    return f"{name}: {found}, {objective}{more}"
 
 
 def _named(objective: Objective) -> str:

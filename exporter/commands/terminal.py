@@ -113,7 +113,7 @@ def _closing_lines(observations: Sequence[Observation]) -> Iterable[str]:
     yield f"{summary.successes} of {summary.probes} succeeded"
     if summary.uncertain:
         yield click.style(
-            f"{summary.uncertain} left out of the times: this machine was too busy to be certain",
+            f"{summary.uncertain} excluded from the times: this machine was too busy to be certain",
             fg="yellow",
         )
     if summary.successes:

@@ -45,17 +45,15 @@ def test_a_server_of_ones_own_costs_no_more_for_being_probed() -> None:
     server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
     text = report(configure({"name": "a"}, {"name": "own", "price": server}))
     assert "Spend: 0.74 USD per day" in text
-    assert "Server of own: 8.00 USD per hour anyway, taken to serve 16 at once.\n" in text
+    server_line = "Server of own: 8.00 USD per hour with or without probes; the estimate assumes"
+    assert f"{server_line} 16 concurrent requests.\n" in text
 
 
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        (1.0, "Budget of all targets: 1.00 USD per day, 74% of it needed.\n"),
-        (
-            0.37008,
-            "200% of it needed: it will stop probing 12h after midnight UTC.\n",
-        ),
+        (1.0, "Budget of all targets: 1.00 USD per day; probes need 74% of it.\n"),
+        (0.37008, "; probes need 200% of it, and stop 12h after midnight UTC.\n"),
     ],
 )
 def test_it_is_told_whether_a_budget_will_be_reached(budget: float, said: str) -> None:
@@ -65,7 +63,7 @@ def test_it_is_told_whether_a_budget_will_be_reached(budget: float, said: str) -
 def test_the_budget_of_a_target_is_held_against_its_own_spend() -> None:
     own = {"name": "b", "budget": {"usd_per_day": 0.5}}
     text = report(configure({"name": "a"}, own))
-    assert "Budget of b: 0.50 USD per day, 148% of it needed: it will stop" in text
+    assert "Budget of b: 0.50 USD per day; probes need 148% of it, and stop" in text
     assert "Budget of all" not in text
 
 
@@ -147,7 +145,7 @@ def test_what_the_free_kind_saves_is_told_where_it_saves_something() -> None:
     # 144 * 514 / 1e6 = 0.074 USD each
     told = text[text.index("Cheaper:") : text.index("Estimated:")]
     assert told == (
-        "Cheaper: kind: models every 1m, which is free, and what spends tokens every 10m:"
+        "Cheaper: kind: models every 1m, which is free, and probes that use tokens every 10m:"
         " 0.15 instead of 2.22 USD per day.\n"
         "  b: 0.07 instead of 1.48\n"
         "  a: 0.07 instead of 0.74\n"

@@ -52,9 +52,11 @@ def test_a_target_that_breaks_its_objective_fails_the_pipeline(config: Path) -> 
     done = run("probe", "--config", config, "--fail-on", "slo", "--junit", junit)
     assert done.exit_code == 1, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("kept             good/p  success: 100 % of 20 (90 % sure: 86 % to")
+    assert lines[0].startswith(
+        "kept             good/p  success: 100 % of 20 (90 % interval: 86 % to"
+    )
     assert lines[1].startswith("not enough data  good/p  time to first token within 25.00 s: 100 %")
-    assert lines[1].endswith("2995 good probes in a row would tell")
+    assert lines[1].endswith("2995 good probes in a row would be enough")
     assert lines[2].startswith("broken           broken/p  success: 0 % of 20")
     assert lines[3] == "  20 truncated"
     assert len(lines) == 4, "a target without objectives is not asked"

@@ -95,7 +95,7 @@ def test_what_a_budget_holds_back_and_how_long_it_lasts() -> None:
     together = [forecast(plan(name)).usd or Decimal() for name in ("hosted", "beijing")]
     says(sum(together, Decimal()).normalize(), " USD")
     text = report(config())
-    lasts = re.search(r"Budget of all targets: .* stop probing (\w+) after midnight", text)
+    lasts = re.search(r"Budget of all targets: .* stop (\w+) after midnight", text)
     assert lasts
     says(lasts[1])
 
