@@ -14,7 +14,7 @@ from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.config.slo import Objective, Tally
 from exporter.observation import Observation
 from exporter.result import SkipReason
-from exporter.site.kept import KEPT_FAILURES, KEPT_SUCCESSES, Kept
+from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
 from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary, summarize
 
 __all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
@@ -43,9 +43,9 @@ class StatusRow:
     ``exporter.probing.evidence``."""
     skipped: SkipReason | None = None
     """Why the latest scheduled probe was not sent; ``None`` if it was."""
-    successes: tuple[Kept, ...] = ()
+    successes: tuple[ProbeDetails, ...] = ()
     """Oldest first, like the failures."""
-    failures: tuple[Kept, ...] = ()
+    failures: tuple[ProbeDetails, ...] = ()
 
     @property
     def history(self) -> tuple[PastProbe, ...]:
@@ -53,7 +53,7 @@ class StatusRow:
         return self.past.latest(HISTORY_LENGTH)
 
     @property
-    def kept(self) -> tuple[Kept, ...]:
+    def kept(self) -> tuple[ProbeDetails, ...]:
         """The probes kept with their details, latest first."""
         both = (*self.successes, *self.failures)
         return tuple(sorted(both, key=lambda kept: kept.finished_at, reverse=True))
@@ -76,7 +76,7 @@ class StatusRow:
 
     def with_kept(self, latest: Observation) -> StatusRow:
         """This row with one more probe in detail, and without the oldest success or failure."""
-        kept = Kept.of(latest)
+        kept = ProbeDetails.of(latest)
         if latest.result.success:
             return replace(self, successes=(*self.successes, kept)[-KEPT_SUCCESSES:])
         return replace(self, failures=(*self.failures, kept)[-KEPT_FAILURES:])
@@ -87,7 +87,7 @@ class StatusRow:
 
 
 def _lean(latest: Observation) -> Observation:
-    """The observation without its arrivals and body, which ``Kept`` has in less space."""
+    """The observation without its arrivals and body, which ``ProbeDetails`` has in less space."""
     timeline = replace(latest.result.timeline, arrivals=())
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
 

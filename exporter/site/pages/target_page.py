@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from exporter.config.plan import Plan
 from exporter.site.backend import Condition
+from exporter.site.details import ProbeDetails
 from exporter.site.judgement import (
     WORST_FIRST,
     Judgement,
@@ -17,7 +18,6 @@ from exporter.site.judgement import (
     judge,
     next_probe_at,
 )
-from exporter.site.kept import Kept
 from exporter.site.pages.page import Page, render
 from exporter.site.pages.problems_page import runbook_url
 from exporter.site.pages.timeline import Drawing, Mark, Scale
@@ -85,11 +85,11 @@ class Part:
     runbook: str
     next_at: float | None
     chart: Chart | None
-    probes: Sequence[tuple[Kept, Drawing]]
+    probes: Sequence[tuple[ProbeDetails, Drawing]]
     marks: Sequence[Mark]
     kinds: Sequence[str]
     """The spans in the drawings, for the legend."""
-    failures: Sequence[Kept]
+    failures: Sequence[ProbeDetails]
     """The latest first."""
 
     @property

@@ -63,8 +63,8 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One probe with its details, for display."""
+class ProbeDetails:
+    """The details of one probe, for display."""
 
     finished_at: float
     """Unix seconds."""
@@ -99,7 +99,7 @@ class Kept:
         return _seconds_between(0, self.trace.uncertainty)
 
     @classmethod
-    def of(cls, observation: Observation) -> Kept:
+    def of(cls, observation: Observation) -> ProbeDetails:
         result = observation.result
         said = (result.body or result.answer) if result.failure else ""
         if observation.plan.probe.is_confidential:
