@@ -93,7 +93,7 @@ class BootWatch:
             await asyncio.sleep(self._settings.poll)
 
     async def _poll(self) -> None:
-        health = await self._pages.look(self._settings.health_path)
+        health = await self._pages.get(self._settings.health_path)
         if health.is_down:
             self._begin(health.began_ns, health.detail)
         self._note(BootPhase.LISTENING, health.connected_ns)
@@ -102,7 +102,7 @@ class BootWatch:
             await self._poll_models()
 
     async def _poll_models(self) -> None:
-        models = await self._pages.look(self._settings.models_path)
+        models = await self._pages.get(self._settings.models_path)
         if models.lists(self.plan.target.model):
             self._note(BootPhase.MODEL_LISTED, models.answered_ns)
             await self._probe_first_token()

@@ -45,7 +45,7 @@ class ColdDetector:
     def __init__(self, waiting_targets: WaitingTargets) -> None:
         self._waiting_targets = waiting_targets
         self._pasts: dict[Identity, _Past] = {}
-        """By the server and model that the plan probes."""
+        """By model and endpoint."""
 
     def apply(self, change: PlanChange) -> None:
         """Keep the history of exactly the targets of the active plans."""

@@ -50,7 +50,7 @@ class _ModelList(Wire):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PageResult:
     """The result of one request. Times are monotonic nanoseconds."""
 
     began_ns: int
@@ -89,7 +89,7 @@ class ServerPages:
         self._target = target
         self._connections = Connections(target)
 
-    async def look(self, path: str) -> Look:
+    async def get(self, path: str) -> PageResult:
         """Request one path. Failures are part of the result."""
         began_ns, exchange = time.monotonic_ns(), Exchange()
         try:
@@ -104,12 +104,12 @@ class ServerPages:
                     response = await transport.handle_async_request(request)
                     body = await _body_of(response)
         except NetworkFailure as error:
-            return Look(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
+            return PageResult(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
         except TimeoutError:
             detail = f"no response to {path} within {_PATIENCE_SECONDS:g} s"
-            return Look(began_ns, _connected_ns(began_ns, exchange), detail=detail)
+            return PageResult(began_ns, _connected_ns(began_ns, exchange), detail=detail)
         status = response.status_code
-        return Look(
+        return PageResult(
             began_ns,
             _connected_ns(began_ns, exchange),
             exchange.latest_arrival().at,
