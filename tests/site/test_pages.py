@@ -22,7 +22,7 @@ from exporter.site.backend import Condition, Spent
 from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
 from exporter.site.pages.config_page import config_text
 from exporter.site.pages.problems_page import render_problems
-from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.status_page import TableView, render_page
 from exporter.site.pages.target_page import render_target
 from exporter.site.pages.timeline import WIDTH, Drawing, Scale
 from exporter.site.status import Status
@@ -233,7 +233,7 @@ def test_every_page_has_the_same_strict_policy() -> None:
     status = status_of(plan())
     own = Condition()
     for page in (
-        render_page(status.rows(), own, View(), 0),
+        render_page(status.rows(), own, TableView(), 0),
         render_target(status.rows(), own, 0, 0, can_probe=True),
         render_problems(status.rows(), own, 0),
     ):
