@@ -175,7 +175,7 @@ ABSURD = ["1e999999999", "1e13", "NaN", "-1", "Infinity", '"x"', "[]", "null"]
 def test_absurd_spend_is_no_spend(usd: str, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(f'{{"day": "2026-11-26", "usd": {{"a": {usd}}}}}')
-    with pytest.raises(SpendFileError, match="holds no spend"):
+    with pytest.raises(SpendFileError, match="is not a spend file"):
         read_day(path)
 
 

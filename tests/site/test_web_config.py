@@ -131,7 +131,7 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("rate_limit: {interval: 1s, burst: 5}", "rate_limit: is not supported"),
         ("basic_auth_users: [alice]", "basic_auth_users"),
         ("- a list", "must be a mapping"),
-        ("basic_auth_users: {}\nbasic_auth_users: {}", "is there twice"),
+        ("basic_auth_users: {}\nbasic_auth_users: {}", "appears twice"),
         ("a: [", "not YAML"),
     ],
 )
