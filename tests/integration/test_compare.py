@@ -184,7 +184,7 @@ def test_samples_of_the_past_can_be_kept(prometheus: Prometheus, tmp_path: Path)
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("http://127.0.0.1:1", "Prometheus at 127.0.0.1 cannot be asked"),
+        ("http://127.0.0.1:1", "cannot reach Prometheus at 127.0.0.1"),
         ("nowhere", "check --prometheus"),
     ],
 )
