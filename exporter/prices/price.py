@@ -61,9 +61,9 @@ class Rates:
 
     def worst_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return the maximum cost of a request with this many tokens of any type."""
-        dearest_input = max(self.input, self.cached_input, self.cache_write)
-        dearest_output = max(self.output, self.reasoning)
-        total = input_tokens * dearest_input + output_tokens * dearest_output
+        input_price = max(self.input, self.cached_input, self.cache_write)
+        output_price = max(self.output, self.reasoning)
+        total = input_tokens * input_price + output_tokens * output_price
         return total / TOKENS_PER_PRICE
 
 
