@@ -68,7 +68,7 @@ class Session:
     async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
         """Collect samples until a limit is reached.
 
-        :raises SamplingError: every probe of a target fails.
+        :raises SamplingError: the first ten probes of a target all fail.
         """
         self._spent = sum(sample.charged_usd for sample in self.samples)
         async for sample in self._all(sampler, follower):
