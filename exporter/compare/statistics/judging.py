@@ -113,5 +113,5 @@ def _finding(
 
 def _why_undecided(effect: Effect, band: Band) -> str:
     if effect.low <= band.neutral <= effect.high:
-        return "could be the same or not"
-    return "not certain enough for one of many"
+        return "may be the same or different"
+    return "not certain enough among this many measures"
