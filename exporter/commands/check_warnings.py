@@ -30,7 +30,7 @@ def _of_money(config: Config) -> Iterator[str]:
     file = config.budget.state_file
     budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
     if file is None and any(budgets):
-        yield "a restart resets the budgets: set budget.state_file to keep what was spent"
+        yield "a restart resets the budgets: set budget.state_file to keep the spend"
     if file and not file.parent.is_dir():
         yield f"budget.state_file: {file.parent} is not a directory"
     elif file and file.exists():

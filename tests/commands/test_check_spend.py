@@ -75,11 +75,8 @@ def test_what_would_undo_a_budget_is_warned_of() -> None:
             prices_file=str(PRICES),
         )
     )
-    assert "warning: target a: price not known: prices_file has no 'unheard-of' of openai" in text
-    assert (
-        "warning: a restart resets the budgets: set budget.state_file to keep what was spent"
-        in text
-    )
+    assert "warning: target a: price not known: prices_file has no 'unheard-of' by openai" in text
+    assert "warning: a restart resets the budgets: set budget.state_file to keep the spend" in text
     assert "only targets with an unknown price" in text
 
 
