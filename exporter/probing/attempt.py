@@ -196,8 +196,7 @@ class Attempt:
         self._body_size += len(data)
         if self._body_size > MAX_BODY_BYTES:
             raise _too_large("response", MAX_BODY_BYTES, "bytes")
-        room = KEPT_BYTES - len(self._body_prefix)
-        if room > 0 and not self._record.heard:
+        if not self._record.heard and (room := KEPT_BYTES - len(self._body_prefix)) > 0:
             self._body_prefix += data[:room]
 
     def _latest_arrival(self) -> int | None:

@@ -53,6 +53,8 @@ class SseDecoder:
         self._status: int | None = None
         self._size = 0
         self._at_start = True
+        self._is_between_events = False
+        """Whether nothing has come that belongs to what comes next."""
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that these bytes complete.
@@ -61,9 +63,11 @@ class SseDecoder:
         """
         if event := self._whole(chunk):
             return [event]
+        self._is_between_events = False
         lines = self._lines.feed(chunk)
         events = [event for line in lines if (event := self._take(line)) is not None]
         check_size(self._lines.pending_bytes + self._size, "event")
+        self._is_between_events = not self._has_pending()
         return events
 
     def finish(self) -> list[ServerSentEvent]:
@@ -71,19 +75,22 @@ class SseDecoder:
         return self.feed(b"\n\n")
 
     def _whole(self, chunk: bytes) -> ServerSentEvent | None:
-        """The event, if these bytes are exactly one of the plainest form; most reads are."""
-        if not chunk.startswith(b"data: ") or not chunk.endswith(b"\n\n") or b"\r" in chunk:
-            return None
-        if chunk.count(b"\n") != len(b"\n\n") or not self._is_between_events:
+        """The event, if these bytes are exactly one of the plainest form, as most reads are."""
+        if not (
+            self._is_between_events
+            and chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - len(b"\n\n")
+            and chunk.endswith(b"\n")
+            and b"\r" not in chunk
+        ):
             return None
         data = chunk[len(b"data: ") : -len(b"\n\n")]
         return ServerSentEvent("", data) if data.strip() else None
 
-    @property
-    def _is_between_events(self) -> bool:
-        """Whether nothing has come that belongs to what comes next."""
+    def _has_pending(self) -> bool:
+        """Whether anything has come that belongs to what comes next."""
         pending = self._data or self._event or self._status or self._lines.pending_bytes
-        return not (pending or self._at_start)
+        return bool(pending or self._at_start)
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._at_start:
