@@ -93,7 +93,7 @@ def _trust() -> Section:
             over_time(
                 Text(
                     "Measurement lag",
-                    "The longest time that a read with a mark waited for the exporter: the"
+                    "The longest time that received data waited for the exporter: the"
                     " uncertainty of a result.",
                 ),
                 SECONDS,

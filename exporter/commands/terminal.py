@@ -126,7 +126,7 @@ def _closing_lines(observations: Sequence[Observation]) -> Iterable[str]:
         )
     failures = (each.result.failure for each in observations)
     for failure in dict.fromkeys(failure for failure in failures if failure):
-        yield click.style(failure.told, fg="red")
+        yield click.style(failure.summary, fg="red")
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -105,7 +105,7 @@ def log_failure(result: ProbeResult) -> None:
             target=result.target,
             probe=result.probe,
             reason=failure.reason.value,
-            detail=failure.said,
+            detail=failure.message,
             status=failure.status,
             request_id=result.request_id,
         )

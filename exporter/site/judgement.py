@@ -113,7 +113,7 @@ def failing_since(row: StatusRow) -> float | None:
 
 
 def _failed(row: StatusRow, failure: Failure) -> Judgement:
-    why = failure.told
+    why = failure.summary
     if failure.reason in _THROTTLING:
         return Judgement(State.THROTTLED, why, "InferenceThrottled")
     latest = row.samples.latest(_LATEST)

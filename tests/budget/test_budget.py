@@ -1,4 +1,4 @@
-"""Budgets: a probe that could pass one is not sent, and nothing makes the day forget."""
+"""Budgets: a probe that could exceed one isn't sent, and nothing resets the day's spending."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_the_worst_case_knows_long_prompts_bytes_and_further_fields() -> None:
     )
 
 
-# The schedule, the prober and the series together.
+# Schedule, prober, and series together.
 
 
 def served(url: str, **settings: Any) -> Config:
@@ -242,7 +242,7 @@ async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it()
             await prober.probe(config.plans()[0])
         schedule.stop()
         await prober.aclose(grace_seconds=1)
-    # The answer reports no usage, so each of the probes counts as its worst case.
+    # The answer reports no usage, so each probe costs its worst case.
     assert len(server.requests) == 3
     assert money.day.total_usd == 3 * WORST
     assert value(metrics, "inference_probes_skipped_total", reason="budget") >= 3
@@ -289,7 +289,7 @@ async def test_a_restart_remembers_what_was_spent(tmp_path: Path) -> None:
     first = spending(config)
     keeper, metrics = kept(config, first)
     probe(first, plan, 70)
-    with first.hold(plan):  # the process is killed while this probe is under way
+    with first.hold(plan):  # the process is killed during this probe
         await until_saved(keeper)
     assert value(metrics, "inference_budget_state_saved") == 1
 

@@ -1,4 +1,4 @@
-"""What can be set for cold starts and boots, and what cannot."""
+"""Settings for cold starts and boots, and which combinations are invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``check-config`` foretells: probes, tokens and spend per day, and warnings."""
+"""The predictions of ``check-config``: probes, tokens, and spend per day, and warnings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TWO_PROBES = {
 
 
 def test_probes_tokens_and_spend_of_a_day_are_summed_by_target() -> None:
-    """The nonce makes 62 characters 80, and 4 of them are taken for a token."""
+    """The nonce extends 62 characters to 80, and 4 characters count as a token."""
     price = {"input": 1.0, "output": 10.0}
     table = lines(
         target("cheap", interval="1h", price=price, probes=["short"]),

@@ -1,4 +1,4 @@
-"""check-config says which objectives are stricter than the probes of a target can tell."""
+"""check-config reports objectives that a target has too few probes for."""
 
 from __future__ import annotations
 

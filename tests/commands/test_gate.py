@@ -1,4 +1,4 @@
-"""``probe --fail-on slo``: a gate for pipelines, which says what it cannot tell."""
+"""``probe --fail-on slo``: a gate for pipelines, which also says when it can't decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``probe`` says below its lines."""
+"""What ``probe`` prints below its result lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMITED = replace(plan(), max_uncertainty_seconds=0.01)
 
 
 def off_by(milliseconds: int) -> ProbeResult:
-    """A success with a wrong time."""
+    """Return a success with an uncertain time."""
     timeline = replace(GOOD.timeline, first_token=9_000 * MS, uncertainty=milliseconds * MS)
     return replace(GOOD, timeline=timeline)
 

@@ -1,4 +1,4 @@
-"""``compare`` as its users run it, against simulated providers over real sockets."""
+"""``compare`` as its users run it, with simulated providers over real sockets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 class Comparing:
-    """Runs ``compare`` in a folder of its own."""
+    """Runs ``compare`` in a separate folder."""
 
     def __init__(self, simulator: Simulator, folder: Path) -> None:
         self.simulator = simulator
@@ -64,7 +64,7 @@ class Comparing:
         self.config.write_text(
             json.dumps(
                 {
-                    "defaults": {"max_uncertainty": "10s"},  # the machine may be busy
+                    "defaults": {"max_uncertainty": "10s"},  # for busy machines
                     "targets": list(map(self._target, SCRIPTS)),
                 }
             )
@@ -188,7 +188,7 @@ def test_another_margin_needs_no_other_samples(compare: Comparing) -> None:
 def test_an_interrupted_comparison_goes_on_where_it_was(compare: Comparing) -> None:
     compare("slow", "fast", "-n", "8")
     lines = compare.samples.read_text().splitlines(keepends=True)
-    compare.samples.write_text("".join(lines[:10]) + lines[10][:25])  # within the third block
+    compare.samples.write_text("".join(lines[:10]) + lines[10][:25])  # in the third block
 
     result = compare("slow", "fast", "-n", "8")
 
@@ -313,7 +313,7 @@ def test_a_server_that_is_paid_by_the_hour_costs_its_time(compare: Comparing) ->
 
     for sample in compare.kept():
         assert sample["cost_usd"] == pytest.approx(sample["request_duration_seconds"] / 2)
-        assert "charged_usd" not in sample  # a budget pays for tokens alone
+        assert "charged_usd" not in sample  # a budget pays only for tokens
 
 
 def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> None:
@@ -426,7 +426,7 @@ def test_a_line_that_is_no_sample_is_told(compare: Comparing) -> None:
 
 
 def most_at_once(served: Sequence[Served]) -> int:
-    """How many requests the simulator had under way at the same time."""
+    """Return the largest number of simultaneous requests in the simulator."""
     marks = [(s.received_ns, 1) for s in served] + [(s.ended_ns, -1) for s in served]
     return max(accumulate(step for _, step in sorted(marks)))
 

@@ -1,4 +1,4 @@
-"""The configuration as a whole: files and variables in, one ``Config`` or every mistake out."""
+"""The whole configuration: files and variables in, one ``Config`` or all mistakes out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exporter.config.root import Config
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the configuration, which is not the working folder."""
+    """Return the folder of the configuration, which isn't the working directory."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -36,7 +36,7 @@ def loaded(folder: Path, text: str) -> Config:
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
-    """What is said about the file, without its folder."""
+    """Return the mistakes in the file, without its folder."""
     with pytest.raises(ConfigError) as caught:
         loaded(folder, text)
     return str(caught.value).replace(f"{folder}/", "").splitlines()
@@ -438,7 +438,7 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
 
 
 def test_scalars_mean_what_they_look_like(folder: Path) -> None:
-    """YAML 1.1 would read these as true, a sexagesimal number and a date."""
+    """YAML 1.1 would read these as true, a sexagesimal number, and a date."""
     config = loaded(
         folder,
         "targets: [{name: on, provider: openai, model: 2026-01-31, labels: {a: yes, b: 1:30}}]",
@@ -480,7 +480,7 @@ def test_the_schema_is_json_and_says_its_dialect() -> None:
 
 
 def test_the_schema_says_of_a_key_what_the_code_says_of_it() -> None:
-    """Also where a key is called otherwise in the code, or comes from what is extended."""
+    """This includes keys that have another name in the code or come from a base class."""
     schema = json.loads(json_schema())
     definitions = schema["$defs"]
     assert schema["properties"]["version"]["description"] == "Of which form the file is."

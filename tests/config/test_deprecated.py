@@ -1,4 +1,4 @@
-"""A key that is called something else now is still read, and warned of with its place."""
+"""A renamed key still works, with a warning that names its location."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter.config.loading.deprecated import EACH, Renamed, renewed
 from exporter.settings.mistakes import ConfigError
 
 RENAMED = (
-    Renamed(("pause",), "web", until="2.0"),  # a whole part
+    Renamed(("pause",), "web", until="2.0"),  # a whole section
     Renamed(("defaults", "every"), "interval", until="2.0"),
     Renamed(("targets", EACH, "llm"), "model", until="2.0"),
     Renamed(("probes", EACH, "tokens"), "max_output_tokens", until="2.0"),

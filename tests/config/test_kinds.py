@@ -1,4 +1,5 @@
-"""What the configuration says of kinds: which there are, whose keys, and who speaks them."""
+"""Kinds in the configuration: the available ones, their keys, and the providers that support
+them."""
 
 from __future__ import annotations
 

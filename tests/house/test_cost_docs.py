@@ -1,4 +1,4 @@
-"""The worked example of docs/cost.md, worked again from the settings that stand there."""
+"""The worked example of docs/cost.md, recomputed from the settings on that page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plan(target: str) -> Plan:
 
 
 def says(figure: Decimal | str, unit: str = "") -> None:
-    """The page has this figure, printed as a result."""
+    """Check that the page contains this value as a result."""
     assert f"**{figure}{unit}**" in PAGE
 
 

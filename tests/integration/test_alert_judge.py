@@ -1,7 +1,8 @@
-"""The judge's numpy is the rules: a real Prometheus makes the same of the same series.
+"""The judge's numpy code computes the same as the rules in a real Prometheus.
 
-Series that are backfilled have no marks of staleness, so that for five minutes Prometheus takes
-what is over for what is; its own rules would have written the marks. The tests leave that out.
+Backfilled series have no staleness markers, so Prometheus sees an ended series for five more
+minutes. Rules that Prometheus evaluates itself write the markers. The tests leave out those
+minutes.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def replayed(
     replay = Replay(Tools(tool("prometheus"), tool("promtool")), folder, START, last)
     replay.add(exported(fleet))
     rules = load_rules(RULES / "regression-rules.yml")
-    # Between the minutes nothing changes that could be evaluated.
+    # Nothing changes within a minute that the rules could evaluate.
     replay.record(
         [replace(rule, interval_seconds=max(60, rule.interval_seconds)) for rule in rules]
     )
@@ -68,7 +69,7 @@ def replayed(
 
 
 def by_minute(fleet: Fleet, found: Sequence[Series], **labels: str) -> npt.NDArray[np.float64]:
-    """Series of targets as the judge has them."""
+    """Return series of targets in the judge's format."""
     values = np.full((fleet.targets, fleet.minutes), np.nan)
     for series in found:
         if labels.items() <= series.labels.items():

@@ -1,5 +1,5 @@
-"""A budget in a running exporter: it stops probes however they are asked for, and a restart
-does not begin the day anew."""
+"""A budget in a running exporter: it stops probes however they are requested, and a restart doesn't
+reset the day."""
 
 from __future__ import annotations
 

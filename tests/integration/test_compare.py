@@ -1,4 +1,4 @@
-"""``compare --prometheus`` reads back what the exporter measured, from a real Prometheus."""
+"""``compare --prometheus`` reads the exporter's measurements from a real Prometheus."""
 
 from __future__ import annotations
 

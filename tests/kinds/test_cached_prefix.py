@@ -1,4 +1,4 @@
-"""The kind ``cached_prefix``: whether the promised prompt cache works, and what it is worth."""
+"""The kind ``cached_prefix``: whether the promised prompt cache works, and what it saves."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_two_requests_are_the_same_and_differ_from_probe_to_probe(tmp_
         first, again, other, other_again = [served.prompt for served in server.ledger]
     assert first == again
     assert other == other_again
-    assert first[:16] != other[:16]  # a cache matches from the first token on
+    assert first[:16] != other[:16]  # a cache matches from the first token
     assert len(first.split()) > 300
 
 

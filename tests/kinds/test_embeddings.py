@@ -164,7 +164,7 @@ def test_azure_has_its_ways_in_for_embeddings_too(
 
 
 def simulated(server: Simulator) -> list[float]:
-    """What the simulator's model makes of ``a b``."""
+    """Return the vector of ``a b`` from the simulator's model."""
     answer = httpx.post(
         f"{server.url}/v1/embeddings",
         json={"model": "m", "input": "a b"},

@@ -1,4 +1,4 @@
-"""An agent's own client asks a running exporter over the Model Context Protocol."""
+"""An official client queries a running exporter over the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Rig:
     url: str
     simulator: Simulator
     log: TextIO
-    """Where the command's standard error goes."""
+    """The command's standard error."""
 
     @asynccontextmanager
     async def agent(self, *options: str) -> AsyncIterator[Client]:
-        """The official client, and the command that it starts."""
+        """Start the command with the official client, and yield the client."""
         command = [str(part) for part in exporter("mcp", "--exporter", self.url, *options)]
         server = StdioServerParameters(command=command[0], args=command[1:])
         async with Client(stdio_client(server, errlog=self.log)) as client:
@@ -58,9 +58,9 @@ class Rig:
 
 @contextmanager
 def running(folder: Path, more: int = 0) -> Iterator[Rig]:
-    """An exporter that has asked everybody once.
+    """Run an exporter until it has probed every target once.
 
-    :param more: how many targets there are besides, with long names.
+    :param more: how many additional targets with long names there are.
     """
     port = free_port()
     names = [(name, name, "400ms") for name in SCRIPTS]
@@ -95,7 +95,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     assert not answer.is_error, answer.content
     text = json.dumps([part.model_dump(mode="json") for part in answer.content])
     assert KEY not in text
-    assert len(text) < 3 * MOST_CHARACTERS  # escaped once more, and indented
+    assert len(text) < 3 * MOST_CHARACTERS  # escaped again, and indented
     assert answer.structured_content is not None
     return dict(answer.structured_content)
 

@@ -1,4 +1,4 @@
-"""LiteLLM's price file: whose entry is taken, what it says, and when nothing is taken at all."""
+"""LiteLLM's price file: which entry applies, what it says, and when none applies."""
 
 from __future__ import annotations
 

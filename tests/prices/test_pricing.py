@@ -1,4 +1,4 @@
-"""Money: every token at its own rate, and no rounding anywhere."""
+"""Money: every token has its own rate, and nothing is rounded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COSTS = "inference_cost_usd_total"
 
 
 def price(settings: dict[str, Any], **config: Any) -> Price:
-    """What a price in the configuration comes to."""
+    """Return the price that the configuration describes."""
     target = {"name": "t", "provider": "openai", "model": "m", "price": settings}
     found = Config.model_validate({"targets": [target], **config}).plans()[0].price
     assert found

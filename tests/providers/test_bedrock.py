@@ -102,7 +102,7 @@ GOLDEN: dict[str, list[Event]] = {
         USAGE,
         Ended(),
     ],
-    "without_metadata": [ONE, END_TURN, Ended()],  # a whole HTTP message, with no usage
+    "without_metadata": [ONE, END_TURN, Ended()],  # a complete HTTP message without usage
     "cut_inside_metadata": [ONE, answer(" 3 4"), END_TURN],
     "cut_behind_metadata": WHOLE,
     "throttled_midway": [

@@ -1,4 +1,4 @@
-"""The servers that speak Chat Completions: where they live and how they are recognised."""
+"""The servers that support Chat Completions: where they live and how they are recognized."""
 
 from __future__ import annotations
 

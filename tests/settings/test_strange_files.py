@@ -1,5 +1,5 @@
-"""Pipes, devices, sockets, endless and absurd files, wherever the configuration names a file: each
-is refused at once, and nothing waits for it."""
+"""Pipes, devices, sockets, endless and absurd files, for every file in the configuration: each is
+rejected at once, and nothing blocks."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_a_key_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
 async def test_a_file_system_that_does_not_answer_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The read is held up as a hard mount of NFS would; the loop goes on, and so do other keys."""
+    """The read blocks as on a hard NFS mount. The loop and other keys continue."""
     hung, fine = tmp_path / "hung", tmp_path / "fine"
     fine.write_text("sk-another-key-00")
     released = asyncio.Event()

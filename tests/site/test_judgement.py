@@ -1,4 +1,4 @@
-"""The states tell the truth: a table of pasts, and what they are called."""
+"""The states are correct: a table of histories and their states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITED, BROKEN = FailureReason.RATE_LIMITED, FailureReason.SERVER_ERROR
 
 
 def past(asked: Plan, story: str) -> Status:
-    """A letter for each probe: fast, slow, an error, or throttled."""
+    """Build a status. Each letter is a probe: fast, slow, an error, or throttled."""
     status = status_of(asked)
     for number, letter in enumerate(story):
         at = NOW + 30 * number
@@ -39,7 +39,7 @@ def past(asked: Plan, story: str) -> Status:
         (SLO, "s", State.OK),
         (SLO, "ss", State.SLOW),
         (SLO, "ffffsfff", State.OK),  # one slow probe of so few proves nothing
-        (SLO, "sss" + 10 * "f", State.OK),  # it was slow, and is not any more
+        (SLO, "sss" + 10 * "f", State.OK),  # it was slow, but isn't any more
         (SLO, "fffefffef", State.FLAKY),
         (SLO, "fffff", State.OK),
         (SLO, "ffffffffe", State.FLAKY),
@@ -48,7 +48,7 @@ def past(asked: Plan, story: str) -> Status:
         (SLO, "ft", State.THROTTLED),
         (SLO, "fttff", State.THROTTLED),
         (None, "s", State.OK),
-        (None, "fffefffefffefffef", State.FLAKY),  # where nothing is set, 95 % is wanted
+        (None, "fffefffefffefffef", State.FLAKY),  # without settings, the objective is 95 %
         (None, 40 * "f" + "ef", State.OK),
     ],
 )

@@ -1,4 +1,4 @@
-"""The pages of targets, problems and the configuration."""
+"""The pages of targets, problems, and the configuration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "example-config.yaml"
 
 
 def drawn_out(of: Observation, *arrivals_ms: int, **marks_ms: int) -> Observation:
-    """The same with these marks, and output that arrived at these times."""
+    """Return the same observation with these timestamps and arrivals of output."""
     arrivals = tuple(at * MS for at in arrivals_ms)
     first, last = (arrivals[0], arrivals[-1]) if arrivals else (None, None)
     marks = {name: at * MS for name, at in marks_ms.items()}
@@ -200,7 +200,7 @@ def test_a_secret_that_stands_where_none_belongs_is_not_shown() -> None:
 
 
 def test_a_target_takes_a_few_kilobytes() -> None:
-    """With a day behind it, and 64 chunks in each of its answers."""
+    """This is with a day of history, and 64 chunks in each answer."""
     plans = [plan(f"t{number}") for number in range(3)]
     status = Status()
     status.apply(newly(plans))

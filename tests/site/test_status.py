@@ -1,4 +1,4 @@
-"""What is remembered of each plan, and the page that shows it."""
+"""The stored history of each plan, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plan(name: str = "a", probe: str = "short", **target: object) -> Plan:
 
 
 def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> Observation:
-    """Eleven tokens, 20 ms apart."""
+    """Return a success with eleven tokens, 20 ms apart."""
     first, last = first_token_ms * MS, (first_token_ms + 200) * MS
     result = ProbeResult(
         target=of.target.name,
@@ -209,7 +209,7 @@ def test_without_results_there_is_no_sparkline() -> None:
 
 
 class _Cells(HTMLParser):
-    """The texts of a page's table cells by their names, row by row, and its other texts."""
+    """The texts of a page's table cells by name, row by row, and its other texts."""
 
     def __init__(self) -> None:
         super().__init__()

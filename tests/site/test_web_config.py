@@ -1,4 +1,4 @@
-"""The web configuration file: what is understood, what is refused, and when it is read again."""
+"""The web configuration file: valid settings, invalid ones, and when it is read again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def folder(tmp_path: Path, authority: trustme.CA) -> Path:
-    """A folder with ``cert.pem``, ``key.pem`` and ``ca.pem``."""
+    """Return a folder with ``cert.pem``, ``key.pem``, and ``ca.pem``."""
     server = authority.issue_cert("127.0.0.1")
     server.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     server.private_key_pem.write_to_path(tmp_path / "key.pem")
@@ -208,7 +208,7 @@ def test_certificates_that_a_bad_change_names_are_watched_too(
 
 
 def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
-    """As Kubernetes renews a mounted Secret."""
+    """This is how Kubernetes renews a mounted Secret."""
     for user in ("alice", "bob"):
         (tmp_path / user).mkdir()
         written(tmp_path / user, f"basic_auth_users: {{{user}: {HASH}}}")
