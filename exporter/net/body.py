@@ -64,10 +64,10 @@ class Body(httpx.AsyncByteStream):
         self._sink = sink
         try:
             with network_failures(self._exchange, responded=True):
-                while self._sink:
+                while self._sink is not None:
                     if self._hand_over():
                         await self._connection.receive(self._exchange, self._hand_over)
-                    elif self._sink:
+                    elif self._sink is not None:
                         await asyncio.sleep(0)
         finally:
             self._sink = None

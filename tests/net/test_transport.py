@@ -218,7 +218,12 @@ async def late_parts(script: Sequence[Step]) -> list[Part]:
                 answer = await transport.handle_async_request(request)
                 time.sleep(0.4)  # noqa: ASYNC251 - the loop is busy while the bytes arrive
                 parts: list[Part] = []
-                await Body.of(answer).drain(lambda part: parts.append(part) is not None)
+
+                def keep(part: Part) -> bool:
+                    parts.append(part)
+                    return False
+
+                await Body.of(answer).drain(keep)
     assert b"".join(part.data for part in parts) == b"first second"
     return [part for part in parts if not part.arrival.is_prompt]
 
