@@ -1,4 +1,4 @@
-"""The exporter itself: whether its numbers can be trusted, and what they cost."""
+"""The exporter itself: whether its measurements are reliable, and what they cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEDULE_DELAY = "inference_exporter_schedule_delay_seconds"
 
 
 def build() -> builders.Dashboard:
-    """The monitor of the monitor."""
+    """Build the dashboard that monitors the exporter."""
     frame = Frame(
         uid="inference-exporter",
         title="Inference / Exporter",

@@ -162,7 +162,7 @@ def public_base_url(region: str | None) -> str:
     """
     if region not in REGIONS:
         problem = f"bedrock has no region {region!r}" if region else "region must be set"
-        raise ValueError(f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other")
+        raise ValueError(f"{problem}; use one of {', '.join(REGIONS)}; for any other, set base_url")
     return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 

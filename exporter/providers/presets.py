@@ -96,7 +96,7 @@ class Preset:
             raise ValueError("this server has no regions; remove region, or set base_url")
         problem = "region must be set" if region is None else f"there is no region {region!r}"
         raise ValueError(
-            f"{problem}; known are {', '.join(self.regions)}; set base_url for any other"
+            f"{problem}; use one of {', '.join(self.regions)}; for any other, set base_url"
         )
 
 

@@ -76,7 +76,7 @@ def test_the_budget_can_be_spent_to_the_last_cent_and_not_beyond() -> None:
         probe(money, plan, 100)
     assert money.day.total_usd == Decimal("0.003")
     assert not money.affords(plan)
-    with pytest.raises(OverBudget, match=r"'t' could pass the budget of 0\.003 USD a day"):
+    with pytest.raises(OverBudget, match=r"'t' could exceed the budget of 0\.003 USD a day"):
         money.hold(plan)
 
 
@@ -129,7 +129,7 @@ def test_each_target_has_its_own_budget_beside_that_of_all() -> None:
     money = spending(config)
     probe(money, a, 100)
     assert not money.affords(a)
-    with pytest.raises(OverBudget, match=r"'a' could pass its budget of 0\.001 USD a day"):
+    with pytest.raises(OverBudget, match=r"'a' could exceed its budget of 0\.001 USD a day"):
         money.hold(a)
     probe(money, b, 100)
     probe(money, b, 100)

@@ -100,7 +100,7 @@ def test_a_cloud_that_does_not_answer_stops_the_start_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:9")
-    with pytest.raises(ConfigError, match=r"location\.cloud: .*gcp.* write the name of the place"):
+    with pytest.raises(ConfigError, match=r"location\.cloud: .*gcp.* set location to the name"):
         Located()(ADAPTER.validate_python({"cloud": "gcp"}))
 
 

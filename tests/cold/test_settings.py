@@ -31,7 +31,7 @@ def config(*targets: dict[str, Any]) -> Config:
                 {"cold_start": {"idle": "20m", "group": "gpu"}},
             ],
             ("targets", 1, "cold_start"),
-            "must have the idle and every of target 't0'",
+            "must have the same idle and every as target 't0'",
         ),
         (
             [{"boot": {"health_path": "health"}}],

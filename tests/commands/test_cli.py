@@ -139,7 +139,7 @@ def test_config_schema_prints_json() -> None:
         (["probe", "OPENAI", "--preset", "vllm"], "base_url must be set for preset 'vllm'"),
         (
             ["probe", "--provider", "bedrock", "--model", "m", "--preset", "groq"],
-            "--preset: goes with provider 'openai' only",
+            "--preset: works only with provider 'openai'",
         ),
     ],
 )

@@ -40,4 +40,4 @@ def test_a_probe_that_this_machine_interrupted_is_not_shown_as_a_failure_of_the_
 def test_the_reader_is_told_how_many_are_left_out(uncertain: int, told: bool) -> None:
     lines = click.unstyle(closing([observed(LIMITED, off_by(uncertain))])).splitlines()
     assert "1 of 1 succeeded" in lines
-    assert any(line.startswith("1 left out of the times") for line in lines) is told
+    assert any(line.startswith("1 excluded from the times") for line in lines) is told

@@ -138,7 +138,7 @@ def test_an_unknown_price_leaves_no_cost() -> None:
     cost = report.versus[0].finding(Measure.USD_PER_MILLION_TOKENS)
     assert cost.baseline == pytest.approx(20.0)
     assert cost.candidate is None
-    assert (cost.verdict, cost.note) == (Verdict.NOT_MEASURED, "no cost is known of own")
+    assert (cost.verdict, cost.note) == (Verdict.NOT_MEASURED, "the cost of own is unknown")
     assert report.tallies[1].cost_usd is None
 
 
@@ -160,7 +160,7 @@ def test_cold_starts_are_compared_among_themselves() -> None:
 def test_cold_starts_that_nobody_asked_for_are_not_measured() -> None:
     start = compare(side(BASELINE, 20), side(CANDIDATE, 20)).versus[0].finding(Measure.COLD_START)
 
-    assert (start.verdict, start.note) == (Verdict.NOT_MEASURED, "not asked for")
+    assert (start.verdict, start.note) == (Verdict.NOT_MEASURED, "not requested")
 
 
 def test_six_cold_starts_of_each_side_can_have_a_verdict_among_all_measures() -> None:

@@ -161,11 +161,11 @@ def test_before_and_after_are_whole_days_if_there_is_more_than_one() -> None:
 @pytest.mark.parametrize(
     ("spans", "told"),
     [
-        (("2026-11-09..2026-11-16", "2026-11-16..2026-11-23"), "same hours."),
+        (("2026-11-09..2026-11-16", "2026-11-16..2026-11-23"), "same hours of the day."),
         (("2026-11-09..2026-11-12", "2026-11-12..2026-11-15"), "weekly rhythm"),
         (
             ("2026-11-09T03:00..2026-11-09T06:00", "2026-11-16T03:00..2026-11-16T06:00"),
-            "same hours.",
+            "They cover the same hours of the day.",
         ),
         (
             ("2026-11-09T03:00..2026-11-09T06:00", "2026-11-09T06:00..2026-11-09T09:00"),

@@ -335,8 +335,8 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "say what to compare: --baseline and --candidate"),
-        (("--baseline", "slow"), "say what to compare"),
+        ((), "specify what to compare: --baseline and --candidate"),
+        (("--baseline", "slow"), "specify what to compare"),
         (("--baseline", "slow", "--candidate", "fsat"), "did you mean 'fast'?"),
         (("--baseline", "slow", "--candidate", "slow"), "two sides are the same target"),
         (("--baseline", "slow", "--candidate", "fast", "--probe", "shrt"), "'short'"),
@@ -346,17 +346,17 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--max-requests", "9"),
-            "--max-requests goes with --concurrency",
+            "--max-requests needs --concurrency",
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--until-decided", "--concurrency", "2"),
-            "goes with neither",
+            "cannot be used with",
         ),
-        (("--concurrency", "1,two"), "'1,two' is no list of numbers of streams"),
+        (("--concurrency", "1,two"), "'1,two' is not a list of numbers of streams"),
         (("--slo", "ttft_p59=1s"), "did you mean 'ttft_p95'?"),
         (("--first", "success", "--measure", "ttft_p50"), "--first success is not among"),
         (("--margin", "ttft=0.1"), "did you mean 'ttft_p95'?"),
-        (("--margin", "ttft_p50=some"), "'some' is no share"),
+        (("--margin", "ttft_p50=some"), "'some' is not a share"),
         (("--cold-idle", "often"), "'often' is not a duration"),
     ],
 )
@@ -397,10 +397,10 @@ def test_what_an_extra_installs_is_asked_for(monkeypatch: pytest.MonkeyPatch) ->
     ("content", "message"),
     [
         (None, "cannot be read"),
-        ("", "is no file of samples"),
-        ("{}\n", "is no file of samples"),
-        ("[]\n", "is no file of samples"),
-        ("\xff\n", "is no file of samples"),
+        ("", "is not a samples file"),
+        ("{}\n", "is not a samples file"),
+        ("[]\n", "is not a samples file"),
+        ("\xff\n", "is not a samples file"),
     ],
 )
 def test_a_file_without_samples_is_told(tmp_path: Path, content: str | None, message: str) -> None:
@@ -466,7 +466,7 @@ def test_a_limit_of_the_rate_ends_the_level_and_those_after_it(compare: Comparin
 def test_requests_under_load_are_bounded(compare: Comparing) -> None:
     result = compare("slow", "fast", "--concurrency", "3,9", "--max-requests", "50")
     assert len(compare.kept()) == 50
-    assert "Stopped, because --max-requests allows 50." in result.output
+    assert "Stopped because --max-requests allows 50." in result.output
 
     compare.samples.unlink()
     result = compare("slow", "fast", "--concurrency", "8", "--budget", "0.01")

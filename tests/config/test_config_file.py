@@ -176,11 +176,11 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ("- a", ["config.yaml:1: must be a mapping of keys to values; begin with targets:"]),
     ("targets: [", ["config.yaml:1: is not YAML: expected the node content"]),
     ("targets:\n\t- a", ["config.yaml:2: is not YAML: found character '\\t'"]),
-    ("web: {}\nweb: {}\ntargets: []", ["config.yaml:2: web: is there twice, first on line 1"]),
+    ("web: {}\nweb: {}\ntargets: []", ["config.yaml:2: web: appears twice, first on line 1"]),
     ("targets: !!python/name:os.system x", ["config.yaml:1: targets: the tag"]),
     ("targets: &t [*t]", ["config.yaml:1: targets[0]: the alias refers to itself"]),
-    (r'targets: ["\ud83d"]', ["config.yaml:1: targets[0]: holds half of a surrogate pair"]),
-    ('a: 1\nb: "\\UFFFFFFFF"', ["config.yaml:2: is not YAML: an escape stands for no character"]),
+    (r'targets: ["\ud83d"]', ["config.yaml:1: targets[0]: contains half of a surrogate pair"]),
+    ('a: 1\nb: "\\UFFFFFFFF"', ["config.yaml:2: is not YAML: an escape is not a valid character"]),
     # unknown keys, at every depth
     ("targetz: []", ["config.yaml:1: targetz: unknown key; did you mean 'targets'?"]),
     ("defaults:\n  intervall: 5s", ["config.yaml:2: defaults.intervall: unknown key; did you"]),
@@ -197,17 +197,17 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ),
     (
         "probes: {expect: {prompt: x, regx: y}}",
-        ["config.yaml:1: probes.expect.regx: unknown key; known are kind, interval, prompt"],
+        ["config.yaml:1: probes.expect.regx: unknown key; use one of kind, interval, prompt"],
     ),
     (
         f"targets: [{{{ONE}, price: {{input: 1, output: 1, gpus_: 1}}}}]",
-        ["config.yaml:1: targets[0].price.gpus_: unknown key; known are input, output, cached"],
+        ["config.yaml:1: targets[0].price.gpus_: unknown key; use one of input, output, cached"],
     ),
     (
         f"targets: [{{{ONE}, price: {{usd_per_hour: 1, gpu: 1}}}}]",
         ["config.yaml:1: targets[0].price.gpu: unknown key; did you mean 'gpus'?"],
     ),
-    ("xyz: 1", ["config.yaml:1: xyz: unknown key; known are web, defaults, probes"]),
+    ("xyz: 1", ["config.yaml:1: xyz: unknown key; use one of web, defaults, probes"]),
     # missing keys
     (
         "targets: [{}]",
@@ -433,7 +433,7 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(folder)
     (folder / "latin.yaml").write_bytes("# é\n".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"latin\.yaml:1: is not UTF-8 text; save it as such"):
+    with pytest.raises(ConfigError, match=r"latin\.yaml:1: is not UTF-8 text; save it as UTF-8"):
         load(folder / "latin.yaml")
 
 
@@ -483,6 +483,6 @@ def test_the_schema_says_of_a_key_what_the_code_says_of_it() -> None:
     """This includes keys that have another name in the code or come from a base class."""
     schema = json.loads(json_schema())
     definitions = schema["$defs"]
-    assert schema["properties"]["version"]["description"] == "Of which form the file is."
+    assert schema["properties"]["version"]["description"] == "Version of the file format."
     assert "must be JSON" in definitions["Expectation"]["properties"]["json"]["description"]
     assert definitions["Chat"]["properties"]["interval"]["description"]

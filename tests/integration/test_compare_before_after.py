@@ -93,7 +93,7 @@ def test_a_change_that_mattered_is_found_with_its_size_and_its_moment(
         assert finding(document, unchanged)["verdict"] == "same"
     assert all(600 < target["probes"] < 800 for target in document["targets"])
     assert document["notes"][0].startswith("The sides were not probed at the same time")
-    assert "compared with the same hours. The days of the week differ" in document["notes"][0]
+    assert "same hours of the day. The days of the week differ" in document["notes"][0]
 
 
 def test_a_date_on_which_nothing_happened_is_told_so(prometheus: Prometheus) -> None:

@@ -290,8 +290,8 @@ def test_each_nonce_has_a_number_and_each_number_a_picture() -> None:
     [
         ('{"city": "Ulm", "people": 3}', None),
         ("Ulm", "the answer is not JSON"),
-        ('{"city": "Ulm", "people": 0}', "people does not keep the schema: 0 is less than"),
-        ('{"city": "Ulm"}', 'the answer does not keep the schema: "people" is a required'),
+        ('{"city": "Ulm", "people": 0}', "people does not match the schema: 0 is less than"),
+        ('{"city": "Ulm"}', 'the answer does not match the schema: "people" is a required'),
     ],
 )
 def test_a_schema_must_be_kept(answer: str, wrong: str | None) -> None:

@@ -90,7 +90,7 @@ async def test_the_nearest_model_is_named(key_file: Path) -> None:
     async with simulator() as server:
         result = await listed("openai", server, key_file, model="othr")
     assert result.failure is not None
-    assert result.failure.detail == "the model is none of the 2 listed; the nearest is 'other'"
+    assert result.failure.detail == "the model is not among the 2 listed; the nearest is 'other'"
 
 
 async def test_an_error_in_the_answer_is_told(key_file: Path) -> None:

@@ -296,9 +296,9 @@ def judged(probe: dict[str, Any], *calls: CallPiece) -> str | None:
 RIGHT = CallPiece("get_weather", '{"city":"Paris","days":2}')
 WRONG = [
     (CallPiece("get_weather", '{"city":"Paris"'), "'get_weather', but the call is not JSON"),
-    (CallPiece("get_weather", ""), "'get_weather', but the call does not keep the schema: "),
-    (CallPiece("get_weather", '{"city":"Rome","days":0}'), "but days does not keep the schema"),
-    (CallPiece("get_wether", "{}"), "'get_wether', which is none of the tools"),
+    (CallPiece("get_weather", ""), "'get_weather', but the call does not match the schema: "),
+    (CallPiece("get_weather", '{"city":"Rome","days":0}'), "but days does not match the schema"),
+    (CallPiece("get_wether", "{}"), "'get_wether', which is not one of the tools"),
     (CallPiece("get_time"), "'get_time', not 'get_weather'"),
     (
         CallPiece("get_weather", '{"city":"Rome","days":1}'),

@@ -114,7 +114,7 @@ async def test_an_agent_finds_what_is_wrong(rig: Rig) -> None:
         assert all(tool.description for tool in tools.values())
         everything = await call(client, "targets")
         assert everything["targets_and_probes"] == MANY + len(SCRIPTS)
-        assert everything["left_out"] > 0
+        assert everything["omitted"] > 0
         assert everything["rows"][0]["target"] == "broken", "trouble comes first"
         (good,) = (await call(client, "targets", name_has="GOOD"))["rows"]
         assert good["state"] == "up"
@@ -175,7 +175,7 @@ async def test_with_a_past_it_compares_and_knows_what_is_usual(
             assert failures["last_hour"][0]["reason"] == "overloaded"
             slow = await call(client, "explain_slowness", target="slow")
             assert "against_usual" in slow
-            assert slow["speaks_for"]
+            assert slow["likely_causes"]
             assert "more than 0" in await refused(
                 client, "compare", baseline="good", candidate="slow", hours=-1
             )

@@ -42,7 +42,7 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.settings.redaction import REDACTED
 from exporter.site.backend import Condition
 from exporter.site.pages.problems_page import render_problems
-from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.status_page import TableView, render_page
 from exporter.site.pages.target_page import render_target
 from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
@@ -121,7 +121,7 @@ class Surfaces:
 
     def _pages(self) -> Iterator[str]:
         rows, own = self.status.rows(), Condition()
-        yield render_page(rows, own, View(), time.time()).html
+        yield render_page(rows, own, TableView(), time.time()).html
         yield render_target(rows, own, 0, time.time(), can_probe=True).html
         yield render_problems(rows, own, time.time()).html
 

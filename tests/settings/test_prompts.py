@@ -38,8 +38,8 @@ def test_separators_that_are_no_line_ends_stay_in_the_prompt(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", ': holds no prompts; write {"prompt": "..."} on each line'),
-        ("\n\n", ": holds no prompts"),
+        ("", ': contains no prompts; write {"prompt": "..."} on each line'),
+        ("\n\n", ": contains no prompts"),
         ('{"prompt": "a"}\nhello', ":2: this is not a JSON object"),
         ('{"prompt": "a"}\n["b"]', ":2: this is not a JSON object"),
         ('{"promt": "a"}', ':1: there is no text named "prompt"'),

@@ -138,7 +138,7 @@ async def test_a_file_system_that_does_not_answer_holds_up_nobody_else(
     monkeypatch.setattr(fetching, "_PATIENCE_SECONDS", 0.05)
     both = [fetch(Secret(file=hung)) for _ in range(2)]
     held_up = await asyncio.gather(*both, return_exceptions=True)
-    assert ["has not answered" in str(error) for error in held_up] == [True, True]
+    assert ["did not respond" in str(error) for error in held_up] == [True, True]
     assert await fetch(Secret(file=fine)) == "sk-another-key-00"
     os.write(writable, b"x")
     await released.wait()
@@ -175,7 +175,7 @@ ABSURD = ["1e999999999", "1e13", "NaN", "-1", "Infinity", '"x"', "[]", "null"]
 def test_absurd_spend_is_no_spend(usd: str, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(f'{{"day": "2026-11-26", "usd": {{"a": {usd}}}}}')
-    with pytest.raises(SpendFileError, match="holds no spend"):
+    with pytest.raises(SpendFileError, match="is not a spend file"):
         read_day(path)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.config.plan import Plan, PlanChange
-from exporter.config.slo import Objective, Tally, Verdict
+from exporter.config.slo import Objective, SloVerdict, Tally
 from exporter.probing.evidence import LIMIT
 from exporter.result import FailureReason, SkipReason
 from exporter.site.judgement import State, judge
@@ -101,20 +101,20 @@ def test_objectives_are_judged_anew_after_a_reload() -> None:
 @pytest.mark.parametrize(
     ("good", "judged", "ratio", "verdict"),
     [
-        (0, 0, 0.99, Verdict.UNKNOWN),
-        (10, 10, 0.99, Verdict.UNKNOWN),
-        (298, 298, 0.99, Verdict.UNKNOWN),
-        (299, 299, 0.99, Verdict.KEPT),
-        (99, 100, 0.99, Verdict.UNKNOWN),
-        (96, 100, 0.99, Verdict.BROKEN),
-        (0, 1, 0.99, Verdict.BROKEN),
-        (59, 59, 0.95, Verdict.KEPT),
-        (0, 1, 0.5, Verdict.UNKNOWN),
-        (700, 720, 0.999, Verdict.BROKEN),
+        (0, 0, 0.99, SloVerdict.UNKNOWN),
+        (10, 10, 0.99, SloVerdict.UNKNOWN),
+        (298, 298, 0.99, SloVerdict.UNKNOWN),
+        (299, 299, 0.99, SloVerdict.KEPT),
+        (99, 100, 0.99, SloVerdict.UNKNOWN),
+        (96, 100, 0.99, SloVerdict.BROKEN),
+        (0, 1, 0.99, SloVerdict.BROKEN),
+        (59, 59, 0.95, SloVerdict.KEPT),
+        (0, 1, 0.5, SloVerdict.UNKNOWN),
+        (700, 720, 0.999, SloVerdict.BROKEN),
     ],
 )
 def test_an_objective_is_judged_by_what_chance_could_do(
-    good: int, judged: int, ratio: float, verdict: Verdict
+    good: int, judged: int, ratio: float, verdict: SloVerdict
 ) -> None:
     assert Tally(Objective("success", ratio), good, judged).verdict is verdict
 
@@ -122,5 +122,7 @@ def test_an_objective_is_judged_by_what_chance_could_do(
 def test_it_is_known_how_many_probes_it_takes() -> None:
     for ratio in (0.5, 0.9, 0.95, 0.99, 0.999):
         enough = Tally(Objective("success", ratio)).enough
-        assert Tally(Objective("success", ratio), enough, enough).verdict is Verdict.KEPT
-        assert Tally(Objective("success", ratio), enough - 1, enough - 1).verdict is Verdict.UNKNOWN
+        assert Tally(Objective("success", ratio), enough, enough).verdict is SloVerdict.KEPT
+        assert (
+            Tally(Objective("success", ratio), enough - 1, enough - 1).verdict is SloVerdict.UNKNOWN
+        )

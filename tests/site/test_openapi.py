@@ -20,7 +20,7 @@ from exporter.simulator import Script, Simulator
 from exporter.simulator.thread import run_in_thread
 from exporter.site.routes import OPENAPI, routes
 from tests.process import eventually, exporter, free_port, process
-from tests.site.test_door import Backend
+from tests.site.test_listener import Backend
 
 
 def _await(url: str) -> None:

@@ -112,7 +112,10 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("tls_server_config: {cert_file: cert.pem}", "tls_server_config.key_file: is missing"),
         (CERTIFICATE + "min_version: TLS10}", "min_version: must be"),
         (CERTIFICATE + "min_version: TLS13, max_version: TLS12}", "min_version TLS13 is above"),
-        (CERTIFICATE + "client_auth_type: RequireAnyClientCert}", "that nobody verified"),
+        (
+            CERTIFICATE + "client_auth_type: RequireAnyClientCert}",
+            "accepts unverified certificates",
+        ),
         (CERTIFICATE + "client_auth_type: VerifyClientCertIfGiven}", "needs client_ca_file"),
         (CERTIFICATE + "client_ca_file: ca.pem}", "does nothing without client_auth_type"),
         (CERTIFICATE + "client_allowed_sans: [a]}", "client_allowed_sans: is not supported"),
@@ -123,7 +126,7 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("tls_server_config: {cert_file: cert.pem, key_file: ca.pem}", "certificate and its key"),
         (
             CERTIFICATE + "client_auth_type: VerifyClientCertIfGiven, client_ca_file: web.yml}",
-            "client_ca_file holds no PEM certificate",
+            "client_ca_file has no PEM certificate",
         ),
         ("http_server_config: {headers: {Server: x}}", "'Server' cannot be set"),
         ("http_server_config: {headers: {X-Frame-Options: all}}", "one of deny, sameorigin"),
@@ -131,7 +134,7 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("rate_limit: {interval: 1s, burst: 5}", "rate_limit: is not supported"),
         ("basic_auth_users: [alice]", "basic_auth_users"),
         ("- a list", "must be a mapping"),
-        ("basic_auth_users: {}\nbasic_auth_users: {}", "is there twice"),
+        ("basic_auth_users: {}\nbasic_auth_users: {}", "appears twice"),
         ("a: [", "not YAML"),
     ],
 )
