@@ -25,7 +25,7 @@ _BUSY = ErrorResponse(Error(ErrorKind.OVERLOADED, "The engine is overloaded."))
 
 SCRIPTS = {
     "qwen3-32b": Script(
-        first_token_seconds=0.16, token_gap_seconds=0.0085, jitter=0.3, answer_tokens=40
+        first_token_seconds=0.16, token_gap_seconds=0.0085, jitter=0.3, answer_tokens=40, slots=8
     ),
     "qwen-plus": Script(
         first_token_seconds=0.22,
@@ -37,7 +37,7 @@ SCRIPTS = {
         boot=Boot(seconds=2.5, idle_seconds=18, sign=Sign.HELD),
     ),
     "qwen3-32b-azure": Script(
-        first_token_seconds=0.17, token_gap_seconds=0.011, jitter=0.3, answer_tokens=40
+        first_token_seconds=0.17, token_gap_seconds=0.011, jitter=0.3, answer_tokens=40, slots=10
     ),
 }
 SIDES: tuple[tuple[str, str, dict[str, float]], ...] = (

@@ -33,6 +33,8 @@ class SideAtLevel:
     """Of all streams together, output tokens of successes while all streams were busy."""
     usd_per_million_tokens: float | None
     """Input and output together. Of a server that is paid by the hour, from what it came to."""
+    usd_interval: tuple[float, float] | None
+    """The 95 % interval of that price; ``None`` for a price by the token."""
     limited: bool
     """Whether it limited the rate, which ended the level."""
 
@@ -52,12 +54,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Breaking:
-    """At how many streams a side no longer keeps an objective."""
+    """At how many streams a side no longer keeps an objective; a request that fails misses it."""
 
     target: str
     objective: Objective
     holds_at: int | None
-    """The highest level at which it surely does."""
+    """The highest level at which it surely does, below any at which it surely does not."""
     breaks_at: int | None
     """The lowest level at which it surely does not."""
     estimate: Estimate | None

@@ -29,12 +29,25 @@ is not told from a lasting one."""
 
 class Resampling:
     """How often each block counts in each draw; one for all measures, so that what they have in
-    common stays in common as well."""
+    common stays in common as well.
 
-    def __init__(self, strata: Sequence[str], run_length: int, draws: int, seed: int) -> None:
+    :param levels: of load, one for each block; a run never reaches from one into the next, so
+        that every draw has as much of each. ``None`` where there is one.
+    """
+
+    def __init__(
+        self,
+        strata: Sequence[str],
+        run_length: int,
+        draws: int,
+        seed: int,
+        levels: Sequence[int] | None = None,
+    ) -> None:
         random = np.random.default_rng(seed)
         if run_length > 1:
-            self._counts = _runs(len(strata), _whole_turns(strata, run_length), draws, random)
+            self._counts = _runs_within_levels(
+                strata, levels or [0] * len(strata), run_length, draws, random
+            )
         else:
             self._counts = _within_strata(strata, draws, random)
 
@@ -91,6 +104,23 @@ def _within_strata(strata: Sequence[str], draws: int, random: np.random.Generato
         equal = np.full(len(columns), 1 / len(columns))
         counts[:, columns] = random.multinomial(len(columns), equal, size=draws)
     return counts
+
+
+def _runs_within_levels(
+    strata: Sequence[str],
+    levels: Sequence[int],
+    run_length: int,
+    draws: int,
+    random: np.random.Generator,
+) -> Counts:
+    """Runs of blocks of the same level."""
+    parts, at = [np.zeros((draws, 0), np.int32)], 0
+    for _, group in groupby(levels):
+        size = len(list(group))
+        length = _whole_turns(strata[at : at + size], run_length)
+        parts.append(_runs(size, min(length, max(1, size // 2)), draws, random))
+        at += size
+    return np.concatenate(parts, axis=1)
 
 
 def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> Counts:
