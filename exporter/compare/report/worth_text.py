@@ -32,15 +32,16 @@ def _month(worth: Worth) -> str:
     if worth.usd_per_month is None:
         return f"{name}: unknown price."
     tokens = f"{worth.input_tokens:,.0f} input and {worth.output_tokens:,.0f} output tokens"
-    month = f"{name}: {usd_text(worth.usd_per_month)} USD, at {_price(worth, 1.0)} and {tokens}"
+    month = f"{name}: {usd_text(worth.usd_per_month)} USD, at {_price(worth, 1.0)}"
     if worth.servers is None:
-        return f"{month}."
+        return f"{month}, with {tokens} per request."
     if worth.served_by_each is None:
-        return f"{month}, for one server; run with --concurrency to measure how much it can serve."
+        return f"{month}, for one server. To measure how much it can serve, use --concurrency."
     servers = "one server" if worth.servers == 1 else f"{worth.servers} servers"
     return (
-        f"{month}, for {servers}: at most {worth.served_by_each:,.0f} output tokens/s measured"
-        " per server; peaks above the daily average need more servers."
+        f"{month}, for {servers} ({tokens} per request). A server produced up to"
+        f" {worth.served_by_each:,.0f} output tokens/s. Peaks above the daily average need more"
+        " servers."
     )
 
 

@@ -28,7 +28,10 @@ def under_load(subject: Subject, samples: Sequence[Sample], rules: Rules) -> Loa
             by_level[sample.streams][sample.target].append(sample)
     measures = tuple(m for m in _JUDGED if m in rules.measures)
     of_level = replace(
-        rules, measures=measures, first=(), confidence=1 - rules.alpha / len(by_level)
+        rules,
+        measures=measures,
+        first=tuple(m for m in rules.first if m in measures),
+        confidence=1 - rules.alpha / len(by_level),
     )
     levels = (_level(subject, streams, by_level[streams], of_level) for streams in sorted(by_level))
     return Load(tuple(levels), tuple(_breakings(subject, by_level, rules)))
