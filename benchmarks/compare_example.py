@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -76,7 +77,10 @@ def main() -> None:
         help="of times that are kept; more than the default only on a busy machine",
     )
     options = parser.parse_args()
-    with run_in_thread(Simulator(SCRIPTS)) as simulator, TemporaryDirectory() as folder:
+    scripts = SCRIPTS
+    if options.concurrency:  # no model is left alone for long enough to grow cold
+        scripts = {name: replace(script, boot=None) for name, script in SCRIPTS.items()}
+    with run_in_thread(Simulator(scripts)) as simulator, TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         write_config(config, simulator.url, options.max_uncertainty)
         (baseline, *_), *candidates = SIDES

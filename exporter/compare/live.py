@@ -77,7 +77,7 @@ def _loaded(options: Options, plans: tuple[Plan, ...], question: Question) -> Re
         subject_of(plans, question, None, until_decided=False),
         source=(
             f"The sides took turns, as in A B B A, with {levels} concurrent streams. The main table"
-            " takes all levels together, each compared with itself."
+            " combines the requests of all levels; typical ratios compare each level with itself."
         ),
     )
     per_side = limits.per_side(len(plans))

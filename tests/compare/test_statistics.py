@@ -100,6 +100,16 @@ def test_runs_end_where_a_level_of_load_does() -> None:
     assert shares == pytest.approx(np.full(99, 1 / 3))
 
 
+@pytest.mark.parametrize("run", [4, 7, 12, 30])
+def test_a_draw_is_as_large_as_what_it_is_drawn_from(run: int) -> None:
+    """Longer runs must not shift the mix of the levels."""
+    levels = [1] * 20 + [4] * 11
+    resampling = Resampling([""] * 31, run, draws=99, seed=0, levels=levels)
+
+    shares = resampling.ratios(np.array(levels, float), np.ones(31), np.arange(31))
+    assert shares == pytest.approx(np.full(99, np.mean(levels)))
+
+
 def test_runs_are_as_long_as_the_memory() -> None:
     random = np.random.default_rng(7)
     without = [run_length(list(random.pareto(1.5, 100))) for _ in range(200)]

@@ -128,7 +128,7 @@ def _broken(breaking: Breaking) -> str:
     if breaking.holds_at is None and breaking.breaks_at is None:
         return (
             f"Not enough data to tell whether {breaking.target} meets {limit} at any level: there"
-            " are too few requests, or the result is too close to the limit."
+            " are too few requests, too many of them fail, or the result is too close to the limit."
         )
     if breaking.holds_at is None:
         return (

@@ -117,27 +117,28 @@ def _runs_within_levels(
     parts, at = [np.zeros((draws, 0), np.int32)], 0
     for _, group in groupby(levels):
         size = len(list(group))
-        length = _whole_turns(strata[at : at + size], run_length)
-        parts.append(_runs(size, min(length, max(1, size // 2)), draws, random))
+        length = _whole_turns(strata[at : at + size], min(run_length, size // 2))
+        parts.append(_runs(size, length, draws, random))
         at += size
     return np.concatenate(parts, axis=1)
 
 
 def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> Counts:
-    """Runs of blocks in a row, of which the first follows the last."""
-    starts = random.multinomial(
-        math.ceil(blocks / length), np.full(blocks, 1 / blocks), size=draws
-    ).astype(np.int32)
-    counts = starts.copy()
-    for step in range(1, length):
-        counts += np.roll(starts, step, axis=1)
+    """Runs of blocks in a row, of which the first follows the last; the last run is as much shorter
+    as makes a draw as large as what is drawn from."""
+    whole, rest = divmod(blocks, length)
+    counts = np.zeros((draws, blocks), np.int32)
+    for runs, steps in ((whole, length), (1, rest)):
+        starts = random.multinomial(runs, np.full(blocks, 1 / blocks), size=draws)
+        for step in range(steps):
+            counts += np.roll(starts, step, axis=1).astype(np.int32)
     return counts
 
 
 def _whole_turns(strata: Sequence[str], run_length: int) -> int:
     """Strata take turns, so a run of whole turns holds the mix as it was chosen."""
     turn = len(set(strata))
-    return math.ceil(run_length / turn) * turn
+    return max(1, math.ceil(run_length / turn)) * turn
 
 
 def run_length(series: Sequence[float]) -> int:
