@@ -1,4 +1,4 @@
-"""The results under load, in words and figures, for every report format."""
+"""The results under load as sentences and table cells, for every report format."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def _count(rate: float) -> str:
 
 
 def load_sentences(report: Report) -> Iterator[str]:
-    """The verdict at each level, where objectives break, and what ended a level."""
+    """Yield the verdict at each level, the level that breaks each objective, and rate limits."""
     for level, versus in compared_levels(report):
         yield f"With {streams_text(level.streams)}: {headline(report, versus)}."
     yield from limit_sentences(report)
 
 
 def compared_levels(report: Report) -> Iterator[tuple[Level, Versus]]:
-    """The levels at which a candidate and the baseline were both asked."""
+    """Yield the levels at which a candidate and the baseline were both measured."""
     for level in report.load.levels if report.load else ():
         for versus in level.versus:
             if level.side(versus.candidate.name) and level.side(report.subject.baseline.name):
@@ -108,7 +108,7 @@ def compared_levels(report: Report) -> Iterator[tuple[Level, Versus]]:
 
 
 def limit_sentences(report: Report) -> Iterator[str]:
-    """Where objectives break, and what ended a level."""
+    """Yield the level that breaks each objective, and rate limits."""
     if not report.load:
         return
     yield from map(_broken, report.load.breakings)

@@ -1,4 +1,4 @@
-"""From samples to a report."""
+"""Turns samples into a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporter.compare.statistics.sequential import Look
 from exporter.compare.subject import Party, Subject
 
 _MOST_WORK = 40_000_000
-"""Draws times samples: seconds, not minutes, for a week of probes."""
+"""Draws times samples. Keeps the analysis of a week of probes to seconds, not minutes."""
 _MIN_DRAWS = 1_999
 _OF_EACH_LEVEL = Outcome(None, None, None, "depends on the level of load", measured=False)
 
@@ -26,7 +26,7 @@ def analyse(
 ) -> Report:
     """Compare every candidate with the baseline, on every measure.
 
-    :param look: which look of several this is; ``None`` where there is only one.
+    :param look: the look of a sequential comparison; ``None`` if there is only one look.
     """
     names = [party.name for party in subject.candidates]
     warm = [sample for sample in samples if not sample.cold]
@@ -60,8 +60,10 @@ def analyse(
 
 
 def costs_by_level(subject: Subject, samples: Sequence[Sample]) -> bool:
-    """Whether costs of all levels of load together would say nothing: a server that is paid by the
-    hour gets cheaper with each stream, and how many levels were tried is not what it costs."""
+    """Tell whether costs over all levels of load together would mean nothing.
+
+    With a server paid by the hour, a token gets cheaper with each stream.
+    """
     levels = {sample.streams for sample in samples}
     return len(levels) > 1 and any(party.usd_per_hour is not None for party in subject.parties)
 

@@ -27,7 +27,10 @@ _PER_MILLION, _HOUR_SECONDS = 1e6, 3600.0
 def side_at_level(
     target: str, streams: int, samples: Sequence[Sample], usd_per_hour: float | None, seed: int
 ) -> SideAtLevel:
-    """:param samples: of this target at this level; at least one."""
+    """Evaluate one target at one level of load.
+
+    :param samples: the samples of this target at this level; at least one.
+    """
     draws = Draws(samples, seed)
     failed = sum(sample.failure is not None for sample in samples)
     share = Share(len(samples) - failed, len(samples))
@@ -94,8 +97,11 @@ def quantile_of(measure: Measure) -> Quantile:
 
 
 def _throughput(streams: int, samples: Sequence[Sample], draws: Draws) -> Estimate | None:
-    """Tokens by the time that streams were busy, times the streams. What is under way when the
-    last request of a turn begins counts in part: from then on not all streams are busy."""
+    """Estimate the throughput of all streams: tokens per busy second of a stream, times streams.
+
+    A request that is still running when the last request of its turn begins counts in part,
+    because not all streams are busy after that.
+    """
     shares = dict(_shares_at_full_load(samples))
     per_stream = draws.ratio(
         lambda s: shares[id(s)] * (0 if s.failure else s.output_tokens or 0),

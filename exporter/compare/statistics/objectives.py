@@ -1,7 +1,7 @@
 """The level of load at which a side misses an objective.
 
-A request that fails misses every objective: otherwise a server that turns away what it cannot
-serve in time would keep all of them.
+A failed request misses every objective: otherwise, a server that rejects what it can't serve in
+time would meet all of them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class _AtLevel:
-    """What the requests at one level say about an objective."""
+    """The result of one level for an objective."""
 
     holds: bool
     breaks: bool
     time: float | None = None
     draws: Floats | None = None
-    """The quantile of all requests and its bootstrap; ``None`` where too many fail or too few
-    were asked."""
+    """The quantile of all requests and its bootstrap; ``None`` if too many fail or there are too
+    few."""
 
 
 def breaking(
@@ -41,7 +41,10 @@ def breaking(
     by_level: Mapping[int, Sequence[Sample]],
     seed: int,
 ) -> Breaking:
-    """Where this side stops keeping an objective, from its samples at each level."""
+    """Estimate the number of streams at which a side starts to miss an objective.
+
+    :param by_level: the samples of this side at each level.
+    """
     found = {
         streams: _at_level(objective, samples, seed + streams)
         for streams, samples in sorted(by_level.items())
@@ -54,7 +57,7 @@ def breaking(
 
 
 def requests_to_hold(objective: Objective) -> int:
-    """How many requests without a failure show that so few fail as the objective allows."""
+    """Count the requests without a failure that show that few enough of them fail."""
     allowed, z = 1 - quantile_of(objective.measure).share, two_sided_z(_CONFIDENCE)
     return ceil(z * z * (1 - allowed) / allowed)
 
@@ -81,14 +84,18 @@ def _at_level(objective: Objective, samples: Sequence[Sample], seed: int) -> _At
 
 
 def _among_successes(quantile: Quantile, failing: Share) -> Quantile:
-    """The quantile of the successes that is this quantile of all requests, if failures come last:
-    where 2 % fail, the p95 of all is the p96.9 of the rest."""
+    """Find the quantile of the successes that is this quantile of all requests.
+
+    Failures count as the slowest: if 2 % fail, the p95 of all is the p96.9 of the rest.
+    """
     return replace(quantile, share=quantile.share / (1 - failing.value))
 
 
 def _estimate(found: Mapping[int, _AtLevel], limit: float) -> Estimate | None:
-    """At how many streams the quantile passes the limit; ``None`` where fewer than two levels
-    have one."""
+    """Estimate at how many streams the quantile exceeds the limit.
+
+    ``None`` if fewer than two levels have the quantile.
+    """
     known = {
         streams: (one.time, one.draws)
         for streams, one in found.items()
@@ -110,8 +117,10 @@ def _streams(logarithm: float) -> float:
 
 
 def _crossings(levels: Floats, logs: Floats, limit: float) -> Floats:
-    """Where each column first passes the limit; infinite where it never does, minus infinity where
-    it has from the first level on."""
+    """Find where each column first exceeds the limit.
+
+    The result is infinite if it never does, and minus infinity if it does at the first level.
+    """
     found = np.full(logs.shape[1], inf)
     for at in range(len(levels) - 1, 0, -1):
         before, after = logs[at - 1], logs[at]

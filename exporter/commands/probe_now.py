@@ -11,8 +11,8 @@ from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
 
 
-async def asked(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
-    """What each plan finds, so many times, one after the other."""
+async def probe_plans(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
+    """Probe each plan ``count`` times, one probe after another."""
     for plan in plans:
         connections = Connections(plan.target)
         texts = cycle(plan.probe.texts)
