@@ -75,18 +75,21 @@ def too_many_requests(plane: ControlPlane) -> Iterator[None]:
     version = {"apiVersion": "flowcontrol.apiserver.k8s.io/v1"}
     headers = {"Authorization": f"Bearer {plane.account_token(ACCOUNT, HOME)}"}
     with ExitStack() as undo:
+        uids: list[str] = []
         for kind, document in made:
             answer = plane.request("POST", f"{GROUP}/{kind}", version | document)
+            uids.append(answer.json()["metadata"]["uid"])
             path = f"{GROUP}/{kind}/{document['metadata']['name']}"
             undo.callback(plane.request, "DELETE", path)
-        uid = answer.json()["metadata"]["uid"]
         trust = ssl.create_default_context(cafile=plane.ca_file)
         client = undo.enter_context(httpx.Client(verify=trust, trust_env=False, timeout=60))
 
         def asked() -> httpx.Response:
             return client.get(f"{plane.url}{LEASE}", headers=headers)
 
-        eventually(lambda: asked().headers.get("X-Kubernetes-PF-FlowSchema-UID") == uid, seconds=60)
+        eventually(
+            lambda: asked().headers.get("X-Kubernetes-PF-FlowSchema-UID") == uids[-1], seconds=60
+        )
         for _ in range(20):
             held = undo.enter_context(_endless(plane.url, trust, headers))
             answered, _, _ = select.select([held], [], [], 0.5)
