@@ -29,7 +29,7 @@ TUNED_ON = (1, 2, 3, 5, 6, 11, 21, 77)
 
 
 def worlds() -> Iterator[World]:
-    """Yield the worlds without incidents. ``main`` adds incidents to those without prober faults."""
+    """Yield the worlds without incidents. ``main`` adds incidents if there are no prober faults."""
     yield from (World(noise) for noise in PRESETS)
     yield from (World(noise.in_runs()) for noise in PRESETS)
     yield from (World(noise.wandering()) for noise in PRESETS)
