@@ -90,7 +90,7 @@ class OpenAIRerank(InOnePiece[RerankAsk]):
             json.dumps(merged(body, call.extra_body)).encode(),
         )
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_Body, body).events()
 
 
@@ -113,7 +113,7 @@ class DashScopeRerank(InOnePiece[RerankAsk]):
             json.dumps(merged(body, call.extra_body)).encode(),
         )
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_Body, body).events()
 
 
@@ -132,5 +132,5 @@ class BedrockRerank(InOnePiece[RerankAsk]):
         }
         return bedrock.signed(call, "invoke", body)
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_Body, body).events()

@@ -72,6 +72,8 @@ def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
     :raises ProtocolError: they are not JSON of this shape, or have more parts.
     """
     _check_parts(data, parts)
+    if len(data) > _TELLING_BYTES:
+        check_numbers(data)
     return read(shape, data)
 
 
@@ -83,21 +85,19 @@ def parse_if(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W | None:
         return None
 
 
-def read(shape: type[W], data: bytes) -> W:
-    """The message in these bytes, of which somebody else made sure that they have not too many
-    parts.
+def read(shape: type[W], data: bytes | bytearray) -> W:
+    """The message in these bytes, of which somebody else made sure that they have neither too many
+    parts nor too long a number.
 
     :raises ProtocolError: they are not JSON of this shape.
     """
-    if len(data) > _TELLING_BYTES and _has_long_number(data):
-        raise ProtocolError(f"one message has a number of more than {MAX_DIGITS} digits")
     try:
         return _read(shape, data)
     except ValidationError as error:
         raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
 
 
-def read_if(shape: type[W], data: bytes) -> W | None:
+def read_if(shape: type[W], data: bytes | bytearray) -> W | None:
     """The same, or ``None`` where they are something else."""
     try:
         return read(shape, data)
@@ -146,7 +146,15 @@ def _has_more_outside_texts(json: bytes, limit: int) -> bool:
     return parts_of(b"".join(unescaped.split(b'"')[::2])) > limit
 
 
-def _has_long_number(data: bytes) -> bool:
+def check_numbers(data: bytes | bytearray) -> None:
+    """
+    :raises ProtocolError: a number has ``MAX_DIGITS`` digits or more.
+    """
+    if _has_long_number(data):
+        raise ProtocolError(f"one message has a number of {MAX_DIGITS} digits or more")
+
+
+def _has_long_number(data: bytes | bytearray) -> bool:
     """Whether there are ``MAX_DIGITS`` digits in a row, which fill some block whole."""
     for at in range(0, len(data), _BLOCK_BYTES):
         end = at + _BLOCK_BYTES
@@ -160,12 +168,12 @@ def _has_long_number(data: bytes) -> bool:
     return False
 
 
-def _read(shape: type[W], data: bytes) -> W:
+def _read(shape: type[W], data: bytes | bytearray) -> W:
     """The message, with U+FFFD for half a surrogate pair: official SDKs pass over one."""
     try:
         return shape.model_validate_json(data)
     except ValidationError:
-        if rb"\u" not in data or len(data) > _MAX_MENDED_BYTES:
+        if len(data) > _MAX_MENDED_BYTES or rb"\u" not in data:
             raise
         whole = _LONE_SURROGATE.sub(rb"\1\\ufffd", data)
         if whole == data:
