@@ -38,7 +38,8 @@ class InOnePiece(ABC, Generic[A_contra]):
     """What is known to take longer may have fewer."""
 
     def __init__(self, general: Dialect[Any]) -> None:
-        self._general = general
+        self.general = general
+        """What says what errors and headers mean."""
 
     @abstractmethod
     def request(self, call: Call[A_contra]) -> HttpRequest:
@@ -56,10 +57,10 @@ class InOnePiece(ABC, Generic[A_contra]):
         return _WholeDecoder(self)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        return self._general.failure(head, body)
+        return self.general.failure(head, body)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
-        return self._general.header_facts(head)
+        return self.general.header_facts(head)
 
 
 class _WholeDecoder:

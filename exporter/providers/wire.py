@@ -148,10 +148,10 @@ def _has_more_outside_texts(json: bytes, limit: int) -> bool:
 
 def check_numbers(data: bytes | bytearray) -> None:
     """
-    :raises ProtocolError: a number has ``MAX_DIGITS`` digits or more.
+    :raises ProtocolError: a number is too long.
     """
     if _has_long_number(data):
-        raise ProtocolError(f"one message has a number of {MAX_DIGITS} digits or more")
+        raise ProtocolError(f"one message has a number of more than {MAX_DIGITS} digits")
 
 
 def _has_long_number(data: bytes | bytearray) -> bool:

@@ -32,6 +32,6 @@ def test_an_answer_of_too_many_parts_is_refused_while_it_comes(
 def test_a_long_number_is_refused_however_it_is_split(size: int) -> None:
     decoder = OpenAIModels().decoder()
     body = b'{"data":[' + b"9" * MAX_DIGITS
+    reads = [body[at : at + size] for at in range(0, len(body), size)]
     with pytest.raises(ProtocolError, match="digits"):
-        for at in range(0, len(body), size):
-            decoder.feed(body[at : at + size])
+        list(map(decoder.feed, reads))
