@@ -1,1 +1,1 @@
-"""Measured figures about the exporter itself; never timed tests."""
+"""Measurements of the exporter itself. Tests never depend on timing; these benchmarks do."""

@@ -1,5 +1,7 @@
-"""``python -m benchmarks`` runs every benchmark, or those that are named; ``--quick`` in its short
-form."""
+"""Runs all benchmarks, or the named ones: ``python -m benchmarks [NAME ...]``.
+
+``--quick`` runs their short form.
+"""
 
 from __future__ import annotations
 

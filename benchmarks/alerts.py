@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
 
+from benchmarks.alert_quality.chance import habits
 from benchmarks.alert_quality.fleet import World
 from benchmarks.alert_quality.judge import Verdict, judge
 from benchmarks.alert_quality.noise import PRESETS, SPIKY, TYPICAL
@@ -48,7 +49,7 @@ def main() -> None:
         for verdict in pool.imap(jobs, (*quiet, *ill)):
             verdicts.append(verdict)
             print(f"  {time.monotonic() - began:5.0f} s  {verdict.world.name}", flush=True)
-    tables = report(verdicts)
+    tables = report(verdicts, list(habits(options.targets, options.seed)))
     print(tables)
     if options.docs:
         _put_into(DOCS / "alert-quality.md", tables)

@@ -1,12 +1,12 @@
 """How often the rule for silent cold starts is wrong, and how often it is right.
 
 ``python -m benchmarks.cold_outliers`` draws warm times to first token of several kinds of traffic,
-most of them from the simulator, and asks of each whether ``WarmTimes`` takes it for a cold one,
-given those before it; then the same of times that are a cold start later. Nothing is timed: the
-figures depend on the seed alone.
+most of them from the simulator. For each one, it checks whether ``WarmTimes`` calls it cold, given
+the previous ones. It then does the same for times that a cold start delays. The results depend only
+on the seed.
 
-The rule is asked only about the first probe after an idle spell. So the false-positive rate is the
-share of idle spells of a warm model after which one answer is wrongly called cold.
+The exporter applies the rule only to the first probe after an idle period. So the false-positive
+rate is the share of idle periods of a warm model after which one answer is wrongly called cold.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from exporter.simulator.steps import Output
 
 MEDIAN_SECONDS = 0.4
 PENALTIES = (0.5, 1.0, 2.0, 5.0)
-"""Seconds by which a cold start is later than a warm answer."""
+"""The delay of a cold start relative to a warm answer, in seconds."""
 FULL, QUICK = 40_000, 4_000
 SEED = 20_261_124
 
@@ -44,7 +44,7 @@ def steady(sigma: float) -> Traffic:
 
 
 def queueing(random: Random) -> Iterator[float]:
-    """One answer in ten waits for others: up to four times as long."""
+    """One answer in ten waits in a queue and takes up to four times as long."""
     for seconds in steady(0.25)(random):
         yield seconds * (random.uniform(1, 4) if random.random() < 0.1 else 1)
 
@@ -56,7 +56,7 @@ def two_replicas(random: Random) -> Iterator[float]:
 
 
 def by_the_hour(random: Random) -> Iterator[float]:
-    """The median doubles and falls back within 1,440 probes, a day of one a minute."""
+    """The median doubles and returns within 1,440 probes: a day with one probe per minute."""
     for number, seconds in enumerate(steady(0.25)(random)):
         yield seconds * (1.5 - 0.5 * math.cos(2 * math.pi * number / 1440))
 
@@ -73,7 +73,7 @@ TRAFFIC: dict[str, Traffic] = {
 
 
 def shares(times: Iterable[float]) -> tuple[float, list[float]]:
-    """The share of these warm times that are called cold, and of each as late as a cold start."""
+    """Return the share of warm times that are called cold, and the same for each delay."""
     warm, asked, wrong, right = WarmTimes(), 0, 0, [0] * len(PENALTIES)
     for number, seconds in enumerate(times):
         if number >= WINDOW_LENGTH:

@@ -1,9 +1,9 @@
-"""Every way in which a cold model shows itself, measured by the exporter as it runs.
+"""Measures how accurately the running exporter detects each signal of a cold model.
 
-``python -m benchmarks.cold_starts`` plays a server for each signal, has the exporter leave it alone
-by ``cold_start``, and prints what was measured beside the script: the error, which for a model that
-refuses is at most one retry interval, and the requests that it took. Then the same for the phases
-of a server that is restarted under the exporter's eyes.
+``python -m benchmarks.cold_starts`` simulates a server for each signal, and ``cold_start`` makes
+the exporter leave it idle. The benchmark compares the measurements with the script. It prints the
+error, which for a model that refuses requests is at most one retry interval, and the number of
+requests. It then does the same for the phases of a server that restarts during the measurement.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ UNLOADED_AFTER_SECONDS = 1.5
 LISTENING_SECONDS = 2.0
 POLL_SECONDS = 0.25
 WARM_SECONDS = 8.0
-"""In which the models are always there, so that there is a warm median."""
+"""The time during which the models stay warm, so that there is a warm median."""
 FULL_SECONDS, QUICK_SECONDS = 120, 30
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One server and how it is asked."""
+    """One server and its configuration."""
 
     name: str
     provider: str
@@ -63,7 +63,7 @@ def simulated(boot: Boot | None, listen_after_seconds: float = 0.0) -> Simulator
 
 
 def configuration(servers: Sequence[Simulator], booting: Simulator) -> str:
-    """Every server as a target."""
+    """Return a configuration with every server as a target."""
     idle = 2 * UNLOADED_AFTER_SECONDS
     cold_start = f"cold_start: {{idle: {idle}, every: 12, retry: {RETRY_SECONDS}}}"
     targets = [
@@ -81,7 +81,7 @@ def target(name: str, provider: str, url: str, more: str) -> str:
 
 
 async def scrapes(seconds: float) -> tuple[Scrape, Scrape]:
-    """What the exporter has to say before any model is cold, and so long after."""
+    """Scrape the exporter before any model is cold, and again after this time."""
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(simulated(None)) for _ in CASES]
         booting = simulated(Boot(LOADING_SECONDS), LISTENING_SECONDS)
@@ -102,7 +102,7 @@ async def scrapes(seconds: float) -> tuple[Scrape, Scrape]:
 
 @asynccontextmanager
 async def exporting(config: Path) -> AsyncIterator[str]:
-    """The exporter as its users run it; where it is."""
+    """Run the exporter as users do; yield its URL."""
     exporter = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "run", "--config", str(config)),
         stderr=asyncio.subprocess.PIPE,
@@ -123,7 +123,7 @@ async def scraped(url: str) -> Scrape:
 
 
 async def started(log: asyncio.StreamReader) -> str:
-    """Where the exporter says that it is."""
+    """Read the exporter's URL from its log."""
     async for line in log:
         if "url" in (said := json.loads(line)):
             return str(said["url"])
@@ -138,24 +138,24 @@ class Scrape:
         self._samples = [sample for family in families for sample in family.samples]
 
     def sum(self, name: str, target: str, **labels: str) -> float:
-        """The sum of all samples of a target with these labels."""
+        """Return the sum of all samples of a target with these labels."""
         wanted = {"target": target, **labels}.items()
         return sum(s.value for s in self._samples if s.name == name and wanted <= s.labels.items())
 
 
 class Increase:
-    """What has come between two scrapes."""
+    """The difference between two scrapes."""
 
     def __init__(self, before: Scrape, after: Scrape) -> None:
         self._before = before
         self._after = after
 
     def of(self, name: str, target: str, **labels: str) -> float:
-        """The increase of a counter of one target."""
+        """Return the increase of a counter of one target."""
         return self._after.sum(name, target, **labels) - self._before.sum(name, target, **labels)
 
     def signals(self, target: str) -> str:
-        """Every signal that was seen of a target."""
+        """Return every signal that the exporter detected for a target."""
         seen = (s for s in ColdSignal if self.of("inference_cold_starts_total", target, signal=s))
         return ", ".join(seen)
 

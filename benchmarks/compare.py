@@ -1,10 +1,10 @@
-"""Whether the verdicts of ``compare`` deserve their name, tried on providers made up for it.
+"""Checks the verdicts of ``compare`` on simulated providers.
 
-Times are drawn from distributions whose quantiles are known: log-normal, bimodal (a third of the
-requests meets a busy replica) and heavy-tailed (Pareto, of infinite variance). Shown are the
-coverage of the 95 % intervals, how often equal providers get a verdict of better or worse, how
-often a real difference is found, and what looking repeatedly does. ``--quick`` is a short form
-for CI, which fails if a figure is far from where it should be; ``--docs`` renews the tables of
+Times come from distributions with known quantiles: log-normal, bimodal (a third of the requests
+meets a busy replica) and heavy-tailed (Pareto with infinite variance). The benchmark measures the
+coverage of the 95 % intervals, how often equal providers get the verdict better or worse, how often
+a real difference is found, and the effect of repeated looks. ``--quick`` is a short form for CI,
+which fails if a result is far from its expected value. ``--docs`` updates the tables in
 docs/compare.md.
 """
 
@@ -39,7 +39,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
 class Trials:
     """Runs a trial with many seeds on all cores.
 
-    :param scale: so many times as often as is asked for.
+    :param scale: a factor for the number of trials.
     """
 
     def __init__(self, pool: ProcessPoolExecutor, scale: float = 1.0) -> None:
@@ -95,9 +95,9 @@ def print_false_verdicts(trials: Trials, counts: Mapping[int, int]) -> Iterator[
 
 POWER_PROBES = 200
 POWER = {0.05: 100, 0.10: 600, 0.20: 100}
-"""Trials by the true difference; of the middle one a goal is set."""
+"""The number of trials for each true difference. The middle one has a goal."""
 GOALS = (0.60, 0.95, 0.60)
-"""Of the difference of 10 %, with all measures judged, by shape."""
+"""The required power for a difference of 10 %, with all measures judged, by shape."""
 JUDGED = ("with all measures", "p50, by one Holm correction", "alone")
 
 
@@ -124,10 +124,10 @@ def print_power(trials: Trials) -> Iterator[str]:
 
 
 LOOKED = {1.0: 600, 1.1: 100, 1.3: 200, 2.0: 50}
-"""Trials by how many times slower the candidate is."""
+"""The number of trials for each slowdown factor of the candidate."""
 LOOKED_BEFORE = {1.3: 40, 2.0: 40}
 MOST_PROBES = 150
-"""The median until a difference of 30 % is decided."""
+"""The maximum median number of probes until a difference of 30 % is decided."""
 
 
 def print_sequential(trials: Trials) -> Iterator[str]:
@@ -159,11 +159,11 @@ PARTS: Mapping[str, Callable[[Trials], Iterator[str]]] = {
     "looks": print_sequential,
     "coverage": partial(print_coverage, counts={40: 600, 200: 400, 400: 150}),
 }
-"""Each prints what it has to show, and yields what is outside its bounds."""
+"""The parts of the benchmark. Each prints its results, and yields those out of bounds."""
 
 
 class Kept(io.StringIO):
-    """Keeps what is printed, and shows it at once."""
+    """Records what is printed, and prints it immediately."""
 
     def __init__(self, shown: TextIO) -> None:
         super().__init__()
@@ -176,7 +176,10 @@ class Kept(io.StringIO):
 
 
 def measure(parts: Collection[str], trials: Trials, *, renew: bool) -> Iterator[str]:
-    """:param renew: whether docs/compare.md gets what was printed."""
+    """Run parts of the benchmark; yield the results out of bounds.
+
+    :param renew: whether to update docs/compare.md with the printed tables.
+    """
     for name in parts:
         started, text = time.monotonic(), Kept(sys.stdout)
         with redirect_stdout(text):
@@ -197,13 +200,13 @@ def renew_part(name: str, text: str) -> None:
 
 
 def measure_quickly(trials: Trials) -> Iterator[str]:
-    """Few trials, so that the bounds are wider by what chance may do."""
+    """Run few trials, with bounds that are wider to allow for chance."""
     yield from print_coverage(trials, {200: 100})
     yield from print_false_verdicts(trials, {200: 40})
 
 
 def chance(share: float, trials: int) -> float:
-    """How far a share may be off after so many trials."""
+    """Return how far chance can move a share in this many trials."""
     return 3 * math.sqrt(share * (1 - share) / trials)
 
 

@@ -1,12 +1,12 @@
-"""What ``compare --concurrency`` says beside guidellm, of the same real server at the same levels:
+"""Compares ``compare --concurrency`` with guidellm on the same real server at the same levels:
 ``make -C benchmarks/peers compare-load``.
 
 The server is llama.cpp's own, with a small model of random weights that never ends an answer by
-itself. Both ask the same prompts, each behind a fresh nonce, for as many tokens; guidellm asks
-before and after ``compare``. A server on a machine with other work is not as fast for one as for
-the other, so its own log is read as well: it says for each request how long the prompt and the
-answer took. *Apart* is how far what both say is apart; *by the log*, once each is divided by what
-the log says of the same requests.
+itself. Both tools send the same prompts, each with a fresh nonce, and request the same number of
+tokens. guidellm runs before and after ``compare``. On a busy machine, the server isn't equally fast
+for both, so the benchmark also reads the server's log, which has the duration of prompt and answer
+for each request. *Apart* is the difference between the two tools. *By the log* is that difference
+after dividing each result by the log's result for the same requests.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 MODEL, WIDTH, TOKENS = "tiny", "512", 64
 PROMPTS = [f"Tell me about {what}, at length, please." for what in ("sun", "sea", "ice", "sky")]
 REQUESTS = {1: 80, 4: 160, 16: 320}
-"""Of each run at each level."""
+"""The number of requests in each run, by level."""
 FIGURES = ("ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "tokens_per_second_in_all")
 _SIDES = "first", "second"
 _READY_SECONDS, _RUN_SECONDS = 60.0, 900.0
@@ -52,14 +52,14 @@ Figures = Mapping[str, float]
 
 
 class Log:
-    """What the server says of its requests."""
+    """The server's log of its requests."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known = 0
 
     def since(self, streams: int) -> Figures:
-        """Of the requests that ended since the last call."""
+        """Return the figures of the requests that ended since the last call."""
         found = np.array(_TIMING.findall(self._path.read_text()), float)[self._known :]
         self._known += len(found)
         prompt, answer, tokens = found[:, 0] / 1e3, found[:, 1] / 1e3, found[:, 2]
@@ -75,7 +75,7 @@ class Log:
 
 @contextmanager
 def serving(folder: Path, streams: int) -> Iterator[tuple[str, Log]]:
-    """The URL of the server, and its log; it listens as long as the block runs."""
+    """Run the server for the time of the block; yield its URL and its log."""
     python = str(ENVIRONMENTS / "llamacpp" / "bin" / "python")
     model = str(folder / "model.gguf")
     subprocess.run(
@@ -108,8 +108,11 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def ours(url: str, streams: int, count: int, folder: Path) -> Figures:
-    """The mean of two sides that are the same server, asked in turn; each has as many requests as
-    a run of guidellm. Connections are fresh: this server closes each."""
+    """Run ``compare`` with the same server on both sides; return the mean of the sides.
+
+    Each side sends as many requests as a run of guidellm. Connections are fresh, because this
+    server closes each one.
+    """
     sides = [
         f"name={name},provider=openai,model={MODEL},base_url={url}/v1,connection=fresh"
         for name in _SIDES
@@ -128,8 +131,11 @@ def ours(url: str, streams: int, count: int, folder: Path) -> Figures:
 
 
 def theirs(url: str, streams: int, count: int, folder: Path) -> Figures:
-    """What a run of guidellm says. It goes on asking until so many have been answered, so that its
-    throughput is not that of streams that run dry."""
+    """Run guidellm; return its figures.
+
+    It sends requests until enough of them are answered, so that no stream runs dry and lowers the
+    throughput.
+    """
     prompts, report = folder / "theirs.jsonl", folder / "guidellm.json"
     with prompts.open("w") as lines:
         for text in islice(cycle(PROMPTS), 2 * count + streams):
@@ -168,7 +174,10 @@ def _mean(runs: Sequence[Figures]) -> Figures:
 
 
 def show(streams: int, compare: Sequence[Figures], guidellm: Sequence[Figures]) -> None:
-    """:param compare: what it says, and what the log says of its requests."""
+    """Print the row of a level.
+
+    :param compare: the results of ``compare``, and those of the log for its requests.
+    """
     for name in FIGURES:
         (mine, my_log), (other, other_log) = (
             [one[name] for one in pair] for pair in (compare, guidellm)

@@ -1,8 +1,8 @@
-"""What ``compare --concurrency`` says, beside what the simulator really did:
+"""Compares ``compare --concurrency`` with what the simulator really did:
 ``python -m benchmarks.compare_load``.
 
-The simulator's ledger has the time of every write. Its own throughput is that of the time in which
-all streams were busy, and its time to first token begins when a request has arrived.
+The simulator records the time of every write. Its throughput covers the time in which all streams
+were busy, and its time to first token starts when a request has arrived.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def compared(simulator: Simulator, levels: str, folder: Path) -> Any:
 
 
 def truth(served: Sequence[Served], streams: int) -> Mapping[str, float]:
-    """Of one target at one level, asked in two turns."""
+    """Return the true values of one target at one level with two turns."""
     first = [(s.outputs[0].monotonic_ns - s.received_ns) / 1e9 for s in served]
     gaps = [
         (s.outputs[-1].monotonic_ns - s.outputs[0].monotonic_ns) / 1e9 / (s.tokens - 1)

@@ -1,4 +1,4 @@
-"""Comparisons that end as soon as they can: how soon, and how often wrongly."""
+"""Comparisons that stop early: how early, and how often with a wrong verdict."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ PLANNED = 300
 _QUANTILES = (Measure.TTFT_P50, Measure.TTFT_P95)
 _LOOKS_BEFORE = 5
 _DRAWS_BEFORE = 4_999
-"""The level of an early look is below what fewer draws can show."""
+"""With fewer draws, the smallest p-value is above the level of an early look."""
 
 
 def until_decided(slower: float, seed: int) -> tuple[int, bool]:
-    """After how many probes the typical time to first token had a verdict, or the plan ended, and
-    whether that verdict was better or worse."""
+    """Return after how many probes a comparison stops, and whether its verdict is a difference.
+
+    It stops when the typical time to first token has a verdict, or at the planned end.
+    """
     samples, rules = _samples(slower, seed), _typical(seed)
     report, probes = None, 0
     for look in looks(PLANNED, rules.alpha):
@@ -42,7 +44,7 @@ def until_decided(slower: float, seed: int) -> tuple[int, bool]:
 
 
 def without_spending(seed: int) -> bool:
-    """Whether equal providers are told apart at any look, were each to take the whole 5 %."""
+    """Whether equal providers get a wrong verdict at any look if each look uses the whole 5 %."""
     samples, rules = _samples(1.0, seed), _typical(seed)
     return any(
         differs(analyse(SUBJECT, _until(look.probes, samples), rules))
@@ -51,8 +53,11 @@ def without_spending(seed: int) -> bool:
 
 
 def before(slower: float, seed: int) -> int:
-    """The same as once: until both p50 and p95 had a verdict, at five looks with levels that add
-    up to 5 % (Bonferroni)."""
+    """Return the number of probes with the previous method.
+
+    It had five looks with levels that add up to 5 % (Bonferroni), and stopped when both p50 and p95
+    had a verdict.
+    """
     samples = _samples(slower, seed)
     for number in range(1, _LOOKS_BEFORE + 1):
         probes = PLANNED * number // _LOOKS_BEFORE

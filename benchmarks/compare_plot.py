@@ -1,4 +1,4 @@
-"""Draws the tables of docs/compare.md that ``benchmarks.compare`` printed:
+"""Draws plots of the tables that ``benchmarks.compare`` wrote to docs/compare.md:
 ``python -m benchmarks.compare_plot``."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _percent(share: float) -> str:
 
 
 def _rows(text: str, heading: str) -> Iterator[list[str]]:
-    """The cells of the table below the line that begins with a heading."""
+    """Yield the cells of the table below the line that begins with a heading."""
     lines = iter(text.split(heading, 1)[1].splitlines()[1:])
     for line in lines:
         if line.startswith("|"):
@@ -54,7 +54,7 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def coverage(text: str) -> str:
-    """Each interval's coverage as a dot, and the band where it should be."""
+    """Draw the coverage of each interval as a dot, and the expected range as a band."""
     _, _, *rows = _rows(text, "coverage of the 95 % intervals")
     frame = Frame(
         Axis(0, len(rows) + 1, "", lambda _: "", own_ticks=(-1,)),
@@ -81,7 +81,7 @@ def coverage(text: str) -> str:
 
 
 def power(text: str) -> str:
-    """How often a real difference is found, by its size."""
+    """Draw how often a real difference is found, by its size."""
     head, _, *rows = _rows(text, "how often a candidate with a slower first token")
     differences = [_share(cell.lstrip("+")) for cell in head[3:]]
     frame = Frame(

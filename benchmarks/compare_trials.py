@@ -1,4 +1,4 @@
-"""Providers made up to try ``compare`` on, and what it says of them."""
+"""Simulated providers for trials of ``compare``, and its verdicts on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUBJECT = Subject(
     baseline=Party(name="baseline"), candidates=(Party(name="candidate"),), source="", asked=""
 )
 RULES = Rules(draws=999)
-"""Fewer draws than in earnest: the intervals are a little less steady, not narrower."""
+"""Fewer draws than in production. The intervals vary slightly more, but aren't narrower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def _bimodal(random: Generator, count: int) -> Floats:
 
 
 def _bimodal_quantile(share: float) -> float:
-    """By bisection."""
+    """Find the quantile by bisection."""
     normal, low, high = NormalDist(0, SPREAD), 0.01, 100.0
     while high / low > 1 + 1e-9:
         middle = math.sqrt(low * high)
@@ -75,7 +75,7 @@ SHAPES = (
 
 
 def only_first_tokens(target: str, times: Floats) -> Iterator[Sample]:
-    """Successful probes of which the time to first token is known, two in each block."""
+    """Yield successful probes with only the time to first token, two in each block."""
     for index, seconds in enumerate(times):
         yield Sample(
             target=target,
@@ -86,7 +86,7 @@ def only_first_tokens(target: str, times: Floats) -> Iterator[Sample]:
 
 
 def whole(target: str, random: Generator, load: Floats) -> Iterator[Sample]:
-    """Probes of which everything is known; ``load`` is a factor on the times of each."""
+    """Yield probes with all values; ``load`` is a factor for the times of each."""
     count = len(load)
     first = load * random.lognormal(-1, 0.3, count)
     gap = load * random.lognormal(-4, 0.2, count)
@@ -110,7 +110,7 @@ def whole(target: str, random: Generator, load: Floats) -> Iterator[Sample]:
 
 
 def typical_truth(before: Shape, after: Shape) -> float:
-    """The median of all ratios between two distributions."""
+    """Return the median of all ratios between two distributions."""
     shares = (np.arange(4_000) + 0.5) / 4_000
     logs = [np.log([shape.quantile(share) for share in shares]) for shape in (before, after)]
     low, high = -5.0, 5.0
@@ -132,7 +132,7 @@ def truths(pair: tuple[int, int]) -> dict[Measure, float]:
 
 
 def cover(pair: tuple[int, int], probes: int, seed: int) -> dict[Measure, bool]:
-    """Whether each interval holds the true ratio."""
+    """Return for each measure whether the interval contains the true ratio."""
     random = np.random.default_rng(seed)
     before, after = (SHAPES[index] for index in pair)
     samples = [
@@ -145,12 +145,15 @@ def cover(pair: tuple[int, int], probes: int, seed: int) -> dict[Measure, bool]:
 
 
 def prompts(random: Generator, probes: int) -> Floats:
-    """A factor that both sides share: the prompt of each block."""
+    """Return a factor for each block that both sides share, because of the prompt."""
     return np.repeat(random.lognormal(0, 0.3, probes // 2), 2)
 
 
 def episodes(random: Generator, probes: int) -> Floats:
-    """A provider that is three times as slow during one tenth of the time, ten blocks on end."""
+    """Return factors of a provider that is three times slower a tenth of the time.
+
+    A slow episode lasts ten blocks.
+    """
     slow, states = random.random() < 0.1, []
     for _ in range(probes // 2):
         states.append(slow)
@@ -161,7 +164,7 @@ def episodes(random: Generator, probes: int) -> Floats:
 def compared(
     shape: int, slower: float, probes: int, seed: int, *, with_episodes: bool = False
 ) -> Report:
-    """Two providers of which everything is known, the candidate with a later first token."""
+    """Compare two providers with all values; the candidate has a later first token."""
     random = np.random.default_rng(seed)
     common = prompts(random, probes)
     samples: list[Sample] = []
@@ -193,7 +196,7 @@ def differs(report: Report) -> bool:
 
 
 def holm_verdicts(report: Report) -> dict[Measure, Verdict]:
-    """What was found before there were typical ratios: one Holm correction over all the others."""
+    """Return the verdicts of the previous method: one Holm correction without typical ratios."""
     findings = {f.measure: f for f in report.versus[0].findings if f.measure not in TYPICAL}
     effects = {measure: f.effect for measure, f in findings.items() if f.effect}
     p_values = {measure: effect.p_value for measure, effect in effects.items()}
@@ -215,8 +218,11 @@ def holm_verdicts(report: Report) -> dict[Measure, Verdict]:
 def false_verdict(
     shape: int, with_episodes: bool, probes: int, seed: int
 ) -> tuple[bool, bool, bool]:
-    """Whether equal providers are told apart: now, by one Holm correction, and how the typical
-    time to first token fares alone."""
+    """Return whether equal providers get a wrong verdict.
+
+    The results are for the current method, for one Holm correction, and for the typical time to
+    first token alone.
+    """
     report = compared(shape, 1.0, probes, seed, with_episodes=with_episodes)
     before = any(verdict in BETTER_OR_WORSE for verdict in holm_verdicts(report).values())
     effect = report.versus[0].finding(Measure.TTFT_TYPICAL).effect
@@ -224,8 +230,11 @@ def false_verdict(
 
 
 def called_worse(shape: int, slower: float, probes: int, seed: int) -> tuple[bool, bool, bool]:
-    """Whether a candidate's later first token is found, among all measures: the typical one, and
-    the median by one Holm correction, as before; and the typical one alone."""
+    """Return whether the later first token of a candidate is found.
+
+    The results are for the typical time among all measures, for the median with one Holm
+    correction (the previous method), and for the typical time alone.
+    """
     report = compared(shape, slower, probes, seed)
     typical = report.versus[0].finding(Measure.TTFT_TYPICAL)
     alone = typical.effect is not None and decide(

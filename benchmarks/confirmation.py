@@ -1,10 +1,10 @@
-"""How soon the exporter itself is sure of a change, what that costs, and how often it is wrong.
+"""How soon the exporter is certain of a change, what that costs, and how often it is wrong.
 
-``python -m benchmarks.confirmation`` gives the exporter's own ``Confirmation`` one probe a minute
-of noise that is fitted to real latencies: a narrow core with one-sided spikes, which may come in
-runs of five minutes, and a level that may wander by a tenth within half an hour. Nothing is timed:
-the figures depend on the seed alone. Noise that comes and goes by itself (runs, wander) is the same
-for probes that are seconds apart, so that asking more often learns nothing of it.
+``python -m benchmarks.confirmation`` feeds the exporter's ``Confirmation`` one probe per minute.
+The noise is fitted to real latencies: a narrow core with one-sided spikes, which can come in runs
+of five minutes, and a level that can drift by a tenth within half an hour. The results depend only
+on the seed. Runs and drift are the same for probes that are seconds apart, so more frequent probes
+reveal nothing about them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from exporter.result import NANOSECONDS, Failure, FailureReason, ProbeResult, Ti
 MINUTES_PER_MONTH = 43_200
 LEARNING_MINUTES, WAITING_MINUTES = 500, 90
 CHANGES = (1.2, 1.5, 2.0, math.inf)
-"""Factors of the time to first token; the last one is an outage."""
+"""Factors for the time to first token; the last one is an outage."""
 BLIP_SECONDS = (10.0, 20.0, 30.0, 60.0)
 FULL, QUICK = (1.0, 24), (0.1, 6)
-"""Months of false alarms, and repetitions of each change."""
+"""Simulated months for false alarms, and the repetitions of each change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Kind:
 
 
 Factor = Callable[[float], float]
-"""By how much the time to first token is longer at a minute; infinite in an outage."""
+"""Returns the factor for the time to first token at a minute; infinite in an outage."""
 
 
 def _unchanged(_minute: float) -> float:
@@ -72,7 +72,7 @@ KINDS = {
 
 
 class Noise:
-    """Latencies at times that only go forward."""
+    """Generates latencies at ascending times."""
 
     def __init__(self, kind: Kind, seed: int) -> None:
         self._kind = kind
@@ -82,7 +82,7 @@ class Noise:
         self._spiked = False
 
     def at(self, minute: float) -> float:
-        """Seconds."""
+        """Return the latency in seconds."""
         kind, random, since = self._kind, self._random, minute - self._minute
         self._minute = minute
         stays = math.exp(-since / 30)
@@ -94,7 +94,7 @@ class Noise:
         return seconds * (1 + random.expovariate(1 / kind.mean)) if spiked else seconds
 
     def _chance(self, since: float) -> float:
-        """Of a spike now; runs begin and end as in a Markov chain."""
+        """Return the probability of a spike now. Runs begin and end as in a Markov chain."""
         kind = self._kind
         if not kind.run_minutes:
             return kind.share
@@ -103,7 +103,7 @@ class Noise:
 
 
 class Exporter:
-    """One plan, probed once a minute and as often as confirmation asks."""
+    """One plan, probed once per minute and whenever confirmation requests it."""
 
     def __init__(self, kind: Kind, seed: int, *, confirm: bool) -> None:
         (plan,) = plans(1)
@@ -119,7 +119,7 @@ class Exporter:
         self._evidence = max(value for value in evidence.values() if value == value)
 
     def minute(self, number: int, factor_at: Factor = _unchanged) -> Iterator[tuple[float, float]]:
-        """The evidence after each probe of a minute, and when it was sent."""
+        """Yield the time of each probe in a minute, and the evidence after it."""
         at, occasion = float(number), Occasion.USUAL
         while at < number + 1:
             pause = self._confirmation.take(
@@ -141,7 +141,7 @@ class Exporter:
 
 
 def false_alarms(kind: Kind, minutes: int, seed: int, *, confirm: bool) -> tuple[int, float]:
-    """How often the evidence was complete without a cause, and the share of further probes."""
+    """Return the number of false alarms, and the share of additional probes."""
     exporter, alarms, alarmed = Exporter(kind, seed, confirm=confirm), 0, False
     for number in range(minutes):
         for _, evidence in exporter.minute(number):
@@ -151,7 +151,7 @@ def false_alarms(kind: Kind, minutes: int, seed: int, *, confirm: bool) -> tuple
 
 
 def delay_minutes(kind: Kind, factor: float, seed: int, *, confirm: bool) -> float:
-    """From a change, at a random time between two probes, to certainty."""
+    """Return the time from a change, at a random time between two probes, to certainty."""
     exporter, waited = Exporter(kind, seed, confirm=confirm), Random(seed).random()
     for number in range(LEARNING_MINUTES):
         for _ in exporter.minute(number):
@@ -164,7 +164,7 @@ def delay_minutes(kind: Kind, factor: float, seed: int, *, confirm: bool) -> flo
 
 
 def is_certain_of_blip(kind: Kind, seconds: float, seed: int) -> bool:
-    """Whether an outage so short, which a probe comes upon, is taken for a lasting one."""
+    """Whether a short outage that a probe hits counts as a lasting one."""
     exporter, began = Exporter(kind, seed, confirm=True), LEARNING_MINUTES
     until = began + Random(seed).random() * seconds / 60
     for number in range(LEARNING_MINUTES + 2):
@@ -177,7 +177,7 @@ def is_certain_of_blip(kind: Kind, seconds: float, seed: int) -> bool:
 
 
 def row(job: tuple[str, bool, float, int]) -> str:
-    """One line of the table."""
+    """Return one row of the table."""
     name, confirm, months, repetitions = job
     kind, minutes = KINDS[name], round(months * MINUTES_PER_MONTH)
     alarms, more = false_alarms(kind, minutes, 1, confirm=confirm)

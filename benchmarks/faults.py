@@ -1,7 +1,7 @@
-"""Every fault of the chaos suite, played to a probe while another one asks a healthy provider.
+"""Plays every fault of the chaos suite to a probe while another probe uses a healthy provider.
 
-The reason must be the right one, the next probe of the same target unharmed, and the healthy
-provider never blamed. ``--quick`` leaves out the faults that are over only with a timeout.
+The failure reason must be right, the next probe of the same target must be unaffected, and the
+healthy provider must never get a failure. ``--quick`` skips the faults that end with a timeout.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from tests.wire import wire_server
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of one fault."""
+    """The results of one fault."""
 
     behaviour: Behaviour
     result: ProbeResult
     after: ProbeResult
     """The next probe of the same target."""
     beside: ProbeResult
-    """The probe of the healthy provider that went on meanwhile."""
+    """The concurrent probe of the healthy provider."""
     held_ms: float
     grown_mb: float
 

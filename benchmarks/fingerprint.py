@@ -1,8 +1,8 @@
-"""What the fingerprint of behaviour finds, how soon, and how often it cries without cause.
+"""What the behavior fingerprint detects, how soon, and how often it is wrong.
 
-The models are made up: at every place of an answer, a table of 40 logits that hangs on the prompt
-and on what was said before. A quantisation adds to each logit an error of its own that stays the
-same; noise, as of batches that are put together differently, adds to each another error every time.
+The models are simulated: at every position of an answer, a table of 40 logits depends on the prompt
+and on the previous tokens. A quantization adds a constant error to each logit. Noise, as from
+different batches, adds a new error to each logit every time.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ _TOKENS = 40
 _ANSWER_TOKENS = 12
 _TOP = 5
 _WAIT = 300
-"""Answers after a change in which it must show."""
+"""The number of answers within which a change must be detected."""
 
 _ANSWERS = "fingerprint_answers.json"
-"""A model of 17 million parameters whose weights were rounded; batches make its answers vary: see
-``tests/real/record_fingerprint.py``."""
+"""Answers of a model with 17 million parameters, before and after rounding its weights. Batching
+makes the answers vary. See ``tests/real/record_fingerprint.py``."""
 _QUANTISED = "quantised_answers.json"
-"""One of four million under llama.cpp, and its real quantisations, asked one at a time, so that its
-answers do not vary: see ``tests/real/record_quantised.py``."""
+"""Answers of a model with four million parameters in llama.cpp, and of its real quantizations. One
+request at a time keeps the answers constant. See ``tests/real/record_quantised.py``."""
 _TOLD = {"probabilities": True, "answers alone": False}
 
 Logits = npt.NDArray[np.float64]
 _Row = tuple[int, str, list[tuple[str, float]]]
-"""Number of a prompt, answer, and first tokens with their probabilities."""
+"""The number of a prompt, the answer, and the first tokens with their probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How a model is served."""
+    """How a server runs a model."""
 
     noise: float = 0.0
-    """Standard deviation of each logit from one answer to the next."""
+    """The standard deviation of each logit between answers."""
     quantisation: float = 0.0
-    """Standard deviation of what each logit is off, always the same."""
+    """The standard deviation of the constant errors of the logits."""
     tells: bool = True
-    """Whether the probabilities of the first token are told."""
+    """Whether the server returns the probabilities of the first token."""
 
 
 class _Model:
@@ -91,7 +91,7 @@ def _answers(model: _Model, serving: Serving, count: int) -> Iterator[Fingerprin
 
 
 def found_after(seed: int, before: int, as_ever: Serving, changed: Serving) -> int | None:
-    """How many answers after the change it was seen; ``None`` if it was not."""
+    """Return after how many answers a change was detected; ``None`` if it wasn't."""
     model, behaviour = _Model(seed), Behaviour(Random(seed))
     for seen in _answers(model, as_ever, before):
         behaviour.take(seen)
@@ -102,7 +102,7 @@ def found_after(seed: int, before: int, as_ever: Serving, changed: Serving) -> i
 
 
 def false_alarms(seed: int, answers: int, serving: Serving) -> tuple[int, float]:
-    """How many changes were seen where there was none, and how near it came to one."""
+    """Return the number of false alarms, and how close the evidence came to one."""
     behaviour, nearest = Behaviour(Random(seed)), 0.0
     for seen in _answers(_Model(seed), serving, answers):
         behaviour.take(seen)
@@ -134,8 +134,10 @@ def _alarms(targets: int, answers: int) -> None:
 
 
 def _recorded(file: str, orders: int) -> None:
-    """A real model and what became of it. The past is what the first one answered: 16 times each
-    prompt."""
+    """Evaluate recorded answers of a real model and its changed versions.
+
+    The history consists of the original model's answers, 16 to each prompt.
+    """
     recorded: dict[str, list[_Row]] = json.loads(Path(__file__).with_name(file).read_text())
     was, *others = recorded
     print(f"\n| a real model in {was} becomes | told | found | answers until then |")
@@ -156,7 +158,7 @@ def _seen(rows: list[_Row], *, tells: bool) -> list[Fingerprint]:
 
 
 def _found_in(past: list[Fingerprint], changed: list[Fingerprint], seed: int) -> int | None:
-    """After how many answers the change was seen; ties are drawn differently with each seed."""
+    """Return after how many answers a change was detected; the seed decides ties."""
     behaviour = Behaviour(Random(seed))
     for one in past:
         behaviour.take(one)

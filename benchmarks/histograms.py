@@ -1,8 +1,8 @@
-"""How far quantiles from histograms are from the exact ones, by buckets.
+"""The errors of quantiles from histograms, by bucket layout.
 
-Log-normal latencies around medians from 10 ms to 60 s, quantiles estimated as Prometheus does:
-linearly within a classic bucket, exponentially within a native one ("histogram_quantile" in its
-documentation).
+Latencies are log-normal with medians from 10 ms to 60 s. Quantiles are estimated as in Prometheus:
+linearly within a classic bucket and exponentially within a native one (see "histogram_quantile" in
+its documentation).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SIGMAS = (0.2, 0.4, 0.8)
 QUANTILES = (0.5, 0.95, 0.99)
 Range = tuple[float, float]
 RANGES: tuple[Range, ...] = ((0.1, 10), (SHORTEST_SECONDS, LONGEST_SECONDS))
-"""Where models answer, and where anything may."""
+"""The range of typical answers, and the range of all observations, in seconds."""
 Estimate = Callable[[Sequence[float], float], float]
 
 
 def geometric(count: int) -> tuple[float, ...]:
-    """So many bounds, each the same factor above the one before."""
+    """Return this many bounds with a constant ratio."""
     factor = (LONGEST_SECONDS / SHORTEST_SECONDS) ** (1 / (count - 1))
     return tuple(SHORTEST_SECONDS * factor**step for step in range(count))
 
@@ -61,7 +61,7 @@ def native(values: Sequence[float], quantile: float) -> float:
 
 
 def errors(estimate: Estimate, quantile: float, samples: int, within: Range) -> list[float]:
-    """The relative error for each distribution whose quantile lies in a range of seconds."""
+    """Return the relative error for each distribution whose quantile lies in a range of seconds."""
     shortest, longest = within
     random, found = Random(1), []
     for median in MEDIANS:

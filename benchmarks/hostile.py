@@ -1,8 +1,8 @@
-"""What hostile bytes cost: for how long one probe holds the loop, and by how much memory grows.
+"""The cost of hostile responses: how long one probe blocks the loop, and how much memory it needs.
 
-Each answer is played to a process of its own that probes twice: first a good answer, so that
-whatever is made once has been made, then the hostile one. The time is the processor's, of the
-probing thread alone, and of one turn of the loop; the memory is the peak that the kernel knows of.
+For each response, a new process probes twice: first a good answer, so that lazy initialization is
+done, then the hostile one. The time is the CPU time of the probing thread in one iteration of the
+loop. The memory is the peak according to the kernel.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def memory_kb(field: str) -> int:
 
 
 def peak_begins_anew() -> int:
-    """Resident memory now, in kB."""
+    """Reset the kernel's peak; return the current resident memory in kB."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory_kb("VmRSS")
 
 
 class Turns:
-    """The processor time of the longest turn of the loop."""
+    """The CPU time of the longest iteration of the loop."""
 
     longest = 0.0
 
@@ -97,7 +97,7 @@ async def _probe(url: str, provider: str, kind: str) -> None:
     before = peak_begins_anew()
     with Turns() as turns:
         result = await asyncio.create_task(run_probe(plan, "hello", connections))
-        await asyncio.sleep(0)  # the last turn is measured when it is over
+        await asyncio.sleep(0)  # an iteration is measured when it ends
     grown = memory_kb("VmHWM") - before
     await connections.retire()
     failure = result.failure
@@ -114,7 +114,7 @@ async def _probe(url: str, provider: str, kind: str) -> None:
 
 
 def measured(name: str) -> dict[str, object]:
-    """What one of the costly answers cost."""
+    """Measure one of the hostile responses."""
     costly = COSTLY[name]
     with wire_server(costly.good, costly.script) as server:
         asked = [server.url, costly.provider, costly.kind]

@@ -1,7 +1,7 @@
-"""In which encodings a key is found when a provider sends it back.
+"""The encodings in which a key is redacted when a provider echoes it.
 
-Each encoding alone, and in all pairs and triples of one in the other; a triple that holds an
-encoding which is itself one in another ("twice") is more than three deep.
+The benchmark tries each encoding alone, and all nested pairs and triples. A triple with an encoding
+that is nested itself ("twice") is more than three levels deep.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tests.fuzz.encodings import ENCODINGS, KEY, NESTABLE
 
 @dataclass
 class Found:
-    """What became of a key in some encodings of each other, by the encodings among them."""
+    """The number of redacted keys in nested encodings."""
 
     plays: int = 0
     withheld: int = 0
-    """So much encoded that the text was not shown at all."""
+    """The number of texts with so many nested encodings that they weren't shown at all."""
     missed: list[Sequence[str]] = field(default_factory=list)
     of: Counter[str] = field(default_factory=Counter)
     missed_of: Counter[str] = field(default_factory=Counter)

@@ -1,8 +1,8 @@
-"""What many targets cost: processor, delay and memory, at several numbers of targets.
+"""The CPU time, delay and memory for several numbers of targets.
 
-The real exporter, on a core of its own if there are two, probes the truth server on its schedule:
-every target each 15 s, 64 tokens a time; 5,000 targets each 75 s, which are as many probes as of
-1,000. ``--quick`` is a short form for CI. Needs Go.
+The real exporter probes the truth server on its schedule, on its own core if there are two. It
+probes every target every 15 s, with 64 tokens. With 5,000 targets, it probes each every 75 s, so
+the rate is the same as with 1,000. ``--quick`` is a short form for CI. Needs Go.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from exporter.config.connection import Connection
 
 INTERVAL_SECONDS = 15
 MAX_TARGETS_AT_INTERVAL = 1_000
-"""More of them are probed less often: a core has its limit."""
+"""With more targets, each is probed less often, because one core has a limit."""
 TOKENS = 64
 MODEL = f"truth-300-20-{TOKENS}"
 TARGETS = (10, 100, 1_000, 5_000)
@@ -39,7 +39,7 @@ SCRAPES = 4
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one number of targets asks of the exporter."""
+    """The results for one number of targets."""
 
     targets: int
     interval_seconds: int
@@ -51,7 +51,7 @@ class Load:
 
     @property
     def cpu_ms_per_probe(self) -> float:
-        """Of the probes that there were: on a busy machine, fewer than were due."""
+        """CPU time per actual probe. On a busy machine, there are fewer probes than were due."""
         probes = self.window.more("inference_probes_total")
         return self.window.cpu_share * self.window.seconds * 1000 / probes
 
@@ -96,11 +96,14 @@ def configuration(
 def measure(
     url: str, targets: int, scrapes: int, python: str, interval_seconds: int | None = None
 ) -> Load:
-    """:param interval_seconds: by default, as long as a core can do so many targets."""
+    """Measure one number of targets.
+
+    :param interval_seconds: by default, an interval that one core can sustain.
+    """
     interval = interval_seconds or INTERVAL_SECONDS * max(1, targets // MAX_TARGETS_AT_INTERVAL)
     with exporting(configuration(url, targets, interval), python) as process:
         favour(process.pid)
-        time.sleep(interval)  # every connection opened, every series rendered once
+        time.sleep(interval)  # opens every connection and renders every series once
         window = watch(process, max(scrapes, interval // SCRAPE_EVERY_SECONDS))
     return Load(targets, interval, window)
 
@@ -115,7 +118,7 @@ def print_loads(loads: Sequence[Load]) -> None:
 
 
 def print_growth(loads: Sequence[Load]) -> None:
-    """What each further target takes: flat, if the size of the whole does not matter."""
+    """Print the cost of each additional target; it is constant if the exporter scales linearly."""
     print("\n| from | to | memory per target, kB | CPU per probe, ms | scrape per target, us |")
     print("|--:|--:|--:|--:|--:|")
     for few, many in itertools.pairwise(loads):

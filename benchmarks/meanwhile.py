@@ -1,4 +1,4 @@
-"""Work that goes on beside what is measured."""
+"""Runs other work during a measurement."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Work in a thread of its own for the time of the block.
+    """Run work in its own thread during the block.
 
-    :param work: ends soon after its event is set.
+    :param work: a function that returns soon after its event is set.
     """
     over = threading.Event()
     thread = threading.Thread(target=work, args=(over,), daemon=True)

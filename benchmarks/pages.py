@@ -1,6 +1,6 @@
-"""How long the pages for people take, with an hour of probes of every target behind them.
+"""The response times of the status pages after an hour of probes of every target.
 
-Asked over loopback, as a browser asks. ``--quick`` is a short form for CI.
+Requests go over loopback, like a browser's. ``--quick`` is a short form for CI.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from exporter.site.status import Status
 
 LIMIT_SECONDS = 0.3
 PROBES = 60
-"""Of each target: an hour at one a minute."""
+"""The number of probes of each target: an hour with one per minute."""
 ONE_FAILS_OF = 9
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def status_of(asked: Iterable[Plan]) -> Status:
-    """What is remembered after an hour in which every target failed now and then."""
+    """Return a status after an hour in which every target failed now and then."""
     status, now = Status(), time.time()
     status.apply(PlanChange.between((), asked))
     for number, plan in enumerate(asked):
@@ -59,7 +59,7 @@ def status_of(asked: Iterable[Plan]) -> Status:
 
 
 def _row(client: httpx.Client, path: str, rounds: int) -> str:
-    """Median and maximum in milliseconds, size, and how often the median is within the limit."""
+    """Return a row: median and maximum in milliseconds, size, and limit divided by median."""
     times, size = [], 0
     for _ in range(rounds):
         began = time.perf_counter()

@@ -1,8 +1,8 @@
-"""The field's benchmarking tools as clients of the truth server: how each is run and read.
+"""Runs other benchmarking tools as clients of the truth server, and reads their results.
 
-Both keep so many streams going, start them evenly over the first script, and write down every
-request. The server's log has the same request under the same id: guidellm keeps the id of the
-answer, aiperf sends one of its own in ``X-Request-ID``, which the server takes over.
+Both tools keep a number of streams running, start them evenly over the first script, and record
+every request. The server's log has the same request under the same ID: guidellm records the ID of
+the response, and aiperf sends its own in ``X-Request-ID``, which the server adopts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOKENIZER_CONFIG = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a tool is to do, and an empty folder for what it reads and writes."""
+    """The parameters of a run, and an empty folder for its input and output."""
 
     url: str
     model: str
@@ -44,11 +44,11 @@ class Run:
 
     @property
     def all_seconds(self) -> float:
-        """As long as our own clients take: the ramp, each stream's first request, the rest."""
+        """The duration of our own clients: the ramp, each stream's first request, and the rest."""
         return 2 * self.ramp_seconds + self.seconds
 
     def write_prompts(self, field: str) -> Path:
-        """More prompts than can be sent in the time, as JSON lines."""
+        """Write a JSON Lines file with more prompts than a run can send."""
         rounds = math.ceil(self.all_seconds / script_seconds(self.model)) + 1
         file = self.folder / "prompts.jsonl"
         file.write_text(f"{json.dumps({field: PROMPT})}\n" * (self.streams * rounds))
@@ -57,12 +57,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One tool, as it is installed by ``make bench-peers``."""
+    """One tool, as ``make bench-peers`` installs it."""
 
     name: str
     command: Callable[[Run], list[str]]
     read: Callable[[Path], Iterator[Seen]]
-    """What it says about its requests, from the folder that it wrote to."""
+    """Reads the tool's results for each request from its output folder."""
     ends_with_last_token: bool
     """Whether its duration ends with the last token instead of with the stream."""
 
@@ -90,8 +90,11 @@ def guidellm_command(run: Run) -> list[str]:
 
 
 def read_guidellm(folder: Path) -> Iterator[Seen]:
-    """Its TTFT counts from when httpcore begins to write the request, its latency ends with the
-    response, and what it calls inter-token latency is our time per output token."""
+    """Read guidellm's results.
+
+    Its TTFT starts when httpcore begins to write the request, and its latency ends with the
+    response. Its inter-token latency is our time per output token.
+    """
     report = json.loads((folder / "guidellm.json").read_text())
     for request in report["benchmarks"][0]["requests"]["successful"]:
         per_token_ms = request["inter_token_latency_ms"]
@@ -106,7 +109,7 @@ def read_guidellm(folder: Path) -> Iterator[Seen]:
 
 
 def aiperf_command(run: Run) -> list[str]:
-    """Tokens are counted by the server; without a tokenizer it does not start all the same."""
+    """Return the command line. aiperf needs a tokenizer to start, although the server counts."""
     tokenizer = run.folder / "tokenizer"
     tokenizer.mkdir()
     (tokenizer / "tokenizer.json").write_text(json.dumps(_TOKENIZER))
@@ -126,8 +129,11 @@ def aiperf_command(run: Run) -> list[str]:
 
 
 def read_aiperf(folder: Path) -> Iterator[Seen]:
-    """Its TTFT counts from when aiohttp is given the request, its latency ends with the last token,
-    and what it calls inter-token latency is our time per output token."""
+    """Read aiperf's results.
+
+    Its TTFT starts when aiohttp gets the request, and its latency ends with the last token. Its
+    inter-token latency is our time per output token.
+    """
     for line in (folder / "profile_export.jsonl").read_text().splitlines():
         record = json.loads(line)
         if record.get("error"):

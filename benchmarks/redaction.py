@@ -1,4 +1,4 @@
-"""What it costs to search texts for secrets: the texts of a probe, and a megabyte of anything.
+"""The cost of redaction, for the texts of a probe and for a megabyte of various texts.
 
 ``--quick`` is a short form for CI.
 """
@@ -29,7 +29,7 @@ def seconds_of(text: str, rounds: int) -> float:
 
 
 def of_a_probe() -> dict[str, str]:
-    """What one probe makes of texts, beside the answer itself."""
+    """Return the texts of one probe, other than the answer."""
     line = {"event": "probe failed", "target": "qwen-max", "reason": "auth", "request_id": "req_01"}
     return {
         "request id": "req_011CQxyzABCDEFGH12345",
@@ -40,7 +40,7 @@ def of_a_probe() -> dict[str, str]:
 
 
 def hostile(size: int) -> dict[str, str]:
-    """Texts that are made to take long."""
+    """Return texts designed to take long."""
     noise = random.Random(1).randbytes(size)
     tower = SENTENCE.encode() * (size // 45)
     for _ in range(3):

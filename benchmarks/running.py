@@ -1,4 +1,4 @@
-"""The real exporter as a process of its own, to be watched from outside."""
+"""Runs the real exporter in its own process, and measures it from outside."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 LISTEN = "127.0.0.1:19850"
 MEASURED_CORE = max(os.sched_getaffinity(0))
 MEASURED_PRIORITY = -10
-"""What has no processor reads later, and more at once, than in life."""
+"""A process that waits for the CPU reads later, and more at once, than in production."""
 _START_SECONDS = 60
 SCRAPE_EVERY_SECONDS = 15
 
 
 class Samples:
-    """One scrape, to be asked for sums."""
+    """The samples of one scrape."""
 
     def __init__(self, text: str) -> None:
         self._samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
@@ -43,33 +43,33 @@ class Samples:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far, of the user and of the system, to the nanosecond.
+    """Return the user and system CPU time of a process, to the nanosecond.
 
-    The number of its clock is what clock_getcpuclockid(3) gives.
+    The clock ID is computed as in clock_getcpuclockid(3).
     """
     return time.clock_gettime((~pid << 3) | 2)
 
 
 class Process:
-    """A running program, and what the kernel says of it."""
+    """A running process and its statistics from the kernel."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._proc = Path(f"/proc/{pid}")
 
     def cpu_seconds(self) -> float:
-        """Processor time so far, of the user and of the system."""
+        """Return the user and system CPU time so far."""
         return _cpu_seconds(self.pid)
 
     def memory_kb(self) -> int:
-        """Resident memory."""
+        """Return the resident memory."""
         return self._status("VmRSS")
 
     def threads(self) -> int:
         return self._status("Threads")
 
     def descriptors(self) -> list[str]:
-        """What each open one leads to."""
+        """Return the target of each open file descriptor."""
         found = []
         for link in (self._proc / "fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed since it was listed
@@ -82,14 +82,14 @@ class Process:
 
 
 class Session:
-    """A program with all the processes that it has started."""
+    """A program with all the processes that it started."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._cpu_seconds: dict[int, float] = {}
 
     def cpu_seconds(self) -> float:
-        """Processor time so far. Of a process that has ended, what it had when last asked."""
+        """Return the CPU time so far. An ended process counts with its last known time."""
         for pid in self._running():
             with contextlib.suppress(OSError):  # ended since it was listed
                 self._cpu_seconds[pid] = _cpu_seconds(pid)
@@ -108,10 +108,10 @@ class Session:
 
 
 def favour(pid: int, priority: int = MEASURED_PRIORITY) -> None:
-    """Let a process run before others, where this one may say so. What it starts inherits that.
+    """Raise the priority of a process if this one has the permission. Its children inherit it.
 
-    Linux divides the processor among sessions first (sched(7), autogroup), so only one that has a
-    session of its own comes before those of others.
+    Linux divides the CPU among sessions first (see autogroup in sched(7)), so this has an effect
+    only on a process with its own session.
     """
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, priority)
@@ -124,10 +124,10 @@ def favour(pid: int, priority: int = MEASURED_PRIORITY) -> None:
 def session(
     command: Sequence[str], log: Path, *, cwd: Path | None = None, held: bool = True
 ) -> Iterator[Session]:
-    """A program that does not serve, for the time of the block.
+    """Run a program that doesn't serve, for the time of the block.
 
-    :param log: what it prints goes there.
-    :param held: to the measured core.
+    :param log: the file for its output.
+    :param held: whether to pin it to the measured core.
     """
     with (
         log.open("wb") as output,
@@ -155,9 +155,9 @@ def session(
 
 @contextmanager
 def started(command: Sequence[str], ready: str, *, held: bool = True) -> Iterator[Process]:
-    """A process, once it answers.
+    """Start a process; yield it when it responds.
 
-    :param held: to the measured core.
+    :param held: whether to pin it to the measured core.
     """
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -183,7 +183,7 @@ def _wait_until(ready: str) -> None:
 
 @contextmanager
 def exporting(configuration: str, python: str = sys.executable) -> Iterator[Process]:
-    """``inference-exporter run`` of a configuration that listens on ``LISTEN``."""
+    """Run ``inference-exporter run`` with a configuration that listens on ``LISTEN``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "config.yaml")
         file.write_text(configuration)
@@ -193,30 +193,30 @@ def exporting(configuration: str, python: str = sys.executable) -> Iterator[Proc
 
 
 def scrape(listen: str = LISTEN) -> str:
-    """What the running exporter shows."""
+    """Return the metrics of the running exporter."""
     return httpx.get(f"http://{listen}/metrics", timeout=60, trust_env=False).text
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened in a span of time, in which it was scraped as in life."""
+    """The results of a time range with regular scrapes."""
 
     before: Samples
     after: Samples
     cpu_share: float
-    """Of one core."""
+    """The share of one core."""
     scrape_seconds: float
-    """The median."""
+    """The median duration of a scrape."""
     memory_kb: int
     seconds: float
-    """How long it was."""
+    """The length of the time range."""
 
     def more(self, name: str, **labels: str) -> float:
-        """By how much a counter grew."""
+        """Return the increase of a counter."""
         return self.after.sum(name, **labels) - self.before.sum(name, **labels)
 
     def p99(self, name: str) -> float:
-        """The upper bound of the histogram's bucket that holds it."""
+        """Return the upper bound of the histogram bucket that contains the p99."""
         before, after = self.before.buckets(name), self.after.buckets(name)
         counts = {bound: after[bound] - before[bound] for bound in sorted(after)}
         wanted = 0.99 * max(counts.values())
@@ -224,7 +224,7 @@ class Window:
 
 
 def watch(process: Process, scrapes: int) -> Window:
-    """Look at a running exporter for so many of the usual scrapes."""
+    """Measure a running exporter for this number of regular scrapes."""
     before, cpu, began = scrape(), process.cpu_seconds(), time.monotonic()
     after, seconds = before, []
     for _ in range(scrapes):
@@ -237,15 +237,17 @@ def watch(process: Process, scrapes: int) -> Window:
         scrape_seconds=statistics.median(seconds),
         memory_kb=process.memory_kb(),
         seconds=time.monotonic() - began,
-        before=Samples(before),  # taken apart only now that nothing is measured any more
+        before=Samples(before),  # parsing waits until the measurement is over
         after=Samples(after),
     )
 
 
 @contextmanager
 def beside_the_measured() -> Iterator[None]:
-    """Keep this process, and what it starts meanwhile, off the measured core, if there are two. On
-    SIGTERM it ends in good order, since what it started has sessions of its own."""
+    """Keep this process and its children off the measured core, if there are two cores.
+
+    On SIGTERM, the process stops its children, because they have their own sessions.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, allowed - {MEASURED_CORE} or allowed)

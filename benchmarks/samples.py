@@ -1,4 +1,4 @@
-"""Targets and a result to measure with: as many series as real ones have."""
+"""Targets and a result for benchmarks, with as many series as real ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MS = 1_000_000
 
 @lru_cache(maxsize=4)
 def plans(targets: int) -> tuple[Plan, ...]:
-    """So many targets with one probe each, a label of their own and a price."""
+    """Return plans for targets with one probe, one label and a price each."""
     return Config.model_validate(
         {
             "targets": [
@@ -58,7 +58,7 @@ RESULT = ProbeResult(
 
 
 def probe_all(metrics: Metrics, targets: int) -> None:
-    """One more result of every target."""
+    """Record one more result for every target."""
     for plan in plans(targets):
         result = replace(RESULT, target=plan.target.name, probe=plan.probe_name)
         metrics.observe(observed(plan, result))

@@ -1,6 +1,7 @@
-"""What a scrape costs, beside prometheus_client on the same series, and whom it holds up.
+"""The cost of a scrape, compared with prometheus_client on the same series, and what it delays.
 
-Every target is probed once between two scrapes, as in life. ``--quick`` is a short form for CI.
+Every target gets one probe between two scrapes, as in production. ``--quick`` is a short form for
+CI.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CODINGS = ("identity", "gzip")
 
 
 class Peer(Collector):
-    """The same series, as the official client library holds them."""
+    """The same series in the official client library."""
 
     def __init__(self, text: bytes) -> None:
         self._families = list(text_string_to_metric_families(text.decode()))
@@ -46,7 +47,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def scrape_seconds(metrics: Metrics, format_: Format, targets: int, rounds: int) -> float:
-    """The median of some scrapes, each after another probe of every target."""
+    """Return the median duration of scrapes, each after another probe of every target."""
     times = []
     for _ in range(rounds + 1):
         times.append(seconds_of(lambda: format_.body(metrics.everything())))
@@ -74,7 +75,7 @@ def print_rendering(metrics: Metrics, targets: int, rounds: int) -> None:
 
 @asynccontextmanager
 async def lateness() -> AsyncIterator[list[float]]:
-    """How much later than asked this loop woke up, beat by beat, while the block lasted."""
+    """Record how late this loop wakes up during the block."""
     late: list[float] = []
 
     async def beat() -> None:
@@ -91,7 +92,7 @@ async def lateness() -> AsyncIterator[list[float]]:
 
 
 async def print_holdups(metrics: Metrics, scrapes: int) -> None:
-    """The loop that would read streams, while the server in its other thread is scraped."""
+    """Print the delays of the loop that reads streams, while another thread serves scrapes."""
     print(f"\nThe probing loop's lateness, ms, during {scrapes} scrapes\n")
     print("| scraped | p50 | p99 | max | scrape, ms | MB |\n|---|--:|--:|--:|--:|--:|")
     with serving(metrics) as url:
@@ -108,7 +109,7 @@ async def print_holdups(metrics: Metrics, scrapes: int) -> None:
 
 
 def milliseconds(values: list[float]) -> str:
-    """p50, p99 and the largest, as cells of a table."""
+    """Format p50, p99 and maximum as table cells."""
     ordered = sorted(values)
     chosen = (ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1])
     return " | ".join(f"{seconds * 1e3:.2f}" for seconds in chosen)

@@ -1,7 +1,8 @@
-"""What a target costs those who scrape it: series and bytes, by format.
+"""The number of series and bytes of a target, by format.
 
-A target over https, by name, with rate limits and a certificate, after twenty probes; with and
-without a price, with classic buckets and without. It takes two seconds.
+The target has an https URL with a host name, rate limits and a certificate, and it has had twenty
+probes. The benchmark measures it with and without a price, and with and without classic buckets. It
+takes two seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from exporter.observation import observed
 from exporter.result import RateLimit, Timeline
 
 TARGETS = 100
-"""So many that what all share, such as help texts, hardly counts."""
+"""Enough targets that shared parts, such as help texts, hardly count."""
 PROBES = 20
 PRICE = {"input": 1.0, "output": 4.0}
 FORMATS = (("text", TEXT), ("OpenMetrics", OPENMETRICS), ("protobuf", PROTOBUF))
@@ -41,7 +42,7 @@ def plans(*, priced: bool, kind: str) -> tuple[Plan, ...]:
 
 
 def probed(asked: tuple[Plan, ...], *, classic: bool, probes: int) -> Metrics:
-    """Metrics of so many successes of each plan, no two as fast."""
+    """Return metrics after successes of each plan, each with a different speed."""
     metrics, random = Metrics(shown=ExposedMetrics(classic_histograms=classic)), Random(1)
     metrics.apply(PlanChange.between((), asked))
     for plan in asked:
@@ -68,7 +69,7 @@ def probed(asked: tuple[Plan, ...], *, classic: bool, probes: int) -> Metrics:
 
 
 def series_of(metrics: Metrics, format_: Format) -> float:
-    """How many series a scraper stores of a target."""
+    """Return the number of series that a scraper stores for a target."""
     target = metrics.of_target("target-0000")
     return sum(shown.size(native=format_.native) for shown in target)
 
@@ -94,7 +95,7 @@ def print_series() -> None:
 
 
 def print_bytes() -> None:
-    """Of everything that a scrape shows, divided by the targets."""
+    """Print the size of a scrape divided by the number of targets."""
     print("\n| bytes of a target in a scrape | plain | gzip | native alone, plain | gzip |")
     print("|---|--:|--:|--:|--:|")
     asked = plans(priced=True, kind="chat")

@@ -1,4 +1,4 @@
-"""The exporter's own web server without an exporter: metrics to be scraped, pages to be read."""
+"""Runs the exporter's web server without an exporter, with metrics and status pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exporter.site.status import Status
 
 
 class _Backend:
-    """As much of an exporter as a scrape or a page needs."""
+    """The parts of an exporter that scrapes and pages need."""
 
     lifecycle_enabled = False
     ready = True
@@ -37,7 +37,7 @@ class _Backend:
 
 @contextmanager
 def serving(metrics: Metrics, status: Status | None = None) -> Iterator[str]:
-    """The URL at which these are served, for the time of the block."""
+    """Serve metrics and a status during the block; yield the URL."""
     with closing(asyncio.new_event_loop()) as loop:
         server = WebServer(_Backend(metrics, status or Status(), loop), Web(listen="127.0.0.1:0"))
         server.start()
@@ -62,7 +62,7 @@ for _ in range(count):
 
 
 async def scrape_from_outside(url: str, coding: str, count: int) -> list[tuple[float, int]]:
-    """Seconds and bytes of each scrape, one a second, done by another process."""
+    """Scrape once per second from another process; return the seconds and bytes of each scrape."""
     arguments = (sys.executable, "-c", _SCRAPER, url, coding, str(SCRAPE_EVERY_SECONDS), str(count))
     scraper = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
     try:

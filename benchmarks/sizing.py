@@ -1,8 +1,9 @@
-"""What to plan for: processor, memory, series, Prometheus' disk and the money for probes.
+"""Sizing: CPU, memory, series, Prometheus storage and the cost of probes.
 
-Measured are 10, 100 and 1,000 targets asked every 15 s, scraped every 15 s, and the bytes that a
-real Prometheus takes for a sample of such series. From that follow the other rows: a probe costs
-what a probe costs, and all else stays as it is. ``--quick`` looks for one scrape instead of four.
+The benchmark measures 10, 100 and 1,000 targets with a probe and a scrape every 15 s, and the bytes
+that a real Prometheus needs for a sample of these series. It computes the other rows: the cost per
+probe is constant, and everything else doesn't depend on the interval. ``--quick`` measures one
+scrape instead of four.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ TARGETS = (10, 100, 1_000)
 INTERVALS_SECONDS = (15, 60, 300)
 MONTH_SECONDS = DAYS_PER_MONTH * 86_400
 PRICE = {"input": 0.25, "output": 2.0}
-"""USD per million tokens, of a small hosted model; multiply by what yours costs."""
+"""USD per million tokens of a small hosted model. Scale it to the price of your model."""
 FASTER = 50
-"""Storage is measured with time passing so much faster: what counts is how many scrapes come
-between two probes."""
+"""The storage benchmark speeds up time by this factor. Only the number of scrapes between two
+probes matters."""
 _ENOUGH = 0.95
 _STORAGE_TARGETS = 20
 _STORAGE_SECONDS = 90
@@ -42,20 +43,20 @@ _PROMETHEUS = "127.0.0.1:19852"
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was measured, and what follows from it."""
+    """The measured costs, and what follows from them."""
 
     loads: Sequence[Load]
     bytes_per_sample: float
 
     @property
     def cpu_per_probe(self) -> float:
-        """Seconds of processor for one probe, from the difference between few and many."""
+        """The CPU seconds of one probe, from the difference between few and many targets."""
         few, many = self.loads[0], self.loads[-1]
         more = many.probes_per_second - few.probes_per_second
         return (many.window.cpu_share - few.window.cpu_share) / more
 
     def busy(self) -> list[str]:
-        """The rows that say nothing of the processor, since it was somebody else's."""
+        """The rows without a valid CPU time, because other processes used the CPU."""
         return [
             f"{load.targets:,} targets: {made:.0%} of the probes were made"
             for load in self.loads
@@ -76,14 +77,14 @@ class Costs:
 
 
 def _made(load: Load) -> float:
-    """The share of the probes that were due."""
+    """Return the share of due probes that were sent."""
     scraped = load.window.after.sum("inference_probes_total")
     more = scraped - load.window.before.sum("inference_probes_total")
     return more / (load.probes_per_second * load.window.seconds)
 
 
 def usd_a_month(targets: int, interval_seconds: int) -> float:
-    """What ``check-config`` says of the probe ``short`` at this price."""
+    """Return the monthly cost of the probe ``short`` at this price, as in ``check-config``."""
     target = {"name": "t", "provider": "openai", "model": "m", "price": PRICE}
     config = {"defaults": {"interval": interval_seconds}, "targets": [target]}
     ((_, load),) = by_target(Config.model_validate(config).plans())
@@ -91,7 +92,7 @@ def usd_a_month(targets: int, interval_seconds: int) -> float:
 
 
 def bytes_per_sample(url: str, program: str) -> float:
-    """What a block of a real Prometheus takes for each sample of an exporter's series."""
+    """Return the bytes per sample of an exporter's series in a block of a real Prometheus."""
     interval, scrape = 60_000 // FASTER, SCRAPE_EVERY_SECONDS * 1000 // FASTER
     lines = [
         f"web: {{listen: '{LISTEN}'}}",

@@ -1,9 +1,9 @@
-"""How long the exporter takes to start: ``run`` until it is ready, and ``probe --help``.
+"""The start time of the exporter: ``run`` until it is ready, and ``probe --help``.
 
-Beside them stands the least that any exporter in Python takes: to import httpx and
-prometheus_client. Compiled modules are kept from round to round, as an installation has them; the
-fastest round counts. ``--python build/package/venv/bin/python`` measures what `make package`
-installs: a development environment has more packages, of which some are imported if they are there.
+For comparison, the benchmark measures the minimum for any exporter in Python: the import of httpx
+and prometheus_client. Compiled modules stay between rounds, as in an installation, and the fastest
+round counts. ``--python build/package/venv/bin/python`` measures what `make package` installs. A
+development environment has more packages, and some of them are imported if installed.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Start:
 
     seconds: float
     cpu_seconds: float
-    """Of all its threads."""
+    """The CPU time of all threads."""
 
 
 def until_done(command: Sequence[str], environment: Mapping[str, str]) -> Start:
-    """A command that ends by itself."""
+    """Measure a command that ends by itself."""
     began = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -47,7 +47,7 @@ def until_done(command: Sequence[str], environment: Mapping[str, str]) -> Start:
 
 
 def until_ready(command: Sequence[str], environment: Mapping[str, str], port: int) -> Start:
-    """A server, until it says that it is ready."""
+    """Measure a server until it reports that it is ready."""
     quiet = subprocess.DEVNULL
     began = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
@@ -76,7 +76,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def configuration(port: int) -> str:
-    """Targets that are not asked while the start is measured."""
+    """Return a configuration whose targets get no probe during the measurement."""
     target = "provider: openai, model: m, base_url: 'http://127.0.0.1:9/v1', interval: 1d"
     lines = [f"web: {{listen: '127.0.0.1:{port}'}}", "targets:"]
     return "\n".join([*lines, *(f"  - {{name: t{number}, {target}}}" for number in range(TARGETS))])
@@ -89,7 +89,7 @@ def _free_port() -> int:
 
 
 def measure(python: str, rounds: int) -> dict[str, Start]:
-    """The fastest start of each kind, in turns, so that a busy moment hits all of them."""
+    """Return the fastest start of each kind. Kinds take turns, so that load affects all of them."""
     found: dict[str, list[Start]] = {}
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": f"{folder}/compiled"}
@@ -105,7 +105,7 @@ def measure(python: str, rounds: int) -> dict[str, Start]:
                 ("run, until ready", until_ready(run, environment, port)),
             ):
                 found.setdefault(name, []).append(start)
-    # The first of each compiled the modules.
+    # The first round compiles the modules.
     return {name: min(starts[1:], key=lambda one: one.seconds) for name, starts in found.items()}
 
 

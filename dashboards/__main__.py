@@ -1,6 +1,6 @@
-"""Build the dashboards into ``dashboards/json``, the alerts' other forms into ``deploy``.
+"""Builds the dashboards in ``dashboards/json`` and the other formats of the alerts in ``deploy``.
 
-With ``--check`` nothing is written: it says what has fallen behind.
+With ``--check``, it writes nothing and reports outdated files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def built() -> Mapping[Path, str]:
-    """Every file that is made, and what belongs into it."""
+    """Return every generated file with its content."""
     return {**dashboard_files(ROOT), **prometheus_rule_file(ROOT), **grafana_rules_file(ROOT)}
 
 

@@ -1,4 +1,4 @@
-"""From dashboards to the JSON that Grafana reads."""
+"""Converts dashboards to JSON for Grafana."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DASHBOARDS = (
 
 
 def dashboard_files(root: Path) -> Mapping[Path, str]:
-    """The file of each dashboard and its JSON."""
+    """Return the file of each dashboard with its JSON."""
     files = {}
     for build in DASHBOARDS:
         document = as_json(build())
@@ -35,7 +35,7 @@ def dashboard_files(root: Path) -> Mapping[Path, str]:
 
 
 def as_json(dashboard: Dashboard) -> dict[str, Any]:
-    """A dashboard as Grafana's JSON, its panels numbered."""
+    """Convert a dashboard to Grafana's JSON, and number its panels."""
     document: dict[str, Any] = json.loads(JSONEncoder().encode(dashboard.build()))
     for number, panel in zip(count(1), document["panels"], strict=False):
         panel["id"] = number

@@ -1,4 +1,4 @@
-"""Cold starts and boots: how long a model that was not ready keeps its users waiting."""
+"""Cold starts and boots: how long users wait for a model that isn't ready."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RANGE = "$__range"
 
 
 def build() -> builders.Dashboard:
-    """The three things that are called cold, each for itself."""
+    """Build the dashboard, with a section for each of the three meanings of cold."""
     frame = Frame(
         uid="inference-cold",
         title="Inference / Cold starts and boots",

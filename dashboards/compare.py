@@ -1,4 +1,4 @@
-"""Candidate against baseline: the buyer's view."""
+"""Candidate against baseline, for buyers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_LESS = Steps(orange=0.95, red=0.8)
 
 
 def build() -> builders.Dashboard:
-    """Two targets, measure by measure."""
+    """Build the dashboard, which compares two targets measure by measure."""
     frame = Frame(
         uid="inference-compare",
         title="Inference / Candidate against baseline",
@@ -35,7 +35,10 @@ def build() -> builders.Dashboard:
 
 
 def _ratio(expression: str) -> str:
-    """The candidate's value by the baseline's, of an expression with its matchers left out."""
+    """Divide the candidate's value by the baseline's.
+
+    :param expression: an expression without its matchers.
+    """
     candidate, baseline = (expression.replace("MATCHERS", of) for of in (CANDIDATE, BASELINE))
     return f"{candidate} / on (job) ({baseline})"
 

@@ -1,4 +1,4 @@
-"""One panel as Grafana's dark theme would show it, near enough to judge it by."""
+"""Draws a panel similar to Grafana's dark theme, close enough to review it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DOTS_PER_INCH = 96
 _POINTS_PER_DOT = 72 / DOTS_PER_INCH
 _MOST_ROWS = 6
 _TITLE, _ROW = 15.0, 9.5
-"""Points: the height of a title and of a row of a legend."""
+"""The height of a title and of a legend row, in points."""
 
 
 def frame(axes: Axes, title: str) -> None:
-    """The panel's card and its title; the axes are the whole panel."""
+    """Draw the panel's background and its title. The axes cover the whole panel."""
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
@@ -66,13 +66,13 @@ def draw(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
 
 
 def _points(axes: Axes) -> tuple[float, float]:
-    """The size of the axes."""
+    """Return the size of the axes in points."""
     box = axes.get_window_extent()
     return box.width * _POINTS_PER_DOT, box.height * _POINTS_PER_DOT
 
 
 def _plot(axes: Axes, legend_rows: int) -> Axes:
-    """Axes within the panel, above its legend."""
+    """Create axes within the panel, above its legend."""
     width, height = _points(axes)
     below = 20 + (legend_rows + 1) * _ROW if legend_rows else 20
     left, bottom, top = 42 / width, below / height, (_TITLE + 6) / height
@@ -138,7 +138,7 @@ def _lines(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
 def _curves(
     plot: Axes, lines: Sequence[Line], colors: Sequence[str], style: Mapping[str, Any]
 ) -> float:
-    """Draw lines or dots; the highest of them."""
+    """Draw lines or dots; return the highest value."""
     dots = style.get("drawStyle") == "points"
     for line, color in zip(lines, colors, strict=True):
         points = line.points if not dots else _finite(line)
@@ -151,7 +151,7 @@ def _curves(
 
 
 def _bars(plot: Axes, lines: Sequence[Line], colors: Sequence[str]) -> float:
-    """Stack bars at the times that all series have in common; the highest stack."""
+    """Draw stacked bars at the times that all series share; return the height of the highest."""
     times = sorted({time for line in lines for time, _ in line.points})
     step = min((b - a for a, b in pairwise(times)), default=60.0)
     bottom = dict.fromkeys(times, 0.0)
@@ -165,7 +165,7 @@ def _bars(plot: Axes, lines: Sequence[Line], colors: Sequence[str]) -> float:
 
 
 def _legend(axes: Axes, lines: Sequence[Line], colors: Sequence[str], unit: str) -> None:
-    """Names with their last and highest values, as the panels ask for."""
+    """Draw the names of the series with their last and highest values, as in the panels."""
     width, height = _points(axes)
     rows = min(len(lines), _MOST_ROWS)
     columns = ((1 - 52 / width, "Last *"), (1 - 10 / width, "Max"))
@@ -220,7 +220,7 @@ def _table(axes: Axes, panel: Mapping[str, Any], lines: Sequence[Line]) -> None:
 
 
 def _cells(panel: Mapping[str, Any], lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
-    """The titles of a table's columns, and its rows."""
+    """Return the column titles and the rows of a table."""
     names: dict[str, str] = panel["transformations"][2]["options"]["renameByName"]
     units, words = _overrides(panel, "unit"), _mappings(panel)
     keys = [
@@ -241,7 +241,7 @@ def _cells(panel: Mapping[str, Any], lines: Sequence[Line]) -> tuple[list[str], 
 
 
 def _overrides(panel: Mapping[str, Any], setting: str) -> dict[str, Any]:
-    """A setting of single columns, by their titles."""
+    """Return the overrides of a setting, by column title."""
     return {
         override["matcher"]["options"]: prop["value"]
         for override in panel["fieldConfig"]["overrides"]

@@ -1,4 +1,4 @@
-"""The exporter itself: whether its numbers can be trusted, and what they cost."""
+"""The exporter itself: whether its measurements are reliable, and what they cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCHEDULE_DELAY = "inference_exporter_schedule_delay_seconds"
 
 
 def build() -> builders.Dashboard:
-    """The monitor of the monitor."""
+    """Build the dashboard that monitors the exporter."""
     frame = Frame(
         uid="inference-exporter",
         title="Inference / Exporter",
@@ -93,7 +93,7 @@ def _trust() -> Section:
             over_time(
                 Text(
                     "Measurement lag",
-                    "The longest time that a read with a mark waited for the exporter: the"
+                    "The longest time that received data waited for the exporter: the"
                     " uncertainty of a result.",
                 ),
                 SECONDS,

@@ -1,4 +1,4 @@
-"""What the exporter runs on: a cluster, a process."""
+"""Panels about the exporter's cluster and process."""
 
 from __future__ import annotations
 

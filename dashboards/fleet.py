@@ -44,7 +44,7 @@ LAST_SUCCESS = f"inference_last_probe_success{{{TARGETS}}}"
 
 
 def build() -> builders.Dashboard:
-    """The dashboard to begin with."""
+    """Build the overview dashboard, which is the one to start with."""
     frame = Frame(
         uid="inference-fleet",
         title="Inference / Fleet",

@@ -1,4 +1,4 @@
-"""What all dashboards have in common: variables, links between them and tags."""
+"""The common parts of all dashboards: variables, links and tags."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dashboards.panels import DATASOURCE
 
 TAG = "inference-exporter"
 SELF = 'job=~"$job",instance=~"$instance"'
-"""Matches the exporters that are chosen."""
+"""Matches the selected exporters."""
 TARGETS = f'{SELF},target=~"$target",probe=~"$probe"'
-"""Matches the targets that are chosen, too."""
+"""Matches the selected exporters, targets and probes."""
 FLEET_TARGETS = 'job=~"$job",target=~"$target"'
-"""The same for recording rules that take all exporters and probes together."""
+"""Matches the selected targets in recording rules that aggregate exporters and probes."""
 
 
 Panel = cogbuilder.Builder[models.Panel]
@@ -42,7 +42,7 @@ class Frame:
     time_from: str = "now-6h"
 
     def fill(self, *sections: Section) -> builders.Dashboard:
-        """The dashboard with these panels."""
+        """Build the dashboard with these panels."""
         built = builders.Dashboard(self.title).uid(self.uid).description(self.description)
         built = built.tags([TAG]).readonly().refresh("1m").time(self.time_from, "now")
         built = built.tooltip(models.DashboardCursorSync.CROSSHAIR).timezone("browser")
@@ -57,7 +57,10 @@ class Frame:
 
 
 def variable(name: str, title: str, query: str, *, many: bool = True) -> builders.QueryVariable:
-    """A choice among the values of a label; all of them, where many may be chosen."""
+    """Create a variable for the values of a label.
+
+    :param many: whether users can select several values; the default is then all of them.
+    """
     built = builders.QueryVariable(name).label(title).datasource(DATASOURCE)
     built = built.query(query).refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
     built = built.sort(models.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
@@ -68,7 +71,7 @@ def variable(name: str, title: str, query: str, *, many: bool = True) -> builder
 
 
 def choose_targets() -> tuple[builders.QueryVariable, ...]:
-    """Which targets and probes to show; all at first."""
+    """Create variables for targets and probes; all are selected by default."""
     return (
         variable("target", "Target", f"label_values(inference_probes_total{{{SELF}}}, target)"),
         _probe('target=~"$target"'),
@@ -76,13 +79,13 @@ def choose_targets() -> tuple[builders.QueryVariable, ...]:
 
 
 def choose_one_target() -> tuple[builders.QueryVariable, ...]:
-    """One target, and which of its probes."""
+    """Create variables for one target and its probes."""
     query = f"label_values(inference_probes_total{{{SELF}}}, target)"
     return variable("target", "Target", query, many=False), _probe('target=~"$target"')
 
 
 def choose_pair() -> tuple[builders.QueryVariable, ...]:
-    """A candidate and what it is compared with."""
+    """Create variables for a candidate and its baseline."""
     query = f"label_values(inference_probes_total{{{SELF}}}, target)"
     return (
         variable("baseline", "Baseline", query, many=False),
@@ -92,13 +95,13 @@ def choose_pair() -> tuple[builders.QueryVariable, ...]:
 
 
 def mark(name: str, expression: str, color: str) -> builders.AnnotationQuery:
-    """A line in every panel at each moment at which an expression has a value."""
+    """Create an annotation: a line in every panel whenever an expression has a value."""
     built = builders.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True)
     return built.icon_color(color).expr(expression)
 
 
 def to_target() -> models.DashboardLink:
-    """From a row of a table to the detail of its target."""
+    """Create a link from a table row to the details of its target."""
     return models.DashboardLink(
         title="Details of ${__data.fields.target}",
         url="/d/inference-target?var-target=${__data.fields.target}&${datasource:queryparam}&${__url_time_range}",

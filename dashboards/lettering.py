@@ -1,4 +1,4 @@
-"""Values, moments and scales, written as Grafana writes them."""
+"""Formats values, times and scales as Grafana does."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 from exporter.site.words import percent
 
 _NOTHING = 1e-9
-"""Less than that is left of rounding, or lies in the zero bucket of a native histogram."""
+"""Smaller values are rounding errors or lie in the zero bucket of a native histogram."""
 _YEAR = 365.25 * 86_400
 _SPANS = (("years", _YEAR), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1), ("ms", 1e-3))
 _TIME_STEPS = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
 
 
 def text(value: float, unit: str) -> str:
-    """A value in its unit."""
+    """Format a value with its unit."""
     if unit == "bool_yes_no":
         return "Yes" if value else "No"
     return _WRITTEN.get(unit, _short)(value)
 
 
 def ticks(low: float, high: float, unit: str) -> list[float]:
-    """Round values from one end of an axis to the other; no share is more than all of it."""
+    """Return round values over the whole axis; a share never exceeds 100 %."""
     if low == high == 0:
         return [0.0, 1.0]
     top = 1.0 if unit == "percentunit" and 0.5 < high <= 1 else high
@@ -34,7 +34,7 @@ def ticks(low: float, high: float, unit: str) -> list[float]:
 
 
 def round_times(first: float, last: float) -> list[float]:
-    """At most six round moments within a span, Unix seconds."""
+    """Return at most six round times within a time range, in Unix seconds."""
     length = last - first
     step = next((step for step in _TIME_STEPS if length / step <= 6), 86_400 * 7)
     begin = math.ceil(first / step)
@@ -42,7 +42,7 @@ def round_times(first: float, last: float) -> list[float]:
 
 
 def clock(time: float) -> str:
-    """A moment of a day; a date at midnight."""
+    """Format a time as a time of day, or as a date at midnight."""
     at = datetime.fromtimestamp(time, UTC)
     if at.second:
         return at.strftime("%H:%M:%S")
@@ -57,7 +57,7 @@ def _seconds(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    """Three digits and no exponent."""
+    """Format a number with three digits and without an exponent."""
     if abs(value) < _NOTHING:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -78,7 +78,7 @@ def _short(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    """Never rounded up to all."""
+    """Format a share; never round it up to 100 %."""
     return percent(value) if 0.95 < value < 1 else f"{_plain(value * 100)} %"
 
 

@@ -1,8 +1,8 @@
-"""The alerts as rules that Grafana manages, from the same files as Prometheus' own.
+"""The alerts as Grafana-managed rules, from the same files as the rules for Prometheus.
 
-Grafana's rules can neither ask queries in their texts nor silence each other, so the texts go
-without what they would ask, and what ``alertmanager.yml`` silences is left out in the expressions.
-The recording rules stay with Prometheus.
+Grafana's rules can't use queries in their texts and can't inhibit each other. The texts therefore
+omit the results of queries, and the expressions exclude what ``alertmanager.yml`` inhibits. The
+recording rules stay in Prometheus.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MEMORY = re.compile(
 
 
 def grafana_rules_file(root: Path) -> Mapping[Path, str]:
-    """The provisioning file and its content."""
+    """Return the provisioning file and its content."""
     folder = root / "deploy" / "prometheus"
     groups = yaml.safe_load((folder / "alerts.yml").read_text())["groups"]
     inhibitions = yaml.safe_load((folder / "alertmanager.yml").read_text())["inhibit_rules"]
@@ -95,12 +95,12 @@ def _expression(rule: Mapping[str, Any]) -> str:
 
 
 def _severity(rule: Mapping[str, Any]) -> str:
-    """Grafana's labels cannot ask either: it is what it is while nothing makes it urgent."""
+    """Return the severity without urgency, because Grafana's labels can't use queries."""
     return re.sub(r".*\{\{ else \}\}(\w+)\{\{ end \}\}", r"\1", str(rule["labels"]["severity"]))
 
 
 def _causes(name: str, inhibitions: Sequence[Any]) -> Iterator[tuple[str, Sequence[str]]]:
-    """The alerts that silence this one whatever its other labels, and the labels by which."""
+    """Yield the alerts that inhibit this one regardless of other labels, and the equal labels."""
     for inhibition in inhibitions:
         if len(inhibition["target_matchers"]) > 1:
             continue
@@ -113,6 +113,6 @@ def _causes(name: str, inhibitions: Sequence[Any]) -> Iterator[tuple[str, Sequen
 
 
 def _text(text: str) -> str:
-    """A text without what only Prometheus can ask."""
+    """Remove the parts of a text that need queries."""
     text = _TIMES.sub("&from=now-6h&to=now", text)
     return _ASKED.sub("", text).replace("$value", "$values.A.Value").replace("urlquery", "")

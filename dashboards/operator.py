@@ -1,4 +1,4 @@
-"""The rule files as a ``PrometheusRule``, for the Prometheus operator."""
+"""The rule files as a ``PrometheusRule`` for the Prometheus Operator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER = "# Made by `make dashboards` from the rule files beside it. Do not edit
 
 
 class _Dumper(yaml.SafeDumper):
-    """Long expressions as blocks, as people write them."""
+    """Writes long expressions as block scalars, which are easier to read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -34,7 +34,7 @@ _Dumper.add_representer(str, _text)
 
 
 def prometheus_rule_file(root: Path) -> Mapping[Path, str]:
-    """The file and its content."""
+    """Return the file and its content."""
     folder = root / "deploy" / "prometheus"
     groups: list[dict[str, Any]] = []
     for name in RULE_FILES:
@@ -53,5 +53,5 @@ def prometheus_rule_file(root: Path) -> Mapping[Path, str]:
 
 
 def dumped(document: Any) -> str:
-    """YAML as people write it."""
+    """Format a document as readable YAML."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

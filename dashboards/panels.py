@@ -1,4 +1,4 @@
-"""Panels as these dashboards want them: title, description, unit, queries; the rest is taste."""
+"""Creates panels from a title, a description, a unit and queries, in a common style."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ COUNT = "short"
 
 EMPTY = "no data"
 MIN_STEP = "5m"
-"""Points lie no closer than this, so that each stands for several probes of the usual interval."""
+"""The minimum time between two points, so that each covers several probes at the usual interval."""
 
 P = TypeVar("P", timeseries.Panel, stat.Panel, table.Panel, heatmap.Panel)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One PromQL expression and how its series are called."""
+    """One PromQL expression and the legend of its series."""
 
     expression: str
     legend: str = "__auto"
@@ -50,7 +50,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What stands above a panel, and what its tooltip explains."""
+    """The title of a panel and the description in its tooltip."""
 
     title: str
     description: str
@@ -58,7 +58,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """At which values green turns to orange and red; a scale that goes down has ``red`` below."""
+    """The values at which green turns to orange and red; if less is worse, ``red`` is lower."""
 
     orange: float
     red: float
@@ -73,9 +73,9 @@ class Steps:
 
 
 SLOW = Steps(orange=0.2, red=0.5)
-"""Shares above usual."""
+"""Slowdowns relative to usual."""
 GOOD = Steps(orange=0.99, red=0.95)
-"""Shares of success: green, orange and red above 99 %, above 95 % and below."""
+"""Success ratios: green above 99 %, orange above 95 %, red below."""
 
 
 def over_time(
@@ -88,8 +88,12 @@ def over_time(
     log: bool = False,
     empty: str = EMPTY,
 ) -> timeseries.Panel:
-    """Lines, bars that add up (``stacked``) or single measurements (``dots``); ``empty`` is what
-    it says when there are none."""
+    """Create a time series panel.
+
+    :param stacked: show stacked bars.
+    :param dots: show single measurements.
+    :param empty: the text to show without data.
+    """
     panel = _described(timeseries.Panel(), text, unit, width, 8)
     panel = panel.legend(
         common.VizLegendOptions()
@@ -126,7 +130,7 @@ def number(
     width: int = 4,
     empty: str = EMPTY,
 ) -> stat.Panel:
-    """One value now, with a small line behind it."""
+    """Create a panel with the current value and a sparkline."""
     panel = _described(stat.Panel(), text, unit, width, 4)
     options = common.ReduceDataOptions().calcs(["lastNotNull"])
     panel = panel.reduce_options(options).graph_mode(BigValueGraphMode.AREA)
@@ -138,7 +142,7 @@ def number(
 
 
 def label(text: Text, query: Query, *, width: int = 4) -> stat.Panel:
-    """The name of the series instead of its value."""
+    """Create a panel that shows the legend of a series instead of its value."""
     panel = _described(stat.Panel(), text, "none", width, 4)
     panel = panel.text_mode(BigValueTextMode.NAME).graph_mode(BigValueGraphMode.NONE)
     panel = panel.color_mode(BigValueColorMode.NONE)
@@ -148,14 +152,14 @@ def label(text: Text, query: Query, *, width: int = 4) -> stat.Panel:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One measure of a table, with a query of its own."""
+    """One column of a table, with its own query."""
 
     title: str
     unit: str
     expression: str
     steps: Steps | None = None
     on_off: tuple[str, str] | None = None
-    """Words for 0 and 1 instead of numbers."""
+    """The words to show instead of 0 and 1."""
 
 
 def rows(
@@ -166,7 +170,7 @@ def rows(
     link: models.DashboardLink | None = None,
     height: int = 9,
 ) -> table.Panel:
-    """A row for each combination of ``keys``, a column for each measure."""
+    """Create a table with a row for each combination of ``keys`` and a column for each measure."""
     panel = _described(table.Panel(), text, "short", 24, height)
     names: dict[str, str] = {}
     for ref, column in zip("ABCDEFGHIJKL", columns, strict=False):
@@ -191,7 +195,7 @@ def rows(
 
 
 def distribution(text: Text, unit: str, expression: str, *, width: int = 12) -> heatmap.Panel:
-    """A histogram's buckets over time."""
+    """Create a heatmap of a histogram's buckets over time."""
     panel = _described(heatmap.Panel(), text, unit, width, 8)
     color = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
     panel = (

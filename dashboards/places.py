@@ -1,4 +1,4 @@
-"""Places: the same targets seen from several of them."""
+"""Locations: the same targets measured from several of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEVIATION = f"target:inference_latency:deviation_15m{{{HERE},{_MEASURE}}}"
 
 
 def build() -> builders.Dashboard:
-    """Whose fault it is, and how far everybody is from everybody."""
+    """Build the dashboard: which side is at fault, and the latency from each location."""
     places = f"label_values(inference_probes_total{{{SELF}}}, location)"
     frame = Frame(
         uid="inference-places",
@@ -41,7 +41,7 @@ def build() -> builders.Dashboard:
 
 
 def _everywhere(expression: str, of: str) -> str:
-    """A value of a target or of a place, put beside each pair of the two."""
+    """Repeat a value of a target or of a location for each pair of target and location."""
     pairs = f"count by ({PAIR}) ({LAST_SUCCESS})"
     return f"max by ({PAIR}) (({expression}) * on ({of}) group_right () ({pairs} > bool 0))"
 

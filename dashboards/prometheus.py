@@ -1,4 +1,4 @@
-"""What a panel's queries give, from a real Prometheus, with Grafana's variables filled in."""
+"""Runs the queries of a panel on a real Prometheus, with Grafana's variables filled in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEGEND = re.compile(r"{{\s*(\w+)\s*}}")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that is shown, Unix seconds."""
+    """The displayed time range, in Unix seconds."""
 
     start: float
     end: float
@@ -36,14 +36,14 @@ class Line:
 
 
 def filled(expression: str, variables: Mapping[str, str]) -> str:
-    """An expression as Grafana would send it."""
+    """Fill in variables as Grafana does."""
     for name, value in variables.items():
         expression = re.sub(rf"\$({name}\b|{{{name}}})", value, expression)
     return expression
 
 
 class Prometheus:
-    """Answers the queries of panels."""
+    """Runs the queries of panels."""
 
     def __init__(self, url: str, min_step_seconds: float | None = None) -> None:
         self._client = httpx.Client(base_url=url, timeout=120)
@@ -63,7 +63,7 @@ class Prometheus:
     def of_panel(
         self, panel: Mapping[str, Any], span: Span, variables: Mapping[str, str]
     ) -> list[Line]:
-        """All series of all its queries."""
+        """Return all series of all queries of a panel."""
         start, end = span.start, span.end
         step = self._min_step_seconds or parse_duration(panel.get("interval", "15s"))
         step = max(step, (end - start) / _POINTS)
@@ -93,7 +93,7 @@ class Prometheus:
 
 
 def _bounds(target: Mapping[str, Any], series: Mapping[str, Any]) -> Iterator[Line]:
-    """A native histogram, as the lines of the classic one that has its bounds."""
+    """Yield a native histogram as the series of a classic one with the same bounds."""
     moments = series.get("histograms") or [series["histogram"]]
     buckets = [
         (float(time), [(float(above), float(count)) for _, _, above, count in told["buckets"]])

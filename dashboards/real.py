@@ -1,6 +1,7 @@
-"""Synthetic and real: what probes feel, beside what the users of a gateway or a server get.
+"""Synthetic and real: the measurements of probes next to the real traffic of a gateway or server.
 
-LiteLLM's proxy and vLLM export what they serve; whichever of them Prometheus scrapes is shown.
+LiteLLM's proxy and vLLM export metrics of their traffic. The dashboard shows whichever of them
+Prometheus scrapes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dashboards.panels import RATIO, SECONDS, Query, Text, over_time
 DURATION = "inference_request_duration_seconds"
 GATEWAY = 'job=~".+"'
 USERS = f'{GATEWAY},user_agent!~"inference-exporter/.*"'
-"""LiteLLM tells who asked, so that probes can be left out."""
+"""LiteLLM exports the user agent, which allows the query to exclude probes."""
 PROBES = f'{GATEWAY},user_agent=~"inference-exporter/.*"'
 REQUESTS = "litellm_proxy_total_requests_metric_total"
 FAILED = "litellm_proxy_failed_requests_metric_total"
@@ -26,7 +27,7 @@ SERVER_REQUESTS = "vllm:request_success_total"
 
 
 def build() -> builders.Dashboard:
-    """The two truths, measure by measure."""
+    """Build the dashboard, which compares both views measure by measure."""
     frame = Frame(
         uid="inference-real",
         title="Inference / Synthetic and real",
@@ -39,7 +40,7 @@ def build() -> builders.Dashboard:
 
 
 def answered() -> str:
-    """The share of real requests that the gateway answered, by model."""
+    """The share of real requests that the gateway answered successfully, by model."""
     failed = f"sum by (requested_model) (increase({FAILED}{{{USERS}}}[{WINDOW}]))"
     every = f"sum by (requested_model) (increase({REQUESTS}{{{USERS}}}[{WINDOW}]))"
     return f"1 - ({failed} or 0 * {every}) / ({every} > 0)"

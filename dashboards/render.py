@@ -1,6 +1,6 @@
-"""Pictures of the dashboards: the same JSON and the same queries, in the manner of Grafana.
+"""Draws pictures of the dashboards from the same JSON and queries, in the style of Grafana.
 
-It is no Grafana, but it shows an empty panel, a wrong unit or an unreadable legend for what it is.
+It doesn't replace Grafana, but it reveals an empty panel, a wrong unit or an unreadable legend.
 ``python -m dashboards.render --prometheus URL --out FOLDER [--var target=NAME ...]``
 """
 
@@ -23,14 +23,17 @@ from dashboards.prometheus import Prometheus, Span
 
 _CELL_INCHES = (0.62, 0.36)
 _GAP = 0.12
-"""Half of the gap between two panels, in cells."""
+"""Half of the gap between two panels, in grid cells."""
 _HEADING = "#d8d9e6"
 
 
 def picture(
     document: Mapping[str, Any], prometheus: Prometheus, span: Span, chosen: Mapping[str, str]
 ) -> Figure:
-    """A dashboard as one figure; ``chosen`` are the values of variables that have one at a time."""
+    """Draw a dashboard as one figure.
+
+    :param chosen: the values of variables that allow only one value.
+    """
     variables = {
         variable["name"]: ".+" if variable.get("multi") else chosen.get(variable["name"], "")
         for variable in document["templating"]["list"]
@@ -50,7 +53,7 @@ def picture(
 
 
 def _place(figure: Figure, panel: Mapping[str, Any], height: int) -> Axes:
-    """The panel's cells, counted from the top, with gaps between them."""
+    """Create axes for the panel's grid cells, counted from the top, with gaps between panels."""
     at = panel["gridPos"]
     left, bottom = (at["x"] + _GAP) / 24, 1 - (1 + at["y"] + at["h"] - _GAP) / height
     size = (at["w"] - 2 * _GAP) / 24, (at["h"] - 2 * _GAP) / height

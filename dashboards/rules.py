@@ -1,4 +1,4 @@
-"""Write the rules in all their forms with addresses of your own in the alerts.
+"""Writes the rules in all formats, with your own URLs in the alerts.
 
 ``python -m dashboards.rules --out FOLDER --runbook-url URL --dashboard-url URL``
 """

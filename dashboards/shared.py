@@ -1,4 +1,4 @@
-"""Panels that stand on more than one dashboard."""
+"""Panels that appear on more than one dashboard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dashboards.panels import COUNT, Query, Text, over_time
 
 
 def evidence_of_change() -> timeseries.Panel:
-    """How sure the exporter is that something has changed."""
+    """Show how certain the exporter is of a change."""
     evidence = f"max by (probe, measure) (inference_change_evidence{{{TARGETS}}})"
     return over_time(
         Text(
@@ -26,7 +26,7 @@ def evidence_of_change() -> timeseries.Panel:
 
 
 def confirming_probes() -> timeseries.Panel:
-    """What was sent beside the scheduled probes."""
+    """Show the probes that were sent in addition to scheduled ones."""
     return over_time(
         Text("Confirming probes", "Extra probes to confirm a change."),
         COUNT,
@@ -38,7 +38,7 @@ def confirming_probes() -> timeseries.Panel:
 
 
 def skipped_probes() -> timeseries.Panel:
-    """What was due and not sent, of the targets that are chosen."""
+    """Show the due probes of the selected targets that weren't sent."""
     return over_time(
         Text("Skipped probes", "Probes that were due but not sent, and why."),
         COUNT,

@@ -34,7 +34,7 @@ DAY_SECONDS = 86_400
 
 
 def build() -> builders.Dashboard:
-    """What to look at once a target is suspected."""
+    """Build the dashboard for investigating one target."""
     frame = Frame(
         uid="inference-target",
         title="Inference / Target",

@@ -1,4 +1,4 @@
-"""Target detail: what only some kinds of probes measure."""
+"""Target detail: measures that only some kinds of probes have."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def vectors() -> Section:
 
 
 def behaviour() -> Section:
-    """Whether the model still answers as it did."""
+    """Whether the model still behaves as before."""
     return Section(
         "Behaviour",
         [
@@ -95,7 +95,7 @@ def behaviour() -> Section:
 
 
 def prompt_cache() -> Section:
-    """What the provider's prompt cache is worth."""
+    """The effect of the provider's prompt cache."""
     times = f"inference_cached_prefix_time_to_first_token_seconds{{{TARGETS}}}"
     return Section(
         "Prompt cache",
@@ -127,7 +127,7 @@ def prompt_cache() -> Section:
 
 
 def tool_calls() -> Section:
-    """Whether the model calls the tools that it is offered."""
+    """Whether the model calls the tools that the request offers."""
     calls = f"sum without (outcome) (inference_tool_calls_total{{{TARGETS}}})"
     right = total("inference_tool_calls_total", f'{TARGETS},outcome="right"', "probe", WINDOW)
     every = total("inference_tool_calls_total", TARGETS, "probe", WINDOW)
@@ -171,7 +171,7 @@ def tool_calls() -> Section:
 
 
 def model_list() -> Section:
-    """What is known for no token: that the provider answers, takes the key and has the model."""
+    """Checks that cost no tokens: the provider responds, accepts the key and has the model."""
     listed = f"inference_model_listed{{{TARGETS}}}"
     reasons = f"increase(inference_probe_failures_total{{{TARGETS}}}[{STEP}])"
     return Section(

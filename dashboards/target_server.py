@@ -1,6 +1,7 @@
-"""Target detail: what a model server says of itself, beside what its clients feel.
+"""Target detail: the metrics of a model server next to what its clients measure.
 
-vLLM, SGLang and llama.cpp export their own series; whichever of them Prometheus scrapes is shown.
+vLLM, SGLang and llama.cpp export their own series. The dashboard shows whichever of them Prometheus
+scrapes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ QUEUE = ("vllm:request_queue_time_seconds", "sglang:queue_time_seconds")
 
 
 def server() -> Section:
-    """How busy the server is, and how much of the time is its own."""
+    """How busy the server is, and its share of the latency."""
     return Section(
         "The server itself",
         [

@@ -1,4 +1,4 @@
-"""Target detail: where the time of one target goes."""
+"""Target detail: the latency of one target by phase."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dashboards.panels import COUNT, SECONDS, Query, Text, distribution, over_ti
 
 
 def last(measure: str) -> str:
-    """What the latest probe measured."""
+    """The value of the latest probe."""
     return f"inference_last_probe_{measure}{{{TARGETS}}}"
 
 
@@ -20,7 +20,7 @@ def _quantiles(histogram: str, *, exemplars: bool = False) -> tuple[Query, Query
 
 
 def first_token() -> Section:
-    """Until the model begins to speak."""
+    """The time until the first token."""
     usual = f'target:inference_latency:usual_ln{{{TARGETS},measure="time_to_first_token"}}'
     return Section(
         "First token",
@@ -59,7 +59,7 @@ def first_token() -> Section:
 
 
 def stream() -> Section:
-    """While it speaks."""
+    """The time of the stream after the first token."""
     return Section(
         "Stream",
         [
@@ -106,7 +106,7 @@ def stream() -> Section:
 
 
 def network() -> Section:
-    """On the way there."""
+    """The time on the network."""
     phases = "inference_connection_phase_duration_seconds"
     return Section(
         "Network",

@@ -1,4 +1,4 @@
-"""The exporter as a whole: everything wired together, reloaded, and stopped in good order."""
+"""The exporter: creates all components, reloads the configuration, and stops in order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from exporter.site.server import WebServer
 from exporter.site.status import Status
 
 GRACE_SECONDS = 20.0
-"""How long running probes may go on after SIGTERM; Kubernetes kills after 30 s."""
+"""How long running probes can continue after SIGTERM. Kubernetes kills the process after 30 s."""
 _WATCH_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ def _fixed(config: Config) -> object:
 
 
 def _loaded(source: ConfigSource) -> Config:
-    """A configuration, and all that its probes need to read answers.
+    """Load the configuration, and build everything that its probes need to read answers.
 
     :raises ConfigError: it has mistakes.
     """
@@ -72,7 +72,7 @@ def _log(observation: Observation) -> None:
 
 
 class Exporter:
-    """One running exporter. The web server, in a thread of its own, sees it as its back end."""
+    """One running exporter, which is also the back end of the web server's thread."""
 
     def __init__(self, source: ConfigSource) -> None:
         self._source = source
@@ -102,8 +102,8 @@ class Exporter:
         )
         waiting = (self.metrics.waiting, self.status.waiting)
         self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
-        told = Bystanders(self.metrics, self.status)
-        self._schedule = Schedule(self._prober, told, self._cold.probe, self._cold.keeps_back)
+        both = Bystanders(self.metrics, self.status)
+        self._schedule = Schedule(self._prober, both, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
         self._pusher = pusher_of(self._config, self.metrics)
         self.metrics.probes_in_flight = lambda: self._prober.in_flight
@@ -114,7 +114,7 @@ class Exporter:
 
     @property
     def condition(self) -> Condition:
-        """How the exporter is; may be asked for in any thread."""
+        """The state of the exporter. Any thread can read it."""
         day, config = self._budgets.shown, self._config
         return Condition(
             started_at=self._started_at,
@@ -135,7 +135,7 @@ class Exporter:
     async def run(self, on_started: Callable[[str], None]) -> None:
         """Probe until SIGTERM or SIGINT.
 
-        :param on_started: is told the URL once everything runs.
+        :param on_started: called with the URL once everything runs.
         :raises WebError: the web server cannot listen.
         """
         self._handle_signals()
@@ -165,14 +165,14 @@ class Exporter:
                     watcher.cancel()
         finally:
             self.ready = False
-            self._stopping.set()  # a reload under way must begin nothing any more
+            self._stopping.set()  # a running reload must start nothing from now on
             self._schedule.stop()
             self._controls.stop()
             self._cold.stop()
             self._heap.stop()
             log.info("stopping", probes_in_flight=self._prober.in_flight)
             await self._prober.aclose(GRACE_SECONDS)
-            if self._election:  # another begins only now that no probe is under way
+            if self._election:  # release the lease only after the last probe has ended
                 await asyncio.to_thread(self._election.stop)
             self._budgets.close()
             self._past.close()
@@ -184,7 +184,7 @@ class Exporter:
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
-        :raises NotProbed: they could pass a budget, or another exporter probes.
+        :raises NotProbed: the probes could exceed a budget, or another exporter probes.
         """
         plans = [plan for plan in self._plans if plan.target.name == name]
         if not plans:
@@ -192,9 +192,9 @@ class Exporter:
         return tuple(await asyncio.gather(*map(self._cold.probe, plans)))
 
     async def reload(self) -> None:
-        """Take over the configuration as it is now, or, if it has mistakes, change nothing.
+        """Reload the configuration. If it has errors, change nothing.
 
-        :raises ConfigError: it has mistakes.
+        :raises ConfigError: it has errors.
         """
         async with self._reloading:
             self._reload_waits = False
@@ -210,12 +210,12 @@ class Exporter:
                 log.info("configuration not reloaded: the exporter is stopping")
                 return
             if _fixed(config) != _fixed(self._config):
-                log.warning("web, metrics, location, push, leader election: restart to change")
+                log.warning("restart to change web, metrics, location, push, or leader election")
             self._apply(config)
             log.info("configuration reloaded", targets=len(config.targets))
 
     def _apply(self, config: Config) -> None:
-        """Take over a configuration, all of it in one turn of the loop."""
+        """Activate a configuration, in one iteration of the loop so that no task sees a part."""
         self._config = config
         self._budgets.apply(config)
         self._controls.apply(config.controls)
@@ -228,7 +228,7 @@ class Exporter:
         self.metrics.exporter.gauge(families.RELOAD_TIMESTAMP).set(self._loaded_at)
 
     def _apply_plans(self) -> None:
-        """A standby has none: it would show targets that it knows nothing of."""
+        """Activate the plans. A standby has none, because it has no results to show for them."""
         plans = self._config.plans() if self._may_probe() else ()
         change = PlanChange.between(self._plans, plans)
         self._plans = plans
@@ -268,7 +268,7 @@ class Exporter:
         try:
             await self.reload()
         except ConfigError:
-            pass  # logged and counted; there is nobody to tell
+            pass  # already logged and counted
         except Exception:
             log.exception("reload crashed, the old configuration stays active")
 
@@ -284,7 +284,7 @@ class Exporter:
             self._reload_soon()
 
     def _reload_soon(self) -> None:
-        """Unless a reload waits for another to end: it has still to read the files."""
+        """Start a reload, unless one is waiting: that one has yet to read the files."""
         if not self._stopping.is_set() and not self._reload_waits:
             self._reload_waits = True
             self._soon(self._try_reload())

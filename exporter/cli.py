@@ -14,7 +14,7 @@ from exporter.process.logs import configure_logging
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 _SERVING = {"run", "demo"}
-"""Commands that SIGTERM ends in good order, and that load their configuration again on SIGHUP."""
+"""Commands that stop gracefully on SIGTERM, and reload their configuration on SIGHUP."""
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +23,7 @@ _SERVING = {"run", "demo"}
 @click.pass_context
 def main(context: click.Context, log_level: str) -> None:
     """Monitor LLM inference continuously, for Prometheus."""
-    if os.environ.get("NO_COLOR"):  # see no-color.org; else click looks whether it is a terminal
+    if os.environ.get("NO_COLOR"):  # no-color.org; otherwise click checks for a terminal
         context.color = False
     configure_logging(log_level, sentences=context.invoked_subcommand == "demo")
     if context.invoked_subcommand in _SERVING:

@@ -1,4 +1,4 @@
-"""What makes a model cold, how a server boots, and what is known of a target meanwhile."""
+"""Cold models, booting servers, and targets that aren't ready."""
 
 from __future__ import annotations
 
@@ -7,42 +7,40 @@ from enum import StrEnum
 
 
 class ColdSignal(StrEnum):
-    """How a model showed that it was cold; each is a label value of
-    ``inference_cold_starts_total``."""
+    """How a model showed that it was cold: a label value of ``inference_cold_starts_total``."""
 
     NOT_READY = "not_ready"
-    """The provider said so."""
+    """The provider said that the model wasn't ready."""
     REFUSED = "refused"
-    """Nobody listened."""
+    """The connection was refused."""
     GATEWAY = "gateway"
-    """A proxy had nobody to ask: 502, 503 or 504, after the model had been left alone."""
+    """A proxy had no backend: 502, 503, or 504 after an idle period."""
     LOAD_TIME = "load_time"
-    """The server told how long it had been loading."""
+    """The server reported how long it spent loading the model."""
     SLOW = "slow"
-    """Nothing but a first token much later than usual."""
+    """The only sign was a first token that came much later than usual."""
     BOOT = "boot"
-    """It was the first answer of a server that was watched while it booted."""
+    """This was the first answer after a boot that the exporter watched."""
     NONE = "none"
-    """Nothing showed it, although the model had been left alone: it was most likely warm."""
+    """There was no sign of a cold start despite the idle period. The model was most likely warm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coldness:
-    """What makes a result a cold one."""
+    """Why a result counts as a cold start."""
 
     signal: ColdSignal
     attempts: int = 1
-    """Requests it took, those that found the model not ready included."""
+    """Requests sent, including those that found the model not ready."""
     duration_seconds: float | None = None
-    """From the first attempt sent, or from the first refused connection of a watched boot, to the
-    first token; ``None`` where there was no token."""
+    """Seconds to the first token, from the first attempt or, for a watched boot, from the first
+    refused connection. ``None`` if no token arrived."""
     penalty_seconds: float | None = None
-    """How much longer that is than the recent warm median, where there is one."""
+    """How much longer that is than the recent warm median. ``None`` if there isn't one."""
 
 
 class BootPhase(StrEnum):
-    """How far a booting server has come; each is a label value of
-    ``inference_boot_phase_duration_seconds``."""
+    """A phase of a boot: a label value of ``inference_boot_phase_duration_seconds``."""
 
     LISTENING = "listening"
     HEALTHY = "healthy"
@@ -52,11 +50,13 @@ class BootPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A target whose model is not ready, or that is left alone to become cold."""
+    """The state of a target that isn't ready, or that the prober leaves idle so that it goes
+    cold."""
 
     since: float
     """Unix seconds."""
     detail: str
-    """What is known of it, for people; free of secrets."""
+    """What is known about the target: a message for people, with secrets removed."""
     ready: bool = False
-    """Whether nothing is wrong with it: it is only left alone, or was asked and may yet answer."""
+    """Whether the target has no known problem: it is only left idle, or its answer is still
+    outstanding."""

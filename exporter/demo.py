@@ -1,4 +1,4 @@
-"""The exporter against simulated providers: no API keys, network access, or configuration."""
+"""Runs the exporter against simulated providers, without keys, network access, or configuration."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def _restart_now_and_then(simulator: Simulator) -> None:
 async def run_simulator(host: str, port: int, faults: Mapping[str, Fault] = _NO_FAULTS) -> None:
     """Serve only the demo's providers, until cancelled.
 
-    :param faults: what goes wrong with each request of a model, by its name.
+    :param faults: the fault of every request to a model, by model name.
     :raises ValueError: a fault names an unknown model.
     :raises OSError: the simulator cannot listen on the address.
     """

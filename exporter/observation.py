@@ -1,8 +1,8 @@
-"""What a result means: judged once, by the prober, and told to every listener.
+"""A result together with its interpretation, which every listener shares.
 
-A ``ProbeResult`` says what happened on the wire. Whether its times can be trusted, whether the
-model was cold and what the probe cost follow from the result and the plan together; every listener
-must give the same answer to each, so none of them works it out for itself.
+A ``ProbeResult`` records what happened on the wire. Whether its times are reliable, whether the
+model was cold, and what the probe cost depend on both the result and the plan. The prober decides
+this once, so that all listeners agree.
 """
 
 from __future__ import annotations
@@ -20,59 +20,59 @@ from exporter.prices.price import ServerPrice, TokenPrice, earlier_cost_usd, fin
 from exporter.result import ProbeResult
 
 PROMPT_OVERHEAD_TOKENS = 256
-"""More than the templates of chat models put around a prompt."""
+"""A generous bound for the tokens that a chat template adds to a prompt."""
 
 _ZERO = Decimal()
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a probe cost, exactly."""
+    """The exact cost of a probe."""
 
     usd: Decimal | None = None
-    """By the provider's own count of tokens; ``None`` where the provider did not count them, or
-    the target has no price per token."""
+    """The cost by the provider's own token count. ``None`` if the provider didn't report a count,
+    or if the target has no price per token."""
     charged_usd: Decimal = _ZERO
-    """What counts towards budgets: the worst case where something was generated, or may have
-    been, and the provider did not say how much."""
+    """What counts towards budgets. If the provider didn't report how much it generated, this is the
+    worst case."""
     usd_per_million_output_tokens: Decimal | None = None
-    """What the time of a server paid by the hour came to; ``None`` for any other target, and where
-    the probe's times are not certain."""
+    """The cost of output on a server that is paid by the hour. ``None`` for other targets, and if
+    the probe's times are uncertain."""
 
 
 class Occasion(Enum):
     """Why a probe was sent."""
 
     USUAL = auto()
-    """It was due, or somebody asked for it."""
+    """It was due, or someone requested it."""
     CONFIRMING = auto()
-    """Earlier probes looked as if something had changed. Whatever it finds was looked for, so it
-    counts in no statistics."""
+    """It checks an apparent change in earlier probes. Statistics leave it out, because its timing
+    depends on what those probes found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A result and what it means."""
+    """A result and its interpretation."""
 
     plan: Plan
-    """As it was when the probe was sent; a reload may have changed it since."""
+    """The plan when the probe was sent. A reload may have changed it since."""
     result: ProbeResult
     certain: bool
-    """Whether the exporter read promptly enough for the result's times to be used."""
+    """Whether the exporter read promptly enough for the result's times to be reliable."""
     cost: Cost
     cold: Coldness | None = None
-    """Set where the result says nothing about the warm model."""
+    """Set if the result doesn't describe the warm model."""
     occasion: Occasion = Occasion.USUAL
 
     @property
     def counts(self) -> bool:
-        """Whether the outcome belongs into statistics: the exporter ran all the while, and the
-        time of the probe did not depend on what earlier ones had found."""
+        """Whether statistics include the outcome: the exporter ran the whole time, and earlier
+        results didn't trigger the probe."""
         return self.occasion is Occasion.USUAL and not self.result.interrupted
 
 
 def observed(plan: Plan, result: ProbeResult, occasion: Occasion = Occasion.USUAL) -> Observation:
-    """The observation of a result, before anybody has looked for signs of a cold model."""
+    """Return the observation of a result, without any cold-start detection."""
     uncertainty = result.uncertainty_seconds or 0.0
     certain = not result.interrupted and uncertainty <= plan.max_uncertainty_seconds
     cost = _cost(plan, result, certain=certain)
@@ -80,9 +80,10 @@ def observed(plan: Plan, result: ProbeResult, occasion: Occasion = Occasion.USUA
 
 
 def worst_usd(plan: Plan) -> Decimal:
-    """The most that one probe of a plan can cost; 0 where it has no price per token or spends none.
+    """Return the most that one probe of a plan can cost, in USD.
 
-    Tokenizers for text work on bytes, so a prompt has no more tokens than bytes.
+    Return 0 if the plan has no price per token or its probe uses no tokens. A prompt has at most as
+    many tokens as bytes, because text tokenizers work on bytes.
     """
     size = plan.probe.size
     if size is None or not isinstance(plan.price, TokenPrice):

@@ -1,7 +1,7 @@
-"""What one probe found out: frozen values, no behaviour but arithmetic.
+"""The result of one probe: frozen values, with no behavior except arithmetic.
 
-Every mark of a probe stands on one clock, the monotonic one, in nanoseconds; every derived
-measure is in seconds. A measure that the probe did not get far enough to know is ``None``.
+All timestamps of a probe are nanoseconds on the monotonic clock. All derived measures are in
+seconds. A measure is ``None`` if the probe ended before it could be taken.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ NANOSECONDS = 1_000_000_000
 
 
 class FailureReason(StrEnum):
-    """The closed list of reasons, values of a label of ``inference_probe_failures_total``."""
+    """Every reason for a failure: a label value of ``inference_probe_failures_total``."""
 
     DNS = "dns"
     CONNECT = "connect"
@@ -42,23 +42,22 @@ class FailureReason(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why a scheduled probe was not sent; each is a label value of
-    ``inference_probes_skipped_total``."""
+    """Why a scheduled probe wasn't sent: a label value of ``inference_probes_skipped_total``."""
 
     OVERLAP = "overlap"
     BUDGET = "budget"
     PAUSED = "paused"
     RETRY_AFTER = "retry_after"
     COLD_START = "cold_start"
-    """The target is left alone until its model is cold, or is being started."""
+    """The prober is waiting for the model to go cold, or for it to start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a probe failed.
 
-    ``detail`` is for people and already free of secrets; ``status`` is the HTTP status, where
-    there was one; ``retry_after_seconds`` is how long the error itself asks to be left alone.
+    ``detail`` is a message for people, with secrets removed. ``status`` is the HTTP status, if
+    there was a response. ``retry_after_seconds`` is the delay that the error itself asks for.
     """
 
     reason: FailureReason
@@ -67,24 +66,24 @@ class Failure:
     retry_after_seconds: float | None = None
 
     @property
-    def told(self) -> str:
-        """Reason and detail in one text; the reason once, though providers may use the same
-        word."""
-        return f"{self.reason}: {self.said}" if self.said else str(self.reason)
+    def summary(self) -> str:
+        """The reason and the detail. If the provider's message starts with the reason, it isn't
+        repeated."""
+        return f"{self.reason}: {self.message}" if self.message else str(self.reason)
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """The detail without the reason."""
         return self.detail.removeprefix(f"{self.reason}:").lstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request, normalised so that every provider means the same.
+    """Token counts of one request, normalized so that they mean the same for every provider.
 
-    ``input`` is the whole prompt: ``cached_input`` (read from a cache) and ``cache_write``
-    (stored into one) are parts of it. ``output`` is all that was generated and billed:
-    ``reasoning`` is a part of it, streamed or not.
+    ``input`` is the whole prompt. It includes ``cached_input`` (read from a cache) and
+    ``cache_write`` (stored in one). ``output`` is everything that was generated and billed. It
+    includes ``reasoning``, whether that was streamed or not.
     """
 
     input: int
@@ -96,8 +95,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPhases:
-    """Seconds spent opening a connection; ``None`` for a phase that did not take place
-    (an IP address needs no ``dns``, plain HTTP no ``tls``)."""
+    """Seconds spent in each phase of opening a connection. A phase that didn't happen is ``None``:
+    an IP address needs no ``dns``, plain HTTP no ``tls``."""
 
     dns_seconds: float | None = None
     tcp_seconds: float | None = None
@@ -106,7 +105,7 @@ class ConnectionPhases:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What the provider's headers say is left of one limited resource."""
+    """The remaining quota of one rate-limited resource, from the provider's headers."""
 
     resource: str
     """``requests`` or ``tokens``."""
@@ -116,10 +115,10 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The marks of one probe, in nanoseconds on the monotonic clock.
+    """Timestamps of one probe, in nanoseconds on the monotonic clock.
 
-    ``sent`` is when the last byte of the request was handed to the kernel. The marks after it
-    are arrivals: when the kernel received the bytes, not when this process came to read them.
+    ``sent`` is when the kernel took the last byte of the request. Later timestamps are arrivals:
+    when the kernel received the bytes, not when this process read them.
     """
 
     start: int
@@ -130,98 +129,98 @@ class Timeline:
     last_token: int | None = None
     end: int | None = None
     over: int | None = field(default=None, compare=False)
-    """When this process was through with the probe, whether it was answered or given up."""
+    """When this process finished with the probe, whether it got an answer or gave up."""
     arrivals: tuple[int, ...] = field(default=(), repr=False)
-    """When each read that held output arrived, known well enough or not."""
+    """When each read with output arrived, including reads with an uncertain arrival time."""
     gaps: tuple[int, ...] = ()
-    """Nanoseconds between each two consecutive reads that held output, where both are known well
+    """Nanoseconds between consecutive reads with output, if both arrival times are certain
     enough."""
     lag: int | None = None
-    """The longest that any read with a mark waited for this process, in nanoseconds. ``None``
-    where the platform gives no receive time."""
+    """The longest that the bytes of a timestamped read waited for this process, in nanoseconds.
+    ``None`` if the platform doesn't report receive times."""
     uncertainty: int | None = None
-    """How far off the marks may be, in nanoseconds: where a late read brought several events at
-    once, only the last one's arrival is known. ``None`` where that cannot be told."""
+    """How far off the timestamps can be, in nanoseconds. If a late read returned several events at
+    once, only the arrival of the last one is known. ``None`` if the error is unknown."""
 
     @property
     def first_output(self) -> int | None:
-        """The first token, or the end where the answer comes in one piece."""
+        """When the first token arrived, or the end of an answer that comes in one piece."""
         return self.end if self.first_token is None else self.first_token
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """How a model answered a prompt that is always the same, with nothing left to chance."""
+    """A model's greedy answer to a fixed prompt."""
 
     prompt: str
     answer: str
     first_token: tuple[tuple[str, float], ...] = ()
-    """The likeliest first tokens, each with its probability, where the provider tells them."""
+    """The likeliest first tokens and their probabilities, if the provider reports them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What only some kinds of probes measure."""
+    """Measures that only some kinds of probes take."""
 
     items: int | None = None
-    """How many texts or documents were dealt with."""
+    """How many texts or documents were processed."""
     dimensions: int | None = None
-    """How long the vectors are."""
+    """The length of the vectors."""
     direction: tuple[float, ...] = field(default=(), repr=False)
-    """The vector of a text that is always the same."""
+    """The vector of a text that never changes."""
     fingerprint: Fingerprint | None = field(default=None, repr=False)
     cold_first_token_seconds: float | None = None
     """Time to first token of a prompt that no cache had seen."""
     cached_first_token_seconds: float | None = None
-    """The same of that prompt asked again."""
+    """Time to first token when the same prompt was sent again."""
     cached_input_ratio: float | None = None
-    """Share of the prompt asked again that came from the provider's cache."""
+    """The share of the repeated prompt that the provider read from its cache."""
     tool_calls: int | None = None
-    """How many; ``None`` where no tool was offered."""
+    """How many tools were called. ``None`` if the probe offered none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """Everything that one probe learned; the only thing that leaves it."""
+    """Everything that one probe learned. Nothing else leaves the probe."""
 
     target: str
     probe: str
     finished_at: float
-    """Wall-clock end of the probe, Unix seconds."""
+    """When the probe ended: wall-clock time, in Unix seconds."""
     timeline: Timeline
     failure: Failure | None = None
     interrupted: bool = False
-    """Whether the exporter itself did not run while a deadline passed: the failure then says
-    nothing about the provider."""
+    """Whether the exporter wasn't running when a deadline passed. The failure then says nothing
+    about the provider."""
     usage: Usage | None = None
     connection: ConnectionPhases | None = None
-    """``None`` where an open connection was reused."""
+    """``None`` if the probe reused an open connection."""
     earlier_usage: Usage | None = None
-    """Tokens of the requests before this one that belong to the same probe."""
+    """Tokens of this probe's earlier requests."""
     measures: Measures = Measures()
     connection_retries: int = 0
-    """How often the request was sent anew, over a new connection, since the server closed the kept
-    one before it answered: 0 or 1. The times are those of the last one sent."""
+    """How often the request was sent again because the server closed the reused connection before
+    it answered: 0 or 1. All times belong to the last attempt."""
     answer: str = ""
     reasoning: str = ""
     body: str = field(default="", repr=False)
-    """The beginning of what came instead of an answer; free of secrets."""
+    """The start of a response that wasn't an answer, with secrets removed."""
     finish_reason: str | None = None
-    """The provider's own word."""
+    """The finish reason as the provider spells it."""
     served_model: str | None = None
     request_id: str | None = None
     model_load_seconds: float | None = None
-    """How long the server itself says it took to have the model in memory (Ollama's
-    ``load_duration``); ``None`` where it says nothing."""
+    """How long the server says it took to load the model (Ollama's ``load_duration``). ``None`` if
+    it doesn't say."""
     pace_known: bool = True
-    """Whether a time per token can be told: ``False`` where nearly all output came at one moment,
-    or tokens were counted that were not shown."""
+    """Whether a time per token makes sense: not if nearly all output arrived at once, or if the
+    count includes tokens that weren't streamed."""
     status: int | None = None
     rate_limits: tuple[RateLimit, ...] = ()
     retry_after_seconds: float | None = None
-    """How long the provider asks to be left alone, in a header or in the error."""
+    """How long the provider asks clients to wait, in a header or in the error."""
     certificate_expires_at: float | None = None
-    """``notAfter`` of the server's certificate, Unix seconds."""
+    """``notAfter`` of the server's certificate, in Unix seconds."""
 
     @property
     def success(self) -> bool:
@@ -241,16 +240,17 @@ class ProbeResult:
 
     @property
     def items_per_second(self) -> float | None:
-        """Texts or documents a second, over the whole request."""
+        """Texts or documents per second, over the whole request."""
         seconds, items = self.request_duration_seconds, self.measures.items
         return items / seconds if items and seconds else None
 
     @property
     def streamed_output_tokens(self) -> int | None:
-        """Output tokens that came over the wire between the first and the last token.
+        """Output tokens that were streamed between the first and the last token.
 
-        Reasoning that a provider bills but keeps to itself (OpenAI's Chat Completions) passed
-        before the first token, so it must not make the stream look faster than it was.
+        A provider may bill reasoning without streaming it (OpenAI's Chat Completions). Those tokens
+        were generated before the first token arrived. Counting them would make the stream look
+        faster than it was.
         """
         if self.usage is None:
             return None
@@ -258,8 +258,8 @@ class ProbeResult:
 
     @property
     def time_per_output_token_seconds(self) -> float | None:
-        """Mean seconds per token after the first; ``None`` below two tokens, without the
-        provider's own count, or where the output came in a way that shows no pace."""
+        """Mean seconds per token after the first. ``None`` if there are fewer than two tokens, if
+        the provider didn't report a count, or if the arrivals show no pace."""
         span = _seconds_between(self.timeline.first_token, self.timeline.last_token)
         tokens = self.streamed_output_tokens
         if not span or tokens is None or tokens < 2 or not self.pace_known:
@@ -281,12 +281,12 @@ class ProbeResult:
 
     @property
     def uncertainty_seconds(self) -> float | None:
-        """How far off any measure of this result may be."""
+        """How far off any measure of this result can be."""
         return _seconds(self.timeline.uncertainty)
 
     @property
     def lag_seconds(self) -> float | None:
-        """The longest that a read with a mark waited for this process."""
+        """The longest that the bytes of a timestamped read waited for this process."""
         return _seconds(self.timeline.lag)
 
 

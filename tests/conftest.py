@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures and settings for all tests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import structlog
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")  # a busy machine is no mistake of the code
+settings.load_profile("unhurried")  # a slow run on a busy machine isn't a bug
 TOOLS = Path(__file__).parents[1] / ".tools" / "bin"
 
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], Path]:
-    """Finds an outside program, such as prometheus, or skips the test."""
+    """Find an external program, such as prometheus, or skip the test."""
     return find_tool
 
 
@@ -32,7 +32,7 @@ def find_tool(name: str) -> Path:
 
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
-    """For tests that configure logging, which is the whole process's."""
+    """Restore the process-wide logging configuration after a test that changes it."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     yield
@@ -43,7 +43,7 @@ def restored_logging() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With REQUIRE_TOOLS=1, as in CI, a skipped test fails the run."""
+    """Fail the run if a test was skipped and REQUIRE_TOOLS=1 is set, as in CI."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("REQUIRE_TOOLS") == "1" and reporter and reporter.stats.get("skipped"):
         reporter.write_line("\nREQUIRE_TOOLS=1: no test may be skipped", red=True)

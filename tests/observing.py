@@ -1,4 +1,4 @@
-"""Telling bare results, with the plans that they belong to filled in."""
+"""Helpers to observe bare results with their plans filled in."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from exporter.result import ProbeResult
 
 
 def newly(plans: Iterable[Plan]) -> PlanChange:
-    """The change from no plans to these."""
+    """Return the change from no plans to these."""
     return PlanChange.between((), plans)
 
 
 class Plans:
-    """The plans in force, and each change of them."""
+    """The active plans, and each change of them."""
 
     def __init__(self) -> None:
         self._in_force: tuple[Plan, ...] = ()
 
     def become(self, plans: Iterable[Plan]) -> PlanChange:
-        """The change from the plans so far to these."""
+        """Return the change from the previous plans to these."""
         change = PlanChange.between(self._in_force, plans)
         self._in_force = change.plans
         return change
 
 
 class ToldMetrics(Metrics):
-    """Metrics that remember the plans, those that have gone among them."""
+    """Metrics that remember all plans, including removed ones."""
 
     def __init__(self, shown: ExposedMetrics = ExposedMetrics()) -> None:  # noqa: B008  frozen
         super().__init__(shown=shown)
@@ -45,5 +45,5 @@ class ToldMetrics(Metrics):
         self.apply(change, mix)
 
     def tell(self, result: ProbeResult) -> None:
-        """Observe the result of the plan that it names."""
+        """Observe a result, with the plan that it names."""
         self.observe(observed(self._asked[result.target, result.probe], result))

@@ -1,4 +1,4 @@
-"""The exporter as its users run it: a process of its own, found by its own output."""
+"""The exporter as its users run it: in its own process, located by its own output."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at the moment."""
+    """Return a port of 127.0.0.1 that is currently free."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def eventually(get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 60) -> T:
-    """The value once it is as wanted; fails with the last one seen."""
+    """Return a value once it meets the condition. Fail with the last value otherwise."""
     deadline = time.monotonic() + seconds
     while True:
         seen: object
@@ -45,7 +45,7 @@ def eventually(get: Callable[[], T], until: Callable[[T], object] = bool, second
 def process(
     command: Sequence[str | Path], log: Path, **env: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the block, by SIGTERM or, if it will not, SIGKILL."""
+    """Run a process until the block ends. End it with SIGTERM, or with SIGKILL if that fails."""
     with log.open("wb") as output:
         running = subprocess.Popen(
             [str(part) for part in command],
@@ -66,12 +66,12 @@ def process(
 
 
 def exporter(*arguments: str | Path) -> list[str | Path]:
-    """The command line that runs the exporter."""
+    """Return the command line that runs the exporter."""
     return [sys.executable, "-m", "exporter", *arguments]
 
 
 def cli(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the exporter to its end."""
+    """Run a command of the exporter until it ends."""
     return subprocess.run(
         [str(part) for part in exporter(*arguments)],
         capture_output=True,

@@ -27,9 +27,9 @@ class Prometheus:
     exporter_url: str
 
     def query(self, expression: str) -> list[float]:
-        """The values of an instant query."""
+        """Return the values of an instant query."""
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression})
-        answer.raise_for_status()  # while it starts, it says so with 503
+        answer.raise_for_status()  # while it starts, it returns 503
         data = json.loads(answer.text)
         assert data["status"] == "success", data
         return [float(series["value"][1]) for series in data["data"]["result"]]
@@ -39,10 +39,10 @@ class Prometheus:
 def running_prometheus(
     program: Path, folder: Path, exporter_url: str, **scrape_options: str
 ) -> Iterator[Prometheus]:
-    """It scrapes twice a second, for the time of the block.
+    """Run a Prometheus that scrapes twice a second, until the block ends.
 
-    :param folder: where its files may be.
-    :param scrape_options: further lines of its scrape configuration.
+    :param folder: a folder for its files.
+    :param scrape_options: more lines of its scrape configuration.
     """
     port = free_port()
     options = "".join(f"    {name}: {value}\n" for name, value in scrape_options.items())
@@ -65,11 +65,11 @@ def running_prometheus(
 def prometheus_with_past(
     tool: Callable[[str], Path], folder: Path, lines: Iterable[str]
 ) -> Iterator[Prometheus]:
-    """One that remembers samples and scrapes nothing, for the time of the block.
+    """Run a Prometheus with these samples that scrapes nothing, until the block ends.
 
-    :param lines: samples as OpenMetrics has them, in any order of the families.
+    :param lines: samples in OpenMetrics format. The order of the families doesn't matter.
     """
-    ordered = sorted(lines, key=lambda line: line.split("{")[0])  # a family stays together
+    ordered = sorted(lines, key=lambda line: line.split("{")[0])  # keep families together
     (folder / "past.om").write_text("\n".join([*ordered, "# EOF\n"]))
     command: list[str | Path] = [tool("promtool"), "tsdb", "create-blocks-from", "openmetrics"]
     command += ["--quiet", "--max-block-duration", "11d", folder / "past.om", folder / "data"]

@@ -1,4 +1,4 @@
-"""Every PromQL query of the dashboards, the rules and the runbooks, and what it reads."""
+"""Every PromQL query of the dashboards, rules, and runbooks, and what it selects."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PROMQL_BLOCK = re.compile(r"```promql\n(.+?)```", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One expression and where it stands."""
+    """One expression and its location."""
 
     where: str
     expression: str
 
     def with_variables(self, values: Mapping[str, str]) -> str:
-        """The expression with Grafana's variables filled in."""
+        """Return the expression with Grafana's variables filled in."""
         expression = self.expression
         for name, value in {**GRAFANA_VARIABLES, **values}.items():
             expression = re.sub(rf"\$({name}\b|{{{name}}})", value, expression)
@@ -39,13 +39,13 @@ class Query:
 
 
 def dashboard(path: Path) -> dict[str, Any]:
-    """A dashboard's JSON."""
+    """Return a dashboard's JSON."""
     document: dict[str, Any] = json.loads(path.read_text())
     return document
 
 
 def panels(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The panels that show something."""
+    """Return the panels with queries."""
     return [panel for panel in document["panels"] if panel["type"] != "row"]
 
 
@@ -69,14 +69,14 @@ def variable_queries() -> Iterator[Query]:
 
 
 def rule_groups() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every group of rules and its file."""
+    """Yield every group of rules with its file."""
     for path in RULE_FILES:
         for group in yaml.safe_load(path.read_text())["groups"]:
             yield path, group
 
 
 def rules() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every rule and its file."""
+    """Yield every rule with its file."""
     for path, group in rule_groups():
         for rule in group["rules"]:
             yield path, rule
@@ -94,7 +94,7 @@ def runbook_queries() -> Iterator[Query]:
 
 
 def selectors(expression: str) -> list[promql.VectorSelector]:
-    """What an expression selects, at any depth."""
+    """Return all selectors of an expression, at any depth."""
     found: list[promql.VectorSelector] = []
 
     def visit(node: promql.Expr) -> bool:

@@ -1,4 +1,4 @@
-"""What an exposition shows, read back by the official parser."""
+"""Exposed series, parsed by the official client library."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from exporter.metrics.series import Exposed
 
 
 def families(shown: Iterable[Exposed]) -> list[Metric]:
-    """The families as a scraper sees them."""
+    """Return the families as a scraper sees them."""
     text = OPENMETRICS.body(shown).decode()
     return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]

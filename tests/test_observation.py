@@ -1,4 +1,4 @@
-"""What a result means is worked out once, and everybody is told the same."""
+"""Each result is interpreted once, so all listeners get the same observation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of several threads share."""
+"""Helpers for tests with several threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def switching_often() -> Iterator[None]:
-    """Threads take turns so often that whatever can come between two steps will."""
+    """Switch threads so often that every possible interleaving happens."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

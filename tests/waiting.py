@@ -1,4 +1,4 @@
-"""Waiting for what a late process may do late."""
+"""Helpers to wait for a process that can be late."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 
 timed = pytest.mark.flaky(reruns=9, only_rerun=["AssertionError"])
-"""For a test that compares measured times with a script. A busy machine makes one run late; a wrong
-measurement makes every run wrong."""
+"""For tests that compare measured times with a script. On a busy machine, one run can be late. A
+wrong measurement fails in every run."""
 
 
 async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for a condition to hold."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

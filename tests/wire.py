@@ -1,6 +1,6 @@
-"""A loopback server that plays exact bytes at exact times, from a thread of its own.
+"""A loopback server that sends exact bytes at exact times, from its own thread.
 
-It knows nothing of HTTP beyond where a request ends, so a test says every byte that is sent.
+Of HTTP, it knows only where a request ends. A test specifies every byte that is sent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STREAM_HEAD = (
 
 
 def chunk(data: bytes) -> bytes:
-    """One HTTP chunk."""
+    """Return one HTTP chunk."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
@@ -43,14 +43,14 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def response(status: int, body: bytes, *headers: bytes) -> bytes:
-    """A whole response with a length."""
+    """Return a complete response with a length."""
     lines = [b"HTTP/1.1 %d Status" % status, b"content-length: %d" % len(body), *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 @dataclass
 class WireServer:
-    """What the server was asked, and when it sent each piece."""
+    """The requests that the server received, and when it sent each piece."""
 
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
@@ -70,9 +70,9 @@ def wire_server(
     greets: bool = False,
     port: int = 0,
 ) -> Iterator[WireServer]:
-    """Serve the scripts, one per request, in order; the last one serves all that follow.
+    """Serve the scripts in order, one per request. The last one serves all further requests.
 
-    :param greets: play the first one to each connection, whatever is asked.
+    :param greets: play the first script on each new connection, before any request.
     """
     server = WireServer()
     stop = threading.Event()
@@ -122,7 +122,7 @@ def wire_server(
 
 
 def _knock(port: int) -> None:
-    """Wake up whoever listens there: it need not wait until it looks again."""
+    """Wake up the server on this port, so that it needn't wait for its timeout."""
     with suppress(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
 
@@ -130,7 +130,7 @@ def _knock(port: int) -> None:
 def _play(
     stream: socket.socket, script: Sequence[Step], server: WireServer, stop: threading.Event
 ) -> bool:
-    """Whether the connection may serve another request."""
+    """Return whether the connection can serve another request."""
     for step in script:
         match step:
             case bytes():

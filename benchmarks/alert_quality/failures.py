@@ -1,6 +1,7 @@
 """The alerts on failures and error budgets in numpy, for probes with one reason of failure each.
 
-As in deploy/prometheus/alerts.yml, without what silences them: judge.py applies that.
+As in deploy/prometheus/alerts.yml, with what silences their hours; what Alertmanager holds back is
+judge.py's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from benchmarks.alert_quality.fleet import SITE_TARGETS, Fleet
 from benchmarks.alert_quality.noise import Array
+from benchmarks.alert_quality.regressions import DAY, MARK, of_the_week
+from benchmarks.alert_quality.windows import held
 
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.float64]
@@ -20,7 +23,7 @@ _KNOWN = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class _Counters:
+class Counters:
     """Probes and failures since the beginning, by target and minute."""
 
     probes: Counts
@@ -34,12 +37,12 @@ class _Counters:
         return np.divide(failures, probes, out=np.zeros_like(failures), where=probes > 0)
 
 
-def counters(fleet: Fleet, *, of_provider: bool = False) -> _Counters:
+def counters(fleet: Fleet, *, of_provider: bool = False) -> Counters:
     """Of all failures, or of those alone that the provider itself gave."""
     failed = fleet.made & fleet.failed
     failed &= ~(fleet.network & of_provider)
     made = fleet.made.cumsum(axis=1, dtype=np.float64)
-    return _Counters(made, failed.cumsum(axis=1, dtype=np.float64))
+    return Counters(made, failed.cumsum(axis=1, dtype=np.float64))
 
 
 def _increase(counter: Counts, minutes: int) -> Counts:
@@ -67,29 +70,50 @@ def _within(flags: Flags, steps: int) -> Counts:
     return result
 
 
-def errors_high(counted: _Counters) -> Flags:
-    _, hour = counted.increase(60)
-    _, six = counted.increase(360)
-    week = counted.share(7 * 1440)
-    soon = (counted.share(60).round(3) > 0.05) & (hour > 3.5)
-    share = counted.share(360)
-    return soon | ((share.round(3) > 0.01) & (six > 5.5) & (share > 2 * week))
+def by_chance(counted: Counters) -> Counts:
+    """How many of an hour's failures may be chance, where some always fail."""
+    marks = np.arange(0, counted.probes.shape[1], MARK)
+    daily = counted.share(DAY)[:, marks].astype(np.float32)
+    usual = np.nan_to_num(held(of_the_week(daily), marks, counted.probes.shape[1]))
+    probes, _ = counted.increase(60)
+    return 4 * np.minimum(usual, 0.02) * probes
 
 
-def throttled(counted: _Counters) -> Flags:
+def errors_high(counted: Counters, down: Flags, degraded: Flags) -> Flags:
+    """``down`` has told of the failures up to its end; those since then must be enough."""
+    chance = by_chance(counted)
+    hour = counted.increase(60)[1] - chance
+    newly = counted.increase(20)[1] - chance / 3
+    newly_enough = (counted.share(20) > 0.05) & (newly > 3.5) & ~lately(down, 20)
+    soon = (counted.share(60).round(3) > 0.05) & ((hour > 3.5) & ~lately(down, 60) | newly_enough)
+    six = counted.increase(360)[1] - 3 * chance
+    share, week = counted.share(360), counted.share(7 * 1440)
+    late = (share.round(3) > 0.01) & (six > 5.5) & (share > 2 * week)
+    return soon & ~lately(degraded, 60) | late & ~lately(down | degraded, 360)
+
+
+def throttled(counted: Counters, down: Flags) -> Flags:
     """As if all failures were of this kind."""
-    _, failures = counted.increase(30)
-    return (counted.share(30).round(3) > 0.1) & (failures > 2.5)
+    chance = by_chance(counted)
+    failures = counted.increase(30)[1] - chance / 2
+    newly = counted.increase(20)[1] - chance / 3
+    enough = (failures > 2.5) & ~lately(down, 30) | (newly > 2.5) & ~lately(down, 20)
+    return (counted.share(30).round(3) > 0.1) & enough
 
 
-def wrong_answers(counted: _Counters) -> Flags:
+def wrong_answers(counted: Counters) -> Flags:
     """As if all failures were of this kind."""
-    _, failures = counted.increase(60)
+    failures = counted.increase(60)[1] - by_chance(counted)
     return (counted.share(60).round(3) > 0.05) & (failures > 2.5)
 
 
-def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
-    """Whether the error budget burns fast, and slowly."""
+def burns(
+    counted: Counters, objective: float, down: Flags, errors: Flags, degraded: Flags
+) -> tuple[Flags, Flags]:
+    """Whether the error budget burns fast, and slowly.
+
+    :param errors: where InferenceErrorsHigh fires.
+    """
     allowed = 1 - objective
 
     def burning(long: int, short: int, rate: float, least: float) -> Flags:
@@ -100,10 +124,13 @@ def burns(counted: _Counters, objective: float) -> tuple[Flags, Flags]:
         return fires
 
     _, six_hours = counted.increase(360)
-    fast = burning(60, 5, 14.4, 2.5) | burning(360, 30, 6, 4.5)
-    fast |= burning(360, 30, 6, 3.5) & (counted.share(360) / allowed > 14.4)
+    long = burning(360, 30, 6, 4.5)
+    long |= burning(360, 30, 6, 3.5) & (counted.share(360) / allowed > 14.4)
+    fast = burning(60, 5, 14.4, 2.5) & ~lately(degraded, 60) | long & ~lately(degraded, 360)
+    fast &= ~lately(down, 30)
     slow = (burning(1440, 120, 3, 5.5) | burning(4320, 360, 1, 9.5)) & (six_hours > 2.5)
-    return fast, slow
+    told = lately(down | errors, 360) | lately(fast, 360) & ~fast
+    return fast, slow & ~told & ~lately(degraded, 420)
 
 
 def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Flags) -> tuple[Flags, Flags]:

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SPEED_30 = "-30 % tokens per second"
     ERRORS_2 = "2 % errors"
     ERRORS_10 = "10 % errors"
+    ERRORS_30 = "30 % errors"
     OUTAGE = "outage of 30 minutes"
 
 
@@ -44,10 +45,11 @@ DURATION_MINUTES = {
     Kind.SPEED_30: 240,
     Kind.ERRORS_2: 720,
     Kind.ERRORS_10: 240,
+    Kind.ERRORS_30: 240,
     Kind.OUTAGE: 30,
 }
 _FACTORS = {Kind.TTFT_20: 1.2, Kind.TTFT_50: 1.5, Kind.TTFT_100: 2.0}
-_ERRORS = {Kind.ERRORS_2: 0.02, Kind.ERRORS_10: 0.1, Kind.OUTAGE: 1.0}
+_ERRORS = {Kind.ERRORS_2: 0.02, Kind.ERRORS_10: 0.1, Kind.ERRORS_30: 0.3, Kind.OUTAGE: 1.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ PAGES = (
 TICKETS = (
     "InferenceFirstTokenSlower",
     "InferenceOutputSlower",
+    "InferenceItemsSlower",
     "InferenceErrorsHigh",
     "InferenceThrottled",
     "InferenceWrongAnswers",
@@ -52,11 +53,14 @@ RIGHTLY: dict[Kind, tuple[str, ...]] = {
     Kind.SPEED_30: ("InferenceOutputSlower",),
     Kind.ERRORS_2: ("InferenceErrorsHigh",),
     Kind.ERRORS_10: ("InferenceErrorsHigh",),
+    Kind.ERRORS_30: ("InferenceErrorsHigh",),
     Kind.OUTAGE: ("InferenceTargetDown",),
 }
 """Which alerts are looked for in each kind of incident."""
 AFTERMATH_MINUTES = 360
 """How long after an incident alerts may go on: the longest window that they look back."""
+_HELD_BACK = 5
+"""Minutes for which the alert on the vantage point keeps firing, and Alertmanager all others."""
 _SAME_EPISODE_MINUTES = 15
 """Silence shorter than this is none: Alertmanager would not have told of it."""
 _AT_ONCE = 20
@@ -92,7 +96,7 @@ def judge(world: World, targets: int, days: int, seed: int) -> Verdict:
 
 
 def firing(fleet: Fleet) -> Mapping[str, Flags]:
-    """When each alert fires and is not silenced by the one on the vantage point."""
+    """When each alert fires and is not held back by the one on the vantage point."""
     away = deviation(np.log(fleet.time_to_first_token))
     week = usual(away)
     slow = np.zeros(away.shape, bool)
@@ -102,27 +106,31 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
         slow |= (found > limit) & still
         if rise is RISES[0]:
             degraded, slowing = failures.vantage_point(fleet, found, limit, still)
-    slow &= ~lately(slowing, 120)
+    slow &= ~lately(slowing | degraded, 120)
     hour, hour_limit = slower_hour(away, fleet.made)
     enough = new_in_hour(fleet.made) >= HOUR_PROBES_FIRST_TOKEN
     output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)), fleet.made)
     counted = failures.counters(fleet)
     answered = failures.counters(fleet, of_provider=True)
+    down = failures.target_down(fleet)
+    errors = failures.errors_high(counted, down, degraded)
+    late = lately(degraded, 60) | lately(slow, 60)
     alerts = {
-        "InferenceFirstTokenSlow": (slow, 120),
-        "InferenceTargetDown": (failures.target_down(fleet), 5),
-        "InferenceFirstTokenSlower": ((hour > hour_limit) & enough, 60),
-        "InferenceOutputSlower": (output > output_limit, 60),
-        "InferenceErrorsHigh": (failures.errors_high(counted), 360),
-        "InferenceThrottled": (failures.throttled(answered), 5),
-        "InferenceWrongAnswers": (failures.wrong_answers(answered), 5),
+        "InferenceFirstTokenSlow": slow,
+        "InferenceTargetDown": down,
+        "InferenceFirstTokenSlower": (hour > hour_limit) & enough & ~late,
+        "InferenceOutputSlower": (output > output_limit) & ~lately(degraded, 60),
+        "InferenceItemsSlower": (hour > hour_limit) & ~lately(degraded, 60),
+        "InferenceErrorsHigh": errors,
+        "InferenceThrottled": failures.throttled(answered, down),
+        "InferenceWrongAnswers": failures.wrong_answers(answered),
     }
     for objective, name in ((0.99, "99 %"), (0.999, "99.9 %")):
-        fast, slowly = failures.burns(counted, objective)
-        alerts[f"InferenceErrorBudgetBurnsFast {name}"] = fast, 360
-        alerts[f"InferenceErrorBudgetBurnsSlowly {name}"] = slowly, 420
-    told = {name: flags & ~lately(degraded, waits) for name, (flags, waits) in alerts.items()}
-    return {**told, VANTAGE_POINT: degraded}
+        fast, slowly = failures.burns(counted, objective, down, errors, degraded)
+        alerts[f"InferenceErrorBudgetBurnsFast {name}"] = fast
+        alerts[f"InferenceErrorBudgetBurnsSlowly {name}"] = slowly
+    held_back = lately(degraded, _HELD_BACK)
+    return {name: flags & ~held_back for name, flags in alerts.items()} | {VANTAGE_POINT: degraded}
 
 
 def _judge(fleet: Fleet, told: Mapping[str, Flags], verdict: Verdict) -> None:
@@ -136,7 +144,7 @@ def _judge(fleet: Fleet, told: Mapping[str, Flags], verdict: Verdict) -> None:
     for site in range(0, fleet.targets, SITE_TARGETS):
         degraded, faults = told[VANTAGE_POINT][site, start:], fleet.faults[site, start:]
         verdict.false[VANTAGE_POINT] += _unexplained(degraded, lately(faults[None], 15)[0])
-        for first, last in _episodes(faults):
+        for first, last in episodes(faults):
             verdict.faults += 1
             verdict.faults_told += bool(degraded[first : last + 5].any())
     for incident in fleet.incidents:
@@ -151,10 +159,10 @@ def _judge(fleet: Fleet, told: Mapping[str, Flags], verdict: Verdict) -> None:
 
 def _unexplained(told: Flags, wrong: Flags) -> int:
     """Episodes throughout which nothing was wrong."""
-    return sum(not wrong[first : last + 1].any() for first, last in _episodes(told))
+    return sum(not wrong[first : last + 1].any() for first, last in episodes(told))
 
 
-def _episodes(flags: Flags) -> Iterator[tuple[int, int]]:
+def episodes(flags: Flags) -> Iterator[tuple[int, int]]:
     """First and last step of each, parted where they are silent for long."""
     steps = np.flatnonzero(flags)
     if not len(steps):

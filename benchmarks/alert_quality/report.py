@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from benchmarks.alert_quality.bound import delay_in_probes
+from benchmarks.alert_quality.chance import ALERTS, Habit
 from benchmarks.alert_quality.fleet import SITE_TARGETS, Kind
 from benchmarks.alert_quality.judge import PAGES, TICKETS, VANTAGE_POINT, Verdict
 from benchmarks.alert_quality.noise import Noise
@@ -19,13 +20,13 @@ PROBES_PER_FALSE_ALARM = 432_000
 """One in ten months of one probe a minute."""
 
 
-def report(verdicts: Sequence[Verdict]) -> str:
+def report(verdicts: Sequence[Verdict], habits: Sequence[Habit]) -> str:
     """Tables of what was found, how soon beside how soon it could be known, and of what was not
     there."""
     quiet = [verdict for verdict in verdicts if not verdict.world.incidents]
     ill = [verdict for verdict in verdicts if verdict.world.incidents]
     parts = [_false("false pages", PAGES, quiet), _false("false tickets", TICKETS, quiet)]
-    parts += [_faults(quiet), _found(ill), _others(ill)]
+    parts += [_habits(habits), _faults(quiet), _found(ill), _others(ill)]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -37,6 +38,16 @@ def _false(title: str, alerts: Sequence[str], verdicts: Sequence[Verdict]) -> It
         cells = [f"{verdict.per_month(alert):.2f}" for alert in alerts]
         head = f"{verdict.world.name} | {verdict.target_months:.0f}"
         yield f"| {head} | {' | '.join(cells)} | **{verdict.per_month(*alerts):.2f}** |"
+
+
+def _habits(habits: Sequence[Habit]) -> Iterator[str]:
+    heads = [alert.removeprefix("Inference") for alert in ALERTS]
+    yield f"| probes that always fail | one probe every | {' | '.join(heads)} |"
+    yield "|---" * (len(heads) + 2) + "|"
+    for habit in habits:
+        every = "minute" if habit.every_minutes == 1 else f"{habit.every_minutes} minutes"
+        cells = [f"{habit.tickets[alert]:.2f}" for alert in ALERTS]
+        yield f"| {100 * habit.share:g} % | {every} | {' | '.join(cells)} |"
 
 
 def _faults(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""What it costs to read a streamed answer, and how little it could."""
+"""The CPU time for reading a streamed answer, and its lower limit."""

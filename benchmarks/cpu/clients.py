@@ -1,4 +1,4 @@
-"""Everybody who reads the same streams, and how each is started."""
+"""The clients that read the same streams, and how to start each one."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from exporter.config.connection import Connection
 BLACKBOX_LISTEN = "127.0.0.1:19853"
 _TOOLS = Path(__file__).parents[2] / ".tools" / "bin"
 _FOREVER_SECONDS = 3_600
-"""They are ended when they have been watched."""
+"""The benchmark stops clients after the measurement."""
 _TOOL_SECONDS = 120
-"""A tool is given all its prompts beforehand, so this must not be for ever."""
+"""A tool gets all its prompts in advance, so its duration must be limited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What everybody is asked to read."""
+    """The streams that every client reads."""
 
     url: str
     model: str
@@ -48,12 +48,12 @@ class Scene:
 
     @property
     def streams(self) -> int:
-        """How many are under way at once, where so many targets are asked in turn."""
+        """The number of concurrent streams when the targets are probed in turn."""
         return round(self.targets / self.interval_seconds * self.script_seconds)
 
 
 class Running(Protocol):
-    """What is measured: a process, or all of a session."""
+    """A measured process or session."""
 
     pid: int
 
@@ -62,25 +62,25 @@ class Running(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One row."""
+    """One client: a row of the table."""
 
     name: str
     connection: Connection
-    """Whether there is a fresh one for each probe."""
+    """Whether each probe opens a fresh connection."""
     run: Callable[[Scene], AbstractContextManager[Running]]
     missing: str | None = None
-    """Why it cannot run here."""
+    """The reason if it can't run here."""
     is_limit: bool = False
-    """The others are held against it."""
+    """Whether the others are compared with it."""
     is_exporter: bool = False
-    """It has a schedule of its own, and somebody scrapes it meanwhile."""
+    """Whether it has its own schedule and is scraped meanwhile."""
 
     is_tool: bool = False
-    """It takes long to start."""
+    """Whether it is a tool that takes long to start."""
 
     @property
     def is_quick(self) -> bool:
-        """Whether it is in the short form."""
+        """Whether the short form includes it."""
         return self.connection == "reuse" and not self.is_tool
 
 
@@ -149,7 +149,7 @@ def _blackbox() -> Client:
 
 
 async def _scrape(scene: Scene, over: threading.Event) -> None:
-    """Ask blackbox_exporter for so many probes at once."""
+    """Request concurrent probes from blackbox_exporter."""
     params = {"module": "chat", "target": f"{scene.url}/v1/chat/completions"}
 
     async def ask(client: httpx.AsyncClient, delay_seconds: float) -> None:
@@ -170,7 +170,7 @@ async def _scrape(scene: Scene, over: threading.Event) -> None:
 def _tool(peer: Peer) -> Client:
     @contextmanager
     def run(scene: Scene) -> Iterator[Running]:
-        """As it comes, with as many processes and cores as it likes."""
+        """Run the tool with its defaults, with as many processes and cores as it uses."""
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             job = Run(scene.url, scene.model, scene.streams, _TOOL_SECONDS, place)
@@ -182,7 +182,7 @@ def _tool(peer: Peer) -> Client:
 
 
 def clients() -> Iterator[Client]:
-    """In the order of the table. The limits come first."""
+    """Yield the clients in the order of the table, the limits first."""
     connections: tuple[Connection, ...] = ("reuse", "fresh")
     for connection in connections:
         yield _least("unread", connection)

@@ -1,4 +1,4 @@
-"""How little it can take to read streamed answers: a client in C, compiled when it is needed."""
+"""The lower limit for reading streamed answers: a client in C, compiled on demand."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _BUILT = Path(__file__).parents[2] / "build" / "cpu" / "client"
 
 
 def compiler() -> str | None:
-    """The C compiler, if there is one."""
+    """Return the path of a C compiler; ``None`` if there is none."""
     return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
 def client() -> Path | None:
-    """The client, compiled again if its sources are newer; ``None`` without a compiler.
+    """Return the client, compiled again if its sources are newer; ``None`` without a compiler.
 
-    Its head, ``client.c``, says how it is used.
+    The comment at the top of ``client.c`` describes its usage.
     """
     program = compiler()
     if program is None:
@@ -29,7 +29,7 @@ def client() -> Path | None:
         return _BUILT
     _BUILT.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_BUILT.parent) as folder:
-        fresh = Path(folder, "client")  # put in place whole, since somebody else may be compiling
+        fresh = Path(folder, "client")  # replaced atomically: another process may be compiling too
         files = [it for it in sources if it.suffix == ".c"]
         flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
         subprocess.run([program, *flags, "-o", fresh, *files], check=True)

@@ -1,11 +1,10 @@
-"""What it costs to read a streamed answer of 64 events, beside how little it could.
+"""The CPU time for reading a streamed answer of 64 events, compared with its lower limit.
 
 One client after the other reads the same streams of the same server, as many at once as 1,000
-targets asked every 15 s keep going. The processor time, user and system, of all of a client's
-processes is divided by the answers that the server gave meanwhile. Two clients in C show how little
-is possible: one takes the kernel's stamps and parses nothing, the other understands as much as a
-probe must. ``--quick`` is a short form for CI. Needs Go; what else is missing is left out and said
-to be.
+targets probed every 15 s. The result is the user and system CPU time of all processes of a client,
+divided by the number of answers. Two clients in C show the lower limit: one takes the kernel's
+timestamps and parses nothing, and the other parses as much as a probe must. ``--quick`` is a short
+form for CI. Needs Go. Clients that aren't installed are reported and skipped.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ _KEPT_UP = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one client took, in each of the times that it was watched."""
+    """The CPU time of one client in each measurement."""
 
     client: Client
     probes_per_second: float
     milliseconds: Sequence[float]
-    """Of the processor, for each probe."""
+    """CPU milliseconds per probe."""
 
     @property
     def median(self) -> float:
@@ -58,7 +57,7 @@ class Cost:
 
 
 class ClientFailed(Exception):
-    """It reads none of these streams."""
+    """The client doesn't read any of these streams."""
 
 
 def wait_until_asked(truth: Truth) -> None:
@@ -70,10 +69,11 @@ def wait_until_asked(truth: Truth) -> None:
 
 
 def watch(truth: Truth, running: Running, seconds: float, scraped: bool) -> tuple[int, float]:
-    """How many answers there were in so many seconds, and the processor time. On a busy machine it
-    looks longer, until there were some.
+    """Return the number of answers and the CPU time of a measurement.
 
-    :raises ClientFailed: there were hardly any.
+    On a busy machine, it measures longer until there are enough answers.
+
+    :raises ClientFailed: there were hardly any answers.
     """
     truth.sends()
     before, began, answers = running.cpu_seconds(), time.monotonic(), 0
@@ -89,9 +89,9 @@ def watch(truth: Truth, running: Running, seconds: float, scraped: bool) -> tupl
 
 
 def measure(scene: Scene, client: Client, quick: bool) -> Cost:
-    """Watch a client once all its streams are under way.
+    """Measure a client after all its streams have started.
 
-    :raises ClientFailed: it reads none of these streams.
+    :raises ClientFailed: the client doesn't read any of these streams.
     """
     truth = Truth(scene.url)
     truth.sends()
@@ -111,7 +111,7 @@ def measure(scene: Scene, client: Client, quick: bool) -> Cost:
 
 
 def measure_all(scene: Scene, wanted: Iterable[Client], quick: bool) -> list[Cost]:
-    """Everybody who is there; says who is not."""
+    """Measure all available clients; report the missing ones."""
     costs = []
     for client in wanted:
         who = f"{client.name}, {client.connection} connections"

@@ -1,7 +1,7 @@
 """llama.cpp's own server, from a wheel: ``llama_server.py MODEL PORT STREAMS``.
 
-It serves so many streams at once with one thread that computes, until its input is closed. Run it
-with the Python of the environment ``llamacpp``.
+It serves up to ``STREAMS`` streams at once with one computing thread, until its standard input is
+closed. Run it with the Python of the environment ``llamacpp``.
 """
 
 from __future__ import annotations

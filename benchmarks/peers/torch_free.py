@@ -1,9 +1,9 @@
-"""guidellm's command line where torch is not installed.
+"""Runs guidellm's command line without torch.
 
-Of torch, which is 3 GB with its CUDA libraries, guidellm uses the iterator that hands out its
-prompts, in the process that schedules. It is given one here. What sends, reads and looks at a clock
-is guidellm's own. Its workers import this file again, as spawned processes do with their main
-module. Run it with the Python of guidellm's environment.
+With its CUDA libraries, torch takes 3 GB. guidellm uses only its data loader, which hands out
+prompts in the scheduling process, so this module provides a substitute. The code that sends, reads
+and measures is guidellm's own. guidellm's workers import this file again, as spawned processes do
+with their main module. Run it with the Python of guidellm's environment.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Item = TypeVar("Item")
 
 
 class IterableDataset(Generic[Item]):
-    """Something to iterate over."""
+    """An iterable data set."""
 
 
 class DataLoader(Generic[Item]):
-    """One item after the other, without shuffling or processes of its own."""
+    """Yields one item after the other, without shuffling and without worker processes."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class DataLoader(Generic[Item]):
 
 
 class Generator:
-    """Where the random numbers would come from, if something were shuffled."""
+    """A random number generator; unused, because nothing is shuffled."""
 
     def manual_seed(self, seed: int) -> Generator:
         return self
 
 
 def get_worker_info() -> None:
-    """``None`` says that the loader has no processes."""
+    """Return ``None``: the loader has no worker processes."""
 
 
 STAND_INS: dict[str, dict[str, object]] = {
@@ -58,7 +58,7 @@ STAND_INS: dict[str, dict[str, object]] = {
 
 
 def import_loader() -> None:
-    """Imports the one module that needs torch; everybody else sees that there is none."""
+    """Import the only module that needs torch. All other code sees that torch isn't installed."""
     for looks_once in ("datasets", "transformers"):
         importlib.import_module(looks_once)
     for name, content in STAND_INS.items():

@@ -1,4 +1,4 @@
-"""What the provider says of each model that it was asked for, and what the exporter counted."""
+"""Compares the provider's ledger with the exporter's counters, for each model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MODELS = ("good", "good-fresh", GUEST, *FAULTS)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the exporter counted of one model."""
+    """The exporter's counters for one model."""
 
     probes: int = 0
     confirming: int = 0
     right: int = 0
-    """With the outcome, and the reason, that the provider meant them to have."""
+    """The number of probes with the intended outcome and reason."""
     uncertain: int = 0
-    """Their times were left out; one that the exporter interrupted is here alone."""
+    """The number of probes without times. Interrupted probes count only here."""
     output_tokens: int = 0
 
     def __add__(self, other: Counts) -> Counts:
@@ -37,7 +37,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One model's counts beside the provider's ledger."""
+    """The counts of one model next to the provider's ledger."""
 
     model: str
     answers: int
@@ -45,13 +45,13 @@ class Account:
 
     @property
     def lost(self) -> int:
-        """Answers that no counter knows; below 0, what was counted twice."""
+        """The number of uncounted answers; negative if some were counted twice."""
         return self.answers - self.counts.probes - self.counts.confirming
 
     @property
     def agrees(self) -> bool:
-        """Nothing was lost but what the exporter says that it interrupted; nothing counted twice,
-        and no token of a good answer either."""
+        """Whether only interrupted probes are uncounted, and no probe and no token of a good answer
+        is counted twice."""
         counts = self.counts
         tokens = OUTPUT_TOKENS * (counts.right + counts.confirming)
         return (
@@ -62,7 +62,7 @@ class Account:
 
 
 def counted(samples: Samples, model: str) -> Counts:
-    """What a scrape says of a model."""
+    """Return the counts of a model in a scrape."""
 
     def total(name: str, **labels: str) -> int:
         return int(samples.sum(name, model=model, **labels))
@@ -79,9 +79,9 @@ def counted(samples: Samples, model: str) -> Counts:
 
 
 def accounts(samples: Samples, ledger: Counter[str], gone: Counts) -> list[Account]:
-    """Every model's account.
+    """Return an account for every model.
 
-    :param gone: what was counted of guests that are not there any more.
+    :param gone: the counts of removed temporary targets.
     """
     return [
         Account(
@@ -94,7 +94,7 @@ def accounts(samples: Samples, ledger: Counter[str], gone: Counts) -> list[Accou
 
 
 def table(found: Iterable[Account]) -> list[tuple[object, ...]]:
-    """Rows of a table of accounts."""
+    """Return the table rows of accounts."""
     return [
         (
             account.model,

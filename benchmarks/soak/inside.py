@@ -1,7 +1,7 @@
-"""The exporter, started as its command starts it, with a socket that tells what is inside.
+"""Runs the exporter as its command does, with a socket that reports internal statistics.
 
-Resident memory alone cannot tell a leak from an allocator that keeps what it was given back. How
-many blocks Python has in use can, and so can the C library's own account.
+Resident memory doesn't distinguish a leak from an allocator that keeps freed memory. The number of
+Python's allocated blocks does, and so do the statistics of the C library.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _SIZE = re.compile(r'<(\w+) type="(\w+)"(?: count="\d+")? size="(\d+)"')
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What the process itself knows."""
+    """Statistics from within the process."""
 
     tasks: int
-    """Of asyncio, in all its loops."""
+    """The number of asyncio tasks in all loops."""
     blocks: int
-    """Pieces of memory that Python has in use."""
+    """The number of memory blocks that Python has allocated."""
     tracked: int
-    """Objects that the garbage collector knows, and those that were set aside."""
+    """The number of objects that the garbage collector tracks, frozen ones included."""
     in_use_mb: float
-    """Of the C library's heap; Python has larger ones of its own for small objects."""
+    """Allocated memory in the C library's heap. Python has its own arenas for small objects."""
     kept_mb: float
-    """Given back to the C library, and kept by it."""
+    """Freed memory that the C library keeps."""
 
 
 def ask(path: Path) -> Inside:
-    """What is inside the process that listens there."""
+    """Request the statistics of the process that listens on this socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
         with connection.makefile() as answer:
@@ -65,7 +65,7 @@ def _look() -> Inside:
 
 
 def _heap() -> tuple[int, int]:
-    """The bytes in use, and those that are free, by malloc_info(3)."""
+    """Return the used and free bytes, from malloc_info(3)."""
     text, size = ctypes.c_char_p(), ctypes.c_size_t()
     stream = _libc.open_memstream(ctypes.byref(text), ctypes.byref(size))
     _libc.malloc_info(0, stream)

@@ -1,8 +1,8 @@
-"""Whether anything grows, and whether every probe is counted once: the real exporter for hours.
+"""Runs the real exporter for hours, to check for leaks and that every probe is counted once.
 
-A tenth of the targets fail, each in its own way; others come and go with reloads. At the end every
-answer that the provider gave must stand in the counters once. ``--quick`` is a short form for CI,
-``--long`` makes a million probes.
+A tenth of the targets fail, each in a different way. Others come and go with reloads. At the end,
+the counters must contain every answer of the provider exactly once. ``--quick`` is a short form for
+CI, and ``--long`` sends a million probes.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ PROBES, QUICK_PROBES, LONG_PROBES = 100_000, 2_000, 1_000_000
 ROWS, QUICK_ROWS = 40, 4
 PROBES_PER_SECOND = 200.0
 SETTLED = 0.2
-"""After this share of the probes, everything that is kept has been made."""
+"""After this share of the probes, all long-lived objects exist."""
 _TAKEN_UP_SECONDS = 5.0
-"""The exporter looks at its configuration every 3 s."""
+"""The time until a new configuration is in effect; the exporter checks it every 3 s."""
 _GIVE_UP_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How things stood after so many probes."""
+    """The state after a number of probes."""
 
     probes: int
     memory_mb: float
-    """Resident."""
+    """The resident memory."""
     descriptors: int
     sockets: int
     threads: int
@@ -62,7 +62,7 @@ class Row:
 
 
 class Soak:
-    """One run: its provider, its exporter, and what was seen on the way."""
+    """One run, with its provider, its exporter and its measurements."""
 
     def __init__(self, scene: Scene, process: Process, inside: Path) -> None:
         self._scene = scene
@@ -72,7 +72,7 @@ class Soak:
         self._gone = accounts.Counts()
 
     def rows(self, probes: int, count: int) -> Iterator[Row]:
-        """So many rows in even steps of probes, with other guests after each."""
+        """Yield rows at even steps of probes, and replace the temporary targets after each."""
         give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         for number in range(1, count + 1):
             while (answers := ledger_of(self._scene.url).total()) < probes * number / count:
@@ -81,12 +81,12 @@ class Soak:
                 time.sleep(1)
             self._scene.write(self._generation, guests_asked=False)
             time.sleep(_TAKEN_UP_SECONDS)
-            yield self._look()  # garbage was collected at the reload
+            yield self._look()  # the reload has collected garbage
             if number < count:
                 self._change_guests()
 
     def accounts(self) -> tuple[list[accounts.Account], Samples]:
-        """The provider's ledger beside the counters, once every probe has ended."""
+        """Compare the provider's ledger with the counters after every probe has ended."""
         self._scene.write(self._generation, asked=False)
         samples = self._settled()
         ledger = ledger_of(self._scene.url)
@@ -105,7 +105,10 @@ class Soak:
         )
 
     def _change_guests(self) -> None:
-        """Nobody asks them any more. Their counters go with them, so these are read first."""
+        """Replace the temporary targets.
+
+        Their counters disappear with them, so this stops their probes and reads the counters first.
+        """
         self._gone += accounts.counted(self._scrape(), GUEST)
         self._generation += 1
         self._scene.write(self._generation)
@@ -126,7 +129,7 @@ class Soak:
 
 @contextmanager
 def _scraped(listen: str) -> Iterator[None]:
-    """As Prometheus does, all the time."""
+    """Scrape the exporter during the block, as Prometheus does."""
 
     def work(over: threading.Event) -> None:
         while not over.wait(SCRAPE_EVERY_SECONDS):
@@ -142,7 +145,7 @@ def _free_address() -> str:
 
 
 def slope(rows: Sequence[Row], name: str) -> tuple[float, float]:
-    """How much more there is of something per 100,000 probes, and half of the 95 % interval."""
+    """Return the growth per 100,000 probes, and half the width of its 95 % interval."""
     x = [row.probes / 1e5 for row in rows]
     y = [row.shown[name] for row in rows]
     line = statistics.linear_regression(x, y)

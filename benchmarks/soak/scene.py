@@ -1,4 +1,4 @@
-"""Who is asked in the soak: good targets, a tenth that fail each in its own way, and guests."""
+"""The targets of the soak test: good ones, a tenth that fail, and guests that come and go."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _NEVER = "11h"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """How many targets there are, and how often all of them together are asked."""
+    """The number of targets and their total request rate."""
 
     file: Path
     listen: str
-    """Where the exporter does."""
+    """The address that the exporter listens on."""
     url: str
-    """Of the provider."""
+    """The URL of the provider."""
     probes_per_second: float
     good: int = 92
     fresh: int = 8
     guests: int = 8
-    """Those that come and go; each fault has one target beside them."""
+    """The number of targets that come and go. Each fault has one more target."""
 
     def write(self, generation: int, *, guests_asked: bool = True, asked: bool = True) -> None:
-        """Let the exporter load the configuration with the guests of a generation.
+        """Write a configuration with the guests of a generation.
 
-        :param guests_asked: whether they still are, or only wait to go.
-        :param asked: whether anybody is.
+        :param guests_asked: whether to probe the guests; otherwise they are about to be removed.
+        :param asked: whether to probe any target.
         """
         count = self.good + self.fresh + self.guests + len(FAULTS) + 1
         interval = f"{max(1, round(1000 * count / self.probes_per_second))}ms"

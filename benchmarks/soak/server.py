@@ -1,6 +1,6 @@
-"""The provider that the soak asks: small, in a process of its own, and it counts.
+"""The provider of the soak test: a small server in its own process that counts requests.
 
-The model that is asked for says what the answer is. ``GET /ledger`` tells how often each was asked.
+The requested model determines the answer. ``GET /ledger`` returns the number of requests by model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _whole(status: bytes, body: bytes) -> bytes:
 
 
 OUTPUT_TOKENS = 2
-"""Of a good answer."""
+"""The number of output tokens of a good answer."""
 _TOKEN = _event(choices=[{"delta": {"content": "1"}}])
 _GOOD = (
     _TOKEN
@@ -57,7 +57,7 @@ ANSWERS: dict[str, tuple[bytes, bool]] = {
     "timeout_first_token": (b"", False),
     "timeout_stall": (_CUT, False),
 }
-"""By the reason of the failure, if it is one: the bytes, and whether the connection then ends."""
+"""The bytes of each answer, and whether the connection ends after it, by failure reason."""
 
 _MODEL = re.compile(rb'"model": ?"([^"-]*)(-[^"]*)?"')
 _LENGTH = re.compile(rb"content-length: ?(\d+)", re.IGNORECASE)
@@ -99,7 +99,7 @@ async def _serve() -> None:
 
 @contextmanager
 def soak_server() -> Iterator[str]:
-    """Its URL."""
+    """Run the server during the block; yield its URL."""
     with Popen([sys.executable, "-m", "benchmarks.soak.server"], stdout=PIPE) as process:
         assert process.stdout
         try:
@@ -109,7 +109,7 @@ def soak_server() -> Iterator[str]:
 
 
 def ledger_of(url: str) -> Counter[str]:
-    """How often each model was asked for."""
+    """Return the number of requests by model."""
     return Counter(httpx.get(f"{url}/ledger", trust_env=False).json())
 
 

@@ -1,1 +1,1 @@
-"""How true the measurements are, held against a server that knows what it sent."""
+"""The accuracy of measurements, compared with a server that records what it sends."""

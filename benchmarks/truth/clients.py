@@ -1,7 +1,7 @@
-"""One measurement of ``benchmarks truth``, in a process of its own.
+"""One measurement of ``benchmarks truth``, in its own process.
 
-``python -m benchmarks.truth.clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps so many
-streams going for so long and prints what each probe saw, as JSON lines.
+``python -m benchmarks.truth.clients URL CLIENT MODEL STREAMS SECONDS CONDITION`` keeps ``STREAMS``
+streams running for ``SECONDS`` and prints the result of each probe as JSON lines.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _MAX_SCRAPES = 10_000
 PROMPT = "Count, separated by spaces."
 _TIMEOUT_SECONDS = 30
 READY = "ready"
-"""What the process prints once it has imported everything."""
+"""The process prints this after all imports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one probe says about one request."""
+    """A client's measurement of one request."""
 
     request_id: str
     first_token_ns: int
-    """Arrival of the first token, wall-clock nanoseconds."""
+    """Arrival of the first token, in wall-clock nanoseconds."""
     time_to_first_token_seconds: float
     time_per_output_token_seconds: float | None
-    """``None`` where all output came in one read."""
+    """``None`` if all output came in one read."""
     request_duration_seconds: float
     uncertainty_seconds: float | None
-    """``None`` where the client does not know."""
+    """``None`` if the client doesn't report it."""
 
 
 Ask = Callable[[], Awaitable[Seen]]
@@ -59,7 +59,7 @@ Client = Callable[[str, str], AbstractAsyncContextManager[Ask]]
 
 
 def wall_clock_offset_ns(clock: Callable[[], int]) -> int:
-    """What to add to this clock to get wall-clock time; the tightest of some readings."""
+    """Return the offset from this clock to wall-clock time: the tightest of several readings."""
     readings = []
     for _ in range(50):
         before, wall, after = clock(), time.time_ns(), clock()
@@ -69,7 +69,7 @@ def wall_clock_offset_ns(clock: Callable[[], int]) -> int:
 
 @asynccontextmanager
 async def ours(url: str, model: str) -> AsyncIterator[Ask]:
-    """``run_probe``, as the exporter calls it."""
+    """Use ``run_probe`` as the exporter does."""
     target = {"name": "truth", "provider": "openai", "model": model, "base_url": f"{url}/v1"}
     probes = {"count": {"prompt": PROMPT}}
     (plan,) = Config.model_validate({"targets": [target], "probes": probes}).plans()
@@ -102,7 +102,7 @@ async def ours(url: str, model: str) -> AsyncIterator[Ask]:
 
 
 def request_body(model: str) -> dict[str, object]:
-    """What is asked for when it is not the exporter that asks."""
+    """Return the request body for clients other than the exporter."""
     return {
         "model": model,
         "messages": [{"role": "user", "content": PROMPT}],
@@ -113,7 +113,7 @@ def request_body(model: str) -> dict[str, object]:
 
 @asynccontextmanager
 async def plain_httpx(url: str, model: str) -> AsyncIterator[Ask]:
-    """A loop over the lines of the response that looks at the clock at each of them."""
+    """Use a loop over the lines of the response that reads the clock at each of them."""
     offset = wall_clock_offset_ns(time.perf_counter_ns)
     body = request_body(model)
 
@@ -148,7 +148,7 @@ async def plain_httpx(url: str, model: str) -> AsyncIterator[Ask]:
 
 
 def _unused_tls() -> ssl.SSLContext:
-    """To verify nothing: the truth server speaks plain HTTP, and a real context takes long."""
+    """Return an empty context: a real one loads slowly, and the truth server uses plain HTTP."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -163,14 +163,14 @@ async def _block_now_and_then() -> None:
 
 @asynccontextmanager
 async def blocked() -> AsyncIterator[None]:
-    """What a loop suffers from its other users."""
+    """Block the loop now and then, as other tasks can."""
     async with _meanwhile(_block_now_and_then()):
         yield
 
 
 @asynccontextmanager
 async def scraped() -> AsyncIterator[None]:
-    """The same process shows the series of 1,000 targets to a scraper, once a second."""
+    """Serve the series of 1,000 targets to a scraper once per second in the same process."""
     metrics = Metrics()
     metrics.apply(PlanChange.between((), plans(SCRAPED_TARGETS)))
     probe_all(metrics, SCRAPED_TARGETS)
@@ -181,7 +181,7 @@ async def scraped() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def quiet() -> AsyncIterator[None]:
-    """Nobody else uses the loop."""
+    """Leave the loop to the client alone."""
     yield
 
 
@@ -204,7 +204,7 @@ CONDITIONS: dict[str, Callable[[], AbstractAsyncContextManager[None]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What one process measures."""
+    """The parameters of one process."""
 
     client: str
     model: str
@@ -214,10 +214,10 @@ class Case:
 
 
 async def measure(url: str, case: Case) -> list[Seen]:
-    """All that the probes saw, but for the first of each stream, which opens its connection.
+    """Return the results of all probes except the first of each stream, which opens a connection.
 
-    What was imported and made before is set aside from the garbage collector for every client, as
-    the exporter sets aside what its configuration makes.
+    For every client, existing objects are frozen for the garbage collector, as the exporter freezes
+    the objects of its configuration.
     """
     seen: list[Seen] = []
     heap = Heap()
@@ -240,7 +240,7 @@ async def measure(url: str, case: Case) -> list[Seen]:
 
 
 def script_seconds(model: str) -> float:
-    """How long the truth server takes to play this script."""
+    """Return how long the truth server takes to play this script."""
     _, first_token, gap, tokens = model.split("-")
     return (int(first_token) + int(gap) * (int(tokens) - 1)) / 1000
 

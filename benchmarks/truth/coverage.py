@@ -1,7 +1,7 @@
-"""How often the claimed uncertainty covers the error of a process that is kept from running.
+"""How often the reported uncertainty covers the error if the process can't run all the time.
 
-``python -m benchmarks.truth.coverage`` makes at least so many probes of ours under each
-disturbance: a share of 99.5 % takes thousands. Needs Go.
+``python -m benchmarks.truth.coverage`` sends at least a given number of our probes under each
+disturbance. To show a share of 99.5 %, it takes thousands. Needs Go.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MANY_STREAMS = 64
 _ROUND_SECONDS = 40
 
 Disturbed = dict[tuple[str, str], list[Pair]]
-"""By disturbance and client."""
+"""The results by disturbance and client."""
 
 
 def measure_disturbed(truth: Truth, disturbances: Iterable[str], seconds: float) -> Disturbed:
-    """Both clients under each disturbance in turn."""
+    """Measure both clients under each disturbance in turn."""
     measured: Disturbed = {}
     for name, client in itertools.product(disturbances, CLIENTS):
         print(f"{client}, {name}", file=sys.stderr)
@@ -36,7 +36,7 @@ def measure_disturbed(truth: Truth, disturbances: Iterable[str], seconds: float)
 
 
 def measure_many(probes: int) -> Disturbed:
-    """Ours alone, at least so many probes under each disturbance."""
+    """Measure only our client, with at least this many probes under each disturbance."""
     case = Case("ours", SCRIPTS[MANY_STREAMS], MANY_STREAMS, _ROUND_SECONDS, "quiet")
     measured: Disturbed = {}
     for name, disturbing in DISTURBANCES.items():

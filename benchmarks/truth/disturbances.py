@@ -1,4 +1,4 @@
-"""What keeps a measuring process, and those that it starts, from running; done from outside."""
+"""Disturbances from outside that keep a measuring process and its children from running."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.meanwhile import meanwhile
 
 Disturbance = Callable[[int], AbstractContextManager[None]]
-"""Given the process, which leads a group of its own."""
+"""Takes the ID of a process that leads its own process group."""
 
 STOP_SECONDS = (0.005, 5.0)
 BETWEEN_STOPS_SECONDS = (0.1, 0.6)
@@ -32,15 +32,17 @@ _SECONDS_TO_LEAVE = 2
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """SIGSTOP now and then, for 5 ms to 5 s, every order of magnitude as often."""
+    """Send SIGSTOP now and then, for 5 ms to 5 s, equally often at every order of magnitude."""
     with meanwhile(lambda over: _stop_now_and_then(pid, over)):
         yield
 
 
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
-    """The same by the freezer of control groups, which sends no signal: a paused container. Without
-    control groups to write to, nothing happens."""
+    """Do the same with the freezer of control groups, which sends no signal, as a paused container.
+
+    Without write access to control groups, nothing happens.
+    """
     with _cgroup("freezer", pid) as group:
         if group is None:
             yield
@@ -51,8 +53,10 @@ def paused(pid: int) -> Iterator[None]:
 
 @contextmanager
 def throttled(pid: int) -> Iterator[None]:
-    """A quota of a fifth of a core, by control group, or by a duty cycle of SIGSTOP and SIGCONT
-    where there are none to write to."""
+    """Set a quota of a fifth of a core with a control group.
+
+    Without write access to control groups, use a duty cycle of SIGSTOP and SIGCONT.
+    """
     with _cgroup("cpu", pid) as group:
         if group is None:
             with meanwhile(lambda over: _run_a_share(pid, over)):
@@ -67,7 +71,7 @@ def throttled(pid: int) -> Iterator[None]:
 
 @contextmanager
 def starved(pid: int) -> Iterator[None]:
-    """The least of priorities beside three busy loops."""
+    """Set the lowest priority, with three busy loops running."""
     os.setpriority(os.PRIO_PGRP, pid, _LEAST)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY_LOOPS)]
     try:
@@ -121,7 +125,7 @@ def _freeze_now_and_then(group: Path, over: threading.Event) -> None:
 
 @contextmanager
 def _cgroup(controller: str, pid: int) -> Iterator[Path | None]:
-    """A control group (version 1) with these processes in it; ``None`` where none can be made."""
+    """Create a control group (version 1) with these processes; yield ``None`` if that fails."""
     group = _CGROUPS / controller / f"benchmark-{pid}"
     try:
         group.mkdir()
@@ -142,7 +146,7 @@ def _cgroup(controller: str, pid: int) -> Iterator[Path | None]:
 
 
 def _members(leader: int) -> Iterator[int]:
-    """The processes of a group."""
+    """Yield the processes of a group."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(ProcessLookupError):
             if os.getpgid(int(process.name)) == leader:

@@ -1,4 +1,4 @@
-"""What a client saw beside what the server did, and how far the two are apart."""
+"""The difference between a client's measurement and what the server did."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from benchmarks.truth.served import Sends
 from exporter.result import NANOSECONDS
 
 CLOCKS_SECONDS = 0.0002
-"""Two processes' clocks and the kernel's stamps are never nearer than this for sure."""
+"""The uncertainty between the clocks of two processes and the kernel's timestamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One request as its client saw it and as it was; errors are absolute, in seconds."""
+    """One request as measured and as it was. Errors are absolute, in seconds."""
 
     seen: Seen
     sends: Sends
@@ -44,8 +44,8 @@ class Pair:
 
     @property
     def beyond_claim(self) -> float:
-        """By how much the worst of the measures is further off than the client says that it may
-        be; negative where it is not. A client that says nothing claims to be right."""
+        """The amount by which the largest error exceeds the reported uncertainty; negative if it
+        doesn't. Without a report, the uncertainty counts as 0."""
         sends, tokens = self.sends, self.tokens - 1
         ends = (sends.end_ns, sends.end_written_ns)
         first = (sends.first_token_ns, sends.first_token_written_ns)
@@ -74,13 +74,15 @@ class Pair:
 
 
 def share_covered(pairs: Sequence[Pair]) -> float:
-    """The share of requests whose client did not claim too much."""
+    """Return the share of requests whose reported uncertainty covers the error."""
     return sum(pair.beyond_claim <= CLOCKS_SECONDS for pair in pairs) / len(pairs)
 
 
 def _outside(seconds: float, real_ns: Sequence[float]) -> float:
-    """How far outside of what may have been this is: the server, too, was between two readings of
-    its clock when it sent."""
+    """Return how far a time lies outside the possible range.
+
+    The true time is a range too, because the server sends between two readings of its clock.
+    """
     earliest, latest = (ns / NANOSECONDS for ns in real_ns)
     return max(earliest - seconds, seconds - latest, 0.0)
 
@@ -93,11 +95,11 @@ ERRORS: Mapping[str, Callable[[Pair], float | None]] = {
 }
 
 Measured = dict[tuple[int, str, str], list[Pair]]
-"""By streams, condition and client."""
+"""The results by streams, condition and client."""
 
 
 def quantiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
-    """p50, p99 and the largest, in milliseconds."""
+    """Return p50, p99 and maximum in milliseconds."""
     ordered = sorted(seconds)
     ranks = (len(ordered) // 2, len(ordered) * 99 // 100, len(ordered) - 1)
     p50, p99, largest = (ordered[rank] * 1000 for rank in ranks)

@@ -19,12 +19,12 @@ SCRIPTS = {
     256: "truth-1500-20-16",
     1_000: "truth-6000-20-16",
 }
-"""Streams, and what each of them plays: 50 tokens a second, and so long before the first that a
-single process is not saturated, as with a real provider's short answers."""
+"""The script for each number of streams: 50 tokens per second, and a wait before the first token
+that keeps a single process from being saturated, as with a real provider's short answers."""
 
 
 def measure(truth: Truth, case: Case, disturbing: Disturbance = undisturbed) -> list[Pair]:
-    """One client's probes next to what the server did, measured in a fresh process."""
+    """Measure one client in a fresh process; return its probes next to what the server did."""
     command = [sys.executable, "-m", "benchmarks.truth.clients", truth.url]
     command += [str(argument) for argument in astuple(case)]
     with subprocess.Popen(

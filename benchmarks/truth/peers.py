@@ -1,11 +1,11 @@
-"""How far what the field's tools say is from what the server really did, beside ours.
+"""The accuracy of other tools compared with ours, measured against what the server really did.
 
-guidellm and aiperf, as ``make bench-peers`` installs them and with their own defaults, ask the
-truth server of ``benchmarks.truth`` for the same streams as our probe and the plain httpx loop, one
-after the other in the same run. Each tool's own figures for each request are held against the
-server's log of that request, found by its id. As many requests as there are streams are left out at
-the beginning, as ours are: they open the connections. Then everybody is kept from running, as in
-``benchmarks.truth``. Needs Go. A tool that is not installed is skipped.
+guidellm and aiperf, as installed by ``make bench-peers`` and with their defaults, request the same
+streams from the truth server as our probe and a plain httpx loop, one after the other in the same
+run. The benchmark compares each tool's results for each request with the server's log, matched by
+request ID. As for our probe, it skips the first request of each stream, which opens the connection.
+It then repeats the measurement under the disturbances of ``benchmarks.truth``. Needs Go. Tools that
+aren't installed are skipped.
 """
 
 from __future__ import annotations
@@ -36,24 +36,26 @@ from benchmarks.truth.served import Sends, Truth, truth_server
 STREAMS = (1, 64, 256)
 SECONDS = 10.0
 CONDITION = "quiet"
-"""The tools' own processes do nothing else, so neither do ours."""
+"""The tools' processes do nothing else, so ours must not either."""
 _STARTUP_SECONDS = 240
 """guidellm imports itself in up to ten processes, aiperf starts about as many."""
 _PATIENCE = 8
-"""How many times as long as asked for a tool may take: some run for a fifth of the time."""
+"""The maximum duration of a tool relative to its run. Under some disturbances, a tool gets only a
+fifth of the CPU time."""
 _LOOK_SECONDS = 0.2
 _LOCAL = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
 class ToolFailed(Exception):
-    """A tool came to no end, or to a bad one."""
+    """A tool failed or didn't end."""
 
 
 def run_tool(peer: Peer, run: Run, truth: Truth, disturbing: Disturbance) -> None:
-    """Ends the tool and all processes that it started if it takes too long. It is left alone until
-    it has its first answer.
+    """Run a tool; if it takes too long, end it and all its processes.
 
-    :raises ToolFailed: it took too long, or it failed by itself.
+    The disturbance starts after the tool's first answer.
+
+    :raises ToolFailed: the tool took too long or failed.
     """
     limit = _STARTUP_SECONDS + _PATIENCE * run.all_seconds
     log = run.folder / "log"
@@ -86,7 +88,7 @@ def measure_peer(
     seconds: float,
     disturbing: Disturbance = undisturbed,
 ) -> list[Pair]:
-    """One tool's requests next to what the server did."""
+    """Measure one tool; return its requests next to what the server did."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(truth.url, model, streams, seconds, Path(folder))
         run_tool(peer, run, truth, disturbing)
@@ -103,7 +105,7 @@ def _as_defined_by(peer: Peer, sends: Sends) -> Sends:
 
 
 def measure(truth: Truth, peers: Sequence[Peer], streams: int, seconds: float) -> Measured:
-    """Everybody in turn, with so many streams."""
+    """Measure all clients and tools in turn."""
     measured: Measured = {}
     model = SCRIPTS[streams]
     for client in CLIENTS:
@@ -119,7 +121,7 @@ def measure(truth: Truth, peers: Sequence[Peer], streams: int, seconds: float) -
 def measure_disturbed_peers(
     truth: Truth, peers: Sequence[Peer], disturbances: Iterable[str], seconds: float
 ) -> Disturbed:
-    """Everybody, kept from running. A tool that does not survive that has no requests."""
+    """Measure all tools under disturbances. A tool that fails has no requests."""
     measured = measure_disturbed(truth, disturbances, seconds)
     for name, peer in itertools.product(disturbances, peers):
         print(f"{peer.name}, {name}", file=sys.stderr)
@@ -149,7 +151,7 @@ def print_errors(measured: Measured) -> None:
 
 
 def installed_peers() -> list[Peer]:
-    """Those that are there; says which are not."""
+    """Return the installed tools, and report the missing ones."""
     for peer in PEERS:
         if not peer.installed:
             print(f"{peer.name} is not installed and left out; `make bench-peers` installs it",

@@ -1,10 +1,10 @@
-"""How far what a probe says is from what the server really did.
+"""The accuracy of a probe, measured against what the server really did.
 
-A truth server in Go, a process of its own, writes down when it sends what. The exporter's probe
-and a plain httpx loop measure it in turn, each in a fresh process, with few and with many streams,
-on a quiet event loop, on one beside a web server that shows 1,000 targets to a scraper every
-second, and on one that is blocked for 50 ms now and then. Then both are kept from running: stopped,
-paused, throttled, starved. ``--quick`` is a short form for CI. Needs Go.
+A truth server in Go, in its own process, records when it sends what. The exporter's probe and a
+plain httpx loop measure it in turn, each in a fresh process, with few and with many streams. The
+event loop is quiet, shares its process with a web server that serves 1,000 targets to a scraper
+every second, or is blocked for 50 ms now and then. Both clients then run under disturbances:
+stopped, paused, throttled and starved. ``--quick`` is a short form for CI. Needs Go.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def print_errors(measured: Measured, title: str, error: Callable[[Pair], float |
 
 
 def print_uncertainty(measured: Measured) -> None:
-    """What our own probes knew about how far off they might be."""
+    """Print the reported uncertainty of our probes."""
     print(f"\nour uncertainty; late means above {LATE_SECONDS * 1000:g} ms\n")
     print("| streams | loop | probes | late | uncertainty p50, ms | p99 "
           "| others' TTFT error p99, ms | covered |")  # fmt: skip

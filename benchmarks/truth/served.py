@@ -1,4 +1,4 @@
-"""The truth server, and what it says that it sent."""
+"""Runs the truth server and reads its log."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _SOURCE = Path(__file__).with_name("server")
 
 @dataclass(frozen=True, slots=True)
 class Sends:
-    """What the server says about one request, wall-clock nanoseconds."""
+    """The server's log of one request, in wall-clock nanoseconds."""
 
     id: str
     received_ns: int
-    """When the request's last segment arrived, by the kernel."""
+    """The arrival of the request's last segment, according to the kernel."""
     read_ns: int
-    """When the server had read it."""
+    """The time when the server had read the request."""
     first_token_ns: int
     first_token_written_ns: int
-    """When the write returned; with ``first_token_ns`` it encloses the real send."""
+    """The time when the write returned. The real send is between ``first_token_ns`` and this."""
     last_token_ns: int
     last_token_written_ns: int
     end_ns: int
@@ -40,7 +40,7 @@ class Sends:
 
 @contextmanager
 def truth_server() -> Iterator[str]:
-    """The base URL of a truth server, built and started for the time of the block."""
+    """Build a truth server and run it during the block; yield its base URL."""
     go = shutil.which("go")
     if go is None:
         sys.exit("the truth server is built with Go (https://go.dev/dl/), which is missing")
@@ -59,25 +59,25 @@ def truth_server() -> Iterator[str]:
             assert server.stdout is not None
             favour(server.pid, _PRIORITY)
             yield server.stdout.readline().decode().strip()
-            server.stdin.close()  # makes it end
+            server.stdin.close()  # ends the server
 
 
 class Truth:
-    """Reads the server's log on from where it was read before."""
+    """Reads the server's log incrementally."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._count = 0
 
     def sends(self) -> dict[str, Sends]:
-        """What was sent since the last call, by request id."""
+        """Return the new log entries since the last call, by request ID."""
         sends = self._new()
         self._count += len(sends)
         return {one.id: one for one in sends}
 
     @property
     def was_asked(self) -> bool:
-        """Whether an answer was given since ``sends`` was called."""
+        """Whether the server answered a request since the last call of ``sends``."""
         return bool(self._new())
 
     def _new(self) -> list[Sends]:

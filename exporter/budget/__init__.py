@@ -1,1 +1,1 @@
-"""Daily budgets: counted, reserved, shown, and kept across restarts."""
+"""Daily budgets: counts and reserves the spend, shows it, and keeps it across restarts."""

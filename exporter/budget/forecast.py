@@ -19,18 +19,18 @@ CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What one plan, or several together, send in a day."""
+class Forecast:
+    """What one plan, or several plans together, send in a day."""
 
     probes: float
     input_tokens: float
     output_tokens: float
     usd: Decimal | None
-    """``None`` where a price is not known."""
+    """``None`` if a price is unknown."""
 
-    def __add__(self, other: Load) -> Load:
+    def __add__(self, other: Forecast) -> Forecast:
         unknown = self.usd is None or other.usd is None
-        return Load(
+        return Forecast(
             self.probes + other.probes,
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
@@ -38,27 +38,27 @@ class Load:
         )
 
 
-NOTHING = Load(0, 0, 0, Decimal())
+NOTHING = Forecast(0, 0, 0, Decimal())
 
 
-def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Load]]:
+def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Forecast]]:
     """The plans of each target, and what they send together."""
     for _, group in groupby(plans, key=lambda plan: plan.target.name):
         of_target = list(group)
-        yield of_target, sum(map(load, of_target), NOTHING)
+        yield of_target, sum(map(forecast, of_target), NOTHING)
 
 
-def load(plan: Plan) -> Load:
-    """What a plan sends in a day, if every answer is as long as it may be."""
+def forecast(plan: Plan) -> Forecast:
+    """What a plan sends in a day if every answer has the maximum length."""
     probes = _probes(plan)
     size = plan.probe.size
     if size is None:
-        return Load(probes, 0, 0, Decimal())
+        return Forecast(probes, 0, 0, Decimal())
     tokens = Usage(
         input=ceil(size.input_characters / CHARACTERS_PER_TOKEN), output=size.output_tokens
     )
     each = _usd(plan, tokens)
-    return Load(
+    return Forecast(
         probes,
         probes * tokens.input,
         probes * tokens.output,
@@ -66,11 +66,12 @@ def load(plan: Plan) -> Load:
     )
 
 
-def confirming_load(plan: Plan) -> Load:
-    """The most that a plan can send in a day beside its scheduled probes, to confirm changes."""
-    usual, most = load(plan), most_per_day(plan)
+def confirming_forecast(plan: Plan) -> Forecast:
+    """The most that a plan can send in a day in addition to its scheduled probes, to confirm
+    changes."""
+    usual, most = forecast(plan), most_per_day(plan)
     share = most / usual.probes
-    return Load(
+    return Forecast(
         most,
         share * usual.input_tokens,
         share * usual.output_tokens,
@@ -79,13 +80,13 @@ def confirming_load(plan: Plan) -> Load:
 
 
 def _probes(plan: Plan) -> float:
-    """How many a day; each silence before a cold start keeps some back, and ends with two."""
+    """Probes per day. Each idle time before a cold start skips some, and ends with two probes."""
     scheduled = DAY_SECONDS / plan.interval_seconds
     cold_start = plan.target.cold_start
     if cold_start is None:
         return scheduled
-    silences = DAY_SECONDS / cold_start.every_seconds
-    return scheduled - silences * (cold_start.idle / plan.interval_seconds) + 2 * silences
+    idle_periods = DAY_SECONDS / cold_start.every_seconds
+    return scheduled - idle_periods * (cold_start.idle / plan.interval_seconds) + 2 * idle_periods
 
 
 def _usd(plan: Plan, tokens: Usage) -> Decimal | None:

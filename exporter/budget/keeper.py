@@ -1,4 +1,4 @@
-"""Shows the spend of the budgets, and keeps it in a file across restarts."""
+"""Shows the spend, and keeps it in a file across restarts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from exporter.metrics.series import LabelledValue, Series
 from exporter.observation import Observation
 
 _TICK_SECONDS = 1.0
-"""How much spend a crash can forget. What is held back for probes under way counts as spent in
-the file, so that a crash rather remembers too much."""
+"""The time between two saves, whose spend a crash can lose. The file counts reserved amounts of
+running probes as spent, so after a crash the spend is too high rather than too low."""
 
 log = structlog.get_logger(__name__)
 
 
 class BudgetKeeper:
-    """Has a turn every second; the file is written only when there is something new."""
+    """Shows the spend every second, and writes the file if the spend has changed."""
 
     def __init__(self, spending: Spending, series: Series) -> None:
         self._spending = spending
@@ -33,10 +33,10 @@ class BudgetKeeper:
         self._saved: Day | None = None
         self._problem: str | None = None
         self.shown = spending.day
-        """Today so far, for other threads: a ``Day`` never changes."""
+        """Today's spend, safe to read in other threads because a ``Day`` is immutable."""
 
     def apply(self, config: Config) -> None:
-        """Take over the budgets and the state file of a configuration."""
+        """Apply the budgets and the state file of a configuration."""
         self._spending.apply(config)
         path = config.budget.state_file
         if path != self._path:
@@ -45,17 +45,15 @@ class BudgetKeeper:
             if path:
                 self._resume(path)
         if path is None and (self._spending.limit is not None or self._spending.target_limits):
-            log.warning(
-                "a restart resets the budgets: set budget.state_file to keep what was spent"
-            )
+            log.warning("a restart resets the budgets: set budget.state_file to keep the spend")
         self._show()
 
     def observe(self, _observation: Observation) -> None:
-        """Show what a probe has changed."""
+        """Show the spend after a probe."""
         self._show()
 
     async def run(self) -> None:
-        """Show and save until cancelled: midnight changes something too."""
+        """Show and save the spend until cancelled. It changes at midnight too."""
         while True:
             self._show()
             day = self._spending.committed
@@ -64,7 +62,7 @@ class BudgetKeeper:
             await asyncio.sleep(_TICK_SECONDS)
 
     def close(self) -> None:
-        """Save for the last time, once no more probes are under way."""
+        """Save for the last time, after all probes have ended."""
         if self._path:
             day = self._spending.committed
             self._note(day, _problem_of_saving(self._path, day))
@@ -74,8 +72,8 @@ class BudgetKeeper:
             day = read_day(path)
         except SpendFileError as error:
             log.error(
-                "what was spent today is not known: the budgets count as spent until midnight UTC;"
-                " to undo that, stop the exporter and remove the file",
+                "today's spend is unknown: the budgets count as spent until midnight UTC;"
+                " to undo this, stop the exporter and remove the file",
                 error=str(error),
             )
             self._spending.exhaust()
@@ -87,7 +85,7 @@ class BudgetKeeper:
         if problem is None:
             self._saved = day
         elif problem != self._problem:
-            log.error("could not save what was spent: a restart will forget it", error=problem)
+            log.error("could not save the spend: a restart will lose it", error=problem)
         self._problem = problem
         self._series.gauge(families.BUDGET_STATE_SAVED).set(problem is None)
 

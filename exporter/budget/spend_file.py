@@ -1,7 +1,7 @@
-"""A file with today's spend, so that a restart doesn't spend it again.
+"""A file with today's spend, so that a restart doesn't reset the budget.
 
-It is a file and not Prometheus: the budget must hold while Prometheus is down, before its first
-scrape, and regardless of its retention.
+The spend doesn't come from Prometheus, because a budget must hold while Prometheus is down, before
+its first scrape, and regardless of its retention.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from exporter.settings.files import regular_bytes, replace_bytes
 
 MAX_FILE_BYTES = 4 << 20
 _MAX_USD = 10**12
-"""No day costs so much, and arithmetic has its limits."""
+"""More than any day can cost. Keeps decimal arithmetic within its limits."""
 
 
 class SpendFileError(Exception):
-    """The file cannot be read or written; ``str`` says why."""
+    """The file can't be read or written. ``str`` gives the reason."""
 
 
 class _State(BaseModel):
@@ -33,9 +33,9 @@ class _State(BaseModel):
 
 
 def read_day(path: Path) -> Day | None:
-    """The day in a file; ``None`` where there is no file yet.
+    """Read the spend in a file; return ``None`` if the file doesn't exist.
 
-    :raises SpendFileError: it cannot be read, or holds something else.
+    :raises SpendFileError: the file can't be read or isn't a spend file.
     """
     try:
         state = _State.model_validate_json(regular_bytes(path, MAX_FILE_BYTES))
@@ -44,15 +44,14 @@ def read_day(path: Path) -> Day | None:
     except OSError as error:
         raise SpendFileError(f"{path}: {error.strerror}") from None
     except ValidationError:
-        raise SpendFileError(f"{path}: holds no spend that this exporter has written") from None
+        raise SpendFileError(f"{path}: is not a spend file of this exporter") from None
     return Day(state.day, state.usd)
 
 
 def write_day(path: Path, day: Day) -> None:
-    """Put a day in place of what is in the file, so that a reader, or a crash, finds either the
-    old or the new.
+    """Replace the content of the file atomically, even if the process crashes.
 
-    :raises SpendFileError: it cannot be written.
+    :raises SpendFileError: the file can't be written.
     """
     content = _State(day=day.date, usd=dict(day.usd)).model_dump_json(indent=2)
     try:

@@ -1,4 +1,4 @@
-"""The daily cost of probing, and when to stop.
+"""Counts the daily cost of probes and enforces the budgets.
 
 The exporter sends a probe only if each of its budgets has room for the most that the probe can
 cost. It reserves that amount while the probe runs, and then replaces it with the actual cost, so
@@ -29,7 +29,7 @@ ZERO = Decimal()
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What was spent on one day, by target; targets that have gone since are still counted."""
+    """The spend of one day by target, including removed targets."""
 
     date: date
     usd: Mapping[str, Decimal]
@@ -43,9 +43,9 @@ class Day:
 
 
 class Spending:
-    """The budgets, what was spent of them today, and what is held back for probes in flight.
+    """The budgets, today's spend, and the amounts reserved for running probes.
 
-    Used on the probing loop alone.
+    Use it only on the probing loop.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
@@ -56,33 +56,36 @@ class Spending:
         self._target_limits: dict[str, Decimal] = {}
 
     def apply(self, config: Config) -> None:
-        """Take over the budgets of a configuration; what was spent stays spent."""
+        """Apply the budgets of a configuration. The spend stays."""
         usd = config.budget.usd_per_day
         self._limit = None if usd is None else exact(usd)
         self._target_limits = dict(_limits(config.targets))
 
     def resume(self, day: Day) -> None:
-        """Take over what an earlier process has spent, if that was today, and more than this
-        process knows of."""
+        """Add the spend of an earlier process.
+
+        It counts only if it is from today, and for each target only if it is higher than the known
+        spend.
+        """
         if day.date == self.day.date:
             known = self.day.usd
             more = {name: usd for name, usd in day.usd.items() if usd > known.get(name, ZERO)}
             self._day = Day(day.date, {**known, **more})
 
     def exhaust(self) -> None:
-        """Count the budgets as spent today: what was spent really is not known."""
+        """Count the whole budgets as spent today, because the actual spend is unknown."""
         self.resume(Day(self.day.date, {**self._target_limits, "": self._limit or ZERO}))
 
     @property
     def day(self) -> Day:
-        """Today so far."""
+        """Today's spend."""
         if (today := self._today()) != self._day.date:
             self._day = Day(today, {})
         return self._day
 
     @property
     def committed(self) -> Day:
-        """Today so far, as if every probe under way had cost all that it can."""
+        """Today's spend, including the maximum cost of each running probe."""
         usd = defaultdict(Decimal, self.day.usd)
         for hold in self._holds:
             usd[hold.plan.target.name] += hold.usd
@@ -90,38 +93,38 @@ class Spending:
 
     @property
     def limit(self) -> Decimal | None:
-        """The budget of all targets together, USD per day."""
+        """The budget of all targets together, in USD per day."""
         return self._limit
 
     @property
     def target_limits(self) -> Mapping[str, Decimal]:
-        """The targets that have a budget of their own, USD per day."""
+        """The budgets of individual targets, in USD per day."""
         return self._target_limits
 
     def affords(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is certain to stay within the budgets."""
-        return self._passed_by(plan, worst_usd(plan)) is None
+        """Whether a probe of this plan stays within the budgets even at its maximum cost."""
+        return self._exceeded_by(plan, worst_usd(plan)) is None
 
     def hold(self, plan: Plan) -> Hold:
-        """Hold back what a probe can cost, until it is settled.
+        """Reserve the maximum cost of a probe until ``settle``.
 
-        :raises OverBudget: so much is not left.
+        :raises OverBudget: a budget has too little left.
         """
         usd = worst_usd(plan)
-        if passed := self._passed_by(plan, usd):
-            raise OverBudget(f"a probe of {plan.target.name!r} could pass {passed}")
+        if exceeded := self._exceeded_by(plan, usd):
+            raise OverBudget(f"a probe of {plan.target.name!r} could exceed {exceeded}")
         hold = Hold(self, plan, usd)
         self._holds.add(hold)
         return hold
 
     def settle(self, hold: Hold, usd: Decimal) -> None:
-        """Put what a probe cost in place of what was held back for it."""
+        """Replace the reserved amount of a probe by its actual cost."""
         self._holds.discard(hold)
         if usd:
             self._day = self.day.plus(hold.plan.target.name, usd)
 
-    def _passed_by(self, plan: Plan, usd: Decimal) -> str | None:
-        """The budget that would be passed, in words."""
+    def _exceeded_by(self, plan: Plan, usd: Decimal) -> str | None:
+        """Describe the budget that this amount would exceed; ``None`` if there is none."""
         if not usd:
             return None
         committed, name = self.committed, plan.target.name
@@ -137,8 +140,11 @@ class Spending:
 
 
 class Hold:
-    """Money held back for one probe. Leaving the block without a result, which takes a crash or
-    the end of the process, counts as the worst case."""
+    """The amount reserved for one probe.
+
+    If the block ends without a result, because of a crash or because the process stops, the
+    maximum cost counts.
+    """
 
     def __init__(self, spending: Spending, plan: Plan, usd: Decimal) -> None:
         self.plan = plan
@@ -147,11 +153,11 @@ class Hold:
         self._charge = usd
 
     def ended(self, charged_usd: Decimal) -> None:
-        """The probe is over, and is taken to have cost this much."""
+        """Record the cost of the finished probe."""
         self._charge = charged_usd
 
     def not_sent(self) -> None:
-        """Nothing was asked after all, and nothing will be."""
+        """Record that the probe sent no request and won't send one."""
         self._charge = ZERO
 
     def __enter__(self) -> Self:

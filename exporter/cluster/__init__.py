@@ -1,2 +1,2 @@
-"""The exporter's environment: a Kubernetes API server for targets and leader election, a cloud for
-the region."""
+"""The exporter's environment: a Kubernetes API server for discovery and leader election, and a
+cloud's metadata service for the region."""

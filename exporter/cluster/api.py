@@ -26,9 +26,9 @@ _MAX_TOKEN_BYTES = 64 << 10
 _MAX_MESSAGE = 300
 _PAGE = 500
 WATCH_SECONDS = 240
-"""After so long the server ends a watch, and the next one goes on where it ended."""
+"""The server ends a watch after this time, and the next watch continues from there."""
 _SILENCE_SECONDS = 270.0
-"""A watch that is not even ended after so long is cut off."""
+"""The read timeout of a watch, for a server that doesn't end it."""
 
 
 class ApiError(Exception):
@@ -37,11 +37,11 @@ class ApiError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status; ``None`` where there was no answer."""
+        """The HTTP status; ``None`` without a response."""
 
 
 class KubernetesApi:
-    """An API server, spoken to by one thread."""
+    """A client of an API server, for use by one thread."""
 
     def __init__(self, settings: Kubernetes) -> None:
         """:raises ConfigError: the API server's address or its CA is unknown."""
@@ -56,9 +56,9 @@ class KubernetesApi:
     def request(
         self, method: str, path: str, timeout_seconds: float, body: JsonObject | None = None
     ) -> JsonObject:
-        """The answer to one request.
+        """Send a request and return the response.
 
-        :raises ApiError: there is none, or it tells an error.
+        :raises ApiError: there is no response, or it is an error.
         """
         try:
             answer = self._client.request(
@@ -71,9 +71,9 @@ class KubernetesApi:
             raise ApiError(f"the API server cannot be reached: {_words(error)}") from error
 
     def list_all(self, path: str, selector: str) -> tuple[list[JsonObject], str]:
-        """Everything that has these labels, and the version from which to watch.
+        """Return all objects with these labels, and the resource version to watch from.
 
-        :raises ApiError: it cannot be had.
+        :raises ApiError: the list could not be read.
         """
         items: list[JsonObject] = []
         parameters: dict[str, str | int] = {"labelSelector": selector, "limit": _PAGE}
@@ -86,9 +86,11 @@ class KubernetesApi:
             parameters["continue"] = metadata["continue"]
 
     def watch(self, path: str, selector: str, version: str) -> Iterator[tuple[str, JsonObject]]:
-        """Each change since this version: its type and the object; until the server ends it.
+        """Yield the type and the object of each change since this version, until the server ends
+        the watch.
 
-        :raises ApiError: with status 410, the version is too old, and a new list is due.
+        :raises ApiError: the watch failed. Status 410 means that the version is too old, and the
+            caller must list again.
         """
         parameters: dict[str, str | int] = {
             "labelSelector": selector,
@@ -108,10 +110,10 @@ class KubernetesApi:
                 for line in answer.iter_lines():
                     event = _object(line)
                     if event["type"] == "ERROR":
-                        raise _told(event["object"])
+                        raise _status_error(event["object"])
                     yield event["type"], event["object"]
         except httpx.HTTPError as error:
-            raise ApiError(f"the watch broke off: {_words(error)}") from error
+            raise ApiError(f"the watch was interrupted: {_words(error)}") from error
 
     def _headers(self) -> Mapping[str, str]:
         try:
@@ -175,7 +177,7 @@ def _refusal(answer: httpx.Response) -> ApiError:
     return ApiError(f"{answer.status_code}: {message[:_MAX_MESSAGE]}", answer.status_code)
 
 
-def _told(status: JsonObject) -> ApiError:
+def _status_error(status: JsonObject) -> ApiError:
     return ApiError(str(status.get("message"))[:_MAX_MESSAGE], status.get("code"))
 
 

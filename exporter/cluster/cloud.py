@@ -1,6 +1,6 @@
-"""Asks the cloud for the region of this host.
+"""Reads the region or zone of this host from the cloud's metadata service.
 
-Requests stay on the host's own link: the metadata services of all clouds share the address
+Requests don't leave the host's link: the metadata services of all clouds share the address
 169.254.169.254. Sources: "Use the Instance Metadata Service to access instance metadata" (AWS,
 IMDSv2), "About VM metadata" (Google Cloud), "Azure Instance Metadata Service".
 """
@@ -20,26 +20,26 @@ _LINK_LOCAL = "http://169.254.169.254"
 
 
 class Located:
-    """Finds out where the exporter stands, and remembers it: a machine does not move."""
+    """Resolves the location of the exporter, and caches it: a machine doesn't move."""
 
     def __init__(self) -> None:
         self._found: dict[CloudLocation, str] = {}
 
     def __call__(self, location: ExporterLocation | None) -> str | None:
-        """The name of the place.
+        """The name of the location.
 
-        :raises ConfigError: the cloud's metadata service did not give a usable answer.
+        :raises ConfigError: the cloud's metadata service returned no usable response.
         """
         if not isinstance(location, CloudLocation):
             return location
         if location not in self._found:
-            self._found[location] = _asked(location)
+            self._found[location] = _request(location)
         return self._found[location]
 
 
-def _asked(location: CloudLocation) -> str:
+def _request(location: CloudLocation) -> str:
     try:
-        # A proxy could not reach the link, and would tell its own place if it could.
+        # No proxy: it can't reach this host's link, or would return its own location.
         with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             return place(_CLOUDS[location.cloud](client, location.part))
     except (httpx.HTTPError, ValueError) as error:
@@ -48,7 +48,7 @@ def _asked(location: CloudLocation) -> str:
             [
                 Mistake(
                     f"the metadata service of {location.cloud} does not say where this is ({why});"
-                    " write the name of the place instead",
+                    " set location to the name of the location instead",
                     key="location.cloud",
                 )
             ]
@@ -56,7 +56,7 @@ def _asked(location: CloudLocation) -> str:
 
 
 def _aws(client: httpx.Client, part: str) -> str:
-    """IMDSv2: a session token first, which a request that only passes through cannot get."""
+    """IMDSv2 requires a session token, which a forwarded request can't get."""
     base = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", _LINK_LOCAL).rstrip("/")
     seconds = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     answer = client.put(f"{base}/latest/api/token", headers=seconds)
@@ -66,8 +66,8 @@ def _aws(client: httpx.Client, part: str) -> str:
 
 
 def _gcp(client: httpx.Client, part: str) -> str:
-    """It says ``projects/123/zones/europe-west1-b``; the region is what stands before the last
-    hyphen."""
+    """The response is like ``projects/123/zones/europe-west1-b``. The region is the part of the
+    zone before the last hyphen."""
     host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
     url = f"http://{host}/computeMetadata/v1/instance/zone"
     answer = client.get(url, headers={"Metadata-Flavor": "Google"})
@@ -76,20 +76,20 @@ def _gcp(client: httpx.Client, part: str) -> str:
 
 
 def _azure(client: httpx.Client, part: str) -> str:
-    """A zone is a number of its region there; a machine that is in none has none."""
+    """A zone is a number within its region. It is empty for a machine without a zone."""
     base = os.environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST", _LINK_LOCAL).rstrip("/")
 
-    def told(what: str) -> str:
+    def read(name: str) -> str:
         return _text(
             client.get(
-                f"{base}/metadata/instance/compute/{what}",
+                f"{base}/metadata/instance/compute/{name}",
                 params={"api-version": "2021-02-01", "format": "text"},
                 headers={"Metadata": "true"},
             )
         )
 
-    region = told("location")
-    return region if part == "region" else f"{region}-{told('zone')}"
+    region = read("location")
+    return region if part == "region" else f"{region}-{read('zone')}"
 
 
 def _text(answer: httpx.Response) -> str:

@@ -1,7 +1,8 @@
-"""Finds targets in a Kubernetes cluster: pods or services with certain labels.
+"""Discovers targets in a Kubernetes cluster: pods or services with certain labels.
 
-Each selector is listed and then watched in its own thread. Known targets stay known while the API
-server is unreachable: an outage of a third party must not remove a running target.
+Each selector has its own thread, which lists the matching objects and then watches them. While the
+API server is unreachable, all targets stay: an outage of the API server must not remove a running
+target.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from exporter.metrics.series import Series
 from exporter.settings.explain import mistakes_in
 
 _FIRST_ANSWER_SECONDS = 2.0
-"""For so long a configuration waits for what is there, so that it does not begin without."""
+"""How long a new configuration waits for the first list, so that it doesn't start without
+targets."""
 _GONE = 410
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 _ENDED = ("Succeeded", "Failed")
@@ -36,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What matters of a pod or service; two that are equal make the same target."""
+    """The parts of a pod or service that determine its target."""
 
     namespace: str
     name: str
@@ -46,7 +48,7 @@ class _Seen:
     annotations: tuple[tuple[str, str], ...]
 
     def with_port(self, port: int | str) -> Found | None:
-        """``None`` where it has no port of this name."""
+        """This object with one of its ports; ``None`` if it has no port with this name."""
         number = port if isinstance(port, int) else dict(self.ports).get(port)
         if number is None:
             return None
@@ -55,7 +57,7 @@ class _Seen:
 
 
 def _of_pod(pod: JsonObject) -> _Seen | None:
-    """``None`` for a pod that has no address yet, that has ended or that is about to."""
+    """``None`` for a pod that has no address yet, has ended, or is terminating."""
     status, spec = pod.get("status", {}), pod.get("spec", {})
     address = status.get("podIP")
     going = pod["metadata"].get("deletionTimestamp") or status.get("phase") in _ENDED
@@ -100,7 +102,7 @@ class _Query:
 
 
 class _Watcher:
-    """Knows all that answers to one query."""
+    """Keeps track of all objects that match one query."""
 
     def __init__(self, query: _Query) -> None:
         self._query = query
@@ -110,14 +112,14 @@ class _Watcher:
         self._stopping = threading.Event()
         self.answered = threading.Event()
         self.seen: Mapping[str, _Seen] = {}
-        """By unique id; replaced as a whole, so that any thread may read it."""
+        """By UID. Replaced as a whole, so that any thread can read it."""
         self.last_success = 0.0
         """When the API server last answered, Unix time."""
         self._failures = 0
         threading.Thread(target=self._run, name="discovery", daemon=True).start()
 
     def stop(self) -> None:
-        """Change nothing from now on; the thread ends with its watch."""
+        """Change nothing from now on. The thread ends when its watch does."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -163,7 +165,7 @@ class _Watcher:
                 found = None if change == "DELETED" else self._read(thing)
                 self._succeeded({**others, metadata["uid"]: found} if found else others)
             self._succeeded(self.seen)
-            self._stopping.wait(_RETRY_SECONDS[0])  # lest one that ends at once is asked for ever
+            self._stopping.wait(_RETRY_SECONDS[0])  # in case the server ends watches immediately
 
     def _read(self, thing: JsonObject) -> _Seen | None:
         return _READERS[self._query.role](thing)
@@ -176,7 +178,7 @@ class _Watcher:
 
 
 class Discovery:
-    """All that is found; called by one thread at a time."""
+    """Discovered targets. Only one thread at a time can use it."""
 
     def __init__(self) -> None:
         self._watchers: dict[_Query, _Watcher] = {}
@@ -184,9 +186,9 @@ class Discovery:
         self._found = 0
 
     def with_targets_found(self, config: Config) -> Config:
-        """The configuration with a target for each thing that is known to be there.
+        """The configuration with a target for each known object.
 
-        :raises ConfigError: the API server cannot be asked at all.
+        :raises ConfigError: the address of the API server or its CA is unknown.
         """
         self._watch(config)
         targets = {target.name: target for target in config.targets}
@@ -206,11 +208,11 @@ class Discovery:
         return config.model_copy(update={"targets": (*targets.values(),)})
 
     def fingerprint(self) -> object:
-        """A value that changes with what is there."""
+        """A value that changes when the known objects do."""
         return tuple(frozenset(watcher.seen.items()) for watcher in self._watchers.values())
 
     def report(self, series: Series) -> None:
-        """Set the metrics of discovery, if there is any."""
+        """Set the metrics of discovery, if it is configured."""
         watchers = tuple(self._watchers.values())
         if not watchers:
             return

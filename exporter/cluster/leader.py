@@ -1,8 +1,8 @@
-"""Leader election with a Kubernetes Lease: its holder probes.
+"""Leader election with a Kubernetes Lease: only its holder probes.
 
-Safety depends only on two inequalities, never on synchronized clocks. A leader counts from before
-it requests its renewal, and stops a margin before the duration has passed. A standby counts from
-when it first sees that renewal, which is later, and waits for the whole duration.
+Safety depends only on two inequalities, never on synchronized clocks. A leader measures the lease
+duration from before it requests its renewal, and stops a margin before the end. A standby measures
+it from when it first sees that renewal, which is later, and waits for the whole duration.
 """
 
 from __future__ import annotations
@@ -23,31 +23,32 @@ from exporter.metrics import exporter_families as families
 from exporter.metrics.series import Series
 
 _MARGIN = 1 / 20
-"""Of the duration: more than two clocks drift apart in it, and than it takes to start a probe."""
+"""As a share of the lease duration. It covers the drift between two clocks, and the start of a
+probe."""
 _RENEWALS = 10
-"""In the time of one duration."""
+"""Per lease duration."""
 _RETRIES = 30
-"""The same, while the API server does not answer."""
+"""Per lease duration, while the API server doesn't respond."""
 _TIMEOUT = 1 / 8
-"""Of the duration, for one request."""
+"""The timeout of a request, as a share of the lease duration."""
 _CONFLICT, _NOT_FOUND = 409, 404
 
 log = structlog.get_logger(__name__)
 
 
 def _now() -> float:
-    """Seconds that pass while the machine sleeps, too, where the platform counts them."""
+    """Monotonic seconds, including the time that the machine sleeps if the platform counts it."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 class LeaderElection:
-    """Takes part in the election, in a thread of its own, until it is stopped."""
+    """Takes part in the election, in a separate thread, until ``stop``."""
 
     def __init__(self, settings: Kubernetes, on_change: Callable[[], None]) -> None:
         """
-        :param on_change: is told, in that thread, that ``leads`` may have changed.
-        :raises ConfigError: the API server cannot be asked at all.
+        :param on_change: called in that thread when ``leads`` might have changed.
+        :raises ConfigError: the address of the API server or its CA is unknown.
         """
         self._api = KubernetesApi(settings)
         self._name = settings.lease
@@ -55,7 +56,7 @@ class LeaderElection:
         self._path = f"{group}/namespaces/{self._api.namespace}/leases/{settings.lease}"
         self._duration = settings.lease_duration
         self._on_change = on_change
-        # A container that was killed has a successor of the same host name.
+        # A restarted container has the same host name, so the name alone is not unique.
         self.identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         self._leads_until = 0.0
         self._led = False
@@ -69,16 +70,16 @@ class LeaderElection:
         self._thread.start()
 
     def leads(self) -> bool:
-        """Whether this exporter may probe, at this very moment."""
+        """Whether this exporter can probe at this moment."""
         return _now() < self._leads_until
 
     @property
     def leader(self) -> str:
-        """The host name of the leader that was seen last; empty if there was none."""
+        """The host name of the latest known leader; empty if there was none."""
         return self._holder.rpartition("_")[0]
 
     def stop(self) -> None:
-        """Lead no more, and let another take over at once."""
+        """Stop leading, and release the lease so that another exporter can take over at once."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -108,10 +109,10 @@ class LeaderElection:
             except ApiError as error:
                 if error.status != _CONFLICT:
                     pause = self._duration / _RETRIES
-                    self._complain(error)
+                    self._log_failure(error)
             except Exception:
                 log.exception("the Lease is invalid", lease=self._name)
-            self._tell()
+            self._report_change()
             self._stopping.wait(pause)
 
     def _take_part(self) -> None:
@@ -129,7 +130,7 @@ class LeaderElection:
             self._leads_until = 0.0
         if self._seen[0] != spec:
             self._seen = (spec, _now())
-        # The holder's own word counts: it may have been configured differently.
+        # The lease's own duration counts if it is longer: the holder's setting might differ.
         lasts = max(self._duration, spec.get("leaseDurationSeconds") or 0)
         ours = self._holder in ("", self.identity)
         return ours or _now() - self._seen[1] > lasts
@@ -152,11 +153,12 @@ class LeaderElection:
         return self._api.request("GET", self._path, self._duration * _TIMEOUT)
 
     def _put(self, lease: JsonObject, spec: JsonObject) -> None:
-        """With the version that was read: if another wrote meanwhile, this is a conflict."""
+        """Write the lease with the resource version that was read. If it has changed since, the
+        API server returns a conflict."""
         body = {**lease, "spec": spec}
         self._api.request("PUT", self._path, self._duration * _TIMEOUT, body)
 
-    def _complain(self, error: ApiError) -> None:
+    def _log_failure(self, error: ApiError) -> None:
         left = max(0.0, self._leads_until - _now())
         missing = "; create it: kubectl apply the Lease beside the exporter's manifests"
         log.warning(
@@ -166,7 +168,7 @@ class LeaderElection:
             leads_for_seconds=round(left, 1),
         )
 
-    def _tell(self) -> None:
+    def _report_change(self) -> None:
         if self.leads() != self._led:
             self._led = not self._led
             log.info("became the leader" if self._led else "became a standby", leader=self.leader)

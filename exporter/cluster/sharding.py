@@ -1,8 +1,8 @@
-"""Which of several exporters probes a target.
+"""Distributes targets over several exporters.
 
-Rendezvous hashing (Thaler and Ravishankar, 1998): each target goes to the shard with the highest
-hash for it. Every exporter computes this without asking another, and an additional shard takes only
-its own share of the targets and moves no others.
+Rendezvous hashing (Thaler and Ravishankar, 1998): each target belongs to the shard with the
+highest hash for it. Every exporter computes this independently. An additional shard takes only its
+own share of the targets, and no other target moves.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str, host_name: str | None = None) -> Self:
-        """``0/3`` is the first of three; ``auto/3`` takes the number at the end of the host
-        name, which in a Kubernetes StatefulSet is the pod's ordinal.
+        """``0/3`` is the first of three shards. ``auto/3`` takes the number at the end of the host
+        name, which is the pod's ordinal in a Kubernetes StatefulSet.
 
-        :raises ValueError: it is neither, or there is no such shard.
+        :raises ValueError: the text has another format, or the index is too large.
         """
         match = re.fullmatch(r"(\d{1,4}|auto)/(\d{1,4})", text)
         if not match:
@@ -39,16 +39,16 @@ class Shard:
         return cls(index, count)
 
     def owns(self, key: str) -> bool:
-        """Whether this shard is the one that probes what has this key."""
+        """Whether the target with this key belongs to this shard."""
         return self.count == 1 or owner(key, self.count) == self.index
 
     def own(self, name: str) -> str:
-        """The name of what each of several shards has for itself: it ends with the index."""
+        """The name of something that each shard has its own of: with the index at the end."""
         return name if self.count == 1 else f"{name}-{self.index}"
 
 
 def owner(key: str, shards: int) -> int:
-    """The shard, of so many, that a key belongs to."""
+    """The index of the shard that a key belongs to."""
     return max(range(shards), key=lambda shard: _weight(shard, key))
 
 

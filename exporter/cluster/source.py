@@ -1,4 +1,4 @@
-"""Where a configuration comes from, before it is parsed."""
+"""Sources of the configuration."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from exporter.prices.settings import Budget
 
 
 class ConfigSource(Protocol):
-    """Gives the configuration as often as it is asked for."""
+    """Loads the configuration, any number of times."""
 
     def load(self) -> Config:
-        """The configuration as it is now.
+        """Load the current configuration.
 
-        :raises ConfigError: it has mistakes.
+        :raises ConfigError: it has errors.
         """
         ...
 
     def fingerprint(self) -> object:
-        """A value that changes when the configuration may have."""
+        """A value that changes when the configuration might have changed."""
         ...
 
     def report(self, series: Series) -> None:
-        """Set the metrics about the sources of the configuration."""
+        """Set the metrics about the source of the configuration."""
         ...
 
 
 class FileSource:
-    """A configuration file, the files that it names, and what discovery finds in the cluster,
-    limited to the targets of one shard, which has its own leader election and budget."""
+    """A configuration file, the files that it names, and the targets that discovery finds.
+
+    Limited to one shard, which has its own leader election and its own share of the budget.
+    """
 
     def __init__(self, path: Path, shard: Shard = Shard()) -> None:  # noqa: B008  it is frozen
         self._path = path
@@ -57,7 +59,7 @@ class FileSource:
         return config.model_copy(update=changed)
 
     def _part_of(self, whole: Budget) -> Budget:
-        """All shards together spend no more than the whole, and each remembers its own spend."""
+        """The shard's share of a budget, and its own file to save what it spent."""
         usd, file = whole.usd_per_day, whole.state_file
         part = {
             "usd_per_day": usd and usd / self._shard.count,
@@ -69,5 +71,5 @@ class FileSource:
         return config_file.fingerprint(self._path), self._discovery.fingerprint()
 
     def report(self, series: Series) -> None:
-        """Set the metrics about the sources of the configuration."""
+        """Set the metrics about the source of the configuration."""
         self._discovery.report(series)

@@ -1,5 +1,5 @@
-"""Watches the servers of self-hosted models boot, from the first refused connection to the first
-token, and again whenever they restart."""
+"""Measures how self-hosted model servers boot, from the first refused connection to the first
+token, each time they restart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 
 from exporter.cold.sequence import sign_of, with_failure
 from exporter.cold.server_pages import ServerPages
-from exporter.cold.waiting_room import WaitingRoom
+from exporter.cold.waiting import WaitingTargets
 from exporter.coldness import BootPhase, Coldness, ColdSignal
 from exporter.config.model_server import WatchedBoot
 from exporter.config.plan import Plan, PlanChange
@@ -24,12 +24,12 @@ from exporter.result import NANOSECONDS, Failure, FailureReason
 log = structlog.get_logger(__name__)
 
 BootListener = Callable[[str, Mapping[BootPhase, float]], None]
-"""Is told the name of a target, and the seconds after which its booting server had ended each
-phase so far; none while nothing but refused connections was seen."""
+"""Receives the name of a target, and for each boot phase that has ended the seconds since the boot
+began. Without any, all connections were refused so far."""
 
 
 class BootRecord:
-    """One boot. Its clock starts with the first connection that was refused."""
+    """One boot. Its clock starts with the first refused connection."""
 
     def __init__(self, began_ns: int) -> None:
         self.began_ns = began_ns
@@ -45,8 +45,11 @@ class BootRecord:
         return (time.monotonic_ns() - self.began_ns) / NANOSECONDS
 
     def reach(self, phase: BootPhase, at_ns: int) -> bool:
-        """Note that a phase has ended, and with it, at the latest now, every one before it: a poll
-        may see a phase only after a probe has seen a later one. Whether that is news."""
+        """Record the end of a phase, and return whether it is news.
+
+        Earlier phases end at the same time at the latest: a probe can see a later phase before a
+        poll sees an earlier one.
+        """
         if phase in self._ended:
             return False
         phases = list(BootPhase)
@@ -67,42 +70,42 @@ class BootWatch:
         self,
         plan: Plan,
         settings: WatchedBoot,
-        waiting_room: WaitingRoom,
+        waiting_targets: WaitingTargets,
         listener: BootListener,
         probe: Probing,
     ) -> None:
         self.plan = plan
         self._settings = settings
-        self._waiting_room = waiting_room
+        self._waiting_targets = waiting_targets
         self._listener = listener
         self._probe = probe
         self._pages = ServerPages(plan.target)
         self._boot: BootRecord | None = None
 
     async def run(self) -> None:
-        """Look at the server until cancelled."""
+        """Poll the server until cancelled."""
         while True:
-            if not self._waiting_room.is_resting(self.plan.target.name):
+            if not self._waiting_targets.is_idle(self.plan.target.name):
                 try:
-                    await self._look()
+                    await self._poll()
                 except Exception:
                     log.exception("checking a server crashed", target=self.plan.target.name)
             await asyncio.sleep(self._settings.poll)
 
-    async def _look(self) -> None:
-        health = await self._pages.look(self._settings.health_path)
+    async def _poll(self) -> None:
+        health = await self._pages.get(self._settings.health_path)
         if health.is_down:
             self._begin(health.began_ns, health.detail)
         self._note(BootPhase.LISTENING, health.connected_ns)
         if self._boot and health.is_good:
             self._note(BootPhase.HEALTHY, health.answered_ns)
-            await self._look_for_the_model()
+            await self._poll_models()
 
-    async def _look_for_the_model(self) -> None:
-        models = await self._pages.look(self._settings.models_path)
+    async def _poll_models(self) -> None:
+        models = await self._pages.get(self._settings.models_path)
         if models.lists(self.plan.target.model):
             self._note(BootPhase.MODEL_LISTED, models.answered_ns)
-            await self._ask_for_the_first_token()
+            await self._probe_first_token()
 
     def _begin(self, at_ns: int, detail: str) -> None:
         if self._boot is None:
@@ -112,7 +115,7 @@ class BootWatch:
         self._waiting(self._boot, detail)
 
     def _waiting(self, boot: BootRecord, detail: str) -> None:
-        self._waiting_room.not_ready(self.plan.target.name, boot.began_at, detail)
+        self._waiting_targets.not_ready(self.plan.target.name, boot.began_at, detail)
 
     def _note(self, phase: BootPhase, at_ns: int | None) -> None:
         boot = self._boot
@@ -120,8 +123,8 @@ class BootWatch:
             self._listener(self.plan.target.name, boot.durations)
             self._waiting(boot, f"{phase.value} after {boot.durations[phase]:.1f} s")
 
-    async def _ask_for_the_first_token(self) -> None:
-        """The judge ends the boot when it sees the success, of this probe or of any other."""
+    async def _probe_first_token(self) -> None:
+        """Send a probe. ``judge`` ends the boot at the first success, of this or any probe."""
         if self._boot is None:
             return
         left = self._settings.limit - self._boot.elapsed_seconds
@@ -130,18 +133,18 @@ class BootWatch:
         try:
             result = (await self._probe(replace(self.plan, timeouts=patient))).result
         except NotProbed:
-            self._end()  # without its first token
+            self._end()  # the first token stays unknown
             return
         if result.failure and not sign_of(result, expected=True):
-            # The server is up; what is wrong now is not its boot, and would be again.
+            # The server is up. This failure has another cause than the boot, and would repeat.
             self._end()
 
     def _end(self) -> None:
         self._boot = None
-        self._waiting_room.ready(self.plan.target.name)
+        self._waiting_targets.ready(self.plan.target.name)
 
     def judge(self, observation: Observation) -> Observation:
-        """What a result means, given how far the server has come."""
+        """Add to a result what it means for the boot: its end, or "not ready" for a failure."""
         result = observation.result
         if result.failure:
             return self._failed(observation, result.failure)
@@ -163,23 +166,25 @@ class BootWatch:
         if sign is None or self._boot is None:
             return observation
         if self._boot.elapsed_seconds > self._settings.limit:
-            return observation  # too long for a boot: the failure is what it is
+            return observation  # too long for a boot: report the failure unchanged
         return with_failure(observation, replace(failure, reason=FailureReason.NOT_READY))
 
 
 class Boots:
-    """The watches of all targets whose servers are watched."""
+    """The boot watches of all targets with ``watched_boot``."""
 
-    def __init__(self, waiting_room: WaitingRoom, listener: BootListener, probe: Probing) -> None:
-        self._waiting_room = waiting_room
+    def __init__(
+        self, waiting_targets: WaitingTargets, listener: BootListener, probe: Probing
+    ) -> None:
+        self._waiting_targets = waiting_targets
         self._listener = listener
         self._probe = probe
         self._watches: dict[str, BootWatch] = {}
         self._looking = Errands[str, BootWatch](BootWatch.run)
 
     def apply(self, change: PlanChange) -> None:
-        """Watch the servers of exactly the plans in force, each with its target's first probe. A
-        watch whose plan stays goes on."""
+        """Watch the servers of exactly the active plans, each with its target's first probe. The
+        watch of an unchanged plan continues."""
         first: dict[str, Plan] = {}
         for plan in change.plans:
             if plan.target.watched_boot and plan.probe.runs_model:
@@ -192,14 +197,14 @@ class Boots:
         if watch and watch.plan == plan:
             return watch
         settings = plan.target.watched_boot or WatchedBoot()
-        return BootWatch(plan, settings, self._waiting_room, self._listener, self._probe)
+        return BootWatch(plan, settings, self._waiting_targets, self._listener, self._probe)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._watches = {}
         self._looking.stop()
 
     def judge(self, observation: Observation) -> Observation:
-        """A result of a watched target as its watch sees it; any other as it is."""
+        """The result with what it means for the boot, if its target is watched."""
         watch = self._watches.get(observation.plan.target.name)
         return watch.judge(observation) if watch else observation

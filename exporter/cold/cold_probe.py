@@ -1,4 +1,4 @@
-"""One cold probe: asked, and asked again for as long as the model says that it is not ready."""
+"""One cold probe: it sends requests until the model is ready."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from exporter.cold.sequence import ColdSequence, with_failure
-from exporter.cold.waiting_room import WaitingRoom
+from exporter.cold.waiting import WaitingTargets
 from exporter.cold.warmth import WarmTimes
 from exporter.config.plan import Plan, Timeouts
 from exporter.observation import Observation
@@ -17,34 +17,34 @@ from exporter.result import Failure, FailureReason, ProbeResult
 
 
 class ColdProbe:
-    """What was asked becomes one result, however many attempts it takes: those that find the
-    model not ready are part of a cold start, and no failures."""
+    """Combines any number of attempts into one result. Attempts that find the model not ready are
+    part of the cold start, not failures."""
 
     def __init__(
         self,
         plan: Plan,
         prober: Prober,
         warm: WarmTimes,
-        waiting_room: WaitingRoom,
+        waiting_targets: WaitingTargets,
         attempted: Callable[[Observation], None],
     ) -> None:
         """
-        :param plan: that of a target with ``cold_start``.
-        :param attempted: is told of each attempt, as it was.
+        :param plan: a plan of a target with ``cold_start``.
+        :param attempted: receives the unchanged result of each attempt.
         """
         if plan.target.cold_start is None:
-            raise ValueError(f"{plan.target.name} is not to be asked cold")
+            raise ValueError(f"target {plan.target.name} has no cold_start")
         self._plan = plan
         self._settings = plan.target.cold_start
         self._prober = prober
         self._warm = warm
-        self._waiting_room = waiting_room
+        self._waiting_targets = waiting_targets
         self._attempted = attempted
         self._sequence = ColdSequence(after_idle=True)
         self._goes_on = False
 
     async def carry_out(self) -> Observation:
-        """Ask until the model answers, fails in another way, or takes longer than its limit."""
+        """Send requests until the model answers, fails in another way, or exceeds its limit."""
         while True:
             latest = await self._prober.probe(self._patient_plan(), self._judge)
             if not self._goes_on:
@@ -57,7 +57,7 @@ class ColdProbe:
         return self._settings.limit - self._sequence.elapsed_seconds
 
     def _patient_plan(self) -> Plan:
-        """The plan with time for a request that is held until the model is there."""
+        """The plan with a timeout for servers that hold the request until the model is ready."""
         usual = self._plan.timeouts
         total = max(self._seconds_left, usual.total)
         return replace(
@@ -65,7 +65,7 @@ class ColdProbe:
         )
 
     def _judge(self, observation: Observation) -> Observation | None:
-        """What is to be told; ``None`` for an attempt that will be repeated."""
+        """The result to report; ``None`` for an attempt that will be repeated."""
         plan, result = observation.plan, observation.result
         self._attempted(observation)
         not_ready = self._sequence.take(result)
@@ -75,16 +75,16 @@ class ColdProbe:
             failure = self._not_ready(failure)
         if failure and failure.reason is FailureReason.NOT_READY:
             since = time.time() - self._sequence.elapsed_seconds
-            self._waiting_room.not_ready(plan.target.name, since, failure.detail)
+            self._waiting_targets.not_ready(plan.target.name, since, failure.detail)
         elif result.success:
-            self._waiting_room.ready(plan.target.name)
+            self._waiting_targets.ready(plan.target.name)
         if self._goes_on:
             return None
         cold = self._sequence.coldness(result, self._warm)
         return replace(with_failure(observation, failure), cold=cold)
 
     def _not_ready(self, failure: Failure) -> Failure:
-        """The failure as it is told, whatever showed that the model is not there."""
+        """The failure with the reason "not ready" and the number of the attempt."""
         detail = f"attempt {self._sequence.attempts}: {failure.detail}"
         return replace(failure, reason=FailureReason.NOT_READY, detail=detail)
 

@@ -1,4 +1,4 @@
-"""Attempts at a model that is not ready, and what they come to once it answers."""
+"""Attempts to reach a model that is not ready, and the cold start that they measure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from exporter.observation import Observation
 from exporter.result import NANOSECONDS, Failure, FailureReason, ProbeResult
 
 COLD_LOAD_SECONDS = 0.25
-"""A warm model's load time is that of scheduling, some tens of milliseconds (Ollama)."""
+"""The least load time of a cold model. A warm model in Ollama reports some tens of milliseconds,
+for scheduling."""
 
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 _UNREACHED = frozenset({FailureReason.CONNECT, FailureReason.TIMEOUT_CONNECT})
 
 
 def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
-    """How a result shows that the model is not ready; ``None`` where it does not.
+    """How a result shows that the model is not ready; ``None`` if it doesn't.
 
-    :param expected: whether the model may well be cold, so that a server that is not there, or a
-        proxy that has none, are signs of it. At any other time they are faults.
+    :param expected: whether the model is likely to be cold. Only then do an unreachable server and
+        a gateway error mean a cold model. At any other time they are failures.
     """
     failure = result.failure
     if failure is None or result.interrupted:
@@ -36,12 +37,12 @@ def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
 
 
 def with_failure(observation: Observation, failure: Failure | None) -> Observation:
-    """The observation of a probe that failed in this way."""
+    """The observation with this failure."""
     return replace(observation, result=replace(observation.result, failure=failure))
 
 
 def is_loaded_now(result: ProbeResult) -> bool:
-    """Whether the server says that it had to load the model for this answer."""
+    """Whether the server reports that it loaded the model for this answer."""
     return (result.model_load_seconds or 0.0) >= COLD_LOAD_SECONDS
 
 
@@ -49,7 +50,7 @@ class ColdSequence:
     """The attempts so far."""
 
     def __init__(self, *, after_idle: bool) -> None:
-        """:param after_idle: whether the target was left alone before, on purpose."""
+        """:param after_idle: whether an idle period came before the sequence."""
         self._after_idle = after_idle
         self._began_ns: int | None = None
         self._signal: ColdSignal | None = None
@@ -57,13 +58,13 @@ class ColdSequence:
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since the first attempt was sent; 0 before that."""
+        """Seconds since the first attempt was sent; 0 before that."""
         if self._began_ns is None:
             return 0.0
         return (time.monotonic_ns() - self._began_ns) / NANOSECONDS
 
     def take(self, result: ProbeResult) -> bool:
-        """Note an attempt; whether it found the model not ready."""
+        """Record an attempt, and return whether it found the model not ready."""
         self.attempts += 1
         if self._began_ns is None:
             self._began_ns = result.timeline.sent or result.timeline.start
@@ -72,7 +73,10 @@ class ColdSequence:
         return sign is not None
 
     def coldness(self, result: ProbeResult, warm: WarmTimes) -> Coldness:
-        """What the sequence comes to with this result, the latest taken."""
+        """The cold start that the sequence measured.
+
+        :param result: the result of the latest attempt.
+        """
         duration = self._duration_seconds(result)
         median = warm.median
         return Coldness(
@@ -90,7 +94,7 @@ class ColdSequence:
 
 
 def _signal_of_success(duration: float | None, result: ProbeResult, warm: WarmTimes) -> ColdSignal:
-    """How a model that answered the first attempt shows that it was cold."""
+    """The signal of a model that answered the first attempt."""
     if is_loaded_now(result):
         return ColdSignal.LOAD_TIME
     if duration is not None and warm.is_outlier(duration, enough=1):

@@ -1,4 +1,4 @@
-"""The pages on which a model server tells how it is: its health, and the models that it has."""
+"""Reads the health and model list endpoints of a model server."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from exporter.settings.secret import SecretError
 _PATIENCE_SECONDS = 5.0
 _MAX_PAGE_BYTES = 1 << 20
 _MAX_PAGE_PARTS = 1 << 14
-"""Some 500 models of vLLM; a page with more is taken for no list."""
+"""About 500 models of vLLM. A response with more does not count as a model list."""
 
 
 class _Model(Wire):
     id: str | None = None
-    name: str | None = None  # Ollama, which says "models" where others say "data"
+    name: str | None = None  # in Ollama, whose key is "models" instead of "data"
 
 
 class _ModelList(Wire):
@@ -42,7 +42,7 @@ class _ModelList(Wire):
 
     @property
     def names(self) -> set[str | None] | None:
-        """``None`` where this is no list at all."""
+        """The names of the models; ``None`` if the response is not a model list."""
         if self.data is None and self.models is None:
             return None
         listed = (*(self.data or ()), *(self.models or ()))
@@ -50,46 +50,47 @@ class _ModelList(Wire):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at a page showed; times are monotonic nanoseconds."""
+class PageResult:
+    """The result of one request. Times are monotonic nanoseconds."""
 
     began_ns: int
     connected_ns: int | None = None
-    """``None`` if nobody was there."""
+    """``None`` if there was no connection."""
     answered_ns: int | None = None
     status: int | None = None
-    """``None`` if there was no answer, or none in time."""
+    """The HTTP status; ``None`` without a response in time."""
     body: bytes = b""
     detail: str = ""
-    """What is wrong, for people."""
+    """What went wrong, for people."""
 
     @property
     def is_good(self) -> bool:
-        """Whether there was an answer without a complaint. A page that the server does not have,
-        or does not show to us, cannot complain."""
+        """Whether the response is not a server error. A server without this endpoint, or one that
+        denies access to it, counts as good."""
         return self.status is not None and self.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
     def is_down(self) -> bool:
-        """Whether nobody was there, or the answer was a complaint. A server that takes long to
-        answer may only be busy."""
+        """Whether there was no connection, or the response is a server error. A server that
+        doesn't respond in time might only be busy."""
         return self.connected_ns is None or (self.status is not None and not self.is_good)
 
     def lists(self, model: str) -> bool:
-        """Whether the page is a list of models that has this one, or is no such list."""
+        """Whether the server lists this model. A good response that is not a model list counts as
+        listing every model."""
         names = (parse_if(_ModelList, self.body, _MAX_PAGE_PARTS) or _ModelList()).names
         return self.is_good and (names is None or is_listed(model, names))
 
 
 class ServerPages:
-    """Looks at the pages of one target's server, over a new connection each time."""
+    """Requests the endpoints of one target's server, over a new connection each time."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._connections = Connections(target)
 
-    async def look(self, path: str) -> Look:
-        """What the server shows now."""
+    async def get(self, path: str) -> PageResult:
+        """Request one path. Failures are part of the result."""
         began_ns, exchange = time.monotonic_ns(), Exchange()
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -103,23 +104,23 @@ class ServerPages:
                     response = await transport.handle_async_request(request)
                     body = await _body_of(response)
         except NetworkFailure as error:
-            return Look(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
+            return PageResult(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
         except TimeoutError:
-            detail = f"{path} was not answered within {_PATIENCE_SECONDS:g} s"
-            return Look(began_ns, _connected_ns(began_ns, exchange), detail=detail)
+            detail = f"no response to {path} within {_PATIENCE_SECONDS:g} s"
+            return PageResult(began_ns, _connected_ns(began_ns, exchange), detail=detail)
         status = response.status_code
-        return Look(
+        return PageResult(
             began_ns,
             _connected_ns(began_ns, exchange),
             exchange.latest_arrival().at,
             status,
             body,
-            f"{path} is answered with HTTP {status}",
+            f"{path} returns HTTP {status}",
         )
 
     async def _headers(self) -> dict[str, str]:
         headers = {"user-agent": USER_AGENT}
-        with suppress(SecretError):  # probes tell of it
+        with suppress(SecretError):  # probes report it
             if self._target.api_key:
                 headers["authorization"] = f"Bearer {await fetch(self._target.api_key)}"
             headers |= await self._target.header_values()
@@ -127,7 +128,7 @@ class ServerPages:
 
 
 async def _body_of(response: httpx.Response) -> bytes:
-    """The beginning of a body."""
+    """The beginning of a response body."""
     body = bytearray()
     try:
         async with aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as parts:
@@ -141,7 +142,7 @@ async def _body_of(response: httpx.Response) -> bytes:
 
 
 def _connected_ns(began_ns: int, exchange: Exchange) -> int | None:
-    """When the TCP connection stood."""
+    """When the TCP connection was established, monotonic nanoseconds."""
     phases = exchange.connection
     if phases is None:
         return None

@@ -1,7 +1,7 @@
-"""Measures models after idleness: leaves their server alone, probes cold, and at once warm.
+"""Measures cold starts: keeps a target idle, probes it cold, and right after that warm.
 
-Targets that share a model server share a silence too: whoever is asked first wakes the server for
-all of them. So each silence measures one of them, and they take turns.
+Targets that share a model server share idle periods, because the first probe wakes the server for
+all of them. So each idle period measures one of these targets, in turn.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.cold.thermometer import Thermometer
-from exporter.cold.waiting_room import WaitingRoom
+from exporter.cold.detector import ColdDetector
+from exporter.cold.waiting import WaitingTargets
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, PlanChange
 from exporter.probing.grid import next_on_grid, phase_seconds
@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Targets that are left alone together."""
+    """Targets that go idle together."""
 
     key: tuple[str, str]
-    """Its place in time, and what no two groups share."""
+    """Unique. It also determines the times of the group's idle periods."""
     plans: tuple[Plan, ...]
     """All plans of its targets."""
     settings: ColdStart
@@ -40,21 +40,24 @@ class Group:
     def targets(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(plan.target.name for plan in self.plans))
 
-    def next_silence(self, now: float) -> float:
-        """When the targets are next to be left alone, Unix seconds."""
+    def next_idle_period(self, now: float) -> float:
+        """When the next idle period begins, Unix seconds."""
         return next_on_grid(now, self.key, self.settings.every_seconds)
 
     def turn(self, due: float) -> Plan:
-        """The plan that is measured after the silence that begins at ``due``: the first one of
-        some target. It follows from the time alone, so that a restart keeps the turns."""
+        """The plan to measure after the idle period that begins at ``due``, Unix seconds.
+
+        It is the first plan of the target whose turn it is. Turns depend only on the time, so they
+        survive a restart.
+        """
         every = self.settings.every_seconds
-        silences = round((due - phase_seconds(self.key, every)) / every)
-        name = self.targets[silences % len(self.targets)]
+        idle_periods = round((due - phase_seconds(self.key, every)) / every)
+        name = self.targets[idle_periods % len(self.targets)]
         return next(plan for plan in self.plans if plan.target.name == name)
 
 
 def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:
-    """Every group, by its key. A target that names none is one by itself."""
+    """All groups by key. A target without a group forms its own."""
     members: dict[tuple[str, str], list[Plan]] = {}
     for plan in plans:
         settings = plan.target.cold_start
@@ -69,51 +72,50 @@ def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:
 
 
 class ColdStarts:
-    """Carries out the silences of all groups, each in a task of its own."""
+    """Runs the idle periods and cold probes of all groups, each group in a separate task."""
 
     def __init__(
         self,
-        thermometer: Thermometer,
-        waiting_room: WaitingRoom,
+        detector: ColdDetector,
+        waiting_targets: WaitingTargets,
         is_busy: Callable[[Plan], bool],
         probe: Probing,
         probe_cold: Probing,
     ) -> None:
         """
-        :param probe: asks a plan as usual.
-        :param probe_cold: asks it until its model, left alone before, is ready.
+        :param probe: probes a plan as usual.
+        :param probe_cold: probes a plan until its model, which was idle, is ready.
         """
-        self._thermometer = thermometer
-        self._waiting_room = waiting_room
+        self._detector = detector
+        self._waiting_targets = waiting_targets
         self._is_busy = is_busy
         self._probe = probe
         self._probe_cold = probe_cold
-        self._silences = Errands[tuple[str, str], Group](self._keep_on)
+        self._groups = Errands[tuple[str, str], Group](self._run)
         self._kept_back: set[str] = set()
 
     def keeps_back(self, plan: Plan) -> bool:
-        """Whether a plan must not be carried out now, lest it wake the server or ask it while it
-        is being started."""
+        """Whether a plan must wait, because its probe would wake the server or reach it during a
+        cold start."""
         return plan.target.name in self._kept_back
 
     def apply(self, change: PlanChange) -> None:
-        """Measure exactly the plans in force; a group that stays as it is goes on with its
-        silence."""
-        self._silences.apply(groups_of(change.plans))
+        """Measure exactly the active plans. The idle period of an unchanged group continues."""
+        self._groups.apply(groups_of(change.plans))
 
     def stop(self) -> None:
-        """Measure no more; a probe under way goes on."""
-        self._silences.stop()
+        """Measure nothing from now on. A running probe continues."""
+        self._groups.stop()
 
     def realign(self) -> None:
-        """Put every group back on its grid, after the system clock was changed."""
-        groups = self._silences.under_way
-        self._silences.stop()
-        self._silences.apply(groups)
+        """Align every group with its schedule again after the system clock has changed."""
+        groups = self._groups.under_way
+        self._groups.stop()
+        self._groups.apply(groups)
 
-    async def _keep_on(self, group: Group) -> None:
+    async def _run(self, group: Group) -> None:
         while True:
-            due = group.next_silence(time.time())
+            due = group.next_idle_period(time.time())
             await asyncio.sleep(due - time.time())
             try:
                 await self._measure(group, group.turn(due))
@@ -123,35 +125,36 @@ class ColdStarts:
     async def _measure(self, group: Group, plan: Plan) -> None:
         self._kept_back.update(group.targets)
         try:
-            if await self._silence(group):
+            if await self._wait_until_idle(group):
                 await self._cold_then_warm(group, plan)
             else:
-                log.warning("never idle for long enough", targets=group.targets)
+                why = "the targets were never idle long enough"
+                log.warning("cold start not measured", targets=group.targets, why=why)
         finally:
             self._kept_back.difference_update(group.targets)
             for target in group.targets:
-                self._waiting_room.rested(target)
+                self._waiting_targets.no_longer_idle(target)
 
-    async def _silence(self, group: Group) -> bool:
-        """Wait until no target of the group was asked for long enough: a probe that was under way,
-        or that somebody asked for by hand, makes it longer. Whether it came to that in time."""
+    async def _wait_until_idle(self, group: Group) -> bool:
+        """Wait until no target of the group was probed for long enough, and return whether that
+        happened in time. A running or manual probe extends the wait."""
         began = time.monotonic()
-        self._rest(group, "idle, waiting for a cold probe,")
-        while (left := self._silence_left(group, began)) > 0:
+        self._set_idle(group, "idle, waiting for a cold probe,")
+        while (left := self._idle_seconds_left(group, began)) > 0:
             if time.monotonic() - began > group.settings.every_seconds:
                 return False
             await asyncio.sleep(left)
         return True
 
-    def _silence_left(self, group: Group, began: float) -> float:
-        silence = time.monotonic() - began
-        idle = [self._thermometer.idle_seconds(plan) for plan in group.plans]
-        left = group.settings.idle - min(silence if i is None else i for i in idle)
+    def _idle_seconds_left(self, group: Group, began: float) -> float:
+        waited = time.monotonic() - began
+        idle = [self._detector.idle_seconds(plan) for plan in group.plans]
+        left = group.settings.idle - min(waited if i is None else i for i in idle)
         busy = any(self._is_busy(plan) for plan in group.plans)
         return max(left, _BUSY_SECONDS) if busy else left
 
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
-        self._rest(group, f"{plan.target.name} is being probed cold")
+        self._set_idle(group, f"{plan.target.name} is being probed cold")
         try:
             if (await self._probe_cold(plan)).result.success:
                 await self._probe(plan)
@@ -160,6 +163,6 @@ class ColdStarts:
         except StandsBy:
             log.info("cold start left to the new leader", target=plan.target.name)
 
-    def _rest(self, group: Group, why: str) -> None:
+    def _set_idle(self, group: Group, why: str) -> None:
         for target in group.targets:
-            self._waiting_room.resting(target, time.time(), why)
+            self._waiting_targets.idle(target, time.time(), why)

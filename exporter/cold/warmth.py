@@ -1,4 +1,4 @@
-"""What the warm answers of a plan look like, and which answer is too late to be one of them."""
+"""The warm times of a plan, and the test for a time that is too long for a warm model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import statistics
 from collections import deque
 
 WINDOW_LENGTH = 60
-"""How many of the latest warm times are remembered."""
+"""The number of warm times that a plan keeps."""
 ENOUGH = 20
-"""How many of them it takes to call anything an outlier."""
+"""The least number of warm times for the outlier test."""
 DEVIATIONS = 6.0
 FACTOR = 2.0
 _SIGMA_PER_MAD = 1.4826  # makes the MAD of normal values their standard deviation
@@ -17,11 +17,11 @@ _SIGMA_PER_MAD = 1.4826  # makes the MAD of normal values their standard deviati
 class WarmTimes:
     """The latest warm times to first token, in seconds.
 
-    An outlier is later than all of them, later than their median by ``DEVIATIONS`` robust standard
-    deviations, and later than ``FACTOR`` medians. The first bound holds whatever the times look
-    like: of n + 1 warm times, the newest is the latest once in n + 1 times. The second follows how
-    much they scatter, the third holds where they hardly do. ``benchmarks/cold_outliers.py``
-    measures how often that is wrong.
+    An outlier is longer than all of them, longer than their median by ``DEVIATIONS`` robust
+    standard deviations, and longer than ``FACTOR`` medians. The first bound holds for any
+    distribution: of n + 1 warm times, the newest is the longest with probability 1 / (n + 1). The
+    second bound follows the spread of the times, and the third applies if they have hardly any.
+    ``benchmarks/cold_outliers.py`` measures how often the test is wrong.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,12 @@ class WarmTimes:
 
     @property
     def median(self) -> float | None:
-        """``None`` while there are no times."""
+        """``None`` without times."""
         return statistics.median(self._times) if self._times else None
 
     def is_outlier(self, seconds: float, enough: int = ENOUGH) -> bool:
-        """Whether a time is too late for a warm one; never while there are not ``enough``."""
+        """Whether a time is too long for a warm model; ``False`` with fewer than ``enough``
+        times."""
         if len(self._times) < enough:
             return False
         median = statistics.median(self._times)

@@ -1,5 +1,4 @@
-"""Stands between the schedule and the prober, so that cold models are neither taken for warm ones
-nor for broken ones."""
+"""Wraps the prober for the schedule, so that a cold model counts neither as warm nor as broken."""
 
 from __future__ import annotations
 
@@ -7,9 +6,9 @@ from collections.abc import Iterable
 
 from exporter.cold.boot import BootListener, Boots
 from exporter.cold.cold_probe import ColdProbe
+from exporter.cold.detector import ColdDetector
 from exporter.cold.starts import ColdStarts
-from exporter.cold.thermometer import Thermometer
-from exporter.cold.waiting_room import WaitingListener, WaitingRoom
+from exporter.cold.waiting import WaitingListener, WaitingTargets
 from exporter.config.plan import Plan, PlanChange
 from exporter.observation import Observation, Occasion
 from exporter.probing.prober import Prober
@@ -17,77 +16,77 @@ from exporter.result import FailureReason
 
 
 class ColdWatch:
-    """Judges every result before it is told, measures cold starts, and watches servers boot.
+    """Marks cold results before they are reported, measures cold starts, and watches servers boot.
 
-    It uses the prober, which knows nothing of it: each probe carries its judge with it.
+    The prober doesn't depend on this class: each call passes the function that judges the result.
     """
 
     def __init__(
         self, prober: Prober, on_waiting: Iterable[WaitingListener], on_boot: BootListener
     ) -> None:
         """
-        :param on_waiting: are told of every change of what a target is being waited for.
-        :param on_boot: is told how far a booting server has come.
+        :param on_waiting: receive every change of why the exporter waits for a target.
+        :param on_boot: receives the progress of a booting server.
         """
         self._prober = prober
-        self._waiting_room = WaitingRoom(on_waiting)
-        self._thermometer = Thermometer(self._waiting_room)
-        self._boots = Boots(self._waiting_room, on_boot, self._probe_booting)
+        self._waiting_targets = WaitingTargets(on_waiting)
+        self._detector = ColdDetector(self._waiting_targets)
+        self._boots = Boots(self._waiting_targets, on_boot, self._probe_booting)
         self._cold_starts = ColdStarts(
-            self._thermometer, self._waiting_room, prober.is_busy, self.probe, self.probe_cold
+            self._detector, self._waiting_targets, prober.is_busy, self.probe, self.probe_cold
         )
 
     async def probe(self, plan: Plan, occasion: Occasion = Occasion.USUAL) -> Observation:
-        """Ask as ``Prober.probe`` does, and tell whether the model was cold.
+        """Probe like ``Prober.probe``, and mark the result if the model was cold.
 
-        :raises KeyError: the plan is not in force.
-        :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
+        :raises KeyError: the plan is not active.
+        :raises NotProbed: the probe could exceed a budget, or another exporter probes.
         """
         return await self._prober.probe(plan, self._judge, occasion)
 
     async def probe_cold(self, plan: Plan) -> Observation:
-        """Ask a model that was left alone until it answers, fails in another way than by not being
-        ready, or takes longer than its limit.
+        """Probe an idle model until it answers, fails with another reason than "not ready", or
+        exceeds its limit.
 
-        :raises KeyError: the plan is not in force.
-        :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
+        :raises KeyError: the plan is not active.
+        :raises NotProbed: the probe could exceed a budget, or another exporter probes.
         """
-        warm = self._thermometer.warm_times(plan)
-        cold = ColdProbe(plan, self._prober, warm, self._waiting_room, self._attempted)
+        warm = self._detector.warm_times(plan)
+        cold = ColdProbe(plan, self._prober, warm, self._waiting_targets, self._attempted)
         return await cold.carry_out()
 
     def keeps_back(self, plan: Plan) -> bool:
-        """Whether a plan must not be carried out now, lest it spoil a cold start."""
+        """Whether a plan must wait, because its probe would spoil a cold start."""
         return self._cold_starts.keeps_back(plan)
 
     def apply(self, change: PlanChange) -> None:
-        """Watch exactly the targets of the plans in force."""
-        self._waiting_room.apply(change)
-        self._thermometer.apply(change)
+        """Watch exactly the targets of the active plans."""
+        self._waiting_targets.apply(change)
+        self._detector.apply(change)
         self._boots.apply(change)
         self._cold_starts.apply(change)
 
     def stop(self) -> None:
-        """Begin nothing any more; a probe under way goes on."""
+        """Start nothing from now on. A running probe continues."""
         self._cold_starts.stop()
         self._boots.stop()
 
     def realign(self) -> None:
-        """Put cold starts back on their grid, after the system clock was changed."""
+        """Align cold starts with their schedule again after the system clock has changed."""
         self._cold_starts.realign()
 
     async def _probe_booting(self, plan: Plan) -> Observation:
         return await self._prober.probe(plan, self._judge_booting)
 
     def _judge(self, observation: Observation) -> Observation:
-        return self._thermometer.judge(self._boots.judge(observation))
+        return self._detector.judge(self._boots.judge(observation))
 
     def _judge_booting(self, observation: Observation) -> Observation | None:
-        """That a model which is being watched is not ready is no news, and is not told."""
+        """Report no result while the model is not ready: the boot watch already reports that."""
         judged = self._judge(observation)
         failure = judged.result.failure
         return None if failure and failure.reason is FailureReason.NOT_READY else judged
 
     def _attempted(self, observation: Observation) -> None:
-        self._thermometer.attempted(observation)
+        self._detector.attempted(observation)
         self._boots.judge(observation)

@@ -1,5 +1,8 @@
-"""The commands, one module each. Only the requested command is imported: an exporter that runs as a
-sidecar has no memory to spare for simulators and reports."""
+"""The commands, one module each.
+
+Only the requested command is imported, so that an exporter in a sidecar doesn't spend memory on
+simulators and reports.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ import click
 
 
 class LazyCommands(UserDict[str, Any]):
-    """Where commands are (``module:name``), by what they are called; what is looked up is the
-    command itself. A group takes this in place of a dictionary of commands."""
+    """A mapping of command names to commands, for click groups, which imports each command when it
+    is looked up. It is created from locations (``module:name``)."""
 
     def __getitem__(self, name: str) -> click.Command:
         module, _, attribute = super().__getitem__(name).partition(":")
-        gc.disable()  # what is imported stays: to look through it takes a fifth of the start
+        gc.disable()  # imports create hardly any garbage; collections would take a fifth of startup
         try:
             command: click.Command = getattr(import_module(module), attribute)
         finally:

@@ -11,9 +11,9 @@ from exporter.budget.forecast import (
     DAY_SECONDS,
     DAYS_PER_MONTH,
     NOTHING,
-    Load,
+    Forecast,
     by_target,
-    confirming_load,
+    confirming_forecast,
 )
 from exporter.commands.check_savings import savings
 from exporter.commands.check_warnings import warnings
@@ -29,9 +29,9 @@ _NOTE = (
 
 
 def report(config: Config, width: int | None = None) -> str:
-    """The targets with what they are sent and what that may cost, and warnings; plain text.
+    """The report as plain text: what each target is sent, what that can cost, and warnings.
 
-    :param width: how many columns the terminal has, if it is one: names are cut to fit.
+    :param width: the columns of the terminal. Names are cut to fit; ``None`` cuts none.
     """
     warned = warnings(config)
     plans = config.plans()
@@ -42,10 +42,10 @@ def report(config: Config, width: int | None = None) -> str:
         return "\n".join([*warned, none, ""])
     rows: list[tuple[str, ...]] = [_HEADINGS]
     known = total = NOTHING
-    for of_target, load in by_target(plans):
-        rows.append(_row(of_target, load))
-        total += load
-        known = known + load if load.usd is not None else known
+    for of_target, forecast in by_target(plans):
+        rows.append(_row(of_target, forecast))
+        total += forecast
+        known = known + forecast if forecast.usd is not None else known
     rows.append(("total", "", "", "", *_figures(total)))
     spend = [
         *_spend(known, total),
@@ -74,25 +74,25 @@ _HEADINGS = (
 _GAP = "  "
 _NARROWEST = 8
 _FIGURES = 5
-"""How many of the columns, the last ones, are figures."""
+"""The number of columns with figures, which are the last ones."""
 
 
-def _row(plans: Sequence[Plan], load: Load) -> tuple[str, ...]:
+def _row(plans: Sequence[Plan], forecast: Forecast) -> tuple[str, ...]:
     target = plans[0].target
     asked = ", ".join(_asked(plans))
-    return (target.name, target.provider, target.model, asked, *_figures(load))
+    return (target.name, target.provider, target.model, asked, *_figures(forecast))
 
 
 def _asked(plans: Sequence[Plan]) -> Iterator[str]:
-    """Which probes how often: ``short, long every 1m``."""
+    """The probes and their intervals: ``short, long every 1m``."""
     for seconds, together in groupby(plans, key=lambda plan: plan.interval_seconds):
         names = ", ".join(plan.probe_name for plan in together)
         yield f"{names} every {format_duration(seconds)}"
 
 
-def _figures(load: Load) -> tuple[str, ...]:
-    counts = (load.probes, load.input_tokens, load.output_tokens)
-    usd = ("unknown", "unknown") if load.usd is None else _per_day_and_month(load.usd)
+def _figures(forecast: Forecast) -> tuple[str, ...]:
+    counts = (forecast.probes, forecast.input_tokens, forecast.output_tokens)
+    usd = ("unknown", "unknown") if forecast.usd is None else _per_day_and_month(forecast.usd)
     return (*(f"{count:,.0f}" for count in counts), *usd)
 
 
@@ -101,7 +101,7 @@ def _per_day_and_month(usd: Decimal) -> tuple[str, str]:
 
 
 def _table(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
-    """Columns in line: words to the left, figures to the right."""
+    """Aligned columns: words to the left, figures to the right."""
     widths = _fitted([max(map(len, column)) for column in zip(*rows, strict=True)], width)
     for row in rows:
         cells = (
@@ -112,7 +112,7 @@ def _table(rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
 
 
 def _fitted(widths: list[int], wanted: int | None) -> list[int]:
-    """The widths of columns of words, the widest first, taken back until the table fits."""
+    """The column widths. The widest columns of words shrink until the table fits."""
     words = range(len(widths) - _FIGURES)
     while wanted and sum(widths) + len(_GAP) * (len(widths) - 1) > wanted:
         widest = max(words, key=lambda index: widths[index])
@@ -126,7 +126,7 @@ def _cut(cell: str, width: int) -> str:
     return cell if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
-def _spend(known: Load, total: Load) -> Iterator[str]:
+def _spend(known: Forecast, total: Forecast) -> Iterator[str]:
     if known is NOTHING:
         yield "Spend: unknown: only targets with an unknown price; set price or prices_file."
         return
@@ -136,8 +136,8 @@ def _spend(known: Load, total: Load) -> Iterator[str]:
 
 
 def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
-    """What it may cost to make sure of a change."""
-    most = sum(map(confirming_load, plans), NOTHING)
+    """The most that confirming changes can cost."""
+    most = sum(map(confirming_forecast, plans), NOTHING)
     if most.probes:
         usd = "of unknown price" if most.usd is None else f"{most.usd:.2f} USD"
         yield (
@@ -147,7 +147,7 @@ def _confirming(plans: Iterable[Plan]) -> Iterator[str]:
 
 
 def _budgets(config: Config) -> Iterator[str]:
-    """Every budget, and whether it will be reached."""
+    """A line for each budget: how much of it the probes need."""
     plans = config.plans()
     if config.budget.usd_per_day is not None:
         yield _budget("all targets", config.budget.usd_per_day, plans)
@@ -158,26 +158,26 @@ def _budgets(config: Config) -> Iterator[str]:
 
 
 def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
-    spends = [load.usd for _, load in by_target(plans)]
+    spends = [forecast.usd for _, forecast in by_target(plans)]
     budget = f"Budget of {whose}: {usd_per_day:.2f} USD per day"
     known = [usd for usd in spends if usd is not None]
     if not known:
-        return f"{budget}; how much of it is needed is unknown, since no price is known."
+        return f"{budget}; how much of it probes need is unknown, because no price is known."
     share = sum(known, Decimal()) / exact(usd_per_day)
     least = "" if len(known) == len(spends) else "at least "
-    budget = f"{budget}, {least}{share:.0%} of it needed"
+    budget = f"{budget}; probes need {least}{share:.0%} of it"
     if share <= 1:
         return f"{budget}."
     reached = format_duration(int(DAY_SECONDS / share))
-    return f"{budget}: it will stop probing {reached} after midnight UTC."
+    return f"{budget}, and stop {reached} after midnight UTC."
 
 
 def _servers(plans: Iterable[Plan]) -> Iterator[str]:
-    """What is assumed of servers paid by the hour, whose probes add nothing to the spend."""
+    """The assumptions about servers that are paid by the hour, where probes cost nothing extra."""
     for (plan, *_), _load in by_target(plans):
         if isinstance(plan.price, ServerPrice):
             usd, streams = plan.price.usd_per_hour, plan.price.concurrency
             yield (
-                f"Server of {plan.target.name}: {usd:.2f} USD per hour anyway,"
-                f" taken to serve {streams.normalize():f} at once."
+                f"Server of {plan.target.name}: {usd:.2f} USD per hour with or without probes;"
+                f" the estimate assumes {streams.normalize():f} concurrent requests."
             )

@@ -6,26 +6,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from exporter.budget.forecast import NOTHING, by_target, load
+from exporter.budget.forecast import NOTHING, by_target, forecast
 from exporter.config.plan import Plan
 from exporter.kinds import Kind
 from exporter.settings.units import format_duration
 
-_SELDOM_SECONDS = 600.0
-_OFTEN_SECONDS = 60
+_RARE_SECONDS = 600.0
+_FREQUENT_SECONDS = 60
 _MOST_TARGETS = 5
-_WORTH_TELLING = Decimal("0.01")
+_LEAST_USD = Decimal("0.01")
 
 
 def savings(plans: Iterable[Plan]) -> Iterator[str]:
-    """Where a day would cost less, the most first; nothing where it is hardly anything."""
+    """The savings per day, the largest first. Savings below one cent are left out."""
     found = sorted(_by_target(plans), key=lambda one: one[1] - one[2], reverse=True)
     if not found:
         return
     now, then = (sum((one[place] for one in found), Decimal()) for place in (1, 2))
     yield (
-        f"Cheaper: kind: models every {format_duration(_OFTEN_SECONDS)}, which is free, and what"
-        f" spends tokens every {format_duration(_SELDOM_SECONDS)}:"
+        f"Cheaper: kind: models every {format_duration(_FREQUENT_SECONDS)}, which is free, and"
+        f" probes that use tokens every {format_duration(_RARE_SECONDS)}:"
         f" {then:.2f} instead of {now:.2f} USD per day."
     )
     for name, before, after in found[:_MOST_TARGETS]:
@@ -39,12 +39,12 @@ def _by_target(plans: Iterable[Plan]) -> Iterator[tuple[str, Decimal, Decimal]]:
         target = of_target[0].target
         if now.usd is None or Kind.MODELS not in target.row.kinds:
             continue
-        then = sum((load(_seldom(plan)) for plan in of_target), NOTHING).usd or Decimal()
-        if now.usd - then >= _WORTH_TELLING:
+        then = sum((forecast(_rare(plan)) for plan in of_target), NOTHING).usd or Decimal()
+        if now.usd - then >= _LEAST_USD:
             yield target.name, now.usd, then
 
 
-def _seldom(plan: Plan) -> Plan:
+def _rare(plan: Plan) -> Plan:
     if plan.probe.size is None:
         return plan
-    return replace(plan, interval_seconds=max(plan.interval_seconds, _SELDOM_SECONDS))
+    return replace(plan, interval_seconds=max(plan.interval_seconds, _RARE_SECONDS))

@@ -18,10 +18,10 @@ from exporter.settings.secret import Secret, SecretError
 
 
 def warnings(config: Config) -> list[str]:
-    """Everything of which to warn, a line for each."""
-    own = (_of_money(config), _of_state(config), *map(_of_target, config.targets))
-    told = (f"warning: {why}" for some in own for why in some)
-    return list(dict.fromkeys((*objective_warnings(config.plans()), *told)))
+    """All warnings, a line for each."""
+    groups = (_of_money(config), _of_state(config), *map(_of_target, config.targets))
+    others = (f"warning: {why}" for group in groups for why in group)
+    return list(dict.fromkeys((*objective_warnings(config.plans()), *others)))
 
 
 def _of_money(config: Config) -> Iterator[str]:
@@ -30,11 +30,11 @@ def _of_money(config: Config) -> Iterator[str]:
     file = config.budget.state_file
     budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
     if file is None and any(budgets):
-        yield "a restart resets the budgets: set budget.state_file to keep what was spent"
+        yield "a restart resets the budgets: set budget.state_file to keep the spend"
     if file and not file.parent.is_dir():
         yield f"budget.state_file: {file.parent} is not a directory"
     elif file and file.exists():
-        yield from (f"budget.state_file: {why}" for why in _strange(file))
+        yield from (f"budget.state_file: {why}" for why in _unreadable(file))
 
 
 def _of_state(config: Config) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _of_target(target: Target) -> Iterator[str]:
         except SecretError as error:
             yield f"{whose}{error}"
     for file in filter(None, (target.tls.ca_file, target.tls.cert_file, target.tls.key_file)):
-        yield from (f"{whose}{why}" for why in _strange(file))
+        yield from (f"{whose}{why}" for why in _unreadable(file))
     try:
         proxy_for(target.endpoint)
     except NetworkFailure as error:
@@ -61,7 +61,7 @@ def _of_target(target: Target) -> Iterator[str]:
 
 
 def _lacks_key(target: Target) -> bool:
-    """Whether it speaks to a provider's public API with nothing that lets it in."""
+    """Whether a target of a provider's public API has no credentials."""
     if target.api_key or not isinstance(target.row.credentials, KeyAlone):
         return False
     if not SECRET_HEADERS.isdisjoint(name.lower() for name in target.headers):
@@ -79,7 +79,7 @@ def _secrets(target: Target) -> Iterable[Secret]:
     return (value for value in values if isinstance(value, Secret))
 
 
-def _strange(file: Path) -> Iterator[str]:
+def _unreadable(file: Path) -> Iterator[str]:
     try:
         check_regular(file)
     except FileNotFoundError:

@@ -15,7 +15,7 @@ CONFIG = click.Path(path_type=Path)
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file; exits with its mistakes."""
+    """The configuration in a file. If it has errors, prints them and exits with code 1."""
     try:
         return config_file.load(path)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Options with a duration."""
+"""A type for command-line options with a duration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from exporter.settings.units import parse_duration
 
 
 def duration(text: str) -> float:
-    """Seconds, as the type of an option."""
+    """The duration in seconds.
+
+    :raises BadParameter: the text is not a duration.
+    """
     try:
         return parse_duration(text)
     except ValueError as error:

@@ -11,6 +11,6 @@ from exporter.settings.redaction import redact
 
 
 def fail(error: Exception | str) -> NoReturn:
-    """Say what is wrong, and exit."""
+    """Print the error, redacted, and exit."""
     click.echo(redact(str(error)), err=True)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""The gate of ``probe --fail-on``: the objectives that were met, in words, JSON, and JUnit."""
+"""The results of ``probe --fail-on``: a verdict for each objective, as text, JSON, and JUnit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import JsonValue
 
 from exporter.commands.terminal import Summary
 from exporter.config.plan import Plan
-from exporter.config.slo import Objective, Tally, Verdict
+from exporter.config.slo import Objective, SloVerdict, Tally
 from exporter.observation import Observation
 from exporter.site.words import percent, seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One plan, what its probes found, and how far its objectives were kept."""
+    """One plan, its observations, and how far it meets each objective."""
 
     plan: Plan
     observations: Sequence[Observation]
@@ -31,7 +31,7 @@ class Judged:
         counting = [each for each in observations if each.counts]
         return cls(plan, observations, [_tally(each, counting) for each in objectives])
 
-    def has(self, verdict: Verdict) -> bool:
+    def has(self, verdict: SloVerdict) -> bool:
         """Whether any objective has this verdict."""
         return any(tally.verdict is verdict for tally in self.tallies)
 
@@ -41,7 +41,7 @@ class Judged:
 
     @property
     def reasons(self) -> Counter[str]:
-        """How often what failed."""
+        """The number of failures by reason."""
         failures = (each.result.failure for each in self.observations)
         return Counter(str(failure.reason) for failure in failures if failure)
 
@@ -56,26 +56,24 @@ def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
     )
 
 
-def told(judged: Judged) -> Iterator[tuple[Verdict, str]]:
-    """A line for each objective, and its verdict."""
-    width = max(map(len, Verdict))
+def verdict_lines(judged: Judged) -> Iterator[tuple[SloVerdict, str]]:
+    """The verdict and a line of text for each objective."""
+    width = max(map(len, SloVerdict))
     for tally in judged.tallies:
         yield tally.verdict, f"{tally.verdict:<{width}}  {judged.name}  {explained(tally)}"
 
 
 def explained(tally: Tally) -> str:
-    """What was found, what is wanted, and what it would take to tell."""
-    objective, wanted = _named(tally.objective), percent(tally.objective.ratio)
+    """The result, the objective, and how many good probes would be enough for a verdict."""
+    name, objective = _named(tally.objective), f"objective {percent(tally.objective.ratio)}"
     if not tally.judged:
-        return f"{objective}: no probe could be judged, {wanted} wanted"
-    low, high = tally.bounds
-    found = (
-        f"{percent(tally.ratio)} of {tally.judged} (90 % sure: {percent(low)} to {percent(high)})"
-    )
+        return f"{name}: no usable probes, {objective}"
+    interval = " to ".join(map(percent, tally.bounds))
+    found = f"{percent(tally.ratio)} of {tally.judged} (90 % interval: {interval})"
     more = ""
-    if tally.verdict is Verdict.UNKNOWN:
-        more = f"; {tally.enough} good probes in a row would tell"
-    return f"{objective}: {found}, {wanted} wanted{more}"
+    if tally.verdict is SloVerdict.UNKNOWN:
+        more = f"; {tally.enough} good probes in a row would be enough"
+    return f"{name}: {found}, {objective}{more}"
 
 
 def _named(objective: Objective) -> str:
@@ -85,7 +83,7 @@ def _named(objective: Objective) -> str:
 
 
 def to_json(judged: Judged) -> dict[str, JsonValue]:
-    """For scripts; shares are between 0 and 1."""
+    """The results for scripts. Shares are between 0 and 1."""
     return {
         "target": judged.plan.target.name,
         "probe": judged.plan.probe_name,
@@ -107,20 +105,20 @@ def to_json(judged: Judged) -> dict[str, JsonValue]:
 
 
 def to_junit(all_judged: Iterable[Judged]) -> bytes:
-    """As CI servers read it: a suite for each target and probe, a case for each objective; what
-    cannot be told is skipped."""
+    """The results for CI servers: a suite for each target and probe, and a case for each
+    objective. Objectives without a verdict are skipped cases."""
     suites = ElementTree.Element("testsuites", name="inference-exporter")
     for judged in all_judged:
-        broken = sum(tally.verdict is Verdict.BROKEN for tally in judged.tallies)
-        unknown = sum(tally.verdict is Verdict.UNKNOWN for tally in judged.tallies)
+        broken = sum(tally.verdict is SloVerdict.BROKEN for tally in judged.tallies)
+        unknown = sum(tally.verdict is SloVerdict.UNKNOWN for tally in judged.tallies)
         counts = {"tests": len(judged.tallies), "failures": broken, "skipped": unknown, "errors": 0}
         about = {"name": judged.name, **{name: str(number) for name, number in counts.items()}}
         suite = ElementTree.SubElement(suites, "testsuite", about)
         for tally in judged.tallies:
             name = _named(tally.objective)
             case = ElementTree.SubElement(suite, "testcase", classname=judged.name, name=name)
-            if tally.verdict is not Verdict.KEPT:
-                kind = "failure" if tally.verdict is Verdict.BROKEN else "skipped"
+            if tally.verdict is not SloVerdict.KEPT:
+                kind = "failure" if tally.verdict is SloVerdict.BROKEN else "skipped"
                 said = ElementTree.SubElement(case, kind, message=explained(tally))
                 said.text = ", ".join(f"{times} {why}" for why, times in judged.reasons.items())
     ElementTree.indent(suites)

@@ -10,37 +10,37 @@ from pathlib import Path
 
 import click
 
-from exporter.commands.asking import asked
 from exporter.commands.failing import fail
-from exporter.commands.gate import Judged, to_json, to_junit, told
+from exporter.commands.gate import Judged, to_json, to_junit, verdict_lines
+from exporter.commands.probe_now import probe_plans
 from exporter.commands.usual import Past
 from exporter.config.plan import Plan
-from exporter.config.slo import Objective, Verdict
+from exporter.config.slo import Objective, SloVerdict
 from exporter.process import loop
 from exporter.prometheus.client import HistoryError, Prometheus
 
 Wanted = list[tuple[Plan, list[Objective]]]
 
 _PROBES = 20
-"""Enough to see that one probe in four misses an objective of 95 %."""
+"""Enough to show that a target where one probe in four fails misses an objective of 95 %."""
 
 _AT_ONCE = 8
-_COLORS = {Verdict.BROKEN: "red", Verdict.KEPT: "green", Verdict.UNKNOWN: "yellow"}
+_COLORS = {SloVerdict.BROKEN: "red", SloVerdict.KEPT: "green", SloVerdict.UNKNOWN: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a gate judges, and what closes it."""
+    """The settings of a gate."""
 
     fail_on: frozenset[str]
-    """``slo``: an objective of the configuration is broken; ``usual``: a target is slower than
-    usual; ``unknown``: too few probes can tell."""
+    """What fails the gate. ``slo``: a target breaks an objective of the configuration;
+    ``usual``: a target is slower than usual; ``unknown``: too few probes for a verdict."""
     count: int | None
-    """Probes of each plan."""
+    """Probes per plan; ``None`` for the default."""
     as_json: bool
     junit: Path | None
     prometheus: str | None
-    """Where the past is; a URL."""
+    """URL of the Prometheus server with past probes."""
     prometheus_token_env: str | None
     since_seconds: float
 
@@ -53,14 +53,14 @@ class Gate:
         return "usual" in self.fail_on
 
     @property
-    def closed_by(self) -> frozenset[Verdict]:
-        broken = {Verdict.BROKEN} if self.fail_on else set()
-        unknown = {Verdict.UNKNOWN} if "unknown" in self.fail_on else set()
+    def closed_by(self) -> frozenset[SloVerdict]:
+        broken = {SloVerdict.BROKEN} if self.fail_on else set()
+        unknown = {SloVerdict.UNKNOWN} if "unknown" in self.fail_on else set()
         return frozenset(broken | unknown)
 
 
 def run_gate(plans: Sequence[Plan], gate: Gate) -> int:
-    """Ask every plan so many times, tell the verdicts, and return the exit code."""
+    """Probe every plan, print the verdicts, and return the exit code."""
     judged = loop.run(_judged(_objectives(plans, gate), gate.count or _PROBES))
     if gate.as_json:
         click.echo(json.dumps({"targets": [to_json(each) for each in judged]}, indent=2))
@@ -76,7 +76,7 @@ def run_gate(plans: Sequence[Plan], gate: Gate) -> int:
 
 
 def _objectives(plans: Sequence[Plan], gate: Gate) -> Wanted:
-    """What is wanted of each plan; asked before a token is spent."""
+    """The objectives of each plan. This can fail, so it runs before any tokens are spent."""
     wanted: Wanted = [(plan, [*_slo(plan)] if gate.of_slo else []) for plan in plans]
     if not gate.prometheus:
         return wanted
@@ -94,19 +94,19 @@ def _slo(plan: Plan) -> Iterator[Objective]:
 
 
 def _show(judged: Judged) -> None:
-    for verdict, line in told(judged):
+    for verdict, line in verdict_lines(judged):
         click.secho(line, fg=_COLORS[verdict])
     if judged.reasons:
         click.echo("  " + ", ".join(f"{n} {why}" for why, n in judged.reasons.items()))
 
 
 async def _judged(wanted: Wanted, count: int) -> list[Judged]:
-    """Several plans at once; the probes of each one after the other."""
+    """Probe several plans at once, but each plan one probe at a time."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(plan: Plan, objectives: Sequence[Objective]) -> Judged:
         async with turn:
-            observations = [each async for each in asked((plan,), count)]
+            observations = [each async for each in probe_plans((plan,), count)]
             return Judged.of(plan, objectives, observations)
 
     return list(await asyncio.gather(*(ask(plan, own) for plan, own in wanted)))

@@ -81,14 +81,14 @@ def init(path: Path, force: bool) -> None:
 
 
 def written(found: Iterable[Suggestion], name: str) -> str:
-    """The configuration with these targets, as YAML with comments."""
+    """The configuration with these targets, as commented YAML."""
     targets = [line for it in _with_names(found) for line in _target(it)]
     end = "targets:                         # where to send it\n" + "".join(targets)
     return _HEAD.format(name=name) + (end if targets else _NONE)
 
 
 def _with_names(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
-    """No two targets have the same name."""
+    """Make the names unique, by adding numbers."""
     seen: dict[str, int] = {}
     for it in found:
         seen[it.name] = count = seen.get(it.name, 0) + 1

@@ -13,14 +13,14 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def prometheus_token_env(command: Command) -> Command:
-    """``--prometheus-token-env``"""
+    """The option ``--prometheus-token-env``."""
     return click.option(
         "--prometheus-token-env", metavar="NAME", help="Environment variable with a bearer token."
     )(command)
 
 
 def since(help: str | None = None) -> Callable[[Command], Command]:
-    """``--since``, as ``since_seconds``."""
+    """The option ``--since``, as the parameter ``since_seconds``."""
     return click.option(
         "--since",
         "since_seconds",

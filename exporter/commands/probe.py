@@ -66,7 +66,7 @@ def probe(
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
-    from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - so that --help waits for nothing
+    from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - keeps --help fast
 
     if fail_on or junit:
         if path is None:
@@ -77,4 +77,4 @@ def probe(
         gate = gate_run.Gate(frozenset(fail_on), count, as_json, junit, *past)
         sys.exit(probe_run.judge(path, target, gate))
     plans = probe_run.plans_of(path, target) if path else probe_run.ad_hoc_plans(ad_hoc)
-    sys.exit(probe_run.ask(plans, count or 1, as_json))
+    sys.exit(probe_run.probe(plans, count or 1, as_json))

@@ -10,9 +10,9 @@ import click
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.commands.asking import asked
 from exporter.commands.configured import load
 from exporter.commands.gate_run import Gate, run_gate
+from exporter.commands.probe_now import probe_plans
 from exporter.commands.terminal import Summary, closing, heading, line
 from exporter.config.plan import Plan
 from exporter.config.root import Config
@@ -25,16 +25,16 @@ from exporter.settings.explain import explain
 from exporter.site.result_json import result_to_json
 
 
-def ask(plans: tuple[Plan, ...], count: int, as_json: bool) -> int:
-    """Ask every plan so many times, show what comes, and return the exit code."""
-    results = loop.run((_ask_for_json if as_json else _ask_at_terminal)(plans, count))
+def probe(plans: tuple[Plan, ...], count: int, as_json: bool) -> int:
+    """Probe every plan ``count`` times, print the results, and return the exit code."""
+    results = loop.run((_print_json if as_json else _print_lines)(plans, count))
     return 0 if all(result.success for result in results) else 1
 
 
 def judge(path: Path, target: str | None, gate: Gate) -> int:
-    """Judge the targets of a configuration, and return the exit code.
+    """Run the gate on the targets of a configuration, and return the exit code.
 
-    :raises click.UsageError: there is nothing to judge.
+    :raises click.UsageError: no target has objectives.
     """
     config = load(path)
     plans = _named(config, target) if target else config.plans()
@@ -50,15 +50,15 @@ def judge(path: Path, target: str | None, gate: Gate) -> int:
 def plans_of(path: Path, target: str | None) -> tuple[Plan, ...]:
     """The plans of one target of a configuration.
 
-    :raises click.UsageError: there is no such target.
+    :raises click.UsageError: no target has this name.
     """
     return _named(load(path), target)
 
 
 def ad_hoc_plans(options: dict[str, str | int | None]) -> tuple[Plan, ...]:
-    """What the options say, read as the configuration file would be.
+    """The plans of a target that the options describe, validated like a configuration file.
 
-    :raises click.UsageError: they are wrong.
+    :raises click.UsageError: an option is invalid.
     """
     if options["provider"] not in PROVIDERS:
         known = ", ".join(sorted(PROVIDERS))
@@ -90,7 +90,7 @@ def _named(config: Config, target: str | None) -> tuple[Plan, ...]:
 
 
 def _usage_error(mistake: ErrorDetails) -> click.UsageError:
-    """The mistake, at the option that holds the key of the configuration where it is."""
+    """The error, reported for the option that sets the invalid key."""
     message, keys = explain(mistake, Config), mistake["loc"]
     if "api_key" in keys:
         return click.BadParameter(message, param_hint="--api-key-env")
@@ -99,8 +99,8 @@ def _usage_error(mistake: ErrorDetails) -> click.UsageError:
     return click.UsageError(message)
 
 
-async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
-    observations = [observation async for observation in asked(plans, count)]
+async def _print_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
+    observations = [observation async for observation in probe_plans(plans, count)]
     results = [observation.result for observation in observations]
     document = {
         "results": [result_to_json(result) for result in results],
@@ -110,11 +110,11 @@ async def _ask_for_json(plans: tuple[Plan, ...], count: int) -> list[ProbeResult
     return results
 
 
-async def _ask_at_terminal(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
+async def _print_lines(plans: tuple[Plan, ...], count: int) -> list[ProbeResult]:
     target = plans[0].target
     click.echo(heading(f"{target.name}: {target.model} at {target.endpoint}"))
     observations: list[Observation] = []
-    async for observation in asked(plans, count):
+    async for observation in probe_plans(plans, count):
         observations.append(observation)
         click.echo(line(len(observations), observation.result))
     click.echo(closing(observations))

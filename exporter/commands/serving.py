@@ -1,4 +1,4 @@
-"""Commands that run until they are stopped."""
+"""Helpers for commands that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def serve(main: Coroutine[Any, Any, None]) -> None:
-    """Run an exporter to its end; exits with the reason if it cannot start."""
+    """Run an exporter until it ends. If it can't start, prints the reason and exits with code 1."""
     try:
         with logs_beside():
             loop.run(main)
-            early_signals.end_at_once()  # with the loop its handlers have gone
+            early_signals.end_at_once()  # the loop's own handlers ended with the loop
     except (ConfigError, WebError) as error:
         fail(error)
     except UnheardLog:
@@ -36,15 +36,15 @@ def serve(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _leave() -> NoReturn:
-    """Python's own end would wait for every thread, and one may wait for ever: for a name server,
-    a file system, or a reader of standard error."""
+    """Exit without waiting for threads, as Python would. A thread can be blocked forever on a name
+    server, a file system, or a reader of standard error."""
     with suppress(OSError):
         sys.stdout.flush()
     os._exit(0)
 
 
 def listen_option(default: str) -> Callable[[_Command], _Command]:
-    """``--listen``, an address and a port."""
+    """The option ``--listen``, an address and a port."""
     return click.option(
         "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
     )

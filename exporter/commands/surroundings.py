@@ -1,4 +1,4 @@
-"""What ``init`` finds: API keys in the environment and model servers on this host."""
+"""Finds API keys in the environment and model servers on this host, for ``init``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporter.providers.wire import Wire
 _PATIENCE_SECONDS = 1.0
 _MAX_BODY_BYTES = 1 << 20
 _MAX_MODELS = 3
-"""Of one server. If it serves more, the user adds the rest."""
+"""The most targets per server. Users can add further models themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Suggestion:
     why: str
     """How it was found."""
     more: Mapping[str, str] = field(default_factory=dict)
-    """Further keys, as YAML."""
+    """Further configuration keys, as YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ _HOSTED: Mapping[str, _Hosted] = {
         {"preset": "together"},
     ),
 }
-"""Hosted providers: the usual variables of their keys, and a small model of each."""
+"""Hosted providers: the usual environment variables for their API keys, and a small model each."""
 
 _PORTS = (8000, 8080, 8081, 1234, 3000, 4000, 5000, 9000, 30000)
-"""Where vLLM, llama.cpp and TGI, LM Studio, LiteLLM and SGLang listen by default."""
+"""Default ports of vLLM, llama.cpp, TGI, LM Studio, LiteLLM, and SGLang, among others."""
 _OLLAMA_PORT = 11434
 _PRESETS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
-"""Presets by the ``owned_by`` in a server's list of models."""
+"""Presets by the value of ``owned_by`` in a server's list of models."""
 
 
 class _Model(Wire):
@@ -93,7 +93,7 @@ class _Tags(Wire):
 
 
 def hosted() -> Iterator[Suggestion]:
-    """The providers whose keys are in the environment, each with a small model."""
+    """A suggestion for each provider whose API key is in the environment."""
     for name, it in _HOSTED.items():
         if variable := next((name for name in it.variables if os.environ.get(name)), None):
             more = {**it.more, "api_key": f"{{env: {variable}}}"}
@@ -101,7 +101,7 @@ def hosted() -> Iterator[Suggestion]:
 
 
 def local() -> list[Suggestion]:
-    """The model servers that listen on this host, with their models."""
+    """A suggestion for each model of the model servers that listen on this host."""
     with ThreadPoolExecutor(len(_PORTS) + 1) as together:
         compatible = together.map(_compatible, _PORTS)
         ollama = together.submit(_ollama)
@@ -133,7 +133,7 @@ W = TypeVar("W", bound=Wire)
 
 
 def _page(shape: type[W], url: str) -> W | None:
-    """The content of a page; ``None`` if nothing listens there or the content has another shape."""
+    """The response from a URL; ``None`` if nothing listens there or it has another format."""
     try:
         # No proxy: the servers are on this host.
         with httpx.Client(timeout=_PATIENCE_SECONDS, trust_env=False) as client:

@@ -14,14 +14,14 @@ from exporter.result import FailureReason, ProbeResult
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What several probes of one target come to. Times are in seconds, of successes only, and of
-    those only that are certain."""
+    """A summary of several probes of one target. Times are in seconds, and come only from
+    successes whose times are certain."""
 
     probes: int
     successes: int
     uncertain: int
-    """Probes that are left out of the times: this machine was too busy to read promptly, or did not
-    run while a deadline passed."""
+    """Probes without usable times: this machine was too busy to read promptly, or did not run
+    while a deadline passed."""
     time_to_first_token_p50: float | None
     time_to_first_token_p95: float | None
     request_duration_p50: float | None
@@ -51,7 +51,7 @@ class Summary:
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """The quantile of a sample, interpolated between neighbours; ``None`` of no values."""
+    """The quantile of values, interpolated between neighbours; ``None`` without values."""
     if len(values) < 2:
         return values[0] if values else None
     return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
@@ -66,18 +66,18 @@ _HEADINGS = (
 
 
 def heading(title: str) -> str:
-    """What stands above the lines."""
+    """The title and column headings."""
     names = (_LINE.format(n, _OUTCOME.format(o), *rest) for n, o, *rest in _HEADINGS)
     return "\n".join((title, "", *names))
 
 
 def line(number: int, result: ProbeResult) -> str:
-    """One result, the first of which is number 1."""
+    """The line of one result. Numbers start at 1."""
     return _LINE.format(number, *_cells(result))
 
 
 def closing(observations: Sequence[Observation]) -> str:
-    """What stands below the lines: the summary, and what went wrong."""
+    """The summary, and each different failure."""
     return "\n".join(("", *_closing_lines(observations)))
 
 
@@ -113,7 +113,7 @@ def _closing_lines(observations: Sequence[Observation]) -> Iterable[str]:
     yield f"{summary.successes} of {summary.probes} succeeded"
     if summary.uncertain:
         yield click.style(
-            f"{summary.uncertain} left out of the times: this machine was too busy to be certain",
+            f"{summary.uncertain} excluded from the times: this machine was too busy to be certain",
             fg="yellow",
         )
     if summary.successes:
@@ -126,7 +126,7 @@ def _closing_lines(observations: Sequence[Observation]) -> Iterable[str]:
         )
     failures = (each.result.failure for each in observations)
     for failure in dict.fromkeys(failure for failure in failures if failure):
-        yield click.style(failure.told, fg="red")
+        yield click.style(failure.summary, fg="red")
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -15,9 +15,9 @@ from exporter.prometheus.client import HistoryError, Prometheus, matching
 from exporter.settings.units import format_duration
 
 TIMES_USUAL = 1.25
-"""A median that is so many times the usual one is slower than usual."""
+"""A target is slower than usual if its median is this many times the usual median."""
 LEAST_PROBES = 20
-"""Fewer say too little about what is usual."""
+"""The least number of past probes that establish what is usual."""
 _STEP_SECONDS = 60
 
 
@@ -35,16 +35,17 @@ _MEASURES: Mapping[str, Seconds] = {
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a Prometheus server has seen until now."""
+    """The past probes in a Prometheus server."""
 
     prometheus: Prometheus
     since_seconds: float
 
     def objectives(self, plan: Plan) -> tuple[Objective, ...]:
-        """One for each measure that the plan has: at least half of the probes take no longer than
-        ``TIMES_USUAL`` times the median of the past. Of several exporters, the slowest counts.
+        """An objective for each measure of the plan: at least half of the probes take no longer
+        than ``TIMES_USUAL`` times the median of the past. If several exporters probe the target,
+        the slowest one counts.
 
-        :raises HistoryError: Prometheus cannot be asked, or has seen too few probes.
+        :raises HistoryError: Prometheus doesn't respond, or has too few probes.
         """
         own = matching(target=plan.target.name, probe=plan.probe_name)
         self._check_enough(plan)
@@ -75,6 +76,6 @@ class Past:
         return f"{round(self.since_seconds)}s"
 
     def _largest(self, query: str) -> float:
-        """0 where there is nothing."""
+        """The largest value of a query; 0 if it returns none."""
         found = self.prometheus.instant(query, time.time())
         return max((value for _, value in found if value == value), default=0.0)

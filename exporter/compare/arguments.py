@@ -12,7 +12,10 @@ from exporter.settings.mistakes import did_you_mean
 
 
 def margin(text: str) -> tuple[Measure, float]:
-    """``ttft_p95=0.2``"""
+    """Parse a margin, such as ``ttft_p95=0.2``.
+
+    :raises click.BadParameter: the measure is unknown, or the share isn't a positive number.
+    """
     name, _, share = text.partition("=")
     names = [measure.value for measure in Measure]
     if name not in names:
@@ -22,30 +25,39 @@ def margin(text: str) -> tuple[Measure, float]:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise click.BadParameter(f"{share!r} is no share such as 0.1, which is 10 %")
+        raise click.BadParameter(f"{share!r} is not a share, such as 0.1 for 10 %")
     return Measure(name), value
 
 
 def levels(text: str) -> tuple[int, ...]:
-    """``1,4,16``; none where nothing is said"""
+    """Parse numbers of concurrent streams, such as ``1,4,16``, in ascending order.
+
+    :raises click.BadParameter: a part isn't a positive integer.
+    """
     parts = {part.strip() for part in text.split(",")} if text else set()
     if not all(level.isdecimal() and int(level) for level in parts):
-        raise click.BadParameter(f"{text!r} is no list of numbers of streams such as 1,4,16")
+        raise click.BadParameter(f"{text!r} is not a list of numbers of streams, such as 1,4,16")
     return tuple(sorted(map(int, parts)))
 
 
 def tokens(text: str) -> tuple[float, float] | None:
-    """``900,250``; ``None`` where nothing is said"""
+    """Parse input and output tokens, such as ``900,250``; ``None`` for an empty text.
+
+    :raises click.BadParameter: the text isn't a pair of integers.
+    """
     parts = text.split(",")
     if not text:
         return None
     if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise click.BadParameter(f"{text!r} is no pair of tokens such as 900,250")
+        raise click.BadParameter(f"{text!r} is not a pair of token counts, such as 900,250")
     return float(parts[0]), float(parts[1])
 
 
 def objective(text: str) -> Objective:
-    """``ttft_p95=1.5s``"""
+    """Parse an objective, such as ``ttft_p95=1.5s``.
+
+    :raises click.BadParameter: the measure is unknown, or the limit isn't a duration.
+    """
     name, _, limit = text.partition("=")
     names = [measure.value for measure in TIMES]
     if name not in names:

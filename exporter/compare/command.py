@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
-_INTERRUPTED = 130  # as shells have it for SIGINT
+_INTERRUPTED = 130  # the exit status that shells use for SIGINT
 _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
 
 
@@ -190,10 +190,10 @@ def compare(
     """Compare candidates with a baseline, measure by measure: better, same within a margin,
     worse, or not enough data.
 
-    Asks both sides in turn, or reads what was probed in the past (--prometheus), or remakes the
-    report of samples that were kept (--from-samples). Without --config and --prometheus, write a
-    target as provider=openai,model=M,base_url=URL,api_key_env=NAME,input_price=1,output_price=2
-    with what of it is needed; prices are in USD per million tokens.
+    Sends probes to all sides in turn, reads past probes (--prometheus), or creates a report from
+    saved samples (--from-samples). Without --config and --prometheus, write each target as
+    provider=openai,model=M,base_url=URL,api_key_env=NAME,input_price=1,output_price=2. Only
+    provider and model are required. Prices are in USD per million tokens.
     """
     asking = Asking(
         probe, prompts_file, shapes_file, tuple(map(Length, lengths)), max_output_tokens
@@ -211,12 +211,14 @@ def compare(
     )
     options = Options(asking=asking, rules=rules, **rest)  # type: ignore[arg-type]
     report = _report(options)
-    _tell(report, json_file, markdown, html)
+    _output(report, json_file, markdown, html)
     sys.exit(_exit_code(report, fail_on))
 
 
-def _tell(report: Report, json_file: Path | None, markdown: Path | None, html: Path | None) -> None:
-    from exporter.compare.report import forms  # noqa: PLC0415 - needs what an extra installs
+def _output(
+    report: Report, json_file: Path | None, markdown: Path | None, html: Path | None
+) -> None:
+    from exporter.compare.report import forms  # noqa: PLC0415 - needs packages of an extra
 
     outputs = {json_file: forms.to_json_text, markdown: forms.to_markdown, html: forms.to_html}
     if Path("-") not in outputs:
@@ -232,7 +234,7 @@ def _report(options: Options) -> Report:
             raise click.UsageError(
                 f"compare needs {package}: pip install 'inference-exporter[compare]'"
             )
-    from exporter.compare import run  # noqa: PLC0415 - needs what an extra installs
+    from exporter.compare import run  # noqa: PLC0415 - needs packages of an extra
 
     try:
         return run.report(options)

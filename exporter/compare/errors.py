@@ -1,10 +1,10 @@
-"""Errors that prevent a report; each message gives the reason and what to do."""
+"""Errors that prevent a report. Each message gives the reason and what to do."""
 
 from __future__ import annotations
 
 
 class PartiesError(ValueError):
-    """The command line does not say clearly what to compare."""
+    """The command line doesn't make clear what to compare."""
 
 
 class CompareError(Exception):

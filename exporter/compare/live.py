@@ -1,4 +1,4 @@
-"""A live comparison: one probe after the other, or under load."""
+"""A live comparison, one probe at a time or under load."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _AD_HOC_TIMEOUT = "60s"
 
 
 def report(options: Options, baseline: str) -> Report:
-    """Ask, and judge what came of it."""
+    """Send probes and judge the results."""
     names = [baseline, *options.candidates]
     if options.config:
         config = config_file.load(options.config)
@@ -45,11 +45,11 @@ def report(options: Options, baseline: str) -> Report:
         names = [target.name for target in config.targets]
     plans, question = plans_of(config, names[0], names[1:], options.asking)
     if options.concurrency and (options.until_decided or options.cold_idle_seconds is not None):
-        raise PartiesError("--concurrency goes with neither --until-decided nor --cold-idle")
+        raise PartiesError("--concurrency cannot be used with --until-decided or --cold-idle")
     if options.max_requests is not None and not options.concurrency:
-        raise PartiesError("--max-requests goes with --concurrency; -n says how many otherwise")
+        raise PartiesError("--max-requests needs --concurrency; without it, use -n")
     _check_prices(options, plans)
-    return (_loaded if options.concurrency else _one_by_one)(options, plans, question)
+    return (_under_load if options.concurrency else _one_by_one)(options, plans, question)
 
 
 def _one_by_one(options: Options, plans: tuple[Plan, ...], question: Question) -> Report:
@@ -65,7 +65,7 @@ def _one_by_one(options: Options, plans: tuple[Plan, ...], question: Question) -
     return _sampled(options, plans, question, path, earlier, session, expected, subject)
 
 
-def _loaded(options: Options, plans: tuple[Plan, ...], question: Question) -> Report:
+def _under_load(options: Options, plans: tuple[Plan, ...], question: Question) -> Report:
     limits = LoadLimits(
         levels=options.concurrency,
         probes=options.probes,
@@ -96,7 +96,7 @@ def _sampled(
     expected: int,
     subject: Subject,
 ) -> Report:
-    """Gather samples until the end, or until the user interrupts it."""
+    """Collect samples until the end or until the user interrupts."""
     interrupted = False
     with _outputs(path, earlier, subject, expected) as (recorder, bar):
         try:
@@ -104,10 +104,10 @@ def _sampled(
         except KeyboardInterrupt:
             interrupted = True
     if interrupted:
-        click.echo(f"Interrupted; to go on, repeat the command with --samples {path}", err=True)
+        click.echo(f"Interrupted. To continue, repeat the command with --samples {path}", err=True)
     elif session.stopped_because:
-        click.echo(f"Stopped, because {session.stopped_because}.", err=True)
-    click.echo(f"Samples: {path} (report again: compare --from-samples {path})", err=True)
+        click.echo(f"Stopped because {session.stopped_because}.", err=True)
+    click.echo(f"Samples: {path} (for another report: compare --from-samples {path})", err=True)
     found = judge(Evidence(subject, tuple(session.samples)), options.rules)
     return replace(found, interrupted=interrupted)
 
@@ -137,7 +137,7 @@ async def _run(
 
 
 def _warn(options: Options, plans: tuple[Plan, ...], probes: int, cold_rounds: int | None) -> None:
-    """Say what will stay open, before anything is spent."""
+    """Report what will stay undecided, before the comparison costs anything."""
     unknown = [plan.target.name for plan in plans if plan.price is None]
     for warning in foreseen(options.rules, probes, cold_rounds, unknown):
         click.echo(f"Note: {warning}", err=True)
@@ -168,13 +168,16 @@ def _new_file() -> Path:
 
 
 def _earlier(path: Path, subject: Subject) -> Evidence | None:
-    """The samples of an interrupted session; ``None`` where there was none."""
+    """Return the samples of an interrupted session; ``None`` if there was none.
+
+    :raises SamplesError: the file belongs to another comparison.
+    """
     if not path.exists():
         return None
     kept = samples_file.read(path)
     if replace(kept.subject, notes=()) != replace(subject, notes=()):
         raise SamplesError(
-            f"{path}: holds the samples of a comparison of other targets, prompts or limits;"
-            " name another file, or repeat the command that began it"
+            f"{path}: contains samples of other targets, prompts or limits;"
+            " use another file, or repeat the command that created it"
         )
     return kept

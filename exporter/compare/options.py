@@ -11,7 +11,7 @@ from exporter.compare.statistics.findings import Rules
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The prompts; at most one of the first four is set."""
+    """The source of the prompts. At most one of the first four fields is set."""
 
     probe: str | None = None
     prompts_file: Path | None = None
@@ -22,7 +22,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The sides, the source of samples, and when to stop."""
+    """The sides, the source of the samples and the limits."""
 
     baseline: str | None
     candidates: tuple[str, ...]
@@ -30,7 +30,7 @@ class Options:
     asking: Asking
     probes: int | None
     concurrency: tuple[int, ...]
-    """Streams at once, level by level; empty for one probe after the other."""
+    """The number of concurrent streams at each level; empty for one probe at a time."""
     max_requests: int | None
     pause_seconds: float
     budget_usd: float | None
@@ -43,7 +43,7 @@ class Options:
     prometheus_token_env: str | None
     since_seconds: float
     before_after: str | None
-    """A moment in the past: the baseline before it is compared with the baseline after it."""
+    """A date in the past. The baseline before it is compared with the baseline after it."""
     windows: tuple[str, ...]
-    """Spans of the past in which the baseline is compared with itself."""
+    """Time ranges in which the baseline is compared with itself."""
     rules: Rules = field(default_factory=Rules)

@@ -1,4 +1,4 @@
-"""From command-line options to a report: live, from the past, or from a file."""
+"""Turns command-line options into a report: live, from past probes or from a file."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from exporter.prometheus.client import Prometheus
 
 
 def report(options: Options) -> Report:
-    """The report that is asked for.
+    """Create the requested report.
 
-    :raises PartiesError: it is not clear what is asked for.
-    :raises ConfigError: a file cannot be used.
-    :raises CompareError: samples cannot be had, read or kept.
-    :raises HistoryError: Prometheus does not answer, or knows nothing of a target.
+    :raises PartiesError: the options don't make clear what to compare.
+    :raises ConfigError: a file can't be used.
+    :raises CompareError: samples can't be collected, read or saved.
+    :raises HistoryError: Prometheus doesn't respond or has no data for a target.
     """
     if options.from_samples:
         kept = samples_file.read(options.from_samples)
         return judge(kept, options.rules)
     of_one_target = bool(options.before_after or options.windows)
     if not options.baseline or (not options.candidates and not of_one_target):
-        raise PartiesError("say what to compare: --baseline and --candidate")
+        raise PartiesError("specify what to compare: --baseline and --candidate")
     if options.prometheus:
         return _past(options, options.prometheus, options.baseline)
     if of_one_target:
@@ -36,9 +36,9 @@ def report(options: Options) -> Report:
 
 def _past(options: Options, url: str, baseline: str) -> Report:
     if options.asking != Asking(probe=options.asking.probe):
-        raise PartiesError("what was asked in the past cannot be chosen, but for --probe")
+        raise PartiesError("with --prometheus, you can choose a --probe, but no prompts")
     if options.concurrency:
-        raise PartiesError("--concurrency cannot be asked for in the past")
+        raise PartiesError("--concurrency cannot be used with --prometheus")
     sides = _sides(options, baseline)
     with Prometheus(url, options.prometheus_token_env) as prometheus:
         kept = history.read(prometheus, sides, options.asking.probe)
@@ -50,15 +50,16 @@ def _past(options: Options, url: str, baseline: str) -> Report:
 
 
 def _sides(options: Options, baseline: str) -> tuple[Window, ...]:
-    """Several targets at the same time, or one at several times."""
+    """Return several targets in one time range, or one target in several time ranges."""
     if not options.before_after and not options.windows:
         return same_time((baseline, *options.candidates), options.since_seconds)
     if options.candidates or (options.before_after and options.windows):
         raise PartiesError(
-            "--before-after or --window compares the baseline with itself; leave out the others"
+            "--before-after or --window compares the baseline with itself; use only one of them,"
+            " without --candidate"
         )
     if options.before_after:
         return before_and_after(baseline, options.before_after, options.since_seconds)
     if len(options.windows) == 1:
-        raise PartiesError("one --window leaves nothing to compare it with; name another")
+        raise PartiesError("there is only one --window; add another to compare it with")
     return windows_of(baseline, options.windows)

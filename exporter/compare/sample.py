@@ -1,50 +1,52 @@
-"""One probe of a comparison: everything that the statistics and the report need, without prompt or
-answer, so that samples can be stored and shared."""
+"""One probe of a comparison: everything that the statistics and the report need.
+
+A sample contains no prompt and no answer, so it is safe to store and share.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 PROBES_PER_BLOCK = 2
-"""Of each target, in a live comparison."""
+"""The number of probes of each target per block in a live comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one probe of one target came to; times are in seconds and of successes only."""
+    """The result of one probe of one target. Only successes have times, in seconds."""
 
     target: str
     block: int
-    """Samples of one block were taken at nearly the same time and, live, with the same prompt."""
+    """Samples of a block have nearly the same time and, in a live comparison, the same prompt."""
     stratum: str = ""
     """The part of the mix that the block belongs to, such as a class of prompt lengths."""
     finished_at: float
     """Unix seconds."""
     streams: int = 0
-    """How many were asked of the target at once; 0 where one probe followed the other."""
+    """The number of concurrent streams; 0 for one probe at a time."""
     turn: int = 0
-    """Under load, which of the times that the target was asked; the sides take turns."""
+    """Under load, the number of the target's turn. The sides take turns."""
     started_at: float | None = None
-    """Unix seconds, under load."""
+    """Unix seconds; only under load."""
     failure: str | None = None
     """The reason; ``None`` for a success."""
     detail: str = ""
-    """About the failure, for people; free of secrets."""
+    """A description of the failure, free of secrets."""
     uncertain: bool = False
-    """A success whose times may be too far off, since this process read too late; it has none."""
+    """Whether a success has no times because this process read too late to measure them."""
     time_to_first_token_seconds: float | None = None
     time_per_output_token_seconds: float | None = None
     request_duration_seconds: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
-    """Of successes and failures alike; ``None`` where the price or the usage is not known. On a
-    server that is paid by the hour, its time."""
+    """The cost of a success or failure; ``None`` if the price or the usage is unknown. For a server
+    paid by the hour, the cost of its time."""
     charged_usd: float = 0.0
-    """What a budget counts: the cost, or the worst case where something may have been generated
-    and the provider did not say how much."""
+    """The amount that counts against a budget: the cost, or the worst case if the provider may have
+    generated tokens without reporting how many."""
     cold: bool = False
-    """Asked after idleness. Such a sample counts for the cold start and nothing else."""
+    """Whether the target was idle before. Such a sample counts only for the cold start."""
     cold_start_seconds: float | None = None
     """From the first attempt until the first token of the first success."""
 
@@ -55,7 +57,7 @@ class Sample:
 
     @property
     def tokens(self) -> int | None:
-        """Input and output together."""
+        """Input and output tokens together."""
         if self.input_tokens is None or self.output_tokens is None:
             return None
         return self.input_tokens + self.output_tokens

@@ -1,7 +1,7 @@
 """Raw samples as JSON lines: a header that describes the comparison, then one sample per line.
 
-Each line is written as soon as its probe has ended, so that an interrupted comparison can continue
-and a report can be repeated at any time.
+Each line is written as soon as its probe ends. You can therefore continue an interrupted comparison
+and create a report again at any time.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ _DEFAULTS = {field.name: field.default for field in fields(Sample)}
 
 
 class SamplesError(CompareError):
-    """The file cannot be used; the message says why and what to do."""
+    """The file can't be used. The message gives the reason and what to do."""
 
 
 def read(path: Path) -> Evidence:
-    """The whole file; a last line that was not written to its end is passed over.
+    """Read a whole file, except for an incomplete last line.
 
-    :raises SamplesError: it cannot be read, or is no such file.
+    :raises SamplesError: the file can't be read or isn't a samples file.
     """
     try:
         first, *lines = _whole_lines(path.read_bytes()).decode().splitlines()
         head = json.loads(first)
         if not isinstance(head, dict) or head.pop("format", None) != FORMAT:
-            raise ValueError("no such format")
+            raise ValueError("unknown format")
         subject = _SUBJECT.validate_python(head)
     except OSError as error:
         raise SamplesError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:
         raise SamplesError(
-            f"{path}: is no file of samples; `compare --samples FILE` writes such files"
+            f"{path}: is not a samples file; `compare --samples FILE` writes such files"
         ) from None
     return Evidence(
         subject, tuple(_sample(path, number, line) for number, line in enumerate(lines, 2))
@@ -59,7 +59,9 @@ def _sample(path: Path, number: int, line: str) -> Sample:
         return _SAMPLE.validate_json(line)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
-        raise SamplesError(f"{path}:{number}: no sample: {wrong['msg']}; remove the line") from None
+        raise SamplesError(
+            f"{path}:{number}: not a sample: {wrong['msg']}; remove the line"
+        ) from None
 
 
 class Recorder:
@@ -70,9 +72,9 @@ class Recorder:
 
     @classmethod
     def begin(cls, path: Path, subject: Subject) -> Recorder:
-        """A new file.
+        """Create a file.
 
-        :raises SamplesError: it exists or cannot be written.
+        :raises SamplesError: the file exists or can't be written.
         """
         try:
             recorder = cls(path.open("x", encoding="utf-8"))
@@ -83,9 +85,9 @@ class Recorder:
 
     @classmethod
     def take_up(cls, path: Path) -> Recorder:
-        """A file that was begun before; half a line at its end is removed.
+        """Continue an existing file; remove an incomplete line at its end.
 
-        :raises SamplesError: it cannot be written.
+        :raises SamplesError: the file can't be written.
         """
         try:
             with path.open("r+b") as file:
@@ -95,9 +97,9 @@ class Recorder:
             raise SamplesError(f"{path}: cannot be written: {error.strerror}") from None
 
     def add(self, sample: Sample) -> None:
-        """Write a sample so that it survives this process.
+        """Write a sample and flush it, so that it survives this process.
 
-        :raises SamplesError: it cannot be written.
+        :raises SamplesError: the sample can't be written.
         """
         values = asdict(sample)
         self._write({name: v for name, v in values.items() if v != _DEFAULTS[name]})

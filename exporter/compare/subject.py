@@ -1,4 +1,4 @@
-"""The sides of a comparison, what was sent to them, and the notes for the report."""
+"""The sides of a comparison, the prompts that they got, and the notes for the report."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from exporter.compare.sample import Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """A target as it was compared."""
+    """A target at the time of the comparison."""
 
     name: str
     provider: str = ""
     model: str = ""
     endpoint: str = ""
     usd_per_million_input: float | None = None
-    """``None`` where the price is not known, or is not by the token."""
+    """``None`` if the price is unknown or isn't per token."""
     usd_per_million_output: float | None = None
     usd_per_hour: float | None = None
-    """Of a server that is paid by the hour."""
+    """The price of a server paid by the hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What was compared and how it was asked; the first line of a samples file."""
+    """What was compared, and how: the first line of a samples file."""
 
     baseline: Party
     candidates: tuple[Party, ...]
     source: str
-    """Where the samples are from, in words."""
+    """Where the samples come from, as a sentence."""
     asked: str
-    """What was asked, in words."""
+    """What the prompts were, as a sentence."""
     fingerprint: str = ""
-    """Of everything that must not change between the first sample and the last."""
+    """A hash of everything that must not change between the first sample and the last."""
     planned_probes: int | None = None
     """Per target; ``None`` for samples of the past."""
     until_decided: bool = False
     notes: tuple[str, ...] = ()
-    """What a reader must know before trusting the figures."""
+    """Caveats that a reader of the report must know."""
 
     @property
     def parties(self) -> tuple[Party, ...]:
@@ -47,7 +47,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a comparison judges, whether asked now, seen by Prometheus or read from a file."""
+    """The input of a comparison, whether from new probes, from Prometheus or from a file."""
 
     subject: Subject
     samples: tuple[Sample, ...]

@@ -1,4 +1,4 @@
-"""The configuration as typed, frozen models: prompts, targets, intervals."""
+"""The configuration as typed, frozen models."""
 
 from exporter.config.plan import Plan
 from exporter.config.root import Config, Defaults

@@ -13,7 +13,7 @@ Connection = Literal["reuse", "fresh"]
 
 
 class TimeoutOverrides(Model):
-    """Bounds on the parts of a probe; what is not set is bounded by ``timeout`` alone."""
+    """Timeouts for the parts of a probe. ``timeout`` limits the parts without their own timeout."""
 
     connect: Duration | None = None
     """Opening a connection: DNS, TCP and TLS together."""
@@ -22,18 +22,18 @@ class TimeoutOverrides(Model):
     stall: Duration | None = None
     """Between two pieces of output, and from the last one to the end of the stream."""
     total: Duration | None = None
-    """The whole probe; the same as ``timeout``, and stronger than it."""
+    """The whole probe. Overrides ``timeout``."""
 
 
 class TlsSettings(Model):
-    """How a target's certificate is verified; verification cannot be turned off."""
+    """TLS settings of a target. Certificate verification can't be turned off."""
 
     ca_file: FilePath | None = None
-    """Certificates to trust beside the system's."""
+    """PEM file of certificate authorities to trust in addition to the system's."""
     cert_file: FilePath | None = None
-    """Client certificate chain, PEM."""
+    """PEM file of the client certificate chain."""
     key_file: FilePath | None = None
-    """Private key of ``cert_file``, PEM."""
+    """PEM file of the private key for ``cert_file``."""
 
     @model_validator(mode="after")
     def _certificate_and_key_go_together(self) -> Self:

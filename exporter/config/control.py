@@ -9,12 +9,14 @@ from exporter.settings.types import Duration, HttpUrl, Model
 
 
 class Control(Model):
-    """A page that is nearly always there, asked for the network alone: if it cannot be reached
-    either, what fails is not the targets."""
+    """A page that is almost always up.
+
+    If the exporter can't reach it either, the exporter's own network is at fault, not the targets.
+    """
 
     name: str = Field(min_length=1, max_length=200)
     url: HttpUrl
-    """Any cheap page. Any HTTP status counts as reachable."""
+    """A cheap page. Any HTTP status counts as reachable."""
     interval: Duration = 30.0
     timeout: Duration = 5.0
     tls: TlsSettings = TlsSettings()

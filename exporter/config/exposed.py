@@ -1,4 +1,4 @@
-"""Configuration of what /metrics shows."""
+"""Configuration of the series on /metrics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from exporter.settings.types import Model
 
 
 class ExposedMetrics(Model):
-    """What /metrics shows."""
+    """The series on /metrics."""
 
     classic_histograms: bool = True
-    """Whether histograms have classic buckets, each of which is a series, beside the native ones.
-    Those come with protobuf alone, which Prometheus asks for with ``scrape_native_histograms``."""
+    """Whether histograms have classic buckets, each of them a series, in addition to native ones.
+    Native buckets need the protobuf format, which Prometheus requests with
+    ``scrape_native_histograms``."""

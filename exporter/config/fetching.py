@@ -9,14 +9,14 @@ _PATIENCE_SECONDS = 5.0
 
 
 async def fetch(secret: Secret) -> str:
-    """The value as it is now. Files are read beside the loop.
+    """Read the current value. A thread reads files, so that they can't block the loop.
 
-    :raises SecretError: as ``Secret.read``, or its file system does not answer.
+    :raises SecretError: as ``Secret.read``, or the file system doesn't respond.
     """
     if secret.file is None:
         return secret.read()
     try:
         return await beside(secret, secret.read, _PATIENCE_SECONDS)
     except Unanswered:
-        why = f"its file system has not answered for {_PATIENCE_SECONDS:g} s"
+        why = f"its file system did not respond within {_PATIENCE_SECONDS:g} s"
         raise SecretError(f"secret file {secret.file} cannot be read: {why}") from None

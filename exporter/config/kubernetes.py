@@ -12,9 +12,9 @@ from exporter.settings.paths import FilePath
 from exporter.settings.types import Duration, HttpUrl, Model
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where Kubernetes puts what a pod needs to speak to the API server."""
+"""The folder with the credentials that Kubernetes gives a pod for the API server."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,230}[a-z0-9])?")
-"""253 characters at most; a shard's number is put behind it."""
+"""Kubernetes allows 253 characters. The rest is for the number of a shard."""
 
 
 def _name(name: str) -> str:
@@ -31,32 +31,32 @@ Port = Annotated[int, Field(ge=1, le=65535)] | Annotated[str, Field(min_length=1
 
 
 class Kubernetes(Model):
-    """How the API server is reached; within a cluster nothing needs to be set."""
+    """The connection to the API server. In a cluster, the defaults work."""
 
     api_server: HttpUrl | None = None
-    """Where not set, the one of the cluster that the exporter runs in."""
+    """Defaults to the API server of the cluster that the exporter runs in."""
     token_file: FilePath = SERVICE_ACCOUNT / "token"
-    """Read for every request, since Kubernetes renews it; without the file, none is sent."""
+    """Read for every request, because Kubernetes rotates it. Without the file, no token is sent."""
     ca_file: FilePath = SERVICE_ACCOUNT / "ca.crt"
-    """The only certificates to trust; without the file, the system's."""
+    """The only certificate authorities to trust. Without the file, the system's."""
     namespace: Name | None = None
     """Defaults to the namespace of the service account."""
     lease: Name = "inference-exporter"
-    """Name of the Lease by which several exporters agree on a leader; of each shard another, with
-    the shard's number at its end."""
+    """Name of the Lease for leader election. Each shard appends its number."""
     lease_duration: Duration = Field(default=15.0, ge=3)
-    """How long after its last renewal a leader leads no more and another may take over."""
+    """How long after the last renewal another exporter can become the leader."""
 
 
 class KubernetesDiscovery(Model):
-    """Pods or services of which each becomes a target."""
+    """Pods or services that become targets."""
 
     role: Role = "pod"
+    """``pod`` makes each pod a target, ``service`` each Service."""
     namespaces: tuple[Name, ...] = ()
-    """The exporter's own where empty."""
+    """Namespaces to search. Defaults to the exporter's own namespace."""
     selector: str = Field(min_length=1)
-    """A label selector, as ``kubectl get -l`` takes it."""
+    """A label selector, in the syntax of ``kubectl get -l``."""
     port: Port
-    """The name or the number of the port that serves the API."""
+    """Name or number of the port that serves the API."""
     target: dict[str, object]
-    """A target whose texts may hold placeholders."""
+    """A template of a target, with placeholders such as ``{address}``."""

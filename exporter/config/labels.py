@@ -1,7 +1,7 @@
 """All label names of the exporter's series.
 
-Metrics use only these names, and a target's own labels can't use any of them. So no series has a
-label twice, for which Prometheus would reject the whole scrape.
+Metrics use only these names, and a target's own labels can't use any of them. A series therefore
+never has a label twice. Otherwise Prometheus would reject the whole scrape.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Label(StrEnum):
-    """A label name that the exporter gives a meaning to."""
+    """A label name that has a meaning in the exporter's series."""
 
     TARGET = "target"
     PROVIDER = "provider"
@@ -40,11 +40,11 @@ class Label(StrEnum):
 
 
 COMMON_LABELS = (Label.TARGET, Label.PROVIDER, Label.MODEL, Label.PROBE)
-"""What every series of a target carries."""
+"""The labels of every series of a target."""
 
-# ``location`` is on every series there is, where the exporter knows its own.
+# If the exporter knows its location, all its series have the label ``location``.
 _OF_PROMETHEUS = frozenset({"le", "quantile", "job", "instance", "request_id"})
-"""Names that Prometheus, or an exemplar of ours, gives a meaning to."""
+"""Names that have a meaning in Prometheus or in the exporter's exemplars."""
 
 RESERVED_LABELS = frozenset(map(str, Label)) | _OF_PROMETHEUS
-"""What no label of a target may be called."""
+"""Names that a target's own labels can't use."""

@@ -13,9 +13,9 @@ _PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def place(name: str) -> str:
-    """A name that can be the value of the label.
+    """Check that a name can be the value of the label ``location``.
 
-    :raises ValueError: it cannot.
+    :raises ValueError: it can't.
     """
     if not _PLACE.fullmatch(name):
         raise ValueError(
@@ -25,12 +25,12 @@ def place(name: str) -> str:
 
 
 class CloudLocation(Model):
-    """The place is what the cloud's metadata service says; it is asked once, at the start."""
+    """A location from the metadata service of a cloud, which the exporter asks once at startup."""
 
     cloud: Literal["aws", "azure", "gcp"]
-    """Whose metadata service."""
+    """The cloud whose metadata service to ask."""
     part: Literal["region", "zone"] = "region"
-    """How near to look."""
+    """The part of the location to use."""
 
 
 def _name_or_cloud(value: object) -> str:

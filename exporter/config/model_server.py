@@ -1,5 +1,4 @@
-"""Configuration of models that are not always available: servers that boot, models that load on
-demand."""
+"""Configuration of models that aren't always ready: booting servers and models loaded on demand."""
 
 from __future__ import annotations
 
@@ -13,18 +12,18 @@ _IDLES_PER_CYCLE = 4
 
 
 class ColdStart(Model):
-    """Measure the model after idleness."""
+    """Measures the model after idle time."""
 
     idle: Duration
-    """How long the target is left alone before a cold probe."""
+    """How long to leave the target idle before a cold probe."""
     every: Duration | None = None
-    """How often that is done; four times ``idle`` where not set."""
+    """Time between two cold probes. Defaults to four times ``idle``."""
     group: str | None = Field(default=None, min_length=1, max_length=200)
-    """Targets with the same group share a model server: they are left alone together."""
+    """Targets in the same group share a model server, so they are left idle together."""
     retry: Duration = 2.0
-    """How long to wait before a model that is not ready is asked again."""
+    """Time to wait before retrying a model that isn't ready."""
     limit: Duration = 600.0
-    """How long a model may be not ready before that is a failure."""
+    """How long a model can be not ready before the probe fails."""
 
     @model_validator(mode="after")
     def _leaves_time_for_warm_probes(self) -> Self:
@@ -39,13 +38,13 @@ class ColdStart(Model):
 
 
 class WatchedBoot(Model):
-    """Watch the server of a model from the first refused connection to the first token."""
+    """Watches a model server from the first refused connection to the first token."""
 
     health_path: UrlPath = "/health"
-    """Answers with success once the server is healthy."""
+    """A path that returns success when the server is healthy."""
     models_path: UrlPath = "/v1/models"
-    """Lists the models that the server has loaded."""
+    """A path that lists the loaded models."""
     poll: Duration = 1.0
-    """How often the server is looked at."""
+    """Time between two checks of the server."""
     limit: Duration = 900.0
-    """How long a boot may take before it is a failure."""
+    """How long a boot can take before it is a failure."""

@@ -19,17 +19,20 @@ _HEADERS = {
 
 @lru_cache(maxsize=4096)
 def _url(url: str) -> httpx.URL:
-    """A target is asked at the same URL again and again."""
+    """Cache URLs, because every probe of a target uses the same one."""
     return httpx.URL(url)
 
 
 def outgoing(
     request: HttpRequest, further: Mapping[str, str], extensions: Mapping[str, Any] | None = None
 ) -> httpx.Request:
-    """A dialect's request with the headers that every request has, and the target's own over them.
+    """Add the common headers and the target's own headers to a dialect's request.
 
-    :raises httpx.InvalidURL: nothing could be sent there.
-    :raises ValueError: a header, or the name of the host, cannot be sent.
+    The target's headers override the dialect's, which override the common ones.
+
+    :param further: the target's own headers.
+    :raises httpx.InvalidURL: the URL is invalid.
+    :raises ValueError: a header or the host name can't be sent.
     """
     headers = httpx.Headers(_HEADERS)
     headers.update(request.headers)

@@ -1,5 +1,4 @@
-"""The plan for one target and one probe, with defaults filled in, and the changes that a new
-configuration makes to the plans."""
+"""The plan for one target and one probe, and how a new configuration changes the plans."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ State = TypeVar("State")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Bounds in force for one probe, in seconds; only ``total`` always exists."""
+    """The effective timeouts of one probe, in seconds. Only ``total`` is always set."""
 
     total: float
     connect: float | None = None
@@ -29,7 +28,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One target and one probe to ask it: what the scheduler schedules and a probe carries out."""
+    """One target and one of its probes, with defaults filled in.
+
+    The scheduler schedules plans, and a probe runs one.
+    """
 
     target: Target
     probe_name: str
@@ -39,54 +41,56 @@ class Plan:
     fresh_connection: bool
     max_uncertainty_seconds: float = math.inf
     price: Price | None = None
-    """``None`` where it is not known."""
+    """``None`` if the price is unknown."""
     confirm: bool = False
-    """Whether it is asked again soon when something seems to have changed."""
+    """Whether to probe again soon if the latest probes suggest a change."""
 
     @property
     def dialect(self) -> Dialect[Any]:
-        """How the target is asked what the probe asks."""
+        """The dialect of the target for this kind of probe."""
         return self.target.dialect(self.probe.kind)
 
     @property
     def key(self) -> tuple[str, str]:
-        """What no two plans of a configuration share: their place in time and in what is shown."""
+        """The names of target and probe, unique in a configuration."""
         return self.target.name, self.probe_name
 
     @property
     def asked(self) -> Identity:
-        """Identifies the model and endpoint. Another model or endpoint under the same name has a
-        separate history."""
+        """The target's name, model and endpoint.
+
+        Another model or endpoint under the same name has a separate history.
+        """
         target = self.target
         return target.name, target.provider, target.model, target.endpoint
 
     @property
     def identity(self) -> Identity:
-        """Two plans with the same identity have the same past; any others have none in common."""
+        """The identity of the plan's history. Plans with the same identity share one history."""
         return *self.asked, self.probe_name, self.probe.kind
 
 
 @dataclass(frozen=True, slots=True)
 class PlanChange:
-    """What changes between the plans in force and those that take their place.
+    """The difference between the old and the new plans.
 
-    It is worked out once, and given to everybody who keeps something for each plan.
+    It is computed once and passed to every component that keeps state for each plan.
     """
 
     plans: tuple[Plan, ...]
-    """All that are in force from now on, in the order of the configuration."""
+    """All new plans, in the order of the configuration."""
     added: tuple[Plan, ...]
-    """Those without a past; one that now asks another model among them."""
+    """Plans without a history, such as a target that now uses another model."""
     kept: tuple[Plan, ...]
-    """Those that stay as they are."""
+    """Unchanged plans."""
     changed: tuple[Plan, ...]
-    """Those whose past stays, with their new settings."""
+    """Plans with new settings that keep their history."""
     gone: tuple[Plan, ...]
-    """Those that are in force no more, as they were."""
+    """Removed plans, with their old settings."""
 
     @classmethod
     def between(cls, before: Iterable[Plan], after: Iterable[Plan]) -> Self:
-        """The change from some plans to others."""
+        """Compute the difference between two sets of plans."""
         old = {plan.identity: plan for plan in before}
         new = {plan.identity: plan for plan in after}
         stayed = [plan for identity, plan in new.items() if identity in old]
@@ -101,7 +105,7 @@ class PlanChange:
     def carry(
         self, states: Mapping[Identity, State], new: Callable[[Plan], State]
     ) -> dict[Identity, State]:
-        """What is kept for each plan by its identity: what there was, or something new."""
+        """Return the state of each plan by its identity: the existing one, or a new one."""
         return {
             plan.identity: states[plan.identity] if plan.identity in states else new(plan)
             for plan in self.plans

@@ -12,7 +12,7 @@ from exporter.settings.types import Located, UnknownName, raise_all
 
 
 def _kind_of(value: object) -> object:
-    """The kind of a probe as it is written; ``chat`` where it says nothing."""
+    """Return the kind as written in the file; the default is ``chat``."""
     written = value.get("kind", Kind.CHAT) if isinstance(value, dict) else None
     return value.kind if isinstance(value, Probe) else written or Kind.CHAT
 
@@ -22,7 +22,7 @@ def _keys_of(kind: Kind) -> list[str]:
 
 
 def _of_one_kind(value: object) -> object:
-    """The value as it is, if its kind is known and none of its keys are another kind's."""
+    """Check that the kind is known and that no key belongs only to other kinds."""
     if isinstance(value, dict):
         raise_all("Probe", _mistakes(value, str(_kind_of(value))))
     return value
@@ -49,4 +49,4 @@ else:
         Discriminator(_kind_of),
         BeforeValidator(_of_one_kind),
     ]
-"""A probe of any kind, which its key ``kind`` names."""
+"""A probe of any kind. The key ``kind`` selects the model."""

@@ -12,21 +12,22 @@ from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, raise
 
 
 class Push(Model):
-    """Every series, sent by OTLP over HTTP. Needs the extra ``push``."""
+    """Pushes every series by OTLP over HTTP. Needs the extra ``push``."""
 
     endpoint: HttpUrl
-    """The whole URL, as in ``http://prometheus:9090/api/v1/otlp/v1/metrics``."""
+    """The full URL, such as ``http://prometheus:9090/api/v1/otlp/v1/metrics``."""
     interval: Duration = 30.0
+    """Time between two pushes."""
     timeout: Duration = Field(default=10.0, le=60)
-    """How long a push may take, its repetitions included."""
+    """Timeout of a push, retries included."""
     headers: dict[str, HeaderValue] = Field(default={})
-    """Further request headers; those that carry credentials must be secrets."""
+    """Extra request headers. A header that carries credentials must be a secret."""
     ca_file: FilePath | None = None
-    """The only certificates to trust; the system's where not set."""
+    """PEM file of the only certificate authorities to trust. Defaults to the system's."""
     job: str = Field(default="inference", min_length=1)
-    """The label ``job`` of every series, which a scrape would give."""
+    """The label ``job`` of every series, which Prometheus would add in a scrape."""
     instance: str | None = Field(default=None, min_length=1)
-    """The label ``instance`` of every series; the host's name where not set."""
+    """The label ``instance`` of every series. Defaults to the host name."""
 
     @field_validator("headers")
     @classmethod
@@ -36,5 +37,5 @@ class Push(Model):
 
     @property
     def own_instance(self) -> str:
-        """The label ``instance`` in force."""
+        """The effective label ``instance``."""
         return self.instance or socket.gethostname()

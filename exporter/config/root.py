@@ -1,7 +1,7 @@
-"""The configuration as a whole.
+"""The whole configuration.
 
-``exporter.config.loading`` fills its models from YAML and the environment, and turns pydantic's
-errors into file, line, key, and the nearest known name.
+``exporter.config.loading`` fills its models from YAML and the environment. It turns pydantic's
+errors into messages with file, line, key and the nearest known name.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from exporter.settings.paths import FilePath
 from exporter.settings.types import Duration, Located, Model, UnknownName, raise_all
 
 VERSION = 1
-"""The form of the configuration that is read here."""
+"""The version of the file format that this release reads."""
 
 
 class Defaults(Model):
-    """What holds for every target that does not say otherwise."""
+    """Defaults for all targets."""
 
     interval: Duration = 60.0
     timeout: Duration = 30.0
     timeouts: TimeoutOverrides = TimeoutOverrides()
     connection: Connection = "reuse"
     max_uncertainty: Duration = 0.01
-    """A success whose times may be further off than this, since the exporter read too late, is
-    counted apart and its times are left out."""
+    """Maximum uncertainty of a result's times. If the exporter read too late to be sure, it counts
+    the success separately and leaves out its times."""
     confirm: bool = True
-    """Ask again within seconds when the latest probes look as if something had changed."""
+    """Whether to probe again within seconds if the latest probes suggest a change."""
 
 
 class Config(Model):
@@ -66,41 +66,41 @@ class Config(Model):
     web: Web = Web()
     defaults: Defaults = Defaults()
     probes: dict[str, AnyProbe] = Field(default={**DEFAULT_PROBES}, min_length=1)
-    """What is asked, by name."""
+    """Requests to send, by name."""
     targets: tuple[Target, ...] = ()
-    """Where probes go."""
+    """Models to probe."""
     controls: tuple[Control, ...] = ()
-    """Pages that are nearly always there, asked for the exporter's own network alone."""
+    """Pages that are almost always up, to check the exporter's own network."""
     target_files: tuple[str, ...] = ()
-    """Glob patterns of files with further targets, watched for changes."""
+    """Glob patterns of files with more targets, watched for changes."""
     budget: Budget = Budget()
     state_folder: FilePath | None = None
-    """Where the past of fingerprints and embeddings is kept, so that a change that comes with a
-    restart is seen. The folder must exist and be writable."""
+    """Folder for the history of fingerprints and embeddings, so that a change during a restart is
+    detected. The folder must exist and be writable."""
     prices_file: LoadedPrices | None = None
-    """LiteLLM's ``model_prices_and_context_window.json``; gives a price to targets without."""
+    """LiteLLM's ``model_prices_and_context_window.json``, for targets without their own price."""
     currencies: Currencies = Field(default={})
-    """What one unit of each currency that a price is in is worth, in USD."""
+    """The value in USD of one unit of each currency that prices use."""
     price_mix: PriceMix = PriceMix()
     location: ExporterLocation | None = None
-    """Where this exporter stands: a label of every series, so that several can be told apart."""
+    """Where this exporter runs: a label of every series that distinguishes exporters."""
     version: int = 1
-    """Of which form the file is."""
+    """Version of the file format."""
     metrics: ExposedMetrics = ExposedMetrics()
     push: Push | None = None
-    """Where series are sent, if nobody can scrape them."""
+    """Where to send series if Prometheus can't scrape this exporter."""
     kubernetes: Kubernetes = Kubernetes()
     kubernetes_discovery: tuple[KubernetesDiscovery, ...] = ()
-    """Further targets, found in a Kubernetes cluster."""
+    """More targets, discovered in a Kubernetes cluster."""
     leader_election: Literal["kubernetes-lease"] | None = None
-    """Whether several exporters agree on one that probes."""
+    """How several exporters elect the one that probes. Not set: this exporter always probes."""
 
     @field_validator("version")
     @classmethod
     def _version_is_known(cls, version: int) -> int:
         if version != VERSION:
             raise ValueError(
-                f"this inference-exporter reads version {VERSION}; upgrade it, or write that"
+                f"this inference-exporter reads version {VERSION}; upgrade it, or set that version"
             )
         return version
 
@@ -120,7 +120,7 @@ class Config(Model):
                 yield ("targets", index, *at), wrong
 
     @model_validator(mode="after")
-    def _groups_keep_one_silence(self) -> Self:
+    def _groups_have_the_same_idle_time(self) -> Self:
         raise_all("Config", _group_mistakes(self.targets))
         return self
 
@@ -130,9 +130,9 @@ class Config(Model):
         return self
 
     def price_of(self, target: Target) -> Price:
-        """What a target costs: its own price, else the price file's.
+        """Return the price of a target, from its configuration or from the price file.
 
-        :raises UnknownPrice: there is neither.
+        :raises UnknownPrice: neither has a price.
         """
         match target.price:
             case TokenPriceSettings() as price:
@@ -146,15 +146,19 @@ class Config(Model):
             return self.prices_file.by_key(target.price_key, service_tier)
         vendor = vendor_of(target.endpoint, target.row.billed_as)
         if vendor is None:
-            raise UnknownPrice(f"nobody knows who bills for {target.endpoint}; set price_key")
+            raise UnknownPrice(
+                f"the vendor that bills for {target.endpoint} is unknown; set price_key"
+            )
         return self.prices_file.by_model(vendor, target.model, target.region, service_tier)
 
     def unknown_prices(self) -> Iterator[tuple[str, str]]:
-        """The name of every target with an unknown price, and the reason, if a price file or a
-        budget needs the price."""
-        everybody = self.prices_file or self.budget.usd_per_day
+        """Yield the name of every target with an unknown price, and the reason.
+
+        This includes only targets that need a price, because of a price file or a budget.
+        """
+        all_need_prices = self.prices_file or self.budget.usd_per_day
         for target in self.targets:
-            if not (everybody or target.budget or target.price_key):
+            if not (all_need_prices or target.budget or target.price_key):
                 continue
             try:
                 self.price_of(target)
@@ -163,16 +167,16 @@ class Config(Model):
 
     @property
     def own_labels(self) -> dict[str, str]:
-        """What every series of this exporter carries."""
+        """The labels of every series of this exporter."""
         return {Label.LOCATION: self.location} if isinstance(self.location, str) else {}
 
     @property
     def mix(self) -> Mix:
-        """How prices are blended."""
+        """The mix of input and output for blended prices."""
         return Mix(exact(self.price_mix.input), exact(self.price_mix.output))
 
     def plans(self) -> tuple[Plan, ...]:
-        """Every target with each of its probes, defaults filled in."""
+        """Return a plan for each target and each of its probes, with defaults filled in."""
         return tuple(
             Plan(
                 target=target,
@@ -199,7 +203,7 @@ class Config(Model):
         return probe.interval or target.interval or self.defaults.interval
 
     def _timeouts(self, target: Target, probe: Probe) -> Timeouts:
-        """An answer in one piece has nothing but its end to wait for."""
+        """Return the effective timeouts. First token and stall apply only to streamed answers."""
         own, default = target.timeouts, self.defaults.timeouts
         return Timeouts(
             connect=own.connect or default.connect,
@@ -212,8 +216,11 @@ class Config(Model):
 def name_mistakes(
     targets: Sequence[tuple[str | None, Sequence[str]]], probes: Collection[str]
 ) -> Iterator[Located]:
-    """What is wrong between these targets, each a name and the names of its probes, and these
-    names of probes. A target that has no name yet is given as ``None``."""
+    """Yield errors in the names of targets and in the probes that targets refer to.
+
+    :param targets: the name of each target (``None`` if missing) and the names of its probes.
+    :param probes: the names of all probes.
+    """
     seen: set[str] = set()
     for index, (target, asked) in enumerate(targets):
         if target in seen:
@@ -246,5 +253,5 @@ def _group_mistakes(targets: Iterable[Target]) -> Iterator[Located]:
             continue
         name, other = first.setdefault(cold.group, (target.name, cold))
         if (cold.idle, cold.every_seconds) != (other.idle, other.every_seconds):
-            wrong = f"must have the idle and every of target {name!r}, which is in the same group"
+            wrong = f"must have the same idle and every as target {name!r}, which is in its group"
             yield ("targets", index, "cold_start"), ValueError(wrong)

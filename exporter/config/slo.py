@@ -13,11 +13,11 @@ from pydantic import Field
 from exporter.settings.types import Duration, Model
 
 CHANCE = 0.05
-"""What chance alone would do more rarely than this is taken for no chance."""
+"""The significance level: a result that chance alone produces less often counts as real."""
 
 
 class Probed(Protocol):
-    """As much of a result as an objective looks at."""
+    """The parts of a result that an objective uses."""
 
     @property
     def success(self) -> bool: ...
@@ -42,22 +42,21 @@ _TIMES: Mapping[str, Seconds] = {
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """The share of probes that must be good. Each objective has a name, which is a label value."""
+    """The share of probes that must be good. The name is a label value."""
 
     name: str
     ratio: float
     threshold_seconds: float | None = None
-    """``None`` for an objective that has nothing to do with time."""
+    """``None`` for an objective without a time limit."""
     measure: Seconds = lambda result: None
 
     def met_by(self, result: Probed, *, usable: bool = True) -> bool | None:
-        """Whether a probe was good; ``None`` where this objective does not judge it.
+        """Return whether a probe was good; ``None`` if this objective doesn't apply to it.
 
-        Times are judged on successes only: a failure is the success objective's, and would
-        otherwise be charged to the error budgets of all.
+        Latency objectives apply only to successes. Failures count only against the success
+        objective. Otherwise one failure would use up every error budget.
 
-        :param usable: whether the probe's times are those of a warm model, and known well enough
-            to be judged.
+        :param usable: whether the times belong to a warm model and are accurate enough.
         """
         if self.threshold_seconds is None:
             return result.success
@@ -67,7 +66,7 @@ class Objective:
         return seconds <= self.threshold_seconds
 
 
-class Verdict(StrEnum):
+class SloVerdict(StrEnum):
     """Whether an objective is kept, as far as the probes can tell."""
 
     KEPT = "kept"
@@ -77,7 +76,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many of the probes that an objective judges were good."""
+    """The number of good probes among those that an objective applies to."""
 
     objective: Objective
     good: int = 0
@@ -85,17 +84,17 @@ class Tally:
 
     @classmethod
     def of(cls, objective: Objective, met: Iterable[bool | None]) -> Tally:
-        """Counts what ``Objective.met_by`` said of each probe."""
+        """Count the results of ``Objective.met_by``."""
         judged = [one for one in met if one is not None]
         return cls(objective, sum(judged), len(judged))
 
     @property
     def ratio(self) -> float | None:
-        """``None`` where no probe was judged."""
+        """The share of good probes; ``None`` without judged probes."""
         return self.good / self.judged if self.judged else None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> SloVerdict:
         """By the binomial test, once for either side.
 
         Broken: a target that just keeps its objective would rarely have so few good probes. Kept:
@@ -103,15 +102,17 @@ class Tally:
         """
         ratio = self.objective.ratio
         if _chance_of_at_most(self.good, self.judged, ratio) < CHANCE:
-            return Verdict.BROKEN
+            return SloVerdict.BROKEN
         if 1 - _chance_of_at_most(self.good - 1, self.judged, ratio) < CHANCE:
-            return Verdict.KEPT
-        return Verdict.UNKNOWN
+            return SloVerdict.KEPT
+        return SloVerdict.UNKNOWN
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which shares the true one most likely is, by Clopper and Pearson: the objective
-        is broken if it is above both, and kept if it is below both."""
+        """The Clopper-Pearson interval for the true share of good probes.
+
+        The objective is broken if it is above the interval, and kept if it is below.
+        """
         good, judged = self.good, self.judged
         low = _solved(lambda share: 1 - _chance_of_at_most(good - 1, judged, share) >= CHANCE)
         high = _solved(lambda share: _chance_of_at_most(good, judged, share) < CHANCE)
@@ -119,12 +120,12 @@ class Tally:
 
     @property
     def enough(self) -> int:
-        """How many probes it takes to see that the objective is kept, if all of them are good."""
+        """The number of probes that show that the objective is kept, if all of them are good."""
         return math.ceil(math.log(CHANCE) / math.log(self.objective.ratio))
 
 
 def _solved(holds_above: Callable[[float], bool]) -> float:
-    """Where between 0 and 1 something begins to hold."""
+    """Find the smallest value between 0 and 1 at which a condition holds, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
@@ -133,14 +134,14 @@ def _solved(holds_above: Callable[[float], bool]) -> float:
 
 
 def _chance_of_at_most(good: int, judged: int, ratio: float) -> float:
-    """The binomial distribution: the chance of at most so many good ones."""
+    """Return the binomial probability of at most this many good probes."""
     if 2 * good < judged:
         return _chance_of(range(good + 1), judged, ratio)
     return 1 - _chance_of(range(good + 1, judged + 1), judged, ratio)
 
 
 def _chance_of(numbers: range, judged: int, ratio: float) -> float:
-    """The chance that one of these numbers of probes is good."""
+    """Return the binomial probability that the number of good probes is one of these."""
     log_good, log_bad = math.log(ratio), math.log1p(-ratio)
     log_all = math.lgamma(judged + 1)
     return math.fsum(
@@ -156,7 +157,7 @@ def _chance_of(numbers: range, judged: int, ratio: float) -> float:
 
 
 class LatencyObjective(Model):
-    """A share of the successful probes that must not take longer than a threshold."""
+    """The share of successful probes whose time must not exceed a threshold."""
 
     threshold: Duration
     ratio: float = Field(gt=0, lt=1)
@@ -171,7 +172,7 @@ class Slo(Model):
     request_duration: LatencyObjective | None = None
 
     def objectives(self) -> Iterator[Objective]:
-        """Those that are set."""
+        """Yield the objectives that are set."""
         if self.success_ratio is not None:
             yield Objective("success", self.success_ratio)
         for name, measure in _TIMES.items():

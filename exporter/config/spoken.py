@@ -11,18 +11,18 @@ from exporter.settings.types import Located
 
 
 def asking_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
-    """Probes of a target that its provider doesn't support, or that can't be sent, as errors of the
-    target.
+    """Yield an error for each probe of a target that its provider doesn't support, or that can't
+    be sent.
 
     :param probes: all probes, by name; another check reports unknown names.
     """
-    spoken: dict[tuple[Kind, frozenset[str]], Probe] = {}
+    supported: dict[tuple[Kind, frozenset[str]], Probe] = {}
     for name in probes if target.probes is None else target.probes:
         if name in probes and probes[name].kind in target.row.kinds:
-            spoken.setdefault((probes[name].kind, probes[name].demands), probes[name])
-    for probe in spoken.values():
+            supported.setdefault((probes[name].kind, probes[name].demands), probes[name])
+    for probe in supported.values():
         if why := why_unsendable(target, probe):
-            yield (), ValueError(f"no request can be made of it: {why}")
+            yield (), ValueError(f"its requests cannot be built: {why}")
     yield from _kind_mistakes(target, probes)
 
 
@@ -33,9 +33,9 @@ def _kind_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Loca
             continue
         wrong = (
             f"probe {name!r} is of kind {kind.value!r}, which provider {target.provider!r} does not"
-            f" speak; it speaks {', '.join(kinds)}; "
+            f" support; it supports {', '.join(kinds)}; "
         )
         if target.probes is None:
-            yield (), ValueError(f"{wrong}list those that this target is to be asked as probes")
+            yield (), ValueError(f"{wrong}list the probes for this target under probes")
         else:
-            yield ("probes", position), ValueError(f"{wrong}take it out")
+            yield ("probes", position), ValueError(f"{wrong}remove it")

@@ -21,55 +21,60 @@ from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, Unkno
 _READY_LIMIT_SECONDS = 600.0
 _REGION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_DEPTH = 64
-"""Of ``extra_body``. Servers read some dozens of levels, and writing them takes the stack."""
+"""The maximum depth of ``extra_body``. Servers accept a few dozen levels, and encoding is
+recursive."""
 
 PresetName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*PRESETS]})]
 
 
 def _depth(value: JsonValue, limit: int) -> int:
-    """How deep a value is nested; no further than the limit is looked."""
+    """Return how deeply a value is nested; stop at the limit."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max((_depth(each, limit - 1) for each in inner), default=0) if limit >= 0 else 0
 
 
 class Target(Model):
-    """A target: where probes go."""
+    """A model to probe."""
 
     name: str = Field(min_length=1, max_length=200)
+    """The value of the label ``target``."""
     provider: str = Field(json_schema_extra={"enum": [*sorted(PROVIDERS)]})
-    """The dialect that the API speaks."""
+    """The API that the target speaks."""
     preset: PresetName | None = None
-    """For provider ``openai``: which server this is. Where not set, it is recognised by
-    ``base_url`` if it is a public one."""
+    """For provider ``openai``: the server that implements the API. The exporter recognizes presets
+    by their public ``base_url``."""
     model: str = Field(min_length=1, max_length=200)
+    """The provider's name for the model."""
     base_url: HttpUrl | None = None
-    """Where the API lives; the provider's public endpoint where not set."""
+    """Base URL of the API. Defaults to the provider's public endpoint."""
     region: str | None = None
+    """The region, for providers with regional endpoints or signatures."""
     api_version: str | None = None
-    """For providers whose API has several versions; the newest known one where not set."""
+    """For providers with several API versions. Defaults to the latest supported version."""
     api_key: Secret | None = None
     headers: dict[str, HeaderValue] = Field(default={})
-    """Further request headers; those that carry credentials must be secrets."""
+    """Extra request headers. A header that carries credentials must be a secret."""
     extra_body: dict[str, JsonValue] = Field(default={})
-    """Further request fields, merged over the dialect's own as a JSON Merge Patch (RFC 7396)."""
+    """Extra request fields, merged over the exporter's own as a JSON Merge Patch (RFC 7396)."""
     probes: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Names of the probes to ask; all of them where not set."""
+    """Names of the probes to send. Defaults to all probes."""
     interval: Duration | None = None
     timeout: Duration | None = None
     timeouts: TimeoutOverrides = TimeoutOverrides()
     connection: Connection | None = None
     confirm: bool | None = None
-    """Ask again within seconds when the latest probes look as if something had changed."""
+    """Whether to probe again within seconds if the latest probes suggest a change."""
     tls: TlsSettings = TlsSettings()
     labels: dict[str, str] = Field(default={})
+    """Extra labels for all series of the target."""
     price: PriceSettings | None = None
-    """What it costs; looked up in ``prices_file`` where not set."""
+    """The price. Defaults to the price in ``prices_file``."""
     price_key: str | None = Field(default=None, min_length=1)
-    """The model's key in ``prices_file``, where provider and model do not lead to it."""
+    """The model's key in ``prices_file``, if provider and model don't identify it."""
     budget: TargetBudget | None = None
     cold_start: ColdStart | None = None
     boot: WatchedBoot | None = None
-    """How its server is watched while it boots; provider ``vllm`` is watched in any case."""
+    """Watches the server while it boots. Always on for provider ``vllm``."""
     slo: Slo | None = None
 
     @field_validator("provider")
@@ -116,7 +121,7 @@ class Target(Model):
     def _preset_fits(self) -> Self:
         if self.preset and self.preset not in self.row.presets:
             names = ", ".join(repr(name) for name, row in PROVIDERS.items() if row.presets)
-            wrong = ValueError(f"goes with provider {names} only; remove one of the two")
+            wrong = ValueError(f"works only with provider {names}; remove it or change provider")
             raise_all("Target", [(("preset",), wrong)])
         return self
 
@@ -143,19 +148,22 @@ class Target(Model):
 
     @property
     def server(self) -> str:
-        """What targets that share a model server share: they go to the same shard, since only one
-        exporter can leave a server alone."""
+        """An identifier of the model server.
+
+        Targets with the same server belong to the same shard, because only a single exporter can
+        leave a server idle.
+        """
         return (self.cold_start and self.cold_start.group) or self.name
 
     @property
     def row(self) -> Provider:
-        """What is special about its provider."""
+        """The provider's entry in the table of providers."""
         return PROVIDERS[self.provider]
 
     def dialect(self, kind: Kind) -> Dialect[Any]:
-        """How it is asked a kind of question.
+        """Return the dialect for a kind of probe.
 
-        :raises KeyError: it cannot be asked that.
+        :raises KeyError: the provider doesn't support this kind.
         """
         return self.row.dialect(self._served_by, kind)
 
@@ -165,19 +173,19 @@ class Target(Model):
 
     @property
     def watched_boot(self) -> WatchedBoot | None:
-        """How the boots of its server are watched; ``None`` where they are not."""
+        """The effective settings for boots of the server; ``None`` if boots aren't watched."""
         return self.boot or (WatchedBoot() if self.row.watches_boots else None)
 
     @property
     def ready_limit_seconds(self) -> float:
-        """How long the model may be not ready before that is a fault."""
+        """How long the model can be not ready before that is a failure."""
         limits = [it.limit for it in (self.watched_boot, self.cold_start) if it]
         return max(limits, default=_READY_LIMIT_SECONDS)
 
     async def header_values(self) -> dict[str, str]:
-        """The further request headers, secrets read.
+        """Return the extra request headers, with the current values of secrets.
 
-        :raises SecretError: one of them cannot be.
+        :raises SecretError: a secret can't be read.
         """
         return {
             name: value if isinstance(value, str) else await fetch(value)
@@ -186,8 +194,7 @@ class Target(Model):
 
     @property
     def public_endpoint(self) -> str | None:
-        """Where its provider's public API lives; ``None`` where there is none, or none of this
-        region."""
+        """The provider's public endpoint; ``None`` if there is none for this region."""
         try:
             return self.row.endpoint(self._served_by, self.region)
         except ValueError:
@@ -195,5 +202,5 @@ class Target(Model):
 
     @property
     def endpoint(self) -> str:
-        """The base URL in force."""
+        """The effective base URL."""
         return self.base_url or self.row.endpoint(self._served_by, self.region) or ""

@@ -1,4 +1,4 @@
-"""Templates of targets: fills placeholders with what discovery finds in a cluster."""
+"""Templates of targets. Discovery fills their placeholders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exporter.settings.mistakes import Location
 from exporter.settings.types import Located, UnknownName
 
 _FIELDS = ("name", "model", "base_url", "region", "labels")
-"""Braces elsewhere, as in ``extra_body``, are none of ours."""
+"""The fields with placeholders. In other fields, such as ``extra_body``, braces have no meaning."""
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _SIMPLE = ("namespace", "name", "address", "port")
 _MAPPINGS = ("label", "annotation")
@@ -27,23 +27,23 @@ _MAPPINGS = ("label", "annotation")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One pod or service with the port that was asked for."""
+    """One discovered pod or service."""
 
     namespace: str
     name: str
     address: str
-    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    """A host for a URL, with IPv6 addresses in brackets."""
     port: int
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class MissingValueError(ValueError):
-    """What was found lacks a label or annotation that the template names."""
+    """The pod or service lacks a label or annotation that the template refers to."""
 
 
 class _Everything(dict[str, str]):
-    """Has every label, for a look at a template before anything is found."""
+    """Has every label, to check a template before discovery finds anything."""
 
     def get(self, key: str, default: Any = None) -> Any:
         return "example"
@@ -53,10 +53,10 @@ _EXAMPLE = Found("namespace", "name", "192.0.2.1", 8000, _Everything(), _Everyth
 
 
 def render(template: Mapping[str, object], found: Found) -> dict[str, object]:
-    """The target of what was found, yet to be validated.
+    """Fill a template. The result isn't validated.
 
-    :raises MissingValueError: a label or annotation is not there.
-    :raises UnknownName: there is no such placeholder.
+    :raises MissingValueError: a label or annotation is missing.
+    :raises UnknownName: a placeholder is unknown.
     """
     return {
         key: _filled(value, found) if key in _FIELDS else value
@@ -89,7 +89,7 @@ def template_mistakes(
     discoveries: Iterable[KubernetesDiscovery],
     probes: Mapping[str, Probe],
 ) -> Iterator[InitErrorDetails | Located]:
-    """Errors in templates that don't depend on what discovery finds.
+    """Yield errors in templates that don't depend on what discovery finds.
 
     :param probes: all probes, by name.
     """
@@ -111,6 +111,6 @@ def template_mistakes(
 
 def _moved(at: Location, detail: ErrorDetails) -> InitErrorDetails | Located:
     location = (*at, *detail["loc"])
-    if detail["type"] == "missing":  # its place is the mapping above
+    if detail["type"] == "missing":  # the location of a missing key is the mapping above it
         return InitErrorDetails(type="missing", loc=location, input=detail["input"])
     return location, ValueError(explain(detail, Target))

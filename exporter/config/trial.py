@@ -1,5 +1,7 @@
-"""Builds every request once before a configuration is accepted, with everything except secrets. A
-request that can't be sent is an error in the configuration, never a failure of the provider."""
+"""Builds every request once before the exporter accepts a configuration, without real secrets.
+
+A request that can't be sent is an error in the configuration, never a failure of the provider.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,11 @@ from exporter.providers.base import AwsCredentials, Call
 _SECRET = "secret"
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 _REFUSALS = (ValueError, TypeError, httpx.InvalidURL, h11.LocalProtocolError, RecursionError)
-"""Of URLs, headers and bodies, from Python's own, from httpx and from h11."""
+"""What Python, httpx and h11 raise for invalid URLs, headers and bodies."""
 
 
 def why_unsendable(target: Target, probe: Probe) -> str | None:
-    """Why this probe's request can't be sent, regardless of its secrets; ``None`` if it can."""
+    """Return why this probe's request can't be sent; ``None`` if it can. Ignores secrets."""
     call = Call(
         model=target.model,
         ask=probe.ask(probe.texts[0], _SECRET),

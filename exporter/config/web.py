@@ -17,21 +17,21 @@ class Web(Model):
     """The exporter's own HTTP server."""
 
     listen: str = "0.0.0.0:9850"
-    """``HOST:PORT``; an IPv6 address stands in brackets."""
+    """``HOST:PORT``. Put an IPv6 address in brackets."""
     config_file: FilePath | None = None
-    """TLS and basic auth, in the format of Prometheus' exporter-toolkit."""
+    """TLS and basic authentication, in the format of the Prometheus exporter-toolkit."""
     enable_lifecycle: bool = False
-    """Whether ``POST /-/reload`` is answered."""
+    """Enables ``POST /-/reload``."""
 
     enable_probe: bool = True
-    """Whether ``/probe`` is answered. Each such probe costs tokens."""
+    """Enables ``/probe``. Each of these probes costs tokens."""
     grafana_url: HttpUrl | None = None
-    """Where Grafana has the dashboards of this project; the pages link to them."""
+    """URL of the Grafana server that has the dashboards. The status pages link to it."""
     runbook_url: HttpUrl = RUNBOOK_URL
-    """Where the runbooks are; the pages link to them."""
+    """URL of the runbooks. The status pages link to them."""
     max_connections: int = Field(default=128, ge=4, le=10_000)
-    """How many connections the server has at a time, but never more than a quarter of the file
-    descriptors. Where there is no room, a new one takes the place of the longest idle one."""
+    """Maximum number of connections, and never more than a quarter of the file descriptors. When
+    the limit is reached, a new connection replaces the one that has been idle longest."""
 
     @field_validator("listen")
     @classmethod

@@ -1,4 +1,4 @@
-"""What can be asked. A kind of probe is a module, and a row here."""
+"""The kinds of probes. Each kind is a module, and a row in ``KINDS``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What every kind of probe says of itself: what it asks, what it costs, what a right answer is."""
+"""The base class of all kinds of probes: what a probe sends, what it costs, and how it judges the
+response."""
 
 from __future__ import annotations
 
@@ -15,25 +16,25 @@ from exporter.settings.types import Duration, Model
 
 
 class Heard(Protocol):
-    """What came back of one request that came to its end."""
+    """The response to one request, which was received completely."""
 
     @property
     def reply(self) -> Reply | None:
-        """The answer, where it came in one piece."""
+        """The response, if it wasn't streamed."""
         ...
 
     @property
     def has_output(self) -> bool:
-        """Whether anything was streamed."""
+        """Whether the stream had any output."""
         ...
 
     def text(self, kind: OutputKind) -> str:
-        """All streamed output of one kind."""
+        """All streamed output of one kind, joined."""
         ...
 
     @property
     def first_likelihoods(self) -> tuple[tuple[str, float], ...]:
-        """The likeliest first tokens, each with its probability, where they were told."""
+        """The most likely first tokens, each with its probability, if the server reports them."""
         ...
 
     @property
@@ -44,85 +45,85 @@ class Heard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much one probe sends, the nonce included, and how much may come back."""
+    """How much one probe sends, including the nonce, and how much it can receive."""
 
     input_characters: float
-    """On average over the texts that it takes in turn."""
+    """The average over the texts of the probe."""
     longest_input_bytes: int
-    """Of the longest text, as UTF-8."""
+    """For the longest text, as UTF-8."""
     output_tokens: int
-    """At most."""
+    """The maximum."""
 
 
 class Probe(Model):
-    """What is asked. Each kind is a model of its own, written under ``probes``."""
+    """The settings of a probe under ``probes``. Each kind is a subclass."""
 
     kind: Kind
     interval: Duration | None = None
-    """How often it is asked, whatever its target's ``interval`` is."""
+    """How often to send this probe. Overrides the ``interval`` of the target."""
 
     streams: ClassVar[bool] = True
-    """Whether the answer is streamed, so that there are a first token and pauses to wait for."""
+    """Whether the response is streamed, so that time to first token and stalls can be measured."""
 
     rounds: ClassVar[int] = 1
-    """How many requests make one probe, each the same as the first."""
+    """The number of requests of one probe, each the same as the first."""
     runs_model: ClassVar[bool] = True
-    """Whether the model itself answers, so that the answer shows it warm or cold."""
+    """Whether the model itself answers, so that the response shows whether it is warm or cold."""
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What differs from one request to the next, taken in turn; at least one text."""
+        """The texts that probes send in turn. At least one."""
         return ("",)
 
     @property
     def is_confidential(self) -> bool:
-        """Whether what is asked is somebody's own data, of which answers tell."""
+        """Whether prompts can be the user's own data, which responses could reveal."""
         return False
 
     @property
     def demands(self) -> frozenset[str]:
-        """What it asks besides, that not every provider of its kind has words for."""
+        """Settings in use that not every provider of this kind supports."""
         return frozenset()
 
     @property
     def seconds_between_rounds(self) -> float:
-        """How long after one answer the next request is sent."""
+        """The pause between a response and the next request."""
         return 0.0
 
     def together(self, results: Sequence[ProbeResult]) -> ProbeResult:
-        """What the results of all rounds come to; after a failure there are no more rounds."""
+        """Combine the results of all rounds. A failure ends the rounds."""
         return results[-1]
 
     @property
     def size(self) -> Size | None:
-        """``None`` where no token is spent."""
+        """``None`` if the probe uses no tokens."""
         return None
 
     @abstractmethod
     def ask(self, text: str, nonce: str) -> Ask:
-        """What is asked with the text whose turn it is.
+        """The request for one of the ``texts``.
 
-        :param nonce: never used before; it goes where it keeps every cache from answering.
+        :param nonce: a text never used before. It goes where it prevents answers from any cache.
         """
 
     def measures(self, heard: Heard, call: Call[Any]) -> Measures:
-        """What a right answer tells that no other kind's does."""
+        """The measurements of a correct response that only this kind has."""
         return Measures()
 
     def measures_of_failure(self, heard: Heard) -> Measures:
-        """What an answer tells that is none, or is wrong: mostly nothing."""
+        """The same for a missing or incorrect response: for most kinds, none."""
         return Measures()
 
     @abstractmethod
     def judge(self, heard: Heard, call: Call[Any]) -> Failure | None:
-        """Why what came back whole is no answer, or is a wrong one; ``None`` where it is right.
+        """Why a complete response is no answer or an incorrect one; ``None`` if it is correct.
 
-        :param call: what was asked, and who.
+        :param call: the request, with its target.
         """
 
 
 def unanswered(heard: Heard) -> Failure | None:
-    """Why what was streamed is no answer at all."""
+    """The failure of a stream without an answer; ``None`` if it has one."""
     if refusal := heard.text(OutputKind.REFUSAL):
         return Failure(FailureReason.REFUSAL, f"the model refused: {refusal}")
-    return None if heard.has_output else Failure(FailureReason.EMPTY, "the stream held no output")
+    return None if heard.has_output else Failure(FailureReason.EMPTY, "the stream had no output")

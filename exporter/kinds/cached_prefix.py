@@ -1,5 +1,5 @@
-"""The kind ``cached_prefix``: the same long prompt asked twice in a row, so that the second can be
-answered from the provider's prompt cache."""
+"""The kind ``cached_prefix``: sends the same long prompt twice in a row, so that the second request
+can use the provider's prompt cache."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from exporter.settings.types import Duration, Model
 
 _QUESTION = "Pass over the notes above. Answer with the word OK."
 _TOKENS_PER_NOTE = 13
-"""Of the notes below, with the tokenizers of GPT, Llama and Qwen models; a few more than that."""
+"""Slightly below the number that the tokenizers of GPT, Llama, and Qwen models need per note."""
 
 
 class CachedPrefixExpectation(Model):
-    """What a cache that works looks like."""
+    """What a working cache returns."""
 
     cached_ratio: float = Field(gt=0, le=1)
-    """Share of the second prompt that must have come from the cache."""
+    """The share of the second prompt that must come from the cache."""
 
 
 class CachedPrefix(Probe):
-    """The same long prompt, asked twice."""
+    """The same long prompt, sent twice."""
 
     kind: Literal[Kind.CACHED_PREFIX]
     prefix_tokens: int = Field(default=2048, ge=64, le=100_000)
-    """About how long the prompt is. Providers cache from 1,024 tokens on, some from 4,096."""
+    """The approximate length of the prompt. Most providers cache prompts of at least 1,024 tokens,
+    some only from 4,096 tokens."""
     pause: Duration = 1.0
-    """How long after the first answer the second request is sent."""
+    """The pause between the first response and the second request."""
     max_output_tokens: int = Field(default=16, ge=1, le=100_000)
     reasoning: Reasoning | None = None
-    """How much the model is to think before it answers; its own habit where not set."""
+    """How much the model reasons before it answers. Defaults to the model's own behavior."""
     expect: CachedPrefixExpectation | None = None
 
     rounds: ClassVar[int] = 2
@@ -55,7 +56,7 @@ class CachedPrefix(Probe):
         return Size(2 * once, 2 * once, 2 * self.max_output_tokens)
 
     def ask(self, text: str, nonce: str) -> ChatAsk:
-        """Both requests have the same nonce: nobody else's prompt is in the cache."""
+        """Both requests have the same nonce, so only the first can put the prompt in the cache."""
         return ChatAsk(
             _QUESTION,
             self.max_output_tokens,
@@ -68,8 +69,8 @@ class CachedPrefix(Probe):
         return unanswered(heard)
 
     def together(self, results: Sequence[ProbeResult]) -> ProbeResult:
-        """The second result, with what the first one's times and tokens make of it. A cache that
-        did not work is a failure only where one is expected."""
+        """The second result, compared with the times and tokens of the first. A missing cache hit
+        is a failure only if ``expect`` is set."""
         *before, last = results
         if not before or last.failure:
             return replace(last, earlier_usage=before[0].usage if before else None)
@@ -86,8 +87,10 @@ class CachedPrefix(Probe):
     def _failure(self, ratio: float | None) -> Failure | None:
         if self.expect is None or (ratio or 0.0) >= self.expect.cached_ratio:
             return None
-        told = "nobody says how much of" if ratio is None else f"{ratio:.0%} of"
-        wrong = f"{told} the prompt came from the cache, not {self.expect.cached_ratio:.0%}"
+        found = "an unknown share" if ratio is None else f"{ratio:.0%}"
+        wrong = f"{found} of the prompt came from the cache, not {self.expect.cached_ratio:.0%}"
+        if ratio is None:
+            wrong += ": the provider doesn't report it"
         return Failure(FailureReason.WRONG_ANSWER, wrong)
 
 

@@ -1,5 +1,8 @@
-"""The kind ``chat``: a prompt whose answer is streamed, alone or at the end of a dialogue, with a
-picture to see, a schema to keep or tools to call."""
+"""The kind ``chat``: a prompt with a streamed response.
+
+The prompt stands alone or at the end of a dialogue. It can have an image, a schema for the answer,
+or tools to call.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 _PICTURE_TOKENS = 300, 1_600
-"""What the picture of a code is charged as, about and at most; it is small for every provider."""
+"""The usual and the largest cost of the generated image, which is small for every provider."""
 _FILE_TOKENS = 1_600, 16_384
-"""The same of any picture: a large one is scaled down, or costs by its pixels (Qwen)."""
+"""The same for any image. Providers scale large images down, or charge by pixels (Qwen)."""
 
 
 class Message(Model):
@@ -38,29 +41,29 @@ class Message(Model):
 
 
 class Chat(Probe):
-    """A prompt, streamed."""
+    """A prompt with a streamed response."""
 
     kind: Literal[Kind.CHAT] = Kind.CHAT
     prompt: str | None = Field(default=None, min_length=1)
-    """The text to send; a fresh nonce is put before it."""
+    """The text to send. A new nonce goes before it."""
     prompts_file: LoadedPrompts | None = None
-    """JSON lines, each ``{"prompt": "..."}``; probes take them in turn."""
+    """A file of JSON lines, each ``{"prompt": "..."}``. Probes use them in turn."""
     messages: tuple[Message, ...] = ()
-    """A dialogue, the question last; a fresh nonce is put before its first message."""
+    """A dialogue that ends with the question. A new nonce goes before its first message."""
     max_output_tokens: int = Field(default=64, ge=1, le=100_000)
     image: Image | None = None
-    """``code``: a picture of a random number goes with the prompt, and must be read. Anything else
-    is the path of a picture."""
+    """``code``: send an image of a random number, which the answer must contain. Any other value
+    is the path of an image."""
     json_schema: JsonSchema | None = None
-    """A JSON Schema that the answer must keep; the provider is told to see to it."""
+    """A JSON Schema that the answer must match. The request asks the provider to enforce it."""
     tools: tuple[OfferedTool, ...] = Field(default=(), max_length=32)
-    """Tools to call; one of them must be called, with arguments that keep its schema."""
+    """Tools that the model can call. It must call one, with arguments that match its schema."""
     tool_choice: Literal["auto", "required"] = "auto"
-    """Whether the provider is told that a tool must be called, or the model finds out itself."""
+    """``required``: the request demands a tool call; ``auto``: the model decides."""
     reasoning: Reasoning | None = None
-    """How much the model is to think before it answers; its own habit where not set."""
+    """How much the model reasons before it answers. Defaults to the model's own behavior."""
     reasoning_budget: int | None = Field(default=None, ge=0, le=100_000)
-    """The same in tokens, at most; 0: it is not to think."""
+    """The most tokens for reasoning; 0 turns it off. An alternative to ``reasoning``."""
     expect: Expectation | None = None
 
     @model_validator(mode="after")
@@ -139,7 +142,7 @@ class Chat(Probe):
         )
 
     def ask(self, text: str, nonce: str) -> ChatAsk:
-        """The nonce stands where the conversation begins, since caches match from there on."""
+        """The request, with its nonce at the start of the conversation, where caches match from."""
         system, earlier = self._before_the_question
         if system:
             system = with_nonce(system, nonce)
@@ -187,7 +190,7 @@ class Chat(Probe):
         return self.measures_of_failure(heard)
 
     def measures_of_failure(self, heard: Heard) -> Measures:
-        """How many tools were called, whether or not as they should be."""
+        """The number of tool calls, correct or not."""
         return Measures(tool_calls=len(heard.calls) if self.tools else None)
 
     def _mistake(self, heard: Heard, picture: Picture | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The kind ``embeddings``: texts become vectors, in one response."""
+"""The kind ``embeddings``: requests vectors for texts, in one response."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ DEFAULT_INPUT = ("The night train to the coast leaves at ten and arrives before 
 
 
 class EmbeddingsExpectation(Model):
-    """What right vectors look like."""
+    """What correct vectors look like."""
 
     dimensions: int | None = Field(default=None, ge=1)
-    """How long they must be."""
+    """The number of dimensions that they must have."""
 
 
 class Embeddings(Probe):
-    """Texts, turned into vectors."""
+    """Texts to turn into vectors."""
 
     kind: Literal[Kind.EMBEDDINGS]
     input: tuple[Text, ...] = Field(default=DEFAULT_INPUT, min_length=1, max_length=256)
-    """The texts to send. One more, a nonce, follows them; the vector of the first is compared with
-    the one that was got at first."""
+    """The texts to send, followed by a nonce. The exporter compares the vector of the first text
+    with the first one that it received."""
     dimensions: int | None = Field(default=None, ge=1)
-    """How long the vectors are to be, for models that leave the choice."""
+    """The number of dimensions to request, for models with a choice."""
     expect: EmbeddingsExpectation | None = None
 
     streams: ClassVar[bool] = False
@@ -45,14 +45,14 @@ class Embeddings(Probe):
         return Size(sum(map(len, self.input)) + NONCE_CHARACTERS, longest, 0)
 
     def ask(self, text: str, nonce: str) -> EmbeddingsAsk:
-        """A nonce before a text would turn its vector, so it is a text of its own: whoever answers
-        from a cache of whole requests has never seen this one."""
+        """The nonce is a separate text, because it would change the vector of a text that it
+        precedes. It prevents an answer from a cache of whole requests."""
         return EmbeddingsAsk((*self.input, nonce), self.dimensions)
 
     def judge(self, heard: Heard, call: Call[EmbeddingsAsk]) -> Failure | None:
         vectors = heard.reply.vectors if isinstance(heard.reply, Vectors) else ()
         if not vectors:
-            return Failure(FailureReason.EMPTY, "the answer holds no vector")
+            return Failure(FailureReason.EMPTY, "the response has no vectors")
         wrong = self._mistake(vectors)
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
 

@@ -1,4 +1,4 @@
-"""Whether an answer is the one that a probe expects."""
+"""Checks whether an answer is what a probe expects."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from exporter.settings.types import Model
 
 
 class ToolExpectation(Model):
-    """What a right call looks like."""
+    """What a correct call looks like."""
 
     name: str | None = None
+    """The tool that the model must call. Defaults to any of the tools."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """Members that the arguments must have, as JSON."""
 
 
 class Expectation(Model):
-    """What a right answer looks like; every given condition must hold."""
+    """What a correct answer looks like. All conditions must hold."""
 
     regex: str | None = None
-    """A regular expression in Rust's syntax that must be found somewhere in the answer."""
+    """A regular expression in Rust's syntax that must match somewhere in the answer."""
     contains: str | None = None
     """Text that the answer must contain."""
     answer_json: bool | dict[str, JsonValue] | None = Field(default=None, alias="json")
-    """``true``: the answer must be JSON; a mapping: a JSON object that has these members."""
+    """``true``: the answer must be JSON. A mapping: it must be a JSON object with these members."""
     tool: ToolExpectation | None = None
-    """Which of the tools must be called, and with what."""
+    """The tool that the model must call, and the arguments."""
 
     @field_validator("regex")
     @classmethod
@@ -40,12 +41,12 @@ class Expectation(Model):
 
     @cached_property
     def pattern(self) -> Pattern | None:
-        """``regex``, ready to be searched for."""
+        """``regex``, compiled."""
         return None if self.regex is None else Pattern(self.regex)
 
 
 def mistake(answer: str, expectation: Expectation) -> str | None:
-    """What is wrong with the answer; ``None`` where nothing is."""
+    """What is wrong with the answer; ``None`` if nothing is."""
     if expectation.contains is not None and expectation.contains not in answer:
         return f"the answer does not contain {expectation.contains!r}"
     if expectation.pattern is not None and not expectation.pattern.is_in(answer):
@@ -71,7 +72,7 @@ def _json_mistake(answer: str, wanted: object) -> str | None:
 
 
 def same(value: object, wanted: object) -> bool:
-    """Equality as JSON has it: in Python, ``True`` would equal 1."""
+    """Whether two JSON values are equal. Python's own comparison would equate ``True`` and 1."""
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
     if isinstance(value, dict) and isinstance(wanted, dict):

@@ -1,5 +1,5 @@
-"""The kind ``fingerprint``: short prompts that are always the same, answered with nothing left to
-chance, so that a model that was changed in silence gives other answers."""
+"""The kind ``fingerprint``: fixed short prompts with deterministic sampling, so that different
+answers reveal an unannounced change of the model."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ DEFAULT_PROMPTS = (
     "Invent a name for a shop that sells only umbrellas and old maps.",
     "Give a synonym for each: brave, thin, clever, angry.",
 )
-"""Questions with many good answers, so that a small change of the model takes another."""
+"""Questions with many good answers, so that a small change of the model selects another one."""
 
 
 class FingerprintProbe(Probe):
-    """Fixed prompts, asked in turn, one with each probe."""
+    """Fixed prompts, one for each probe in turn."""
 
     kind: Literal[Kind.FINGERPRINT]
     prompts: tuple[Text, ...] = Field(default=DEFAULT_PROMPTS, min_length=1, max_length=64)
-    """What is asked in turn, as it stands: a nonce would make another prompt of it."""
+    """The prompts to send in turn, without a nonce, which would change the prompt."""
     max_output_tokens: int = Field(default=16, ge=1, le=100_000)
     logprobs: bool | None = None
-    """Whether the probabilities of the first token are asked for; of servers that are known to
-    tell them where not set."""
+    """Whether to request the probabilities of the first token. Defaults to true for servers that
+    are known to report them."""
     reasoning: Reasoning | None = None
-    """How much the model is to think before it answers; its own habit where not set."""
+    """How much the model reasons before it answers. Defaults to the model's own behavior."""
 
     @property
     def texts(self) -> tuple[str, ...]:

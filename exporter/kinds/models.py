@@ -1,5 +1,5 @@
-"""The kind ``models``: whether the provider can be reached, takes the key and has the model, for
-no token."""
+"""The kind ``models``: checks that the provider is reachable, accepts the key, and lists the model.
+Uses no tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.settings.mistakes import nearest
 
 
 class Models(Probe):
-    """The list of models; no token is spent."""
+    """A request for the list of models, which uses no tokens."""
 
     kind: Literal[Kind.MODELS]
 
@@ -27,10 +27,10 @@ class Models(Probe):
         if isinstance(heard.reply, ModelFound):
             return None
         if not isinstance(heard.reply, ModelList):
-            return Failure(FailureReason.EMPTY, "the answer is no list of models")
+            return Failure(FailureReason.EMPTY, "the response is not a list of models")
         if heard.reply.has(call.model):
             return None
         near = nearest(call.model, heard.reply.names)
         offer = f"; the nearest is {near!r}" if near else ""
         count = len(heard.reply.names)
-        return Failure(FailureReason.NOT_FOUND, f"the model is none of the {count} listed{offer}")
+        return Failure(FailureReason.NOT_FOUND, f"the model is not among the {count} listed{offer}")

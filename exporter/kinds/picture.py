@@ -1,5 +1,4 @@
-"""Pictures to see: a small one of a number that nobody has asked about before, made on the spot,
-or one from a file."""
+"""Images for prompts: a generated image of a random number, or an image from a file."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from exporter.settings.paths import loaded_by
 
 PNG = "image/png"
 _MAX_FILE_BYTES = 3 << 20
-"""What every provider takes, as base64."""
+"""Every provider accepts this size as base64."""
 _FORMATS = ((b"\x89PNG\r\n\x1a\n", PNG), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 DIGITS = 5
@@ -40,7 +39,7 @@ _GLYPHS = {
 
 
 def code_of(nonce: str) -> str:
-    """The number that belongs to a nonce; it does not begin with 0."""
+    """The number that belongs to a nonce. It doesn't start with 0."""
     span = 9 * 10 ** (DIGITS - 1)
     return str(10 ** (DIGITS - 1) + int.from_bytes(sha256(nonce.encode()).digest()) % span)
 
@@ -67,16 +66,16 @@ def drawn(code: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A file and the picture that was in it when the configuration was loaded."""
+    """A file, and the image that it contained when the configuration was loaded."""
 
     path: Path
     picture: Picture
 
 
 def load_picture(path: Path) -> PictureFile:
-    """What is in the file of a picture.
+    """Load an image file.
 
-    :raises ConfigError: it cannot be read, or holds no picture that models take.
+    :raises ConfigError: it cannot be read, or has no image format that providers accept.
     """
     data = read_bytes(path, _MAX_FILE_BYTES)
     if (media_type := _media_type(data)) is None:
@@ -97,7 +96,7 @@ Image = Annotated[
     BeforeValidator(lambda value: value if value == "code" else _from_file(value)),
     WithJsonSchema({"type": "string"}),
 ]
-"""``code``, or the path of a picture, which is read at once."""
+"""``code``, or the path of an image, which is read when the configuration is loaded."""
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The kind ``rerank``: documents are ordered by how well they answer a query, in one response."""
+"""The kind ``rerank``: requests the order of documents by relevance to a query, in one response."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ DEFAULT_DOCUMENTS = (
 
 
 class RerankExpectation(Model):
-    """What a right order looks like."""
+    """What a correct order looks like."""
 
     order: tuple[int, ...] = Field(min_length=1)
-    """Positions in ``documents``, counted from 0, the best first; the rest may follow in any
+    """Positions in ``documents`` from 0, the most relevant first. The rest can follow in any
     order."""
 
 
 class Rerank(Probe):
-    """Documents, ordered by how well they answer a query."""
+    """Documents to order by relevance to a query."""
 
     kind: Literal[Kind.RERANK]
     query: Text = DEFAULT_QUERY
     documents: tuple[Text, ...] = Field(default=DEFAULT_DOCUMENTS, min_length=2, max_length=256)
-    """What is to be ordered. One more document, a nonce, follows them."""
+    """The documents to order, followed by a nonce as a further document."""
     expect: RerankExpectation | None = None
 
     streams: ClassVar[bool] = False
@@ -54,25 +54,25 @@ class Rerank(Probe):
     @cached_property
     def size(self) -> Size:
         texts = (self.query, *self.documents)
-        # A model that reads query and document together reads the query with each document.
+        # A cross-encoder reads the query again with each document.
         again = len(self.documents) * len(self.query.encode())
         longest = sum(len(text.encode()) for text in texts) + again + NONCE_CHARACTERS
         return Size(sum(map(len, texts)) + NONCE_CHARACTERS, longest, 0)
 
     def ask(self, text: str, nonce: str) -> RerankAsk:
-        """The nonce is one more document: it answers no query."""
+        """The nonce is a further document, which answers no query."""
         return RerankAsk(self.query, (*self.documents, nonce))
 
     def judge(self, heard: Heard, call: Call[RerankAsk]) -> Failure | None:
         order = heard.reply.order if isinstance(heard.reply, Ranking) else ()
         if not order:
-            return Failure(FailureReason.EMPTY, "the answer orders no document")
+            return Failure(FailureReason.EMPTY, "the response ranks no documents")
         wrong = self._mistake([position for position in order if position < len(self.documents)])
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
 
     def _mistake(self, order: list[int]) -> str | None:
         if sorted(order) != [*range(len(self.documents))]:
-            return f"the order is {order}, which is not each document once"
+            return f"the order {order} does not contain each document exactly once"
         wanted = [*self.expect.order] if self.expect else []
         best = order[: len(wanted)]
         return None if best == wanted else f"the best documents are {best}, not {wanted}"

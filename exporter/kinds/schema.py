@@ -1,4 +1,4 @@
-"""Answers that must keep a JSON Schema."""
+"""Checks answers against a JSON Schema."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def _retrieve_nothing(uri: str) -> JsonValue:
 
 
 def validator_of(schema: Mapping[str, JsonValue]) -> jsonschema_rs.Validator:
-    """Judges values by a schema.
+    """A validator for a schema.
 
-    :raises ValueError: this is no JSON Schema, or it refers to one that would have to be fetched.
+    :raises ValueError: the schema is invalid, or refers to another one that must be fetched.
     """
-    import jsonschema_rs  # noqa: PLC0415  3 MB, which most configurations have no use for
+    import jsonschema_rs  # noqa: PLC0415  3 MB that most configurations don't need
 
     try:
         return jsonschema_rs.validator_for(dict(schema), retriever=_retrieve_nothing)
@@ -40,9 +40,9 @@ JsonSchema = Annotated[dict[str, JsonValue], AfterValidator(_checked)]
 def schema_mistake(
     answer: str, validator: jsonschema_rs.Validator, what: str = "the answer"
 ) -> str | None:
-    """Why an answer does not keep a schema; ``None`` where it does.
+    """Why an answer does not match a schema; ``None`` if it does.
 
-    :param what: the answer, as people are told of it.
+    :param what: the name of the answer in the message.
     """
     try:
         value = json.loads(answer)
@@ -52,4 +52,4 @@ def schema_mistake(
     if wrong is None:
         return None
     where = ".".join(map(str, wrong.instance_path)) or what
-    return f"{where} does not keep the schema: {wrong.message}"
+    return f"{where} does not match the schema: {wrong.message}"

@@ -1,4 +1,4 @@
-"""Tools that a model is offered, and whether it called them as it should."""
+"""Tools that a prompt offers to a model, and checks of the model's calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""What every provider takes as a name."""
+"""A name that every provider accepts."""
 
 _NOTHING: JsonSchema = {"type": "object", "properties": {}}
 
@@ -29,9 +29,9 @@ class OfferedTool(Model):
 
     name: ToolName
     description: str | None = None
-    """When it is to be called, and what for."""
+    """When and why the model should call the tool."""
     parameters: JsonSchema = _NOTHING
-    """JSON Schema of the arguments, an object; what the model writes must keep it."""
+    """JSON Schema of the arguments, which are an object. The model's arguments must match it."""
 
     @cached_property
     def validator(self) -> jsonschema_rs.Validator:
@@ -44,7 +44,7 @@ class OfferedTool(Model):
 def tool_mistake(
     calls: Sequence[ToolCall], offered: Sequence[OfferedTool], expected: ToolExpectation | None
 ) -> str | None:
-    """What is wrong with the calls of an answer; ``None`` where nothing is."""
+    """What is wrong with the calls of an answer; ``None`` if nothing is."""
     if not calls:
         return "the model called no tool"
     wrong = next(_broken(calls, offered), None)
@@ -56,7 +56,7 @@ def _broken(calls: Sequence[ToolCall], offered: Sequence[OfferedTool]) -> Iterat
     for call in calls:
         tool = tools.get(call.name)
         if tool is None:
-            yield f"the model called {call.name!r}, which is none of the tools"
+            yield f"the model called {call.name!r}, which is not one of the tools"
         elif wrong := schema_mistake(call.arguments or "{}", tool.validator, "the call"):
             yield f"the model called {call.name!r}, but {wrong}"
 

@@ -1,1 +1,1 @@
-"""What /metrics says."""
+"""The metrics on /metrics."""

@@ -1,12 +1,14 @@
-"""Whether a model still behaves as it did: its answers to fixed prompts, against its own past.
+"""Detects changes in a model's behavior, by its answers to fixed prompts.
 
-Nothing is supposed about how much a model's answers vary by themselves. Each answer is asked how
-strange it is among all answers to the same prompt, this one included: its rank there is as good as
-drawn by lot as long as nothing changes, however the model behaves (conformal prediction: Vovk,
-Gammerman and Shafer, "Algorithmic Learning in a Random World"). Ranks of strange answers are bet
-on, and the winnings are evidence: without a change they pass ``exp(LIMIT)`` at most once in that
-many answers on average, since a bet on a draw by lot wins nothing in the mean. That is exact until
-the oldest answers are forgotten; ``benchmarks/fingerprint.py`` looks at what is left of it then.
+The detector makes no assumption about how much a model's answers normally vary. It ranks each
+answer by how strange it is among all answers to the same prompt, including itself. As long as
+nothing changes, this rank is uniformly random, however the model behaves (conformal prediction:
+Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World").
+
+The detector bets on the ranks of strange answers, and the winnings are the evidence. A bet on a
+random rank wins nothing on average. Without a change, the winnings therefore exceed ``exp(LIMIT)``
+at most once in that many answers on average. This is exact until the oldest answers are forgotten.
+``benchmarks/fingerprint.py`` measures how much of it holds after that.
 """
 
 from __future__ import annotations
@@ -25,41 +27,42 @@ from pydantic import Field
 from exporter.result import Fingerprint
 
 LIMIT = 11.0
-"""Evidence that chance alone brings about at most once in 60,000 answers: with one every five
-minutes, in seven months."""
+"""Evidence that chance alone reaches at most once in 60,000 answers. With one answer every five
+minutes, that is once in seven months."""
 
 _PAST = 96
 """How many answers to one prompt are remembered."""
 _BETS = (0.3, 0.5, 0.7)
-"""How boldly is bet, from changes that every answer shows to those that few do."""
+"""How boldly each bet plays, from changes that every answer shows to changes that few answers
+show."""
 
 Likelihoods = Mapping[str, Annotated[float, Field(ge=0, le=1)]]
-"""The square root of each token's probability: in these terms, differences of small probabilities
-weigh as much as those of large ones (Hellinger's distance)."""
+"""The square root of each token's probability. With square roots, differences between small
+probabilities weigh as much as those between large ones (Hellinger distance)."""
 
 _Won = tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """All that later answers are compared with. It never changes."""
+    """Everything that later answers are compared with. Immutable."""
 
     answers: Mapping[str, Annotated[tuple[str, ...], Field(max_length=_PAST)]]
     """Digests of the answers to each prompt, oldest first."""
     tokens: Mapping[str, Annotated[tuple[Likelihoods, ...], Field(max_length=_PAST)]]
-    """The likeliest first tokens of the same answers, where they were told."""
+    """The likeliest first tokens of the same answers, if the provider reports them."""
     won_by_answers: Annotated[_Won, Field(min_length=len(_BETS), max_length=len(_BETS))]
     won_by_tokens: Annotated[_Won, Field(min_length=len(_BETS), max_length=len(_BETS))]
-    """What was won by each of the bets so far."""
+    """The winnings of each bet so far."""
 
 
 class Behaviour:
-    """What is known of the answers of one target to one set of prompts."""
+    """Compares one target's answers to one set of prompts with its earlier answers."""
 
     def __init__(self, random: Random | None = None) -> None:
         self._random = random or Random()
         self.changes = 0
-        """How often the model has come to behave differently."""
+        """How often the model's behavior has changed."""
         self._forget()
 
     def _forget(self) -> None:
@@ -70,7 +73,7 @@ class Behaviour:
         self._distances: dict[str, float] = {}
 
     def remembered(self) -> Remembered:
-        """What to begin with after a restart."""
+        """Return the state to restore after a restart."""
         return Remembered(
             {prompt: tuple(past) for prompt, past in self._answers.items()},
             {prompt: tuple(past) for prompt, past in self._tokens.items()},
@@ -79,7 +82,7 @@ class Behaviour:
         )
 
     def recall(self, past: Remembered, prompts: Collection[str]) -> None:
-        """Begin with what was heard before a restart, of the prompts that are still asked."""
+        """Restore the state from before a restart, for the prompts that are still in use."""
         self._forget()
         for prompt in prompts:
             if prompt in past.answers:
@@ -90,27 +93,32 @@ class Behaviour:
 
     @property
     def evidence(self) -> float:
-        """How strongly the latest answers say that the model has changed: from 0 to ``LIMIT``."""
+        """How strongly the latest answers show that the model has changed, from 0 to ``LIMIT``."""
         sums = [self._by_answers.value, *([self._by_tokens.value] if self._tokens else [])]
         return max(0.0, math.log(sum(sums) / len(sums)))
 
     @property
     def agreement(self) -> float | None:
-        """Share of the prompts whose latest answer is the one that they usually get."""
+        """The share of prompts whose latest answer is the usual one."""
         agreeing = self._agreeing.values()
         return sum(agreeing) / len(agreeing) if agreeing else None
 
     @property
     def distance(self) -> float | None:
-        """How far the probabilities of the first token are from what they usually are: from 0, the
-        same, to 1, where no token is likely in both. ``None`` where nobody tells them."""
+        """The distance between the probabilities of the first token and the usual ones.
+
+        0 means equal. 1 means that no token is likely in both. ``None`` if the provider doesn't
+        report probabilities.
+        """
         distances = self._distances.values()
-        # Equal answers differ by 1e-8: what is left of rounding.
+        # Rounding errors make equal answers differ by 1e-8.
         return round(sum(distances) / len(distances), 6) if distances else None
 
     def take(self, seen: Fingerprint) -> bool:
-        """Compare an answer with the past; whether it shows that the model has changed. From then
-        on the new behaviour is learnt, and is what later answers are compared with."""
+        """Compare an answer with the past, and return whether it shows that the model has changed.
+
+        After a change, the detector forgets the past and learns the new behavior.
+        """
         self._take_answer(seen.prompt, seen.answer)
         if seen.first_token:
             self._take_token(seen.prompt, dict(seen.first_token))
@@ -120,10 +128,10 @@ class Behaviour:
         self._forget()
         return True
 
-    def _take_answer(self, prompt: str, said: str) -> None:
+    def _take_answer(self, prompt: str, text: str) -> None:
         past = self._answers.setdefault(prompt, deque(maxlen=_PAST))
-        # An answer may be long, and all that matters is whether it is the same.
-        answer = blake2b(said.encode(errors="replace"), digest_size=8).hexdigest()
+        # An answer can be long, and all that matters is whether it is the same.
+        answer = blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
         usual = Counter(past).most_common(1)
         if usual:
             self._agreeing[prompt] = answer == usual[0][0]
@@ -142,11 +150,12 @@ class Behaviour:
         self._by_tokens.add(self._rank([_distance(one, mean) for one in past]))
 
     def _rank(self, strangeness: Sequence[float]) -> float:
-        """The share of answers that are as strange as the last one or stranger; ties are drawn."""
+        """Return the share of answers that are at least as strange as the last one. Ties are
+        random."""
         last = strangeness[-1]
         stranger = sum(one > last + _SAME for one in strangeness)
         tied = sum(abs(one - last) <= _SAME for one in strangeness)
-        # Not 0, which would be worth all there is.
+        # The rank must not be 0, which would win an infinite amount.
         return (stranger + tied * (1 - self._random.random())) / len(strangeness)
 
 
@@ -154,14 +163,14 @@ _SAME = 1e-9
 
 
 class _Sum:
-    """What was won by betting on strange ranks, as if begun anew whenever it falls below one."""
+    """The winnings of bets on strange ranks. They restart at one whenever they fall below one."""
 
     def __init__(self, won: Sequence[float] = (1.0,) * len(_BETS)) -> None:
         self._won = array("d", won)
 
     @property
     def won(self) -> tuple[float, ...]:
-        """What each bet has won."""
+        """The winnings of each bet."""
         return tuple(self._won)
 
     @property

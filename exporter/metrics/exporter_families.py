@@ -1,4 +1,4 @@
-"""The metrics of the exporter itself, each declared once; they have no target."""
+"""The metrics of the exporter itself, each declared once. They have no target."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ EVENT_LOOP_LAG = EXPORTER_FAMILIES.histogram(
 MEASUREMENT_LAG = EXPORTER_FAMILIES.histogram(
     "inference_exporter_measurement_lag_seconds",
     LAG_BUCKETS,
-    "The longest time that a read with a mark of a probe waited for the exporter.",
+    "The longest time that received data of a probe waited for the exporter.",
     one(lambda o: o.result.lag_seconds),
 )
 SCHEDULE_DELAY = EXPORTER_FAMILIES.histogram(

@@ -1,8 +1,8 @@
-"""What a metric family is, and how one is declared.
+"""Declarations of metric families.
 
-A declaration says everything that there is to say of a family: its name, help, labels and buckets,
-the series that exist from the start, and what it takes from an observation. Registration, zeroes,
-the table in the documentation and the checks of dashboards and rules all follow from it.
+A declaration says everything about a family: its name, help, labels, and buckets, the series that
+exist from the start, and what it takes from an observation. Registration, initial zeros, the table
+in the documentation, and the checks of dashboards and rules all follow from it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Kind(StrEnum):
 
 
 Taken = tuple[tuple[str, ...], float]
-"""The values of a family's own labels, and what a counter grows by, a gauge is set to or a
-histogram observes."""
+"""The values of a family's own labels, and the amount: the increment of a counter, the value of a
+gauge, or the observation of a histogram."""
 Take = Callable[[Observation], Iterable[Taken]]
 ANY: tuple[str, ...] = ()
-"""The values of a label that are no closed list."""
+"""Marks a label whose set of values is open."""
 
 
 def _nothing(_observation: Observation) -> Iterable[Taken]:
@@ -44,17 +44,18 @@ class Family:
     kind: Kind
     help: str
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The labels beside the common ones, each with its values where they are a closed list."""
+    """The family's own labels, in addition to the common ones. Each has its possible values, or
+    ``ANY``."""
     buckets: tuple[float, ...] = ()
     take: Take = _nothing
-    """What an observation changes."""
+    """Yields what an observation changes."""
     initial: float | None = None
-    """What all series of the closed lists say from the start, so that the first increase is one
-    that ``rate()`` can see; ``None`` where a series comes into being with its first value."""
+    """The initial value of all series whose labels have closed sets, so that ``rate()`` sees the
+    first increase. ``None`` if a series starts with its first value."""
     traced: bool = False
-    """Whether samples carry the provider's id of the request, as an exemplar."""
+    """Whether samples carry the provider's request ID as an exemplar."""
     possible: Possible = always
-    """Which of the series that would exist from the start a plan can fill at all."""
+    """Whether a plan can ever fill a series that would exist from the start."""
 
     def __post_init__(self) -> None:
         if self.initial is not None and not all(self.values.values()):
@@ -65,22 +66,23 @@ class Family:
         return tuple(self.values)
 
     def from_the_start(self) -> tuple[tuple[str, ...], ...]:
-        """The values of its own labels for every series that exists before any observation."""
+        """Return the label values of every series that exists before any observation."""
         return _from_the_start(self)
 
     def row(self) -> str:
-        """Its line in the documentation's table."""
+        """Return the family's row in the documentation's table."""
         return f"| `{self.name}` | {self.kind} | {', '.join(self.labels)} | {self.help} |"
 
 
 @cache
 def _from_the_start(family: Family) -> tuple[tuple[str, ...], ...]:
-    """The same tuples for every target: each of thousands would take four kilobytes for its own."""
+    """Return the same tuples for every target. Separate copies would take 4 kB per target, for
+    thousands of targets."""
     return () if family.initial is None else tuple(product(*family.values.values()))
 
 
 class Families:
-    """Declares the families of one owner, and remembers them in the order of declaration."""
+    """Declares the families of one owner, and remembers them in order of declaration."""
 
     def __init__(self) -> None:
         self._declared: list[Family] = []
@@ -99,7 +101,10 @@ class Families:
         possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
-        """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
+        """Declare a counter.
+
+        :raises ValueError: a label isn't declared in ``exporter.config.labels``.
+        """
         return self._add(
             Family(
                 name,
@@ -123,7 +128,10 @@ class Families:
         possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
-        """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
+        """Declare a gauge.
+
+        :raises ValueError: a label isn't declared in ``exporter.config.labels``.
+        """
         own = _labelled(labels)
         return self._add(
             Family(name, Kind.GAUGE, help, own, take=take, initial=initial, possible=possible)
@@ -140,14 +148,17 @@ class Families:
         possible: Possible = always,
         **labels: Iterable[str],
     ) -> Family:
-        """:raises ValueError: a label is not declared in ``exporter.config.labels``."""
+        """Declare a histogram.
+
+        :raises ValueError: a label isn't declared in ``exporter.config.labels``.
+        """
         own = _labelled(labels)
         return self._add(
             Family(name, Kind.HISTOGRAM, help, own, buckets, take, 0.0, traced, possible)
         )
 
     def include(self, others: Families) -> None:
-        """Have these families too, declared elsewhere."""
+        """Add families that are declared elsewhere."""
         self._declared.extend(others)
 
     def _add(self, family: Family) -> Family:

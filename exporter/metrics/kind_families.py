@@ -1,4 +1,4 @@
-"""The metrics that one kind of probe alone has, each declared once."""
+"""The metrics that only one kind of probe has, each declared once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Files that remember what answers are compared with, so that a change that comes with a restart is
-seen as well.
+"""Files with the past answers that new ones are compared with, so that a change during a restart is
+detected too.
 
-One file for each probe that compares, so that a broken one costs only its own past.
+Each probe that compares answers has its own file, so that a broken file affects only that probe.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from exporter.metrics.behaviour import Remembered
 from exporter.settings.files import regular_bytes, replace_bytes
 
 MAX_FILE_BYTES = 16 << 20
-"""64 prompts, 96 answers to each and ten tokens of each are less than half of it."""
+"""More than twice the size of 64 prompts with 96 answers each and ten tokens per answer."""
 _MAX_DIMENSIONS = 1 << 17
 
 
 class PastFileError(Exception):
-    """A file cannot be read or written; ``str`` says why."""
+    """A file can't be read or written. ``str`` gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What one probe has heard so far."""
+    """Everything that one probe has learned so far."""
 
     asked: str
-    """What was asked, as a digest: other questions have other answers."""
+    """A digest of the questions, because other questions have other answers."""
     behaviour: Remembered
     direction: Annotated[
         tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(max_length=_MAX_DIMENSIONS)
@@ -46,23 +46,26 @@ _PAST = TypeAdapter(Past)
 
 
 def asked_by(plan: Plan) -> str:
-    """A digest of what a probe asks, and whom. What is at its default does not count, so that a
-    setting that a later version adds changes nothing."""
+    """Return a digest of what a probe asks, and whom.
+
+    Default values don't count, so that a new setting in a later version doesn't change the digest.
+    """
     asked = plan.probe.model_dump_json(exclude_defaults=True, exclude={"interval"})
     return sha256("\n".join((*plan.identity, asked)).encode()).hexdigest()
 
 
 def past_file(folder: Path, labels: Mapping[str, str]) -> Path:
-    """Where the past of the probe with these labels is kept."""
+    """Return the path of the file for the probe with these labels."""
     named = "\n".join(f"{name}={value}" for name, value in sorted(labels.items()))
     return folder / f"{sha256(named.encode()).hexdigest()[:32]}.past.json"
 
 
 def read_past(file: Path) -> Past | None:
-    """What a file holds; ``None`` where there is none yet. A file that holds something else is set
-    aside, under the same name with ``.broken`` behind it.
+    """Read a file. Return ``None`` if it doesn't exist.
 
-    :raises PastFileError: it cannot be read, or was set aside.
+    A file with other content is renamed: ``.broken`` is appended to its name.
+
+    :raises PastFileError: the file can't be read, or was renamed.
     """
     try:
         return _PAST.validate_json(regular_bytes(file, MAX_FILE_BYTES))
@@ -74,13 +77,13 @@ def read_past(file: Path) -> Past | None:
         aside = file.with_name(f"{file.name}.broken")
         with suppress(OSError):
             file.replace(aside)
-        raise PastFileError(f"{file}: holds no past, and is now {aside.name}") from None
+        raise PastFileError(f"{file}: invalid file, renamed to {aside.name}") from None
 
 
 def write_past(file: Path, past: Past) -> None:
-    """Put a past in place of what is in the file.
+    """Replace the content of a file.
 
-    :raises PastFileError: it cannot be written.
+    :raises PastFileError: the file can't be written.
     """
     try:
         replace_bytes(file, _PAST.dump_json(past))

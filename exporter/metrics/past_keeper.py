@@ -1,4 +1,4 @@
-"""Keeps over restarts what fingerprints and embeddings are compared with."""
+"""Saves the past of fingerprints and embeddings, so that it survives restarts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from exporter.metrics.registry import Metrics
 
 _KINDS = (Kind.FINGERPRINT, Kind.EMBEDDINGS)
 _TURN_SECONDS = 60.0
-"""How much of the past a crash can forget."""
+"""How much of the past a crash can lose."""
 
 log = structlog.get_logger(__name__)
 
 
-class _News(NamedTuple):
-    """A past, and how many comparisons there had been then."""
+class _Unsaved(NamedTuple):
+    """A past, and the number of comparisons at that time."""
 
     compared: int
     past: Past
 
 
 class PastKeeper:
-    """Has a turn every minute, and writes the files of which there is something new."""
+    """Writes the files that have changed, once a minute."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -46,7 +46,7 @@ class PastKeeper:
         self._problem: str | None = None
 
     def apply(self, folder: Path | None, plans: Iterable[Plan]) -> None:
-        """Take over the plans in force, after ``Metrics.apply``; read the past of new ones."""
+        """Apply the active plans, after ``Metrics.apply``, and read the past of new ones."""
         if folder != self._folder:
             self._folder, self._kept, self._saved, self._problem = folder, {}, {}, None
         comparing = {p.identity: p for p in plans if p.probe.kind in _KINDS} if folder else {}
@@ -56,15 +56,15 @@ class PastKeeper:
             self._recall(plan)
 
     async def run(self) -> None:
-        """Save until cancelled."""
+        """Save every minute, until canceled."""
         while True:
             await asyncio.sleep(_TURN_SECONDS)
-            heard = self._heard()
-            self._note(*await asyncio.to_thread(_save, heard))
+            changed = self._changed()
+            self._note(*await asyncio.to_thread(_save, changed))
 
     def close(self) -> None:
-        """Save for the last time, once no more probes are under way."""
-        self._note(*_save(self._heard()))
+        """Save a last time, after all probes have ended."""
+        self._note(*_save(self._changed()))
 
     def _recall(self, plan: Plan) -> None:
         if self._folder is None:
@@ -72,42 +72,42 @@ class PastKeeper:
         try:
             past = read_past(past_file(self._folder, self._metrics.labels_of(plan)))
         except PastFileError as error:
-            log.error("what answers are compared with is learnt anew", error=str(error))
+            log.error("past answers not restored, learning them again", error=str(error))
             return
         if past and past.asked == asked_by(plan):
             self._metrics.recall(plan, past.behaviour, past.direction)
 
-    def _heard(self) -> Mapping[Path, _News]:
-        """What is new since the last time. Nothing of it changes any more, so that another thread
-        can write it."""
-        heard: dict[Path, _News] = {}
+    def _changed(self) -> Mapping[Path, _Unsaved]:
+        """Return what has changed since the last save. It is immutable, so another thread can write
+        it."""
+        changed: dict[Path, _Unsaved] = {}
         if self._folder is None:
-            return heard
+            return changed
         for plan in self._kept.values():
             file = past_file(self._folder, self._metrics.labels_of(plan))
             compared = self._metrics.compared(plan)
-            # A plan that went and came back counts from the beginning.
+            # A plan that was removed and added again counts from zero.
             if compared and compared != self._saved.get(file):
                 past = Past(asked_by(plan), *self._metrics.past_of(plan))
-                heard[file] = _News(compared, past)
-        return heard
+                changed[file] = _Unsaved(compared, past)
+        return changed
 
     def _note(self, saved: Mapping[Path, int], problem: str | None) -> None:
         self._saved |= saved
         if problem and problem != self._problem:
-            log.error("the past of answers is not saved: a restart will forget it", error=problem)
+            log.error("could not save past answers: a restart will forget them", error=problem)
         self._problem = problem
 
 
-def _save(heard: Mapping[Path, _News]) -> tuple[dict[Path, int], str | None]:
-    """The comparisons behind each file that was written, and what went wrong with another."""
+def _save(changed: Mapping[Path, _Unsaved]) -> tuple[dict[Path, int], str | None]:
+    """Return the number of comparisons in each file that was written, and an error, if any."""
     saved: dict[Path, int] = {}
     problem = None
-    for file, news in heard.items():
+    for file, unsaved in changed.items():
         try:
-            write_past(file, news.past)
+            write_past(file, unsaved.past)
         except PastFileError as error:
             problem = str(error)
         else:
-            saved[file] = news.compared
+            saved[file] = unsaved.compared
     return saved, problem

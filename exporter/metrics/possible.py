@@ -1,6 +1,7 @@
-"""Which series a plan can ever fill, so that one that it cannot fill is not shown as zeroes.
+"""Which series a plan can ever fill, so that the others aren't exported as zeros.
 
-Each failure reason exists at zero from the start, whatever the plan: providers answer as they like.
+Failure reasons are the exception. Each one exists from the start for every plan, because any
+provider can return any error.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from exporter.kinds import Chat, Kind
 from exporter.result import SkipReason
 
 Possible = Callable[[Plan, tuple[str, ...]], bool]
-"""Whether a plan gives series with these values of a family's own labels. It is asked for those
-that would exist from the start. A series of which it says no comes with its first value, should
-there be one after all."""
+"""Returns whether a plan can fill the series with these values of the family's own labels. It is
+called for series that would exist from the start. If it returns ``False``, the series starts with
+its first value, if it ever gets one."""
 
 
 def always(_plan: Plan, _own: tuple[str, ...]) -> bool:
@@ -24,45 +25,45 @@ def always(_plan: Plan, _own: tuple[str, ...]) -> bool:
 
 
 def streamed(plan: Plan, _own: tuple[str, ...]) -> bool:
-    """What only a streamed answer has."""
+    """Only streamed answers have these series."""
     return plan.probe.streams
 
 
 def cold(plan: Plan, _own: tuple[str, ...]) -> bool:
-    """What only a model has that is known to be cold at times."""
+    """Only models that are known to go cold have these series."""
     return plan.probe.runs_model and (
         plan.target.cold_start is not None or bool(plan.target.watched_boot)
     )
 
 
 def of_kind(kind: Kind) -> Possible:
-    """What only probes of one kind have."""
+    """Only probes of one kind have these series."""
     return lambda plan, _own: plan.probe.kind is kind
 
 
 def with_tools(plan: Plan, _own: tuple[str, ...]) -> bool:
-    """What only probes have that offer tools."""
+    """Only probes that offer tools have these series."""
     return isinstance(plan.probe, Chat) and bool(plan.probe.tools)
 
 
 def counted_cold(plan: Plan, own: tuple[str, ...]) -> bool:
-    """Cold starts can be counted where nothing says that there are any; they are from zero on where
-    they are to be expected."""
+    """Series of cold starts start at zero if cold starts are expected or reported by the provider.
+    Otherwise they start with the first one."""
     return cold(plan, own) or (plan.probe.runs_model and plan.target.row.tells_load_time)
 
 
 def run(plan: Plan, _own: tuple[str, ...]) -> bool:
-    """What only a model that is run takes."""
+    """Only probes that run the model have these series."""
     return plan.probe.runs_model
 
 
 def skipped(plan: Plan, own: tuple[str, ...]) -> bool:
-    """Nobody leaves a target alone that is not to become cold."""
+    """Only targets with ``cold_start`` skip probes for the reason of that name."""
     return own != (SkipReason.COLD_START,) or plan.target.cold_start is not None
 
 
 def phases(plan: Plan, own: tuple[str, ...]) -> bool:
-    """A connection has no phase for what its address does without."""
+    """An IP address needs no DNS phase, and plain HTTP no TLS phase."""
     address = urlsplit(plan.target.endpoint)
     match own:
         case ("dns",):

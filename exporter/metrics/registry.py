@@ -1,10 +1,10 @@
 """All series of the process.
 
-Each target and probe has series of its own. So targets may carry different labels, the series of
-a removed target go with it, and ``/probe`` can show one target alone.
+Each target and probe has its own series. Targets can therefore have different labels, a target's
+series disappear with the target, and ``/probe`` can show one target alone.
 
-Results are observed in the probing thread, which also renders what they change; the web thread
-puts the renderings together.
+The probing thread observes results, and also renders the blocks that they change. The web thread
+concatenates the rendered blocks.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ from exporter.result import SkipReason
 
 
 class Metrics:
-    """What /metrics shows."""
+    """The metrics on /metrics."""
 
     def __init__(
         self,
         own_labels: Mapping[str, str] = MappingProxyType({}),
         shown: ExposedMetrics = ExposedMetrics(),  # noqa: B008  it is frozen
     ) -> None:
-        """:param own_labels: what every series carries, whatever it is about."""
+        """Create the exporter's own series.
+
+        :param own_labels: labels that every series carries.
+        """
         self._own_labels = dict(own_labels)
         self._classic = shown.classic_histograms
         self.exporter = Series(EXPORTER_FAMILIES, self._own_labels, classic=self._classic)
@@ -50,14 +53,16 @@ class Metrics:
         python = platform.python_version()
         self.exporter.gauge(own.BUILD_INFO, version=__version__, python=python).set(1)
         self.probes_in_flight: Callable[[], int] = lambda: 0
-        """Asked at every scrape."""
+        """Called at every scrape."""
         self.reporters: list[Callable[[Series], None]] = []
-        """Asked at every scrape, too, to set what only they know."""
+        """Called at every scrape, to set values that only they know."""
         self._targets: dict[Identity, TargetSeries] = {}
 
     def apply(self, change: PlanChange, mix: Mix = DEFAULT_MIX) -> None:
-        """Have series for exactly the plans in force. Those with a past keep their values, unless
-        their labels have changed."""
+        """Create and remove series so that they match the active plans.
+
+        A plan that already has series keeps their values, unless its labels have changed.
+        """
         self.exporter.gauge(own.PRICE_MIX).set(float(mix.input / mix.output))
         targets = change.carry(self._targets, lambda plan: self._series_of(plan, mix))
         for plan in change.kept + change.changed:
@@ -65,7 +70,7 @@ class Metrics:
                 targets[plan.identity].apply(plan, mix)
             else:
                 targets[plan.identity] = self._series_of(plan, mix)
-        for plan in change.changed:  # it may fill histograms now that it could not fill before
+        for plan in change.changed:  # a changed plan can have histograms that it didn't have before
             targets[plan.identity].begin(plan)
         self._targets = targets
 
@@ -73,45 +78,47 @@ class Metrics:
         return TargetSeries(plan, mix, self._own_labels, classic=self._classic)
 
     def observe(self, observation: Observation) -> None:
-        """Count an observation; one of a target that has gone meanwhile is passed over."""
+        """Count an observation. Ignore it if its target has been removed."""
         if series := self._targets.get(observation.plan.identity):
             series.observe(observation)
         self.exporter.take(observation, None)
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
-        """Count a scheduled probe that was not sent."""
+        """Count a scheduled probe that wasn't sent."""
         if series := self._targets.get(plan.identity):
             series.skipped(reason)
 
     def labels_of(self, plan: Plan) -> Mapping[str, str]:
-        """The labels of a plan's series, which name it over restarts."""
+        """Return the labels of a plan's series. They identify the plan across restarts."""
         return self._targets[plan.identity].labels
 
     def compared(self, plan: Plan) -> int:
-        """How often a plan's answers were compared with their past."""
+        """Return how often a plan's answers were compared with their past."""
         return self._targets[plan.identity].compared
 
     def past_of(self, plan: Plan) -> tuple[Remembered, tuple[float, ...]]:
-        """What they are compared with: answers to fixed prompts, and the vector of a text."""
+        """Return the past of a plan's answers: answers to fixed prompts, and the vector of a
+        text."""
         series = self._targets[plan.identity]
         return series.behaviour, series.direction
 
     def recall(self, plan: Plan, behaviour: Remembered, direction: tuple[float, ...]) -> None:
-        """Compare a plan's answers with what was heard before a restart."""
+        """Compare a plan's answers with the past from before a restart."""
         self._targets[plan.identity].recall(behaviour, direction)
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """Take over how strongly a plan's latest probes speak for a change."""
+        """Set how strongly a plan's latest probes show a change."""
         if series := self._targets.get(plan.identity):
             series.set_evidence(by_measure)
 
     def apply_controls(self, names: Collection[str]) -> None:
-        """Forget all other controls."""
+        """Remove the series of all other controls."""
         for family in (own.CONTROL_PROBES, own.CONTROL_SUCCESS, own.CONTROL_DURATION):
             self.exporter.keep(family, "control", names)
 
     def control(self, name: str, seconds: float | None) -> None:
-        """Count a request to a control that was answered after so many seconds, or not at all."""
+        """Count a request to a control, with its duration. ``None`` means that it got no
+        response."""
         for outcome in OUTCOMES:
             self.exporter.counter(own.CONTROL_PROBES, control=name, outcome=outcome)
         outcome = "failure" if seconds is None else "success"
@@ -121,23 +128,23 @@ class Metrics:
         self.exporter.gauge(own.CONTROL_DURATION, control=name).set(shown)
 
     def delayed(self, seconds: float) -> None:
-        """Take over how much later than scheduled a probe was started."""
+        """Record how much later than scheduled a probe started."""
         self.exporter.histogram(own.SCHEDULE_DELAY).observe(seconds)
 
     def waiting(self, target: str, waiting: Waiting | None) -> None:
-        """Take over what a target is being waited for."""
+        """Set why the exporter is waiting for a target, or ``None`` if it isn't."""
         for series in self._of(target):
             series.set_waiting(waiting)
 
     def booting(self, target: str, durations: Mapping[BootPhase, float]) -> None:
-        """Take over how far a target's server has come in its boot."""
+        """Set how far a target's server has come in its boot."""
         for series in self._of(target):
             series.set_boot(durations)
 
     def everything(self, *, native: bool = False) -> Iterator[Exposed]:
-        """All families, those of the process included, one after the other.
+        """Yield all families, including those of the process.
 
-        :param native: whether they are to be shown in a format that carries native histograms.
+        :param native: whether the format supports native histograms.
         """
         self.exporter.gauge(own.PROBES_IN_FLIGHT).set(self.probes_in_flight())
         for report in self.reporters:
@@ -159,13 +166,13 @@ class Metrics:
         yield self._counted(size)
 
     def _counted(self, others: int) -> Exposed:
-        """How many series there are, this one included."""
+        """Return the number of series, including this one."""
         block = Block(own.SERIES, self._own_labels)
         block.child(Gauge, {}).set(others + 1)
         return Exposed(own.SERIES, (block,))
 
     def of_target(self, target: str) -> Iterator[Exposed]:
-        """The families of one target alone."""
+        """Yield the families of one target alone."""
         return exposed(TARGET_FAMILIES, self._of(target))
 
     def _of(self, target: str) -> list[TargetSeries]:
@@ -174,7 +181,7 @@ class Metrics:
 
 
 def _of_library(metric: Metric, own_labels: Mapping[str, str]) -> Exposed:
-    """A counter or gauge of the official client library."""
+    """Convert a counter or gauge of the official client library."""
     first = metric.samples[0]
     counts = metric.type == "counter"
     kind = Kind.COUNTER if counts else Kind.GAUGE

@@ -1,12 +1,12 @@
-"""Values and the series that they make, kept together with their rendering.
+"""Values and their series, together with their rendered text.
 
-A scrape of a thousand targets shows hundreds of thousands of series, of which each probe changes
-a few. So the series of one family and one target form a ``Block``, which remembers what it looks
-like in each format that somebody scrapes; a scrape is then little more than a concatenation.
-kube-state-metrics keeps its series in the same way.
+A scrape of a thousand targets returns hundreds of thousands of series, but each probe changes only
+a few. The series of one family and one target therefore form a ``Block``, which caches its text in
+each format that is scraped. A scrape is then little more than a concatenation. kube-state-metrics
+stores its series in the same way.
 
-Values are changed in one thread, the probing one, and rendered in others too. The lock of a block
-keeps the two apart: no rendering shows half a change, and none replaces a newer one.
+Only the probing thread changes values, but other threads render them too. The lock of a block keeps
+the two apart. No rendering shows half a change, and none replaces a newer one.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _KINDS: Mapping[Kind, type[Counter | Gauge | Histogram]] = {
     Kind.HISTOGRAM: Histogram,
 }
 _LEAST_OF_A_HISTOGRAM = 3
-"""The last bucket, which has no bound, the sum and the count."""
+"""The bucket without a bound, the sum, and the count."""
 V = TypeVar("V", Counter, Gauge, Histogram)
 Render = Callable[["Block"], bytes]
-"""Makes of a block what a format shows."""
+"""Renders a block in one format."""
 LabelledValue = tuple[Mapping[str, str], float]
-"""With the labels of the family's own."""
+"""The values of the family's own labels, and the value of the series."""
 
 
 class Block:
-    """The series of one family that share their leading labels."""
+    """The series of one family that have the same leading labels."""
 
     __slots__ = ("_rendered", "children", "classic", "family", "labels", "lock", "stale")
 
@@ -44,17 +44,17 @@ class Block:
         self.family = family
         self.labels = labels
         self.classic = classic
-        """Whether histograms show their classic buckets, and not the native ones alone."""
+        """Whether histograms show their classic buckets in addition to the native ones."""
         self.children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
         """By the values of the family's own labels."""
         self.lock = threading.Lock()
         """Held while a value changes, and while the block is rendered."""
         self.stale = True
         self._rendered: tuple[tuple[Render, bytes], ...] = ()
-        """What it looks like in the formats that somebody scrapes, one or two as a rule."""
+        """The text in each format that is scraped, normally one or two."""
 
     def value(self, own: tuple[str, ...]) -> Counter | Gauge | Histogram:
-        """The value with these values of the family's own labels, made if there is none yet."""
+        """Return the value with these values of the family's own labels. Create it if necessary."""
         found = self.children.get(own)
         if found is None:
             found = _KINDS[self.family.kind](self)
@@ -64,14 +64,14 @@ class Block:
         return found
 
     def begin(self, own: tuple[str, ...]) -> None:
-        """Have a series as it is before any observation, unless there is one."""
+        """Create a series in its state before any observation, unless it exists."""
         if own not in self.children:
             first = self.value(own)
             if isinstance(first, Gauge):
                 first.set(self.family.initial or 0.0)
 
     def child(self, kind: type[V], own: Mapping[str, str]) -> V:
-        """The value with these labels of the family's own, made if there is none yet.
+        """Return the value with these labels. Create it if necessary.
 
         :raises TypeError: the family is of another kind.
         """
@@ -81,8 +81,8 @@ class Block:
         return found
 
     def replace(self, gauges: Iterable[LabelledValue]) -> None:
-        """Have exactly these gauges from one moment to the next: no rendering shows the old ones
-        gone and the new ones not yet there."""
+        """Replace all gauges atomically, so that no rendering shows neither the old ones nor the
+        new."""
         children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
         for own, value in gauges:
             children[self._key(own)] = gauge = Gauge(self)
@@ -92,7 +92,7 @@ class Block:
             self.stale = True
 
     def keep(self, label: str, values: Collection[str]) -> None:
-        """Forget the series in which this label has another value."""
+        """Remove the series in which this label has another value."""
         place = self.family.labels.index(label)
         with self.lock:
             kept = {own: child for own, child in self.children.items() if own[place] in values}
@@ -103,12 +103,12 @@ class Block:
         return tuple(own[label] for label in self.family.labels)
 
     def series(self) -> Iterator[tuple[dict[str, str], Counter | Gauge | Histogram]]:
-        """The values, each with the family's own labels; the leading ones are left out."""
+        """Yield the values, each with the family's own labels but without the leading ones."""
         for own, child in self.children.items():
             yield dict(zip(self.family.labels, own, strict=True)), child
 
     def rendered(self, render: Render) -> bytes:
-        """How the block looks in a format, from memory as long as nothing changes."""
+        """Return the block's text in one format. It is cached until a value changes."""
         if not self.stale and (known := self._remembered(render)) is not None:
             return known
         with self.lock:
@@ -126,7 +126,7 @@ class Block:
         return None
 
     def freshen(self) -> None:
-        """Bring all that is remembered in step with the values."""
+        """Render all cached formats again if a value has changed."""
         if self.stale:
             with self.lock:
                 self._catch_up()
@@ -138,9 +138,9 @@ class Block:
 
 
 class Series:
-    """The series of some families, all with the same leading labels.
+    """The series of several families, all with the same leading labels.
 
-    A family that has no series yet has no block either: most targets never have some of them.
+    A family without series has no block, because most targets never use some of the families.
     """
 
     def __init__(
@@ -152,14 +152,14 @@ class Series:
         self._blocks: dict[Family, Block] = {}
 
     def begin(self, plan: Plan | None = None) -> None:
-        """Have the series that exist from the start, those that a plan cannot give left out."""
+        """Create the series that exist from the start, except those that the plan can't fill."""
         for family in self._declared:
             for own in family.from_the_start():
                 if plan is None or family.possible(plan, own):
                     self.block(family).begin(own)
 
     def begin_all(self, *families: Family) -> None:
-        """Have all series of these families that can exist before any observation."""
+        """Create all series of these families that can exist before any observation."""
         for family in families:
             for own in family.from_the_start():
                 self.block(family).begin(own)
@@ -174,57 +174,57 @@ class Series:
         return self.block(family).child(Histogram, own)
 
     def replace(self, family: Family, gauges: Iterable[LabelledValue] = ()) -> None:
-        """Have exactly these gauges of a family, all at once."""
+        """Replace all gauges of a family atomically."""
         if (new := tuple(gauges)) or family in self._blocks:
             self.block(family).replace(new)
 
     def keep(self, family: Family, label: str, values: Collection[str]) -> None:
-        """Forget the series of a family in which this label has another value."""
+        """Remove the series of a family in which this label has another value."""
         if family in self._blocks:
             self._blocks[family].keep(label, values)
 
     def block(self, family: Family) -> Block:
-        """The series of one family, made if there are none yet."""
+        """Return the series of one family. Create the block if necessary."""
         found = self._blocks.get(family)
-        if found is None:  # two threads may come here for the exporter's own series
+        if found is None:  # two threads can race here for the exporter's own series
             made = Block(family, self.labels, classic=self._classic)
             found = self._blocks.setdefault(family, made)
         return found
 
     def shown(self, family: Family) -> Block | None:
-        """The series of one family, if there are any."""
+        """Return the series of one family, or ``None`` if there are none."""
         found = self._blocks.get(family)
         return found if found and found.children else None
 
     def take(self, observation: Observation, exemplar: str | None) -> None:
-        """Have every family take from an observation what its declaration says."""
+        """Update every family from an observation, as declared."""
         for family in self._declared:
             traced = exemplar if family.traced else None
             for own, amount in family.take(observation):
                 self.block(family).value(own).take(amount, traced)
 
     def freshen(self) -> None:
-        """Render what has changed now, so that no scrape has to."""
+        """Render everything that has changed now, so that no scrape has to."""
         for block in self._blocks.values():
             block.freshen()
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """One family and all its series, as they are to be shown together."""
+    """One family with all of its series, which a format shows together."""
 
     family: Family
     blocks: tuple[Block, ...]
-    """Those that have series."""
+    """Only blocks with series."""
 
     def has_series(self) -> bool:
         return bool(self.blocks)
 
     def size(self, *, native: bool) -> int:
-        """How many series a format shows.
+        """Return how many series a format shows.
 
-        :param native: whether it carries native histograms, each of which is one series. Where
-            there are classic buckets too, those are counted.
+        :param native: whether the format supports native histograms, which are one series each. If
+            there are classic buckets too, those count instead.
         """
         if not self.blocks:
             return 0
@@ -233,7 +233,7 @@ class Exposed:
 
 
 def _series_each(family: Family, *, classic: bool, native: bool) -> int:
-    """How many series one value makes."""
+    """Return how many series one value has."""
     if family.kind is not Kind.HISTOGRAM:
         return 1
     if classic:
@@ -242,7 +242,7 @@ def _series_each(family: Family, *, classic: bool, native: bool) -> int:
 
 
 def exposed(declared: Iterable[Family], parts: Iterable[Series]) -> Iterator[Exposed]:
-    """Each family once, with the series of all parts, as the formats demand."""
+    """Yield each family once, with the series of all parts, because the formats require that."""
     parts = tuple(parts)
     for family in declared:
         blocks = (part.shown(family) for part in parts)

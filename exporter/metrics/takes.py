@@ -1,10 +1,15 @@
 """What each metric takes from an observation.
 
-Four rules decide what counts. Times are those of the warm model, on success, and certain: a
-failure has none, a cold answer has metrics of its own, and a number that the exporter read too late
-is no number. A probe in which the exporter itself did not run says nothing of the provider, so it
-has no outcome. A confirming probe was sent because of what came before it, so it would bend every
-share and every quantile, and has metrics of its own. Tokens and money count always: they are spent.
+Four rules decide what counts:
+
+1. Times count only if they are certain and come from a warm model that answered successfully. A
+   failure has no times, a cold answer has its own metrics, and a time that the exporter read too
+   late is unusable.
+2. A probe that was interrupted because the exporter itself didn't run has no outcome, because it
+   says nothing about the provider.
+3. A confirming probe has its own metrics. It was sent because of earlier results, so it would bias
+   every ratio and every quantile.
+4. Tokens and money always count, because they are spent.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ Flow = Iterable[Taken]
 
 
 def one(number: Number) -> Take:
-    """Takes a number wherever there is one, for a family without labels of its own."""
+    """Take a number whenever there is one, for a family without its own labels."""
 
     def take(observation: Observation) -> Flow:
         value = number(observation)
@@ -42,13 +47,15 @@ def one(number: Number) -> Take:
 
 
 def timed(number: Number) -> Take:
-    """Takes a number only from what says how fast the warm model is."""
+    """Take a number only if the observation shows the speed of the warm model."""
     return one(lambda o: number(o) if _tells_times(o) else None)
 
 
 def latest(number: Number) -> Take:
-    """Takes the number of the latest observation, NaN where it has none. A cold success says
-    nothing of the warm model, whose numbers stay as they were."""
+    """Take the number of the latest observation, or NaN if it has none.
+
+    A cold success says nothing about the warm model, so the previous number stays.
+    """
 
     def take(observation: Observation) -> Flow:
         if not observation.counts or _is_cold_success(observation):
@@ -65,7 +72,8 @@ def gaps(observation: Observation) -> Flow:
 
 
 def phases(observation: Observation) -> Flow:
-    """A cold answer came over a connection like any other."""
+    """Take the connection phases. They also count for a cold answer, whose connection is like any
+    other."""
     connection = observation.result.connection
     if connection and (_tells_times(observation) or _is_cold_success(observation)):
         for phase in PHASES:
@@ -124,7 +132,7 @@ def prefix_times(observation: Observation) -> Flow:
 
 
 def prefix_saved_usd(observation: Observation) -> float | None:
-    """How much cheaper the prompt was when it was asked again."""
+    """Return how much cheaper the prompt was when it was repeated."""
     price, result = observation.plan.price, observation.result
     cold = earlier_cost_usd(result, price)
     again = finished_cost_usd(result, price)
@@ -146,7 +154,7 @@ def tool_calls(observation: Observation) -> Flow:
 
 
 def rankings(observation: Observation) -> Flow:
-    """What no answer came to is no order."""
+    """Take the outcome of a ranking. If the request failed, there is none."""
     failure = observation.result.failure
     if observation.plan.probe.kind is Kind.RERANK and observation.counts:
         right, wrong = RANKING_OUTCOMES
@@ -166,8 +174,10 @@ def cold_attempts(observation: Observation) -> float | None:
 
 
 def asked_cold(number: Callable[[Coldness], float | None]) -> Take:
-    """Takes a number of a model that was asked while it was cold. A boot has its own gauges, since
-    it began before anything could be sent."""
+    """Take a number of a model that was cold when it was asked.
+
+    A boot has its own gauges, because it starts before a request can be sent.
+    """
 
     def take(observation: Observation) -> Flow:
         cold = observation.cold
@@ -188,7 +198,7 @@ def slo_good_probes(observation: Observation) -> Flow:
 
 
 def rate_limits(number: Callable[[RateLimit], float | None]) -> Take:
-    """Takes a number of each limited resource that the provider speaks of."""
+    """Take a number of each rate-limited resource that the provider reports."""
 
     def take(observation: Observation) -> Iterator[Taken]:
         for limit in observation.result.rate_limits:

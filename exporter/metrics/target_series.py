@@ -1,7 +1,7 @@
-"""What is exported about one target and one probe.
+"""The series of one target and one probe.
 
-Most of it follows from the declarations (``target_families``). What is here has a memory: a sum
-kept exact, a price as it is shown, the models that a provider said it served.
+Most of them follow from the declarations in ``target_families``. This module handles the metrics
+that need state: an exact sum, the last exported price, the models that the provider said it served.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from exporter.prices.price import Mix, Price, ServerPrice, TokenPrice
 from exporter.result import Fingerprint, ProbeResult, SkipReason
 
 MAX_SERVED_MODELS = 16
-"""Names of one target that become a label value; a provider that has ever new ones would fill
-Prometheus with series."""
+"""How many model names of one target can become label values. Without a limit, a provider that
+keeps inventing names would fill Prometheus with series."""
 _OTHER_MODEL = "other"
-_MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, names included
+_MAX_PROVIDER_TEXT = 96  # an OpenMetrics exemplar holds 128 characters, including names
 _NOT_IN_PROVIDER_TEXT = re.compile(r"[^A-Za-z0-9._:/@+-]")
 
 
@@ -49,21 +49,21 @@ class TargetSeries(Series):
         self._shown_price: tuple[Price | None, Mix] | None = None
         self._behaviour = Behaviour()
         self.compared = 0
-        """How often something was compared with its past."""
+        """How often an answer was compared with its past."""
         self.begin(plan)
         if plan.target.watched_boot:
             self.set_boot({})
         self.apply(plan, mix)
 
     def apply(self, plan: Plan, mix: Mix) -> None:
-        """Take over what a plan with the same labels says anew."""
+        """Apply the settings of a new plan with the same labels."""
         if plan.probe != self._plan.probe:  # other texts have other answers
             self._behaviour, self._first_direction = Behaviour(), ()
         self._plan, self._mix = plan, mix
         self._set_info()
         if possible.cold(plan, ()):
             self._show_ready_limit()
-        if self._shown_price != (plan.price, mix):  # else a server's measured price stays
+        if self._shown_price != (plan.price, mix):  # otherwise a server's measured price stays
             self._shown_price = (plan.price, mix)
             self._show_price()
         self._show_objectives()
@@ -79,43 +79,45 @@ class TargetSeries(Series):
 
     @property
     def behaviour(self) -> Remembered:
-        """What answers to fixed prompts are compared with."""
+        """The past that answers to fixed prompts are compared with."""
         return self._behaviour.remembered()
 
     @property
     def direction(self) -> tuple[float, ...]:
-        """The vector that later ones are compared with."""
+        """The vector that later vectors are compared with."""
         return self._first_direction
 
     def recall(self, behaviour: Remembered, direction: tuple[float, ...]) -> None:
-        """Compare with what was heard before a restart."""
+        """Compare answers with the past from before a restart."""
         if not self.compared:
             self._behaviour.recall(behaviour, self._plan.probe.texts)
             self._first_direction = direction
 
     def skipped(self, reason: SkipReason) -> None:
-        """Count a scheduled probe that was not sent."""
+        """Count a scheduled probe that wasn't sent."""
         self.counter(families.PROBES_SKIPPED, reason=reason).inc()
 
     def set_waiting(self, waiting: Waiting | None) -> None:
-        """Since when the model has not been ready; a target at rest is not asked, and so not
-        known to be unready."""
+        """Set since when the model hasn't been ready.
+
+        A target that is left idle isn't probed, so it isn't known to be unready.
+        """
         since = waiting.since if waiting and not waiting.ready else math.nan
         self.gauge(families.NOT_READY_SINCE).set(since)
         self._show_ready_limit()
-        if self._plan.probe.runs_model:  # a cold start may follow
+        if self._plan.probe.runs_model:  # a cold start can follow
             self.begin_all(families.COLD_STARTS, families.COLD_START_ATTEMPTS)
 
     def _show_ready_limit(self) -> None:
         self.gauge(families.NOT_READY_LIMIT).set(self._plan.target.ready_limit_seconds)
 
     def set_evidence(self, by_measure: Mapping[str, float]) -> None:
-        """How strongly the latest probes speak for a change."""
+        """Set how strongly the latest probes show a change."""
         for measure, evidence in by_measure.items():
             self.gauge(families.EVIDENCE, measure=measure).set(evidence)
 
     def set_boot(self, durations: Mapping[BootPhase, float]) -> None:
-        """How far the latest boot has come."""
+        """Set how far the latest boot has come."""
         for phase in BootPhase:
             gauge = self.gauge(families.BOOT_PHASE_DURATION, phase=phase)
             gauge.set(durations.get(phase, math.nan))
@@ -133,7 +135,7 @@ class TargetSeries(Series):
         self.replace(families.ASSUMED_CONCURRENCY, [] if assumed is None else [({}, assumed)])
 
     def _compare(self, output: Decimal, blended: Decimal) -> None:
-        """Show USD per million tokens."""
+        """Set USD per million tokens."""
         by_mix = {"output": float(output), "blended": float(blended)}
         self.replace(families.USD_PER_MILLION, [({"mix": m}, usd) for m, usd in by_mix.items()])
 
@@ -151,8 +153,8 @@ class TargetSeries(Series):
         self.replace(families.SLO_THRESHOLD, thresholds)
 
     def _count_cost(self, cost: Cost) -> None:
-        """The sum is kept exact, and rounded to be shown: a sum of rounded amounts would be
-        another."""
+        """Add the cost to an exact sum, which is rounded only for the metric. Rounding each amount
+        would accumulate errors."""
         if cost.usd is not None:
             self._cost += cost.usd
             self.counter(families.COST).grow_to(float(self._cost))
@@ -161,7 +163,7 @@ class TargetSeries(Series):
             self._compare(output, output * self._mix.output_share)
 
     def _compare_direction(self, direction: tuple[float, ...]) -> None:
-        """Show whether the text that is always the same still has the vector that it had."""
+        """Compare the vector of the fixed text with its first vector."""
         if direction:
             self.compared += 1
             self._first_direction = self._first_direction or direction
@@ -169,7 +171,7 @@ class TargetSeries(Series):
             self.gauge(kind_families.EMBEDDING_SIMILARITY).set(similarity)
 
     def _compare_behaviour(self, seen: Fingerprint | None) -> None:
-        """Show whether the model still answers as it did."""
+        """Compare an answer with the model's earlier ones."""
         if seen is None:
             return
         self.compared += 1
@@ -208,8 +210,10 @@ class TargetSeries(Series):
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    """How far two vectors point the same way, from -1 to 1; 0 where their lengths differ, since
-    they are then of different spaces."""
+    """Return the cosine similarity of two vectors, from -1 to 1.
+
+    Return 0 if their lengths differ, because they are then from different spaces.
+    """
     if len(one) != len(other):
         return 0.0
     product: float = sum(map(mul, one, other))
@@ -217,14 +221,14 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def plan_labels(plan: Plan) -> dict[str, str]:
-    """The labels that all series of a plan have."""
+    """Return the labels that all series of a plan have."""
     target = plan.target
     values = (target.name, target.provider, target.model, plan.probe_name)
     return dict(zip(COMMON_LABELS, values, strict=True)) | target.labels
 
 
 def provider_text(text: str) -> str:
-    """A provider's word made safe to stand in a label: bounded, plain characters only."""
+    """Make a provider's text safe for a label value: limited length, plain characters only."""
     return _NOT_IN_PROVIDER_TEXT.sub("_", text)[:_MAX_PROVIDER_TEXT]
 
 

@@ -1,4 +1,4 @@
-"""What a series says: a counter, a gauge or a histogram, with the exemplars of its observations."""
+"""The values of series: counters, gauges, and histograms, with exemplars of their observations."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Protocol
 from exporter.metrics.family import Family
 
 NATIVE_SCHEMA = 3
-"""Resolution of native histograms: eight buckets to a power of two, each at most 9.1 % wide."""
+"""The resolution of native histograms: eight buckets per power of two, each at most 9.1 % wide."""
 _NATIVE_BOUNDS = tuple(2 ** (i / 2**NATIVE_SCHEMA) / 2 for i in range(2**NATIVE_SCHEMA))
 
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """One observation, and the provider's id of the request behind it."""
+    """One observation, and the provider's ID of its request."""
 
     request_id: str
     value: float
@@ -30,7 +30,7 @@ class Exemplar:
 
 
 class Home(Protocol):
-    """Where a value lives: it changes under the lock, and leaves its home stale."""
+    """The owner of a value. The value changes under the owner's lock, and marks it as stale."""
 
     family: Family
     lock: threading.Lock
@@ -38,7 +38,7 @@ class Home(Protocol):
 
 
 class Value(ABC):
-    """One value, or one histogram, that tells its block when it changes."""
+    """One value or histogram, which marks its block as stale when it changes."""
 
     __slots__ = ("_block",)
 
@@ -47,8 +47,10 @@ class Value(ABC):
 
     @abstractmethod
     def take(self, amount: float, exemplar: str | None = None) -> None:
-        """Take in an amount as this kind of value does; ``exemplar`` is the id of the request that
-        it comes from."""
+        """Record an amount. What that means depends on the kind of value.
+
+        :param exemplar: the ID of the request that the amount comes from.
+        """
 
 
 class Counter(Value):
@@ -62,8 +64,9 @@ class Counter(Value):
         self.exemplar: Exemplar | None = None
 
     def inc(self, amount: float = 1.0, exemplar: str | None = None) -> None:
-        """Add an amount; ``exemplar`` is the id of the request that it stands for.
+        """Add an amount.
 
+        :param exemplar: the ID of the request that the amount comes from.
         :raises ValueError: the amount is negative.
         """
         if amount < 0:
@@ -77,9 +80,9 @@ class Counter(Value):
     take = inc
 
     def grow_to(self, total: float) -> None:
-        """Have this value, for sums that are kept more exactly elsewhere.
+        """Set the total, for sums that are kept more precisely elsewhere.
 
-        :raises ValueError: it is less than before.
+        :raises ValueError: the total is less than before.
         """
         if total < self.value:
             raise ValueError("counters only grow")
@@ -89,7 +92,7 @@ class Counter(Value):
 
 
 class Gauge(Value):
-    """A number as it is now."""
+    """The current value of a number."""
 
     __slots__ = ("value",)
 
@@ -107,7 +110,7 @@ class Gauge(Value):
 
 
 class Histogram(Value):
-    """Observations in classic buckets and, finer, in those of a native histogram."""
+    """Observations in classic buckets, and in the finer buckets of a native histogram."""
 
     __slots__ = ("counts", "exemplars", "native", "sum", "zeroes")
 
@@ -115,7 +118,7 @@ class Histogram(Value):
         super().__init__(block)
         buckets = len(block.family.buckets) + 1
         self.counts = [0] * buckets
-        """By classic bucket, each for itself; the last one has no upper bound."""
+        """The count of each classic bucket, not cumulative. The last bucket has no upper bound."""
         self.exemplars: list[Exemplar | None] = [None] * buckets
         self.native = NativeCounts()
         self.zeroes = 0
@@ -127,7 +130,10 @@ class Histogram(Value):
         return max(known, key=lambda exemplar: exemplar.timestamp, default=None)
 
     def observe(self, value: float, exemplar: str | None = None) -> None:
-        """Count one observation; ``exemplar`` is the id of the request behind it."""
+        """Count one observation.
+
+        :param exemplar: the ID of the request that it comes from.
+        """
         bucket = bisect_left(self._block.family.buckets, value)
         with self._block.lock:
             self.counts[bucket] += 1
@@ -145,9 +151,9 @@ class Histogram(Value):
 
 
 class NativeCounts:
-    """How many observations each native bucket has, from the lowest to the highest that has any.
+    """The counts of native buckets, from the lowest to the highest non-empty bucket.
 
-    Dense, and so a fifth of a dict: rare values keep adding buckets for weeks.
+    A dense array needs a fifth of the memory of a dict: rare values keep adding buckets for weeks.
     """
 
     __slots__ = ("_counts", "_lowest")
@@ -157,7 +163,7 @@ class NativeCounts:
         self._lowest = 0
 
     def add(self, index: int) -> None:
-        """Count one more in the bucket with this index."""
+        """Add one to the bucket with this index."""
         if not self._counts:
             self._lowest = index
         if index < self._lowest:
@@ -169,7 +175,7 @@ class NativeCounts:
         self._counts[place] += 1
 
     def items(self) -> Iterator[tuple[int, int]]:
-        """The index and the count of each bucket that has any, the lowest first."""
+        """Yield the index and the count of each non-empty bucket, lowest first."""
         return ((at, count) for at, count in enumerate(self._counts, self._lowest) if count)
 
 
@@ -178,7 +184,8 @@ def _zeroes(count: int) -> array[int]:
 
 
 def native_index(value: float) -> int:
-    """The native bucket of a positive value: its upper bound is ``2 ** (index / 8)``, inclusive.
+    """Return the native bucket of a positive value. Its upper bound is ``2 ** (index / 8)``,
+    inclusive.
 
     Source: "Native Histograms" in the Prometheus specification.
     """

@@ -1,4 +1,4 @@
-"""Answers as an agent gets them: small, of facts, and each text of a provider marked as one."""
+"""Builds the answers for an agent: short and factual, with texts from providers marked as such."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.oncall.asking import Row
+from exporter.oncall.clients import Row
 from exporter.settings.redaction import redact
 
 MOST_CHARACTERS = 12_000
-"""Of the rows of one answer; an agent's memory is small, and its reading costs money."""
+"""The limit for the rows of one answer: an agent's context is small, and costs money."""
 _MAX_TEXT = 240
 
 Answer = dict[str, Any]
 
 
 def text(value: object) -> str | None:
-    """A text of somebody else: bounded, in one line, without secrets."""
+    """A text from a provider: redacted, on one line, and cut to the limit."""
     if value is None:
         return None
     line = " ".join(redact(str(value)).split())
@@ -25,30 +25,30 @@ def text(value: object) -> str | None:
 
 
 def fitted(rows: Iterable[Answer]) -> Answer:
-    """As many rows as fit, and how many there are besides."""
+    """As many rows as fit, and the number of omitted rows."""
     shown: list[Answer] = []
-    size = left_out = 0
+    size = omitted = 0
     for row in rows:
         size += len(json.dumps(row))
         if size <= MOST_CHARACTERS:
             shown.append(row)
         else:
-            left_out += 1
-    return {"rows": shown, "left_out": left_out}
+            omitted += 1
+    return {"rows": shown, "omitted": omitted}
 
 
 def state(row: Row) -> str:
-    """How a target is, in a word."""
+    """The state of a target: up, failing, not ready, idle (before a cold start), not probed yet."""
     waiting, last = row["waiting"], row["last"]
     if waiting:
-        return "left alone" if waiting["ready"] else "not ready"
+        return "idle" if waiting["ready"] else "not ready"
     if last is None:
-        return "not asked yet"
+        return "not probed yet"
     return "up" if last["success"] else "failing"
 
 
 def summary(row: Row) -> Answer:
-    """One line on a target and a probe."""
+    """A short summary of a target and probe."""
     last = row["last"] or {}
     return {
         "target": row["target"],
@@ -78,7 +78,7 @@ def failure(row: Row) -> Answer:
 
 
 def latest(row: Row) -> Answer:
-    """The latest result in full, but for what is nobody's business."""
+    """The latest result, without prompts and responses."""
     last = row["last"]
     if last is None:
         return {"state": state(row)}
@@ -103,7 +103,7 @@ def latest(row: Row) -> Answer:
 
 
 def rounded(value: Any) -> Any:
-    """Four digits are more than anything here is worth."""
+    """The value with four digits, which is more than the accuracy of any measurement here."""
     if not isinstance(value, float):
         return value
     return round(value, 1) if abs(value) >= 1000 else float(f"{value:.4g}")
@@ -112,10 +112,10 @@ def rounded(value: Any) -> Any:
 def of_target(rows: Sequence[Row], target: str) -> list[Row]:
     """The rows of one target.
 
-    :raises KeyError: there is none; the message names those that there are.
+    :raises KeyError: no target has this name. The message lists the names.
     """
     found = [row for row in rows if row["target"] == target]
     if not found:
         names = ", ".join(sorted({row["target"] for row in rows})[:20]) or "none"
-        raise KeyError(f"no target is named {target[:80]!r}; there are {names}")
+        raise KeyError(f"no target is named {target[:80]!r}; the targets are {names}")
     return found

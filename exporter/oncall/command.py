@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from exporter.oncall.asking import ExporterPages, Memory
+from exporter.oncall.clients import ExporterApi, History
 from exporter.oncall.login import login_of, secret_in
 
 
@@ -46,7 +46,7 @@ def mcp(
     except ImportError:
         raise click.UsageError("mcp needs: pip install 'inference-exporter[mcp]'") from None
     login = login_of(user, password_env)
-    memory = Memory(prometheus, prometheus_token_env) if prometheus else None
+    history = History(prometheus, prometheus_token_env) if prometheus else None
     if prometheus_token_env:
         secret_in(prometheus_token_env)
-    build(ExporterPages(url, login), memory, allow_probe=allow_probe).run("stdio")
+    build(ExporterApi(url, login), history, allow_probe=allow_probe).run("stdio")

@@ -1,4 +1,4 @@
-"""The exporter's basic authentication, as options give it."""
+"""Reads the credentials for the exporter's basic authentication from command-line options."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ def login_of(user: str | None, password_env: str | None) -> tuple[str, str] | No
 
 
 def secret_in(variable: str | None) -> str:
-    """What a variable holds.
+    """The value of an environment variable, which is redacted from now on.
 
-    :raises UsageError: nothing.
+    :raises UsageError: the variable is not set.
     """
     value = os.environ.get(variable or "", "")
     if not value:
-        raise click.UsageError(f"the variable {variable or 'of --password-env'} is not set")
+        name = variable or "that --password-env must name"
+        raise click.UsageError(f"the environment variable {name} is not set")
     remember(value)
     return value

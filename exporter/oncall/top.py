@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exporter.oncall.asking import ExporterPages, Row, Unanswered
+from exporter.oncall.clients import ExporterApi, RequestFailed, Row
 from exporter.oncall.login import login_of
 from exporter.site.judgement import WORST_FIRST, State
 from exporter.site.words import percent, rate, seconds, span
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _BAR = 20
-"""Characters of a drawn probe."""
+"""The width of a drawn probe in characters."""
 _STYLES = {
     State.OK: "green",
     State.SLOW: "yellow",
@@ -43,17 +43,17 @@ def top(url: str, every: float, once: bool, user: str | None, password_env: str 
         from rich.live import Live  # noqa: PLC0415
     except ImportError:
         raise click.UsageError("top needs: pip install 'inference-exporter[top]'") from None
-    pages, console = ExporterPages(url, login_of(user, password_env)), Console()
+    exporter, console = ExporterApi(url, login_of(user, password_env)), Console()
     try:
-        rows = pages.rows()
+        rows = exporter.rows()
         if once:
             console.print(table(rows, time.time()))
             sys.exit(int(any(State(row["state"]).is_problem for row in rows)))
         with Live(table(rows, time.time()), console=console, screen=console.is_terminal) as live:
             while True:
                 time.sleep(every)
-                live.update(table(pages.rows(), time.time()))
-    except Unanswered as error:
+                live.update(table(exporter.rows(), time.time()))
+    except RequestFailed as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -61,7 +61,7 @@ def top(url: str, every: float, once: bool, user: str | None, password_env: str 
 
 
 def table(rows: Iterable[Row], now: float) -> Table:
-    """The targets, the worst first, as of a moment, Unix seconds."""
+    """The targets at a time, Unix seconds, the worst first."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -94,7 +94,7 @@ def table(rows: Iterable[Row], now: float) -> Table:
 
 
 def drawn(row: Row, longest_seconds: float) -> str:
-    """The latest probe: a thin line while it waited, a thick one while it streamed."""
+    """The latest probe as a line: thin while it waited, thick while it streamed."""
     last = row["last"] or {}
     first, whole = last.get("time_to_first_token_seconds"), _length(row)
     if not whole or not longest_seconds:

@@ -1,4 +1,4 @@
-"""An entry of LiteLLM's price file as a price. Its costs are USD per token."""
+"""Converts an entry of LiteLLM's price file to a price. The file has costs in USD per token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal, InvalidOperation
 
-from exporter.prices.price import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, Window
+from exporter.prices.price import TOKENS_PER_PRICE, OffPeak, Rates, Tier, TokenPrice, WeeklyHours
 
 Entry = Mapping[str, object]
 
@@ -19,49 +19,45 @@ _FIELDS = {
     "cache_write": ("cache_creation_input_token_cost",),
     "reasoning": ("output_cost_per_reasoning_token",),
 }
-"""What each of our token types may be called there. Of several cache writes it is the one that
-lives shortest: that is what a request gets which asks for none."""
+"""The fields of the price file for each token type. If cache writes have several lifetimes, the
+field is for the shortest one, which is the default of a request."""
 
 _COST_OF_THE_REQUEST = "input_cost_per_request"
 _SERVICE_TIERS = {"balanced", "batches", "flex", "priority", "ultrafast"}
 _MOST = 10**12
-"""Of tokens and of USD. Arithmetic has its limits."""
+"""The maximum number of tokens or USD. Keeps decimal arithmetic within its limits."""
 _THRESHOLD = re.compile(r"(?:input|output)_cost_per_token_above_([0-9]{1,9})k_tokens")
 _REGIONAL = "regional_processing_uplift_multiplier_"
 
 
 class UnknownPrice(Exception):
-    """There is no price that is sure; ``str`` says why."""
+    """There is no reliable price. ``str`` gives the reason."""
 
 
 def token_price(
     key: str, entry: Entry, service_tier: object = None, processed_in: str | None = None
 ) -> TokenPrice:
-    """The price in an entry.
+    """Convert an entry to a price.
 
-    :param service_tier: what requests ask for; a tier of normal price may have any name.
-    :param processed_in: ``eu`` or ``us``, where the endpoint charges for staying there.
-    :raises UnknownPrice: the entry does not say what a request of ours costs.
+    :param service_tier: the ``service_tier`` of requests; unknown tiers have the normal price.
+    :param processed_in: ``eu`` or ``us`` if the endpoint charges for processing data there.
+    :raises UnknownPrice: the entry doesn't give the cost of a request.
     """
     if entry.get(_COST_OF_THE_REQUEST):
-        raise UnknownPrice(f"{key!r} has a price per request besides that of tokens")
+        raise UnknownPrice(f"{key!r} has a price per request in addition to token prices")
     known_tier = isinstance(service_tier, str) and service_tier in _SERVICE_TIERS
     prices = _Prices(key, entry, f"_{service_tier}" if known_tier else "")
     try:
         factor = prices.number(entry.get(f"{_REGIONAL}{processed_in}", 1))
         price = TokenPrice(prices.base(), tuple(prices.tiers()), prices.off_peak())
         return _scaled(price, factor * TOKENS_PER_PRICE)
-    except (
-        TypeError,
-        ValueError,
-        ArithmeticError,
-    ) as error:  # of fields that are not what they were
-        raise UnknownPrice(f"{key!r} cannot be understood: {error}") from None
+    except (TypeError, ValueError, ArithmeticError) as error:  # the file's format changes
+        raise UnknownPrice(f"{key!r} cannot be parsed: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Prices:
-    """The prices in one entry, as they stand there; ``suffix`` is its service tier's."""
+    """The unconverted prices in one entry. ``suffix`` selects the service tier."""
 
     key: str
     entry: Entry
@@ -72,7 +68,7 @@ class _Prices:
         return self._rates(ranges[0][1] if ranges else {})
 
     def tiers(self) -> Iterator[Tier]:
-        """``tiered_pricing`` where there is one: it overrides the fields for long input."""
+        """Yield the prices of long input. ``tiered_pricing`` overrides the other fields."""
         if ranges := self._ranges():
             yield from (Tier(above, self._rates(given)) for above, given in ranges[1:])
             return
@@ -85,8 +81,8 @@ class _Prices:
         if not isinstance(pricing, dict):
             return None
         rates = self._rates(self._given(pricing, ""))
-        windows = (w for each in pricing.get("windows", ()) for w in self._windows(each))
-        return OffPeak(rates, tuple(windows))
+        hours = (it for each in pricing.get("windows", ()) for it in self._hours(each))
+        return OffPeak(rates, tuple(hours))
 
     def number(self, value: object) -> Decimal:
         try:
@@ -94,14 +90,17 @@ class _Prices:
         except InvalidOperation:
             number = Decimal(-1)
         if not (number.is_finite() and 0 <= number <= _MOST):
-            raise UnknownPrice(f"{self.key!r} has the price {value!r}")
+            raise UnknownPrice(f"{self.key!r} has the invalid price {value!r}")
         return number
 
     def _thresholds(self) -> list[int]:
         return sorted({int(found[1]) for found in map(_THRESHOLD.match, self.entry) if found})
 
     def _last_below(self, thousands: int) -> int:
-        """xAI's higher price begins at the threshold, everybody else's behind it."""
+        """Return the last number of input tokens at the lower price.
+
+        For xAI, the higher price starts at the threshold; for all others, above it.
+        """
         at_threshold = self.entry.get("litellm_provider") == "xai"
         return thousands * 1000 - (1 if at_threshold else 0)
 
@@ -116,7 +115,7 @@ class _Prices:
         ]
         return sorted(found, key=lambda tier: tier[0])
 
-    def _windows(self, window: object) -> Iterator[Window]:
+    def _hours(self, window: object) -> Iterator[WeeklyHours]:
         if not isinstance(window, dict):
             raise UnknownPrice(f"{self.key!r} has the off-peak hours {window!r}")
         hours, days = window.get("hours_utc"), window.get("weekdays")
@@ -126,10 +125,10 @@ class _Prices:
                 start, end = map(time.fromisoformat, str(span).split("-"))
             except ValueError:
                 raise UnknownPrice(f"{self.key!r} has the off-peak hours {span!r}") from None
-            yield Window(weekdays, start, end)
+            yield WeeklyHours(weekdays, start, end)
 
     def _given(self, fields: Mapping[str, object], suffix: str) -> Mapping[str, Decimal]:
-        """The rates that are there under names with this suffix."""
+        """Return the rates in the fields with this suffix."""
         return {
             ours: self.number(fields[theirs[0]])
             for ours, names in _FIELDS.items()
@@ -137,12 +136,12 @@ class _Prices:
         }
 
     def _rates(self, given: Mapping[str, Decimal]) -> Rates:
-        """These rates, over those of a short request."""
+        """Return these rates, with missing ones from the price of a short request."""
         try:
             return Rates.of({**self._given(self.entry, self.suffix), **given})
         except KeyError as missing:
             tier = f" in the service tier {self.suffix[1:]}" if self.suffix else ""
-            what = f"{self.key!r} has no price of {missing.args[0]} tokens{tier}"
+            what = f"{self.key!r} has no price for {missing.args[0]} tokens{tier}"
             raise UnknownPrice(what) from None
 
 
@@ -151,5 +150,5 @@ def _scaled(price: TokenPrice, factor: Decimal) -> TokenPrice:
     return TokenPrice(
         price.rates.times(factor),
         tuple(Tier(tier.above_input_tokens, tier.rates.times(factor)) for tier in price.tiers),
-        OffPeak(off_peak.rates.times(factor), off_peak.windows) if off_peak else None,
+        OffPeak(off_peak.rates.times(factor), off_peak.hours) if off_peak else None,
     )

@@ -1,7 +1,8 @@
 """Prices by model, from LiteLLM's ``model_prices_and_context_window.json``.
 
-The file is one JSON object whose keys name models in several ways. A model is looked up under each
-name in turn, entries of other vendors are never used, and a model that isn't found has no price.
+The file is one JSON object, whose keys name models in several ways. ``PriceFile`` looks up a model
+under each possible name, but never uses entries of other vendors. If it finds none, the price is
+unknown.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from exporter.settings.paths import loaded_by
 MAX_FILE_BYTES = 16 << 20
 
 _MODES = (None, "chat", "completion", "responses")
-_OF_USE = re.compile(
+_USED_FIELDS = re.compile(
     r"(in|out)put_cost_per_(token|reasoning_token|request)|cache_(read|creation)_input_token_cost"
     r"|tiered_pricing|off_peak_pricing|regional_processing|litellm_provider$|alias_of$"
 )
@@ -35,13 +36,13 @@ _DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 
 @dataclass(frozen=True, slots=True)
 class PriceFile:
-    """A price file as it was when the configuration was loaded."""
+    """The content of a price file when the configuration was loaded."""
 
     path: Path
     entries: Mapping[str, Entry]
 
     def by_key(self, key: str, service_tier: object) -> TokenPrice:
-        """The price under exactly this key.
+        """Return the price under exactly this key.
 
         :raises UnknownPrice: there is none.
         """
@@ -54,7 +55,7 @@ class PriceFile:
     def by_model(
         self, vendor: Vendor, model: str, region: str | None, service_tier: object
     ) -> TokenPrice:
-        """The price of a vendor's model.
+        """Return the price of a vendor's model.
 
         :raises UnknownPrice: there is none.
         """
@@ -62,7 +63,7 @@ class PriceFile:
             entry = self._entry(key)
             if entry is not None and entry.get("litellm_provider") in vendor.names:
                 return token_price(key, entry, service_tier, vendor.processed_in)
-        raise UnknownPrice(f"prices_file has no {model!r} of {' or '.join(vendor.names)}")
+        raise UnknownPrice(f"prices_file has no {model!r} by {' or '.join(vendor.names)}")
 
     def _entry(self, key: str) -> Entry | None:
         entry = self.entries.get(key)
@@ -71,8 +72,11 @@ class PriceFile:
 
 
 def _keys(vendor: Vendor, model: str, region: str | None) -> Iterator[str]:
-    """Where a model may be, in order: behind its vendor, alone, and both again without the date
-    of a dated alias."""
+    """Yield the possible keys of a model, in order of preference.
+
+    These are the name with the vendor as a prefix and the name alone, then both without the date of
+    a dated version.
+    """
     for name in dict.fromkeys((model, _DATE.sub("", model))):
         for prefix in vendor.names:
             if region:
@@ -82,9 +86,9 @@ def _keys(vendor: Vendor, model: str, region: str | None) -> Iterator[str]:
 
 
 def load_prices(path: Path) -> PriceFile:
-    """What is in a price file, as far as it is of use here.
+    """Read a price file, and keep only the fields that prices use.
 
-    :raises ConfigError: it cannot be read, or is not such a file.
+    :raises ConfigError: the file can't be read or isn't a price file.
     """
     content = read_bytes(path, MAX_FILE_BYTES)
     try:
@@ -95,7 +99,7 @@ def load_prices(path: Path) -> PriceFile:
     except (ValueError, ArithmeticError, RecursionError):  # not text, endless numbers, too deep
         raise ConfigError([Mistake(f"is not JSON; {_WANTED}", path)]) from None
     models = document.items() if isinstance(document, dict) else ()
-    entries = {name: _of_use(entry) for name, entry in models if name and _is_model(entry)}
+    entries = {name: _used(entry) for name, entry in models if name and _is_model(entry)}
     if not entries:
         raise ConfigError([Mistake(f"contains no models; {_WANTED}", path)])
     return PriceFile(path, entries)
@@ -105,15 +109,15 @@ _WANTED = "use LiteLLM's model_prices_and_context_window.json"
 
 
 def _is_model(entry: object) -> bool:
-    """Other entries explain the file, or are about pictures and sounds."""
+    """Whether an entry is a text model; others document the file or are image or audio models."""
     if not isinstance(entry, dict):
         return False
     return "alias_of" in entry or ("litellm_provider" in entry and entry.get("mode") in _MODES)
 
 
-def _of_use(entry: Entry) -> Entry:
-    """There are thousands of entries: what is never looked at is not kept."""
-    return {name: value for name, value in entry.items() if _OF_USE.match(name)}
+def _used(entry: Entry) -> Entry:
+    """Drop unused fields to save memory: there are thousands of entries."""
+    return {name: value for name, value in entry.items() if _USED_FIELDS.match(name)}
 
 
 LoadedPrices = Annotated[
@@ -121,4 +125,4 @@ LoadedPrices = Annotated[
     BeforeValidator(loaded_by(PriceFile, load_prices)),
     WithJsonSchema({"type": "string", "format": "path"}),
 ]
-"""Written as a path, read at once: a configuration is whole, or it is not loaded."""
+"""A path in the file. Validation reads the file at once, so a loaded configuration is complete."""

@@ -1,4 +1,4 @@
-"""From tokens to money: exact decimals, in USD, with prices per million tokens."""
+"""Computes costs in USD from tokens, with exact decimals and prices per million tokens."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ class Rates:
 
     @classmethod
     def of(cls, given: Mapping[str, Decimal]) -> Rates:
-        """The rates in a price list that may leave some out: cached input and cache writes then
-        cost what input costs, reasoning what output costs. A rate of 0 is a rate.
+        """Fill in missing rates.
 
-        :raises KeyError: ``input`` or ``output`` is left out.
+        Cached input and cache writes default to the rate of input, and reasoning to the rate of
+        output. A rate of 0 doesn't count as missing.
+
+        :raises KeyError: ``input`` or ``output`` is missing.
         """
         return cls(
             input=given["input"],
@@ -39,11 +41,11 @@ class Rates:
         )
 
     def cost_usd(self, usage: Usage) -> Decimal:
-        """What one request cost, exactly.
+        """Compute the exact cost of one request.
 
-        Cached input and cache writes are parts of the input, reasoning is a part of the output,
-        and each is charged at its own rate. Of a provider that counts a part as larger than the
-        whole, the parts are charged, and no negative rest; a negative count is none.
+        Cached input and cache writes are parts of the input, and reasoning is a part of the output.
+        Each part has its own rate. If a provider reports a part larger than the whole, the rest
+        counts as 0. So does a negative count.
         """
         counts = (
             (usage.input - usage.cached_input - usage.cache_write, self.input),
@@ -58,24 +60,26 @@ class Rates:
         return Rates(*(getattr(self, field.name) * factor for field in fields(self)))
 
     def worst_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """The most that a request with this many tokens, of any type, can cost."""
-        dearest_input = max(self.input, self.cached_input, self.cache_write)
-        dearest_output = max(self.output, self.reasoning)
-        total = input_tokens * dearest_input + output_tokens * dearest_output
+        """Return the maximum cost of a request with this many tokens of any type."""
+        input_price = max(self.input, self.cached_input, self.cache_write)
+        output_price = max(self.output, self.reasoning)
+        total = input_tokens * input_price + output_tokens * output_price
         return total / TOKENS_PER_PRICE
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """The rates of long requests: all tokens of a request with more than ``above_input_tokens``
-    are charged at them, not only those beyond."""
+    """The rates of long requests.
+
+    They apply to all tokens of a request with more than ``above_input_tokens`` input tokens.
+    """
 
     above_input_tokens: int
     rates: Rates
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WeeklyHours:
     """Hours that come back every week, in UTC; ``end`` is not part of them, and an ``end`` of
     midnight is the end of the day."""
 
@@ -95,12 +99,12 @@ class OffPeak:
     """Rates that hold in some hours only, for requests of every length."""
 
     rates: Rates
-    windows: tuple[Window, ...]
+    hours: tuple[WeeklyHours, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPrice:
-    """What a provider asks for tokens."""
+    """A price per token."""
 
     rates: Rates
     tiers: tuple[Tier, ...] = ()
@@ -109,20 +113,20 @@ class TokenPrice:
 
     def rates_for(self, input_tokens: int, at: datetime) -> Rates:
         """What a request with so many input tokens is charged at this time."""
-        if self.off_peak and any(w.covers(at.astimezone(UTC)) for w in self.off_peak.windows):
+        if self.off_peak and any(it.covers(at.astimezone(UTC)) for it in self.off_peak.hours):
             return self.off_peak.rates
         return self.peak_rates_for(input_tokens)
 
     def peak_rates_for(self, input_tokens: int) -> Rates:
-        """What a request with so many input tokens is charged in the dear hours."""
+        """Return the rates of a request with this many input tokens at peak hours."""
         return [self.rates, *self._tiers_below(input_tokens)][-1]
 
     def cost_usd(self, usage: Usage, at: datetime) -> Decimal:
-        """What a request cost at this time."""
+        """Compute the cost of a request at a point in time."""
         return self.rates_for(usage.input, at).cost_usd(usage)
 
     def worst_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """The most that a request with at most so many tokens can cost at any time."""
+        """Return the maximum cost, at any time, of a request with at most this many tokens."""
         off_peak = [self.off_peak.rates] if self.off_peak else []
         possible = [self.rates, *self._tiers_below(input_tokens), *off_peak]
         return max(rates.worst_usd(input_tokens, output_tokens) for rates in possible)
@@ -133,16 +137,19 @@ class TokenPrice:
 
 @dataclass(frozen=True, slots=True)
 class ServerPrice:
-    """What a server of one's own costs, whether it is probed or not."""
+    """The price of your own server, which costs the same with or without probes."""
 
     usd_per_hour: Decimal
-    """The whole server."""
+    """The price of the whole server."""
     concurrency: Decimal
-    """How many streams it is taken to serve at once, each as fast as the probe's."""
+    """The assumed number of concurrent streams, each as fast as the probe."""
 
     def usd_per_million_output_tokens(self, result: ProbeResult) -> Decimal | None:
-        """What the server's time came to per output token, all of a request's time taken
-        together; ``None`` where the probe could not measure that."""
+        """Return the cost of the server's time per million output tokens.
+
+        It spreads the whole request duration over the output tokens. ``None`` if the probe failed
+        or lacks the duration or the usage.
+        """
         seconds = result.request_duration_seconds
         if not result.success or not seconds or not result.usage or not result.usage.output:
             return None
@@ -156,7 +163,7 @@ Price = TokenPrice | ServerPrice
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How many input tokens go with how many output tokens, to compare prices by one figure."""
+    """A ratio of input to output tokens, for blending a price into one number."""
 
     input: Decimal
     output: Decimal
@@ -166,7 +173,7 @@ class Mix:
         return self.output / (self.input + self.output)
 
     def blended(self, rates: Rates) -> Decimal:
-        """USD per million tokens of the mix, none of them cached."""
+        """Return the price of the mix in USD per million tokens, without cached tokens."""
         return rates.output * self.output_share + rates.input * (1 - self.output_share)
 
 
@@ -174,20 +181,19 @@ DEFAULT_MIX = Mix(Decimal(3), Decimal(1))
 
 
 def finished_cost_usd(result: ProbeResult, price: Price | None) -> Decimal | None:
-    """What a probe cost; ``None`` where it has no price by the token, or the provider did not say
-    how many tokens it used."""
+    """Return the cost of a probe; ``None`` without a token price or reported usage."""
     if result.usage is None or not isinstance(price, TokenPrice):
         return None
     return price.cost_usd(result.usage, datetime.fromtimestamp(result.finished_at, UTC))
 
 
 def earlier_cost_usd(result: ProbeResult, price: Price | None) -> Decimal | None:
-    """What the requests before the probe's last one cost; ``None`` where there were none."""
+    """Return the cost of the requests before the probe's last one; ``None`` if there were none."""
     if result.earlier_usage is None or not isinstance(price, TokenPrice):
         return None
     return price.cost_usd(result.earlier_usage, datetime.fromtimestamp(result.finished_at, UTC))
 
 
 def exact(price: float) -> Decimal:
-    """A price as it was written, free of binary rounding."""
+    """Convert a price to the decimal that the user wrote, without binary rounding."""
     return Decimal(repr(price))

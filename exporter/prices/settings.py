@@ -15,7 +15,7 @@ from exporter.settings.types import Located, Model, raise_all
 
 _USD = "USD"
 _MOST = 1e9
-"""Nothing costs more, and what is written by mistake should be noticed."""
+"""No price or budget is higher, so a higher value is a mistake."""
 _CURRENCY = r"^[A-Z]{3}$"
 
 Amount = Annotated[float, Field(ge=0, le=_MOST)]
@@ -23,10 +23,10 @@ Currencies = dict[Annotated[str, Field(pattern=_CURRENCY)], Annotated[float, Fie
 
 
 class TierSettings(Model):
-    """The price of long requests; what is not set stays as for short ones."""
+    """The price of long requests. Missing prices default to those of short requests."""
 
     input_tokens: int = Field(ge=1)
-    """A request with more input tokens than this pays these prices for all of its tokens."""
+    """The tier applies to all tokens of a request with more input tokens than this."""
     input: Amount | None = None
     output: Amount | None = None
     cached_input: Amount | None = None
@@ -35,20 +35,20 @@ class TierSettings(Model):
 
 
 class TokenPriceSettings(Model):
-    """The price of a million tokens."""
+    """Prices per million tokens."""
 
     input: Amount
     output: Amount
     cached_input: Amount | None = None
-    """Input read from the provider's cache; the price of ``input`` where not set."""
+    """Input read from the provider's cache. Defaults to the price of ``input``."""
     cache_write: Amount | None = None
-    """Input stored into the provider's cache; the price of ``input`` where not set."""
+    """Input written to the provider's cache. Defaults to the price of ``input``."""
     reasoning: Amount | None = None
-    """Output that is reasoning; the price of ``output`` where not set."""
+    """Reasoning output. Defaults to the price of ``output``."""
     currency: str = _USD
     """``USD``, or one of the ``currencies``."""
     above: tuple[TierSettings, ...] = ()
-    """Prices of requests with long input, from the shortest up."""
+    """Price tiers for requests with long input, in ascending order."""
 
     @model_validator(mode="after")
     def _tiers_ascend(self) -> Self:
@@ -59,13 +59,14 @@ class TokenPriceSettings(Model):
         limits = [tier.input_tokens for tier in self.above]
         for index, (limit, below) in enumerate(zip(limits[1:], limits, strict=False), 1):
             if limit <= below:
-                wrong = ValueError("must be more than in the tier before it")
+                wrong = ValueError("must be more than in the previous tier")
                 yield ("above", index, "input_tokens"), wrong
 
     def in_usd(self, currencies: Mapping[str, float]) -> TokenPrice:
-        """The price by these rates of exchange.
+        """Convert the price to USD.
 
-        :raises KeyError: the price's currency is not among them.
+        :param currencies: the value of one unit of each currency, in USD.
+        :raises KeyError: the price's currency isn't one of them.
         """
         worth = Decimal(1) if self.currency == _USD else exact(currencies[self.currency])
         base = _amounts(self, worth)
@@ -82,14 +83,14 @@ def _amounts(prices: TokenPriceSettings | TierSettings, worth: Decimal) -> Mappi
 
 
 class ServerPriceSettings(Model):
-    """The price of a server of one's own, by the hour."""
+    """The hourly price of your own server."""
 
     usd_per_hour: float = Field(gt=0, le=_MOST)
-    """One GPU, with its share of the server around it."""
+    """The price of one GPU, including its share of the machine."""
     gpus: int = Field(default=1, ge=1, le=1_000_000)
-    """How many GPUs serve the model."""
+    """Number of GPUs that serve the model."""
     concurrency: float = Field(default=1, gt=0)
-    """How many streams the server is taken to serve at once, each as fast as the probe's."""
+    """Number of streams that the server is assumed to serve at once, each as fast as the probe."""
 
     def whole_server(self) -> ServerPrice:
         return ServerPrice(exact(self.usd_per_hour) * self.gpus, exact(self.concurrency))
@@ -104,37 +105,39 @@ PriceSettings = Annotated[
     Annotated[TokenPriceSettings, Tag("tokens")] | Annotated[ServerPriceSettings, Tag("server")],
     Discriminator(_kind),
 ]
-"""Either of the two; an hourly price is known by its keys."""
+"""A price per token or per hour. The keys tell which one it is."""
 
 
 def currency_mistakes(
     prices: Iterable[PriceSettings | None], currencies: Mapping[str, float]
 ) -> Iterator[Located]:
-    """Which of the targets' prices are in a currency that has no rate."""
+    """Yield an error for each price whose currency has no exchange rate."""
     for index, price in enumerate(prices):
         if isinstance(price, TokenPriceSettings) and price.currency not in {_USD, *currencies}:
-            missing = f"has no rate; set currencies: {{{price.currency}: USD for one of it}}"
+            missing = f"has no rate; set currencies: {{{price.currency}: USD per unit}}"
             yield ("targets", index, "price", "currency"), ValueError(missing)
 
 
 class TargetBudget(Model):
-    """What probing a target can cost. The exporter skips its probes for the rest of the day (UTC)
-    once the next probe could cost more than is left."""
+    """The budget for the probes of one target.
+
+    If the next probe could cost more than what is left, the exporter skips the target's probes for
+    the rest of the day (UTC).
+    """
 
     usd_per_day: float = Field(gt=0)
 
 
 class Budget(Model):
-    """What all probing together may cost."""
+    """The budget for all probes together."""
 
     usd_per_day: float | None = Field(default=None, gt=0)
     state_file: FilePath | None = None
-    """Where the day's spend is kept, so that a restart does not forget it. Its folder must exist
-    and be writable."""
+    """File that keeps the day's spend across restarts. Its folder must exist and be writable."""
 
 
 class PriceMix(Model):
-    """How many input tokens go with how many output tokens where prices are blended into one."""
+    """The ratio of input to output tokens for blended prices."""
 
     input: float = Field(default=3, ge=0)
     output: float = Field(default=1, gt=0)

@@ -1,4 +1,4 @@
-"""The vendor whose prices apply to a target, as named in LiteLLM's price file."""
+"""The vendor whose prices apply to a target, with its names in LiteLLM's price file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """The vendor that bills the target."""
+    """A vendor that bills for requests."""
 
     names: tuple[str, ...]
-    """What ``litellm_provider`` may be."""
+    """The possible values of ``litellm_provider``."""
     processed_in: str | None = None
-    """``eu`` or ``us`` at an endpoint that promises it, for a price."""
+    """``eu`` or ``us`` for an endpoint that guarantees the region, for a surcharge."""
 
 
 _BY_HOST: Mapping[str, Vendor] = {
@@ -41,8 +41,8 @@ _BY_HOST: Mapping[str, Vendor] = {
     "api.x.ai": Vendor(("xai",)),
     "api.z.ai": Vendor(("zai",)),
 }
-"""Vendors by host. OpenAI's other regions are missing, because the file lacks their surcharge, and
-so are Alibaba's mainland hosts, which bill in CNY at separate prices."""
+"""Vendors by host. OpenAI's other regions are missing, because the price file lacks their
+surcharge. Alibaba's mainland hosts are missing, because they bill in CNY at other prices."""
 
 _BY_DOMAIN: Mapping[str, Vendor] = {
     ".openai.azure.com": Vendor(("azure",)),
@@ -54,10 +54,10 @@ _BY_DOMAIN: Mapping[str, Vendor] = {
 
 
 def vendor_of(endpoint: str, billed_as: tuple[str, ...] = ()) -> Vendor | None:
-    """The vendor behind a target; ``None`` where nobody can know, as with a gateway.
+    """Return the vendor that bills for a target; ``None`` if it is unknown, as with a gateway.
 
-    :param billed_as: the vendor's names where its provider has one vendor alone, whose bill it is
-        at hosts that nobody knows.
+    :param billed_as: the vendor's names, for a provider with only one vendor. They apply to unknown
+        hosts.
     """
     host = urlsplit(endpoint).hostname or ""
     of_domain = (vendor for domain, vendor in _BY_DOMAIN.items() if host.endswith(domain))

@@ -1,4 +1,4 @@
-"""Work that may never come back, such as reading a file of a network that does not answer."""
+"""Runs work that might never return, such as reading a file from an unresponsive network share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ _under_way: dict[Hashable, Future[Any]] = {}
 
 
 class Unanswered(Exception):
-    """The work has not come back in time."""
+    """The work did not finish in time."""
 
 
 async def beside(key: Hashable, work: Callable[[], T], patience_seconds: float) -> T:
-    """What ``work`` returns or raises. A thread of its own does it, for which the end of the
-    process does not wait; while it is held up, everybody with the same key waits for that one.
+    """Run ``work`` in a separate thread, and return or raise what it does.
 
-    :raises Unanswered: it has not come back so long.
+    The process can exit without waiting for that thread. While it runs, other calls with the same
+    key wait for the same result, so that blocked work doesn't pile up.
+
+    :raises Unanswered: the work did not finish within ``patience_seconds``.
     """
     doing: Future[T] = _under_way.get(key) or _begin(key, work)
     try:
@@ -35,7 +37,7 @@ def _begin(key: Hashable, work: Callable[[], T]) -> Future[T]:
     thread = threading.Thread(target=_do, args=(key, work, doing), name="beside", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # there are no more threads
+    except RuntimeError:  # no further thread can start
         _do(key, work, doing)
     return doing
 
@@ -43,7 +45,7 @@ def _begin(key: Hashable, work: Callable[[], T]) -> Future[T]:
 def _do(key: Hashable, work: Callable[[], T], doing: Future[T]) -> None:
     try:
         done = work()
-    except Exception as error:  # noqa: BLE001  whoever waits gets it
+    except Exception as error:  # noqa: BLE001  raised again in every call that waits
         _under_way.pop(key, None)
         doing.set_exception(error)
     else:

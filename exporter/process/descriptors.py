@@ -1,8 +1,8 @@
-"""File descriptors: how many the process may have, and who may have how many of them.
+"""Limits on file descriptors: for the process, for probes, and for the exporter's HTTP server.
 
-What runs out of descriptors fails everywhere at once, and looks like a provider that cannot be
-reached. So the sockets of probes and of the exporter's own door each have a share that leaves
-enough for files, name servers and whatever else the process opens.
+A process without free descriptors fails everywhere at once, and its errors look like those of an
+unreachable provider. So probes and the HTTP server each get a share that leaves enough for files,
+DNS lookups, and everything else that the process opens.
 """
 
 from __future__ import annotations
@@ -15,47 +15,54 @@ import resource
 _WANTED = 1 << 16
 """More than any number of targets needs."""
 _OWN = 24
-"""For files, the event loops, name servers."""
-_FEWEST_AT_THE_DOOR = 4
+"""For files, the event loops, and DNS lookups."""
+_LEAST_FOR_SERVER = 4
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def raise_limit() -> int:
-    """Raise the soft limit as far as the hard one lets it; how many descriptors there may be."""
+    """Raise the soft limit as far as the hard limit allows, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):  # macOS has a limit that it does not tell
+        with contextlib.suppress(ValueError, OSError):  # macOS has another limit, and hides it
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return limit()
 
 
 def limit() -> int:
-    """How many descriptors there may be."""
+    """The number of descriptors that the process can open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _WANTED if soft == resource.RLIM_INFINITY else min(soft, _WANTED)
 
 
-def for_the_door(wanted: int) -> int:
-    """How many connections the exporter's own server may have: as many as it is to have, but no
-    more than a quarter of the descriptors."""
-    return max(_FEWEST_AT_THE_DOOR, min(wanted, (limit() - _OWN) // 4))
+def for_server(wanted: int) -> int:
+    """The connection limit of the exporter's HTTP server.
+
+    :param wanted: the configured limit, which applies up to a quarter of the descriptors.
+    """
+    return max(_LEAST_FOR_SERVER, min(wanted, (limit() - _OWN) // 4))
 
 
-def for_probes(door: int) -> int:
-    """How many sockets probes may have, if the server wants so many connections."""
-    return max(1, limit() - _OWN - for_the_door(door))
+def for_probes(server_wants: int) -> int:
+    """The socket limit of probes.
+
+    :param server_wants: the configured connection limit of the HTTP server.
+    """
+    return max(1, limit() - _OWN - for_server(server_wants))
 
 
 def is_shortage(error: OSError) -> bool:
-    """Whether an operation failed for want of a descriptor."""
-    # Where several addresses were tried, asyncio has made one text of all that went wrong.
+    """Whether an operation failed because no descriptor was free."""
+    # After several addresses failed, asyncio raises one error without errno that joins their texts.
     return error.errno in _SHORTAGES or "Too many open files" in str(error)
 
 
 def are_used_up() -> bool:
-    """Whether there is no descriptor left. A name server that cannot be asked for want of one is
-    told as a name that does not exist."""
+    """Whether no descriptor is free.
+
+    A DNS lookup that gets none fails with "no such name", so the error alone doesn't show it.
+    """
     try:
         os.close(os.dup(2))
     except OSError as error:

@@ -1,6 +1,9 @@
-"""Signals while the process starts: importing and loading take a second or, from a disk that does
-not answer, forever. In that time a signal's own meaning would hold, which is to end the process as
-if it had failed, and for the first process of a container to do nothing at all."""
+"""Handles signals while the process starts.
+
+Importing modules and loading the configuration take a second, or forever if a disk doesn't
+respond. Until then, the default action of a signal would apply: it ends the process as if it had
+failed, or does nothing at all if the process is the first one of a container.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ _usual: dict[int, Handler] = {}
 
 
 def hold() -> None:
-    """From now on SIGHUP and SIGTERM are only noted: nobody knows yet what the command is."""
+    """Only record SIGHUP and SIGTERM from now on, until the command is known."""
     for number in _HELD:
         _usual[number] = signal.signal(number, _note)
 
 
 def let_go() -> None:
-    """Let them do what they do to any process, at once if they came already."""
+    """Restore the previous handlers, and raise recorded signals again."""
     for number, usual in _usual.items():
         if signal.getsignal(number) is _note:
             signal.signal(number, usual)
@@ -34,15 +37,17 @@ def let_go() -> None:
 
 
 def end_at_once() -> None:
-    """SIGTERM ends the process in good order from now on, and now if it came already: there is
-    nothing yet, or nothing any more, that would have to be ended first."""
+    """Exit with code 0 on SIGTERM from now on, or now if it was recorded.
+
+    For the time before anything runs that needs a graceful stop, and after it has stopped.
+    """
     signal.signal(signal.SIGTERM, _end)
     if signal.SIGTERM in _came:
         _end()
 
 
 def take_hangup() -> bool:
-    """Whether SIGHUP came since it is held; asked once, by who handles it from here on."""
+    """Whether SIGHUP was recorded. The caller handles it from here on, so the record is cleared."""
     came = signal.SIGHUP in _came
     _came.discard(signal.SIGHUP)
     return came

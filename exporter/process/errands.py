@@ -1,4 +1,4 @@
-"""Tasks that go on for as long as what they are for stays as it is."""
+"""Background tasks, one for each item of a changing set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Errand = TypeVar("Errand")
 
 
 class Errands(Generic[Key, Errand]):
-    """One task for each errand."""
+    """Runs one task for each errand, until that errand changes or is removed."""
 
     def __init__(self, carry_out: Callable[[Errand], Coroutine[None, None, None]]) -> None:
         self._carry_out = carry_out
@@ -19,11 +19,11 @@ class Errands(Generic[Key, Errand]):
 
     @property
     def under_way(self) -> dict[Key, Errand]:
-        """What is being done."""
+        """The errands whose tasks run now."""
         return {key: errand for key, (errand, _) in self._under_way.items()}
 
     def apply(self, wanted: Mapping[Key, Errand]) -> None:
-        """Do exactly this from now on; what is under way already, and equal, goes on."""
+        """Run tasks for exactly these errands. Tasks of unchanged errands continue."""
         for key in [k for k, errand in self.under_way.items() if wanted.get(k) != errand]:
             self._under_way.pop(key)[1].cancel()
         for key, errand in wanted.items():
@@ -32,5 +32,5 @@ class Errands(Generic[Key, Errand]):
                 self._under_way[key] = errand, task
 
     def stop(self) -> None:
-        """Do nothing any more."""
+        """Cancel all tasks."""
         self.apply({})

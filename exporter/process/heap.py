@@ -1,9 +1,8 @@
-"""Keeps Python's garbage collector away from the streams.
+"""Keeps Python's garbage collector from delaying the streams.
 
-A full collection looks at every object there is. With 1,000 targets that takes a quarter of a
-second, in which nothing is read and no probe is started. Nearly all of these objects live as long
-as the configuration does; once they are set aside, a collection has only the probes under way to
-look at.
+A full collection visits every object. With 1,000 targets that takes a quarter of a second, during
+which nothing is read and no probe starts. Nearly all of these objects live as long as the
+configuration. After ``gc.freeze``, a collection visits only the objects of running probes.
 """
 
 from __future__ import annotations
@@ -12,30 +11,30 @@ import asyncio
 import gc
 
 _SETTLED_SECONDS = 60.0
-"""By then most targets were probed and their series scraped, and what that keeps exists."""
+"""By then, most targets have been probed and scraped, and their long-lived objects exist."""
 
 
 class Heap:
-    """What lives long is set aside: once at a change of the configuration, and once more when
-    all that it brings has been made."""
+    """Freezes long-lived objects: after a change of the configuration, and again once the objects
+    that follow from it exist."""
 
     def __init__(self) -> None:
         self._again: asyncio.TimerHandle | None = None
 
     def changed(self) -> None:
-        """Much was made, and much let go of."""
+        """The configuration has changed: many objects are new, and many are garbage."""
         if self._again:
             self._again.cancel()
-            gc.unfreeze()  # what was set aside for the configuration before may be garbage by now
-        _set_aside()
-        self._again = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _set_aside)
+            gc.unfreeze()  # objects of the previous configuration might be garbage now
+        _freeze()
+        self._again = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _freeze)
 
     def stop(self) -> None:
-        """Leave everything as it is from now on."""
+        """Cancel the second freeze."""
         if self._again:
             self._again.cancel()
 
 
-def _set_aside() -> None:
+def _freeze() -> None:
     gc.collect()
     gc.freeze()

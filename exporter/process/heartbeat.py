@@ -1,4 +1,4 @@
-"""Watches the probing loop itself: how late it wakes up, and whether the clock was changed."""
+"""Monitors the probing loop: how late it wakes up, and whether the system clock changed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = structlog.get_logger(__name__)
 
 
 async def watch_loop(on_lag: Callable[[float], None], on_clock_set: Callable[[], None]) -> None:
-    """Report each beat's lateness in seconds, and every step of the wall clock, until
+    """Report how late each wake-up is, in seconds, and every step of the wall clock, until
     cancelled.
 
-    The scheduler sleeps towards wall-clock times: after the clock is set back by an hour it
-    would sleep an hour too long.
+    The scheduler sleeps until wall-clock times. If the clock is set back by an hour, it would
+    sleep an hour too long.
     """
     offset = time.time() - time.monotonic()
     while True:

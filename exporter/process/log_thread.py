@@ -1,7 +1,7 @@
-"""Log lines made and written by a thread of their own.
+"""Formats and writes log lines in a separate thread, so that logging can't delay anything else.
 
-Searching a line for secrets takes time that a provider can draw out, and whoever reads standard
-error may stop reading: a pipe is full after 64 kB. Neither may hold up anything else.
+Redaction takes time, and a provider can prolong it. Writing blocks if the reader of standard error
+stops reading: a pipe is full after 64 kB.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 
 class UnheardLog(Exception):
-    """Nobody takes the last lines of the log, and waiting for that might never end."""
+    """The last log lines could not be written in time, and waiting longer might never end."""
 
 
 class _Beside(logging.Handler):
-    """Keeps lines until the thread takes them; those that find no room are only counted."""
+    """Queues lines for the thread. If the queue is full, it drops and counts them."""
 
     def __init__(self, writer: logging.Handler) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _Beside(logging.Handler):
             self._lost += 1
 
     def end(self) -> bool:
-        """Whether all was written, within a short time."""
+        """Stop the thread. Returns whether it wrote all lines in time."""
         with suppress(Full):
             self._waiting.put(None, timeout=_PATIENCE_SECONDS)
             self._thread.join(_PATIENCE_SECONDS)
@@ -50,7 +50,8 @@ class _Beside(logging.Handler):
 
     def _write_all(self) -> None:
         while (record := self._waiting.get()) and not self._unheard:
-            self._writer.emit(record)  # without its lock, which the end of the process asks for
+            # ``emit`` skips the handler's lock, which the exit of the process also needs.
+            self._writer.emit(record)
             if self._lost:
                 lost, self._lost = self._lost, 0
                 log.warning("%d log lines lost: nothing read them in time", lost)
@@ -58,9 +59,9 @@ class _Beside(logging.Handler):
 
 @contextmanager
 def logs_beside() -> Iterator[None]:
-    """Let a thread write what is logged in this block.
+    """Write everything logged in this block in a separate thread.
 
-    :raises UnheardLog: at the end, when the last lines could not be written.
+    :raises UnheardLog: at the end of the block, if the last lines could not be written.
     """
     root = logging.getLogger()
     writers = root.handlers

@@ -1,4 +1,4 @@
-"""Logging: JSON lines, or colours on a terminal; never a secret."""
+"""Logging as JSON lines, or in color on a terminal. Every line is redacted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporter.process.log_throttle import LogThrottle
 from exporter.process.sentences import in_a_sentence
-from exporter.process.sparingly import Sparingly
 from exporter.result import ProbeResult
 from exporter.settings.redaction import redact
 
 log = structlog.get_logger(__name__)
-_interrupted = Sparingly()
+_interrupted = LogThrottle()
 
 _SHARED: tuple[Processor, ...] = (
     structlog.stdlib.add_log_level,
@@ -28,10 +28,10 @@ _SHARED: tuple[Processor, ...] = (
 
 
 def configure_logging(level: str = "info", *, sentences: bool = False) -> None:
-    """Send all logs, those of libraries too, to standard error.
+    """Send all logs, including those of libraries, to standard error.
 
-    :param level: the name of a level of the standard library, in any case.
-    :param sentences: whether a person reads along, terminal or not.
+    :param level: the name of a standard library level, in upper or lower case.
+    :param sentences: write sentences for people, even if standard error is not a terminal.
     """
     structlog.configure(
         processors=[
@@ -63,14 +63,14 @@ def configure_logging(level: str = "info", *, sentences: bool = False) -> None:
 
 class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
-        """Python's own report would show the message and its arguments as they are."""
-        if not isinstance(sys.exc_info()[1], OSError):  # else there is nowhere to write to
+        """Report an error in a log call. Python's own report would not be redacted."""
+        if not isinstance(sys.exc_info()[1], OSError):  # then standard error is unusable
             self.stream.write(redact(f"cannot be logged: {traceback.format_exc()}"))
 
 
 def _log_crashes() -> None:
-    """Log what Python would print: a traceback may show a secret. Who else has asked for it, as a
-    test runner does, gets it."""
+    """Log uncaught exceptions, redacted, because a traceback can show a secret. Hooks that another
+    program has set, such as a test runner, stay."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _crashed
     if threading.excepthook is threading.__excepthook__:
@@ -89,7 +89,7 @@ def _crashed(
 
 
 def log_failure(result: ProbeResult) -> None:
-    """One line for a failed probe, or once a minute for all that the exporter interrupted."""
+    """Log a failed probe. Probes that the exporter interrupted share one line a minute."""
     if result.interrupted:
         if times := _interrupted.times():
             log.warning(
@@ -105,7 +105,7 @@ def log_failure(result: ProbeResult) -> None:
             target=result.target,
             probe=result.probe,
             reason=failure.reason.value,
-            detail=failure.said,
+            detail=failure.message,
             status=failure.status,
             request_id=result.request_id,
         )
@@ -115,11 +115,11 @@ def _renderers(terminal: bool, sentences: bool) -> tuple[Processor, ...]:
     if sentences:
         return (structlog.processors.format_exc_info, in_a_sentence)
     if terminal:
-        # Pretty tracebacks would show local variables, and a secret cut by their borders.
+        # Pretty tracebacks would show local variables, and break secrets across their borders.
         return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
     return (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
 
 
 def _redact_line(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
-    """The last step, so that nothing that a message, a field or a traceback holds slips by."""
+    """Redact the finished line: the last step covers messages, fields, and tracebacks alike."""
     return redact(str(line))

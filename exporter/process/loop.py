@@ -1,10 +1,10 @@
-"""The event loop that reads streams; it knows for how long it may have overlooked something.
+"""The event loop that reads streams, and that knows how late it might have seen each arrival.
 
-Nothing is known between two moments at which this thread surely ran. So while anybody waits for
-bytes, the loop looks every two milliseconds, and it takes its own return from such a look for the
-moment at which something came only where the scheduler's account says that it was woken without
-delay. What takes long in between glances at the sockets on its way.
-docs/measurement.md tells what each of these signs can see.
+The loop can date an arrival only by the moments at which its thread ran. So while a probe waits
+for bytes, the loop polls every two milliseconds. If a poll returns with an event, the loop takes
+that moment as the arrival only if the scheduler's statistics show that the thread woke without
+delay. Long computations call ``glance`` to check the sockets in between.
+docs/measurement.md describes what each of these signals can detect.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from exporter.process.stamps import KeptStamps
 from exporter.result import NANOSECONDS
 
 _SWITCH_SECONDS = 0.0005
-"""For how long the thread that answers a scrape may go on when there is something to read. Python
-gives it ten times as long, and so much later could every token be seen."""
+"""The time after which another thread, such as one that renders a scrape, must release the
+interpreter. Python's default is ten times as long, and every token could be seen that much late."""
 _LOOK_NS = 2_000_000
-"""How long one look waits, while somebody waits for bytes: each costs some 15 us."""
+"""The timeout of one poll while a probe waits for bytes. Each poll costs about 15 us."""
 _LATE_NS = 300_000
-"""A look that takes so much longer than it was to wait came back late."""
+"""A poll that exceeds its timeout by more than this returned late."""
 _CLOSE_NS = 100_000
-"""A look that was so short needs no account: what it saw came while it lasted."""
+"""After a poll this short, the statistics aren't needed: its events arrived while it lasted."""
 _GLANCE_NS = 50_000
-"""How far apart two glances are at least: each costs about 1 us."""
+"""The least time between two glances. Each costs about 1 us."""
 _WAKING_NS = 100_000
-"""From the moment at which the kernel wakes a thread to that thread's next look at the clock, but
-for the time in the queue."""
+"""The time from when the kernel wakes a thread until that thread reads the clock, without the
+time on the run queue."""
 _HELPERS = 64
-"""Threads that resolve names, at most: each waits as long as a name server that is silent makes it,
-and the names of other targets must not wait with it."""
+"""The most threads for DNS lookups. A lookup blocks for as long as its name server is silent, and
+lookups for other targets must not wait behind it."""
 _ABSENCE_NS = 3_000_000
-"""So long without a sign of life is an absence."""
+"""The thread counts as absent if it did not run for longer than this."""
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -53,23 +53,23 @@ _Ready = list[tuple[selectors.SelectorKey, int]]
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A time in which this thread did not run, and nobody knows why: it was stopped or frozen, or
-    the whole machine was. Monotonic nanoseconds."""
+    """A period in which this thread did not run for an unknown reason: the thread or the whole
+    machine was stopped or frozen. Monotonic nanoseconds."""
 
     began: int
     ended: int
 
 
 def _same_epoll(selector: selectors.BaseSelector) -> select.epoll | None:
-    """What this selector asks, to be asked without what it makes of the answer: there is a glance
-    for nearly every token. ``None`` where the system has no epoll."""
+    """The selector's epoll object, for polling without the overhead of the selector: the loop
+    glances for nearly every token. ``None`` if the system has no epoll."""
     if sys.platform != "linux" or not isinstance(selector, selectors.EpollSelector):
         return None
     return select.epoll.fromfd(os.dup(selector.fileno()))
 
 
 class _Selector(selectors.DefaultSelector):
-    """Notes since when whatever it reports may have been ready."""
+    """Records for each event the earliest time at which it can have happened."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,16 +79,16 @@ class _Selector(selectors.DefaultSelector):
         self._run_queue = RunQueue()
         self._account: Account | None = None
         self._sleeps = 0
-        """Since the account was taken."""
+        """Since the statistics were read."""
         self._looked_ns = self._awake_ns = time.monotonic_ns()
         self._glancing = _same_epoll(self)
         self._unhandled: dict[int, int] = {}
-        """The descriptors that were seen to be readable and are not read yet, each with the latest
-        moment at which it was not readable."""
+        """Descriptors that are readable but not read yet, each with the last time at which it was
+        known not to be readable."""
 
     def select(self, timeout: float | None = None) -> _Ready:
-        """What is ready, after a first look that does not wait: only so is it known whether
-        something was ready already, or woke the loop up."""
+        """The ready descriptors. A first poll without waiting tells those that were ready already
+        from those that wake the loop."""
         looked = time.monotonic_ns()
         if looked - self._awake_ns > _ABSENCE_NS:
             self._note_absence(self._awake_ns, looked)
@@ -101,7 +101,7 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
     def glance(self) -> None:
-        """See which sockets are empty, in the middle of something that takes long."""
+        """Check which sockets are readable, in the middle of a long computation."""
         looked = time.monotonic_ns()
         if not self.waiting or looked - self._looked_ns < _GLANCE_NS:
             return
@@ -114,11 +114,11 @@ class _Selector(selectors.DefaultSelector):
         self._looked_ns = looked
 
     def attentive_since(self, descriptor: int) -> int:
-        """What is about to be read from this descriptor came then or later."""
+        """The earliest time at which the bytes that are read next can have arrived."""
         return self._unhandled.pop(descriptor, 0)
 
     def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
-        """Another file may get the number of this one."""
+        """Forget the descriptor: another file can get the same number."""
         key = super().unregister(fileobj)
         self._unhandled.pop(key.fd, None)
         return key
@@ -148,35 +148,35 @@ class _Selector(selectors.DefaultSelector):
             if patience is None:
                 return ready
             if now - began <= patience + _LATE_NS:
-                self._looked_ns = min(began + patience, now)  # it was empty when the time was up
-            # Else it may have been stopped meanwhile: a stop interrupts epoll_wait (signal(7)), and
-            # Python does not look again once the time is up.
+                self._looked_ns = min(began + patience, now)  # nothing was ready at the timeout
+            # Else the process might have been stopped: a stop interrupts epoll_wait (signal(7)),
+            # and Python does not poll again after the timeout.
 
     def _note_readable(self, ready: _Ready) -> None:
-        """What is seen now was not there at the look before, unless it was seen even then."""
+        """Date new events: they were not ready at the previous poll."""
         for key, events in ready:
             if events & selectors.EVENT_READ:
                 self._unhandled.setdefault(key.fd, self._looked_ns)
 
     def _patience(self, now: int, due: int | None) -> int | None:
-        """How long to wait at most this time, in nanoseconds."""
+        """The timeout of the next poll in nanoseconds."""
         left = None if due is None else due - now
         if not self.waiting:
             return left
         return _LOOK_NS if left is None else min(left, _LOOK_NS)
 
     def _woken_after(self, patience: int | None, now: int) -> int:
-        """The latest moment of which it is known that what is ready now was not."""
+        """The last time at which the events of this poll were known not to be ready."""
         looked = self._looked_ns
         if now - looked < _CLOSE_NS or patience is None or now - looked > patience + _LATE_NS:
             return looked
         since, sleeps = self._spent()
-        if since is None or since.starts > sleeps:  # it was stopped, or waited for another thread
-            return looked
+        if since is None or since.starts > sleeps:
+            return looked  # it was also stopped or preempted, or waited for the interpreter lock
         return max(looked, now - since.waited_ns - _WAKING_NS)
 
     def _spent(self) -> tuple[Account | None, int]:
-        """What the account has more than last time, and how often the loop went to sleep."""
+        """The statistics and the number of sleeps since the last call."""
         before, self._account = self._account, self._run_queue.account()
         sleeps, self._sleeps = self._sleeps, 0
         if before is None or self._account is None:
@@ -184,7 +184,7 @@ class _Selector(selectors.DefaultSelector):
         return self._account - before, sleeps
 
     def _note_absence(self, began: int, ended: int) -> None:
-        """An absence that is not explained by work, or by others who had the processor."""
+        """Record an absence, unless running or waiting for a CPU explains it."""
         since, _ = self._spent()
         explained = since.ran_ns + since.waited_ns if since else 0
         self.absent_ns += ended - began
@@ -193,7 +193,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class ProbingLoop(asyncio.SelectorEventLoop):
-    """An ordinary event loop that knows when it last had nothing left to read."""
+    """An event loop that knows when each socket last had nothing to read."""
 
     def __init__(self) -> None:
         self._watchful = _Selector()
@@ -203,7 +203,7 @@ class ProbingLoop(asyncio.SelectorEventLoop):
         self.set_default_executor(self._helpers)
 
     def close(self) -> None:
-        """End it; the kernel need not stamp any more, either."""
+        """Close the loop, and stop asking the kernel for timestamps."""
         super().close()
         self._stamps.close()
 
@@ -211,61 +211,65 @@ class ProbingLoop(asyncio.SelectorEventLoop):
         self,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> None:
-        """Without waiting for a name server or a file system that does not answer."""
+        """Shut down without waiting for an unresponsive name server or file system."""
         self._helpers.shutdown(wait=False, cancel_futures=True)
 
     def attentive_since_ns(self, descriptor: int) -> int:
-        """What is about to be read from this descriptor came at this time or later, monotonic
-        nanoseconds; to be asked once for each time that it was found readable."""
+        """The earliest time at which the bytes that are read next can have arrived, in monotonic
+        nanoseconds. Call it once each time the descriptor becomes readable."""
         return self._watchful.attentive_since(descriptor)
 
     def glance(self) -> None:
-        """See which sockets are empty now, without handling any."""
+        """Check which sockets are readable now, without handling any."""
         self._watchful.glance()
 
     @property
     def absence(self) -> Absence:
-        """The latest time in which this thread, or the machine, did not run for no known reason."""
+        """The latest period in which this thread did not run for an unknown reason."""
         return self._watchful.absence
 
     @property
     def absent_ns(self) -> int:
-        """For how long, all in all, the loop did nothing while it should have."""
+        """The total time in which the loop should have run and did not."""
         return self._watchful.absent_ns
 
     def watch(self) -> None:
-        """Somebody waits for bytes whose arrival matters; to be followed by ``unwatch``."""
+        """Poll more often: a probe waits for bytes. Call ``unwatch`` when they have arrived."""
         self._watchful.waiting += 1
 
     def unwatch(self) -> None:
-        """The bytes came, or nobody waits for them any more."""
+        """Undo one ``watch``."""
         self._watchful.waiting -= 1
 
 
 def glance() -> None:
-    """See which sockets are empty now, for the sake of what comes next; at most every
-    50 microseconds. Nothing happens on a loop that does not watch."""
+    """Check which sockets are readable now, so that their next arrivals are dated more precisely.
+
+    Does nothing within 50 microseconds of the previous check, or on another kind of loop.
+    """
     loop = asyncio.get_running_loop()
     if isinstance(loop, ProbingLoop):
         loop.glance()
 
 
 def absent_ns(loop: asyncio.AbstractEventLoop) -> int:
-    """For how long, all in all, this loop did nothing while it should have; 0 of a loop that does
-    not know."""
+    """The total time in which this loop should have run and did not; 0 for another kind of
+    loop."""
     return loop.absent_ns if isinstance(loop, ProbingLoop) else 0
 
 
 def suspended_ns() -> int:
-    """For how long the machine was suspended since it was started: the monotonic clock stands
-    still meanwhile (clock_gettime(2)). 0 where the system does not tell."""
+    """How long the machine has been suspended since it booted; 0 if the system doesn't tell.
+
+    The monotonic clock doesn't count that time (clock_gettime(2)).
+    """
     if sys.platform != "linux":
         return 0
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run`` on a ``ProbingLoop`` that other threads may not keep waiting for long."""
+    """``asyncio.run`` on a ``ProbingLoop``, with a short switch interval for other threads."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=ProbingLoop) as runner:
         return runner.run(main)

@@ -1,9 +1,9 @@
-"""What the kernel's scheduler says of this thread.
+"""The Linux scheduler's statistics of the current thread.
 
 ``/proc/thread-self/schedstat`` (Documentation/scheduler/sched-stats.rst) has three numbers: the
-nanoseconds that the thread ran, the nanoseconds that it was ready to run and did not, and how
-often it was put on a processor. Kernels without that account (gVisor, say) and other systems have
-no such file, or one full of zeros.
+nanoseconds that the thread ran on a CPU, the nanoseconds that it waited on a run queue, and the
+number of times that it was put on a CPU. Kernels without these statistics, such as gVisor, and
+other systems have no such file, or one with zeros.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _MAX_BYTES = 96
 
 
 class Account(NamedTuple):
-    """All that the thread has had so far."""
+    """The statistics since the thread began."""
 
     ran_ns: int
     waited_ns: int
-    """While it was ready to run: another thread had the processor, or its control group had used
-    up its quota."""
+    """Time on the run queue: another thread had the CPU, or the control group had used up its
+    quota."""
     starts: int
-    """One for each time that it slept and was woken, or was set aside and went on."""
+    """Times that it got a CPU, after sleeping or after being preempted."""
 
     def __sub__(self, before: Account) -> Account:
         return Account(
@@ -36,7 +36,7 @@ class Account(NamedTuple):
 
 
 class RunQueue:
-    """The account of the thread that asks first."""
+    """Reads the statistics of the thread that calls ``account`` first."""
 
     def __init__(self, file: str | Path = _FILE) -> None:
         self._file = file
@@ -44,7 +44,7 @@ class RunQueue:
         self._is_asked = False
 
     def account(self) -> Account | None:
-        """The account as it stands; ``None`` where the kernel keeps none."""
+        """The current statistics; ``None`` if the kernel has none."""
         if not self._is_asked:
             self._is_asked = True
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Log lines as a person reads them: when, who, what, and why."""
+"""Log lines for people: when, who, what, and why."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from datetime import datetime
 
 from structlog.typing import EventDict, WrappedLogger
 
-_LEFT_OUT = frozenset({"level", "logger", "timestamp", "event", "target", "probe", "exception"})
+_OMITTED = frozenset({"level", "logger", "timestamp", "event", "target", "probe", "exception"})
 
 
 def in_a_sentence(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-    """As in ``05:38:28 warning: throttled/short: probe failed: rate_limited: Slow down.``"""
+    """``05:38:28 warning: throttled/short: probe failed: rate_limited: Slow down.``"""
     at = datetime.fromisoformat(line["timestamp"]).astimezone().strftime("%H:%M:%S")
     level = "" if line["level"] == "info" else f"{line['level']}: "
     who = "/".join(str(line[name]) for name in ("target", "probe") if line.get(name))
-    about = {name: value for name, value in line.items() if name not in _LEFT_OUT}
+    about = {name: value for name, value in line.items() if name not in _OMITTED}
     why = [str(about.pop(name)) for name in ("reason", "detail", "why", "error") if about.get(name)]
     parts = [who, str(line["event"]), *why]
     known = ", ".join(
@@ -28,5 +28,5 @@ def in_a_sentence(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
 
 
 def _short(value: object) -> str:
-    """A number of seconds needs no nanoseconds."""
+    """Four digits are enough for people."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The kernel's receive times (``SO_TIMESTAMPNS``, socket(7))."""
+"""The kernel's receive timestamps (``SO_TIMESTAMPNS``, socket(7))."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ SO_TIMESTAMPNS = 35  # asm-generic/socket.h; not in Python's socket module
 
 
 def stamp_arrivals(sock: socket.socket) -> None:
-    """Ask the kernel to stamp what this socket receives; a kernel that cannot is left alone."""
+    """Ask the kernel for receive timestamps on this socket, if it supports them."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
 
 class KeptStamps:
-    """Keeps the kernel stamping from now on until it is closed.
+    """Keeps receive timestamps on in the kernel until it is closed.
 
-    The kernel begins to stamp when the first socket asks for it, a moment later, and ends with the
-    last (net_enable_timestamp in net/core/dev.c). So the first bytes of a probe that is alone would
-    have no stamp. This one socket, which nothing is ever sent to, asks before any probe does.
+    The kernel starts to take timestamps shortly after the first socket asks for them, and stops
+    with the last one (net_enable_timestamp in net/core/dev.c). So the first bytes of a single
+    probe would have no timestamp. This socket, which never receives anything, asks before any
+    probe does.
     """
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         with contextlib.suppress(
             OSError
-        ):  # without IPv4, or a descriptor, probes ask by themselves
+        ):  # without IPv4 or a free descriptor, the sockets of probes ask on their own
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             stamp_arrivals(self._socket)
 
     def close(self) -> None:
-        """Leave it to others to ask."""
+        """Stop asking; the sockets of probes still do."""
         if self._socket:
             self._socket.close()

@@ -1,1 +1,1 @@
-"""What a Prometheus server remembers."""
+"""Reads the history in a Prometheus server."""

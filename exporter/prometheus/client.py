@@ -1,4 +1,4 @@
-"""What a Prometheus server remembers, as typed series."""
+"""A client for the HTTP API of Prometheus that returns typed series."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Answer = TypeVar("Answer", bound=BaseModel)
 _TIMEOUT_SECONDS = 60.0
 _SHOWN_CHARACTERS = 200
 _CHUNK_SECONDS = 86_400.0
-"""So much is asked for at a time: a server bounds how many samples one query may load."""
+"""The time range of one query. A server limits the number of samples that a query can load."""
 
 
 class HistoryError(Exception):
-    """Prometheus cannot be asked, or does not know what was asked for."""
+    """Prometheus doesn't respond, or doesn't have the requested data."""
 
 
 class _Histogram(BaseModel):
-    """A native one, which has its count and sum within itself."""
+    """The count and sum of a native histogram."""
 
     count: float
     sum: float
@@ -54,35 +54,35 @@ class _Values(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """The samples of one series as they were scraped."""
+    """The raw samples of one series."""
 
     labels: Mapping[str, str]
     samples: Mapping[float, float]
-    """Value by time of scrape, Unix seconds; series of one scrape have the same time."""
+    """Values by scrape time in Unix seconds. Series of one scrape have the same time."""
 
 
 def quoted(text: str) -> str:
-    """A string as PromQL has it."""
+    """Quote a string for PromQL."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def matching(**labels: str) -> str:
-    """Matchers of PromQL, in their braces."""
+    """Format label matchers for PromQL, including the braces."""
     return "{" + ",".join(f"{name}={quoted(value)}" for name, value in labels.items()) + "}"
 
 
 class Prometheus:
-    """The HTTP API of a server; use it with ``with``.
+    """A connection to the HTTP API of a server. Use it with ``with``.
 
-    :param token_env: the variable that holds a bearer token, if one is needed.
-    :raises HistoryError: from every method, if the server cannot answer.
+    :param token_env: the environment variable that holds a bearer token, if the server needs one.
+    :raises HistoryError: from every method, if the server doesn't respond.
     """
 
     def __init__(self, url: str, token_env: str | None) -> None:
         headers = {}
         if token_env:
             if token_env not in os.environ:
-                raise HistoryError(f"the variable {token_env} is not set; it must hold the token")
+                raise HistoryError(f"the variable {token_env} is not set; set it to the token")
             remember(os.environ[token_env])
             headers["authorization"] = f"Bearer {os.environ[token_env]}"
         try:
@@ -94,8 +94,13 @@ class Prometheus:
             raise HistoryError("--prometheus is not a URL such as http://localhost:9090") from None
 
     def scraped(self, selector: str, begin: float, end: float) -> Iterator[Scraped]:
-        """The raw samples of series in a span of time, oldest first; a series may come in several
-        parts. A native histogram comes as the sum and the count that a classic one has."""
+        """Yield the raw samples of series in a time range, oldest first.
+
+        A series can come in several parts. A native histogram comes as the series ``_sum`` and
+        ``_count`` of a classic one.
+
+        :param begin: Unix seconds, as ``end``.
+        """
         while begin < end:
             until = min(end, begin + _CHUNK_SECONDS)
             query = f"{selector}[{round((until - begin) * 1000)}ms]"
@@ -108,7 +113,10 @@ class Prometheus:
             begin = until
 
     def instant(self, query: str, at: float) -> list[tuple[Mapping[str, str], float]]:
-        """Labels and value of each series that an expression has at a moment."""
+        """Evaluate an expression at a point in time; return the labels and value of each series.
+
+        :param at: Unix seconds.
+        """
         found = self._query(query, at)
         return [(series.metric, float(series.value[1])) for series in found if series.value]
 
@@ -125,11 +133,11 @@ class Prometheus:
             answer = self._client.get(path, params=parameters)
         except httpx.HTTPError as error:
             raise HistoryError(
-                f"Prometheus at {self.name} cannot be asked: {error}; check --prometheus"
+                f"cannot reach Prometheus at {self.name}: {error}; check --prometheus"
             ) from None
         if answer.status_code != httpx.codes.OK:
             raise HistoryError(
-                f"Prometheus at {self.name} answers {answer.status_code}:"
+                f"Prometheus at {self.name} responded with {answer.status_code}:"
                 f" {presentable(answer.text, _SHOWN_CHARACTERS)}"
             )
         return answer.text
@@ -153,4 +161,4 @@ def _parse(model: type[Answer], text: str) -> Answer:
     try:
         return model.model_validate_json(text)
     except ValidationError:
-        raise HistoryError("the answer is not Prometheus'; check --prometheus") from None
+        raise HistoryError("the response is not from Prometheus; check --prometheus") from None

@@ -1,4 +1,4 @@
-"""The providers, by the name that a configuration calls them."""
+"""The providers, by their names in the configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from exporter.providers.provider import Provider, always
 
 
 def _nowhere(region: str | None) -> None:
-    """Every server has a host of its own."""
+    """Return nothing, because the provider has no public endpoint."""
 
 
 _OPENAI_COMPATIBLE: Mapping[Kind, Callable[[Preset], Dialect[Any]]] = {
@@ -127,8 +127,8 @@ _ROWS = (
         public_base_url=_nowhere,
         tells_load_time=True,
     ),
-    # vLLM binds its port before it loads the model, but listens only afterwards, so that its whole
-    # boot is refused connections (vLLM's OpenAI-compatible server).
+    # vLLM binds its port before it loads the model, but listens only afterwards. Connections are
+    # therefore refused during the whole boot (vLLM's OpenAI-compatible server).
     Provider(name="vllm", speaks=_OPENAI_COMPATIBLE, preset=PRESETS["vllm"], watches_boots=True),
 )
 

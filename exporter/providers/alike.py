@@ -1,7 +1,7 @@
-"""Messages that differ in nothing but the text of their output.
+"""A shortcut for messages that differ only in their output text.
 
-Nearly all messages of a stream are such: the same fields with the same values, and another piece of
-the answer. Once one of them was parsed, the others need not be.
+Nearly all messages of a stream have the same fields with the same values, and another piece of the
+answer. After one of them is parsed, the others don't need to be.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Sequence
 from exporter.providers.base import Event, Output
 
 _MAX_BYTES = 4096
-"""A longer message is parsed, which minds how many parts it has."""
+"""A longer message is parsed, which limits the number of its parts."""
 _NOT_AS_IT_IS = re.compile(rb'["\\\x00-\x1f]')
-"""What a JSON string cannot hold as it is (RFC 8259 section 7)."""
+"""Bytes that a JSON string can't contain unescaped (RFC 8259 section 7)."""
 
 
 class Alike:
-    """Reads messages that are like the latest one that was parsed, if that was nothing but output.
+    """Reads messages that match the last parsed message, if that message meant only output.
 
-    Why that is the same as parsing them: the text of the output stood in that message once, as a
-    JSON string. There was no backslash in the message, so no string was written in another way, and
-    the one that was found is the one that became the output. What stands before and after it is
-    the same now, and what stands between is again one JSON string: every parser finds the same
-    values in the same places, but for this one.
+    Why the result is the same as with a parser: in the parsed message, the output text appeared
+    exactly once, as a JSON string. The message contained no backslash, so every string in it was
+    unescaped, and the string that was found is the one that became the output. A matching message
+    has the same bytes before and after that string, and one JSON string in between. Every parser
+    therefore finds the same values in the same places, except for this one.
 
-    It is for dialects to which a message of nothing but output means the same as long as none that
-    means more has come since.
+    Use this for dialects in which the meaning of an output-only message changes only after a
+    message that means something else.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Alike:
         self._before = self._after = b""
 
     def learn(self, message: bytes, events: Sequence[Event]) -> None:
-        """Take note of a message that was parsed, and of all that it means."""
+        """Remember a parsed message and the events that it meant."""
         self._first = None
         if len(events) != 1 or not isinstance(output := events[0], Output):
             return
@@ -46,7 +46,8 @@ class Alike:
         self._first, self._before, self._after = output, before + b'"', b'"' + after
 
     def output(self, message: bytes) -> Output | None:
-        """The output, which is all that the message means; ``None`` where it has to be parsed."""
+        """Return the output if it is all that the message means, or ``None`` if you must parse the
+        message."""
         first, start, end = self._first, len(self._before), len(message) - len(self._after)
         if (
             first is None

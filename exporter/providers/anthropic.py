@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, as Anthropic and the servers and clouds that speak it stream it.
+"""Anthropic's Messages API, as streamed by Anthropic and by compatible servers and clouds.
 
 Sources: Anthropic's API reference (versioning, streaming, errors, rate limits) and its Python SDK.
 """
@@ -39,7 +39,7 @@ from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
-from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.tools import anthropic_tools
 from exporter.providers.usage import AnthropicUsage, Counter, as_object
 from exporter.providers.wire import Wire, merged, parse, parse_if
@@ -54,7 +54,7 @@ _NAMELESS = Failure(
 )
 
 _DONE = b"[DONE]"
-"""What gateways put behind Anthropic's own end (LiteLLM, one-api)."""
+"""What gateways send after Anthropic's own end (LiteLLM, one-api)."""
 
 
 class _Message(Wire):
@@ -64,8 +64,10 @@ class _Message(Wire):
 
 
 class _Content(Wire):
-    """A block as it starts, or a piece of it. Signatures, citations and the opaque data of
-    redacted thinking are no output."""
+    """The start of a content block, or a piece of it.
+
+    Signatures, citations, and the opaque data of redacted thinking aren't output.
+    """
 
     text: str | None = None
     thinking: str | None = None
@@ -85,8 +87,10 @@ class _Content(Wire):
 
     @property
     def call(self) -> CallPiece | None:
-        """The call that begins with this block, if one of a tool of ours does. Gateways put into
-        its ``input`` what they do not stream."""
+        """The tool call that starts with this block, if it calls a tool that the probe offered.
+
+        Some gateways send the arguments here, in ``input``, and don't stream them.
+        """
         if self.type != "tool_use":
             return None
         return CallPiece(self.name, json.dumps(self.input) if self.input else "", id=self.id)
@@ -114,9 +118,9 @@ class _Event(Wire):
 
 
 def public_base_url(region: str | None) -> str:
-    """Anthropic's own API.
+    """Return the base URL of Anthropic's own API.
 
-    :raises ValueError: a region is given.
+    :raises ValueError: a region is set.
     """
     if region:
         raise ValueError("anthropic has no regions; remove it, or set a cloud's base_url")
@@ -124,7 +128,10 @@ def public_base_url(region: str | None) -> str:
 
 
 def check_api_version(version: str) -> None:
-    """:raises ValueError: Anthropic's API has no such version."""
+    """Check the API version.
+
+    :raises ValueError: Anthropic's API doesn't have this version.
+    """
     if version not in VERSIONS:
         raise ValueError(f"anthropic has no version {version!r}; it has {', '.join(VERSIONS)}")
 
@@ -140,7 +147,7 @@ class Anthropic:
             "system": turns.anthropic_system(call.ask),
             "messages": turns.anthropic_messages(call.ask),
             "stream": True,
-            # Later versions have no such parameter.
+            # Later versions don't have this parameter.
             "temperature": 0 if call.ask.greedy and version == FIRST_VERSION else None,
             **anthropic_tools(call.ask),
             **turns.anthropic_thought(call.ask),
@@ -174,7 +181,7 @@ class Anthropic:
 
 
 def authorization(api_key: str | None, version: str) -> dict[str, str]:
-    """The key as the SDKs of that version send it; Anthropic takes it in either header."""
+    """Return the header in which the SDKs of this version send the key. Anthropic accepts both."""
     if not api_key:
         return {}
     if version == FIRST_VERSION:
@@ -183,7 +190,7 @@ def authorization(api_key: str | None, version: str) -> dict[str, str]:
 
 
 class _MessageStream:
-    """What the events of one stream mean."""
+    """Interprets the events of one stream."""
 
     def __init__(self) -> None:
         self._usage = AnthropicUsage()
@@ -192,12 +199,12 @@ class _MessageStream:
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if message.event == "error":
-            yield Failed(replace(told_of(message.data, None), status=None))
+            yield Failed(replace(failure_in_event(message.data, None), status=None))
         elif message.is_bare:
             if failure := explain(HTTPStatus.OK, message.data):
                 yield Failed(failure)
         elif message.event == "ping" or message.data.strip().startswith(_DONE):
-            return  # whatever it holds: Anthropic's SDK passes over it too
+            return  # ignore the data, as Anthropic's SDK does
         elif message.event and message.is_ours:
             yield from self._event(parse(_Event, message.data), message.event)
         elif not message.event and (event := parse_if(_Event, message.data)):
@@ -209,7 +216,7 @@ class _MessageStream:
         elif name:
             yield from self._named(event)
         elif event.type != "ping":
-            # Anthropic's SDK passes over such events, so whoever uses it gets no answer.
+            # Anthropic's SDK ignores such events, so its users would get no answer.
             yield Failed(_NAMELESS)
 
     def _named(self, event: _Event) -> Iterator[Event]:
@@ -235,7 +242,7 @@ class _MessageStream:
             yield RequestIdentified(message.id)
         if message.model:
             yield ModelServed(message.model)
-        if message.usage:  # not reported: its output_tokens is a placeholder
+        if message.usage:  # not reported, because its output_tokens is a placeholder
             self._usage = message.usage
 
     def _counted(self, usage: AnthropicUsage | None) -> Iterator[Event]:
@@ -257,13 +264,16 @@ class _MessageStream:
 
 
 def _refusal(details: _StopDetails) -> Failure:
-    said = [word for word in (details.category, details.explanation) if word]
-    return Failure(FailureReason.REFUSAL, ": ".join(["the model refused", *said]))
+    parts = [word for word in (details.category, details.explanation) if word]
+    return Failure(FailureReason.REFUSAL, ": ".join(["the model refused", *parts]))
 
 
 def _rate_limits(headers: Mapping[str, str]) -> Iterator[RateLimit]:
-    """``tokens`` is by Anthropic's documentation the most restrictive limit in force; where only
-    input and output are told, the one of which the smaller share is left stands for it."""
+    """Yield the request limit and the token limit.
+
+    By Anthropic's documentation, ``tokens`` is the most restrictive limit in force. If the headers
+    have only input and output limits, the one with the smaller remaining share is used.
+    """
     of = {
         resource: limit
         for resource in ("requests", "tokens", "input-tokens", "output-tokens")

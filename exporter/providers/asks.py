@@ -1,7 +1,7 @@
-"""What is asked, each kind of probe in its own words, and what comes back in one piece.
+"""Questions of each kind of probe, and answers that come in one piece.
 
-A kind of probe makes an ``Ask``, nonce and all; a dialect puts it on the wire. An answer that is
-not streamed comes back as a ``Reply``, which the kind judges.
+A kind of probe creates an ``Ask``, including its nonce, and a dialect turns it into a request. An
+answer that isn't streamed comes back as a ``Reply``, and the kind of probe checks it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What a probe can ask."""
+    """The kinds of probes."""
 
     CHAT = "chat"
     CACHED_PREFIX = "cached_prefix"
@@ -31,14 +31,14 @@ class Reply:
 
 
 class Role(StrEnum):
-    """Who speaks in a dialogue."""
+    """Who speaks in a conversation."""
 
     USER = "user"
     ASSISTANT = "assistant"
 
 
 class Reasoning(StrEnum):
-    """How much a model is to think."""
+    """How much the model should reason."""
 
     NONE = "none"
     LOW = "low"
@@ -48,7 +48,7 @@ class Reasoning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What was said before the question."""
+    """An earlier message of the conversation."""
 
     role: Role
     text: str
@@ -56,28 +56,28 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture to see."""
+    """A picture that is part of the question."""
 
     data: bytes = field(repr=False)
     media_type: str
-    """``image/png`` and the like."""
+    """For example, ``image/png``."""
     says: str | None = None
-    """What is written in it, where that is known."""
+    """The text in the picture, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Something that a model may call instead of answering."""
+    """A tool that the model can call instead of answering."""
 
     name: str
     description: str | None
     parameters: Mapping[str, object]
-    """JSON Schema of what it is called with."""
+    """The JSON schema of the tool's arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatAsk(Ask):
-    """A question, whose answer is streamed, and what comes before it and with it."""
+    """A question with a streamed answer, and everything that is sent along with it."""
 
     prompt: str
     max_output_tokens: int
@@ -85,28 +85,27 @@ class ChatAsk(Ask):
     earlier: tuple[Turn, ...] = ()
     picture: Picture | None = None
     json_schema: Mapping[str, object] | None = None
-    """What the answer must keep to, and the provider must see to."""
+    """The schema of the answer, which the provider must enforce."""
     tools: tuple[Tool, ...] = ()
     must_call: bool = False
-    """Whether one of the tools must be called, where the provider has a word for that."""
+    """Whether the model must call a tool, if the provider can require that."""
     caches_system: bool = False
-    """Whether the system prompt is to be kept in the prompt cache, of providers that do so only
-    where they are told."""
+    """Whether to cache the system prompt, for providers that cache only on request."""
     reasoning: Reasoning | None = None
-    """``None`` leaves it to the model."""
+    """``None`` leaves the choice to the model."""
     reasoning_budget: int | None = None
-    """The most tokens of thought, instead of ``reasoning``."""
+    """The most reasoning tokens, instead of ``reasoning``."""
     greedy: bool = False
-    """Whether the likeliest answer is wanted, and not one of many."""
+    """Whether to ask for the likeliest answer, without sampling."""
     logprobs: bool | None = None
-    """Whether the probabilities of a greedy answer's first token are to be told; ``None``: by
-    servers that are known to do so."""
+    """Whether to ask for the probabilities of the first token of a greedy answer. ``None`` asks
+    only servers that are known to report them."""
 
     @property
     def effort(self) -> Reasoning | None:
-        """How much the model is to think, for those who cannot be told in tokens.
+        """The reasoning effort, for dialects without a token budget.
 
-        :raises ValueError: it is told in tokens.
+        :raises ValueError: the ask has a token budget.
         """
         if self.reasoning_budget is not None:
             raise ValueError(
@@ -117,50 +116,52 @@ class ChatAsk(Ask):
 
 @dataclass(frozen=True, slots=True)
 class ModelsAsk(Ask):
-    """Which models there are."""
+    """A request for the list of models."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelList(Reply):
-    """The models that the provider has for whoever asked."""
+    """The models that the caller can use."""
 
     names: frozenset[str]
 
     def has(self, model: str) -> bool:
-        """Whether the model is one of them."""
+        """Return whether the model is in the list."""
         return is_listed(model, self.names)
 
 
 def is_listed(model: str, names: Collection[str | None]) -> bool:
-    """Whether a model is among these names. Ollama lists ``tiny:latest`` and answers to ``tiny``
-    as well, on all of its faces."""
+    """Return whether a model is among these names.
+
+    Ollama lists ``tiny:latest``, but also answers to ``tiny``, in all of its APIs.
+    """
     return bool({model, f"{model}:latest", model.removesuffix(":latest")} & set(names))
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFound(Reply):
-    """The provider was asked for this very model, and has it."""
+    """The answer to a request for one model, which exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsAsk(Ask):
-    """Texts to be turned into vectors; the first says always the same, the last never."""
+    """Texts to embed. The first text is always the same, the last text is always different."""
 
     texts: tuple[str, ...]
     dimensions: int | None = None
-    """How long the vectors are to be, for models that leave the choice."""
+    """The requested length of the vectors, for models that support several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors(Reply):
-    """A vector for each text, in the order of the texts."""
+    """One vector for each text, in the same order."""
 
     vectors: tuple[tuple[float, ...], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RerankAsk(Ask):
-    """Documents to be ordered by how well they answer a query."""
+    """Documents to rank by how well they answer a query."""
 
     query: str
     documents: tuple[str, ...]
@@ -168,6 +169,6 @@ class RerankAsk(Ask):
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Reply):
-    """The positions of the documents, counted from 0, the best first."""
+    """The positions of the documents, counted from 0, best first."""
 
     order: tuple[int, ...]

@@ -1,8 +1,8 @@
 """Azure OpenAI and Foundry Models: Chat Completions behind Microsoft's gateway.
 
 Sources: Microsoft's Foundry and Azure OpenAI references, OpenAI's SDK (its Azure client), the
-azure-ai-inference SDK, and streams as they were seen in the field. The chunks are OpenAI's, with
-content-filter results among them: before the first one, inside each, and after the last.
+azure-ai-inference SDK, and streams seen in the field. The chunks are OpenAI's. Content-filter
+results come before the first chunk, inside each chunk, and after the last one.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from exporter.providers.wire import merged
 from exporter.result import Failure
 
 INFERENCE_VERSION = "2024-05-01-preview"
-"""The only version of the Foundry inference endpoint that was ever published."""
+"""The only published version of the Foundry inference endpoint."""
 
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?|preview|latest|v1")
 _CHAT = OpenAI(
     Preset(
-        # Its filters hold the end back, so that it tells nothing of the last token.
+        # Its filters delay the end, so the end says nothing about the last token.
         counts_stop_token=False,
         request_id_headers=("x-request-id", "apim-request-id"),
     )
@@ -41,7 +41,10 @@ _CHAT = OpenAI(
 
 
 def check_api_version(version: str) -> None:
-    """:raises ValueError: Azure never wrote a version like this."""
+    """Check the format of the API version.
+
+    :raises ValueError: Azure's versions never have this format.
+    """
     if not _VERSION.fullmatch(version):
         raise ValueError(
             f"azure has no version {version!r}; write a date, as in 2024-10-21 or "
@@ -50,11 +53,11 @@ def check_api_version(version: str) -> None:
 
 
 class Azure:
-    """The ``azure`` dialect. There are three ways in, told apart by base URL and version:
+    """The ``azure`` dialect. The base URL and the API version select one of three endpoints:
 
-    - ``.../openai/v1/chat/completions``, the default;
-    - ``.../openai/deployments/DEPLOYMENT/chat/completions``, where a version is set;
-    - ``.../models/chat/completions``, where the base URL ends in ``/models``.
+    - ``.../openai/v1/chat/completions``, the default.
+    - ``.../openai/deployments/DEPLOYMENT/chat/completions``, if a version is set.
+    - ``.../models/chat/completions``, if the base URL ends in ``/models``.
     """
 
     def request(self, call: Call[ChatAsk]) -> HttpRequest:
@@ -75,12 +78,12 @@ class Azure:
         }
         if _is_inference(call.base_url):
             body["max_tokens"] = call.ask.max_output_tokens
-            # Without this stream_options, a field that it does not know, would be refused.
+            # Otherwise this endpoint would reject stream_options, a field that it doesn't know.
             headers["extra-parameters"] = "pass-through"
         else:
             body["max_completion_tokens"] = (
                 call.ask.max_output_tokens
-            )  # reasoning models know no other
+            )  # reasoning models accept no other
         return HttpRequest(
             "POST",
             url(call, "chat/completions"),
@@ -109,7 +112,7 @@ def _is_inference(base_url: str) -> bool:
 
 
 def url_of_models(call: Call[Ask]) -> str:
-    """Where it says which models there are; the inference endpoint, which one it is."""
+    """Return the URL of the list of models. The inference endpoint only describes its one model."""
     base, version = call.base_url, call.api_version
     if _is_inference(base):
         return url(call, "info")
@@ -119,7 +122,7 @@ def url_of_models(call: Call[Ask]) -> str:
 
 
 def url(call: Call[Ask], operation: str) -> str:
-    """Where an operation is, such as ``chat/completions``, on the way in that the target takes."""
+    """Return the URL of an operation, such as ``chat/completions``, on the target's endpoint."""
     base, version = call.base_url, call.api_version
     if _is_inference(base):
         return f"{base}/{operation}?api-version={version or INFERENCE_VERSION}"

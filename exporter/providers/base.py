@@ -1,7 +1,7 @@
-"""What every dialect speaks: a call becomes an HTTP request, bytes become typed events.
+"""The interface of all dialects, which turn calls into HTTP requests and bytes into events.
 
-A dialect is sans-IO. It has no socket, no clock and no metric, so each provider's quirk can be
-tested as a table of bytes in, events out.
+A dialect is sans-IO: it has no socket, no clock, and no metrics. Tests can therefore describe each
+provider's quirks as a table of input bytes and expected events.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ A_contra = TypeVar("A_contra", bound=Ask, contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class AwsCredentials:
-    """Keys to sign requests with, temporary ones if there is a session token."""
+    """AWS keys for signing requests. They are temporary if there is a session token."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -31,27 +31,28 @@ class AwsCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[A_co]):
-    """What is asked of one model, and how it is reached."""
+    """A question for one model, and how to reach it."""
 
     model: str
     ask: A_co
     base_url: str
-    """Where the API lives, with no slash at its end."""
+    """The base URL of the API, without a trailing slash."""
     api_key: str | None = field(default=None, repr=False)
     aws: AwsCredentials | None = None
     entra_token: str | None = field(default=None, repr=False)
     region: str | None = None
     api_version: str | None = None
-    """The version of the API, where the provider has several and one is configured."""
+    """The configured API version, for providers that have several."""
     now: datetime | None = None
-    """The time for signatures; dialects have no clock of their own."""
+    """The time for signatures, because dialects have no clock."""
     extra_body: Mapping[str, object] = field(default_factory=dict)
     """The user's own request fields, merged over the dialect's."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request ready to be sent; ``headers`` may hold secrets and is kept out of ``repr``."""
+    """A request that is ready to send. ``headers`` can hold secrets, so ``repr`` leaves them
+    out."""
 
     method: str
     url: str
@@ -61,17 +62,17 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """Status and headers of a response; header names are lower case."""
+    """Status and headers of a response. Header names are lowercase."""
 
     status: int
     headers: Mapping[str, str]
     read_at: datetime | None = None
-    """The time at which it was read, for dates in it; dialects have no clock of their own."""
+    """When the response was read, to interpret the dates in it. Dialects have no clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
-    """What a provider says in its response headers."""
+    """What a provider reports in its response headers."""
 
     request_id: str | None = None
     rate_limits: tuple[RateLimit, ...] = ()
@@ -79,7 +80,7 @@ class HeaderFacts:
 
 
 class OutputKind(StrEnum):
-    """The sorts of generated output; each of them can be the first token."""
+    """The kinds of generated output. Any of them can be the first token."""
 
     REASONING = "reasoning"
     ANSWER = "answer"
@@ -89,15 +90,20 @@ class OutputKind(StrEnum):
 
 @dataclass(slots=True)
 class Output:
-    """A non-empty piece of generated output. It is not frozen, as there is one for each token, and
-    a frozen one takes three times as long to make."""
+    """A non-empty piece of generated output.
+
+    It isn't frozen, because there is one per token and a frozen dataclass takes three times as long
+    to create.
+    """
 
     kind: OutputKind
     text: str
     is_summary: bool = field(default=False, compare=False)
-    """Whether it only sums up what was generated and counted."""
+    """Whether the text summarizes output that the provider generated and counted but doesn't
+    send."""
     call: CallPiece | None = field(default=None, compare=False)
-    """Which tool is called, and with what, where a tool of ours is."""
+    """The tool call that this piece belongs to, if the model calls a tool that the probe
+    offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,61 +115,64 @@ class Replied:
 
 @dataclass(frozen=True, slots=True)
 class Likelihoods:
-    """The likeliest tokens at some place of the answer, each with its probability."""
+    """The likeliest tokens at one position of the answer, and their probabilities."""
 
     tokens: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """The provider's own token count; of several, the last holds."""
+    """The provider's own token count. If a stream has several, the last one is valid."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class ModelServed:
-    """The model that the provider says answered."""
+    """The model that answered, according to the provider."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestIdentified:
-    """The request id, where the provider gives it in the body."""
+    """The request ID, if the provider sends it in the body."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLoaded:
-    """How long the server says it took to have the model in memory, in seconds: small for a warm
-    model, whose weights were there already, and the exact cold start for any other."""
+    """How long the server says it took to load the model, in seconds.
+
+    The value is small for a warm model, whose weights are already in memory. For a cold model, it
+    is the exact cold start.
+    """
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Generation stopped; ``reason`` is the provider's own word."""
+    """Generation stopped. ``reason`` is the provider's own word."""
 
     reason: str
     with_token: bool = field(default=False, compare=False)
-    """Whether a token came with it that is counted and not shown, the one that ends a sequence."""
+    """Whether the count includes an end-of-sequence token that isn't shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The stream itself says that the request failed, whatever the HTTP status was."""
+    """The stream itself reports that the request failed, whatever the HTTP status was."""
 
     failure: Failure
     is_ending: bool = field(default=False, compare=False)
-    """Whether it is also why generation stopped, so that nothing more need come."""
+    """Whether this also ends the generation, so that no other finish reason has to follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The provider's end marker: the stream is whole."""
+    """The provider's end marker: the stream is complete."""
 
 
 Event = (
@@ -181,7 +190,7 @@ Event = (
 
 
 class ProtocolError(Exception):
-    """The bytes break the provider's format; ``reason`` is ``protocol`` or ``too_large``."""
+    """The bytes violate the provider's format. ``reason`` is ``protocol`` or ``too_large``."""
 
     def __init__(self, detail: str, reason: FailureReason = FailureReason.PROTOCOL) -> None:
         super().__init__(detail)
@@ -194,37 +203,39 @@ class Decoder(Protocol):
     def feed(self, data: bytes) -> Sequence[Event]:
         """Take the next bytes, split anywhere, and return the events that they complete.
 
-        :raises ProtocolError: the bytes break the format.
+        :raises ProtocolError: the bytes violate the format.
         """
         ...
 
     def finish(self, *, whole: bool = True) -> Sequence[Event]:
-        """The body is over; return what that means: the end of the answer, if the provider has
-        said why it stopped and the HTTP message is ``whole``.
+        """Handle the end of the body, and return the last events.
 
-        :raises ProtocolError: the body stopped in a way that the format forbids.
+        They include ``Ended`` if the provider has sent a finish reason and the HTTP message is
+        ``whole``.
+
+        :raises ProtocolError: the format forbids an end at this point.
         """
         ...
 
 
 class Dialect(Protocol[A_contra]):
-    """How one provider is asked one kind of question, on the wire."""
+    """How to ask one provider one kind of question over HTTP."""
 
     def request(self, call: Call[A_contra]) -> HttpRequest:
-        """The request for a call."""
+        """Return the HTTP request for a call."""
         ...
 
     def decoder(self) -> Decoder:
-        """A new decoder for one successful response."""
+        """Return a new decoder for one successful response."""
         ...
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        """What an unsuccessful response means.
+        """Return the failure that an unsuccessful response describes.
 
-        ``None`` where a response with status 200 holds no error after all.
+        Return ``None`` if a response with status 200 contains no error.
         """
         ...
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
-        """What the response headers say besides the content."""
+        """Return the facts that are only in the response headers."""
         ...

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's ConverseStream: binary messages, a signed request or a bearer key.
+"""Amazon Bedrock's ConverseStream: binary messages, and requests with a signature or a bearer key.
 
 Sources: the Amazon Bedrock API reference (ConverseStream) and botocore's model of the service.
 """
@@ -60,7 +60,7 @@ REGIONS = tuple(_REGION_NAMES.split())
 
 _SERVICE = "bedrock"
 _ELSEWHERE = "us-east-1"
-"""The region to sign for where none is configured and the host, a proxy's, names none."""
+"""The signing region if none is configured and the host name (of a proxy) doesn't contain one."""
 
 _REASON_BY_ERROR = {
     "ModelTimeoutException": FailureReason.SERVER_ERROR,
@@ -70,12 +70,12 @@ _REASON_BY_ERROR = {
     "ServiceUnavailableException": FailureReason.OVERLOADED,
     "ValidationException": FailureReason.BAD_REQUEST,
 }
-"""By the exception's name, which here says more than the status: headers write
+"""Failures by the name of the exception, which is more exact than the status. Headers say
 ``ThrottlingException``, streams ``throttlingException``."""
 
 
 class _Reasoning(CamelWire):
-    text: str | None = None  # absent beside a signature and in encrypted reasoning
+    text: str | None = None  # absent next to a signature and in encrypted reasoning
 
 
 class _ToolUse(CamelWire):
@@ -89,7 +89,7 @@ class _Delta(CamelWire):
 
     def outputs(self) -> Iterator[Output]:
         if self.reasoning_content and self.reasoning_content.text:
-            # Claude's is a summary; what was thought is counted and not told apart.
+            # Claude's is a summary. The full reasoning is counted, but not separately.
             yield Output(OutputKind.REASONING, self.reasoning_content.text, is_summary=True)
         if self.text:
             yield Output(OutputKind.ANSWER, self.text)
@@ -99,7 +99,7 @@ class _Delta(CamelWire):
 
 class _ToolUseStart(CamelWire):
     name: Text = None
-    type: Text = None  # server_tool_use, of the tools that are Bedrock's own
+    type: Text = None  # server_tool_use for Bedrock's own tools
 
 
 class _Start(CamelWire):
@@ -113,7 +113,7 @@ class _ContentBlockStart(CamelWire):
 
     @property
     def call(self) -> CallPiece | None:
-        """The call that begins with this block, if one of a tool of ours does."""
+        """The tool call that starts with this block, if it calls a tool that the probe offered."""
         tool = self.start and self.start.tool_use
         return CallPiece(tool.name) if tool and not tool.type else None
 
@@ -151,25 +151,25 @@ class _Metadata(CamelWire):
 
 
 class _ErrorBody(ErrorObject):
-    # modelStreamErrorException may hold only the model's own text.
+    # modelStreamErrorException can contain only the model's own text.
     original_message: Text = Field(None, alias="originalMessage")
 
 
 def public_base_url(region: str | None) -> str:
-    """The runtime endpoint of a region.
+    """Return the runtime endpoint of a region.
 
-    :raises ValueError: no region is given, or Bedrock has none of this name.
+    :raises ValueError: no region is set, or Bedrock doesn't have this region.
     """
     if region not in REGIONS:
         problem = f"bedrock has no region {region!r}" if region else "region must be set"
-        raise ValueError(f"{problem}; known are {', '.join(REGIONS)}; set base_url for any other")
+        raise ValueError(f"{problem}; use one of {', '.join(REGIONS)}; for any other, set base_url")
     return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
 def signed(call: Call[Ask], operation: str, body: Mapping[str, object]) -> HttpRequest:
-    """A request to the model, with a bearer key or else signed with ``call.aws``.
+    """Return a request to the model, with a bearer key or signed with ``call.aws``.
 
-    :raises ValueError: it is to be signed, and the call has no time.
+    :raises ValueError: the request needs a signature, but the call has no time.
     """
     request = HttpRequest(
         "POST",
@@ -181,9 +181,9 @@ def signed(call: Call[Ask], operation: str, body: Mapping[str, object]) -> HttpR
 
 
 def authorized(call: Call[Ask], request: HttpRequest) -> HttpRequest:
-    """The request with a bearer key or else a signature.
+    """Return the request with a bearer key or a signature.
 
-    :raises ValueError: it is to be signed, and the call has no time.
+    :raises ValueError: the request needs a signature, but the call has no time.
     """
     if call.api_key:
         return replace(
@@ -200,9 +200,9 @@ class Bedrock:
     """The ``bedrock`` dialect."""
 
     def request(self, call: Call[ChatAsk]) -> HttpRequest:
-        """The request, signed with ``call.aws`` if there is no API key.
+        """Return the request, signed with ``call.aws`` if there is no API key.
 
-        :raises ValueError: it is to be signed, and the call has no time.
+        :raises ValueError: the request needs a signature, but the call has no time.
         """
         body = {
             "system": turns.bedrock_system(call.ask),
@@ -235,8 +235,8 @@ class Bedrock:
 
 
 class _ConverseStream:
-    """What the messages of one stream mean. The last is ``metadata``, after ``messageStop``; the
-    stream is whole when the body ends behind it."""
+    """Interprets the messages of one stream. ``metadata`` follows ``messageStop`` and is the last;
+    the stream is complete when the body then ends."""
 
     def __init__(self) -> None:
         self._has_metadata = False
@@ -256,7 +256,7 @@ class _ConverseStream:
 
     def _event(self, kind: str, payload: bytes) -> Iterator[Event]:
         if self._has_metadata:
-            return  # content behind the end is no part of the answer
+            return  # content after the end isn't part of the answer
         match kind:
             case "contentBlockStart":
                 self._block.begin(parse(_ContentBlockStart, payload).call)
@@ -281,10 +281,10 @@ def _metadata_events(metadata: _Metadata) -> Iterator[Event]:
 
 
 def _failure_of(name: str, message: str, status: int | None = None) -> Failure:
-    """The failure that an exception's name means; inside a stream there is no ``status``.
+    """Return the failure that an exception's name describes. Errors in a stream have no ``status``.
 
-    A name may have a namespace in front and an address behind
-    (``com.amazon.coral.service#ThrottlingException:http://...``), which botocore cuts off too.
+    A name can have a namespace as a prefix and an address as a suffix
+    (``com.amazon.coral.service#ThrottlingException:http://...``). botocore removes both too.
     """
     name = name.partition(":")[0].rpartition("#")[2].strip()
     reason = reason_for([name], message, status, by_code=_REASON_BY_ERROR)

@@ -1,4 +1,4 @@
-"""Calls that are told as blocks, which begin with a name and go on with arguments (Anthropic,
+"""Tool calls in content blocks, which start with a name and continue with arguments (Anthropic,
 Bedrock)."""
 
 from __future__ import annotations
@@ -11,26 +11,30 @@ from exporter.providers.calls import CallPiece
 
 
 class CallBlock:
-    """The block that is under way, if it is a call. One comes after the other."""
+    """The current block, if it is a tool call. Blocks don't overlap."""
 
     def __init__(self) -> None:
         self._call: CallPiece | None = None
-        self._is_told = False
+        self._is_streamed = False
 
     def begin(self, call: CallPiece | None) -> None:
-        """A block begins; ``None`` where it is no call of a tool of ours."""
-        self._call, self._is_told = call, False
+        """Start a block. ``call`` is ``None`` unless the block calls a tool that the probe
+        offered."""
+        self._call, self._is_streamed = call, False
 
     def output(self, output: Output) -> Output:
-        """A piece of output, and of which call it is."""
+        """Return a piece of output, with the call that it belongs to."""
         if self._call is None or output.kind is not OutputKind.TOOL:
             return output
-        name, self._is_told = None if self._is_told else self._call.name, True
+        name, self._is_streamed = None if self._is_streamed else self._call.name, True
         return replace(output, call=CallPiece(name, output.text))
 
     def end(self) -> Iterator[Output]:
-        """The block is over. Of a call without arguments nothing was streamed, and some gateways
-        tell all arguments as it begins: only here it is known that no more follow."""
+        """End the block, and yield the call if none of its arguments were streamed.
+
+        A call without arguments streams nothing, and some gateways send all arguments with the
+        start of the block. Only the end shows that no more follow.
+        """
         call, self._call = self._call, None
-        if call and not self._is_told and (text := call.arguments or call.name):
+        if call and not self._is_streamed and (text := call.arguments or call.name):
             yield Output(OutputKind.TOOL, text, call=call)

@@ -1,7 +1,7 @@
 """Builds the models of JSON that a dialect reads, before the first answer comes.
 
-pydantic builds a model when it is first used (see ``Wire``). For a dialect this takes up to 10 ms,
-in which the event loop would read no other answer.
+pydantic builds a model when it is first used (see ``Wire``). For one dialect, this takes up to 10 ms,
+in which the event loop can't read any other answer.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from exporter.providers.whole import InOnePiece
 from exporter.providers.wire import Wire
 
 SHARED = frozenset(module.__name__ for module in (error_body, google_errors, usage))
-"""The modules with models that several dialects read."""
+"""The modules whose models several dialects read."""
 
 
 def build_models(dialects: Iterable[Dialect[Any]]) -> None:
-    """Build all models that these dialects read. What is built already takes no time.
+    """Build all models that these dialects read. Models that are already built take no time.
 
     A dialect reads the models of its own module, of those of its base classes, and of ``SHARED``.
     """

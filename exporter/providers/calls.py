@@ -1,4 +1,4 @@
-"""Tools that a model called, put together from the pieces in which a stream tells them."""
+"""Tool calls, assembled from the pieces of a stream."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class CallPiece:
-    """A piece of a call. Servers that tell a whole call at once give it no ``index``."""
+    """A piece of a tool call. Servers that send whole calls omit the ``index``."""
 
     name: str | None = None
     arguments: str = ""
     index: int | None = None
-    """Which call of the answer it belongs to."""
+    """The position of the call in the answer."""
     id: str | None = None
-    """The provider's own name of the call; some servers give several calls the same index."""
+    """The provider's ID of the call. Some servers give several calls the same index."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call, whole."""
+    """A complete tool call."""
 
     name: str
     arguments: str
-    """JSON, as the model wrote it; empty where it wrote none."""
+    """JSON as the model wrote it. Empty if the model wrote none."""
 
     def __str__(self) -> str:
         return f"{self.name}({self.arguments})"
@@ -37,7 +37,7 @@ class _Open:
 
 
 class Calls:
-    """The calls of one answer, as they come."""
+    """The tool calls of one answer, as they arrive."""
 
     def __init__(self) -> None:
         self._calls: list[_Open] = []
@@ -48,14 +48,14 @@ class Calls:
         if call is None or _begins_another(piece, call):
             call = self._by_index[piece.index] = _Open("", piece.id)
             self._calls.append(call)
-        # Some servers repeat the name with every piece; others send it in pieces, too.
+        # Some servers repeat the name in every piece. Others split the name into pieces, too.
         if piece.name and piece.name != call.name:
             call.name += piece.name
         call.id = call.id or piece.id
         call.arguments.append(piece.arguments)
 
     def whole(self) -> tuple[ToolCall, ...]:
-        """The calls, in the order in which they began."""
+        """Return the calls in the order in which they started."""
         return tuple(ToolCall(call.name, "".join(call.arguments)) for call in self._calls)
 
 

@@ -1,7 +1,7 @@
-"""Alibaba Cloud Model Studio's own protocol, named DashScope: server-sent events by region.
+"""DashScope, Alibaba Cloud Model Studio's own protocol: server-sent events, one host per region.
 
 Sources: Alibaba Cloud's Model Studio documentation ("DashScope API reference", "Error codes") and
-the official SDK for Python. Its OpenAI-compatible faces are matters of ``openai`` and
+the official SDK for Python. For its OpenAI-compatible endpoints, see ``openai`` and
 ``openai_responses``.
 """
 
@@ -46,20 +46,20 @@ _SERVER = PRESETS["dashscope"]
 _COMPATIBLE_PATH, _PATH = "/compatible-mode/v1", "/api/v1"
 _MAX_EVENTS = 32
 _MAX_EVENTS_BYTES = 1 << 12
-"""Of an error body: an error that is an event stands at its beginning."""
+"""The searched part of an error body. If an error is an event, it comes first."""
 _SERVICE = "/services/aigc/text-generation/generation"
 _SEEING_SERVICE = "/services/aigc/multimodal-generation/generation"
 
 
 class _Choice(Wire):
-    message: Delta | None = None  # as Chat Completions has it; multimodal models send parts
-    finish_reason: Text = None  # "null", as a text, until there is one
+    message: Delta | None = None  # as in Chat Completions; multimodal models send parts
+    finish_reason: Text = None  # the string "null" until there is one
     logprobs: object = None
 
 
 class _Output(Wire):
     choices: Few[_Choice] | None = None
-    # Without choices, in the older result format:
+    # Older result format, without choices:
     text: str | None = None
     finish_reason: Text = None
 
@@ -71,7 +71,7 @@ class _Output(Wire):
 class _Chunk(ErrorObject):
     """DashScope event"""
 
-    # A chunk that tells an error is itself the error, or holds one in the compatible shape.
+    # An error chunk is the error object itself, or contains one in the compatible format.
     output: _Output | None = None
     usage: InputOutputUsage | None = None
     request_id: Text = None
@@ -83,18 +83,19 @@ class _Chunk(ErrorObject):
 
 
 def public_base_url(region: str | None) -> str | None:
-    """The shared endpoint of a region; a workspace's own host is a base URL to be set.
+    """Return the shared endpoint of a region. Users set the host of their workspace as the base
+    URL.
 
-    A key is good in its own region only, so none is taken for granted.
+    There is no default region, because a key is valid only in its own region.
 
-    :raises ValueError: no region is given, or Model Studio has none of this name.
+    :raises ValueError: no region is set, or Model Studio doesn't have this region.
     """
     endpoint = _SERVER.endpoint(region)
     return endpoint and endpoint.replace(_COMPATIBLE_PATH, _PATH)
 
 
 class DashScope:
-    """The ``dashscope`` dialect. Its base URL is what the SDK calls ``base_http_api_url``."""
+    """The ``dashscope`` dialect. Its base URL is the SDK's ``base_http_api_url``."""
 
     def request(self, call: Call[ChatAsk]) -> HttpRequest:
         headers = {
@@ -145,21 +146,23 @@ class DashScope:
 
 
 def _messages(ask: ChatAsk) -> list[dict[str, object]]:
-    """Where there is a picture, every message is made of parts, which have no type."""
+    """Return the messages. With a picture, all messages consist of parts, which have no type."""
     if ask.picture is None:
         return openai_messages(ask)
-    told = [("system", ask.system)] if ask.system else []
-    told += [(turn.role.value, turn.text) for turn in ask.earlier]
+    earlier = [("system", ask.system)] if ask.system else []
+    earlier += [(turn.role.value, turn.text) for turn in ask.earlier]
     before: list[dict[str, object]] = [
-        {"role": role, "content": [{"text": text}]} for role, text in told
+        {"role": role, "content": [{"text": text}]} for role, text in earlier
     ]
     question = [{"image": data_url(ask.picture)}, {"text": ask.prompt}]
     return [*before, {"role": "user", "content": question}]
 
 
 class _GenerationStream:
-    """What the events of one stream mean. There is no end marker: the stream is whole when the
-    body ends behind a finish reason."""
+    """Interprets the events of one stream.
+
+    There is no end marker. The stream is complete when the body ends after a finish reason.
+    """
 
     def __init__(self) -> None:
         self._request_id: str | None = None
@@ -183,7 +186,7 @@ class _GenerationStream:
         if message.event == "error" or chunk.problem:
             yield Failed(failure_of(chunk.problem or chunk, message.status, _SERVER))
             return
-        if chunk.output and not self._finished:  # content behind the end is no part of the answer
+        if chunk.output and not self._finished:  # content after the end isn't part of the answer
             for choice in chunk.output.unified():
                 yield from self._choice_events(choice)
         if chunk.usage and (usage := chunk.usage.normalised()) and self._counter.holds(usage):
@@ -203,13 +206,15 @@ class _GenerationStream:
 
 
 def _increment(call: CallPiece | None, new: str) -> CallPiece | None:
-    """What is new of a call; its name comes before its arguments."""
+    """Return the new part of a tool call. The name comes before the arguments."""
     return replace(call, arguments=new) if call and call.arguments else call
 
 
 def _error_event(body: bytes) -> ServerSentEvent | None:
-    """The error in a response without a stream that is written as an event nevertheless, since a
-    stream was asked for."""
+    """Return the error event in a response that isn't a stream.
+
+    Some errors are sent as an event even then, because the request asked for a stream.
+    """
     framing = SseDecoder()
     for event in [*framing.feed(body[:_MAX_EVENTS_BYTES]), *framing.finish()][:_MAX_EVENTS]:
         if (chunk := parse_if(_Chunk, event.data)) and chunk.problem:

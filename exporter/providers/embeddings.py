@@ -1,8 +1,8 @@
-"""Texts become vectors, asked of each provider in its own words.
+"""Embeddings of texts, in each provider's format.
 
 Sources: the API references of OpenAI ("Create embeddings"), Azure, the Gemini API
 ("batchEmbedContents"), Amazon Bedrock ("Titan Text Embeddings", "Cohere Embed"), Alibaba Cloud
-Model Studio ("Text embedding") and Ollama ("Generate embeddings").
+Model Studio ("Text embedding"), and Ollama ("Generate embeddings").
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Embeddings(InOnePiece[EmbeddingsAsk]):
 
     @abstractmethod
     def body(self, call: Call[EmbeddingsAsk]) -> dict[str, object]:
-        """What is asked; a field that is ``None`` is left out."""
+        """Return the request body. Fields that are ``None`` are omitted."""
 
     def posted(
         self, call: Call[EmbeddingsAsk], url: str, headers: Mapping[str, str]
@@ -56,7 +56,7 @@ def _replied(vectors: Iterable[Vector]) -> Replied:
 
 
 def _read(tokens: int | None) -> Iterator[UsageReported]:
-    """The tokens of the input, where they are told: nothing is generated."""
+    """Yield the input tokens, if reported. Embeddings generate no output tokens."""
     if tokens is not None:
         yield UsageReported(Usage(input=count(tokens), output=0))
 
@@ -90,7 +90,7 @@ class _OpenAIBody(Wire):
 
 
 class OpenAIEmbeddings(_Embeddings):
-    """OpenAI's embeddings, which many servers speak too."""
+    """OpenAI's embeddings, which many servers support."""
 
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         super().__init__(OpenAI(preset))
@@ -111,7 +111,7 @@ class OpenAIEmbeddings(_Embeddings):
 
 
 class AzureEmbeddings(OpenAIEmbeddings):
-    """The same behind Microsoft's gateway."""
+    """OpenAI's embeddings behind Microsoft's gateway."""
 
     def __init__(self) -> None:
         InOnePiece.__init__(self, azure.Azure())
@@ -136,7 +136,7 @@ class _GeminiBody(CamelWire):
 
 
 class GeminiEmbeddings(_Embeddings):
-    """One request for each text, all in one batch."""
+    """Gemini's embeddings: one request per text, all in one batch."""
 
     def __init__(self) -> None:
         super().__init__(gemini.Gemini())
@@ -164,7 +164,7 @@ class GeminiEmbeddings(_Embeddings):
 
 
 class _ByType(Wire):
-    # As bytes or bits the vectors would have another length, so floats are asked for.
+    # The request asks for floats, because vectors of bytes or bits have another length.
     vectors: Annotated[OfEachText[Vector], Field(alias="float")]
 
 
@@ -187,8 +187,10 @@ class _BedrockBody(Wire):
 
 
 class BedrockEmbeddings(_Embeddings):
-    """InvokeModel, whose body is the model's own: Amazon's Titan takes one text, so it gets the
-    first alone; Cohere's take all."""
+    """InvokeModel, whose body depends on the model.
+
+    Amazon's Titan takes one text, so it gets only the first. Cohere's models take all texts.
+    """
 
     def __init__(self) -> None:
         super().__init__(bedrock.Bedrock())
@@ -235,7 +237,7 @@ class _DashScopeBody(Wire):
 
 
 class DashScopeEmbeddings(_Embeddings):
-    """Alibaba Cloud Model Studio's own protocol."""
+    """Embeddings in Alibaba Cloud Model Studio's own protocol."""
 
     def __init__(self) -> None:
         super().__init__(dashscope.DashScope())
@@ -270,7 +272,7 @@ class _OllamaBody(Wire):
 
 
 class OllamaEmbeddings(_Embeddings):
-    """Ollama's own API."""
+    """Embeddings in Ollama's own API."""
 
     def __init__(self) -> None:
         super().__init__(Ollama())

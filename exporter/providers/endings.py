@@ -1,8 +1,8 @@
-"""Why generation stopped: the finish words of all providers, each with where it was seen.
+"""Why generation stopped: the finish reasons of all providers, and where each was seen.
 
-Gateways pass words on from whoever is behind them, so there is one table for all dialects, and the
-case of letters and what stands between them make no difference. A blocked or broken answer is
-never a success, whatever was said before it.
+Gateways pass on the finish reasons of their upstream servers, so all dialects share one table. Case
+and separators don't matter. A blocked or broken answer is never a success, whatever text came
+before.
 """
 
 from __future__ import annotations
@@ -57,26 +57,29 @@ _PARTS = {
     Reason.SERVER_ERROR: "error abort fail malformed cancel timeout timedout unavailable "
     "disconnect interrupted crash exception",
 }
-"""Parts of words that nobody has told of yet."""
+"""Parts of finish reasons that aren't in the table."""
 
 _UNFINISHED = frozenset({"", "null", "none", "finishreasonunspecified", "unspecified"})
-"""Words that stand for none: generation goes on."""
+"""Values that mean no finish reason: generation continues."""
 
 _STOPS = "stop eos eos_token end_turn stop_sequence stop_word complete completed"
 _AT_A_TOKEN = frozenset(map(plain, _STOPS.split()))
-"""The model ended by a token of its own, which is not shown."""
+"""The model ended with its own end token, which isn't shown."""
 
 _REASON_BY_WORD = table(FAILED_ENDINGS)
 
 
 def is_finish(word: str | None) -> bool:
-    """Whether a finish reason says that generation stopped."""
+    """Return whether a finish reason says that generation stopped."""
     return plain(word or "") not in _UNFINISHED
 
 
 def failed_ending(*words: str | None) -> Reason | None:
-    """The failure that finish words mean: a server's own and, where a gateway passes it on, the
-    one of the server behind it (OpenRouter's ``native_finish_reason``). The more exact holds."""
+    """Return the failure that finish reasons describe.
+
+    A gateway can pass on the finish reason of its upstream server in addition to its own
+    (OpenRouter's ``native_finish_reason``). The more exact one wins.
+    """
     reasons = [reason for word in words if word and (reason := _failed(plain(word)))]
     exact = (reason for reason in reasons if reason is not Reason.SERVER_ERROR)
     return next(exact, reasons[0] if reasons else None)
@@ -90,10 +93,10 @@ def ending(
     more: str | None = None,
     counts_stop_token: bool = False,
 ) -> Iterator[Event]:
-    """The events of a finish reason: that generation stopped, and the failure that it means.
+    """Yield the events of a finish reason: that generation stopped, and the failure, if it is one.
 
-    ``more`` is what else the provider says of it. ``counts_stop_token`` says that this server
-    counts the token by which a model ends, and does not show it.
+    ``more`` is the provider's explanation. ``counts_stop_token`` says whether this server counts
+    the end-of-sequence token, which isn't shown.
     """
     yield Finished(word, with_token=counts_stop_token and plain(word) in _AT_A_TOKEN)
     if reason := failed_ending(word, native):

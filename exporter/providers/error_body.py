@@ -1,6 +1,6 @@
-"""The shapes in which servers write an error: as many as there are gateways.
+"""The many formats in which servers and gateways describe an error.
 
-Where each is from stands beside it. All of them become one ``ErrorObject``.
+All of them become one ``ErrorObject``. Comments name the server that uses a format.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from exporter.providers.wire import HttpStatus, Wire, parse_if, read_if
 _MAX_ITEMS = 32
 _MAX_LINES_BYTES = 1 << 14
 _FIRST_LINE = re.compile(rb"(?:\A|[\r\n])(?:(?:data|error):([^\r\n]*+)|(?=[{\[]))")
-"""The first line that is data, whose value it is, or begins a JSON text."""
+"""The first line that is data (group 1 is its value) or that starts a JSON text."""
 _MAX_TEXT = 1 << 15
 """More than is ever shown of a message."""
 
 
 def as_text(value: object) -> object:
-    """Codes and messages are not always texts; what is neither text nor number is passed over
-    rather than the whole error with it."""
+    """Convert a code or message to text, because it isn't always a string.
+
+    Ignore values that are neither a string nor a number, so that the rest of the error stays
+    usable.
+    """
     if isinstance(value, bool):
         return None
     return str(value)[:_MAX_TEXT] if isinstance(value, str | int | float) else None
 
 
 def as_list(value: object) -> object:
-    """Anthropic and Azure have one object where Google has a list of them."""
+    """Convert to a list. Anthropic and Azure send one object where Google sends a list."""
     items = [value] if isinstance(value, dict) else value
     if not isinstance(items, list):
         return []
@@ -39,7 +42,7 @@ def as_list(value: object) -> object:
 
 
 def _as_detail(value: object) -> object:
-    """FastAPI's ``detail`` is a text, or a list of objects that each have a ``msg``."""
+    """Return the text of FastAPI's ``detail``: a string, or a list of objects with a ``msg``."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         value = value[0].get("msg")
     if isinstance(value, dict):
@@ -51,7 +54,7 @@ Text = Annotated[str | None, BeforeValidator(as_text)]
 
 
 def http_status(code: str | None) -> int | None:
-    """The HTTP status of a failure that a code is, if it is one."""
+    """Return the HTTP status that a code represents, or ``None`` if it isn't an error status."""
     return int(code) if code and re.fullmatch(r"[45]\d\d", code) else None
 
 
@@ -63,7 +66,7 @@ class _Detail(Wire):
 
 
 class _Metadata(Wire):
-    raw: Text = None  # OpenRouter: what the server behind it said
+    raw: Text = None  # OpenRouter: the upstream server's own error
 
 
 def _as_metadata(value: object) -> object:
@@ -84,7 +87,7 @@ class ErrorObject(Wire):
     )
     type: Text = None
     code: Text = Field(None, validation_alias=AliasChoices("code", "error_code", "__type"))
-    status: Text = None  # Google: INVALID_ARGUMENT and the like
+    status: Text = None  # Google: INVALID_ARGUMENT and so on
     details: Details = Field(default=[])  # Google, Anthropic
     innererror: Details = Field(default=[])  # Azure
     metadata: Annotated[_Metadata | None, BeforeValidator(_as_metadata)] = None
@@ -92,13 +95,13 @@ class ErrorObject(Wire):
 
     @property
     def http_status(self) -> int | None:
-        """The HTTP status that an error inside a stream names: vLLM, SGLang, llama.cpp, LiteLLM
-        and OpenRouter put it into ``code``."""
+        """The HTTP status of an error in a stream. vLLM, SGLang, llama.cpp, LiteLLM, and OpenRouter
+        send it as ``code``."""
         return self.http_status_code or http_status(self.code)
 
     @property
     def words(self) -> Sequence[str]:
-        """What it calls itself, the most exact word first; numbers are no words."""
+        """The error's codes and types, most exact first, without numbers."""
         inner = (word for item in self.innererror for word in (item.code, item.reason))
         exact = (word for item in self.details for word in (item.reason, item.error_code))
         words = (*inner, *exact, self.code, self.type, self.status)
@@ -106,25 +109,28 @@ class ErrorObject(Wire):
 
     @property
     def name(self) -> str | None:
-        """The word by which people know it."""
+        """The name that people know the error by."""
         named = (word for word in (self.code, self.type, self.status) if word)
         return next((word for word in named if not word.isdigit()), None)
 
     @property
     def text(self) -> str | None:
-        """Its message, with what the server behind a gateway had said."""
+        """The message, including the upstream server's own error behind a gateway."""
         raw = self.metadata and self.metadata.raw
         return f"{self.message}: {raw}" if self.message and raw else self.message or raw or None
 
     @property
     def retry_delays(self) -> Sequence[str]:
-        """How long Google's RetryInfo asks to wait: ``17s``, ``0.5s``."""
+        """The delays in Google's RetryInfo: ``17s``, ``0.5s``."""
         return [item.retry_delay for item in self.details if item.retry_delay]
 
 
 def _as_error(value: object) -> object:
-    """Cloudflare's gateway writes a list of errors, others a bare text or number; what is false
-    in JavaScript is none."""
+    """Return the error as an object or text.
+
+    Cloudflare's gateway sends a list of errors. Others send a bare string or number. Values that
+    are false in JavaScript mean no error.
+    """
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, dict):
@@ -141,12 +147,12 @@ class _Status(Wire):
 
 
 class _Body(Wire):
-    """All the places in which a body may hold an error."""
+    """All the places where a body can contain an error."""
 
     error: ErrorMember = None
     errors: ErrorMember = None
-    error_type: Text = None  # TGI, whose ``error`` is a text
-    code: Text = None  # xAI, whose ``error`` is a text too
+    error_type: Text = None  # TGI, whose ``error`` is a string
+    code: Text = None  # xAI, whose ``error`` is a string too
     object: Text = None
     type: Text = None
     success: Annotated[bool | None, BeforeValidator(lambda v: v if v is False else None)] = None
@@ -154,7 +160,7 @@ class _Body(Wire):
 
     @property
     def wrapped(self) -> ErrorObject | None:
-        """The error that stands in a member of its own."""
+        """The error from one of the error members."""
         error = self.error if self.error is not None else self.errors
         if isinstance(error, ErrorObject):
             return error
@@ -177,15 +183,15 @@ class _Flat(ErrorObject):
     output: object = None
 
     def unified(self) -> ErrorObject | None:
-        said = [text for text in (self.title, self.message, self.detail) if text]
-        if not said:
+        texts = [text for text in (self.title, self.message, self.detail) if text]
+        if not texts:
             return None
         status = http_status(self.code or self.status_code or self.status)
-        return self.model_copy(update={"message": ": ".join(said), "http_status_code": status})
+        return self.model_copy(update={"message": ": ".join(texts), "http_status_code": status})
 
     @property
     def is_certain(self) -> bool:
-        """Whether nothing but an error looks so; with status 200 an answer has a message too."""
+        """Whether this can only be an error. With status 200, an answer can have a message too."""
         if self.choices or self.output:
             return False
         named = self.code not in (None, "", "0", "200")
@@ -193,8 +199,11 @@ class _Flat(ErrorObject):
 
 
 def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
-    """The error in a body. ``status`` is ``None`` for an event of a stream, where, as with 200,
-    only what cannot be anything else is taken for one."""
+    """Return the error in a body.
+
+    ``status`` is ``None`` for an event of a stream. There, and with status 200, only an unambiguous
+    error counts.
+    """
     body = unwrapped(_json_in(body))
     whole = parse_if(_Body, body)
     if whole is None:
@@ -213,7 +222,7 @@ def error_in(body: bytes, status: int | None = None) -> ErrorObject | None:
 
 
 def _json_in(body: bytes) -> bytes:
-    """The JSON of a body that may begin with comments, or be an event although it is no stream."""
+    """Return the JSON in a body that starts with comments, or that is an event outside a stream."""
     if body.lstrip()[:1] in (b"{", b"["):
         return body
     found = _FIRST_LINE.search(body[:_MAX_LINES_BYTES])
@@ -224,6 +233,6 @@ def _json_in(body: bytes) -> bytes:
 
 
 def unwrapped(data: bytes) -> bytes:
-    """The JSON object itself where it is the one item of a list, as Gemini sends some errors."""
+    """Return the only item of a list, because Gemini wraps some errors in one."""
     data = data.strip()
     return data[1:-1] if data.startswith(b"[") and data.endswith(b"]") else data

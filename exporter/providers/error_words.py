@@ -1,7 +1,7 @@
-"""What providers call their errors: codes, types and phrases, each with where it was seen.
+"""Error codes, types, and phrases of all providers, and where each was seen.
 
-One table for all dialects, since gateways and compatible servers say each other's words. A word
-that means something else at one provider stands beside that provider (``Preset.reason_by_code``).
+All dialects share one table, because gateways and compatible servers use each other's codes. If a
+code has another meaning for one provider, its preset has it (``Preset.reason_by_code``).
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from exporter.result import FailureReason as Reason
 
 
 class Words(NamedTuple):
-    """Words of one meaning."""
+    """Codes or phrases with one meaning."""
 
     reason: Reason
     words: str
-    """Codes separated by spaces, or phrases separated by bars; the case of letters is the same."""
+    """Codes separated by spaces, or phrases separated by bars. Case doesn't matter."""
     seen: str
 
 
 def plain(word: str) -> str:
-    """A code as it is looked up: ``DataInspectionFailed``, ``data_inspection_failed`` and
-    ``dataInspectionFailedException`` are one word."""
+    """Normalize a code for lookup.
+
+    ``DataInspectionFailed``, ``data_inspection_failed``, and ``dataInspectionFailedException`` are
+    the same code.
+    """
     return re.sub(r"[^a-z0-9]", "", word.lower()).removesuffix("exception")
 
 
@@ -32,7 +35,7 @@ CODES = (
     Words(Reason.AUTH, "authentication_error permission_error", "Anthropic, llama.cpp"),
     Words(Reason.AUTH, "access_denied InvalidApiKey", "DashScope"),
     Words(Reason.AUTH, "API_KEY_INVALID API_KEY_EXPIRED", "Google, ErrorInfo with status 400"),
-    # LiteLLM: a key that is not its master key, where it has no others.
+    # LiteLLM without virtual keys: any key other than its master key.
     Words(Reason.AUTH, "no_db_connection token_not_found_in_db", "LiteLLM"),
     Words(Reason.AUTH, "wrong_api_key", "Cerebras"),
     Words(Reason.AUTH, "invalid_authentication_error incorrect_api_key_error", "Moonshot"),
@@ -47,7 +50,7 @@ CODES = (
     Words(Reason.NOT_FOUND, "DeploymentNotFound", "Azure"),
     Words(Reason.NOT_FOUND, "ResourceNotFoundException UnknownOperationException", "AWS"),
     Words(Reason.NOT_FOUND, "resource_not_found_error", "Moonshot"),
-    # invalid_prompt is OpenAI's word for a prompt that was flagged, not for a malformed one.
+    # OpenAI returns invalid_prompt for a flagged prompt, not for a malformed one.
     Words(
         Reason.CONTENT_FILTER,
         "content_filter invalid_prompt bio_policy misalignment_policy_violation "
@@ -101,7 +104,7 @@ CODES = (
     Words(Reason.NOT_READY, "DEPLOYMENT_SCALING_UP", "Fireworks: deployment scaled to zero, 503"),
     Words(Reason.NOT_READY, "model_loading", "llama.cpp's router; gateways"),
 )
-"""Exact enough to overrule the HTTP status."""
+"""Codes that are exact enough to overrule the HTTP status."""
 
 TYPES = (
     Words(
@@ -136,21 +139,22 @@ TYPES = (
     Words(Reason.OVERLOADED, "UNAVAILABLE", "Google"),
     Words(Reason.OVERLOADED, "server_overload", "gateways"),
 )
-"""These say less than an HTTP status; they count where an error inside a stream has none."""
+"""Types that are less exact than an HTTP status. They count only if an error in a stream has no
+status."""
 
 _GATEWAY_TROUBLE = frozenset({500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 ANY_OR_NONE = frozenset({None, 200})
 VAGUE = ANY_OR_NONE | {400, 403, 409, 422, 424, 429} | _GATEWAY_TROUBLE
-"""Statuses that a gateway was seen to give to anything."""
+"""Statuses that gateways were seen to return for any error."""
 WAITING = ANY_OR_NONE | {408, 409, 424, 425, 429} | _GATEWAY_TROUBLE
-"""Statuses by which a server says: not now."""
+"""Statuses that mean "not now"."""
 REQUEST = ANY_OR_NONE | {400, 403, 422, 451, 500}
-"""Statuses of a request that was refused for what it holds."""
+"""Statuses of requests that were rejected for their content."""
 MONEY = VAGUE | {401}
 
 
 class Phrases(NamedTuple):
-    """Phrases of one meaning, and the statuses that they overrule."""
+    """Phrases with one meaning, and the statuses that they overrule."""
 
     statuses: frozenset[int | None]
     rows: tuple[Words, ...]
@@ -284,9 +288,9 @@ PHRASES = (
         ),
     ),
 )
-"""What only the text tells, in the order in which it is looked for."""
+"""Meanings that are only in the text, in search order."""
 
 
 def table(rows: tuple[Words, ...]) -> dict[str, Reason]:
-    """The meaning of each word."""
+    """Return the meaning of each code."""
     return {plain(word): row.reason for row in rows for word in row.words.split()}

@@ -1,4 +1,4 @@
-"""What an error means: from its words, its status and its text together."""
+"""The meaning of an error, from its codes, its status, and its text together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BY_STATUS = {
     450: FailureReason.OVERLOADED,  # Alibaba PAI-EAS: the queue is full
     451: FailureReason.CONTENT_FILTER,
     498: FailureReason.OVERLOADED,  # Groq: capacity_exceeded
-    499: FailureReason.SERVER_ERROR,  # Google, Ollama: cancelled, though not by this client
+    499: FailureReason.SERVER_ERROR,  # Google, Ollama: canceled, but not by this client
     501: FailureReason.BAD_REQUEST,
     503: FailureReason.OVERLOADED,
     529: FailureReason.OVERLOADED,  # Anthropic: overloaded_error
@@ -44,7 +44,7 @@ _PHRASES = tuple(
 )
 
 _MAX_TEXT = 8192
-"""As much of a text is searched as any provider says in an error."""
+"""The searched part of a text, longer than any provider's error messages."""
 _MAX_WORD = 256
 _STATUS_IN_TEXT = re.compile(
     r"(?:\A\s*|\bhttp[ /1.]*|\b(?:status(?:[ _]?code)?|error(?:[ _]code)?)\W{0,3})([45]\d\d)\b",
@@ -52,18 +52,18 @@ _STATUS_IN_TEXT = re.compile(
 )
 _NAMED_ERROR = re.compile(r"\b[A-Za-z]{3,60}(?:Exception|Error)\b")
 _CANNOT_LOAD = re.compile(r"\b(?:error|failed|failure|unable|cannot|could not)\b.{0,40}\bload")
-"""Ollama: "error loading model": it will not be ready later."""
+"""Ollama: "error loading model" is permanent, so the model won't be ready later."""
 _UNSEEN = re.compile(r"<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _LOOSE = frozenset({FailureReason.SERVER_ERROR, FailureReason.BAD_REQUEST})
-"""What a text may say more exactly."""
+"""Reasons that a text can make more exact."""
 _WORDLESS_STATUSES = ANY_OR_NONE | {500, 502}
 
 
 def reason_for_status(status: int) -> FailureReason:
-    """The failure reason of a bare status.
+    """Return the failure reason of a status that has no further information.
 
-    A status below 400 is a failure too when it is asked about here: redirects are not followed.
+    A status below 400 is a failure too, because probes don't follow redirects.
     """
     if 500 <= status <= 599:
         return _BY_STATUS.get(status, FailureReason.SERVER_ERROR)
@@ -78,31 +78,31 @@ def reason_for(
     by_code: Mapping[str, FailureReason] | None = None,
     by_status: Mapping[int, FailureReason] | None = None,
 ) -> FailureReason:
-    """The failure reason of an error that calls itself these words, the most exact first.
+    """Return the failure reason of an error with these codes, most exact first.
 
-    ``status`` is ``None`` inside a stream. ``by_code`` and ``by_status`` hold what means
-    something else at this provider.
+    ``status`` is ``None`` in a stream. ``by_code`` and ``by_status`` hold the provider's own
+    meanings.
     """
     if status == HTTPStatus.PAYMENT_REQUIRED:
         return FailureReason.QUOTA
-    said = list(_parts(words))
+    names = list(_parts(words))
     codes = _REASON_BY_CODE | {plain(code): reason for code, reason in (by_code or {}).items()}
-    code = _first(said, codes)
+    code = _first(names, codes)
     reason = (code if code not in _LOOSE else None) or _by_text(message, status, codes) or code
     if reason:
         return reason
-    kind = _first(said, _REASON_BY_TYPE)
+    kind = _first(names, _REASON_BY_TYPE)
     if status in _WORDLESS_STATUSES and kind is None:
-        # "Error code: 429 - ..." is how gateways pass on what they were told.
-        told = _STATUS_IN_TEXT.search(message[:_MAX_TEXT])
-        status = int(told[1]) if told else status
+        # Gateways pass on upstream errors as "Error code: 429 - ...".
+        upstream = _STATUS_IN_TEXT.search(message[:_MAX_TEXT])
+        status = int(upstream[1]) if upstream else status
     if status is None or status == HTTPStatus.OK:
         return kind or FailureReason.SERVER_ERROR
     return (by_status or {}).get(status) or reason_for_status(status)
 
 
 def text_of(message: str) -> str:
-    """What a person reads: of a gateway's HTML page, its words alone."""
+    """Return the visible text. For a gateway's HTML page, this is its text without markup."""
     message = message[:_MAX_TEXT]
     if "<" not in message:
         return message
@@ -110,8 +110,11 @@ def text_of(message: str) -> str:
 
 
 def _parts(words: Iterable[str]) -> Iterator[str]:
-    """A word, and its parts from the most exact one: ``InternalError.Algo.DataInspectionFailed``
-    (DashScope), ``com.amazon.coral.service#ThrottlingException:http://...`` (AWS)."""
+    """Yield each code and then its parts, most exact first.
+
+    Examples: ``InternalError.Algo.DataInspectionFailed`` (DashScope),
+    ``com.amazon.coral.service#ThrottlingException:http://...`` (AWS).
+    """
     for whole in words:
         word = whole[:_MAX_WORD]
         yield plain(word)

@@ -1,6 +1,6 @@
-"""Google's streamGenerateContent: the Gemini API, and Vertex AI by its base URL.
+"""Google's streamGenerateContent: the Gemini API, and Vertex AI with its own base URL.
 
-Sources: the Gemini API reference (generateContent), Google's error model (google.rpc.Status) and
+Sources: the Gemini API reference (generateContent), Google's error model (google.rpc.Status), and
 the enumerations of the google-genai SDK.
 """
 
@@ -59,7 +59,7 @@ PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSIONS = ("v1", "v1beta")
 
 _MAX_CANDIDATES = 8
-"""``candidateCount`` may be no more. Many parts of many candidates would take long to read."""
+"""The highest ``candidateCount``. Many parts of many candidates would be slow to read."""
 _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
 
 
@@ -69,8 +69,8 @@ class _FunctionCall(CamelWire):
     partial_args: list[JsonValue] | None = None  # Vertex AI
 
     def output(self) -> Output:
-        told = self.args or self.partial_args
-        written = json.dumps(told, ensure_ascii=False) if told else ""
+        arguments = self.args or self.partial_args
+        written = json.dumps(arguments, ensure_ascii=False) if arguments else ""
         return Output(
             OutputKind.TOOL, written or self.name or "", call=CallPiece(self.name, written)
         )
@@ -81,13 +81,13 @@ class _ExecutableCode(CamelWire):
 
 
 class _Part(CamelWire):
-    text: str | None = None  # empty beside a thoughtSignature
+    text: str | None = None  # empty next to a thoughtSignature
     thought: bool | None = None
     function_call: _FunctionCall | None = None
     executable_code: _ExecutableCode | None = None
 
     def outputs(self) -> Iterator[Output]:
-        # Of its thoughts Google shows summaries, and counts the whole.
+        # Google streams summaries of the thoughts, but counts all of their tokens.
         kind = OutputKind.REASONING if self.thought else OutputKind.ANSWER
         yield Output(kind, self.text or "", is_summary=bool(self.thought))
         if self.function_call:
@@ -128,9 +128,12 @@ class _UsageMetadata(CamelWire):
     total_token_count: LenientCount | None = None
 
     def normalised(self) -> Usage | None:
-        """``None`` where the block holds no counts: on Vertex AI it may name the kind of traffic
-        only. Cached tokens are a part of the prompt. Thoughts come on top of the candidates,
-        unless the total shows that this surface counts them among the candidates."""
+        """Normalize the counts. Return ``None`` if there are none: on Vertex AI, the block may name
+        only the kind of traffic.
+
+        The prompt includes cached tokens. The candidates exclude thoughts, unless the total proves
+        otherwise.
+        """
         if self.prompt_token_count is None and self.candidates_token_count is None:
             return None
         return counted(
@@ -147,7 +150,7 @@ class _Body(CamelWire):
     @model_validator(mode="before")
     @classmethod
     def _unwrapped(cls, value: object) -> object:
-        """Some errors come as an array of one."""
+        """Unwrap an array of one item, which some errors are."""
         return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
@@ -167,9 +170,9 @@ class _ErrorBody(_Body):
 
 
 def public_base_url(region: str | None) -> str:
-    """The Gemini API.
+    """Return the base URL of the Gemini API.
 
-    :raises ValueError: a region is given.
+    :raises ValueError: a region is set.
     """
     if region:
         raise ValueError("the Gemini API has no regions; remove it, or set base_url (Vertex AI)")
@@ -177,7 +180,10 @@ def public_base_url(region: str | None) -> str:
 
 
 def check_api_version(version: str) -> None:
-    """:raises ValueError: the Gemini API has no such version."""
+    """Check the API version.
+
+    :raises ValueError: the Gemini API doesn't have this version.
+    """
     if version not in API_VERSIONS:
         raise ValueError(f"{version!r} is none of {', '.join(API_VERSIONS)}")
 
@@ -186,7 +192,8 @@ class Gemini:
     """The ``gemini`` dialect."""
 
     def request(self, call: Call[ChatAsk]) -> HttpRequest:
-        """A base URL that names a version, as Vertex AI's do, is taken as it is."""
+        """Return the request. If the base URL contains a version, as Vertex AI's does, it isn't
+        changed."""
         headers = {"content-type": "application/json"}
         if call.api_key:
             headers["x-goog-api-key"] = call.api_key
@@ -210,18 +217,18 @@ class Gemini:
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         if (wrapped := parse_if(_ErrorBody, body)) and wrapped.error.is_googles:
             return wrapped.error.failure(head.status)
-        return explain(head.status, body)  # what a gateway says
+        return explain(head.status, body)  # an error from a gateway
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
-        """Google sends no rate limits, and the request's id in the body."""
+        """Return the wait. Google sends no rate limits, and sends the request ID in the body."""
         return HeaderFacts(retry_after_seconds=retry_after_seconds(head))
 
 
 class _Stream:
-    """What the chunks of one stream mean.
+    """Interprets the chunks of one stream.
 
-    There is no end marker: the stream is whole when the body ends after a finish reason. Some
-    models write the reason into every chunk, so text that follows one is still of the answer.
+    There is no end marker. The stream is complete when the body ends after a finish reason. Some
+    models send the reason in every chunk, so text after it is still part of the answer.
     """
 
     def __init__(self) -> None:
@@ -262,7 +269,8 @@ class _Stream:
 
 
 def _choices(ask: ChatAsk) -> dict[str, object]:
-    """Only models before Gemini 3 can do without thought, and have a budget for it."""
+    """Return the generation options. Only models before Gemini 3 have a thinking budget, and can
+    disable thinking."""
     choices = gemini_greedy(ask)
     if ask.json_schema is not None:
         choices["responseMimeType"] = "application/json"
@@ -277,7 +285,7 @@ def _choices(ask: ChatAsk) -> dict[str, object]:
 
 
 def resource_url(call: Call[Ask]) -> str:
-    """The URL of the model: ``models/NAME``, unless it is in another collection, as tunedModels."""
+    """Return the URL of the model: ``models/NAME``, or its own collection, such as tunedModels."""
     model = call.model if "/" in call.model else f"models/{call.model}"
     return f"{_versioned(call)}/{quote(model)}"
 

@@ -1,4 +1,4 @@
-"""What an error of Google's APIs means: google.rpc.Status, with ErrorInfo and RetryInfo in it."""
+"""Errors of Google's APIs: google.rpc.Status with ErrorInfo and RetryInfo."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from exporter.result import Failure, FailureReason
 
 
 class _Detail(CamelWire):
-    """One of google.rpc's messages about an error, known by its fields."""
+    """One of google.rpc's error details, identified by its fields."""
 
     reason: Text = None  # ErrorInfo
     retry_delay: Text = None  # RetryInfo: "17s", "0.5s"
 
 
 class GoogleError(CamelWire):
-    """An error as Google's servers describe it."""
+    """An error in Google's format."""
 
-    code: Text = None  # an HTTP status; a word in the Interactions API
+    code: Text = None  # an HTTP status, or a word in the Interactions API
     message: Text = None
     status: Text = None
     details: Annotated[list[_Detail], BeforeValidator(as_list)] = Field(default=[])
@@ -32,11 +32,11 @@ class GoogleError(CamelWire):
     @model_validator(mode="before")
     @classmethod
     def _worded(cls, value: object) -> object:
-        """Gateways write a text where Google writes an object."""
+        """Accept a string, which gateways send instead of Google's object."""
         return {"message": value} if isinstance(value, str) else value
 
     def failure(self, status: int | None = None) -> Failure:
-        """What the error means; inside a stream there is no HTTP ``status``, but a code."""
+        """Return the failure. Errors in a stream have no HTTP ``status``, but a code."""
         if status is None or status == HTTPStatus.OK:
             status = http_status(self.code)
         detail = self.message or "the error has no message"
@@ -46,7 +46,8 @@ class GoogleError(CamelWire):
 
     @property
     def is_googles(self) -> bool:
-        """Whether it has anything that only Google writes; a gateway's error is another matter."""
+        """Whether the error has a field that only Google sends. Otherwise it comes from a
+        gateway."""
         return bool(self.status or self.details or http_status(self.code))
 
     @property
@@ -56,7 +57,7 @@ class GoogleError(CamelWire):
     def _reason(self, status: int | None) -> FailureReason:
         message = self.message or ""
         if status == HTTPStatus.BAD_REQUEST and "api key" in message.lower():
-            return FailureReason.AUTH  # "API key expired", should there be no ErrorInfo
+            return FailureReason.AUTH  # "API key expired" without an ErrorInfo
         reasons = (detail.reason for detail in self.details)
         return reason_for(filter(None, (*reasons, self._word, self.status)), message, status)
 

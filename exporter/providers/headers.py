@@ -1,4 +1,4 @@
-"""Response headers that many providers share."""
+"""Response headers that many providers use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.providers.base import ResponseHead
 from exporter.result import RateLimit, Usage
 
 _MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
-"""OpenAI and Azure; other services of Azure."""
+"""The first is used by OpenAI and Azure, the second by other Azure services."""
 
 _INPUT_COUNT = re.compile(r"(?:input|prompt)-tokens?(?:-count)?")
 _OUTPUT_COUNT = re.compile(r"(?:output|completion|generated)-tokens?(?:-count)?")
@@ -35,11 +35,11 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def retry_after_seconds(head: ResponseHead) -> float | None:
-    """How long the provider asks to be left alone: the longest that its headers say.
+    """Return how long the provider asks clients to wait: the longest time in its headers.
 
-    ``retry-after`` is seconds or a date (RFC 9110 section 10.2.3). A date is read against the
-    response's own ``date``, else against the time at which the head was read. Where
-    ``retry-after`` only rounds up the milliseconds beside it, these say the same more finely.
+    ``retry-after`` is a number of seconds or a date (RFC 9110 section 10.2.3). A date is relative
+    to the response's own ``date``, or else to the time when the head was read. If ``retry-after``
+    is only the rounded-up value of a milliseconds header, the milliseconds are used.
     """
     milliseconds = longest(*(finite(head.headers.get(name)) for name in _MILLISECONDS))
     fine = None if milliseconds is None else max(0.0, milliseconds / 1000)
@@ -50,31 +50,38 @@ def retry_after_seconds(head: ResponseHead) -> float | None:
 
 
 def is_identity(content_encoding: str) -> bool:
-    """Whether a body is as it is: some servers say so in words that the standard does not have."""
+    """Return whether a body is unencoded. Some servers use values that the standard doesn't
+    define."""
     words = content_encoding.lower().replace(" ", "").split(",")
     return set(words) <= {"", "identity", "none"}
 
 
 def longest(*seconds: float | None) -> float | None:
-    """The longest of the waits that are known."""
+    """Return the longest of the known waits."""
     return max((length for length in seconds if length is not None), default=None)
 
 
 def delay_in_text(text: str) -> float | None:
-    """The seconds that an error's text asks to wait, as "Please try again in 1m26.4s" (OpenAI,
-    Groq), "retry after 32 seconds" (Azure), or that are all of it: ``17s`` (Google)."""
-    told = _WAIT.search(text)
-    lengths = told[1] if told else text.strip()
-    if not told and not _LENGTHS.fullmatch(lengths):
+    """Return the seconds that an error's text asks clients to wait.
+
+    Examples: "Please try again in 1m26.4s" (OpenAI, Groq), "retry after 32 seconds" (Azure), or
+    just ``17s`` (Google).
+    """
+    wait = _WAIT.search(text)
+    lengths = wait[1] if wait else text.strip()
+    if not wait and not _LENGTHS.fullmatch(lengths):
         return None
     return sum(float(number) * _unit(unit) for number, unit in _ONE_LENGTH.findall(lengths))
 
 
 def usage_in_headers(headers: Mapping[str, str]) -> Usage | None:
-    """The token count, where both of its parts stand in headers: TGI's ``x-prompt-tokens`` and
-    ``x-generated-tokens``, Bedrock's ``x-amzn-bedrock-input-token-count`` and its sibling."""
-    told, made = _count_in(headers, _INPUT_COUNT), _count_in(headers, _OUTPUT_COUNT)
-    return None if told is None or made is None else Usage(input=told, output=made)
+    """Return the token count, if the headers have both of its parts.
+
+    TGI sends ``x-prompt-tokens`` and ``x-generated-tokens``. Bedrock sends
+    ``x-amzn-bedrock-input-token-count`` and ``x-amzn-bedrock-output-token-count``.
+    """
+    read, generated = _count_in(headers, _INPUT_COUNT), _count_in(headers, _OUTPUT_COUNT)
+    return None if read is None or generated is None else Usage(input=read, output=generated)
 
 
 def _count_in(headers: Mapping[str, str], name: re.Pattern[str]) -> int | None:
@@ -88,10 +95,13 @@ def _count_in(headers: Mapping[str, str], name: re.Pattern[str]) -> int | None:
 
 
 def rate_limits(headers: Mapping[str, str], prefix: str = "x-ratelimit-") -> tuple[RateLimit, ...]:
-    """``x-ratelimit-limit-requests`` and its siblings. Where a limit is told for several lengths
-    of time (Cerebras: ``-tokens-minute``, ``-requests-day``), the tightest stands for all."""
-    told = (_tightest(headers, prefix, resource) for resource in ("requests", "tokens"))
-    return tuple(limit for limit in told if limit)
+    """Return the limits in ``x-ratelimit-limit-requests`` and related headers.
+
+    If a limit has several periods (Cerebras: ``-tokens-minute``, ``-requests-day``), return the
+    tightest one.
+    """
+    limits = (_tightest(headers, prefix, resource) for resource in ("requests", "tokens"))
+    return tuple(limit for limit in limits if limit)
 
 
 def _tightest(headers: Mapping[str, str], prefix: str, resource: str) -> RateLimit | None:
@@ -107,15 +117,15 @@ def _tightest(headers: Mapping[str, str], prefix: str, resource: str) -> RateLim
 
 
 def share_left(limit: RateLimit) -> float:
-    """What share of a limit is left; all of it where that is not told."""
+    """Return the remaining share of a limit, or 1 if it is unknown."""
     if not limit.limit or limit.remaining is None:
         return 1.0
     return limit.remaining / limit.limit
 
 
 def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateLimit | None:
-    """What two headers say of one resource; a value below zero means unknown (seen on Azure) and
-    is left out."""
+    """Return the limit that two headers describe. A negative value means unknown (seen on
+    Azure)."""
     of_limit, of_remaining = _not_negative(limit), _not_negative(remaining)
     if of_limit is None and of_remaining is None:
         return None
@@ -123,7 +133,7 @@ def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateL
 
 
 def finite(text: str | None) -> float | None:
-    """The number that a header holds, if it holds one."""
+    """Return the number in a header, or ``None`` if it isn't a number."""
     if text is None or not _NUMBER.fullmatch(text.strip()):
         return None
     number = float(text)
@@ -131,7 +141,7 @@ def finite(text: str | None) -> float | None:
 
 
 def _waits(head: ResponseHead) -> Iterator[float]:
-    """What ``retry-after`` says; a proxy may have added one, and then they stand in one list."""
+    """Yield the waits in ``retry-after``. A proxy may have added a second value to the list."""
     value = head.headers.get("retry-after")
     if value is None:
         return
@@ -158,7 +168,7 @@ def _not_negative(text: str | None) -> float | None:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """An HTTP date, in any of its three forms, or an ISO 8601 one with a day and a time."""
+    """Parse an HTTP date in any of its three forms, or an ISO 8601 date with a time."""
     text = (text or "").strip()
     try:
         moment = (

@@ -1,4 +1,4 @@
-"""Which models there are, asked of each provider in its own words, for no token.
+"""Lists of models, in each provider's format. Asking for one costs no tokens.
 
 Sources: the API references of OpenAI ("List models"), Azure OpenAI ("Models - List"), Anthropic
 ("Get a model"), Amazon Bedrock ("GetFoundationModel"), the Gemini API ("models.get") and Ollama
@@ -27,15 +27,15 @@ from exporter.providers.whole import InOnePiece, bearer
 from exporter.providers.wire import Wire, read, read_if
 
 _MAX_MODELS = 20_000
-_LIST_ALONE = re.compile(rb"\s*+\[")
+_BARE_LIST = re.compile(rb"\s*+\[")
 
 T = TypeVar("T")
 _Models = Annotated[list[T], Field(max_length=_MAX_MODELS, fail_fast=True)]
 
 
 class _Listed(TypedDict):
-    """One model of a list. A dictionary takes a third of the time that an object takes, and a list
-    may have thousands."""
+    """One model of a list. A list can have thousands, and a dictionary takes a third of the time
+    of an object."""
 
     id: str
 
@@ -60,7 +60,7 @@ class _AzureModels(Wire):
 
 
 class OpenAIModels(InOnePiece[ModelsAsk]):
-    """OpenAI's list, which nearly every compatible server has too."""
+    """OpenAI's list of models. Nearly every compatible server has one too."""
 
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         super().__init__(OpenAI(preset))
@@ -69,17 +69,16 @@ class OpenAIModels(InOnePiece[ModelsAsk]):
         return HttpRequest("GET", f"{call.base_url}/models", bearer(call), b"")
 
     def events(self, body: bytearray) -> Iterator[Event]:
-        # Together sends the list alone.
-        listed = b'{"data":%s}' % body if _LIST_ALONE.match(body) else body
+        # Together sends a bare list.
+        listed = b'{"data":%s}' % body if _BARE_LIST.match(body) else body
         names = {model["id"] for model in read(_IdList, listed).data}
-        # Google's compatible endpoint lists models/NAME and answers to NAME.
+        # Google's compatible endpoint lists models/NAME but also answers to NAME.
         names |= {name[len("models/") :] for name in names if name.startswith("models/")}
         yield Replied(ModelList(frozenset(names)))
 
 
 class AzureModels(InOnePiece[ModelsAsk]):
-    """Azure lists models, and a deployment may have any name: that it answers is all there is to
-    know."""
+    """Azure's list of models. A deployment can have any name, so any valid list means success."""
 
     def __init__(self) -> None:
         super().__init__(azure.Azure())
@@ -112,15 +111,18 @@ _PROFILE = re.compile(r"(us|us-gov|eu|apac|jp|au|ca|global)\.|arn:.*inference-pr
 
 
 class BedrockModels(InOnePiece[ModelsAsk]):
-    """The model, or the inference profile, is asked for by name, of Bedrock's control plane."""
+    """A request for one model or inference profile, by name, to Bedrock's control plane."""
 
     def __init__(self) -> None:
         super().__init__(bedrock.Bedrock())
 
     def request(self, call: Call[ModelsAsk]) -> HttpRequest:
-        """:raises ValueError: it is to be signed, and the call has no time."""
+        """Return the signed request.
+
+        :raises ValueError: the request needs a signature, but the call has no time.
+        """
         kind = "inference-profiles" if _PROFILE.match(call.model) else "foundation-models"
-        # A proxy has it where it has the rest.
+        # Behind a proxy, the control plane has the same host as the runtime.
         host = call.base_url.replace("//bedrock-runtime", "//bedrock", 1)
         url = f"{host}/{kind}/{quote(call.model, safe='')}"
         return bedrock.authorized(call, HttpRequest("GET", url, {}, b""))
@@ -147,7 +149,7 @@ class _DashScopeModels(Wire):
 
 
 class DashScopeModels(InOnePiece[ModelsAsk]):
-    """Model Studio is asked for the model by name, as its SDK does, and lists it alone."""
+    """A request for one model by name, like that of Model Studio's SDK."""
 
     def __init__(self) -> None:
         super().__init__(dashscope.DashScope())
@@ -167,7 +169,7 @@ class _AnthropicModel(Wire):
 
 
 class AnthropicModels(InOnePiece[ModelsAsk]):
-    """The model is asked for by name: the list has no aliases."""
+    """A request for one model by name, because the list doesn't include aliases."""
 
     def __init__(self) -> None:
         super().__init__(Anthropic())
@@ -187,7 +189,7 @@ class _GeminiModel(Wire):
 
 
 class GeminiModels(InOnePiece[ModelsAsk]):
-    """The model is asked for by name: the list leaves out tuned ones."""
+    """A request for one model by name, because the list doesn't include tuned models."""
 
     def __init__(self) -> None:
         super().__init__(Gemini())
@@ -212,7 +214,7 @@ class _Tags(Wire):
 
 
 class OllamaModels(InOnePiece[ModelsAsk]):
-    """What Ollama has on its disk."""
+    """The models on the disk of an Ollama server."""
 
     def __init__(self) -> None:
         super().__init__(Ollama())

@@ -1,6 +1,6 @@
 """Ollama's own chat API: one JSON object per line.
 
-Source: ollama's docs/api.md and its server's source.
+Source: Ollama's docs/api.md and its server's source code.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from exporter.result import NANOSECONDS, Failure, Usage
 
 class _Function(Wire):
     name: str | None = None
-    arguments: JsonValue = None  # an object, or a text that holds one
+    arguments: JsonValue = None  # an object, or a string that contains one
 
 
 class _ToolCall(Wire):
     function: _Function = _Function()
 
     def output(self) -> Output:
-        """Ollama tells a call as a whole."""
+        """Return the call, which Ollama sends as a whole."""
         name, arguments = self.function.name, self.function.arguments or ""
         written = (
             arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
@@ -75,7 +75,7 @@ class _Line(Wire):
     """line of a chat response"""
 
     model: Text = None
-    remote_model: Text = None  # the model of ollama.com that a local name stands for
+    remote_model: Text = None  # the model on ollama.com behind a local name
     message: _Message | None = None
     done: bool | None = None
     done_reason: Text = None
@@ -86,8 +86,11 @@ class _Line(Wire):
     logprobs: object = None
 
     def usage(self) -> Usage | None:
-        """``None`` where nothing is counted. Zeros are left out, as is what a prompt cache spared;
-        thought is in ``eval_count`` and not told apart."""
+        """Return the counts, or ``None`` if there are none.
+
+        Ollama omits counts that are zero, and prompt tokens that its cache saved. ``eval_count``
+        includes reasoning, which isn't reported separately.
+        """
         if self.prompt_eval_count is None and self.eval_count is None:
             return None
         return Usage(input=count(self.prompt_eval_count), output=count(self.eval_count))
@@ -97,7 +100,7 @@ class Ollama:
     """The ``ollama`` dialect."""
 
     def request(self, call: Call[ChatAsk]) -> HttpRequest:
-        """A key is for ollama.com or a proxy: Ollama itself asks for none."""
+        """Return the request. Only ollama.com and proxies need an API key."""
         headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
         if call.api_key:
             headers["authorization"] = f"Bearer {call.api_key}"
@@ -138,12 +141,12 @@ def _messages(ask: ChatAsk) -> list[dict[str, object]]:
 
 
 def _think(reasoning: Reasoning | None) -> bool | str | None:
-    """A model without levels takes every level for yes."""
+    """Return the reasoning effort. A model without levels treats every level as on."""
     return False if reasoning is Reasoning.NONE else reasoning
 
 
 class _ChatStream:
-    """What the lines of one stream mean. The one that says ``done`` is the last."""
+    """Interprets the lines of one stream. The line with ``done`` is the last."""
 
     def __init__(self) -> None:
         self._model: str | None = None
@@ -151,7 +154,7 @@ class _ChatStream:
 
     def events(self, text: bytes) -> Iterator[Event]:
         if self._is_done:
-            return  # what comes behind the end is no part of the answer
+            return  # content after the end isn't part of the answer
         line = parse(_Line, text)
         model = line.remote_model or line.model
         if model and model != self._model:
@@ -163,7 +166,7 @@ class _ChatStream:
         if line.error:
             yield Failed(failure_of(line.error))
         elif not line.message and not line.done and (failure := explain(HTTPStatus.OK, text)):
-            yield Failed(failure)  # what a gateway says
+            yield Failed(failure)  # an error from a gateway
         if line.done:
             self._is_done = True
             yield from _last_events(line)

@@ -1,7 +1,7 @@
-"""OpenAI's Chat Completions stream, and every server that speaks it too.
+"""OpenAI's Chat Completions stream, and all servers that are compatible with it.
 
-Sources: the OpenAI API reference (chat/streaming) and the wire of the compatible servers, whose
-quirks are named where they are handled.
+Sources: the OpenAI API reference (chat/streaming), and captured responses of compatible servers.
+Comments name the server where its quirk is handled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.greedy import likelihoods, openai_greedy
 from exporter.providers.headers import rate_limits, retry_after_seconds
-from exporter.providers.openai_errors import explain, failure_of, told_of
+from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
@@ -48,7 +48,7 @@ from exporter.result import Failure
 
 END_MARKER = b"[DONE]"
 _MAX_ERROR_BYTES = 64 << 10
-"""In a longer chunk nobody looks for an error that has no member of its own."""
+"""In a longer chunk, only the ``error`` member is checked for an error."""
 
 
 class _Thought(Wire):
@@ -56,7 +56,8 @@ class _Thought(Wire):
 
 
 class _ContentPart(_Thought):
-    """Mistral's reasoning models send content as typed parts; ``thinking`` has parts in turn."""
+    """A typed content part, from Mistral's reasoning models. ``thinking`` contains further
+    parts."""
 
     type: Text = None
     thinking: Few[_Thought] | str | None = None
@@ -99,7 +100,7 @@ class Delta(Wire):
     tool_calls: Few[_ToolCall] | None = None
 
     def outputs(self) -> Iterator[Output]:
-        """What was generated, where it is not empty."""
+        """Yield the generated output, if it isn't empty."""
         for kind, text in self._texts():
             if text:
                 yield Output(kind, text)
@@ -108,7 +109,7 @@ class Delta(Wire):
                 yield output
 
     def _texts(self) -> Iterator[tuple[OutputKind, str]]:
-        # Some servers send both names of the reasoning field with the same text.
+        # Some servers send the same text in both reasoning fields.
         yield OutputKind.REASONING, self.reasoning or self.reasoning_content or ""
         if isinstance(self.content, str):
             yield OutputKind.ANSWER, self.content
@@ -120,14 +121,14 @@ class Delta(Wire):
 class _Choice(Wire):
     delta: Delta | None = None  # absent in Azure's late content-filter annotations
     finish_reason: Text = None
-    native_finish_reason: Text = None  # OpenRouter: the word of the server behind it
+    native_finish_reason: Text = None  # OpenRouter: the finish reason of the upstream server
     usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None  # Moonshot
     logprobs: object = None
     error: ErrorMember = None  # OpenRouter
 
 
 class _Groq(Wire):
-    """What Groq says beside OpenAI's fields."""
+    """Groq's additions to OpenAI's fields."""
 
     id: Text = None
     usage: ChatUsage | None = None
@@ -146,7 +147,7 @@ class _Chunk(Wire):
     x_groq: _Groq | None = None
 
     def usages(self) -> Iterator[ChatUsage | None]:
-        """Wherever servers put their counts, the last place first."""
+        """Yield every place where servers put their counts, the last place first."""
         yield self.usage
         yield self.x_groq.usage if self.x_groq else None
         for choice in self.choices or ():
@@ -155,7 +156,7 @@ class _Chunk(Wire):
 
 
 class OpenAI:
-    """The ``openai`` dialect, as one server speaks it."""
+    """The ``openai`` dialect, adapted to one server."""
 
     _path = "/chat/completions"
 
@@ -204,7 +205,8 @@ class OpenAI:
 
 
 class _ChatStream:
-    """What the chunks of one stream mean; remembers whose they are, and whether it is over."""
+    """Interprets the chunks of one stream. Remembers the stream's identity, and whether it has
+    ended."""
 
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
@@ -227,26 +229,26 @@ class _ChatStream:
 
     def _events(self, message: ServerSentEvent) -> Iterator[Event]:
         if self._over:
-            return  # whatever follows the end marker, even nonsense, was sent for nobody
+            return  # ignore everything after the end marker, even if it is invalid
         if message.data.strip().startswith(END_MARKER):
             self._over = True
             yield Ended()
             return
         data = unwrapped(message.data)
         if message.is_bare:
-            # No SDK reads what is no event; but an error that stands so says why nothing came.
+            # SDKs ignore text that isn't an event. But an error in it explains why no answer came.
             if failure := explain(HTTPStatus.OK, data, self._preset):
                 yield Failed(failure)
         elif message.is_error_in_words:
             yield Failed(failure_of(excerpt(data), message.status, self._preset))
         elif message.event == "error":
-            yield Failed(told_of(data, message.status, self._preset))
+            yield Failed(failure_in_event(data, message.status, self._preset))
         elif message.is_ours:
             yield from self._meaning(parse(_Chunk, data), data)
 
     def _meaning(self, chunk: _Chunk, data: bytes) -> Iterator[Event]:
         yield from self._identity(chunk)
-        # An error is more exact than the finish reason beside it (OpenRouter).
+        # The error is more exact than the finish reason in the same chunk (OpenRouter).
         if failure := self._failure(chunk, data):
             yield Failed(failure)
         for choice in chunk.choices or ():
@@ -267,13 +269,13 @@ class _ChatStream:
                 counts_stop_token=self._preset.counts_stop_token,
             )
         elif reason := failed_ending(choice.native_finish_reason):
-            said = f"the server behind finished with {choice.native_finish_reason!r}"
-            yield Failed(Failure(reason, said))
+            detail = f"the upstream server finished with {choice.native_finish_reason!r}"
+            yield Failed(Failure(reason, detail))
 
     def _usage(self, chunk: _Chunk) -> Iterator[Event]:
         rest = self._preset.thought_is_in_the_total_only
-        told = (it.normalised(rest_is_thought=rest) for it in chunk.usages() if it)
-        usage = next(filter(None, told), None)
+        usages = (it.normalised(rest_is_thought=rest) for it in chunk.usages() if it)
+        usage = next(filter(None, usages), None)
         if usage and self._counter.holds(usage):
             yield UsageReported(usage)
 

@@ -1,7 +1,7 @@
-"""What the errors of OpenAI and of the servers that speak its API mean.
+"""Errors of OpenAI and of the servers that are compatible with its API.
 
-Sources: OpenAI's guide to error codes, Alibaba's, and the code of vLLM, SGLang, TGI, llama.cpp
-and LiteLLM. The shapes are in ``error_body``, the words in ``error_words``.
+Sources: OpenAI's and Alibaba's guides to error codes, and the code of vLLM, SGLang, TGI, llama.cpp,
+and LiteLLM. ``error_body`` has the formats, ``error_words`` the codes and phrases.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from exporter.result import Failure
 
 
 def explain(status: int, body: bytes, preset: Preset = COMPATIBLE) -> Failure | None:
-    """The failure that an error body of OpenAI or of a compatible server describes.
+    """Return the failure that an error body of OpenAI or of a compatible server describes.
 
-    ``None`` where the status is 200 and the body holds no error.
+    Return ``None`` if the status is 200 and the body contains no error.
     """
     error = error_in(body, status)
     if error is None and status == HTTPStatus.OK:
@@ -27,8 +27,8 @@ def explain(status: int, body: bytes, preset: Preset = COMPATIBLE) -> Failure | 
     return failure_of(error or ErrorObject(message=excerpt(body)), status, preset)
 
 
-def told_of(data: bytes, status: int | None, preset: Preset = COMPATIBLE) -> Failure:
-    """The failure that an event tells of which calls itself an error."""
+def failure_in_event(data: bytes, status: int | None, preset: Preset = COMPATIBLE) -> Failure:
+    """Return the failure that a stream event named ``error`` describes."""
     error = error_in(data, HTTPStatus.INTERNAL_SERVER_ERROR)
     return failure_of(error or excerpt(data), status, preset)
 
@@ -36,7 +36,7 @@ def told_of(data: bytes, status: int | None, preset: Preset = COMPATIBLE) -> Fai
 def failure_of(
     error: ErrorObject | str, status: int | None = None, preset: Preset = COMPATIBLE
 ) -> Failure:
-    """The failure that one error object means; inside a stream there is no ``status``."""
+    """Return the failure that one error object describes. Errors in a stream have no ``status``."""
     if isinstance(error, str):
         error = ErrorObject(message=error)
     if status is None or status == HTTPStatus.OK:

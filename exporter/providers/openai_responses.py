@@ -1,7 +1,7 @@
-"""OpenAI's Responses API, and every server that speaks it too.
+"""OpenAI's Responses API, and all servers that are compatible with it.
 
-Sources: the OpenAI API reference (responses-streaming), OpenAI's Python SDK, and the wire of the
-compatible servers, whose quirks are named where they are handled.
+Sources: the OpenAI API reference (responses-streaming), OpenAI's Python SDK, and captured responses
+of compatible servers. Comments name the server where its quirk is handled.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class _Response(Wire):
     usage: InputOutputUsage | None = None
 
     def facts(self) -> Iterator[Event]:
-        """Whose response it is, and what it has cost by now."""
+        """Yield the response's ID and model, and the usage so far."""
         if self.id:
             yield RequestIdentified(self.id)
         if self.model:
@@ -92,14 +92,14 @@ class _Item(Wire):
 class _Event(ErrorObject):
     """Responses API event"""
 
-    # An error event is an error object itself, as the reference has it, or holds one.
-    delta: object = None  # a text where it is output, but an object for the output of a shell
+    # An error event is an error object (as in the API reference), or contains one.
+    delta: object = None  # a string for output, but an object for the output of a shell
     item: Annotated[_Item | None, BeforeValidator(as_object)] = None
     output_index: LenientCount | None = None
     logprobs: object = None
     response: _Response | None = None
     error: ErrorMember = None
-    usage: InputOutputUsage | None = None  # gateways that leave it beside the response
+    usage: InputOutputUsage | None = None  # gateways that put it outside the response
 
     @property
     def problem(self) -> ErrorObject | str:
@@ -107,7 +107,8 @@ class _Event(ErrorObject):
 
 
 class OpenAIResponses(OpenAI):
-    """The ``openai_responses`` dialect; hosts, headers and error bodies are Chat Completions'."""
+    """The ``openai_responses`` dialect. Hosts, headers, and errors are those of Chat
+    Completions."""
 
     _path = "/responses"
 
@@ -148,18 +149,18 @@ def _text(ask: ChatAsk) -> object:
 
 
 class _ResponseStream:
-    """What the events of one stream mean, up to the terminal one."""
+    """Interprets the events of one stream, up to the terminal event."""
 
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
         self._over = False
-        self._told: set[int | None] = set()
-        """The calls of which something was streamed, by their place."""
+        self._streamed: set[int | None] = set()
+        """The output indexes of the calls whose arguments were streamed."""
         self._names: dict[int | None, str | None] = {}
-        """The tools that are called, by the same."""
+        """The names of the called tools, by output index."""
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
-        # OpenAI sends no [DONE]. Where one comes, it proves nothing: the terminal event does.
+        # OpenAI sends no [DONE]. If one comes, it proves nothing: only the terminal event does.
         if self._over or message.data.strip().startswith(END_MARKER):
             return
         if message.is_bare:
@@ -196,20 +197,20 @@ class _ResponseStream:
         call = None
         if kind == _ARGUMENTS:
             call = CallPiece(self._names.get(at), text, at)
-            self._told.add(at)
+            self._streamed.add(at)
         yield Output(output, text, is_summary=kind == _SUMMARY, call=call)
 
     def _call(self, kind: str, item: _Item, at: int | None) -> Iterator[Event]:
-        """A call begins, or ends; some servers stream nothing in between."""
+        """Handle the start or the end of a call. Some servers stream nothing in between."""
         if kind == "response.output_item.added":
             self._names[at] = item.name
-        elif kind == "response.output_item.done" and at not in self._told:
+        elif kind == "response.output_item.done" and at not in self._streamed:
             call = CallPiece(item.name, item.arguments or "", at)
             if text := call.arguments or call.name:
                 yield Output(OutputKind.TOOL, text, call=call)
 
     def _end(self, response: _Response, status: str) -> Iterator[Event]:
-        """Why generation stopped: the status, or what more is said of an incomplete response."""
+        """Yield why generation stopped: the status, or the details of an incomplete response."""
         details = response.incomplete_details
         reason = (details and details.reason) or status
         if plain(status) in ("failed", "cancelled", "canceled") and reason == status:

@@ -1,8 +1,8 @@
-"""What the servers that speak Chat Completions do each in their own way.
+"""How the servers that support Chat Completions differ.
 
-Everything that can be told from the wire is read from the wire, whichever server it is. A preset
-holds what cannot: where the API lives, what a request may say, and words and statuses that mean
-something else than everywhere.
+Whatever the wire shows is read from the wire, for every server. A preset holds the rest: where the
+API lives, which request fields the server supports, and codes and statuses that have another
+meaning than elsewhere.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from exporter.result import FailureReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """One server, or one family of them."""
+    """One server, or one family of servers."""
 
     base_url: str | None = None
-    """Its public endpoint; ``None`` where it has none, or one for each region only."""
+    """The public endpoint. ``None`` if there is none, or only one per region."""
     regions: Mapping[str, str] = field(default_factory=dict)
-    """Its public endpoints by the name of the region."""
+    """Public endpoints by the name of the region."""
     hosts: tuple[str, ...] = ()
-    """Patterns of the host names by which it is recognised."""
+    """Patterns of the host names that identify the server."""
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """The request field that bounds the output."""
+    """The request field that limits the output."""
     reports_usage_unasked: bool = False
-    """Whether ``stream_options`` can be left out; some servers do not know it."""
+    """Whether the server reports usage without ``stream_options``, which some servers reject."""
     pads_chunks: bool = False
-    """Whether it sends random padding against traffic analysis unless told not to."""
+    """Whether the server sends random padding against traffic analysis by default."""
     counts_stop_token: bool = True
-    """Whether it counts the token by which a model ends its answer, and does not show it, as the
-    open engines do. Where that is not known, the last output is the last token."""
+    """Whether the count includes the end-of-sequence token, which isn't shown, as in open inference
+    engines. If that isn't known, the last output counts as the last token."""
     thought_is_in_the_total_only: bool = False
-    """Whether the total of its token count is the only place that holds what was thought."""
+    """Whether reasoning tokens are counted only in the total."""
     request_id_headers: tuple[str, ...] = ("x-request-id",)
-    """The first of these that a response has names the request."""
+    """Response headers that can hold the request ID. The first one present is used."""
     reason_by_code: Mapping[str, FailureReason] = field(default_factory=dict)
-    """Error codes that mean something else than everywhere."""
+    """Error codes that have another meaning than elsewhere."""
     reason_by_status: Mapping[int, FailureReason] = field(default_factory=dict)
-    """Statuses that mean something else than everywhere, where no code says more."""
+    """Statuses that have another meaning than elsewhere, if no error code is more specific."""
 
     tells_likelihoods: bool = False
-    """Whether it tells the probabilities of its tokens when it is asked to, whatever the model."""
+    """Whether the server returns token probabilities on request, for every model."""
     enables_thinking: bool = False
-    """Whether thought is switched on and off (Qwen at DashScope), instead of being measured out."""
+    """Whether reasoning is a switch (Qwen on DashScope), and not an effort level."""
     thinks_by_template: bool = False
-    """Whether it is the chat template that lets the model think, and can be told not to."""
+    """Whether the chat template enables reasoning, and can disable it."""
     thought_limit: str | None = None
-    """The request field that bounds the tokens of thought, if it has one."""
+    """The request field that limits the reasoning tokens, if there is one."""
 
     def reasoning_fields(self, ask: ChatAsk) -> dict[str, object]:
-        """What to ask of the model's thought.
+        """Return the request fields for the model's reasoning.
 
-        :raises ValueError: a budget is asked for, and this server has none.
+        :raises ValueError: the ask has a reasoning budget, and this server doesn't support one.
         """
         if ask.reasoning_budget is not None and self.thought_limit:
             switch = {"enable_thinking": ask.reasoning_budget > 0} if self.enables_thinking else {}
@@ -75,7 +75,7 @@ class Preset:
 
     @property
     def stream_options(self) -> dict[str, bool] | None:
-        """What to ask of the stream."""
+        """The ``stream_options`` of a request."""
         if self.reports_usage_unasked:
             return None
         return {"include_usage": True} | (
@@ -83,9 +83,9 @@ class Preset:
         )
 
     def endpoint(self, region: str | None) -> str | None:
-        """Where its public API lives; ``None`` where only the user can know.
+        """Return the public base URL, or ``None`` if only the user can know it.
 
-        :raises ValueError: it has no such region, or one must be chosen.
+        :raises ValueError: there is no such region, or you must choose one.
         """
         if region is None and (self.base_url or not self.regions):
             return self.base_url
@@ -95,7 +95,7 @@ class Preset:
             raise ValueError("this server has no regions; remove region, or set base_url")
         problem = "region must be set" if region is None else f"there is no region {region!r}"
         raise ValueError(
-            f"{problem}; known are {', '.join(self.regions)}; set base_url for any other"
+            f"{problem}; use one of {', '.join(self.regions)}; for any other, set base_url"
         )
 
 
@@ -104,16 +104,16 @@ DASHSCOPE_HOSTS = {
     "singapore": "dashscope-intl.aliyuncs.com",
     "us": "dashscope-us.aliyuncs.com",  # Virginia
     "hongkong": "cn-hongkong.dashscope.aliyuncs.com",
-    # Alibaba Cloud's own names for the same:
+    # Alibaba Cloud's own names for the same regions:
     "cn-beijing": "dashscope.aliyuncs.com",
     "ap-southeast-1": "dashscope-intl.aliyuncs.com",
     "us-east-1": "dashscope-us.aliyuncs.com",
     "cn-hongkong": "cn-hongkong.dashscope.aliyuncs.com",
 }
-"""Where Alibaba Cloud Model Studio lives, without the hosts of single workspaces."""
+"""The hosts of Alibaba Cloud Model Studio, without those of single workspaces."""
 
 COMPATIBLE = Preset()
-"""A server that nothing is known of."""
+"""The preset of an unknown server."""
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -126,7 +126,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 for region in ("us", "eu", "ae", "au", "in", "jp")
             },
             hosts=("api.openai.com", "*.api.openai.com"),
-            token_limit="max_completion_tokens",  # reasoning models refuse the old name
+            token_limit="max_completion_tokens",  # reasoning models reject the old name
             pads_chunks=True,
         ),
         "bedrock": Preset(
@@ -149,9 +149,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             enables_thinking=True,
             thought_limit="thinking_budget",
             reason_by_code={
-                # Tokens per minute; at OpenAI the same word means "pay".
+                # Tokens per minute. For OpenAI, the same code means that the credit is used up.
                 "insufficient_quota": FailureReason.RATE_LIMITED,
-                # Of its own protocol:
+                # Codes of DashScope's own protocol:
                 "BadRequest": FailureReason.BAD_REQUEST,
                 "InternalError": FailureReason.SERVER_ERROR,
                 "InvalidParameter": FailureReason.BAD_REQUEST,
@@ -198,7 +198,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "llamacpp": Preset(tells_likelihoods=True, thought_limit="thinking_budget_tokens"),
         "llama_swap": Preset(
-            # The server that it starts is not there yet.
+            # The server that it starts isn't up yet.
             reason_by_status={502: FailureReason.NOT_READY, 503: FailureReason.NOT_READY},
         ),
         "lmdeploy": Preset(),
@@ -216,7 +216,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             hosts=("api.moonshot.ai", "api.moonshot.cn"),
         ),
         "nim": Preset(
-            # Its nginx answers before the engine behind it does.
+            # Its nginx answers before the engine does.
             reason_by_status={502: FailureReason.NOT_READY},
         ),
         "ollama_cloud": Preset(
@@ -272,11 +272,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
     }
 )
-"""The servers by the name that a target gives as its ``preset``."""
+"""The servers, by the name that a target gives as its ``preset``."""
 
 
 def preset_for(name: str | None, base_url: str | None) -> Preset:
-    """The named server; else the one that lives at this base URL, which is OpenAI without one.
+    """Return the preset of this name, or the one whose hosts match the base URL.
+
+    Without both, return the preset of OpenAI.
 
     :raises KeyError: there is no preset of this name.
     """

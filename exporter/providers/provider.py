@@ -1,4 +1,4 @@
-"""A provider is a row: whatever the exporter does differently from one to the next is said here."""
+"""What the exporter needs to know about a provider: one row per provider."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.providers.presets import Preset, preset_for
 
 
 def one_version(version: str) -> None:
-    """The API has one version only, or has it in its base URL.
+    """Reject an API version, because the API has only one or has it in the base URL.
 
     :raises ValueError: always.
     """
@@ -21,7 +21,7 @@ def one_version(version: str) -> None:
 
 
 def always(dialect: Dialect[Any]) -> Callable[[Preset], Dialect[Any]]:
-    """A dialect that every server speaks in the same way."""
+    """Return a dialect that doesn't depend on the preset."""
     return lambda _preset: dialect
 
 
@@ -30,50 +30,50 @@ class Provider:
     """One row of the table of providers."""
 
     name: str
-    """What ``provider`` says in the configuration."""
+    """The value of ``provider`` in the configuration."""
     speaks: Mapping[Kind, Callable[[Preset], Dialect[Any]]]
-    """The kinds of probes that it can be asked, and how each is put on the wire."""
+    """The kinds of probes that the provider supports, with the dialect for each."""
     public_base_url: Callable[[str | None], str | None] | None = None
-    """Where its public API lives in a region, ``None`` where only the user can know; raises
-    ``ValueError`` for a region that it does not have. The preset says it where this is not set."""
+    """Returns the public base URL in a region, or ``None`` if only the user can know it. Raises
+    ``ValueError`` if the region doesn't exist. If this isn't set, the preset has the URL."""
     check_api_version: Callable[[str], None] = one_version
-    """Raises ``ValueError`` for a version that its API does not have."""
+    """Raises ``ValueError`` if the API doesn't have this version."""
     credentials: Credentials = field(default_factory=KeyAlone)
-    """Where a call without an API key gets what lets it in."""
+    """Where a call without an API key gets its credentials."""
     presets: Mapping[str, Preset] = field(default_factory=dict)
-    """The servers that a target may name as its ``preset``."""
+    """The servers that a target can name as its ``preset``."""
     preset: Preset | None = None
-    """The one server that it is; recognised by its host where not set."""
+    """The provider's only server. If this isn't set, the server is recognized by its host name."""
     billed_as: tuple[str, ...] = ()
-    """What ``litellm_provider`` may be in LiteLLM's price file, where one vendor alone speaks the
-    dialect, behind whatever gateway. Everybody else is known by the host."""
+    """The values of ``litellm_provider`` in LiteLLM's price file, if only one vendor speaks the
+    dialect, whatever the gateway. Other vendors are recognized by their host names."""
     watches_boots: bool = False
-    """Whether its servers are watched while they boot, without being asked for."""
+    """Whether the exporter watches the boots of these servers by default."""
     tells_load_time: bool = False
-    """Whether its answers say how long the model took to load, if it had to."""
+    """Whether answers report how long the model took to load."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What it can be asked."""
+        """The kinds of probes that the provider supports."""
         return tuple(self.speaks)
 
     def server(self, preset: str | None, base_url: str | None) -> Preset:
-        """Which server a target is.
+        """Return the server of a target.
 
         :raises KeyError: there is no such preset.
         """
         return self.preset or preset_for(preset, base_url)
 
     def endpoint(self, server: Preset, region: str | None) -> str | None:
-        """Where its public API lives; ``None`` where only the user can know.
+        """Return the public base URL, or ``None`` if only the user can know it.
 
-        :raises ValueError: there is no such region; the message names those there are.
+        :raises ValueError: there is no such region. The message lists the known regions.
         """
         return self.public_base_url(region) if self.public_base_url else server.endpoint(region)
 
     def dialect(self, server: Preset, kind: Kind) -> Dialect[Any]:
-        """How this server is asked a kind of question.
+        """Return the dialect for one kind of probe on this server.
 
-        :raises KeyError: it cannot be asked that.
+        :raises KeyError: the provider doesn't support this kind.
         """
         return self.speaks[kind](server)

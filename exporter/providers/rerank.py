@@ -1,7 +1,7 @@
-"""Documents are ordered by how well they answer a query, asked of each provider in its own words.
+"""Reranking of documents, in each provider's format.
 
 Sources: the API references of Cohere ("Rerank", v2), Jina AI ("Reranker"), Alibaba Cloud Model
-Studio ("Text reranking") and Amazon Bedrock ("Cohere Rerank"). vLLM's server speaks Jina's form.
+Studio ("Text reranking"), and Amazon Bedrock ("Cohere Rerank"). vLLM's server uses Jina's format.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class _Body(Wire):
 
 
 class OpenAIRerank(InOnePiece[RerankAsk]):
-    """Cohere's and Jina's form, beside OpenAI's API: vLLM, SGLang, llama.cpp, LiteLLM, Together."""
+    """Cohere's and Jina's format, on OpenAI-compatible servers: vLLM, SGLang, llama.cpp, LiteLLM,
+    Together."""
 
     def __init__(self, preset: Preset = COMPATIBLE) -> None:
         super().__init__(OpenAI(preset))
@@ -95,7 +96,7 @@ class OpenAIRerank(InOnePiece[RerankAsk]):
 
 
 class DashScopeRerank(InOnePiece[RerankAsk]):
-    """Alibaba Cloud Model Studio's own protocol."""
+    """Reranking in Alibaba Cloud Model Studio's own protocol."""
 
     def __init__(self) -> None:
         super().__init__(dashscope.DashScope())
@@ -118,7 +119,7 @@ class DashScopeRerank(InOnePiece[RerankAsk]):
 
 
 class BedrockRerank(InOnePiece[RerankAsk]):
-    """InvokeModel with the body of Cohere's models; Amazon's takes the same without the version."""
+    """InvokeModel in the format of Cohere's models. Amazon's model takes it without the version."""
 
     def __init__(self) -> None:
         super().__init__(bedrock.Bedrock())

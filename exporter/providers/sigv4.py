@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 in a header, for services that are not S3.
+"""AWS Signature Version 4 in a header, for services other than S3.
 
 Source: "Create a signed AWS API request" in the IAM user guide.
 """
@@ -22,10 +22,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def sign(
     request: HttpRequest, credentials: AwsCredentials, region: str, service: str, now: datetime
 ) -> HttpRequest:
-    """The request with a signature over its method, path, headers and body.
+    """Return the request with a signature of its method, path, headers, and body.
 
-    Headers that are added later are not signed, which AWS allows except for ``x-amz-...``.
-    Header names are in lower case; the URL's path is percent-encoded and no query follows it.
+    Header names must be lowercase. The URL's path must be percent-encoded, without a query. Headers
+    that you add later aren't signed, which AWS allows except for ``x-amz-...``.
     """
     time = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {**request.headers, "x-amz-date": time}
@@ -46,14 +46,14 @@ def sign(
 
 def _canonical(request: HttpRequest, headers: Mapping[str, str], names: str) -> bytes:
     lines = [f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers)]
-    # The path on the wire is encoded once, the path in the signature twice.
+    # The path is encoded once in the request, but twice in the signature.
     path = quote(urlsplit(request.url).path, safe="/~")
     body_hash = _sha256(request.body)
     return "\n".join([request.method, path, "", *lines, "", names, body_hash]).encode()
 
 
 def _host(url: str) -> str:
-    """The ``host`` header as HTTP clients send it: without the scheme's own port."""
+    """Return the ``host`` header as HTTP clients send it: without the scheme's default port."""
     parts = urlsplit(url)
     host = parts.netloc.lower()
     return host.removesuffix(f":{_DEFAULT_PORTS.get(parts.scheme)}")

@@ -1,7 +1,7 @@
-"""The tools that a model is offered, in each provider's words.
+"""The tools that a probe offers, in each provider's format.
 
 Sources: the API references of OpenAI (function calling), Anthropic (tool use), Amazon Bedrock
-(ToolConfiguration), Alibaba Cloud (function calling), Google (function calling) and Ollama.
+(ToolConfiguration), Alibaba Cloud (function calling), Google (function calling), and Ollama.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from exporter.providers.asks import ChatAsk, Tool
 
 Fields = dict[str, object]
-"""What the tools add to a request body; nothing where there are none."""
+"""What the tools add to a request body. Empty if there are none."""
 
 
 def openai_tools(ask: ChatAsk) -> Fields:
-    """Chat Completions, and whoever follows it."""
+    """Return the tools for Chat Completions and compatible servers."""
     if not ask.tools:
         return {}
     return {"tools": _functions(ask), **({"tool_choice": "required"} if ask.must_call else {})}
@@ -22,7 +22,7 @@ def openai_tools(ask: ChatAsk) -> Fields:
 def responses_tools(ask: ChatAsk) -> Fields:
     if not ask.tools:
         return {}
-    # What is left out would be strict here, which rewrites the schema.
+    # The default is strict here, which rewrites the schema.
     tools = [{"type": "function", **_named(tool), "strict": False} for tool in ask.tools]
     return {"tools": tools, **({"tool_choice": "required"} if ask.must_call else {})}
 
@@ -45,7 +45,7 @@ def bedrock_tools(ask: ChatAsk) -> Fields:
 
 
 def dashscope_tools(ask: ChatAsk) -> Fields:
-    """There is no word for "any of them": one alone can be named."""
+    """Return the tools for DashScope, which can require a specific tool but not just any."""
     if not ask.tools:
         return {}
     fields: Fields = {"tools": _functions(ask)}
@@ -63,7 +63,7 @@ def gemini_tools(ask: ChatAsk) -> Fields:
 
 
 def ollama_tools(ask: ChatAsk) -> Fields:
-    """There is no choice."""
+    """Return the tools for Ollama, which has no tool choice."""
     return {"tools": _functions(ask)} if ask.tools else {}
 
 

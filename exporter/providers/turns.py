@@ -1,4 +1,4 @@
-"""What a chat is asked, in the words of OpenAI and of those whose own take more than a line."""
+"""Chat messages and their options, as OpenAI, Anthropic, Gemini, and Bedrock expect them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def base64_of(picture: Picture) -> str:
 
 
 def data_url(picture: Picture) -> str:
-    """The picture inside a URL, as OpenAI and whoever follows it take one."""
+    """Return the picture as a data URL, as OpenAI and compatible servers expect it."""
     return f"data:{picture.media_type};base64,{base64_of(picture)}"
 
 
 def messages(ask: ChatAsk, part: Callable[[Picture], object], text_type: str = "text") -> Messages:
-    """System prompt, turns and question as OpenAI has them.
+    """Return the system prompt, the earlier turns, and the question in OpenAI's format.
 
-    :param part: how a picture stands among the parts of a message.
+    :param part: formats the picture as a part of a message.
     """
-    said = [("system", ask.system)] if ask.system else []
-    said += [(turn.role.value, turn.text) for turn in ask.earlier]
-    before: Messages = [{"role": role, "content": text} for role, text in said]
+    turns = [("system", ask.system)] if ask.system else []
+    turns += [(turn.role.value, turn.text) for turn in ask.earlier]
+    before: Messages = [{"role": role, "content": text} for role, text in turns]
     question: object = ask.prompt
     if ask.picture:
         question = [part(ask.picture), {"type": text_type, "text": ask.prompt}]
@@ -35,12 +35,12 @@ def messages(ask: ChatAsk, part: Callable[[Picture], object], text_type: str = "
 
 
 def openai_messages(ask: ChatAsk) -> Messages:
-    """The messages of Chat Completions."""
+    """Return the messages for Chat Completions."""
     return messages(ask, lambda it: {"type": "image_url", "image_url": {"url": data_url(it)}})
 
 
 def response_format(ask: ChatAsk) -> dict[str, object] | None:
-    """The schema to keep as Chat Completions has it."""
+    """Return the JSON schema of the answer for Chat Completions."""
     if ask.json_schema is None:
         return None
     schema = {"name": "answer", "strict": True, "schema": ask.json_schema}
@@ -48,7 +48,7 @@ def response_format(ask: ChatAsk) -> dict[str, object] | None:
 
 
 def anthropic_system(ask: ChatAsk) -> object:
-    """The system prompt; one that is to be cached is a block that says so."""
+    """Return the system prompt. To be cached, it must be a block with ``cache_control``."""
     if not ask.caches_system:
         return ask.system
     return [{"type": "text", "text": ask.system, "cache_control": {"type": "ephemeral"}}]
@@ -100,7 +100,7 @@ def gemini_contents(ask: ChatAsk) -> Messages:
 
 
 def bedrock_system(ask: ChatAsk) -> list[dict[str, object]] | None:
-    """The system prompt, with a mark behind it where it is to be cached."""
+    """Return the system prompt, followed by a cache point if it should be cached."""
     if not ask.system:
         return None
     mark: list[dict[str, object]] = [{"cachePoint": {"type": "default"}}]
@@ -126,7 +126,7 @@ def bedrock_limits(ask: ChatAsk) -> dict[str, object]:
 
 
 def bedrock_thought(ask: ChatAsk) -> dict[str, object]:
-    """A budget is a matter of the model: this is how Claude is told one."""
+    """Return the reasoning budget. Each model has its own field: this is Claude's."""
     if ask.reasoning_budget is None:
         return {}
     return {"additionalModelRequestFields": {"thinking": _bounded(ask.reasoning_budget)}}
@@ -137,7 +137,8 @@ def _bounded(tokens: int) -> dict[str, object]:
 
 
 def bedrock_output_config(ask: ChatAsk) -> dict[str, object] | None:
-    """Models of Bedrock do not think unless they are told to, so ``none`` needs no word."""
+    """Return effort and schema. Bedrock's models don't reason by default, so ``none`` needs no
+    field."""
     config: dict[str, object] = {}
     if ask.reasoning not in (None, Reasoning.NONE):
         config["effort"] = ask.reasoning

@@ -1,7 +1,7 @@
-"""Token counts as several providers write them, and one reading of them all.
+"""Token counts in the formats of all providers, and one way to normalize them.
 
-Providers differ in what a count includes. Where a total is told, the sum decides: of all readings
-the one holds that adds up to it. Nothing is guessed where no count is told.
+Providers differ in what a count includes. If there is a total, it decides: the reading that adds up
+to it is the right one. A missing count is never guessed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from exporter.result import Usage
 
 
 def as_object(value: object) -> object:
-    """PHP and Lua write an empty object as an empty list."""
+    """Treat an empty list as missing, because PHP and Lua encode an empty object as a list."""
     return value if isinstance(value, dict) else None
 
 
 class CachedTokens(Wire):
-    """Parts of the prompt that were read from a cache or written to one."""
+    """The parts of the prompt that were read from a cache or written to one."""
 
     cached_tokens: LenientCount | None = None
     cache_write_tokens: LenientCount | None = None
@@ -33,7 +33,7 @@ class CachedTokens(Wire):
 
 
 class ReasoningTokens(Wire):
-    """The part of the output that is thought."""
+    """The part of the output that is reasoning."""
 
     reasoning_tokens: LenientCount | None = None
 
@@ -54,12 +54,14 @@ def counted(
     thought_is_beside: bool = False,
     rest_is_thought: bool = False,
 ) -> Usage | None:
-    """The counts of one usage block, normalised; ``None`` where it holds none.
+    """Normalize the counts of one usage block. Return ``None`` if there are none.
 
-    ``cache_is_beside`` and ``thought_is_beside`` say how this provider means it by its documents;
-    another reading holds only if the sums show it: it alone adds up to the total, or a part is
-    larger than the whole. ``rest_is_thought``: what the total holds beyond all that is named was
-    thought (Google's compatible endpoint names no thoughts).
+    ``cache_is_beside`` and ``thought_is_beside`` say whether, by the provider's documentation,
+    these tokens aren't part of the prompt and the output. Another reading applies only if the
+    numbers prove it: it alone adds up to the total, or a part is larger than the whole.
+
+    With ``rest_is_thought``, tokens that only the total includes are reasoning. Google's compatible
+    endpoint doesn't report reasoning separately.
     """
     if input is None and output is None:
         return None
@@ -96,8 +98,11 @@ def counted(
 
 
 class ChatUsage(Wire):
-    """The counts of Chat Completions. Cached and reasoning tokens are parts of the prompt and of
-    the completion (OpenAI API reference, usage object); at xAI the reasoning stands beside."""
+    """The usage of Chat Completions.
+
+    Cached and reasoning tokens are parts of the prompt and of the completion (OpenAI API reference,
+    usage object). xAI counts reasoning tokens separately.
+    """
 
     prompt_tokens: LenientCount | None = None
     completion_tokens: LenientCount | None = None
@@ -123,9 +128,11 @@ class ChatUsage(Wire):
 
 
 class InputOutputUsage(Wire):
-    """The counts of the Responses API and of DashScope's own protocol. Cached and reasoning
-    tokens are parts of the input and output counts (OpenAI API reference, response usage; Model
-    Studio documentation, "Context cache" and "Deep thinking")."""
+    """The usage of the Responses API and of DashScope's own protocol.
+
+    Cached and reasoning tokens are parts of the input and the output (OpenAI API reference,
+    response usage; Model Studio documentation, "Context cache" and "Deep thinking").
+    """
 
     input_tokens: LenientCount | None = None
     output_tokens: LenientCount | None = None
@@ -152,7 +159,7 @@ class _ThinkingTokens(Wire):
 
 
 class AnthropicUsage(Wire):
-    """The ``usage`` of Anthropic's Messages."""
+    """The ``usage`` of Anthropic's Messages API."""
 
     input_tokens: LenientCount | None = None
     cache_read_input_tokens: LenientCount | None = None
@@ -161,8 +168,11 @@ class AnthropicUsage(Wire):
     output_tokens_details: Annotated[_ThinkingTokens | None, BeforeValidator(as_object)] = None
 
     def normalised(self) -> Usage | None:
-        """``input_tokens`` leaves out what was read from a cache or written to one; thinking is a
-        part of ``output_tokens`` (Anthropic API reference, prompt caching and usage)."""
+        """Normalize the counts.
+
+        ``input_tokens`` excludes tokens that were read from a cache or written to one.
+        ``output_tokens`` includes thinking (Anthropic API reference, prompt caching and usage).
+        """
         details = self.output_tokens_details or _ThinkingTokens()
         return counted(
             input=self.input_tokens,
@@ -174,10 +184,9 @@ class AnthropicUsage(Wire):
         )
 
     def updated(self, later: AnthropicUsage) -> AnthropicUsage:
-        """The counts are cumulative: a later one replaces an earlier one, and where a count is
-        not told again the earlier one stays."""
-        told = {name: value for name, value in later if value is not None}
-        return self.model_copy(update=told)
+        """Apply a later usage block. Counts are cumulative, and a missing count keeps its value."""
+        reported = {name: value for name, value in later if value is not None}
+        return self.model_copy(update=reported)
 
 
 class BedrockUsage(CamelWire):
@@ -190,9 +199,12 @@ class BedrockUsage(CamelWire):
     cache_write_input_tokens: LenientCount | None = None
 
     def normalised(self) -> Usage | None:
-        """``inputTokens`` leaves out what was read from or written to a cache ("Prompt caching"
-        in the Bedrock user guide), unless the total shows that it does not. Reasoning tokens
-        are in ``outputTokens`` and not told apart."""
+        """Normalize the counts.
+
+        ``inputTokens`` excludes tokens that were read from a cache or written to one ("Prompt
+        caching" in the Bedrock user guide), unless the total proves otherwise. ``outputTokens``
+        includes reasoning, which isn't reported separately.
+        """
         return counted(
             input=self.input_tokens,
             output=self.output_tokens,
@@ -204,14 +216,14 @@ class BedrockUsage(CamelWire):
 
 
 class Counter:
-    """The counts of one stream: of several blocks the last holds, but for one of nothing but
-    zeros behind one that counts."""
+    """Tracks the usage blocks of one stream. The last block is valid, unless it is all zeros after
+    a block that isn't."""
 
     def __init__(self) -> None:
         self._counts = False
 
     def holds(self, usage: Usage | None) -> bool:
-        """Whether this block is news."""
+        """Return whether to report this block."""
         if usage is None or (self._counts and not (usage.input or usage.output)):
             return False
         self._counts = self._counts or bool(usage.input or usage.output)

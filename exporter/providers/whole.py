@@ -1,4 +1,4 @@
-"""Dialects whose answers come in one piece: a body is one message, whole when the body ends."""
+"""Dialects without a stream: the body is one message, complete when the body ends."""
 
 from __future__ import annotations
 
@@ -22,35 +22,34 @@ from exporter.providers.wire import MAX_DIGITS, check_numbers, parts_of
 from exporter.result import Failure, FailureReason
 
 MAX_BYTES = 2 << 20
-"""A list of a thousand models has about one."""
+"""A list of a thousand models takes about one MiB."""
 MAX_PARTS = 96 << 10
-"""The most parts of a whole answer, to read which takes some milliseconds: the fields of 500
-talkative models."""
+"""The most parts of an answer, which take a few milliseconds to parse. A list of 500 verbose models
+has about as many."""
 _PARTS_OF_OBJECT = 16
-"""An object takes as long to read as so many other parts."""
+"""Parsing an object takes as long as parsing this many other parts."""
 
 
 class InOnePiece(ABC, Generic[A_contra]):
-    """A dialect without a stream. Its errors and its headers are the provider's in general, and
-    so those of its chat dialect."""
+    """A dialect without a stream. Errors and headers are those of the provider's chat dialect."""
 
     max_parts = MAX_PARTS
-    """What is known to take longer may have fewer."""
+    """Set a lower limit for answers that are slow to parse."""
 
     def __init__(self, general: Dialect[Any]) -> None:
         self.general = general
-        """What says what errors and headers mean."""
+        """The dialect that reads errors and headers."""
 
     @abstractmethod
     def request(self, call: Call[A_contra]) -> HttpRequest:
-        """The request for a call."""
+        """Return the HTTP request for a call."""
 
     @abstractmethod
     def events(self, body: bytearray) -> Iterable[Event]:
-        """What a whole body means, which has at most ``max_parts``. It is not copied: two megabytes
-        take more than a millisecond.
+        """Yield the events of a complete body, which has at most ``max_parts``. The body isn't
+        copied, because two megabytes take more than a millisecond.
 
-        :raises ProtocolError: it is not of the provider's format.
+        :raises ProtocolError: the body isn't in the provider's format.
         """
 
     def decoder(self) -> Decoder:
@@ -64,7 +63,7 @@ class InOnePiece(ABC, Generic[A_contra]):
 
 
 class _WholeDecoder:
-    """Bounds what it takes to read the body, while that comes: nothing can be read in part."""
+    """Collects the body, which can only be parsed as a whole, and limits the work of parsing it."""
 
     def __init__(self, dialect: InOnePiece[Any]) -> None:
         self._dialect = dialect
@@ -74,7 +73,7 @@ class _WholeDecoder:
     def feed(self, data: bytes) -> Sequence[Event]:
         self._body += data
         self._parts += parts_of(data) + data.count(b"{") * (_PARTS_OF_OBJECT - 1)
-        self._parts += data.count(b"\\")  # escapes take long to read too
+        self._parts += data.count(b"\\")  # escapes are slow to parse too
         check_numbers(self._body[-len(data) - MAX_DIGITS :])
         if len(self._body) > MAX_BYTES:
             raise _too_large(f"is longer than {MAX_BYTES} bytes")
@@ -91,5 +90,5 @@ def _too_large(how: str) -> ProtocolError:
 
 
 def bearer(call: Call[Any]) -> dict[str, str]:
-    """The key as most providers want it."""
+    """Return the API key as a bearer token, which most providers expect."""
     return {"authorization": f"Bearer {call.api_key}"} if call.api_key else {}

@@ -1,4 +1,4 @@
-"""JSON on the wire: typed by pydantic, so that nothing untyped gets past a dialect."""
+"""JSON on the wire, validated by pydantic so that dialects never handle untyped data."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from pydantic.alias_generators import to_camel
 
 from exporter.providers.base import ProtocolError
 
-_TOO_MANY = 1 << 63  # servers have 64 bits; more would be too much for the arithmetic of a result
+_TOO_MANY = 1 << 63  # servers use 64 bits; larger numbers would break the arithmetic of a result
 
 Count = Annotated[int, Field(ge=0, lt=_TOO_MANY)]
 """A number of tokens or nanoseconds."""
 LenientCount = Annotated[int, Field(lt=_TOO_MANY)]
-"""The same where servers were seen to send numbers below zero, which ``count`` passes over."""
+"""The same, where servers send negative numbers. ``count`` ignores those."""
 _STATUSES = range(100, 600)
 HttpStatus = Annotated[int | None, AfterValidator(lambda code: code if code in _STATUSES else None)]
-"""An HTTP status in a body; any other number says nothing."""
+"""An HTTP status in a body. Any other number is ignored."""
 
 T = TypeVar("T")
 Few = Annotated[list[T], Field(max_length=32)]
-"""A list of things of which a message has one or two. A million would take seconds to read."""
+"""A list that normally has one or two items. A million items would take seconds to read."""
 
 _MAX_MENDED_BYTES = 16 << 10
-"""To look for half a surrogate pair in more would take long."""
+"""Finding half a surrogate pair in a longer message would take too long."""
 _LONE_SURROGATE = re.compile(
-    rb"((?<!\\)(?:\\\\)*)"  # an even number of backslashes, and then
+    rb"((?<!\\)(?:\\\\)*)"  # an even number of backslashes, then
     rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
 
 
 class Wire(BaseModel):
-    """A JSON object as a provider sends it. What is not named is passed over, so that a new
-    field never breaks a probe."""
+    """A JSON object from a provider. Unknown fields are ignored, so that a new field never breaks a
+    probe."""
 
     model_config = ConfigDict(defer_build=True)
 
 
 class CamelWire(Wire):
-    """The same with names in ``camelCase`` on the wire."""
+    """A JSON object whose names are in ``camelCase`` on the wire."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
@@ -50,26 +50,29 @@ class CamelWire(Wire):
 W = TypeVar("W", bound=Wire)
 
 MAX_PARTS = 4096
-"""The most parts of one message: its objects, lists and their members. Providers send some dozens,
-a few hundred beside citations. Each part costs up to 5 microseconds and 1 kB."""
+"""The most parts of one message: its objects, lists, and their members.
+
+Providers send a few dozen parts, or a few hundred with citations. Each part costs up to 5
+microseconds and 1 kB.
+"""
 _SMALL_BYTES = 4096
-"""So few bytes are read within a millisecond or two, whatever they are."""
+"""Any message of this size is parsed within a millisecond or two."""
 _TELLING_BYTES = 256 << 10
-"""Up to so many bytes, what stands in texts is told apart from what gives the message its parts.
-In a longer message it counts as well, as do escapes, which take long to read."""
+"""Up to this size, characters inside strings don't count as parts. In a longer message they count,
+and so do escapes, which are slow to parse."""
 MAX_DIGITS = 1000
-"""Of one number in a message that is longer still: the time to read a number grows with the
-square of its digits."""
+"""The most digits of a number in a longer message, because the time to parse a number grows with
+the square of its digits."""
 _BLOCK_BYTES = MAX_DIGITS // 2
 _DIGITS = b"0123456789"
 _OPENING = b"[{,:"
-"""Each of them begins a part."""
+"""Each of these starts a part."""
 
 
 def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
-    """The message in these bytes, which has at most so many parts.
+    """Parse a message that has at most ``parts`` parts.
 
-    :raises ProtocolError: they are not JSON of this shape, or have more parts.
+    :raises ProtocolError: the bytes aren't JSON of this shape, or have more parts.
     """
     _check_parts(data, parts)
     if len(data) > _TELLING_BYTES:
@@ -78,7 +81,7 @@ def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
 
 
 def parse_if(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W | None:
-    """The message in these bytes, or ``None`` where they are something else or have more parts."""
+    """Parse a message, or return ``None`` if it has another shape or more parts."""
     try:
         return parse(shape, data, parts)
     except ProtocolError:
@@ -86,10 +89,9 @@ def parse_if(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W | None:
 
 
 def read(shape: type[W], data: bytes | bytearray) -> W:
-    """The message in these bytes, of which somebody else made sure that they have neither too many
-    parts nor too long a number.
+    """Parse a message whose number of parts, and whose numbers, the caller has already checked.
 
-    :raises ProtocolError: they are not JSON of this shape.
+    :raises ProtocolError: the bytes aren't JSON of this shape.
     """
     try:
         return _read(shape, data)
@@ -98,7 +100,7 @@ def read(shape: type[W], data: bytes | bytearray) -> W:
 
 
 def read_if(shape: type[W], data: bytes | bytearray) -> W | None:
-    """The same, or ``None`` where they are something else."""
+    """Do the same as ``read``, but return ``None`` if the bytes have another shape."""
     try:
         return read(shape, data)
     except ProtocolError:
@@ -106,13 +108,15 @@ def read_if(shape: type[W], data: bytes | bytearray) -> W | None:
 
 
 def parts_of(data: bytes) -> int:
-    """How many parts these bytes begin, those in texts among them."""
+    """Count the parts that start in these bytes, including those that are inside strings."""
     return len(data) - len(data.translate(None, _OPENING))
 
 
 def _check_parts(data: bytes, limit: int) -> None:
-    """Refuse a message that takes long to read, or much memory, before it is read: a megabyte of
-    ``{}`` would take 2 seconds and 400 MB."""
+    """Reject a message that would take too long or too much memory, before parsing it.
+
+    A megabyte of ``{}`` would take 2 seconds and 400 MB.
+    """
     if len(data) <= _SMALL_BYTES:
         return
     if len(data) > _TELLING_BYTES:
@@ -124,8 +128,10 @@ def _check_parts(data: bytes, limit: int) -> None:
 
 
 def _has_more(data: bytes, marks: bytes, limit: int) -> bool:
-    """Whether there are more than so many marks. Where they are rare, to look for each is ten
-    times as quick as to look at each byte."""
+    """Return whether the bytes contain more than ``limit`` marks.
+
+    If marks are rare, searching for each is ten times as fast as looking at each byte.
+    """
     found = 0
     for mark in marks:
         at = data.find(mark)
@@ -138,8 +144,10 @@ def _has_more(data: bytes, marks: bytes, limit: int) -> bool:
 
 
 def _has_more_outside_texts(json: bytes, limit: int) -> bool:
-    """Whether JSON without its texts has more than so many parts: a comma in an answer makes
-    none. Each text belongs to a part."""
+    """Return whether JSON has more than ``limit`` parts outside its strings.
+
+    A comma in an answer starts no part. Each string belongs to a part.
+    """
     unescaped = json.replace(rb"\\", b"").replace(rb"\"", b"")
     if unescaped.count(b'"') > 2 * (limit + 1):
         return True
@@ -148,14 +156,14 @@ def _has_more_outside_texts(json: bytes, limit: int) -> bool:
 
 def check_numbers(data: bytes | bytearray) -> None:
     """
-    :raises ProtocolError: a number is too long.
+    :raises ProtocolError: a number has ``MAX_DIGITS`` digits or more.
     """
     if _has_long_number(data):
         raise ProtocolError(f"one message has a number of more than {MAX_DIGITS} digits")
 
 
 def _has_long_number(data: bytes | bytearray) -> bool:
-    """Whether there are ``MAX_DIGITS`` digits in a row, which fill some block whole."""
+    """Return whether there are ``MAX_DIGITS`` digits in a row. They always fill one whole block."""
     for at in range(0, len(data), _BLOCK_BYTES):
         end = at + _BLOCK_BYTES
         if data[at:end].isdigit():
@@ -169,7 +177,7 @@ def _has_long_number(data: bytes | bytearray) -> bool:
 
 
 def _read(shape: type[W], data: bytes | bytearray) -> W:
-    """The message, with U+FFFD for half a surrogate pair: official SDKs pass over one."""
+    """Parse a message, with U+FFFD for half a surrogate pair, which official SDKs accept."""
     try:
         return shape.model_validate_json(data)
     except ValidationError:
@@ -182,8 +190,10 @@ def _read(shape: type[W], data: bytes | bytearray) -> W:
 
 
 def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
-    """A request body with the user's own fields over it, as a JSON Merge Patch (RFC 7396): objects
-    are merged field by field, and a field set to null in either is left out."""
+    """Merge the user's own fields into a request body, as a JSON Merge Patch (RFC 7396).
+
+    Objects are merged field by field. A field that is null in either body is left out.
+    """
     result = {name: value for name, value in body.items() if value is not None}
     for name, value in extra.items():
         inner = result.pop(name, None)
@@ -195,18 +205,20 @@ def merged(body: Mapping[str, object], extra: Mapping[str, object]) -> dict[str,
 
 
 def count(*reported: int | None) -> int:
-    """The first count that says something; none is below zero."""
+    """Return the first count that isn't zero or missing. Negative counts become 0."""
     return max(0, next(filter(None, reported), 0))
 
 
 def excerpt(body: bytes) -> str:
-    """An error body that is of no known shape. It is cut when secrets have been taken out: half a
-    secret would not be known for one."""
+    """Return an error body of unknown format as text.
+
+    It isn't shortened here. Secrets must be removed first: half a secret would not be recognized.
+    """
     return body.decode("utf-8", errors="replace").strip() or "the response has no body"
 
 
 def _first(error: ValidationError) -> str:
-    """The first mistake, without the content, which may be long or hold a secret."""
+    """Return the first error, without the input, which can be long or contain a secret."""
     detail = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in detail["loc"])
     return f"{where}: {detail['msg']}" if where else detail["msg"]

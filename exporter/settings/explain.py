@@ -1,7 +1,6 @@
 """Explains pydantic's errors to the user who wrote the file.
 
-This is the only place that does so, for every file that users write and every option that is parsed
-the same way.
+It does so for every file that users write and for every option that is validated the same way.
 """
 
 from __future__ import annotations
@@ -39,23 +38,23 @@ _MESSAGES = {
     "dict_type": _MAPPING,
     "model_type": _MAPPING,
     "string_too_short": "must not be empty",
-    "string_unicode": "holds half of a surrogate pair; write the character itself",
+    "string_unicode": "contains half of a surrogate pair; write the character itself",
     "too_short": "must not be empty; remove the key to have all",
 }
 
 
 class Place(Protocol):
-    """Knows where the parts of what was validated come from, such as a ``Document``."""
+    """The origin of validated values, such as a ``Document``."""
 
     def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
-        """A mistake at this place.
+        """Create a mistake at a location.
 
-        :param missing: the last part of the location is a key that is not there.
+        :param missing: whether the last part of the location is a missing key.
         """
 
 
 class _Nowhere:
-    """For what has no file: the place is the dotted key."""
+    """The origin of values that don't come from a file. Mistakes have only a dotted key."""
 
     def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
         return Mistake(message, key=dotted(location))
@@ -64,10 +63,10 @@ class _Nowhere:
 def mistakes_in(
     error: ValidationError, model: type[BaseModel], place: Place | None = None
 ) -> list[Mistake]:
-    """Everything that is wrong, each with its place.
+    """Convert a validation error to mistakes.
 
     :param model: the model that validation tried to build.
-    :param place: where the values come from, if they come from a file.
+    :param place: the origin of the values, if they come from a file.
     """
     where = place or _Nowhere()
     return [
@@ -81,14 +80,14 @@ def _mistakes(detail: ErrorDetails, model: type[BaseModel], place: Place) -> lis
     at, cause = detail["loc"], _cause(detail)
     if not isinstance(cause, WrongFile):
         return [place.mistake(at, explain(detail, model), missing=detail["type"] == "missing")]
-    # What is wrong with the file as a whole is told where it is named.
+    # An error that concerns the whole file is reported where the configuration refers to the file.
     return [
         mistake if mistake.line else place.mistake(at, str(mistake)) for mistake in cause.mistakes
     ]
 
 
 def explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    """What is wrong and what to do; never the value itself, which may be a secret.
+    """Describe an error and its fix. The text never contains the value, which may be a secret.
 
     :param model: the model that validation tried to build.
     """

@@ -25,11 +25,11 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 def regular_bytes(path: Path, max_bytes: int) -> bytes:
-    """What is in a regular file, up to this many bytes.
+    """Read a regular file, up to this many bytes.
 
-    :raises OSError: it cannot be read, or is no regular file; ``strerror`` says why.
+    :raises OSError: the file can't be read or isn't a regular file; ``strerror`` has the reason.
     """
-    check_regular(path)  # opening others may do something already
+    check_regular(path)  # opening a pipe or a device can have side effects
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with os.fdopen(descriptor, "rb") as file:
         _must_be_regular(path, os.fstat(descriptor).st_mode)
@@ -45,9 +45,10 @@ def check_regular(path: Path) -> None:
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """What is in a file that the configuration is made of.
+    """Read a file of the configuration.
 
-    :raises ConfigError: it cannot be read, is no regular file, or is longer than ``max_bytes``.
+    :raises ConfigError: the file can't be read, isn't a regular file, or is longer than
+        ``max_bytes``.
     """
     try:
         content = regular_bytes(path, max_bytes + 1)
@@ -63,15 +64,16 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Put this in place of what is in the file, so that a reader, or a crash, finds either the old
-    or the new. A link to the file stays one.
+    """Replace the content of a file atomically, even if the process crashes.
 
-    :raises OSError: it cannot be written, or is no regular file; ``strerror`` says why.
+    Readers see either the old or the new content. A symbolic link stays a link.
+
+    :raises OSError: the file can't be written or isn't a regular file; ``strerror`` has the reason.
     """
     file = Path(os.path.realpath(path))
     with suppress(FileNotFoundError):
         check_regular(file)
-    # The new file must be on the same file system as the old one: only the folder is sure.
+    # A rename is atomic only within a file system, so the new file must be in the same folder.
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as opened:
@@ -87,5 +89,5 @@ def replace_bytes(path: Path, content: bytes) -> None:
 
 def _must_be_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "it is no regular file")
+        kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "not a regular file")
         raise OSError(None, kind, str(path))

@@ -1,4 +1,4 @@
-"""The keys that a place in a file can have, according to its models."""
+"""The keys that the models allow at a location of a file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from exporter.settings.mistakes import Location
 
 
 def known_keys(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys that the mapping at this place may have; none where any key may stand."""
+    """Return the keys that the mapping at this location can have; empty if any key is allowed."""
     kinds: list[Any] = [model]
     for part in location:
-        # What leads nowhere is pydantic's own, such as the tag of a union without tags.
+        # Pydantic adds parts that aren't keys, such as the member of an untagged union.
         kinds = [inner for kind in kinds for inner in _below(kind, part)] or kinds
     return [key for kind in kinds for inner in _alternatives(kind) for key in _fields(inner)]
 
 
 def _below(kind: Any, part: str | int) -> Iterator[Any]:
-    """What may stand under this key or position, or the member of a union with this tag."""
+    """Yield the types under a key or position, or the member of a union with this tag."""
     alternatives = list(_alternatives(kind))
     if tagged := [inner for inner in alternatives if _tag(inner) == part]:
         yield from tagged
@@ -37,7 +37,7 @@ def _below(kind: Any, part: str | int) -> Iterator[Any]:
 
 
 def _alternatives(kind: Any) -> Iterator[Any]:
-    """The members of a union, each with its tag; any other type is the only one."""
+    """Yield the members of a union, with their tags; yield any other type unchanged."""
     if get_origin(_bare(kind)) not in (Union, UnionType):
         yield kind
         return
@@ -46,7 +46,7 @@ def _alternatives(kind: Any) -> Iterator[Any]:
 
 
 def _fields(kind: Any) -> Mapping[str, Any]:
-    """The keys of a model with what may stand under each."""
+    """Return the keys of a model and their types."""
     model = _bare(kind)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return {}

@@ -1,4 +1,4 @@
-"""Errors in a configuration, in words for its author."""
+"""Errors in a configuration, described for its author."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from difflib import get_close_matches
 from pathlib import Path
 
 Location = tuple[str | int, ...]
-"""Keys and list positions that lead from the top of a file to a value."""
+"""The keys and list positions from the top of a file to a value."""
 
 
 def dotted(location: Location) -> str:
-    """``targets[0].timeouts.connect``"""
+    """Format a location, such as ``targets[0].timeouts.connect``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")
 
 
 _LONGEST_NAME = 200
-"""Names are compared in time that grows with the square of their length."""
+"""Limits the time for a comparison of names, which grows with the square of their length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake: where it stands and what to do about it."""
+    """One error in the configuration."""
 
     message: str
-    """What is wrong; what to do."""
+    """What is wrong, and how to fix it."""
     file: Path | None = None
-    """``None`` where an environment variable is wrong: ``key`` is its name then."""
+    """``None`` for an environment variable, whose name is then the ``key``."""
     line: int | None = None
-    """Counted from 1; ``None`` where the file could not be read at all."""
+    """The line, counted from 1; ``None`` if the file can't be read."""
     key: str = ""
-    """The dotted path of the key, as in ``targets[0].timeouts.connect``."""
+    """The dotted path of the key, such as ``targets[0].timeouts.connect``."""
 
     def __str__(self) -> str:
         line = "" if self.line is None else f":{self.line}"
@@ -41,7 +41,7 @@ class Mistake:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. ``str`` gives every mistake, one on each line."""
+    """The configuration can't be used. ``str`` lists every mistake on its own line."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
@@ -49,7 +49,7 @@ class ConfigError(Exception):
 
 
 class WrongFile(ValueError):
-    """Carries the mistakes of a file that the configuration names through validation."""
+    """Carries the mistakes of a referenced file through pydantic's validation."""
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         self.mistakes = mistakes
@@ -57,15 +57,15 @@ class WrongFile(ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What to do about an unknown name."""
+    """Suggest a fix for an unknown name."""
     names = list(dict.fromkeys(known))
     if near := nearest(name, names):
         return f"did you mean {near!r}?"
-    return f"known are {', '.join(names)}" if names else "remove it"
+    return f"use one of {', '.join(names)}" if names else "remove it"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that the author most likely meant."""
+    """Return the known name that the author most likely meant; ``None`` if none is close."""
     by_lower_case = {known_name.lower(): known_name for known_name in known}
     near = get_close_matches(name[:_LONGEST_NAME].lower(), by_lower_case, n=1)
     return by_lower_case[near[0]] if near else None

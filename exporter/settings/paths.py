@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class FileText(str):
-    """Text from a file; remembers the folder of that file."""
+    """Text from a file. It remembers the folder of that file."""
 
     __slots__ = ("folder",)
     folder: Path
@@ -26,14 +26,14 @@ class FileText(str):
 
 
 def folder_of(text: str) -> Path:
-    """What a relative path is relative to: the folder of its file, else the working folder."""
+    """Return the base of a relative path: the folder of its file, or the working folder."""
     return text.folder if isinstance(text, FileText) else Path()
 
 
 def resolve(value: object) -> object:
-    """The path that a text names; anything else is left for the type to judge.
+    """Convert a text to a path; leave other values for the type to reject.
 
-    :raises ValueError: the text is empty.
+    :raises ValueError: the text is empty or contains a null character.
     """
     if not isinstance(value, str):
         return value
@@ -46,7 +46,10 @@ FilePath = Annotated[Path, BeforeValidator(resolve)]
 
 
 def loaded_by(kind: type[T], load: Callable[[Path], T]) -> Callable[[object], object]:
-    """A validator that puts in place of a path what is in the file: something of this kind."""
+    """Return a validator that replaces a path by the loaded content of the file.
+
+    :param kind: the type of the content.
+    """
 
     def validate(value: object) -> object:
         if isinstance(value, kind):

@@ -1,4 +1,4 @@
-"""Prompts: read from a JSON Lines file, and made unique before they are sent."""
+"""Reads prompts from a JSON Lines file, and makes each prompt unique before it is sent."""
 
 from __future__ import annotations
 
@@ -15,37 +15,36 @@ from exporter.settings.yaml_lines import decode
 
 MAX_FILE_BYTES = 16 << 20
 _MAX_MISTAKES = 20
-"""A file of another format is wrong on every line; the first ones tell enough."""
+"""A file in another format has an error on every line; the first ones are enough."""
 
 NONCE_BYTES = 8
 NONCE_CHARACTERS = 2 * NONCE_BYTES + 2
-"""How much longer the nonce makes a prompt: hexadecimal digits and an empty line."""
+"""The number of characters that a nonce adds to a prompt: hexadecimal digits and an empty line."""
 
 
 def with_nonce(prompt: str, nonce: str) -> str:
-    """The prompt as it is sent: the nonce stands at the very start, since prompt caches match
-    from the first token on."""
+    """Put a nonce before a prompt, because prompt caches match from the first token on."""
     return f"{nonce}\n\n{prompt}"
 
 
 class _Line(BaseModel):
-    """One line of the file. Further members, such as an id or a category, are passed over."""
+    """One line of the file. Other members, such as an ID or a category, are ignored."""
 
     prompt: Annotated[str, StringConstraints(pattern=r"\S")]
 
 
 @dataclass(frozen=True, slots=True)
 class PromptsFile:
-    """A prompts file and what was in it when the configuration was loaded."""
+    """A prompts file and its content when the configuration was loaded."""
 
     path: Path
     prompts: tuple[str, ...]
 
 
 def load_prompts(path: Path) -> tuple[str, ...]:
-    """The prompts in a file of JSON lines, each ``{"prompt": "..."}``; empty lines are skipped.
+    """Read the prompts in a JSON Lines file, each ``{"prompt": "..."}``; skip empty lines.
 
-    :raises ConfigError: the file cannot be read, holds no prompt, or a line is wrong.
+    :raises ConfigError: the file can't be read, contains no prompts, or has an invalid line.
     """
     prompts: list[str] = []
     mistakes: list[Mistake] = []
@@ -59,7 +58,8 @@ def load_prompts(path: Path) -> tuple[str, ...]:
     if mistakes:
         raise ConfigError(mistakes[:_MAX_MISTAKES])
     if not prompts:
-        raise ConfigError([Mistake('holds no prompts; write {"prompt": "..."} on each line', path)])
+        message = 'contains no prompts; write {"prompt": "..."} on each line'
+        raise ConfigError([Mistake(message, path)])
     return tuple(prompts)
 
 
@@ -86,4 +86,4 @@ LoadedPrompts = Annotated[
     BeforeValidator(loaded_by(PromptsFile, _load)),
     WithJsonSchema({"type": "string", "format": "path"}),
 ]
-"""Written as a path, read at once: a configuration is whole, or it is not loaded."""
+"""A path in the file. Validation reads the file at once, so a loaded configuration is complete."""

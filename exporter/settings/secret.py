@@ -1,4 +1,4 @@
-"""Secrets: read from the environment or a file, never written anywhere."""
+"""Secrets, read from the environment or a file and never written anywhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from exporter.settings.paths import FilePath
 from exporter.settings.redaction import remember
 
 _MAX_BYTES = 64 << 10
-"""No header could hold more."""
+"""Longer than any header."""
 
 
 class SecretError(Exception):
-    """A secret cannot be read; the message says which and why, never a value."""
+    """A secret can't be read. The message names the secret and the reason, but never the value."""
 
 
 class Secret(BaseModel):
@@ -27,9 +27,9 @@ class Secret(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     env: str | None = None
-    """Name of the environment variable that holds the value."""
+    """Name of the environment variable that holds the secret."""
     file: FilePath | None = None
-    """File that holds nothing but the value; it is read again for every probe."""
+    """File that contains only the secret. The exporter reads it for every probe."""
 
     @model_validator(mode="before")
     @classmethod
@@ -54,17 +54,16 @@ class Secret(BaseModel):
         return self
 
     def read(self) -> str:
-        """The value as it is now: a file is read again every time, so that a rotated secret
-        is taken up with the next probe.
+        """Read the current value. A rotated secret in a file takes effect with the next probe.
 
-        :raises SecretError: the variable is not set, the file is empty or not readable, or the
-            value cannot stand in an HTTP header.
+        :raises SecretError: the variable isn't set, the file is empty or can't be read, or the
+            value can't be sent in an HTTP header.
         """
         value = _read_file(self.file) if self.file else self._read_env(self.env or "")
         remember(value)
         if not (value.isascii() and value.isprintable()):
             source = f"secret file {self.file}" if self.file else f"variable {self.env}"
-            raise SecretError(f"{source} holds more than one line, or characters outside ASCII")
+            raise SecretError(f"{source} has more than one line or characters outside ASCII")
         return value
 
     @staticmethod

@@ -39,7 +39,7 @@ Duration = Annotated[
         }
     ),
 ]
-"""Seconds, written as in Prometheus: ``500ms``, ``30s``, ``1m30s``, ``1h``."""
+"""A duration in seconds, in Prometheus' format: ``500ms``, ``30s``, ``1m30s``, ``1h``."""
 
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 
@@ -54,18 +54,21 @@ UrlPath = Annotated[str, AfterValidator(_url_path)]
 
 
 class UnknownName(ValueError):
-    """A name that is none of the known ones; the nearest of them is offered."""
+    """An unknown name. The message suggests the nearest known one."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} {name!r}; {did_you_mean(name, known)}")
 
 
 Located = tuple[Location, ValueError]
-"""A mistake and where it is, seen from the model that noticed it."""
+"""A location, relative to the model that found the error, and the error."""
 
 
 def raise_all(title: str, mistakes: Iterable[Located | InitErrorDetails]) -> None:
-    """Make pydantic report these mistakes where they are, not at the model as a whole."""
+    """Make pydantic report these mistakes at their locations and not at the whole model.
+
+    :raises ValidationError: there is at least one mistake.
+    """
     details = [
         _details(*mistake) if isinstance(mistake, tuple) else mistake for mistake in mistakes
     ]
@@ -79,7 +82,7 @@ def _details(location: Location, error: ValueError) -> InitErrorDetails:
 
 
 class Model(BaseModel):
-    """A part of the configuration: unknown keys are mistakes, values never change."""
+    """A part of the configuration. Unknown keys are errors, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 

@@ -11,16 +11,17 @@ _PART = re.compile(rf"({_NUMBER})([a-z]+)")
 DURATION_PATTERN = (
     rf"^(?:{_NUMBER}|(?=[0-9])" + "".join(rf"(?:{_NUMBER}{u})?" for u in _SECONDS) + ")$"
 )
-"""What a duration looks like: a bare number, or units from the largest down."""
+"""The format of a duration: a number of seconds, or numbers with units from largest to smallest."""
 
 _DURATION = re.compile(DURATION_PATTERN)
 
 
 def parse_duration(value: object) -> float:
-    """Seconds in a duration such as ``500ms``, ``1.5s``, ``30m`` or ``1h30m``; a bare number is
-    seconds.
+    """Convert a duration such as ``500ms``, ``1.5s``, ``30m`` or ``1h30m`` to seconds.
 
-    :raises ValueError: the value is none of these.
+    A number without a unit is in seconds.
+
+    :raises ValueError: the value isn't a duration.
     """
     text = "" if isinstance(value, bool) else str(value)
     if not _DURATION.fullmatch(text):
@@ -31,7 +32,7 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The duration as ``parse_duration`` reads it, to the millisecond: ``1m30s``, ``1h``."""
+    """Format a duration to the millisecond, such as ``1m30s``; ``parse_duration`` can parse it."""
     left = round(seconds * 1000)
     parts = []
     for unit in ("d", "h", "m", "s", "ms"):

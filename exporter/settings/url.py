@@ -1,4 +1,4 @@
-"""URLs that can be connected to: rejects what DNS, httpx, or h11 would reject."""
+"""Validates URLs: rejects what DNS, httpx or h11 would reject."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import idna
 
 _MAX_CHARACTERS = 2000
-"""What servers and proxies take everywhere."""
+"""A length that all servers and proxies accept."""
 _MAX_HOST_CHARACTERS = 253
 _URL = re.compile(r"(https?)://(\[[^\]/?#\s]*\]|[^/?#:\s]*)(:[0-9]*)?(/\S*)?")
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -18,9 +18,9 @@ _NOT_A_URL = "must be an http:// or https:// URL"
 
 
 def http_url(url: str) -> str:
-    """The URL as it goes over the wire, without a slash at its end.
+    """Encode a URL for a request, and remove a trailing slash.
 
-    :raises ValueError: there cannot be such a server, or the URL holds more than a place.
+    :raises ValueError: the URL is invalid, or it has a query, a fragment or credentials.
     """
     if len(url) > _MAX_CHARACTERS:
         raise ValueError(f"is longer than {_MAX_CHARACTERS} characters")

@@ -1,4 +1,4 @@
-"""YAML with the line of every key.
+"""Parses YAML and records the line of every key.
 
 Scalars follow the core schema of YAML 1.2: ``yes``, ``on``, ``1:30``, and ``2026-01-31`` are
 strings. In YAML 1.1, they would be booleans, the number 90, and a date.
@@ -20,8 +20,8 @@ from exporter.settings.paths import FileText
 
 MAX_FILE_BYTES = 4 << 20
 MAX_VALUES = 200_000
-"""How many values a file may hold once every alias is written out: nested aliases could make
-a short file fill the memory."""
+"""The maximum number of values after expanding aliases. Without a limit, nested aliases in a short
+file could use up the memory."""
 
 _TAG = "tag:yaml.org,2002:"
 _NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE, _SEQ, _MAP = (
@@ -37,7 +37,7 @@ _SCALARS: Mapping[str, Callable[[str], object]] = {
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  # so PyYAML declares it
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  # declared like this in PyYAML
 
 
 for _tag, _pattern, _first in (
@@ -52,22 +52,22 @@ for _tag, _pattern, _first in (
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file as plain values; texts are ``FileText``."""
+    """One file as plain values. Strings are ``FileText``."""
 
     path: Path
     value: object
     lines: Mapping[Location, int]
-    """The line on which each key or list item stands, counted from 1."""
+    """The line of each key or list item, counted from 1."""
     mistakes: tuple[Mistake, ...]
-    """What is wrong although it can be read: repeated keys, tags, endless aliases."""
+    """Errors that don't prevent parsing: repeated keys, tags and recursive aliases."""
 
     def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
-        """A mistake at this place of the file.
+        """Create a mistake at this location of the file.
 
-        Parts of the location that the file does not have are the validator's own, such as the
-        member of a union that was tried.
+        The validator adds parts to the location that aren't in the file, such as the member of a
+        union. They are ignored.
 
-        :param missing: the last part of the location is a key that is not there.
+        :param missing: whether the last part of the location is a missing key.
         """
         found: Location = ()
         for part in location:
@@ -80,26 +80,29 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read a YAML file.
 
-    :raises ConfigError: it cannot be read, is not YAML, or holds several documents or more than
-        ``MAX_VALUES`` values.
+    :raises ConfigError: the file can't be read, isn't YAML, or contains several documents or more
+        than ``MAX_VALUES`` values.
     """
     return parse_document(path, read_bytes(path, MAX_FILE_BYTES))
 
 
 def decode(path: Path, content: bytes) -> str:
-    """The text of a file.
+    """Decode the content of a file.
 
-    :raises ConfigError: it is not UTF-8.
+    :raises ConfigError: the content isn't UTF-8.
     """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Mistake("is not UTF-8 text; save it as such", path, line)]) from None
+        raise ConfigError([Mistake("is not UTF-8 text; save it as UTF-8", path, line)]) from None
 
 
 def parse_document(path: Path, content: bytes) -> Document:
-    """The YAML document that a file holds; errors as in ``read_document``."""
+    """Parse the content of a YAML file.
+
+    :raises ConfigError: as in ``read_document``.
+    """
     text = decode(path, content)
     builder = _Builder(path)
     try:
@@ -117,7 +120,7 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
     try:
         node: yaml.Node | None = loader.get_single_node()
     except (ValueError, OverflowError):  # PyYAML calls chr() with any escaped number
-        message = "is not YAML: an escape stands for no character; correct it"
+        message = "is not YAML: an escape is not a valid character; correct it"
         raise ConfigError([Mistake(message, path, loader.line + 1)]) from None
     finally:
         loader.dispose()
@@ -125,7 +128,7 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
 
 
 def _syntax_mistake(path: Path, text: str, error: yaml.YAMLError) -> Mistake:
-    """Without the excerpt that PyYAML would show: it may hold a secret."""
+    """Describe a syntax error, without PyYAML's excerpt of the file, which may contain a secret."""
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
         return Mistake("contains a control character; remove it", path, line)
@@ -137,7 +140,7 @@ def _syntax_mistake(path: Path, text: str, error: yaml.YAMLError) -> Mistake:
 
 
 class _Builder:
-    """Turns nodes into values and notes lines and mistakes on the way."""
+    """Turns nodes into values, and records lines and mistakes."""
 
     def __init__(self, path: Path) -> None:
         self.lines: dict[Location, int] = {}
@@ -145,13 +148,13 @@ class _Builder:
         self._path = path
         self._values = 0
         self._open: set[int] = set()
-        """Nodes that are being built: an alias to one of them has no end."""
+        """Nodes under construction. An alias to one of them is recursive."""
 
     def build(self, node: yaml.Node, at: Location) -> object:
         self.lines.setdefault(at, _line(node))
         self._values += 1
         if self._values > MAX_VALUES:
-            message = f"holds more than {MAX_VALUES} values, aliases written out; split it"
+            message = f"has more than {MAX_VALUES} values after expanding aliases; split it"
             raise ConfigError([Mistake(message, self._path, _line(node))])
         if id(node) in self._open:
             self._wrong(node, at, "the alias refers to itself; remove it")
@@ -176,14 +179,14 @@ class _Builder:
         return None
 
     def _text(self, node: yaml.ScalarNode, at: Location) -> str:
-        """JSON escapes what is beyond 16 bits as two halves, which PyYAML leaves apart."""
+        """Join surrogate pairs: JSON escapes use them, but PyYAML leaves the halves separate."""
         text: str = node.value
         if text.isascii():
             return text
         try:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
-            self._wrong(node, at, "holds half of a surrogate pair; write the character itself")
+            self._wrong(node, at, "contains half of a surrogate pair; write the character itself")
             return ""
 
     def _scalar(self, node: yaml.ScalarNode, at: Location) -> object:
@@ -191,7 +194,7 @@ class _Builder:
             return _SCALARS[node.tag](node.value)
         except (ValueError, KeyError):
             kind = node.tag.removeprefix(_TAG)
-            self._wrong(node, at, f"this is not of the type {kind}; correct it")
+            self._wrong(node, at, f"is not of type {kind}; correct it")
             return None
 
     def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, object]:
@@ -207,7 +210,7 @@ class _Builder:
             key = self._text(key_node, at)
             if key in own:
                 self._wrong(
-                    key_node, (*at, key), f"is there twice, first on line {own[key]}; keep one"
+                    key_node, (*at, key), f"appears twice, first on line {own[key]}; keep one"
                 )
                 continue
             own[key] = self.lines[(*at, key)] = _line(key_node)
@@ -215,7 +218,7 @@ class _Builder:
         return result
 
     def _merged(self, node: yaml.Node, at: Location) -> dict[str, object]:
-        """What ``<<`` brings in; of several mappings the first wins."""
+        """Return the keys that ``<<`` merges in. The first of several mappings wins."""
         mappings = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
         result: dict[str, object] = {}
         for mapping in mappings:
@@ -235,5 +238,5 @@ def _line(node: yaml.Node) -> int:
 
 
 def _merges_first(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Keys of the mapping itself come last, so that they win."""
+    """Yield the mapping's own keys last, so that they override merged ones."""
     yield from sorted(node.value, key=lambda pair: pair[0].tag != _MERGE)

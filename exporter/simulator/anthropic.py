@@ -50,11 +50,11 @@ _ERRORS = {
     ErrorKind.RATE_LIMITED: (429, "rate_limit_error"),
     ErrorKind.SERVER_ERROR: (500, "api_error"),
     ErrorKind.OVERLOADED: (529, "overloaded_error"),
-    ErrorKind.NOT_READY: (503, "unavailable_error"),  # as llama.cpp says it on this path
+    ErrorKind.NOT_READY: (503, "unavailable_error"),  # the wording of llama.cpp on this path
 }
 
 _FILTERED = "Output blocked by content filtering policy"
-"""The only words by which such an error differs from other bad requests."""
+"""The only text that distinguishes this error from other bad requests."""
 
 _STOP_REASONS = {
     FinishReason.STOP: "end_turn",
@@ -77,7 +77,7 @@ _DELTAS = {
     OutputKind.REFUSAL: ("text_delta", "text"),
     OutputKind.TOOL: ("input_json_delta", "partial_json"),
 }
-"""Type of a delta, and the name of what it adds."""
+"""The type of a delta, and the name of its content field."""
 
 _RATE_LIMIT_WINDOW = timedelta(minutes=1)
 
@@ -101,7 +101,7 @@ class _Body(Wire):
 
     @property
     def sampling(self) -> list[str]:
-        """The parameters that version 2026-10-21 has removed; sent, even as null, is sent."""
+        """The parameters that version 2026-10-21 removed. A null value counts as sent."""
         return sorted({"temperature", "top_p", "top_k"} & self.model_fields_set)
 
 
@@ -139,7 +139,7 @@ class AnthropicHandler:
 
 @dataclass(frozen=True, slots=True)
 class MessagesCall:
-    """One Messages request."""
+    """One request to the Messages API."""
 
     model: str
     prompt: str
@@ -151,7 +151,7 @@ class MessagesCall:
 
 
 class MessageStream:
-    """The events of one response: a message of blocks, each opened and closed."""
+    """The events of one response: a message that consists of blocks, each opened and closed."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -198,7 +198,7 @@ class MessageStream:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            # Some output is counted before there is any.
+            # The API counts one output token before there is any output.
             "usage": {**_prompt_usage(usage), "output_tokens": 1, "service_tier": "standard"},
         }
 
@@ -233,8 +233,8 @@ class MessageStream:
         if delta["stop_reason"] == "refusal":
             details = {"category": None, "explanation": self._refusal or None}
             delta["stop_details"] = {"type": "refusal", **details}
-        told = {"usage": _usage(usage)} if usage else {}
-        return _event("message_delta", delta=delta, **told)
+        counts = {"usage": _usage(usage)} if usage else {}
+        return _event("message_delta", delta=delta, **counts)
 
 
 def _event(kind: str, **members: object) -> bytes:
@@ -253,7 +253,7 @@ def _error_body(error: Error) -> dict[str, Any]:
 
 
 def _prompt_usage(usage: Usage | None) -> dict[str, int]:
-    """Each token of the prompt is counted once: what came from a cache is no ``input_tokens``."""
+    """Return the usage of the prompt. ``input_tokens`` excludes tokens from the cache."""
     usage = usage or Usage(input=0, output=0)
     return {
         "input_tokens": usage.input - usage.cached_input - usage.cache_write,

@@ -41,7 +41,7 @@ _ERRORS = {
     ErrorKind.OVERLOADED: (503, "503"),
     ErrorKind.NOT_READY: (503, "503"),
 }
-"""Status and code."""
+"""Status and code of each error."""
 
 _SAFE = {
     name: {"filtered": False, "severity": "safe"}
@@ -54,7 +54,7 @@ class AzureHandler(OpenAIHandler):
         return request.method == "POST" and _PATH.fullmatch(request.path) is not None
 
     def key(self, request: Request) -> str | None:
-        """The resource's key, or a bearer token, which may be the key as well."""
+        """Return the resource's key. It can also be sent as a bearer token."""
         return request.headers.get("api-key") or bearer_key(request)
 
     def read(self, request: Request) -> AzureCall:
@@ -88,7 +88,7 @@ class AzureCall(ChatCall):
 
 
 class AzureStream(ChatStream):
-    """The chunks of one response, with annotations of the asynchronous filter behind them."""
+    """The chunks of one response, followed by the annotations of the asynchronous filter."""
 
     @property
     def headers(self) -> Headers:
@@ -100,7 +100,7 @@ class AzureStream(ChatStream):
                 yield _prompt_filter_results()
                 yield from super().render(step)
             case Ping():
-                yield self._annotation()  # no comments: the inference SDK refuses them
+                yield self._annotation()  # no comments, because the inference SDK rejects them
             case Finish(FinishReason.CONTENT_FILTER):
                 _, *usage = super().render(step)
                 yield self._annotation("content_filter")
@@ -116,7 +116,7 @@ class AzureStream(ChatStream):
                 yield from super().render(step)
 
     def _annotation(self, finish_reason: str | None = None) -> bytes:
-        """What the filter found of text that was sent before: a choice without a delta."""
+        """Return the filter's result for text that was sent earlier: a choice without a delta."""
         choice = {
             "index": 0,
             "finish_reason": finish_reason,
@@ -133,14 +133,15 @@ class AzureStream(ChatStream):
 
 
 def _prompt_filter_results() -> bytes:
-    """The gateway's own chunk, before the model has said anything, not even its name."""
+    """Return the gateway's own chunk. It comes before the model's first chunk and doesn't name the
+    model."""
     results = [{"prompt_index": 0, "content_filter_results": _SAFE}]
-    nobody = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
-    return sse({**nobody, "prompt_filter_results": results})
+    no_model = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+    return sse({**no_model, "prompt_filter_results": results})
 
 
 def _with_extra_parameters(call: ChatCall, mode: str) -> ChatCall:
-    """The call as the inference endpoint takes it, which does not know ``stream_options``."""
+    """Return the call as the inference endpoint reads it, which doesn't know ``stream_options``."""
     if mode == "pass-through":
         return call
     if mode == "drop":

@@ -39,7 +39,7 @@ _PADDING = "abcdefghijklmnopqrstuvwxyz"
 
 _ERRORS = {
     ErrorKind.BAD_REQUEST: (400, "ValidationException"),
-    ErrorKind.CONTENT_FILTER: (400, "ValidationException"),  # there is no word of its own
+    ErrorKind.CONTENT_FILTER: (400, "ValidationException"),  # there is no separate code
     ErrorKind.INVALID_KEY: (403, "UnrecognizedClientException"),
     ErrorKind.FORBIDDEN: (403, "AccessDeniedException"),
     ErrorKind.MODEL_NOT_FOUND: (404, "ResourceNotFoundException"),
@@ -107,7 +107,7 @@ class BedrockHandler:
         return request.method == "POST" and _PATH.fullmatch(request.path) is not None
 
     def key(self, request: Request) -> str | None:
-        """The bearer key, or the access key id of a signature."""
+        """Return the bearer key, or the access key ID of a signature."""
         identity = _IDENTITY.fullmatch(request.headers.get("authorization", ""))
         return identity and (identity[1] or identity[2])
 
@@ -221,7 +221,8 @@ def _event(kind: str, payload: dict[str, Any]) -> bytes:
 
 
 def _failure(error: Error) -> bytes:
-    """An exception if the service's model has it in this stream, else an error without a shape."""
+    """Return an exception if the service's model defines one for this stream, or else a generic
+    error."""
     _, name = _ERRORS[error.kind]
     if error.kind not in _MODELLED:
         code = {":error-code": name, ":error-message": error.message}

@@ -12,7 +12,7 @@ from exporter.simulator.steps import Error, ErrorKind
 
 @dataclass(frozen=True, slots=True)
 class SimulatedModel:
-    """A model of the simulator, and how it is configured as a target."""
+    """A simulated model, with the settings of a target for it."""
 
     name: str
     provider: str
@@ -21,15 +21,15 @@ class SimulatedModel:
     labels: dict[str, str] = field(default_factory=dict)
     price: dict[str, float] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)
-    """Further settings of the target."""
+    """Other settings of the target."""
     restarts: bool = False
-    """Whether it has a server of its own, which boots with the demo and restarts now and then."""
+    """Whether the model has its own server, which boots with the demo and restarts now and then."""
 
 
 _THROTTLED = ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down.", retry_after_seconds=4))
 
-# Prices are list prices of small models, in November 2026: were the demo real, it would cost less
-# than a dollar a day at one probe a minute.
+# List prices of small models in November 2026. If the demo were real, one probe per minute would
+# cost less than a dollar per day.
 MODELS = (
     SimulatedModel(
         "hosted-large",
@@ -146,7 +146,7 @@ MODELS = (
             first_token_seconds=0.4,
             token_gap_seconds=0.015,
             jitter=0.3,
-            tokens_per_chunk=(6, 4),  # its content filter holds text back
+            tokens_per_chunk=(6, 4),  # its content filter delays text
             served_model="hosted-large-2026-09-01",
         ),
         {"stack": "candidate"},

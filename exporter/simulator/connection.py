@@ -1,4 +1,4 @@
-"""A client's connection: HTTP/1.1 with h11 over an asyncio stream, with access to the wire."""
+"""A client's connection: HTTP/1.1 with h11 over an asyncio stream, with access to the raw bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def open_connection(
 ) -> Connection:
     """Take over an accepted socket, with a TLS handshake if there is a context.
 
-    :raises OSError: the client has gone, or its handshake failed.
+    :raises OSError: the client has disconnected, or its handshake failed.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     loop = asyncio.get_running_loop()
@@ -35,7 +35,7 @@ async def open_connection(
 
 
 class Connection:
-    """Reads requests, and writes what it is told, byte for byte."""
+    """Reads requests, and writes exactly the given bytes."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
@@ -46,12 +46,12 @@ class Connection:
         self.number = number
         self.requests = 0
         self.keep_alive = True
-        """Whether responses leave the connection open; may be changed before each."""
+        """Whether responses leave the connection open. Can change before each response."""
 
     async def next_request(self) -> Request | None:
-        """The next request; ``None`` when there will be none.
+        """Return the next request, or ``None`` if there are no more.
 
-        :raises h11.RemoteProtocolError: the client does not speak HTTP.
+        :raises h11.RemoteProtocolError: the client doesn't speak HTTP.
         """
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
@@ -86,20 +86,20 @@ class Connection:
             self._http.receive_data(await self._reader.read(_READ_BYTES))
 
     def head(self, status: int, headers: Headers) -> bytes:
-        """The bytes of a status line and headers."""
+        """Return the bytes of a status line and headers."""
         close: Headers = () if self.keep_alive else (("connection", "close"),)
         return self._frame(h11.Response(status_code=status, headers=[*headers, *close]))
 
     def data(self, data: bytes) -> bytes:
-        """The bytes of one chunk of a body."""
+        """Return the bytes of one chunk of a body."""
         return self._frame(h11.Data(data=data))
 
     def end(self) -> bytes:
-        """The bytes that end a body."""
+        """Return the bytes that end a body."""
         return self._frame(h11.EndOfMessage())
 
     def whole(self, response: Response) -> bytes:
-        """The bytes of a response with a length."""
+        """Return the bytes of a complete response with a length."""
         length = ("content-length", str(len(response.body)))
         head = self.head(response.status, (*response.headers, length))
         return head + self.data(response.body) + self.end()
@@ -108,12 +108,12 @@ class Connection:
         return self._http.send(event) or b""
 
     async def write(self, data: bytes) -> None:
-        """Hand bytes to the kernel in one write, if it takes them."""
+        """Hand bytes to the kernel, in one write if possible."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def while_client_stays(self, work: Coroutine[Any, Any, None]) -> None:
-        """Carry out the work, and drop it as soon as the client has gone."""
+        """Do the work, but cancel it as soon as the client disconnects."""
         working = asyncio.ensure_future(work)
         watching = asyncio.ensure_future(self._client_leaves())
         try:
@@ -139,11 +139,11 @@ class Connection:
         self.abort()
 
     def abort(self) -> None:
-        """End the connection without waiting for what is still to be sent."""
+        """End the connection without sending pending data."""
         self._writer.transport.abort()
 
     async def close(self) -> None:
-        """End the connection in order; what was written is still delivered."""
+        """Close the connection after sending pending data."""
         self._writer.close()
         try:
             with suppress(OSError):

@@ -52,14 +52,14 @@ _ERRORS = {
 }
 
 _FINISH_REASONS = {FinishReason.REFUSAL: "stop"}
-"""The words that differ from the neutral ones."""
+"""Finish reasons that differ from the neutral ones."""
 
 _FILTERED = Error(ErrorKind.CONTENT_FILTER, "Output data may contain inappropriate content.")
 
 _FIELDS = {
     OutputKind.REASONING: "reasoning_content",
     OutputKind.ANSWER: "content",
-    OutputKind.REFUSAL: "content",  # there is no field of its own
+    OutputKind.REFUSAL: "content",  # there is no separate field
 }
 
 
@@ -101,10 +101,10 @@ class DashScopeHandler:
         if request.headers.get("x-dashscope-sse") != "enable":
             raise Refused(Error(ErrorKind.BAD_REQUEST, "The simulator only streams."))
         body = read_body(_Body, request)
-        said = [message.content for message in body.input.messages]
+        texts = [message.content for message in body.input.messages]
         return GenerationCall(
             model=body.model,
-            prompt="\n".join(said) or body.input.prompt or "",
+            prompt="\n".join(texts) or body.input.prompt or "",
             max_tokens=body.parameters.max_tokens,
             tools=tuple(tool.function.name for tool in body.parameters.tools),
             incremental=body.parameters.incremental_output,
@@ -112,7 +112,7 @@ class DashScopeHandler:
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
-        """An event of its own, since a stream was asked for."""
+        """Return the error as an event, because the request asks for a stream."""
         status, _ = _ERRORS[error.kind]
         return Response(status, _headers(facts), _error_event(1, error, facts))
 
@@ -126,9 +126,9 @@ class GenerationCall:
     max_tokens: int | None
     tools: tuple[str, ...]
     incremental: bool
-    """Whether each chunk holds what is new, or all that was said."""
+    """Whether each chunk contains only the new text, or the whole answer so far."""
     in_messages: bool
-    """Whether output comes as messages, or as the bare text of the older format."""
+    """Whether output comes as messages, or as the plain text of the older format."""
 
     def stream(self, facts: Facts) -> GenerationStream:
         return GenerationStream(facts, self)
@@ -141,7 +141,7 @@ class GenerationStream:
         self._facts = facts
         self._call = call
         self._events = 0
-        self._said: dict[str, str] = {}
+        self._so_far: dict[str, str] = {}
         self._last: OutputKind | None = None
         self._usage: Usage | None = None
         self._finish = FinishReason.STOP
@@ -163,7 +163,7 @@ class GenerationStream:
             case Calling() | Output():
                 yield from self._output(step)
             case Finish(reason):
-                self._finish = reason or self._finish  # it comes in the chunk that ends the stream
+                self._finish = reason or self._finish  # sent in the chunk that ends the stream
             case Failed(error):
                 yield self._failure(error)
             case Broken():
@@ -177,7 +177,7 @@ class GenerationStream:
             yield self._chunk(_call("call_1", {"name": output.name, "arguments": ""}))
             return
         if self._last not in (None, output.kind):
-            yield self._chunk()  # an empty one where thought becomes answer
+            yield self._chunk()  # an empty chunk between reasoning and answer
         self._last = output.kind
         thought = output.tokens if output.kind is OutputKind.REASONING else 0
         self._count(output.tokens, reasoning=thought)
@@ -205,8 +205,8 @@ class GenerationStream:
         self._events += 1
         message: dict[str, Any] = {"content": "", "reasoning_content": ""} | (new or {})
         if not self._call.incremental:
-            self._said |= {name: self._said.get(name, "") + message[name] for name in _TEXTS}
-            message |= self._said
+            self._so_far |= {name: self._so_far.get(name, "") + message[name] for name in _TEXTS}
+            message |= self._so_far
         data = {
             "output": self._format(message, finish_reason),
             **({"usage": _usage(self._usage)} if self._usage else {}),

@@ -29,7 +29,7 @@ _BEDROCK_PATH = re.compile(r"/model/([^/]+)/invoke")
 
 
 def vector(facts: Facts, text: str, dimensions: int | None = None) -> list[float]:
-    """The vector of a text, as this model has it."""
+    """Return this model's vector for a text."""
     random = Random(f"{facts.served_model}/{text}")
     return [round(random.gauss(), 6) for _ in range(dimensions or facts.dimensions)]
 

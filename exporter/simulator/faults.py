@@ -1,7 +1,7 @@
 """The faults of a simulated model: one small type each.
 
 ``after_tokens`` is the number of output tokens before the fault, in whole chunks. With 0, the
-stream opens but brings no output.
+stream opens but has no output.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from exporter.simulator.steps import Error
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """An error in the provider's own shape instead of a stream."""
+    """An error in the provider's format instead of a stream."""
 
     error: Error
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorWithStatusOk:
-    """The body of an error, but HTTP status 200."""
+    """The body of an error with HTTP status 200."""
 
     error: Error
 
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """A response that no provider wrote: a proxy's error page, a redirect, ..."""
+    """A response that doesn't come from the provider, such as a proxy's error page or a
+    redirect."""
 
     status: int
     body: bytes = b""
@@ -37,12 +38,12 @@ class RawResponse:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """The request is read and never answered."""
+    """The request is read but never answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorMidStream:
-    """The stream says that it failed, and ends."""
+    """The stream reports an error, and ends."""
 
     error: Error
     after_tokens: int = 1
@@ -50,7 +51,7 @@ class ErrorMidStream:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """The connection ends in the middle of the stream: with a TCP reset, or closed in order."""
+    """The connection ends in the middle of the stream: it is reset, or closed normally."""
 
     after_tokens: int = 1
     reset: bool = True
@@ -58,7 +59,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """The stream goes silent for ``seconds``; for ever, unless they are given."""
+    """The stream pauses for ``seconds``, or forever by default."""
 
     after_tokens: int = 1
     seconds: float = math.inf
@@ -66,29 +67,29 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Bytes that are not of the provider's format; the stream then goes on."""
+    """Bytes that violate the provider's format. The stream then continues."""
 
     after_tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class MissingEndMarker:
-    """The HTTP body ends in order, but without the provider's end marker or a finish reason."""
+    """The HTTP body ends normally, but without the provider's end marker or a finish reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataAfterEnd:
-    """More output comes after the end marker."""
+    """More output follows the end marker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """The model never stops, at any limit."""
+    """The model never stops, whatever the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmptyAnswer:
-    """A whole stream without any output."""
+    """A complete stream without output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class ContentFilter:
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """The body is gzip, whether the client accepts that or not."""
+    """The body is gzip, even if the client doesn't accept that."""
 
 
 Fault = (

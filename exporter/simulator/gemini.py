@@ -49,12 +49,12 @@ _ERRORS = {
     ErrorKind.INVALID_KEY: (400, "INVALID_ARGUMENT"),
     ErrorKind.FORBIDDEN: (403, "PERMISSION_DENIED"),
     ErrorKind.MODEL_NOT_FOUND: (404, "NOT_FOUND"),
-    ErrorKind.CONTENT_FILTER: (400, "INVALID_ARGUMENT"),  # only inside a stream: see error()
+    ErrorKind.CONTENT_FILTER: (400, "INVALID_ARGUMENT"),  # only in a stream: see error()
     ErrorKind.RATE_LIMITED: (429, "RESOURCE_EXHAUSTED"),
     ErrorKind.QUOTA: (402, "RESOURCE_EXHAUSTED"),
     ErrorKind.SERVER_ERROR: (500, "INTERNAL"),
     ErrorKind.OVERLOADED: (503, "UNAVAILABLE"),
-    ErrorKind.NOT_READY: (503, "UNAVAILABLE"),  # there is no word of its own
+    ErrorKind.NOT_READY: (503, "UNAVAILABLE"),  # there is no separate status
 }
 
 _FINISH_REASONS = {
@@ -62,7 +62,7 @@ _FINISH_REASONS = {
     FinishReason.LENGTH: "MAX_TOKENS",
     FinishReason.CONTENT_FILTER: "SAFETY",
     FinishReason.REFUSAL: "STOP",
-    FinishReason.TOOL_CALLS: "STOP",  # there is no word of its own
+    FinishReason.TOOL_CALLS: "STOP",  # there is no separate finish reason
 }
 
 
@@ -101,13 +101,13 @@ class _Body(CamelWire):
 
 
 class GeminiHandler:
-    """Answers any path that ends like streamGenerateContent's, under any prefix."""
+    """Answers streamGenerateContent on any path prefix."""
 
     def claims(self, request: Request) -> bool:
         return request.method == "POST" and _PATH.fullmatch(request.path) is not None
 
     def key(self, request: Request) -> str | None:
-        """The Gemini API's key or, as for Vertex AI, an access token."""
+        """Return the Gemini API's key, or an access token (Vertex AI)."""
         return request.headers.get("x-goog-api-key") or bearer_key(request)
 
     def read(self, request: Request) -> GenerateCall:
@@ -144,8 +144,11 @@ class GenerateCall:
 
 
 class GenerateStream:
-    """The chunks of one response. The last, with the finish reason, is all there is of an end
-    marker. Pings do not exist: Google's SDK cannot read comments."""
+    """The chunks of one response. The last one has the finish reason, and there is no other end
+    marker.
+
+    There are no pings, because Google's SDK can't parse comments.
+    """
 
     def __init__(self, facts: Facts, include_thoughts: bool) -> None:
         self._facts = facts
@@ -197,7 +200,7 @@ class GenerateStream:
 
     def _finish(self, reason: FinishReason) -> Iterator[bytes]:
         self._finish_reason = _FINISH_REASONS[reason]
-        if reason is FinishReason.TOOL_CALLS:  # a call is told when it is whole
+        if reason is FinishReason.TOOL_CALLS:  # a call is sent as a whole
             call = {"name": self._calls, "args": json.loads(self._arguments)}
             yield self._chunk({"functionCall": call})
 
@@ -216,7 +219,7 @@ class GenerateStream:
         )
 
     def _usage_metadata(self) -> dict[str, Any]:
-        """What was used so far, in every chunk; zeros are left out."""
+        """Return the usage so far, which is part of every chunk. Zeros are omitted."""
         if self._usage is None:
             return {}
         counts = {
@@ -238,7 +241,7 @@ def _identity(facts: Facts) -> dict[str, str]:
 
 
 def _blocked(error: Error, facts: Facts) -> dict[str, Any]:
-    """How the prompt is refused: with status 200, and no candidates."""
+    """Return a blocked prompt: status 200 without candidates."""
     feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": error.message}
     return {"promptFeedback": feedback, **_identity(facts)}
 
@@ -249,7 +252,7 @@ def _failure(error: Error, facts: Facts) -> bytes:
 
 
 def _pretty(error: Error) -> bytes:
-    """An error as it stands in the body, before a stream and, as no event, within one."""
+    """Return an error as the whole body, or inside a stream, where it isn't an event."""
     status, word = _ERRORS[error.kind]
     described = {"code": status, "message": error.message, "status": word}
     if details := list(_details(error)):

@@ -1,4 +1,4 @@
-"""From a script to a timed sequence of steps: pure, and the same for every provider.
+"""Turns a script into a timed sequence of steps: pure, and the same for every provider.
 
 Separate functions choose the tokens, group them into chunks, time them, apply the fault, and count.
 """
@@ -36,14 +36,14 @@ _REFUSAL = "I'm sorry, but I can't help with that."
 
 
 def count_tokens(text: str) -> int:
-    """The simulator's tokens are the words between white space."""
+    """Count the simulator's tokens: words between white space."""
     return len(text.split())
 
 
 def generate(
     script: Script, fault: Fault | None, prompt: str, max_tokens: int | None, random: Random
 ) -> Iterator[Timed]:
-    """All that happens from the headers to the end of the stream, in order of time."""
+    """Yield everything from the headers to the end of the stream, in order of time."""
     speech = _speech(script, fault, max_tokens)
     steps = spoilt(_timed(script, speech, random), fault)
     return _counted(steps, _prompt_usage(script, prompt), script.reports_usage)
@@ -57,13 +57,13 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Speech:
-    """What the model will say, before any time or chunk."""
+    """What the model generates, before it is timed and split into chunks."""
 
     hidden_tokens: int
     tokens: Iterator[_Token]
     finish: FinishReason
     calls: str = ""
-    """The name of the tool that is called, if one is."""
+    """The name of the called tool, if any."""
 
 
 def _speech(script: Script, fault: Fault | None, max_tokens: int | None) -> _Speech:
@@ -76,12 +76,12 @@ def _speech(script: Script, fault: Fault | None, max_tokens: int | None) -> _Spe
             return _Speech(0, _words(OutputKind.ANSWER, script.answer, math.inf), FinishReason.STOP)
     shown, hidden = _thought_tokens(script)
     call = script.tool_call
-    said = (
+    output = (
         _words(OutputKind.TOOL, call.arguments)
         if call
         else _words(OutputKind.ANSWER, script.answer, script.answer_tokens)
     )
-    tokens = [*_words(OutputKind.REASONING, _THOUGHT, shown), *said]
+    tokens = [*_words(OutputKind.REASONING, _THOUGHT, shown), *output]
     calls = call.name if call else ""
     if max_tokens is None or hidden + len(tokens) <= max_tokens:
         finish = FinishReason.TOOL_CALLS if call else FinishReason.STOP
@@ -91,15 +91,15 @@ def _speech(script: Script, fault: Fault | None, max_tokens: int | None) -> _Spe
 
 
 def _thought_tokens(script: Script) -> tuple[int, int]:
-    """How many tokens of thought are shown, and how many are hidden."""
+    """Return how many reasoning tokens are shown, and how many are hidden."""
     return (script.reasoning_tokens, 0) if script.show_reasoning else (0, script.reasoning_tokens)
 
 
 def _words(kind: OutputKind, text: str, count: float | None = None) -> Iterator[_Token]:
-    """The words of a text as tokens, cut or said again up to ``count``."""
+    """Yield the words of a text as tokens, cut or repeated up to ``count``."""
     words = re.findall(r"\s*\S+", text)
     count = len(words) if count is None else count
-    # The first word has no space before it; said again, it needs one.
+    # The first word has no space before it. When it is repeated, it needs one.
     repeated = cycle([word if word[0].isspace() else f" {word}" for word in words])
     for number, word in enumerate(repeated):
         if number >= count:
@@ -108,7 +108,7 @@ def _words(kind: OutputKind, text: str, count: float | None = None) -> Iterator[
 
 
 def _chunks(tokens: Iterator[_Token], sizes: Iterable[int]) -> Iterator[Output]:
-    """Tokens gathered into chunks; no chunk holds two kinds."""
+    """Group tokens into chunks. A chunk has only one kind of token."""
     turn = cycle(sizes)
     size, gathered = next(turn), list[_Token]()
     for token in tokens:
@@ -125,7 +125,7 @@ def _chunk(tokens: list[_Token]) -> Output:
 
 
 def _timed(script: Script, speech: _Speech, random: Random) -> Iterator[Timed]:
-    """The undisturbed stream."""
+    """Yield the stream without a fault."""
     gaps = _gaps(script, random)
     first = _varied(script.first_token_seconds, script.jitter, random)
     at = first + gaps(speech.hidden_tokens)
@@ -159,7 +159,7 @@ def _varied(seconds: float, sigma: float, random: Random) -> float:
 
 
 def _gaps(script: Script, random: Random) -> Callable[[int], float]:
-    """A function that gives the time of so many further tokens."""
+    """Return a function that returns the time of a number of further tokens."""
 
     def time_of(tokens: int) -> float:
         gap, sigma = script.token_gap_seconds, script.jitter
@@ -171,7 +171,7 @@ def _gaps(script: Script, random: Random) -> Callable[[int], float]:
 
 
 def _counted(steps: Iterable[Timed], prompt: Usage, reported: bool) -> Iterator[Timed]:
-    """The steps with usage filled in, if the script reports it."""
+    """Yield the steps, with usage if the script reports it."""
     usage = prompt
     for timed in steps:
         match timed.step:

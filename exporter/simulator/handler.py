@@ -1,7 +1,7 @@
 """The interface of every handler: one provider, from the server's side.
 
 A handler is sans-IO. It reads a request, and turns steps and errors into its provider's bytes. The
-engine decides when they are sent, and what goes wrong.
+engine decides when to send them, and what goes wrong.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from exporter.simulator.steps import Error, ErrorKind, Step
 Headers = tuple[tuple[str, str], ...]
 
 _MAX_PARTS = 1 << 20
-"""Of a request. Clients of the simulator are trusted."""
+"""The most parts of a request. Clients of the simulator are trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A whole HTTP request; header names are lower case. Its headers may hold a key."""
+    """A complete HTTP request. Header names are lowercase. Headers can contain a key."""
 
     method: str
     path: str
-    """As it was sent, without the query."""
+    """The path on the wire, without the query."""
     query: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole HTTP response."""
+    """A complete HTTP response."""
 
     status: int
     headers: Headers
@@ -45,26 +45,26 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a response tells about itself besides its content."""
+    """Everything that a response contains besides its content."""
 
     number: int
-    """Counts the requests of the simulator; the provider's ids are made of it."""
+    """The number of the request in this simulator. The provider's IDs contain it."""
     created_at: int
     """Unix seconds."""
     served_model: str = ""
     processing_seconds: float = 0.0
-    """How long the provider says it took to the headers."""
+    """How long the provider says it needed until the headers."""
     load_seconds: float = 0.0
-    """How long the request waited for the model to be loaded."""
+    """How long the request waited for the model to load."""
     rate_limits: tuple[RateLimit, ...] = ()
     dimensions: int = 0
-    """How long the model's vectors are."""
+    """The length of the model's vectors."""
     first_token_probability: float = 1.0
-    """How sure the model is of its first token."""
+    """The probability of the first token."""
 
 
 class Refused(Exception):
-    """The request cannot be answered; carries the error to be sent."""
+    """The simulator can't answer the request, and returns this error."""
 
     def __init__(self, error: Error) -> None:
         super().__init__(error.message)
@@ -72,9 +72,9 @@ class Refused(Exception):
 
 
 def read_body(shape: type[W], request: Request) -> W:
-    """What a request says.
+    """Parse the body of a request.
 
-    :raises Refused: its body is not of this shape.
+    :raises Refused: the body has another shape.
     """
     try:
         return parse(shape, request.body, _MAX_PARTS)
@@ -83,24 +83,24 @@ def read_body(shape: type[W], request: Request) -> W:
 
 
 def bearer_key(request: Request) -> str | None:
-    """The API key of a request that carries it as most providers have it."""
+    """Return the API key from the ``authorization`` header, which most providers use."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key if scheme.lower() == "bearer" else None
 
 
 class Stream(Protocol):
-    """One response under way; may remember what it has sent."""
+    """A response in progress. It can remember what it has sent."""
 
     @property
     def headers(self) -> Headers: ...
 
     def render(self, step: Step) -> Iterable[bytes]:
-        """The events that tell this step, each whole; output is in the last one."""
+        """Return the complete events for this step. The last one has the output."""
         ...
 
 
 class Question(Protocol):
-    """One request to a model, read."""
+    """A parsed request to one model."""
 
     @property
     def model(self) -> str: ...
@@ -110,56 +110,56 @@ class Question(Protocol):
 
     @property
     def max_tokens(self) -> int | None:
-        """The limit on all that is generated, thought and answer."""
+        """The limit on all output, including reasoning."""
         ...
 
     @property
     def tools(self) -> Sequence[str]:
-        """The names of the tools that may be called."""
+        """The names of the tools that the request offers."""
         ...
 
     def stream(self, facts: Facts) -> Stream:
-        """A new response to this request."""
+        """Return a new response to this request."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WholeQuestion:
-    """One request that is answered in one piece."""
+    """A request with an answer in one piece."""
 
     model: str | None
-    """``None`` where no single model is asked."""
+    """``None`` if the request isn't about one model."""
     prompt: str
     respond: Callable[[Facts, Mapping[str, Presence]], Response]
-    """The response, with whether each of the simulator's models is there."""
+    """Returns the response, given whether each of the simulator's models is loaded."""
 
 
 class Handler(Protocol):
-    """One provider, asked one kind of question."""
+    """One provider's API for one kind of request."""
 
     def claims(self, request: Request) -> bool:
-        """Whether the request is one for this provider's model."""
+        """Return whether this handler answers the request."""
         ...
 
     def key(self, request: Request) -> str | None:
-        """The API key that the request carries."""
+        """Return the API key of the request."""
         ...
 
     def read(self, request: Request) -> Question | WholeQuestion:
-        """What is asked.
+        """Parse the request.
 
-        :raises Refused: the request makes no sense.
+        :raises Refused: the request is invalid.
         """
         ...
 
     def error(self, error: Error, facts: Facts) -> Response:
-        """An error instead of a stream."""
+        """Return the response for an error instead of a stream."""
         ...
 
 
 class InOnePiece:
-    """A handler of requests that are answered in one piece; keys and errors are the provider's in
-    general."""
+    """A handler of requests with an answer in one piece. Keys and errors are those of the
+    provider's chat handler."""
 
     def __init__(
         self,

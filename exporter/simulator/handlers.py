@@ -18,7 +18,7 @@ from exporter.simulator.rerank import RERANKERS
 HANDLERS: tuple[Handler, ...] = (
     *EMBEDDERS,
     *RERANKERS,
-    AzureHandler(),  # before OpenAI's, which claims every path of that ending
+    AzureHandler(),  # before OpenAI's, which also claims this path
     OpenAIHandler(),
     OpenAIResponsesHandler(),
     BedrockHandler(),
@@ -31,5 +31,5 @@ HANDLERS: tuple[Handler, ...] = (
 
 
 def handler_for(request: Request) -> Handler | None:
-    """The handler that claims a request."""
+    """Return the handler that claims a request."""
     return next((handler for handler in HANDLERS if handler.claims(request)), None)

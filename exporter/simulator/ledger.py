@@ -1,4 +1,4 @@
-"""What the simulator really did: the ground truth for measurements."""
+"""The simulator's record of what it did: the ground truth for measurements."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from exporter.result import Usage
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One write that held output, and the time just before it."""
+    """One write with output, and the time just before it."""
 
     tokens: int
     monotonic_ns: int
     wall_ns: int
-    """Unix time."""
+    """Unix time in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """One request and what became of it."""
+    """One request and its outcome."""
 
     connection: int
-    """Which connection of the simulator carried it, from 1."""
+    """The number of the connection in this simulator, from 1."""
     request: int
-    """Which request of that connection it was, from 1."""
+    """The number of the request on that connection, from 1."""
     path: str
     model: str | None
     prompt: str
     received_ns: int
-    """When the request was complete, monotonic nanoseconds."""
+    """When the request was complete, in monotonic nanoseconds."""
     status: int | None
     """``None`` if no status line was sent."""
     outputs: tuple[Sent, ...]
     usage: Usage | None
-    """As it was reported; ``None`` where it was not."""
+    """The reported usage. ``None`` if the response had none."""
     ended_ns: int
-    """Just before the last write or the hang-up, monotonic nanoseconds."""
+    """Just before the last write or the hang-up, in monotonic nanoseconds."""
 
     @property
     def tokens(self) -> int:
@@ -48,7 +48,7 @@ class Served:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """A request under way; becomes a ``Served`` once, just before the client can see its end."""
+    """A request in progress. It becomes a ``Served`` just before the client can see its end."""
 
     commit_to: Callable[[Served], None]
     connection: int
@@ -63,7 +63,7 @@ class Entry:
     committed: bool = False
 
     def sending(self, tokens: int) -> None:
-        """Output is about to be written."""
+        """Record output that is about to be written."""
         self.outputs.append(Sent(tokens, time.monotonic_ns(), time.time_ns()))
 
     def commit(self) -> None:

@@ -1,4 +1,4 @@
-"""The simulator's state of a model between requests."""
+"""The state of a simulated model between requests."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from exporter.simulator.script import Boot, Script, Sign
 
 
 class Presence(Enum):
-    """Whether a server has a model."""
+    """Whether a server has a model in memory."""
 
     ABSENT = auto()
     """Requests for it fail."""
     ON_DEMAND = auto()
-    """It is not in memory, but a request waits until it is."""
+    """It isn't in memory, but a request waits until it is."""
     LOADED = auto()
 
 
 @dataclass(slots=True)
 class ModelState:
-    """One model; all times are monotonic nanoseconds."""
+    """One model. All times are monotonic nanoseconds."""
 
     name: str
     boot_began_ns: int
     last_request_ns: int
     requests: int = 0
     prompts: set[bytes] = field(default_factory=set)
-    """Digests of what was asked."""
+    """Digests of the earlier request bodies."""
 
     def remembers(self, request: bytes) -> bool:
-        """Whether this was asked before; from now on it was."""
+        """Return whether the same request came before, and remember it."""
         digest = sha256(request).digest()
         asked_before = digest in self.prompts
         self.prompts.add(digest)
         return asked_before
 
     def asked(self, script: Script, now_ns: int) -> tuple[Random, Fault | None]:
-        """Note a request; what its dice are, and which fault it meets, if any."""
+        """Record a request. Return its random generator, and its fault, if any."""
         if self._is_unloaded(script.boot, now_ns):
             self.boot_began_ns = now_ns
         self.last_request_ns = now_ns
@@ -50,13 +50,13 @@ class ModelState:
         return random, script.fault if random.random() < script.fault_ratio else None
 
     def seconds_until_ready(self, boot: Boot | None, now_ns: int) -> float:
-        """How much longer the model is being loaded; 0 once it can answer."""
+        """Return how much longer the model needs to load. 0 if it is ready."""
         if boot is None:
             return 0.0
         return max(0.0, boot.seconds - (now_ns - self.boot_began_ns) / NANOSECONDS)
 
     def presence(self, boot: Boot | None, now_ns: int) -> Presence:
-        """Whether the model is there."""
+        """Return whether the model is in memory."""
         if not (self.seconds_until_ready(boot, now_ns) or self._is_unloaded(boot, now_ns)):
             return Presence.LOADED
         waits = boot is not None and boot.sign in (Sign.HELD, Sign.SILENT)

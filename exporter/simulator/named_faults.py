@@ -35,9 +35,9 @@ _STATUSES = range(200, 600)
 
 
 def fault_named(name: str) -> Fault:
-    """The fault of this name; a number is an HTTP status with an empty body.
+    """Return the fault of this name. A number is an HTTP status with an empty body.
 
-    :raises ValueError: there is none.
+    :raises ValueError: there is no such fault.
     """
     if name.isdecimal() and int(name) in _STATUSES:
         return RawResponse(int(name))

@@ -1,5 +1,8 @@
-"""Ollama's own chat API, from its docs/api.md. Let the ``boot`` of a script hold requests: Ollama
-answers nothing, not even the status line, before the model is loaded."""
+"""Ollama's own chat API, from its docs/api.md.
+
+Use ``Sign.HELD`` for the boot of a script: Ollama doesn't even send the status line before the
+model is loaded.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +43,14 @@ from exporter.simulator.steps import (
 )
 
 _WARM_LOAD_SECONDS = 0.02
-"""What Ollama calls loading includes the way through its queue."""
+"""Ollama's load time includes the time in its queue."""
 
 _ERRORS = {
     ErrorKind.BAD_REQUEST: (400, "invalid request"),
     ErrorKind.INVALID_KEY: (401, "unauthorized"),
     ErrorKind.FORBIDDEN: (403, "forbidden"),
     ErrorKind.MODEL_NOT_FOUND: (404, "model not found"),
-    ErrorKind.CONTENT_FILTER: (400, "invalid request"),  # there is no word of its own
+    ErrorKind.CONTENT_FILTER: (400, "invalid request"),  # there is no separate error
     ErrorKind.RATE_LIMITED: (429, "too many requests"),
     ErrorKind.QUOTA: (429, "you have reached your weekly usage limit"),
     ErrorKind.SERVER_ERROR: (500, "llama runner process has terminated"),
@@ -59,7 +62,7 @@ _ERRORS = {
 }
 
 _DONE_REASONS = {FinishReason.LENGTH: "length"}
-"""All others are ``stop``: there is neither a filter nor a refusal."""
+"""All other reasons are ``stop``. Ollama has neither a filter nor refusals."""
 
 
 class _Message(Wire):
@@ -162,7 +165,7 @@ class OllamaStream:
                 yield self._line({"content": output.text})
 
     def _call(self) -> bytes:
-        """A call is told when it is whole."""
+        """Return the tool call, which Ollama sends as a whole."""
         function = {"name": self._calls, "arguments": json.loads(self._arguments)}
         return self._line({"content": "", "tool_calls": [{"function": function}]})
 
@@ -181,7 +184,7 @@ class OllamaStream:
         return compact_json(line) + b"\n"
 
     def _statistics(self) -> dict[str, int]:
-        """Durations in nanoseconds, and counts; zeros are left out."""
+        """Return durations in nanoseconds, and token counts. Zeros are omitted."""
         load_seconds = self._facts.load_seconds or _WARM_LOAD_SECONDS
         numbers = {
             "load_duration": round(load_seconds * NANOSECONDS),
@@ -191,7 +194,8 @@ class OllamaStream:
 
 
 def _counts(usage: Usage | None) -> dict[str, int]:
-    """A prompt that is cached is not evaluated, and counts the less."""
+    """Return the token counts. Ollama doesn't evaluate a cached prompt, so those tokens don't
+    count."""
     if usage is None:
         return {}
     return {

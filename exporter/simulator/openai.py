@@ -49,12 +49,12 @@ _ERRORS: dict[ErrorKind, tuple[int, str, str | int | None]] = {
     ErrorKind.QUOTA: (429, "insufficient_quota", "insufficient_quota"),
     ErrorKind.SERVER_ERROR: (500, "server_error", None),
     ErrorKind.OVERLOADED: (503, "service_unavailable_error", "server_is_overloaded"),
-    ErrorKind.NOT_READY: (503, "unavailable_error", 503),  # as llama.cpp says it
+    ErrorKind.NOT_READY: (503, "unavailable_error", 503),  # the wording of llama.cpp
 }
-"""Status, type and code."""
+"""Status, type, and code of each error."""
 
 _FINISH_REASONS = {FinishReason.REFUSAL: "stop"}
-"""The words that differ from the neutral ones."""
+"""Finish reasons that differ from the neutral ones."""
 
 _DELTA_FIELDS = {
     OutputKind.REASONING: "reasoning_content",
@@ -68,7 +68,7 @@ class _Part(Wire):
 
 
 class Message(Wire):
-    """One message of a request, or its text alone."""
+    """One message of a request, with its text."""
 
     content: str | list[_Part] | None = None
 
@@ -108,7 +108,7 @@ class _Body(Wire):
 
 
 class OpenAIHandler:
-    """Answers any path that ends like Chat Completions', under any prefix."""
+    """Answers Chat Completions on any path prefix."""
 
     def claims(self, request: Request) -> bool:
         return request.method == "POST" and request.path.endswith("/chat/completions")
@@ -147,7 +147,7 @@ class ChatCall:
     include_usage: bool
     tools: tuple[str, ...] = ()
     logprobs: bool = False
-    """Whether the probabilities of the first token are wanted."""
+    """Whether the request asks for the probabilities of the first token."""
 
     def stream(self, facts: Facts) -> ChatStream:
         return ChatStream(facts, self.include_usage, logprobs=self.logprobs)
@@ -161,7 +161,7 @@ class ChatStream:
         self._include_usage = include_usage
         self._role: dict[str, Any] = {"role": "assistant"}
         self._logprobs = logprobs
-        """Whether they are still to be told."""
+        """Whether the probabilities still have to be sent."""
 
     @property
     def headers(self) -> Headers:
@@ -174,7 +174,7 @@ class ChatStream:
             case Ping():
                 yield b": ping\n\n"
             case Calling() | Output():
-                yield self._chunk(self._opened(_delta(step)), logprobs=self._told(step))
+                yield self._chunk(self._opened(_delta(step)), logprobs=self._top_logprobs(step))
             case Finish(reason, usage):
                 yield self._chunk({}, _FINISH_REASONS.get(reason, reason) if reason else None)
                 if usage and self._include_usage:
@@ -187,17 +187,17 @@ class ChatStream:
                 yield b"data: [DONE]\n\n"
 
     def _opened(self, delta: dict[str, Any]) -> dict[str, Any]:
-        """The delta with the role, which only the first one names."""
+        """Return the delta. The first one also contains the role."""
         role, self._role = self._role, {}
         return role | delta
 
-    def _told(self, step: Calling | Output) -> dict[str, Any] | None:
+    def _top_logprobs(self, step: Calling | Output) -> dict[str, Any] | None:
         if not self._logprobs or isinstance(step, Calling) or step.kind is not OutputKind.ANSWER:
             return None
         self._logprobs = False
         sure = self._facts.first_token_probability
-        told = [_token(step.text, sure), _token(" something", 1 - sure)]
-        return {"content": [{**told[0], "top_logprobs": told}], "refusal": None}
+        candidates = [_token(step.text, sure), _token(" something", 1 - sure)]
+        return {"content": [{**candidates[0], "top_logprobs": candidates}], "refusal": None}
 
     def _chunk(
         self,
@@ -240,7 +240,7 @@ def _token(text: str, probability: float) -> dict[str, Any]:
 
 
 def stream_headers(facts: Facts) -> Headers:
-    """The headers of a response that streams."""
+    """Return the headers of a streamed response."""
     return (("content-type", "text/event-stream; charset=utf-8"), *_headers(facts))
 
 
@@ -252,7 +252,7 @@ def _headers(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def rate_limit_headers(facts: Facts) -> Iterator[tuple[str, str]]:
-    """What is left of each limited resource."""
+    """Yield the headers for the remaining quota of each limited resource."""
     for limited in facts.rate_limits:
         if limited.limit is not None:
             yield f"x-ratelimit-limit-{limited.resource}", f"{limited.limit:.0f}"
@@ -265,7 +265,7 @@ def _error_body(error: Error) -> dict[str, Any]:
 
 
 def error_object(error: Error) -> dict[str, Any]:
-    """An error in OpenAI's words."""
+    """Return an error in OpenAI's format."""
     _, kind, code = _ERRORS[error.kind]
     return {"message": error.message, "type": kind, "param": None, "code": code}
 

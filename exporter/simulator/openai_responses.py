@@ -46,11 +46,11 @@ _CODES_OF_RESPONSES = {
     ErrorKind.RATE_LIMITED: "rate_limit_exceeded",
     ErrorKind.CONTENT_FILTER: "invalid_prompt",
 }
-"""The errors that a response itself can carry; others come as an error event."""
+"""Errors that a response object can contain. Others are sent as an error event."""
 
 _FLAT = frozenset({ErrorKind.INVALID_KEY, ErrorKind.FORBIDDEN, ErrorKind.MODEL_NOT_FOUND})
-"""The errors whose event is the error itself, as the reference has it; servers also send events
-that hold the error as an object."""
+"""Errors whose event is the error object itself, as in the API reference. Other events contain the
+error as a member, as some servers send it."""
 
 _INCOMPLETE = {
     FinishReason.LENGTH: "max_output_tokens",
@@ -92,7 +92,7 @@ class _Body(Wire):
 
 
 class OpenAIResponsesHandler:
-    """Answers any path that ends like the Responses API's, under any prefix."""
+    """Answers the Responses API on any path prefix."""
 
     def claims(self, request: Request) -> bool:
         return request.method == "POST" and request.path.endswith("/responses")
@@ -114,7 +114,7 @@ class OpenAIResponsesHandler:
         )
 
     def error(self, error: Error, facts: Facts) -> Response:
-        return OpenAIHandler().error(error, facts)  # the two APIs have the same
+        return OpenAIHandler().error(error, facts)  # both APIs have the same errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ResponsesCall:
     prompt: str
     max_tokens: int | None
     summarises: bool
-    """Whether thought is shown as a summary, or as it is."""
+    """Whether reasoning is shown as a summary, or in full."""
     obfuscates: bool
     """Whether deltas are padded with random characters."""
     tools: tuple[str, ...]
@@ -217,12 +217,12 @@ class ResponsesStream:
 
     def _failure(self, error: Error) -> bytes:
         if code := _CODES_OF_RESPONSES.get(error.kind):
-            told = {"code": code, "message": error.message}
-            return self._state("response.failed", "failed", error=told)
-        told = error_object(error)
+            described = {"code": code, "message": error.message}
+            return self._state("response.failed", "failed", error=described)
+        described = error_object(error)
         if error.kind in _FLAT:
-            return self._event("error", code=told["code"], message=error.message, param=None)
-        return self._event("error", error=told)
+            return self._event("error", code=described["code"], message=error.message, param=None)
+        return self._event("error", error=described)
 
     def _state(self, kind: str, status: str, **more: Any) -> bytes:
         response = {

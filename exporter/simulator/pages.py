@@ -10,7 +10,7 @@ from exporter.simulator.model import Presence
 
 
 def page(request: Request, models: Mapping[str, Presence]) -> Response:
-    """The page that is asked for; ``models`` tells whether each of them is there."""
+    """Return the requested page. ``models`` says whether each model is in memory."""
     match request.method, request.path:
         case "GET", "/health":
             return _health(models)

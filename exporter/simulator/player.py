@@ -1,4 +1,4 @@
-"""Plays timed steps over a connection, at absolute times, so that nothing drifts."""
+"""Sends timed steps over a connection, at absolute times so that delays don't add up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 async def sleep_until(monotonic_ns: float) -> None:
-    """Sleep to a time on the monotonic clock; let others run even if it has passed."""
+    """Sleep until a time on the monotonic clock. Yield to other tasks even if it has passed."""
     await asyncio.sleep(max(0.0, (monotonic_ns - time.monotonic_ns()) / NANOSECONDS))
 
 
@@ -47,7 +47,7 @@ class Player:
         self._tokens = 0
 
     async def play(self, steps: Iterable[Timed]) -> None:
-        """Send the headers now and each step when it is due."""
+        """Send the headers now, and each step at its time."""
         self._entry.status = 200
         await self._connection.write(self._connection.head(200, self._headers()))
         for timed in steps:
@@ -117,7 +117,7 @@ class Player:
 
 
 def _cut(data: bytes) -> tuple[bytes, bytes]:
-    """In two: inside the first character of several bytes, or else in the middle."""
+    """Split the data inside its first multi-byte character, or else in the middle."""
     middle = len(data) // 2
     cut = next((at for at, byte in enumerate(data) if byte & 0xC0 == 0x80), middle)
     return data[:cut], data[cut:]

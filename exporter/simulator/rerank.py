@@ -25,7 +25,7 @@ _BEDROCK_PATH = re.compile(r"/model/([^/]*rerank[^/]*)/invoke")
 
 
 def results(query: str, documents: Sequence[str]) -> list[dict[str, Any]]:
-    """The documents' positions and scores, the best first."""
+    """Return the positions and scores of the documents, best first."""
     words = {*re.findall(r"\w+", query.lower())}
     scores = [len(words & {*re.findall(r"\w+", text.lower())}) / len(words) for text in documents]
     best_first = sorted(range(len(documents)), key=lambda index: -scores[index])

@@ -1,4 +1,4 @@
-"""The items of a response in OpenAI's Responses API: reasoning, messages, calls."""
+"""The output items of OpenAI's Responses API: reasoning, messages, calls."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from exporter.providers.base import OutputKind
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The Responses API's words for one kind of output."""
+    """The names that the Responses API uses for one kind of output."""
 
     item: str
     part: str
-    """Beginning of the events around a part of the item; empty where it has no parts."""
+    """The prefix of the events around a part of the item. Empty if the item has no parts."""
     part_type: str
     text: str
-    """Beginning of the events with the text of the part."""
+    """The prefix of the events with the text of the part."""
     field: str = "text"
     index: str = "content_index"
 
     def content(self, text: str) -> dict[str, Any]:
-        """The part with so much text."""
+        """Return the part with this text."""
         part: dict[str, Any] = {"type": self.part_type, self.field: text}
         return {**part, "annotations": []} if self.part_type == "output_text" else part
 
@@ -45,14 +45,14 @@ SHAPES = {
 
 @dataclass(slots=True)
 class Item:
-    """An item of output under way."""
+    """An output item in progress."""
 
     shape: Shape
     id: str
     name: str = ""
-    """Of the tool that it calls."""
+    """The name of the called tool."""
     text: str = ""
-    """What was said of it; nothing is where thought is hidden."""
+    """The text so far. Empty if reasoning is hidden."""
 
     def whole(self, status: str) -> dict[str, Any]:
         if self.shape is CALL:

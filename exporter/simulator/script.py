@@ -1,4 +1,4 @@
-"""What a simulated model does with a request."""
+"""How a simulated model responds to requests."""
 
 from __future__ import annotations
 
@@ -11,103 +11,103 @@ from exporter.result import RateLimit
 from exporter.simulator.faults import Fault
 
 COUNTING = " ".join(str(number) for number in range(1, 21))
-"""The answer to the probe that is asked by default."""
+"""The answer to the default probe."""
 
 
 class Sign(StrEnum):
     """How a loading model responds to requests."""
 
     NOT_READY = "not_ready"
-    """An error in the provider's own words: llama.cpp's 503, Bedrock's ModelNotReadyException."""
+    """The provider's own error: llama.cpp's 503, Bedrock's ModelNotReadyException."""
     BAD_GATEWAY = "bad_gateway"
-    """The 502 of a proxy whose server is not there yet."""
+    """The 502 of a proxy whose server isn't up yet."""
     UNAVAILABLE = "unavailable"
     """The bare 503 of a proxy that starts a server (Hugging Face endpoints)."""
     HELD = "held"
-    """The request waits for its headers; health and model list say that all is well (Knative,
-    Ollama, vLLM's sleep mode)."""
+    """The request waits for its headers. Health and model list look normal (Knative, Ollama, vLLM's
+    sleep mode)."""
     SILENT = "silent"
-    """The stream opens at once; only its first token is late."""
+    """The stream opens at once. Only its first token is late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """The model is not in memory at first, nor after it was left alone for a while."""
+    """How a model loads: at the start of the simulator, and again after an idle period."""
 
     seconds: float
-    """How long loading takes; it begins with the simulator, and with the first request after
-    idleness."""
+    """How long loading takes. It starts with the simulator, and with the first request after an
+    idle period."""
     idle_seconds: float | None = None
-    """How long without a request until the model is unloaded; ``None``: it never is."""
+    """How long the model stays loaded without requests. ``None``: forever."""
     sign: Sign = Sign.NOT_READY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """How one simulated model answers. Times count from the moment its request is complete.
+    """How one simulated model answers. All times start when the request is complete.
 
-    :raises ValueError: a value makes no sense.
+    :raises ValueError: a value is invalid.
     """
 
     headers_seconds: float = 0.0
-    """Until the status line and the headers."""
+    """The time until the status line and the headers."""
     first_token_seconds: float = 0.05
-    """Until the first token is generated."""
+    """The time until the first token is generated."""
     cached_first_token_seconds: float | None = None
-    """The same for a repeated request: its prompt comes from a cache, and the usage says so.
+    """The same for a repeated request, whose prompt comes from a cache, which usage reports.
     ``None``: there is no cache."""
     token_gap_seconds: float = 0.01
-    """From one token to the next. The first chunk goes out with its first token, each later one
-    with its last, so that time per output token is this value for any chunk size."""
+    """The time between tokens. The first chunk is sent with its first token, each later one with
+    its last. Time per output token is therefore this value for any chunk size."""
     ending_seconds: float = 0.0
-    """From the last output to the finish reason, the usage and the end marker."""
+    """The time from the last output to the finish reason, the usage, and the end marker."""
     jitter: float = 0.0
-    """Sigma of the log-normal factor on the first token's time and on each gap; their medians
-    stay as given."""
+    """The sigma of a log-normal factor for the time of the first token and for each gap. Medians
+    stay unchanged."""
 
     answer: str = COUNTING
-    """What is said; each word is a token."""
+    """The text of the answer. Each word is a token."""
     answer_tokens: int | None = None
-    """Length of the answer, which is cut or said again to fit; ``None``: as it is."""
+    """The length of the answer, which is cut or repeated to fit. ``None``: unchanged."""
     first_token_probability: float = 0.9
-    """How sure the model is of its first token, where it is asked; another token has the rest."""
+    """The probability of the first token, if requested. Another token gets the rest."""
     tool_call: ToolCall | None = None
-    """What is called instead of answering, where tools are offered."""
+    """The call that replaces the answer if the request offers tools."""
     reasoning_tokens: int = 0
-    """Tokens of thought before the answer."""
+    """Reasoning tokens before the answer."""
     show_reasoning: bool = True
-    """Whether the thought is streamed, or only takes its time and is counted."""
+    """Whether reasoning is streamed, or only takes time and counts."""
     tokens_per_chunk: tuple[int, ...] = (1,)
-    """Sizes of the chunks, taken in turn and over again."""
+    """The sizes of the chunks, used in turn and repeated."""
 
     opening_event: bool = True
-    """Whether an event without output (a role-only chunk) follows the headers, where the
-    provider's format lets that be left out."""
+    """Whether an event without output (a role-only chunk) follows the headers, if the provider's
+    format makes it optional."""
     preamble: int = 0
     """How many comments or pings come between the headers and the first token."""
     events_per_write: int = 1
-    """How many events are gathered into one TCP write."""
+    """How many events go into one TCP write."""
     split_characters: bool = False
-    """Whether each write is cut in two: inside a character of several bytes if it holds one."""
+    """Whether each write is split in two, inside a multi-byte character if it contains one."""
     keep_alive: bool = True
-    """Whether the connection may carry another request."""
+    """Whether the connection can carry another request."""
 
     dimensions: int = 32
-    """How long the vectors of its embeddings are; another model has other vectors."""
+    """The length of the embedding vectors. Each model has different vectors."""
 
     served_model: str | None = None
-    """The model that the response names; ``None``: the one that was asked."""
+    """The model name in the response. ``None``: the requested name."""
     reports_usage: bool = True
     cached_input_tokens: int = 0
-    """How much of the prompt the usage says was read from a cache; at most the prompt."""
+    """How much of the prompt the usage reports as read from a cache. At most the whole prompt."""
     rate_limits: tuple[RateLimit, ...] = ()
     boot: Boot | None = None
 
     fault: Fault | None = None
     fault_ratio: float = 1.0
-    """Share of the requests that meet the fault."""
+    """The share of the requests that get the fault."""
     seed: int = 0
-    """Decides which requests meet the fault, and the jitter."""
+    """The seed for the choice of requests with a fault, and for the jitter."""
 
     def __post_init__(self) -> None:
         for mistake in self._mistakes():

@@ -30,12 +30,12 @@ _ACCEPT_PAUSE_SECONDS = 0.1
 
 
 class Simulator:
-    """A real HTTP server on a loopback (or other) address; use it with ``async with``.
+    """A real HTTP server on a loopback (or other) address. Use it with ``async with``.
 
-    ``scripts`` says what each model does; the mapping may be changed between requests.
-    ``accept_seconds`` passes before a new connection is taken up, TLS handshake included.
-    ``listen_after_seconds`` pass until there are connections at all: up to then they are refused,
-    as by vLLM while it boots.
+    ``scripts`` defines the behavior of each model. You can change the mapping between requests.
+    ``accept_seconds`` is the delay before a new connection is accepted, including its TLS
+    handshake. ``listen_after_seconds`` is how long connections are refused at first, as by vLLM
+    while it boots.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where the server is, without a path; known once it has started."""
+        """The base URL of the server, known after it has started."""
         scheme = "https" if self._ssl_context else "http"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}"
 
     @property
     def ledger(self) -> tuple[Served, ...]:
-        """What was served so far, the oldest first; long ago is forgotten."""
+        """What was served so far, oldest first. Old entries are dropped."""
         return tuple(self._ledger)
 
     @property
@@ -103,14 +103,16 @@ class Simulator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def restart(self) -> None:
-        """Break off everything, forget what is loaded, and boot again at the same address."""
+        """Abort everything, unload all models, and boot again at the same address."""
         await self._stop()
         self._models.clear()
         await self.__aenter__()
 
     def _spawn(self, work: Coroutine[Any, Any, None], sock: socket.socket) -> None:
-        """Run a task that owns a socket. A task that is cancelled early never starts, so the
-        socket cannot be left for it to close."""
+        """Run a task that owns a socket.
+
+        A task that is canceled early never starts, so it can't close the socket itself.
+        """
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -123,14 +125,14 @@ class Simulator:
         while True:
             try:
                 sock = await _accepted(listener)
-            except OSError:  # out of file descriptors, or the client has already gone
+            except OSError:  # out of file descriptors, or the client has disconnected
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
             self._connections += 1
             self._spawn(self._serve(sock, self._connections), sock)
 
     async def _serve(self, sock: socket.socket, number: int) -> None:
-        """Serve one client to its end; nothing that it does concerns any other."""
+        """Serve one client until it disconnects, without affecting any other."""
         await asyncio.sleep(self._accept_seconds)
         try:
             connection = await open_connection(sock, number, self._ssl_context)
@@ -146,7 +148,7 @@ class Simulator:
             await connection.close()
 
     async def _converse(self, connection: Connection) -> None:
-        """Answer one request after the other."""
+        """Answer requests one at a time."""
         try:
             while request := await connection.next_request():
                 entry = self._entry(connection, request)
@@ -208,9 +210,9 @@ class Simulator:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket at this address, which refuses connections until it listens.
+    """Return a socket at this address. It refuses connections until it listens.
 
-    :raises OSError: the address cannot be had.
+    :raises OSError: the address isn't available.
     """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -224,8 +226,11 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 async def _accepted(listener: socket.socket) -> socket.socket:
-    """The next connection. asyncio's own ``sock_accept`` loses one that comes as it is cancelled,
-    which a server that restarts under its clients' eyes does all the time."""
+    """Return the next connection.
+
+    asyncio's own ``sock_accept`` loses a connection that comes while it is canceled. A server that
+    restarts while clients connect does that all the time.
+    """
     loop = asyncio.get_running_loop()
     while True:
         try:

@@ -38,12 +38,12 @@ _REFUSALS: dict[Sign, Fault] = {
     Sign.BAD_GATEWAY: RawResponse(502, b"<h1>Bad Gateway</h1>", (("content-type", "text/html"),)),
     Sign.UNAVAILABLE: RawResponse(503),
 }
-"""What a request meets while its model is being loaded."""
+"""The responses to requests while the model loads."""
 
 
 @dataclass(slots=True)
 class Serving:
-    """A request that a handler has claimed, on its way to an answer."""
+    """A request that a handler has claimed and is answering."""
 
     handler: Handler
     request: Request
@@ -52,9 +52,9 @@ class Serving:
     facts: Facts
 
     def read(self, api_key: str | None) -> Question | WholeQuestion:
-        """The request, once its key is checked.
+        """Check the key, and parse the request.
 
-        :raises Refused: the key is wrong or the request makes no sense.
+        :raises Refused: the key is wrong, or the request is invalid.
         """
         if api_key is not None and self.handler.key(self.request) != api_key:
             raise Refused(Error(ErrorKind.INVALID_KEY, "Incorrect API key provided."))
@@ -63,7 +63,7 @@ class Serving:
         return call
 
     async def refuse(self, error: Error) -> None:
-        """Answer with an error in the provider's shape."""
+        """Answer with an error in the provider's format."""
         await send(self.connection, self.entry, self.handler.error(error, self.facts))
 
     async def answer(
@@ -115,7 +115,7 @@ class Serving:
                 await self._stream(call, script, fault, start_ns, random)
 
     async def answer_at_once(self, call: WholeQuestion, presences: Mapping[str, Presence]) -> None:
-        """Answer a question that no single model is asked."""
+        """Answer a request that isn't about one model."""
         await self._send(call.respond(self.facts, presences))
 
     async def _send(self, response: Response) -> None:
@@ -139,7 +139,7 @@ class Serving:
 
 
 async def send(connection: Connection, entry: Entry, response: Response) -> None:
-    """Send a whole response in one write."""
+    """Send a complete response in one write."""
     entry.status = response.status
     entry.commit()
     await connection.write(connection.whole(response))

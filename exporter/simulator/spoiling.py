@@ -34,7 +34,7 @@ from exporter.simulator.steps import (
 
 
 def spoilt(steps: Iterator[Timed], fault: Fault | None) -> Iterable[Timed]:
-    """The stream as the fault leaves it; faults that are no matter of its steps change nothing."""
+    """Apply the fault to the stream. Faults that don't affect its steps change nothing."""
     match fault:
         case ErrorMidStream(error, after_tokens):
             return _broken_off(steps, after_tokens, Failed(error))
@@ -93,9 +93,9 @@ def _prolonged(steps: Iterator[Timed]) -> Iterator[Timed]:
 
 
 def _divided(steps: Iterator[Timed], tokens: int) -> tuple[list[Timed], Iterator[Timed]]:
-    """The steps up to the one that completes so many output tokens, and the rest.
+    """Split the steps after the one that completes this many output tokens.
 
-    The finish reason always belongs to the rest.
+    The finish reason always belongs to the second part.
     """
     before: list[Timed] = []
     sent = 0

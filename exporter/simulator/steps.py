@@ -23,7 +23,7 @@ class FinishReason(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """What an error means; each handler has its provider's status and words for it."""
+    """What an error means. Each handler maps it to its provider's status and code."""
 
     BAD_REQUEST = "bad_request"
     INVALID_KEY = "invalid_key"
@@ -39,7 +39,7 @@ class ErrorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """One error, to be put into a provider's shape."""
+    """An error, independent of the provider's format."""
 
     kind: ErrorKind
     message: str = "The simulator was told to fail."
@@ -48,29 +48,29 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The stream opens; nothing is generated yet."""
+    """The stream opens before anything is generated."""
 
     alone: bool
-    """Whether the opening is a separate event, if the format allows both."""
+    """Whether the opening is a separate event, if the format makes that optional."""
     usage: Usage | None = None
-    """What is known of the prompt by now; ``None`` where usage is not to be told."""
+    """The usage of the prompt. ``None`` if usage isn't reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """A sign of life without content: a comment or a ping event."""
+    """A keep-alive without content: a comment or a ping event."""
 
 
 @dataclass(frozen=True, slots=True)
 class HiddenReasoning:
-    """The model has thought; the tokens count, but their text is not shown."""
+    """The model has finished reasoning. The tokens count, but their text isn't shown."""
 
     tokens: int
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A piece of generated text, as one chunk of the stream."""
+    """A piece of generated text, sent as one chunk of the stream."""
 
     kind: OutputKind
     text: str
@@ -79,15 +79,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """A call of a tool begins; its arguments are the output that follows."""
+    """A tool call starts. Its arguments are the output that follows."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Generation has stopped; ``usage`` is ``None`` where it is not to be told, and ``reason``
-    where the stream is not to have an end."""
+    """Generation has stopped. ``usage`` is ``None`` if it isn't reported. ``reason`` is ``None`` if
+    the stream lacks an end."""
 
     reason: FinishReason | None
     usage: Usage | None = None
@@ -95,14 +95,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The stream says that it failed."""
+    """The stream reports an error."""
 
     error: Error
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Something that is not of the provider's format."""
+    """Bytes that violate the provider's format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,12 @@ Step = Begin | Ping | HiddenReasoning | Calling | Output | Finish | Failed | Bro
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Nothing more is sent until the client leaves."""
+    """Nothing more is sent until the client disconnects."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """The connection ends at once."""
+    """The connection ends immediately."""
 
     reset: bool
 
@@ -130,7 +130,7 @@ Act = Silence | HangUp
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A step, and when it is due: seconds after the request was complete."""
+    """A step and its time, in seconds after the request was complete."""
 
     at_seconds: float
     step: Step | Act

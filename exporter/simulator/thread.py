@@ -1,4 +1,4 @@
-"""Runs a simulator in its own thread, off the loop that measures it."""
+"""Runs a simulator in its own thread, separate from the event loop that measures it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def run_in_thread(
 ) -> Iterator[Simulator]:
     """Serve in another thread until the block ends.
 
-    :param beside: what is done in that thread meanwhile.
-    :raises OSError: the address cannot be listened on.
+    :param beside: a coroutine to run in that thread at the same time.
+    :raises OSError: the address isn't available.
     """
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -37,7 +37,7 @@ def run_in_thread(
         except BaseException as error:
             if started.done():
                 raise
-            started.set_exception(error)  # or the caller would wait for ever
+            started.set_exception(error)  # otherwise the caller would wait forever
 
     thread = threading.Thread(target=run, name="simulator", daemon=True)
     thread.start()

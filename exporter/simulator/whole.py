@@ -1,4 +1,4 @@
-"""What handlers of unstreamed answers share."""
+"""Helpers for handlers of answers in one piece."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.simulator.model import Presence
 
 
 def asks(method: str, pattern: str, *headers: str) -> Callable[[Request], bool]:
-    """Whether a request is one like this, with these headers."""
+    """Return a function that checks whether a request has this method, path, and headers."""
 
     def claims(request: Request) -> bool:
         found = request.method == method and re.fullmatch(pattern, request.path)
@@ -28,7 +28,7 @@ def json_response(body: object, *headers: tuple[str, str]) -> Response:
 def answered(
     model: str, texts: Iterable[str], body: Callable[[Facts], object], *headers: tuple[str, str]
 ) -> WholeQuestion:
-    """A request to a model about texts, and what it is answered."""
+    """Return a request to a model about texts, with its answer."""
 
     def respond(facts: Facts, _presences: Mapping[str, Presence]) -> Response:
         return json_response(body(facts), ("x-request-id", f"req_{facts.number}"), *headers)
@@ -37,5 +37,5 @@ def answered(
 
 
 def tokens_of(texts: Iterable[str]) -> int:
-    """How many tokens these texts have."""
+    """Return how many tokens these texts have."""
     return sum(map(count_tokens, texts))

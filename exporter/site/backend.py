@@ -19,7 +19,7 @@ class Spent:
 
     usd: float = 0.0
     limit_usd: float | None = None
-    """The budget of all targets together, a day."""
+    """The daily budget of all targets together."""
     by_target: Mapping[str, float] = field(default_factory=dict)
     target_limits: Mapping[str, float] = field(default_factory=dict)
 
@@ -37,7 +37,7 @@ class Condition:
     config_loaded_at: float = 0.0
     """When the active configuration was loaded, Unix seconds."""
     config_error: str | None = None
-    """Why a newer one was rejected."""
+    """Why a newer configuration was rejected; ``None`` if none was."""
     spent: Spent = field(default_factory=Spent)
     probes_in_flight: int = 0
     config: Config = field(default_factory=Config)
@@ -70,13 +70,13 @@ class Backend(Protocol):
         """Probe one configured target now, with all its probes.
 
         :raises KeyError: no target has this name.
-        :raises OverBudget: they could pass a budget.
+        :raises OverBudget: the probes could exceed a budget.
         """
         ...
 
     async def reload(self) -> None:
         """Reload the configuration.
 
-        :raises ConfigError: it has errors; nothing changed.
+        :raises ConfigError: it has errors; nothing has changed.
         """
         ...

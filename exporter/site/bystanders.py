@@ -1,4 +1,4 @@
-"""Passes the results of the schedule's own probes to the metrics and the pages."""
+"""Passes events of the schedule to the metrics and the status pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.site.status import Status
 
 
 class Bystanders:
-    """Tells both."""
+    """Reports each event to both."""
 
     def __init__(self, metrics: Metrics, status: Status) -> None:
         self._both = metrics, status
@@ -23,6 +23,6 @@ class Bystanders:
             each.skipped(plan, reason)
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """The latest probes of a plan speak so strongly for a change."""
+        """How strongly the latest probes of a plan suggest a change, for each measure."""
         for each in self._both:
             each.evidence(plan, by_measure)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.coldness import Waiting
-from exporter.config.slo import Objective, Tally, Verdict
+from exporter.config.slo import Objective, SloVerdict, Tally
 from exporter.probing.evidence import LIMIT
 from exporter.probing.grid import next_on_grid
 from exporter.result import Failure, FailureReason, SkipReason
@@ -86,7 +86,7 @@ def judge(row: StatusRow, now: float) -> Judgement:
         return Judgement(State.PENDING, _skipped(row))
     if failure := row.last.result.failure:
         return _failed(row, failure)
-    return _unreliable(row) or _slow(row) or Judgement(State.OK, _left_alone(row, now))
+    return _unreliable(row) or _slow(row) or Judgement(State.OK, _idle_or_skipped(row, now))
 
 
 def is_late(row: StatusRow, now: float) -> bool:
@@ -103,21 +103,24 @@ def next_probe_at(row: StatusRow, now: float) -> float:
 
 
 def failing_since(row: StatusRow) -> float | None:
-    """When the first of the latest failures ended, as far as the history goes back."""
+    """When the current run of failures began, Unix seconds; ``None`` if the target succeeds.
+
+    If the failures are older than the history, the result is when the history begins.
+    """
     since = None
-    for sample in reversed(tuple(row.samples)):
-        if sample.success:
+    for probe in reversed(tuple(row.past)):
+        if probe.success:
             break
-        since = sample.finished_at
+        since = probe.finished_at
     return since
 
 
 def _failed(row: StatusRow, failure: Failure) -> Judgement:
-    why = failure.told
+    why = failure.summary
     if failure.reason in _THROTTLING:
         return Judgement(State.THROTTLED, why, "InferenceThrottled")
-    latest = row.samples.latest(_LATEST)
-    good = sum(sample.success for sample in latest)
+    latest = row.past.latest(_LATEST)
+    good = sum(probe.success for probe in latest)
     if 2 * good > len(latest) and latest[-2].success:
         times = f"{len(latest) - good} of the last {len(latest)} probes failed"
         return Judgement(State.FLAKY, f"{times}; {why}", "InferenceErrorsHigh")
@@ -129,16 +132,16 @@ def _failed(row: StatusRow, failure: Failure) -> Judgement:
 
 
 def _unreliable(row: StatusRow) -> Judgement | None:
-    latest = row.samples.latest(_LATEST)
-    if all(sample.success for sample in latest):
+    latest = row.past.latest(_LATEST)
+    if all(probe.success for probe in latest):
         return None
-    failures = row.samples.failures_of_last_hour()
+    failures = row.past.failures_of_last_hour()
     tally = next((each for each in row.tallies if each.objective.threshold_seconds is None), None)
     if tally is None:
         # A booting model is not flaky.
         ready = row.hour.probes - failures.count(FailureReason.NOT_READY)
         tally = Tally(USUAL_SUCCESS, row.hour.successes, ready)
-    if tally.verdict is not Verdict.BROKEN:
+    if tally.verdict is not SloVerdict.BROKEN:
         return None
     why = (
         f"{percent(tally.ratio)} of {tally.judged} probes succeeded in the last hour;"
@@ -156,7 +159,7 @@ def _slow(row: StatusRow) -> Judgement | None:
         limit = tally.objective.threshold_seconds
         if (
             limit is not None
-            and tally.verdict is Verdict.BROKEN
+            and tally.verdict is SloVerdict.BROKEN
             and _is_missed(row, tally.objective)
         ):
             name = tally.objective.name.replace("_", " ")
@@ -173,8 +176,9 @@ def _slow(row: StatusRow) -> Judgement | None:
 
 
 def _is_missed(row: StatusRow, objective: Objective) -> bool:
-    """Whether one of the latest probes missed it. If not, the target meets it again."""
-    latest = row.samples.latest(_LATEST)
+    """Whether any of the latest probes missed the objective. If none did, the target has
+    recovered."""
+    latest = row.past.latest(_LATEST)
     return any(objective.met_by(each, usable=not each.cold) is False for each in latest)
 
 
@@ -182,7 +186,7 @@ def _not_ready(waiting: Waiting, now: float) -> str:
     return f"not ready for {span(now - waiting.since)}: {waiting.detail}"
 
 
-def _left_alone(row: StatusRow, now: float) -> str:
+def _idle_or_skipped(row: StatusRow, now: float) -> str:
     if row.waiting:
         return f"{row.waiting.detail} for {span(now - row.waiting.since)}"
     return _skipped(row)

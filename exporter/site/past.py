@@ -1,6 +1,6 @@
 """The history of results, packed, because there are thousands of plans.
 
-The last hour is kept probe by probe. A day is kept as 24 hours, each a histogram of durations,
+The last hour keeps every probe. The last day keeps 24 hours, each as a histogram of durations,
 which gives quantiles within 3 %.
 """
 
@@ -18,12 +18,12 @@ from exporter.observation import Observation
 from exporter.result import FailureReason
 
 HISTORY_LENGTH = 60
-"""How many of its latest results a plan remembers at least."""
+"""The least number of results that a plan keeps."""
 
 _HOUR_SECONDS = 3600
 _HOURS = 24
-_MOST_SAMPLES = 720
-"""An hour of one probe in five seconds."""
+_MOST_PROBES = 720
+"""An hour of probes every five seconds."""
 
 _REASONS = tuple(FailureReason)
 _PACKED = struct.Struct("<4d2B")
@@ -31,8 +31,8 @@ _NO_REASON, _COLD = 255, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What stays of a result once a later one has come. ``None`` is not known."""
+class PastProbe:
+    """A result without its details. ``None`` means unknown."""
 
     finished_at: float
     """Wall-clock end of the probe, Unix seconds."""
@@ -40,11 +40,11 @@ class Sample:
     output_tokens_per_second: float | None
     failure_reason: FailureReason | None
     cold: bool = False
-    """Whether the model had to be started, so that its time is none of a warm one."""
+    """Whether the model had to start, so that its times say nothing about a warm model."""
     request_duration_seconds: float | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, observation: Observation) -> Sample:
+    def of(cls, observation: Observation) -> PastProbe:
         result, cold, certain = observation.result, observation.cold, observation.certain
         return cls(
             result.finished_at,
@@ -61,8 +61,8 @@ class Sample:
 
     @property
     def warm_seconds(self) -> float | None:
-        """The time to the first token, or to the answer where it comes in one piece, of a success
-        of a warm model."""
+        """The time to first token, or the duration of the request if the response isn't streamed.
+        ``None`` for failures and cold models."""
         if self.failure_reason or self.cold:
             return None
         first = self.time_to_first_token_seconds
@@ -70,8 +70,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The probes of some span of time. Times are in seconds, of the successes of a warm model."""
+class PeriodSummary:
+    """The probes of a period. Times are in seconds, from the successes of a warm model."""
 
     probes: int = 0
     successes: int = 0
@@ -83,8 +83,8 @@ class Window:
         return self.successes / self.probes if self.probes else None
 
 
-class Samples:
-    """The latest samples, oldest first: the last hour, and at least ``HISTORY_LENGTH`` samples if
+class PastProbes:
+    """The latest probes, oldest first: those of the last hour, and at least ``HISTORY_LENGTH`` if
     there were that many. Immutable."""
 
     __slots__ = ("_packed",)
@@ -95,35 +95,35 @@ class Samples:
     def __len__(self) -> int:
         return len(self._packed) // _PACKED.size
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[PastProbe]:
         return (_unpacked(*fields) for fields in _PACKED.iter_unpack(self._packed))
 
-    def latest(self, count: int) -> tuple[Sample, ...]:
-        """The latest ones, as many as there are."""
+    def latest(self, count: int) -> tuple[PastProbe, ...]:
+        """The latest probes, at most ``count``."""
         packed = self._packed[-count * _PACKED.size :]
         return tuple(_unpacked(*fields) for fields in _PACKED.iter_unpack(packed))
 
-    def plus(self, sample: Sample) -> Samples:
-        """These and a new one, without those that are too old by now."""
-        packed = self._packed + _pack(sample)
-        oldest = sample.finished_at - _HOUR_SECONDS
+    def plus(self, probe: PastProbe) -> PastProbes:
+        """These probes and a new one, without those that are now too old."""
+        packed = self._packed + _pack(probe)
+        oldest = probe.finished_at - _HOUR_SECONDS
         count, gone = len(packed) // _PACKED.size, 0
         while count - gone > HISTORY_LENGTH:
             (finished_at,) = struct.unpack_from("<d", packed, gone * _PACKED.size)
-            if finished_at >= oldest and count - gone <= _MOST_SAMPLES:
+            if finished_at >= oldest and count - gone <= _MOST_PROBES:
                 break
             gone += 1
-        return Samples(packed[gone * _PACKED.size :])
+        return PastProbes(packed[gone * _PACKED.size :])
 
-    def last_hour(self) -> tuple[Sample, ...]:
-        """Those of the hour that ended with the latest one."""
-        samples = tuple(self)
-        oldest = samples[-1].finished_at - _HOUR_SECONDS if samples else 0.0
-        return tuple(sample for sample in samples if sample.finished_at >= oldest)
+    def last_hour(self) -> tuple[PastProbe, ...]:
+        """The probes of the hour up to the latest probe."""
+        past = tuple(self)
+        oldest = past[-1].finished_at - _HOUR_SECONDS if past else 0.0
+        return tuple(probe for probe in past if probe.finished_at >= oldest)
 
     def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
-        """The failure reasons of that hour. Pages need this for every target, so it reads nothing
-        else."""
+        """The failure reasons of that hour. Pages need them for every target, so this unpacks
+        nothing else."""
         packed = [(at, reason) for at, _, _, _, reason, _ in _PACKED.iter_unpack(self._packed)]
         oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
         return tuple(
@@ -131,40 +131,40 @@ class Samples:
         )
 
 
-def window(samples: Iterable[Sample]) -> Window:
-    """What the samples come to; quantiles are exact."""
+def summarize(past: Iterable[PastProbe]) -> PeriodSummary:
+    """The summary of probes, with exact quantiles."""
     probes = successes = 0
     times: list[float] = []
-    for sample in samples:
+    for probe in past:
         probes += 1
-        successes += sample.success
-        if (seconds := sample.warm_seconds) is not None:
+        successes += probe.success
+        if (seconds := probe.warm_seconds) is not None:
             times.append(seconds)
     times.sort()
-    return Window(probes, successes, _of_sorted(times, 0.5), _of_sorted(times, 0.95))
+    return PeriodSummary(probes, successes, _of_sorted(times, 0.5), _of_sorted(times, 0.95))
 
 
 class Day:
-    """The last 24 hours, the present one among them. Used in the probing thread alone."""
+    """The last 24 hours, including the current one. Only the probing thread uses it."""
 
     def __init__(self) -> None:
         self._hours: deque[_Hour] = deque()
         self._sum = _Counts()
         self._present = _Counts()
 
-    def take(self, sample: Sample) -> Window:
-        """Add a sample, and tell what the day comes to."""
-        number = int(sample.finished_at // _HOUR_SECONDS)
+    def take(self, probe: PastProbe) -> PeriodSummary:
+        """Add a probe, and return the summary of the day."""
+        number = int(probe.finished_at // _HOUR_SECONDS)
         if not self._hours or self._hours[-1].number != number:
             self._turn(number)
         hour = self._hours[-1]
         hour.probes += 1
-        hour.successes += sample.success
-        if (seconds := sample.warm_seconds) is not None:
+        hour.successes += probe.success
+        if (seconds := probe.warm_seconds) is not None:
             place = _Counts.place(seconds)
             self._present.add(place, 1)
             self._sum.add(place, 1)
-        return Window(
+        return PeriodSummary(
             sum(hour.probes for hour in self._hours),
             sum(hour.successes for hour in self._hours),
             self._sum.quantile(0.5),
@@ -172,7 +172,7 @@ class Day:
         )
 
     def _turn(self, number: int) -> None:
-        """Begin an hour. If the clock was set back, the hours after it are forgotten."""
+        """Begin an hour. If the clock was set back, drop the hours that are now in the future."""
         if self._hours:
             self._hours[-1].times = self._present.packed()
         kept = [hour for hour in self._hours if number - _HOURS < hour.number < number]
@@ -194,7 +194,7 @@ class _Hour:
 
 
 class _Counts:
-    """How many times were about so long: each place is 5 % longer than the one before it."""
+    """A histogram of durations with logarithmic buckets, each 5 % longer than the previous one."""
 
     _STEP = math.log(1.05)
     _LOWEST = round(math.log(1e-3) / _STEP)
@@ -223,7 +223,7 @@ class _Counts:
             self._counts[place] += times
 
     def quantile(self, share: float) -> float | None:
-        """``None`` where there is no time at all."""
+        """The quantile in seconds; ``None`` if the histogram is empty."""
         rank = share * (sum(self._counts) - 1)
         passed = 0
         for place, times in enumerate(self._counts):
@@ -243,22 +243,22 @@ def _of_sorted(values: Sequence[float], share: float) -> float | None:
     return values[below] + (values[above] - values[below]) * (rank - below)
 
 
-def _pack(sample: Sample) -> bytes:
-    reason = sample.failure_reason
+def _pack(probe: PastProbe) -> bytes:
+    reason = probe.failure_reason
     return _PACKED.pack(
-        sample.finished_at,
-        _number(sample.time_to_first_token_seconds),
-        _number(sample.output_tokens_per_second),
-        _number(sample.request_duration_seconds),
+        probe.finished_at,
+        _number(probe.time_to_first_token_seconds),
+        _number(probe.output_tokens_per_second),
+        _number(probe.request_duration_seconds),
         _NO_REASON if reason is None else _REASONS.index(reason),
-        _COLD if sample.cold else 0,
+        _COLD if probe.cold else 0,
     )
 
 
 def _unpacked(
     finished_at: float, first: float, speed: float, duration: float, reason: int, flags: int
-) -> Sample:
-    return Sample(
+) -> PastProbe:
+    return PastProbe(
         finished_at,
         _known(first),
         _known(speed),

@@ -11,7 +11,7 @@ from exporter.result import Failure, ProbeResult
 
 
 def result_to_json(result: ProbeResult, cold: Coldness | None = None) -> dict[str, JsonValue]:
-    """The result's facts and measures; what is not known is null."""
+    """The facts and measurements of a result; unknown values are null."""
     return {
         "target": result.target,
         "probe": result.probe,

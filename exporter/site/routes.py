@@ -37,7 +37,7 @@ from exporter.site.backend import Backend, Condition
 from exporter.site.pages.config_page import render_config
 from exporter.site.pages.page import Page, target_url
 from exporter.site.pages.problems_page import count_problems, render_problems
-from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.status_page import TableView, render_page
 from exporter.site.pages.target_page import render_target
 from exporter.site.scrapes import Scrapes
 from exporter.site.targets_json import targets_to_json
@@ -91,7 +91,7 @@ class _Site:
         self._probing: dict[str, asyncio.Future[tuple[Observation, ...]]] = {}
 
     async def page(self, request: Request) -> Response:
-        view, rows = View.parse(request.query_params), self._backend.status.rows()
+        view, rows = TableView.parse(request.query_params), self._backend.status.rows()
         return await self._shown(lambda: render_page(rows, self._condition, view, time.time()))
 
     async def problems(self, _request: Request) -> Response:
@@ -252,8 +252,8 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A page of another site could make a browser with access spend tokens. Browsers send the
-    origin of a request in ``Sec-Fetch-Site``; other clients don't."""
+    """A page of another site could make the browser of someone with access spend tokens. Browsers
+    send the origin of a request in ``Sec-Fetch-Site``; other clients don't."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise HTTPException(403, "rejected: the request comes from a page of another site\n")
 

@@ -27,7 +27,7 @@ Background = Callable[[Callable[[], Parts]], Awaitable[Parts]]
 
 
 class Everything(Protocol):
-    """Tells all families as a format shows them, which carries native histograms or does not."""
+    """Returns all metric families, with native histograms if the format supports them."""
 
     def __call__(self, *, native: bool) -> Iterable[Exposed]: ...
 
@@ -35,8 +35,8 @@ class Everything(Protocol):
 class Scrapes:
     """Answers scrapes.
 
-    Two Prometheus servers of a highly available pair often scrape at the same time. A request
-    that arrives while a body in the same format is being rendered gets that body, which is some
+    The two Prometheus servers of a highly available pair often scrape at the same time. A request
+    that arrives while a body in the same format is being rendered gets that body, which is a few
     milliseconds older than the request.
     """
 
@@ -45,12 +45,12 @@ class Scrapes:
         self._under_way: dict[Key, asyncio.Task[Parts]] = {}
 
     async def answer(self, everything: Everything, request: Request) -> Response:
-        """All families, in the format and coding that the request prefers."""
+        """All families, in the format and encoding that the request prefers."""
         key = _wishes(request)
         return _response(await asyncio.shield(self._shared(everything, key)), *key)
 
     async def answer_alone(self, shown: Iterable[Exposed], request: Request) -> Response:
-        """These families, made for this request alone."""
+        """These families, rendered for this request only."""
         key = _wishes(request)
         return _response(await self._made(shown, key), *key)
 
@@ -84,7 +84,8 @@ def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
 
 
 async def _one_by_one(parts: deque[bytes]) -> AsyncIterator[bytes]:
-    """Returning all of them to the kernel in one step would also delay the streams."""
+    """Free each part once it is sent. Returning the memory of all parts to the kernel in one step
+    would delay the loop that reads streams."""
     while parts:
         yield parts.popleft()
 
@@ -95,7 +96,7 @@ def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool) -> Parts
 
 
 def _zipped(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Compressed part by part; zlib lets other threads run meanwhile."""
+    """Compress part by part. Other threads run while zlib works."""
     compressor = zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_WINDOW)
     for part in parts:
         yield compressor.compress(part)

@@ -14,12 +14,12 @@ from pathlib import Path
 import uvicorn
 
 from exporter.config.web import Web
-from exporter.process.descriptors import for_the_door
+from exporter.process.descriptors import for_server
 from exporter.settings.mistakes import ConfigError
 from exporter.site.backend import Backend
-from exporter.site.door import IDLE_SECONDS, Door
 from exporter.site.guard import Guard, ReloadingContext
-from exporter.site.protocol import MAX_HEAD_BYTES, GuestProtocol
+from exporter.site.listener import IDLE_SECONDS, Listener
+from exporter.site.protocol import MAX_HEAD_BYTES, HttpProtocol
 from exporter.site.routes import routes
 from exporter.site.toolkit_file import WebConfigFile
 
@@ -32,14 +32,14 @@ class WebError(Exception):
 
 
 class _Server(uvicorn.Server):
-    """Sweeps before its door ten times a second."""
+    """Closes expired connections ten times a second."""
 
-    def __init__(self, door: Door, config: uvicorn.Config) -> None:
+    def __init__(self, listener: Listener, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._door = door
+        self._listener = listener
 
     async def on_tick(self, counter: int) -> bool:
-        self._door.sweep()
+        self._listener.close_expired()
         return await super().on_tick(counter)
 
 
@@ -51,26 +51,25 @@ class WebServer:
         self._web = web
 
     def start(self) -> None:
-        """Listen, then serve in a thread of its own.
+        """Listen, then serve in a separate thread.
 
         :raises WebError: the address or ``web.config_file`` cannot be used.
         """
         file = _read(self._web.config_file)
-        listening = _listen(self._web)
-        self.url = _url("https" if file.has_tls else "http", listening)
-        door = Door(listening, for_the_door(self._web.max_connections))
+        listener = Listener(_listen(self._web), for_server(self._web.max_connections))
+        self.url = _url("https" if file.has_tls else "http", listener)
         self._server = _Server(
-            door,
+            listener,
             uvicorn.Config(
                 Guard(routes(self._backend, enable_probe=self._web.enable_probe), file),
                 ssl_context_factory=(lambda *_: ReloadingContext(file)) if file.has_tls else None,
-                http=partial(GuestProtocol, door),  # type: ignore[arg-type]
+                http=partial(HttpProtocol, listener),  # type: ignore[arg-type]
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
                 log_config=None,
-                log_level="error",  # strangers could fill the log with warnings
+                log_level="error",  # any client could fill the log with warnings
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
@@ -79,12 +78,12 @@ class WebServer:
             ),
         )
         self._thread = threading.Thread(
-            target=self._server.run, args=([door],), name="web", daemon=True
+            target=self._server.run, args=([listener],), name="web", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
-        """Let running requests finish within a short time, then close."""
+        """Let running requests finish within ``GRACEFUL_STOP_SECONDS``, then close."""
         self._server.should_exit = True
         self._thread.join(GRACEFUL_STOP_SECONDS + 2)
 

@@ -14,96 +14,94 @@ from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.config.slo import Objective, Tally
 from exporter.observation import Observation
 from exporter.result import SkipReason
-from exporter.site.kept import KEPT_FAILURES, KEPT_SUCCESSES, Kept
-from exporter.site.past import HISTORY_LENGTH, Day, Sample, Samples, Window, window
+from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
+from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary, summarize
 
-__all__ = ["HISTORY_LENGTH", "Sample", "Status", "StatusRow"]
+__all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
 
-_NO_SAMPLES, _NO_WINDOW = Samples(), Window()
+_NO_PAST, _NO_SUMMARY = PastProbes(), PeriodSummary()
 
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One plan, its latest result, and what is remembered of the earlier ones."""
+    """One plan, its latest result, and its history."""
 
     plan: Plan
     last: Observation | None = None
-    samples: Samples = _NO_SAMPLES
-    hour: Window = _NO_WINDOW
-    """The hour that ended with the latest probe."""
-    day: Window = _NO_WINDOW
-    """The same of 24 hours."""
+    past: PastProbes = _NO_PAST
+    hour: PeriodSummary = _NO_SUMMARY
+    """The hour up to the latest probe."""
+    day: PeriodSummary = _NO_SUMMARY
+    """The 24 hours up to the latest probe."""
     tallies: tuple[Tally, ...] = ()
-    """How far the objectives of the target are kept, over the hour."""
+    """How far the target meets each of its objectives, over the last hour."""
     last_cold: Observation | None = None
     """The latest success that was a cold start."""
     waiting: Waiting | None = None
     evidence: float = 0.0
-    """How strongly the latest probes say that the model has become slower than usual; see
+    """How strongly the latest probes suggest that the model is slower than usual; see
     ``exporter.probing.evidence``."""
     skipped: SkipReason | None = None
-    """Why the plan was not carried out when it was due last; ``None`` where it was."""
-    successes: tuple[Kept, ...] = ()
-    """Oldest first, as are the failures."""
-    failures: tuple[Kept, ...] = ()
+    """Why the latest scheduled probe was not sent; ``None`` if it was."""
+    successes: tuple[ProbeDetails, ...] = ()
+    """Oldest first, like the failures."""
+    failures: tuple[ProbeDetails, ...] = ()
 
     @property
-    def history(self) -> tuple[Sample, ...]:
-        """The samples of the latest probes, oldest first."""
-        return self.samples.latest(HISTORY_LENGTH)
+    def history(self) -> tuple[PastProbe, ...]:
+        """The latest probes, oldest first."""
+        return self.past.latest(HISTORY_LENGTH)
 
     @property
-    def kept(self) -> tuple[Kept, ...]:
-        """All probes that are kept whole, latest first."""
+    def kept(self) -> tuple[ProbeDetails, ...]:
+        """The probes kept with their details, latest first."""
         both = (*self.successes, *self.failures)
         return tuple(sorted(both, key=lambda kept: kept.finished_at, reverse=True))
 
     def with_news(self, latest: Observation, day: Day) -> StatusRow:
-        sample = Sample.of(latest)
-        samples = self.samples.plus(sample)
-        of_hour = samples.last_hour()
-        hour, of_day = window(of_hour), day.take(sample)
+        probe = PastProbe.of(latest)
+        past = self.past.plus(probe)
+        of_hour = past.last_hour()
+        hour, of_day = summarize(of_hour), day.take(probe)
         return replace(
             self.with_kept(latest),
             last=_lean(latest),
-            samples=samples,
+            past=past,
             hour=hour,
             day=hour if hour.probes == of_day.probes else of_day,
             tallies=_tallies(self.plan, of_hour),
-            last_cold=latest if sample.cold and sample.success else self.last_cold,
+            last_cold=latest if probe.cold and probe.success else self.last_cold,
             skipped=None,
         )
 
     def with_kept(self, latest: Observation) -> StatusRow:
-        """With one more probe to look at, and without the oldest of its kind."""
-        kept = Kept.of(latest)
+        """This row with one more probe in detail, and without the oldest success or failure."""
+        kept = ProbeDetails.of(latest)
         if latest.result.success:
             return replace(self, successes=(*self.successes, kept)[-KEPT_SUCCESSES:])
         return replace(self, failures=(*self.failures, kept)[-KEPT_FAILURES:])
 
     def with_plan(self, plan: Plan) -> StatusRow:
-        """With other settings; the history is evaluated again."""
-        return replace(self, plan=plan, tallies=_tallies(plan, self.samples.last_hour()))
+        """This row with changed settings, and its history evaluated again."""
+        return replace(self, plan=plan, tallies=_tallies(plan, self.past.last_hour()))
 
 
 def _lean(latest: Observation) -> Observation:
-    """Without what is kept elsewhere, and in less space."""
+    """The observation without its arrivals and body, which ``ProbeDetails`` has in less space."""
     timeline = replace(latest.result.timeline, arrivals=())
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
 
 
-def _tallies(plan: Plan, samples: Iterable[Sample]) -> tuple[Tally, ...]:
+def _tallies(plan: Plan, past: Iterable[PastProbe]) -> tuple[Tally, ...]:
     slo = plan.target.slo
     if slo is None:
         return ()
-    seen = tuple(samples)
+    seen = tuple(past)
     return tuple(_tally(objective, seen) for objective in slo.objectives())
 
 
-def _tally(objective: Objective, samples: Iterable[Sample]) -> Tally:
-    return Tally.of(
-        objective, (objective.met_by(sample, usable=not sample.cold) for sample in samples)
-    )
+def _tally(objective: Objective, past: Iterable[PastProbe]) -> Tally:
+    return Tally.of(objective, (objective.met_by(probe, usable=not probe.cold) for probe in past))
 
 
 class Status:
@@ -122,8 +120,8 @@ class Status:
         self._rows = rows
 
     def observe(self, observation: Observation) -> None:
-        """Take over a result; one of a plan that has gone meanwhile is passed over, and one that
-        does not count is only kept to be looked at."""
+        """Add a result. Ignore it if its plan was removed; keep only its details if it doesn't
+        count."""
         identity = observation.plan.identity
         row = self._rows.get(identity)
         if row and observation.counts:
@@ -132,18 +130,18 @@ class Status:
             self._rows[identity] = row.with_kept(observation)
 
     def waiting(self, target: str, waiting: Waiting | None) -> None:
-        """Take over what a target is being waited for."""
+        """Set why a target is being waited for; ``None`` if it no longer is."""
         for identity, row in self._rows.items():
             if row.plan.target.name == target:
                 self._rows[identity] = replace(row, waiting=waiting)
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
-        """Take over why a plan was not carried out although it was due."""
+        """Set why a scheduled probe was not sent."""
         if row := self._rows.get(plan.identity):
             self._rows[plan.identity] = replace(row, skipped=reason)
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """Take over how strongly a plan's latest probes speak for a change."""
+        """Set how strongly a plan's latest probes suggest a change."""
         if row := self._rows.get(plan.identity):
             seen = by_measure["time_to_first_token"]
             self._rows[plan.identity] = replace(row, evidence=seen)

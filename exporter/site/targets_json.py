@@ -1,4 +1,4 @@
-"""The answer of ``/api/v1/targets``: the rows of the status page, for scripts."""
+"""The response of ``/api/v1/targets``: the rows of the status page, for scripts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import JsonValue
 
 from exporter.observation import Observation
 from exporter.site.judgement import judge, next_probe_at
-from exporter.site.past import Window
+from exporter.site.past import PeriodSummary
 from exporter.site.result_json import result_to_json
 from exporter.site.status import StatusRow
 
 
 def targets_to_json(rows: Iterable[StatusRow], now: float) -> list[JsonValue]:
-    """The rows as of a moment, Unix seconds."""
+    """The rows at a time, Unix seconds."""
     return [_row_to_json(row, now) for row in rows]
 
 
@@ -32,8 +32,8 @@ def _row_to_json(row: StatusRow, now: float) -> JsonValue:
         "next_probe_at": next_probe_at(row, now),
         "state": judgement.state,
         "why": judgement.why,
-        "hour": _window_to_json(row.hour),
-        "day": _window_to_json(row.day),
+        "hour": _summary_to_json(row.hour),
+        "day": _summary_to_json(row.day),
         "objectives": [
             {
                 "name": tally.objective.name,
@@ -50,18 +50,18 @@ def _row_to_json(row: StatusRow, now: float) -> JsonValue:
     }
 
 
-def _window_to_json(window: Window) -> JsonValue:
+def _summary_to_json(summary: PeriodSummary) -> JsonValue:
     return {
-        "probes": window.probes,
-        "success_ratio": window.success_ratio,
-        "p50_seconds": window.p50,
-        "p95_seconds": window.p95,
+        "probes": summary.probes,
+        "success_ratio": summary.success_ratio,
+        "p50_seconds": summary.p50,
+        "p95_seconds": summary.p95,
     }
 
 
 def _last_to_json(last: Observation) -> dict[str, JsonValue]:
     """The result without the fields of its row, and without the answer: prompts can be the user's
     own data, and answers can reveal them."""
-    left_out = {"target", "probe", "answer"}
-    told = result_to_json(last.result, last.cold)
-    return {key: value for key, value in told.items() if key not in left_out}
+    omitted = {"target", "probe", "answer"}
+    fields = result_to_json(last.result, last.cold)
+    return {key: value for key, value in fields.items() if key not in omitted}

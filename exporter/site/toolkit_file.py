@@ -20,18 +20,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A web configuration file that was read and found usable."""
+    """The settings of a valid web configuration file."""
 
     config: WebConfig
     tls: ssl.SSLContext | None
 
 
 class WebConfigFile:
-    """A web configuration file, read again when it or a file that it names changes.
+    """A web configuration file, reloaded when it or a file that it names changes.
 
-    After the first load, an invalid change is logged and the previous settings stay active:
-    certificate and key are rarely replaced at the same instant. No path means neither TLS nor
-    passwords.
+    After the first load, an invalid change is logged and the previous settings stay active,
+    because a certificate and its key are rarely replaced at the same instant. Without a path there
+    is neither TLS nor authentication.
 
     :raises ConfigError: the file is invalid.
     """

@@ -38,7 +38,7 @@ _HEADERS: dict[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The response headers that the format knows, and their values where those are a closed list."""
+"""The response headers that the format allows, and their allowed values; empty for any value."""
 _CIPHERS = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
@@ -51,7 +51,7 @@ _CIPHERS = {
     "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
     "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
 }
-"""Go's names of the suites up to TLS 1.2 that it deems secure, and OpenSSL's."""
+"""The cipher suites up to TLS 1.2 that Go considers secure: Go's name, then OpenSSL's."""
 
 
 class ClientAuth(StrEnum):
@@ -72,7 +72,7 @@ _VERIFY_MODES = {
 
 
 class TlsVersion(StrEnum):
-    """Those that OpenSSL still offers; older ones are refused."""
+    """The versions that OpenSSL still offers; older ones are rejected."""
 
     TLS12 = "TLS12"
     TLS13 = "TLS13"
@@ -100,7 +100,7 @@ _Inline = Annotated[JsonValue, _unsupported("name a PEM file instead")]
 
 
 class TlsServerConfig(_Model):
-    """``tls_server_config``; relative paths start at the web configuration file."""
+    """``tls_server_config``. Paths are relative to the web configuration file."""
 
     cert_file: FilePath
     key_file: FilePath
@@ -123,7 +123,7 @@ class TlsServerConfig(_Model):
     def _can_be_done(cls, policy: ClientAuth) -> ClientAuth:
         if policy not in _VERIFY_MODES:
             raise ValueError(
-                f"{policy} is not supported, since it accepts certificates that nobody verified; "
+                f"{policy} is not supported, since it accepts unverified certificates; "
                 "use VerifyClientCertIfGiven or RequireAndVerifyClientCert"
             )
         return policy
@@ -158,20 +158,20 @@ class TlsServerConfig(_Model):
         return tuple(path for path in named if path)
 
     def context(self) -> ssl.SSLContext:
-        """These settings as OpenSSL understands them.
+        """These settings as an OpenSSL context.
 
-        :raises OSError: a file cannot be read or holds no usable certificate or key.
+        :raises OSError: a file cannot be read, or has no usable certificate or key.
         """
         for path in self.files:
-            regular_bytes(path, 1)  # OpenSSL would not say which file it is, and wait for a pipe
+            regular_bytes(path, 1)  # OpenSSL's error wouldn't name the file; a pipe would block it
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with _said_plainly("cert_file and key_file are no PEM certificate and its key"):
+        with _explained("cert_file and key_file are not a PEM certificate and its key"):
             context.load_cert_chain(self.cert_file, self.key_file, password=_no_password)
         context.minimum_version = _OPENSSL_VERSIONS[self.min_version]
         context.maximum_version = _OPENSSL_VERSIONS[self.max_version]
         context.verify_mode = _VERIFY_MODES[self.client_auth_type]
         if self.client_ca_file:
-            with _said_plainly("client_ca_file holds no PEM certificate"):
+            with _explained("client_ca_file has no PEM certificate"):
                 context.load_verify_locations(self.client_ca_file)
         if self.cipher_suites:
             context.set_ciphers(":".join(_CIPHERS[suite] for suite in self.cipher_suites))
@@ -181,11 +181,11 @@ class TlsServerConfig(_Model):
 
 
 def _no_password() -> str:
-    raise OSError("the key is encrypted; only a plain key can be used")
+    raise OSError("the key is encrypted; use an unencrypted key")
 
 
 @contextmanager
-def _said_plainly(meaning: str) -> Iterator[None]:
+def _explained(meaning: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
@@ -196,7 +196,7 @@ class HttpServerConfig(_Model):
     """``http_server_config``."""
 
     http2: bool = True
-    """Accepted since the format has it; this server speaks HTTP/1.1 alone."""
+    """Accepted because the format has it. This server supports only HTTP/1.1."""
     headers: dict[str, str] = {}
 
     @field_validator("headers")

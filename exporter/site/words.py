@@ -6,7 +6,7 @@ import math
 
 
 def seconds(value: float | None) -> str:
-    """Three digits or so: ``0.84 ms``, ``312 ms``, ``1.42 s``."""
+    """About three digits: ``0.84 ms``, ``312 ms``, ``1.42 s``."""
     if value is None:
         return ""
     if value < 0.01:
@@ -23,8 +23,8 @@ def rate(value: float | None) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """Two digits of what is missing to 0 % or 100 %, which are never rounded to: ``82 %``,
-    ``99.7 %``, ``99.95 %``."""
+    """A percentage with up to two digits of its distance from 0 % or 100 %, and never rounded to
+    either: ``82 %``, ``99.7 %``, ``99.95 %``."""
     if ratio is None:
         return ""
     missing = 100 * min(ratio, 1 - ratio)
@@ -34,7 +34,7 @@ def percent(ratio: float | None) -> str:
 
 
 def usd(value: float) -> str:
-    """Cents where there are any: ``$4.20``, ``$0.0031``."""
+    """Whole cents from ten cents up, else two digits: ``$4.20``, ``$0.0031``."""
     if value == 0 or value >= 0.1:
         return f"${value:,.2f}"
     return f"${value:.2g}" if value >= 0.0001 else "under $0.0001"

@@ -1,7 +1,8 @@
-"""Pictures of the pages for the documentation: ``python -m tests.browser.pictures [MINUTES]``.
+"""Takes screenshots of the pages for the documentation: ``python -m tests.browser.pictures
+[MINUTES]``.
 
-They show the demo after some minutes. All times count, however busy the machine: these pictures
-measure nothing.
+They show the demo after several minutes. Uncertain times count too, because the screenshots are no
+measurement.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PAGES = {"targets": "/", "target": "/targets/flaky-gateway"}
 
 
 def _run(port: int) -> None:
-    """The demo, in a process of its own."""
+    """Run the demo in a separate process."""
     os.environ[KEY_VARIABLE] = "simulated-key"
     with run_in_thread(
         Simulator(cast_scripts(restarts=False) | cast_scripts(restarts=True))

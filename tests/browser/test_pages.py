@@ -1,6 +1,6 @@
-"""The pages in Chromium: what readers see, press and hear; axe finds nothing to mend.
+"""The pages in Chromium: what readers see, press, and hear. axe reports no violations.
 
-Each page is also drawn into ``build/screenshots``, for people to look at.
+Each page is also saved to ``build/screenshots``, for people to look at.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _scripts() -> dict[str, Script]:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An exporter with a target in every state."""
+    """Run an exporter with a target in every state."""
     folder, port = tmp_path_factory.mktemp("browser"), free_port()
     with run_in_thread(Simulator(_scripts())) as simulator:
         where = f"base_url: '{simulator.url}/v1', api_key: {{env: SIM_KEY}}"
@@ -110,8 +110,8 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def opened(browser: Browser, **options: Any) -> Iterator[Page]:
-    """A page on which nothing may go wrong in the browser's own eyes; that it cannot reach the
-    exporter is said on the page."""
+    """Open a page, and fail on any browser error, except that the exporter isn't reachable. The
+    page itself reports that."""
     wrong: list[str] = []
     context = browser.new_context(**options)
     page = context.new_page()

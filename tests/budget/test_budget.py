@@ -1,4 +1,4 @@
-"""Budgets: a probe that could pass one is not sent, and nothing makes the day forget."""
+"""Budgets: a probe that could exceed one isn't sent, and nothing resets the day's spending."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_budget_can_be_spent_to_the_last_cent_and_not_beyond() -> None:
         probe(money, plan, 100)
     assert money.day.total_usd == Decimal("0.003")
     assert not money.affords(plan)
-    with pytest.raises(OverBudget, match=r"'t' could pass the budget of 0\.003 USD a day"):
+    with pytest.raises(OverBudget, match=r"'t' could exceed the budget of 0\.003 USD a day"):
         money.hold(plan)
 
 
@@ -129,7 +129,7 @@ def test_each_target_has_its_own_budget_beside_that_of_all() -> None:
     money = spending(config)
     probe(money, a, 100)
     assert not money.affords(a)
-    with pytest.raises(OverBudget, match=r"'a' could pass its budget of 0\.001 USD a day"):
+    with pytest.raises(OverBudget, match=r"'a' could exceed its budget of 0\.001 USD a day"):
         money.hold(a)
     probe(money, b, 100)
     probe(money, b, 100)
@@ -219,7 +219,7 @@ def test_the_worst_case_knows_long_prompts_bytes_and_further_fields() -> None:
     )
 
 
-# The schedule, the prober and the series together.
+# Schedule, prober, and series together.
 
 
 def served(url: str, **settings: Any) -> Config:
@@ -242,7 +242,7 @@ async def test_the_schedule_skips_what_the_budget_does_not_allow_and_counts_it()
             await prober.probe(config.plans()[0])
         schedule.stop()
         await prober.aclose(grace_seconds=1)
-    # The answer reports no usage, so each of the probes counts as its worst case.
+    # The answer reports no usage, so each probe costs its worst case.
     assert len(server.requests) == 3
     assert money.day.total_usd == 3 * WORST
     assert value(metrics, "inference_probes_skipped_total", reason="budget") >= 3
@@ -289,7 +289,7 @@ async def test_a_restart_remembers_what_was_spent(tmp_path: Path) -> None:
     first = spending(config)
     keeper, metrics = kept(config, first)
     probe(first, plan, 70)
-    with first.hold(plan):  # the process is killed while this probe is under way
+    with first.hold(plan):  # the process is killed during this probe
         await until_saved(keeper)
     assert value(metrics, "inference_budget_state_saved") == 1
 

@@ -1,7 +1,7 @@
-"""Every way in which a provider, or what stands before it, was seen or feared to go wrong.
+"""Every known or imagined fault of a provider, or of a server in front of it.
 
-Each is a script of exact bytes and the reason that the probe must give; ``None`` is a success.
-What follows a fault on the same server is a good answer: the next probe is unharmed.
+Each one is a script of exact bytes, and the reason that the probe must report. ``None`` is a
+success. After a fault, the same server sends a good answer, so that the next probe succeeds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POINTS: dict[str, tuple[list[Step], R | None, R | None]] = {
 
 
 def breaks() -> Iterator[Behaviour]:
-    """Resets, closes and silences, at every point of an answer."""
+    """Yield resets, closes, and silences at every point of an answer."""
     for point, (script, broken, silent) in POINTS.items():
         yield Behaviour(f"reset {point}", [*script, 0.02, Act.RESET], (broken,))
         yield Behaviour(f"closed {point}", [*script, Act.CLOSE], (broken,))
@@ -44,7 +44,7 @@ def breaks() -> Iterator[Behaviour]:
 
 
 def trickles() -> Iterator[Behaviour]:
-    """What never ends, and what comes byte by byte."""
+    """Yield answers that never end, or that come byte by byte."""
     slow = (R.TIMEOUT_FIRST_TOKEN, R.TIMEOUT_TOTAL)
     yield Behaviour("a head byte by byte", _dripped(OK + b"x: " + b"y" * 99), slow, True)
     yield Behaviour("headers without end", [OK, *_again(b"x: y\r\n")], slow, True)
@@ -78,7 +78,7 @@ ABSURD = ["-1", "1e308", "1" + "0" * 400, "NaN", "null", '"7"', "true", "[]", "{
 
 
 def usages() -> Iterator[Behaviour]:
-    """Numbers of tokens that cannot be."""
+    """Yield impossible token counts."""
     for number in ABSURD:
         usage = b'data: {"choices":[],"usage":{"prompt_tokens":%s,"completion_tokens":%s}}\n\n'
         told = usage.replace(b"%s", number.encode())
@@ -128,7 +128,7 @@ ANYTHING: dict[str, tuple[bytes, tuple[R | None, ...]]] = {
 
 
 def anything() -> Iterator[Behaviour]:
-    """Status 200 with anything in it."""
+    """Yield arbitrary content with status 200."""
     for name, (data, reasons) in ANYTHING.items():
         yield Behaviour(f"200 with {name}", body(data), reasons)
         typed = body(data, b"content-type: text/event-stream")
@@ -137,7 +137,7 @@ def anything() -> Iterator[Behaviour]:
 
 
 def broken_messages() -> Iterator[Behaviour]:
-    """Streams whose messages are none."""
+    """Yield streams with broken messages."""
     protocol, cut = (R.PROTOCOL,), (R.TRUNCATED, R.PROTOCOL)
     for name, data in {
         "no JSON": b"data: hello\n\n",

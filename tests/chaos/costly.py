@@ -1,4 +1,4 @@
-"""Answers made to cost as much as they can, each with the reason that its probe must give."""
+"""Answers that cost as much as possible to parse, with the reason that each probe must report."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, response
 
 MEGABYTE = 1 << 20
 LARGEST = MAX_BYTES - 200
-"""A message that is not too large, with what stands around it."""
+"""The size of the largest allowed message, including its surroundings."""
 
 
 class Costly(NamedTuple):
-    """One answer, and a good one of the same provider."""
+    """A costly answer, and a good one of the same provider."""
 
     provider: str
     good: Sequence[Step]
     script: Sequence[Step]
     reasons: str
-    """The reasons that are right, divided by spaces."""
+    """The correct reasons, separated by spaces."""
     kind: Kind = Kind.CHAT
-    """What was asked."""
+    """The kind of the request."""
 
 
 def _sse(data: bytes) -> bytes:
@@ -56,13 +56,13 @@ FRAMES: dict[str, Callable[[bytes], bytes]] = {
 
 
 def filled(before: bytes, piece: bytes, after: bytes, size: int = LARGEST) -> bytes:
-    """``piece``, divided by commas, as often as it fits."""
+    """Return as many comma-separated copies of ``piece`` as fit."""
     times = max(1, (size - len(before) - len(after)) // (len(piece) + 1))
     return before + b",".join([piece] * times) + after
 
 
 def _nested(*levels: tuple[bytes, bytes, int], leaf: bytes = b"{}") -> bytes:
-    """Lists in lists: each level is what stands around its items, and how many of them."""
+    """Return nested lists. Each level is the text around its items, and their number."""
     for before, after, count in reversed(levels):
         leaf = before + b",".join([leaf] * count) + after
     return leaf
@@ -97,7 +97,7 @@ ANY = {
     "white space": b" " * LARGEST,
     "white space and a text": b" " * (LARGEST - 2000) + b"{}",
 }
-"""Messages, whatever the provider."""
+"""Messages for all providers."""
 
 _PART = b'{"type":"text","text":"x"}'
 OWN = {
@@ -182,12 +182,12 @@ def _whole(body: bytes) -> list[Step]:
 
 
 def _small(piece: bytes, total: int = 4 * MEGABYTE) -> list[Step]:
-    """A body of one small piece over and over."""
+    """Return a body that repeats one small piece."""
     return [STREAM_HEAD, *[chunk(piece * (65536 // len(piece)))] * (total // 65536), LAST_CHUNK]
 
 
 MADE_TO_LAST = "<br> QTE=&JTQxXA==PGJyPg===\n" * 200
-"""Encoded again and again, found by trying at random: 25 ms for 2 kB."""
+"""A text that is decoded again and again, found by random search. 2 kB take 25 ms."""
 _ENCODED = {"content": MADE_TO_LAST, "reasoning_content": MADE_TO_LAST}
 
 HTTP: dict[str, Costly] = {
@@ -275,7 +275,7 @@ BARE: dict[str, Costly] = {
         "a long text": b'{"error":{"message":"' + b"x " * 60_000 + b'"}}\n',
     }.items()
 }
-"""JSON texts that stand bare among the events."""
+"""Bare JSON texts between the events."""
 
 IN_ONE_PIECE: dict[str, Costly] = {
     f"openai, {kind}: {name}": Costly(

@@ -1,4 +1,4 @@
-"""HTTP that is none, or is meant to confuse."""
+"""HTTP that is invalid, or meant to confuse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk
 
 
 def framings() -> Iterator[Behaviour]:
-    """HTTP that is none, or is meant to confuse."""
+    """Yield HTTP that is invalid, or meant to confuse."""
     whole = GOOD + DONE
     yield Behaviour(
         "a length that is too long",
@@ -108,7 +108,7 @@ def framings() -> Iterator[Behaviour]:
     yield Behaviour(
         "101", [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n"], (R.PROTOCOL,)
     )
-    # One write: nobody can tell a late second answer from the answer to the next question.
+    # One write, because a late second answer looks exactly like the answer to the next request.
     yield Behaviour(
         "two answers at once", [(STREAM_HEAD + chunk(whole) + LAST_CHUNK) * 2], (SUCCESS,)
     )

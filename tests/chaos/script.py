@@ -1,4 +1,4 @@
-"""How a faulty answer is written down, and the pieces that many are made of."""
+"""The format of a faulty answer, and common pieces of such answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Behaviour(NamedTuple):
     name: str
     script: Sequence[Step]
     reasons: tuple[R | None, ...]
-    """Those that are right: usually one."""
+    """The correct reasons, normally one."""
     waits: bool = False
-    """Whether the probe ends by a timeout, which takes its time."""
+    """Whether the probe ends by a timeout, which takes a while."""
     provider: str = "openai"
 
 
 def event(**fields: object) -> bytes:
-    """One chat.completion.chunk as an event."""
+    """Return one chat.completion.chunk as an event."""
     return b"data: " + json.dumps(fields).encode() + b"\n\n"
 
 
@@ -41,7 +41,7 @@ WHOLE: list[Step] = [STREAM_HEAD, chunk(GOOD), chunk(DONE), LAST_CHUNK]
 
 
 def stream(*bodies: bytes) -> list[Step]:
-    """These pieces as a whole chunked body."""
+    """Return these pieces as a complete chunked body."""
     return [STREAM_HEAD, *map(chunk, bodies), LAST_CHUNK]
 
 

@@ -1,4 +1,4 @@
-"""Whole answers with a status that is no success."""
+"""Complete answers with an error status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUSES = {
 
 
 def statuses() -> Iterator[Behaviour]:
-    """Every status that was seen, and some that never should be."""
+    """Yield every status that was seen, and some that are invalid."""
     for reason, codes in STATUSES.items():
         for code in codes:
             data = b"" if code in (204, 205, 304) else b"no"
@@ -45,7 +45,7 @@ RETRY_AFTER: dict[str, float | None] = {
     "-7": 0.0,
     "soon": None,
     "": None,
-    "99999999999999999999": 1e20,  # nobody waits so long: a pause has its bound
+    "99999999999999999999": 1e20,  # too long; pauses are limited
     "NaN": None,
     "inf": None,
     "Thu, 01 Jan 1970 00:00:00 GMT": 0.0,
@@ -54,7 +54,7 @@ RETRY_AFTER: dict[str, float | None] = {
 
 
 def retries() -> Iterator[Behaviour]:
-    """``Retry-After`` in every form."""
+    """Yield ``Retry-After`` in every form."""
     for value in RETRY_AFTER:
         limited = body(b"slow", b"retry-after: " + value.encode(), status=429)
         yield Behaviour(f"retry after {value!r}", limited, (R.RATE_LIMITED,))

@@ -1,6 +1,7 @@
-"""The chaos suite: every fault has its reason, and harms neither the next probe nor another target.
+"""The chaos suite: every fault has its reason, and affects neither the next probe nor another
+target.
 
-``make test-chaos`` runs all of it; those that wait for timeouts are left out elsewhere.
+``make test-chaos`` runs all of it. Other runs leave out faults that wait for timeouts.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
 
 SOON = Timeouts(total=1.0, first_token=0.4, stall=0.4)
 PATIENT = Timeouts(total=60, first_token=60, stall=60)
-"""No busy machine can miss these."""
+"""Too long to be exceeded on a busy machine."""
 
 
 def plan_for(url: str, provider: str = "openai", timeouts: Timeouts = PATIENT) -> Plan:
-    """A plan for a model at this address."""
+    """Return a plan for a model at this address."""
     target = {
         "name": "t",
         "provider": provider,
@@ -56,14 +57,14 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def healthy() -> Iterator[str]:
-    """Another provider, with which all is well."""
+    """Run another provider without faults."""
     with wire_server(WHOLE) as server:
         yield server.url
 
 
 @pytest.fixture
 async def neighbour(healthy: str) -> AsyncIterator[Connections]:
-    """A target of the healthy provider, probed by the same loop."""
+    """Probe a target of the healthy provider on the same loop."""
     connections = Connections(plan_for(healthy).target)
     yield connections
     await connections.retire()
@@ -89,7 +90,7 @@ async def test_a_fault_has_its_reason_and_harms_nobody(
     tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
     other = plan_for(neighbour.target.endpoint.removesuffix("/v1"))
     with wire_server(behaviour.script, WHOLE) as server:
-        # Only a fault that waits is over soon; what a busy machine is late with is no fault.
+        # Only a fault that waits gets short timeouts, because a busy machine can be slow.
         plan = plan_for(server.url, behaviour.provider, SOON if behaviour.waits else PATIENT)
         connections = Connections(plan.target)
         result, beside = await asyncio.gather(

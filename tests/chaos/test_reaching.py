@@ -1,4 +1,4 @@
-"""What can go wrong before a byte is sent: names, addresses, refusals."""
+"""What can go wrong before a byte is sent: DNS, addresses, refused connections."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def reason(result: ProbeResult) -> R | None:
 
 
 class Names:
-    """A name server that says what it is told to, one answer after the other."""
+    """A name server with a script of answers."""
 
     def __init__(self, *answers: list[Address] | OSError | float) -> None:
         self._answers = list(answers)

@@ -1,4 +1,5 @@
-"""What can be wrong with TLS, each ``tls``: and with what answers where TLS is expected."""
+"""What can be wrong with TLS, or with the answer where TLS is expected. The reason is always
+``tls``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""A small Kubernetes API server: what the exporter asks of one, with the real one's rules.
+"""A small Kubernetes API server with the real one's rules, as far as the exporter uses it.
 
-Objects have versions out of one counter; a list tells the version it shows and comes in pages; a
-watch goes on from a version, or is told that it is too old; an update of an object that is not the
-latest is a conflict. It is spoken to over TLS with a bearer token, and allows what the Roles allow
-that it is given, and nothing else.
+Objects have versions from one counter. A list has a version and comes in pages. A watch continues
+from a version, or fails if that is too old. An update of an outdated object is a conflict. The
+server uses TLS with a bearer token, and allows only what the given Roles allow.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from tests.process import free_port
 
 Object = dict[str, Any]
 _PAGE = 2
-"""Whatever is asked for, so that every list of more than two comes in pages."""
+"""A small page size, so that every list of more than two items comes in pages."""
 
 
 def matches(thing: Object, selector: str) -> bool:
-    """The equality-based selectors alone."""
+    """Match equality-based selectors only."""
     labels = thing["metadata"].get("labels") or {}
     wanted = (part.split("=") for part in selector.split(",") if part)
     return all(labels.get(key) == value for key, value in wanted)
@@ -46,7 +45,8 @@ def _seen(thing: Object | None, namespace: str, selector: str) -> Object | None:
 
 
 def _event(version: int, before: Object | None, after: Object | None) -> Object | None:
-    """What a watcher is told. One that no longer matches is, to its watchers, deleted."""
+    """Return the event for a watcher. If an object no longer matches, watchers see it as
+    deleted."""
     if after:
         return {"type": "MODIFIED" if before else "ADDED", "object": after}
     if before:
@@ -56,7 +56,7 @@ def _event(version: int, before: Object | None, after: Object | None) -> Object 
 
 
 class ApiServer:
-    """Its store, and the rules by which it is changed; any thread may call it."""
+    """The server's store and the rules for changing it. Thread-safe."""
 
     token = "service-account-token"
 
@@ -73,10 +73,10 @@ class ApiServer:
         self._oldest = 100
         self._objects: dict[tuple[str, str, str], Object] = {}
         self._log: list[tuple[int, str, Object | None, Object | None]] = []
-        """Versions, resources, and the objects before and after."""
+        """Version, resource, and the object before and after."""
 
     def put(self, resource: str, thing: Object) -> Object:
-        """Make or replace an object, as its owner would."""
+        """Create or replace an object, as its owner."""
         with self._lock:
             return self._write(resource, copy.deepcopy(thing))
 
@@ -91,7 +91,7 @@ class ApiServer:
             return copy.deepcopy(self._objects[resource, namespace, name])
 
     def forget_history(self) -> None:
-        """As a compaction does: no watch can go on from an older version."""
+        """Compact the history, so that no watch can continue from an older version."""
         with self._lock:
             self._version += 1
             self._oldest = self._version
@@ -124,9 +124,9 @@ class ApiServer:
     def changes(
         self, resource: str, namespace: str, selector: str, since: int
     ) -> tuple[list[Object], int]:
-        """What happened since, and the version up to which that is true.
+        """Return the events since a version, and the current version.
 
-        :raises HTTPException: so far back nobody remembers.
+        :raises HTTPException: the version is too old.
         """
         with self._lock:
             if since < self._oldest:
@@ -166,7 +166,7 @@ class ApiServer:
 
 
 class _Site:
-    """The server's HTTP side."""
+    """The server's HTTP interface."""
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
@@ -248,7 +248,7 @@ def _application(server: ApiServer) -> Starlette:
 
 @contextmanager
 def running(server: ApiServer, folder: Path) -> Iterator[str]:
-    """Serve it over TLS; the ``kubernetes`` part of a configuration that finds it."""
+    """Serve over TLS, and yield the ``kubernetes`` part of a configuration for it."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(folder / "ca.crt")

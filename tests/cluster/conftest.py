@@ -1,4 +1,4 @@
-"""One control plane for all tests that need a real one: it takes a minute to start."""
+"""One control plane for all tests that need a real one, because it takes a minute to start."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def plane(
 
 
 def _at_home(document: Document) -> Document:
-    """Without the namespace that it may name."""
+    """Remove the document's own namespace."""
     metadata = {key: value for key, value in document["metadata"].items() if key != "namespace"}
     return {**document, "metadata": metadata}
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[tuple[Simulator, str]]:
-    """The provider's side, with its ledger, and its URL."""
+    """Run the provider, and yield it with its URL. Its ledger records the requests."""
     quick = Script(first_token_seconds=0.01, token_gap_seconds=0.001)
     simulator = Simulator({"fast": quick, "of-first": quick, "of-second": quick})
     with run_in_thread(simulator) as running:

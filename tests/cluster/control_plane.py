@@ -1,7 +1,8 @@
-"""A real Kubernetes API server over a real etcd, on loopback: no kubelet, no controllers.
+"""A real Kubernetes API server with a real etcd on loopback: no kubelet, no controllers.
 
-A pod stays pending until its status is patched, and a namespace has no ``default`` service account
-until one is made; all else (Pod Security, RBAC, Leases, watches, custom resources) is real.
+A pod stays pending until a test patches its status. A namespace has no ``default`` service account
+until a test creates it. Everything else (Pod Security, RBAC, Leases, watches, custom resources) is
+real.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ STARTS_WITHIN_SECONDS = 90
 
 
 class Refused(Exception):
-    """kubectl said no; the message is its own."""
+    """kubectl failed, with its own message."""
 
 
 class ControlPlane:
-    """An API server that runs, and kubectl to speak to it as its administrator."""
+    """A running API server, with kubectl as its administrator."""
 
     def __init__(self, tool: Tool, folder: Path) -> None:
         self._tool = tool
@@ -60,7 +61,7 @@ class ControlPlane:
 
     @contextmanager
     def running(self) -> Iterator[ControlPlane]:
-        """Both programs, until the block ends."""
+        """Run both programs until the block ends."""
         peers = free_port()
         store = f"http://127.0.0.1:{self._store_port}"
         etcd: list[str | Path] = [
@@ -85,13 +86,13 @@ class ControlPlane:
         eventually(self._is_ready, seconds=STARTS_WITHIN_SECONDS)
 
     def kill(self) -> None:
-        """End the API server as a crash does; what etcd holds stays."""
+        """Kill the API server like a crash. Data in etcd stays."""
         assert self._server
         self._server.kill()
         self._server.wait()
 
     def freeze(self) -> None:
-        """Let requests hang."""
+        """Make requests hang."""
         assert self._server
         self._server.send_signal(signal.SIGSTOP)
 
@@ -122,9 +123,9 @@ class ControlPlane:
             return client.get(f"{self.url}/readyz").status_code == httpx.codes.OK
 
     def kubectl(self, *arguments: str, documents: Sequence[Document] = ()) -> str:
-        """What kubectl answers.
+        """Return kubectl's output.
 
-        :raises Refused: it fails.
+        :raises Refused: kubectl fails.
         """
         done = subprocess.run(
             [
@@ -145,8 +146,8 @@ class ControlPlane:
         return done.stdout
 
     def restricted_namespace(self, name: str) -> None:
-        """A namespace in which Pod Security enforces ``restricted``, with the service account that
-        a controller would make."""
+        """Create a namespace in which Pod Security enforces ``restricted``, and the service account
+        that a controller would create."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": name, "labels": labels}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
@@ -160,9 +161,9 @@ class ControlPlane:
         )
 
     def try_out(self, *documents: Document, namespace: str) -> str:
-        """What the API server would make of these documents; it keeps nothing.
+        """Return what the API server would create from these documents, without storing it.
 
-        :raises Refused: it would not take one of them.
+        :raises Refused: the API server rejects a document.
         """
         return self.kubectl(
             "apply",
@@ -175,9 +176,9 @@ class ControlPlane:
         )
 
     def request(self, method: str, path: str, body: Document | None = None) -> httpx.Response:
-        """One request of the administrator, without kubectl's half a second.
+        """Send one request as the administrator, which is half a second faster than kubectl.
 
-        :raises Refused: it fails.
+        :raises Refused: the request fails.
         """
         headers = {"Authorization": f"Bearer {self._token}"}
         if method == "PATCH":
@@ -193,8 +194,8 @@ class ControlPlane:
         return httpx.Client(verify=trust, trust_env=False, timeout=60)
 
     def forget_the_past(self) -> None:
-        """Compact etcd up to now, and start the API server anew: nobody can watch from a version
-        of before."""
+        """Compact etcd and restart the API server, so that no watch can continue from an earlier
+        version."""
         store = f"http://127.0.0.1:{self._store_port}/v3/kv"
         revision = httpx.post(f"{store}/range", json={"key": "YQ=="}).json()["header"]["revision"]
         httpx.post(f"{store}/compaction", json={"revision": revision}).raise_for_status()
@@ -202,7 +203,7 @@ class ControlPlane:
         self.start()
 
     def bound_token(self, account: str, namespace: str, secret: str) -> str:
-        """A token that is good for as long as this Secret, made for it, is there."""
+        """Return a token that is valid as long as its Secret exists."""
         metadata = {"metadata": {"name": secret}}
         self.request("POST", f"/api/v1/namespaces/{namespace}/secrets", metadata)
         bound = ("--bound-object-kind=Secret", f"--bound-object-name={secret}")
@@ -215,16 +216,16 @@ class ControlPlane:
         return found
 
     def delete_pods(self, which: str, namespace: str) -> None:
-        """End pods at once; there is no kubelet to end them in good order."""
+        """Delete pods at once, because there is no kubelet to stop them gracefully."""
         at_once = ("--grace-period=0", "--force")
         self.kubectl("delete", "pods", which, f"--namespace={namespace}", *at_once)
 
     def account_token(self, account: str, namespace: str) -> str:
-        """A token as a pod with this service account has it."""
+        """Return a token like that of a pod with this service account."""
         return self.kubectl("create", "token", account, f"--namespace={namespace}").strip()
 
     def may(self, account: str, namespace: str, verb: str, resource: str) -> bool:
-        """Whether a service account may do this in its namespace."""
+        """Return whether a service account may do this in its namespace."""
         user = f"--as=system:serviceaccount:{namespace}:{account}"
         try:
             answer = self.kubectl("auth", "can-i", verb, resource, f"--namespace={namespace}", user)

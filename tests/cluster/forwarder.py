@@ -1,4 +1,4 @@
-"""A way to a server that can be cut, byte by byte the same while it is open."""
+"""A TCP forwarder that can be cut. It doesn't change any bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Forwarder:
-    """Listens on 127.0.0.1 and hands on what comes, in both directions."""
+    """Listens on 127.0.0.1 and forwards bytes in both directions."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -32,19 +32,19 @@ class Forwarder:
         self._open.set()
 
     def open(self) -> None:
-        """Hand on again; what was swallowed meanwhile is gone with its connections."""
+        """Forward again. Swallowed data is lost with its connections."""
         if not self._open.is_set():
             self._hang_up()
         self._refusing = False
         self._open.set()
 
     def refuse(self) -> None:
-        """Hang up on everybody, at once and from now on."""
+        """Close all connections, and each new one."""
         self._refusing = True
         self._hang_up()
 
     def swallow(self) -> None:
-        """Leave every connection open, and hand nothing on: a network that is gone."""
+        """Leave connections open without forwarding anything, like a lost network."""
         self._open.clear()
 
     def _hang_up(self) -> None:
@@ -70,7 +70,7 @@ class Forwarder:
         with suppress(OSError):
             while data := source.recv(65536):
                 if not self._open.is_set():
-                    return  # swallowed, and with it all that follows
+                    return  # swallowed, along with everything after it
                 sink.sendall(data)
         if self._open.is_set():
             for each in (source, sink):

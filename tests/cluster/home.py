@@ -1,4 +1,4 @@
-"""The exporter's home on a real control plane: its account, its configuration, its pods."""
+"""The exporter's account, configuration, and pods on a real control plane."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ RESTRICTED = {
 
 
 def account_settings(plane: ControlPlane, folder: Path) -> Kubernetes:
-    """The same as ``settings``, typed."""
+    """Return ``settings`` as a typed object."""
     written = yaml.safe_load(settings(plane, folder))["kubernetes"]
     return Kubernetes.model_validate(written)
 
 
 def settings(plane: ControlPlane, folder: Path, url: str | None = None) -> str:
-    """The part of a configuration that finds the API server, with the shipped account's token.
+    """Return the ``kubernetes`` part of a configuration, with the token of the shipped account.
 
-    :param url: where the API server is reached, if not directly.
+    :param url: the URL of the API server, if the exporter doesn't connect directly.
     """
     (folder / "token").write_text(plane.account_token(ACCOUNT, HOME))
     return (
@@ -46,7 +46,7 @@ def settings(plane: ControlPlane, folder: Path, url: str | None = None) -> str:
 
 
 def put_pod(plane: ControlPlane, name: str, port: int) -> None:
-    """A pod that runs: what a kubelet would report is patched in."""
+    """Create a running pod, with the status that a kubelet would report."""
     wanted: Document = {"apiVersion": "v1", **pod(name, port)}
     status = wanted.pop("status")
     container = wanted["spec"]["containers"][0]
@@ -71,7 +71,7 @@ def discovering(
 
 
 def has(shown: Replica, *names: str, seconds: float = 30) -> None:
-    """Waits until exactly these pods are probed."""
+    """Wait until exactly these pods are probed."""
     eventually(lambda: pods(shown.metrics()), lambda found: found == set(names), seconds=seconds)
 
 

@@ -1,4 +1,5 @@
-"""Each cloud's metadata service is asked in its own way, and the place becomes a label of all."""
+"""Each cloud's metadata service gets the right request, and the location becomes a label of all
+series."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ ADAPTER: TypeAdapter[Any] = TypeAdapter(ExporterLocation)
 
 
 class _Clouds(BaseHTTPRequestHandler):
-    """The three services at one address; each refuses what is not asked as it demands."""
+    """All three services at one address. Each rejects requests without its required header."""
 
     def do_PUT(self) -> None:
         wanted = "X-aws-ec2-metadata-token-ttl-seconds" in self.headers
@@ -99,7 +100,7 @@ def test_a_cloud_that_does_not_answer_stops_the_start_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:9")
-    with pytest.raises(ConfigError, match=r"location\.cloud: .*gcp.* write the name of the place"):
+    with pytest.raises(ConfigError, match=r"location\.cloud: .*gcp.* set location to the name"):
         Located()(ADAPTER.validate_python({"cloud": "gcp"}))
 
 

@@ -1,4 +1,4 @@
-"""What is deployed, and what the exporter does in a cluster, judged by a real API server."""
+"""The deployment, and the exporter's behavior in a cluster, with a real API server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_api_server_takes_every_variant_under_the_strictest_pod_security(
 
 
 def _by_namespace(documents: list[Document], default: str) -> dict[str, list[Document]]:
-    """Documents by the namespace that they name; those that are a namespace are left out."""
+    """Group documents by their namespace, without the Namespace objects themselves."""
     found: dict[str, list[Document]] = {}
     for document in documents:
         if document["kind"] != "Namespace":
@@ -105,7 +105,7 @@ def test_pods_come_and_go_also_while_the_api_server_is_away(
 
 @contextmanager
 def both(plane: ControlPlane, url: str, folder: Path) -> Iterator[tuple[Replica, Replica]]:
-    """The first of the two leads."""
+    """Run both replicas. The first one leads."""
     config = folder / "config.yaml"
     target = f"{{name: t, provider: openai, model: fast, base_url: '{url}/v1'}}"
     config.write_text(

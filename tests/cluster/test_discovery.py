@@ -1,4 +1,4 @@
-"""Targets come and go with pods and services, and stay while the API server is away."""
+"""Targets come and go with pods and services, and stay while the API server is down."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model_server() -> Iterator[int]:
 
 
 class Exporter:
-    """What the exporter shows."""
+    """The exporter's metrics."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -62,7 +62,7 @@ class Exporter:
         eventually(self.targets, lambda found: found == set(names))
 
     def line(self, start: str) -> float:
-        """The value of the one sample that begins so."""
+        """Return the value of the only sample that starts like this."""
         (found,) = (line for line in self.metrics().splitlines() if line.startswith(start))
         return float(found.rpartition(" ")[2])
 
@@ -146,7 +146,7 @@ def test_what_was_found_stays_while_the_api_server_is_away(
         eventually(lambda: "the targets stay as they are" in log.read_text())
         server.put("pods", pod("b", model_server))
         server.delete("pods", "a")
-        server.forget_history()  # so that the watch cannot simply go on
+        server.forget_history()  # so that the watch can't simply continue
         assert shown.targets() == {"pod a"}
         server.down = False
         shown.has("pod b")

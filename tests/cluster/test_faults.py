@@ -1,5 +1,5 @@
-"""What a cluster does to the exporter, and the exporter's two rules: it goes on with what it knows,
-and never do two probe at once. The provider's side counts."""
+"""Faults of a cluster, and the exporter's two rules: it continues with what it knows, and two
+replicas never probe at the same time. The provider's ledger is the proof."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PODS_PATH = f"/api/v1/namespaces/{HOME}/pods"
 
 
 def say(what: str) -> None:
-    """A line of the table of times, shown with ``-s``."""
+    """Print a row of the table of times. To see it, run with ``-s``."""
     print(f"measured: {what}")  # noqa: T201
 
 
@@ -79,7 +79,7 @@ def test_two_hundred_pods_come_at_once_and_go_at_once(
 def test_a_watch_that_expired_while_the_exporter_was_cut_off_is_made_good(
     plane: ControlPlane, provider: Provider, tmp_path: Path
 ) -> None:
-    """What happened meanwhile is forgotten, so everything is listed anew."""
+    """The history is compacted in the meantime, so the exporter must list everything again."""
     with (
         no_pods_left(plane),
         Forwarder(plane.url) as way,
@@ -103,7 +103,7 @@ def test_a_watch_that_expired_while_the_exporter_was_cut_off_is_made_good(
 def test_a_rotated_token_is_taken_up_and_nobody_stops(
     plane: ControlPlane, provider: Provider, tmp_path: Path
 ) -> None:
-    """The old token is refused from one moment to the next, as when its pod's Secret is gone."""
+    """The old token becomes invalid at once, as when its pod's Secret is deleted."""
     with pair(plane, provider, tmp_path) as two:
         (tmp_path / "token").write_text(plane.bound_token(ACCOUNT, HOME, "one"))
         time.sleep(LEASE_SECONDS / 2)
@@ -118,18 +118,19 @@ def test_a_rotated_token_is_taken_up_and_nobody_stops(
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two replicas, the first of which leads, told apart by the model that they ask for."""
+    """Two replicas that probe different models. The first one leads."""
 
     first: Replica
     second: Replica
     provider: Simulator
     since: int
-    """Where in the provider's ledger they begin."""
+    """The index of their first request in the provider's ledger."""
     way: Forwarder
-    """From the first one to the API server."""
+    """The connection from the first replica to the API server."""
 
     def writers(self) -> list[str]:
-        """Who probed, turn by turn, as the provider saw it; two at once would take many turns."""
+        """Return who probed, as the provider saw it, without repetitions. Two at the same time
+        would alternate often."""
         served = sorted(self.provider.ledger[self.since :], key=lambda one: one.received_ns)
         return [model or "" for model, _ in groupby(served, key=lambda one: one.model)]
 
@@ -138,7 +139,10 @@ class Pair:
 def pair(
     plane: ControlPlane, provider: Provider, folder: Path, clocks: tuple[str, str] = ("", "")
 ) -> Iterator[Pair]:
-    """:param clocks: by how many seconds the clock of each is wrong."""
+    """Run a pair of replicas.
+
+    :param clocks: the error of each replica's clock, in seconds.
+    """
     simulator, url = provider
 
     def config(name: str, way: str | None) -> Path:
@@ -192,7 +196,7 @@ int gettimeofday(struct timeval *t, void *zone) {
 
 @contextmanager
 def wrong_clock(folder: Path, seconds: str) -> Iterator[None]:
-    """What is started in the block has a wall clock that is wrong by so much."""
+    """Give every process that starts in the block a wall clock with this error."""
     if not seconds:
         yield
         return
@@ -255,7 +259,7 @@ def test_one_follows_the_other_and_two_never_probe_at_once(
         say(f"{what}: the other probed after {took:.1f} s of a lease of {LEASE_SECONDS:g} s")
         two.first.process.send_signal(signal.SIGCONT)
         two.way.open()
-        time.sleep(LEASE_SECONDS)  # time for the first to do wrong
+        time.sleep(LEASE_SECONDS)  # time for the first replica to misbehave
         assert two.writers() == ["of-first", "of-second"]
         say(f"{what}: turns at the provider {two.writers()}")
 
@@ -266,7 +270,7 @@ def _seconds(text: str) -> float:
 
 
 def test_a_node_gives_its_region_to_its_pods(plane: ControlPlane) -> None:
-    """What the component ``location`` builds on."""
+    """The component ``location`` depends on this."""
     labels = {"topology.kubernetes.io/region": "eu-west-1"}
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "labels": labels}}
     plane.request("POST", "/api/v1/nodes", node)

@@ -1,4 +1,4 @@
-"""Of two exporters one probes; what is paid is paid once, whatever happens to either."""
+"""Only one of two exporters probes, and every probe is paid once, whatever happens to either."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RBAC = KUBERNETES / "components" / "leader-election" / "rbac.yaml"
 ROLES = [r for r in yaml.safe_load_all(RBAC.read_text()) if r["kind"] == "Role"]
 LEASE = yaml.safe_load((RBAC.parent / "lease.yaml").read_text())
 DURATION = 3.0
-"""Of the lease, in these tests."""
+"""The lease duration in these tests."""
 
 
 @dataclass
@@ -43,13 +43,13 @@ class Replica:
         return bool(re.search(r"^inference_exporter_leader{.*} 1.0$", self.metrics(), re.MULTILINE))
 
     def probes(self) -> float:
-        """How many it counted; 0 where it shows no target at all."""
+        """Return how many probes the replica counted. 0 if it shows no targets."""
         lines = self.metrics().splitlines()
         found = [line for line in lines if line.startswith("inference_probes_total{")]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
     def targets(self) -> set[str]:
-        """The names of those that it shows."""
+        """Return the names of the targets that the replica shows."""
         return set(re.findall(r'inference_probes_total{.*?target="(\w+)"', self.metrics()))
 
 
@@ -92,7 +92,7 @@ def configuration(provider: str, kubernetes: str, *names: str) -> str:
 def both(
     server: ApiServer, simulator: Simulator, folder: Path
 ) -> Iterator[tuple[Replica, Replica]]:
-    """The first of the two leads."""
+    """Run two replicas. The first one leads."""
     with run_in_thread(simulator) as provider, running(server, folder) as kubernetes:
         config = folder / "config.yaml"
         config.write_text(configuration(provider.url, kubernetes, "t"))
@@ -104,7 +104,7 @@ def both(
 
 
 def took_over(one: Replica) -> float:
-    """Waits until it leads and probes; how long that took, in seconds."""
+    """Wait until the replica leads and probes. Return how long that took, in seconds."""
     began = time.monotonic()
     eventually(one.leads)
     took = time.monotonic() - began
@@ -160,7 +160,7 @@ def test_a_leader_that_was_frozen_wakes_up_as_a_standby(
         first.process.send_signal(signal.SIGCONT)
         eventually(lambda: not first.leads() and first.probes() == 0)
         eventually(lambda: second.probes() >= counted + 3)
-        # What was asked since was asked by the second, give or take what was under way.
+        # The second replica sent all requests since then, except for those in progress.
         assert len(simulator.ledger) - asked <= second.probes() - counted + 2
 
 

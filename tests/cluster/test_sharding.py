@@ -1,4 +1,4 @@
-"""Every target has one shard, and a further shard moves few of them."""
+"""Every target has one shard, and an additional shard moves only a few of them."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ def test_a_shard_that_cannot_be_is_refused(text: str, host: str, mistake: str) -
 
 
 def test_each_of_several_shards_has_a_name_of_its_own() -> None:
-    """One Lease for all shards would leave the targets of all but one to nobody."""
+    """With one Lease for all shards, only one shard would probe its targets."""
     assert Shard().own("lease") == "lease"
     assert [Shard(index, 3).own("lease") for index in range(3)] == ["lease-0", "lease-1", "lease-2"]

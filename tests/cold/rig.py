@@ -1,4 +1,4 @@
-"""All that measures cold starts, put together as in the exporter, with what came of it."""
+"""Everything that measures cold starts, assembled as in the exporter, with its results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.observing import Plans
 
 
 def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
-    """A target that asks the simulator's model ``m``."""
+    """Return a target for the simulator's model ``m``."""
     return {
         "name": "t",
         "provider": "openai",
@@ -33,18 +33,18 @@ def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
 
 
 def config_of(*targets: dict[str, Any], interval: str = "1h") -> Config:
-    """A configuration with these targets."""
+    """Return a configuration with these targets."""
     defaults = {"interval": interval, "timeout": "5s"}
     return Config.model_validate({"defaults": defaults, "targets": targets})
 
 
 def plans_of(*targets: dict[str, Any], interval: str = "1h") -> tuple[Plan, ...]:
-    """A plan for each target."""
+    """Return a plan for each target."""
     return config_of(*targets, interval=interval).plans()
 
 
 class Rig:
-    """Everything but the web server."""
+    """The exporter without its web server."""
 
     def __init__(self) -> None:
         self.observations: list[Observation] = []
@@ -60,7 +60,7 @@ class Rig:
 
     @property
     def results(self) -> list[ProbeResult]:
-        """What was told so far."""
+        """All results so far."""
         return [observation.result for observation in self.observations]
 
     def _note_waiting(self, _target: str, waiting: Waiting | None) -> None:
@@ -68,7 +68,7 @@ class Rig:
 
     @property
     def rests(self) -> bool:
-        """Whether a target is left alone, as far as was told."""
+        """Whether a target is left idle, by the latest observation."""
         return bool(self.waiting and self.waiting[-1] and self.waiting[-1].ready)
 
     def apply(self, *plans: Plan) -> None:
@@ -79,11 +79,11 @@ class Rig:
         self.schedule.apply(change)
 
     async def probe_cold(self, plan: Plan) -> Observation:
-        """What a cold probe comes to that is sent now."""
+        """Send a cold probe now, and return its observation."""
         return await self.cold.probe_cold(plan)
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of all samples with this name and these labels; NaN without any."""
+        """Return the sum of all samples with this name and these labels. NaN if there are none."""
         found = [
             value
             for exposed in self.metrics.everything()
@@ -97,7 +97,7 @@ class Rig:
         return math.fsum(found) if found else math.nan
 
     def count(self, name: str) -> int:
-        """How many observations a histogram has, of all targets together."""
+        """Return how many observations a histogram has, over all targets."""
         return sum(
             sum(child.counts)
             for exposed in self.metrics.everything()
@@ -110,7 +110,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(*plans: Plan) -> AsyncIterator[Rig]:
-    """A rig under way with these plans."""
+    """Run a rig with these plans."""
     run = Rig()
     run.schedule.start()
     run.apply(*plans)

@@ -1,4 +1,4 @@
-"""A server that boots beside the exporter: every phase against the simulator's script."""
+"""A server boots while the exporter watches: every phase against the simulator's script."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY_SECONDS = 1.0
 FIRST_TOKEN_SECONDS = 0.1
 POLL_SECONDS = 0.1
 SLACK_SECONDS = 1.0
-"""What a look at a page takes on a busy machine."""
+"""How long one request to a page can take on a busy machine."""
 WATCHED = {"provider": "vllm", "boot": {"poll": f"{POLL_SECONDS}s"}}
 
 
@@ -122,7 +122,7 @@ async def test_a_boot_beyond_its_limit_is_a_fault_and_says_since_when() -> None:
 
 
 async def test_an_error_of_a_server_that_is_up_is_no_boot() -> None:
-    """503 from a healthy server is its own: too many requests, not too few engines."""
+    """A healthy server returns 503 for its own reasons: too many requests, not too few engines."""
     overloaded = faults.ErrorResponse(Error(ErrorKind.OVERLOADED, "Try later."))
     async with Simulator({"m": Script(fault=overloaded)}) as simulator:
         (plan,) = plans_of(target(simulator, **WATCHED))
@@ -154,7 +154,7 @@ async def test_the_server_is_not_looked_at_while_it_is_left_alone() -> None:
         (plan,) = plans_of(target(simulator, **WATCHED, cold_start=cold_start))
         async with rig(plan) as run:
             await until(lambda: run.rests)
-            await asyncio.sleep(POLL_SECONDS)  # one look may have been under way
+            await asyncio.sleep(POLL_SECONDS)  # one poll may have been in progress
             left_alone = len(simulator.ledger)
             await until(lambda: run.results)
             asked = [served.path for served in simulator.ledger[left_alone:]]

@@ -1,4 +1,4 @@
-"""What can be set for cold starts and boots, and what cannot."""
+"""Settings for cold starts and boots, and which combinations are invalid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def config(*targets: dict[str, Any]) -> Config:
                 {"cold_start": {"idle": "20m", "group": "gpu"}},
             ],
             ("targets", 1, "cold_start"),
-            "must have the idle and every of target 't0'",
+            "must have the same idle and every as target 't0'",
         ),
         (
             [{"boot": {"health_path": "health"}}],

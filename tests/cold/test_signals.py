@@ -25,7 +25,7 @@ SLACK_SECONDS = 0.15
 
 
 def cold_start(**settings: Any) -> dict[str, Any]:
-    """Settings under which no silence begins by itself in the course of a test."""
+    """Settings under which no idle period begins during a test."""
     return {"idle": "30d", "retry": f"{RETRY_SECONDS}s", "limit": "5s", **settings}
 
 

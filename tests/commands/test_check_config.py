@@ -1,4 +1,4 @@
-"""What ``check-config`` foretells: probes, tokens and spend per day, and warnings."""
+"""The predictions of ``check-config``: probes, tokens, and spend per day, and warnings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TWO_PROBES = {
 
 
 def test_probes_tokens_and_spend_of_a_day_are_summed_by_target() -> None:
-    """The nonce makes 62 characters 80, and 4 of them are taken for a token."""
+    """The nonce extends 62 characters to 80, and 4 characters count as a token."""
     price = {"input": 1.0, "output": 10.0}
     table = lines(
         target("cheap", interval="1h", price=price, probes=["short"]),
@@ -110,8 +110,8 @@ def test_only_unknown_prices_are_unknown_spend() -> None:
     text = "\n".join(lines(target(), budget={"usd_per_day": 5}))
     assert "\nSpend: unknown: " in text
     assert "0.00" not in text.replace("5.00", "")
-    budget = "Budget of all targets: 5.00 USD per day; how much of it is needed is unknown"
-    assert f"\n{budget}, since no price is known.\n" in text
+    budget = "Budget of all targets: 5.00 USD per day; how much of it probes need is unknown"
+    assert f"\n{budget}, because no price is known.\n" in text
 
 
 def test_some_unknown_prices_make_the_need_of_a_budget_a_least_one() -> None:
@@ -121,7 +121,7 @@ def test_some_unknown_prices_make_the_need_of_a_budget_a_least_one() -> None:
         for line in lines(priced, target("unpriced"), budget={"usd_per_day": 1})
         if line.startswith("Budget")
     ]
-    assert budget.endswith(", at least 2% of it needed.")
+    assert budget.endswith("; probes need at least 2% of it.")
 
 
 NO_KEY = "no api_key, which"

@@ -1,4 +1,4 @@
-"""check-config says which objectives are stricter than the probes of a target can tell."""
+"""check-config reports objectives that a target has too few probes for."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def warnings(slo: dict[str, Any], **fields: Any) -> list[str]:
 def test_a_strict_objective_is_told_with_what_would_do() -> None:
     (warning,) = warnings({"success_ratio": 0.999}, interval="60s")
     assert warning == (
-        "warning: target a: slo success 0.999 is stricter than a probe every 1m can tell:"
-        " the alert on a fast burn needs 3 bad probes in an hour, 5 % of all;"
-        " probe every 17s or ask for 0.9965"
+        "warning: target a: slo success 0.999 is too strict for a probe every 1m:"
+        " the alert on a fast burn needs 3 bad probes in an hour, which is 5 % of all;"
+        " probe every 17s or lower it to 0.9965"
     )
 
 

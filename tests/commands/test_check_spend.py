@@ -28,7 +28,7 @@ def configure(*targets: dict[str, Any], **settings: Any) -> Config:
 
 def usd_per_day(config: Config) -> Decimal:
     """Of the targets whose price is known."""
-    return sum((load.usd or Decimal() for _, load in by_target(config.plans())), Decimal())
+    return sum((daily.usd or Decimal() for _, daily in by_target(config.plans())), Decimal())
 
 
 def test_each_target_and_the_total_are_told_by_day_and_by_month() -> None:
@@ -45,17 +45,15 @@ def test_a_server_of_ones_own_costs_no_more_for_being_probed() -> None:
     server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
     text = report(configure({"name": "a"}, {"name": "own", "price": server}))
     assert "Spend: 0.74 USD per day" in text
-    assert "Server of own: 8.00 USD per hour anyway, taken to serve 16 at once.\n" in text
+    server_line = "Server of own: 8.00 USD per hour with or without probes; the estimate assumes"
+    assert f"{server_line} 16 concurrent requests.\n" in text
 
 
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        (1.0, "Budget of all targets: 1.00 USD per day, 74% of it needed.\n"),
-        (
-            0.37008,
-            "200% of it needed: it will stop probing 12h after midnight UTC.\n",
-        ),
+        (1.0, "Budget of all targets: 1.00 USD per day; probes need 74% of it.\n"),
+        (0.37008, "; probes need 200% of it, and stop 12h after midnight UTC.\n"),
     ],
 )
 def test_it_is_told_whether_a_budget_will_be_reached(budget: float, said: str) -> None:
@@ -65,7 +63,7 @@ def test_it_is_told_whether_a_budget_will_be_reached(budget: float, said: str) -
 def test_the_budget_of_a_target_is_held_against_its_own_spend() -> None:
     own = {"name": "b", "budget": {"usd_per_day": 0.5}}
     text = report(configure({"name": "a"}, own))
-    assert "Budget of b: 0.50 USD per day, 148% of it needed: it will stop" in text
+    assert "Budget of b: 0.50 USD per day; probes need 148% of it, and stop" in text
     assert "Budget of all" not in text
 
 
@@ -77,11 +75,8 @@ def test_what_would_undo_a_budget_is_warned_of() -> None:
             prices_file=str(PRICES),
         )
     )
-    assert "warning: target a: price not known: prices_file has no 'unheard-of' of openai" in text
-    assert (
-        "warning: a restart resets the budgets: set budget.state_file to keep what was spent"
-        in text
-    )
+    assert "warning: target a: price not known: prices_file has no 'unheard-of' by openai" in text
+    assert "warning: a restart resets the budgets: set budget.state_file to keep the spend" in text
     assert "only targets with an unknown price" in text
 
 
@@ -96,8 +91,8 @@ def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:
 
 def test_a_silence_keeps_probes_back_and_ends_with_two() -> None:
     cold_start = {"idle": "30m", "every": "2h"}
-    ((_, load),) = by_target(configure({"name": "a", "cold_start": cold_start}).plans())
-    assert load.probes == 1440 * 3 / 4 + 2 * 12
+    ((_, daily),) = by_target(configure({"name": "a", "cold_start": cold_start}).plans())
+    assert daily.probes == 1440 * 3 / 4 + 2 * 12
 
 
 def test_long_input_is_estimated_in_its_tier() -> None:
@@ -147,7 +142,7 @@ def test_what_the_free_kind_saves_is_told_where_it_saves_something() -> None:
     # 144 * 514 / 1e6 = 0.074 USD each
     told = text[text.index("Cheaper:") : text.index("Estimated:")]
     assert told == (
-        "Cheaper: kind: models every 1m, which is free, and what spends tokens every 10m:"
+        "Cheaper: kind: models every 1m, which is free, and probes that use tokens every 10m:"
         " 0.15 instead of 2.22 USD per day.\n"
         "  b: 0.07 instead of 1.48\n"
         "  a: 0.07 instead of 0.74\n"

@@ -1,4 +1,4 @@
-"""The commands: what they print, and their exit codes. 0 is fine, 1 a failure, 2 wrong usage."""
+"""The commands: their output and exit codes. 0 is success, 1 a failure, 2 wrong usage."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[str]:
-    """The base URL of a simulated model ``m`` that wants a key."""
+    """Run a simulated model ``m`` that requires a key, and yield its base URL."""
     script = Script(first_token_seconds=0.01, token_gap_seconds=0.001)
     with run_in_thread(Simulator({"m": script}, api_key=KEY)) as running:
         yield f"{running.url}/v1"
@@ -139,7 +139,7 @@ def test_config_schema_prints_json() -> None:
         (["probe", "OPENAI", "--preset", "vllm"], "base_url must be set for preset 'vllm'"),
         (
             ["probe", "--provider", "bedrock", "--model", "m", "--preset", "groq"],
-            "--preset: goes with provider 'openai' only",
+            "--preset: works only with provider 'openai'",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""``probe --fail-on slo``: a gate for pipelines, which says what it cannot tell."""
+"""``probe --fail-on slo``: a gate for pipelines, which also says when it can't decide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli import main
-from exporter.config.slo import CHANCE, Objective, Tally, Verdict
+from exporter.config.slo import CHANCE, Objective, SloVerdict, Tally
 from exporter.simulator import Script, Simulator
 from exporter.simulator.faults import Disconnect
 from exporter.simulator.thread import run_in_thread
@@ -52,9 +52,11 @@ def test_a_target_that_breaks_its_objective_fails_the_pipeline(config: Path) -> 
     done = run("probe", "--config", config, "--fail-on", "slo", "--junit", junit)
     assert done.exit_code == 1, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("kept             good/p  success: 100 % of 20 (90 % sure: 86 % to")
+    assert lines[0].startswith(
+        "kept             good/p  success: 100 % of 20 (90 % interval: 86 % to"
+    )
     assert lines[1].startswith("not enough data  good/p  time to first token within 25.00 s: 100 %")
-    assert lines[1].endswith("2995 good probes in a row would tell")
+    assert lines[1].endswith("2995 good probes in a row would be enough")
     assert lines[2].startswith("broken           broken/p  success: 0 % of 20")
     assert lines[3] == "  20 truncated"
     assert len(lines) == 4, "a target without objectives is not asked"
@@ -92,7 +94,7 @@ def test_without_objectives_there_is_no_gate(
 def test_the_bounds_and_the_verdict_say_the_same(good: int, judged: int) -> None:
     low, high = Tally(Objective("success", 0.5), good, judged).bounds
     assert low <= good / judged <= high
-    for ratio, verdict in ((low * 0.999, Verdict.KEPT), (high * 1.001, Verdict.BROKEN)):
+    for ratio, verdict in ((low * 0.999, SloVerdict.KEPT), (high * 1.001, SloVerdict.BROKEN)):
         if 0 < ratio < 1:
             assert Tally(Objective("success", ratio), good, judged).verdict is verdict
     assert CHANCE == 0.05, "so that both bounds together leave 90 %"

@@ -1,4 +1,4 @@
-"""``init``: what it finds, and that what it writes passes check-config."""
+"""``init``: what it finds. The result passes check-config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporter.simulator.cast import MODELS
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing is in the environment, and nobody listens."""
+    """Clear the environment, and hide all local servers."""
     for it in surroundings._HOSTED.values():  # noqa: SLF001
         for variable in it.variables:
             monkeypatch.delenv(variable, raising=False)

@@ -1,4 +1,4 @@
-"""What ``probe`` says below its lines."""
+"""What ``probe`` prints below its result lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMITED = replace(plan(), max_uncertainty_seconds=0.01)
 
 
 def off_by(milliseconds: int) -> ProbeResult:
-    """A success with a wrong time."""
+    """Return a success with an uncertain time."""
     timeline = replace(GOOD.timeline, first_token=9_000 * MS, uncertainty=milliseconds * MS)
     return replace(GOOD, timeline=timeline)
 
@@ -40,4 +40,4 @@ def test_a_probe_that_this_machine_interrupted_is_not_shown_as_a_failure_of_the_
 def test_the_reader_is_told_how_many_are_left_out(uncertain: int, told: bool) -> None:
     lines = click.unstyle(closing([observed(LIMITED, off_by(uncertain))])).splitlines()
     assert "1 of 1 succeeded" in lines
-    assert any(line.startswith("1 left out of the times") for line in lines) is told
+    assert any(line.startswith("1 excluded from the times") for line in lines) is told

@@ -1,4 +1,4 @@
-"""Samples drawn from known distributions."""
+"""Samples from known distributions."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def side(
     usd: float | None = None,
     seed: int = 0,
 ) -> list[Sample]:
-    """Probes of one target, two in each block.
+    """Return probes of one target, two in each block.
 
-    :param slower: a factor on every time.
-    :param failing: the share of the probes that fail.
-    :param usd: the price of one request, whose tokens are always 100.
+    :param slower: a factor for every time.
+    :param failing: the share of probes that fail.
+    :param usd: the price of one request, which always has 100 tokens.
     """
     random = Random(f"{target}/{seed}")
     return [_sample(target, index, slower, failing, usd, random) for index in range(count)]
@@ -61,7 +61,7 @@ def _sample(
 
 
 def cold(target: str, seconds: Sequence[float]) -> list[Sample]:
-    """Cold probes, one in each block."""
+    """Return cold probes, one in each block."""
     return [
         Sample(target=target, block=block, finished_at=0.0, cold=True, cold_start_seconds=duration)
         for block, duration in enumerate(seconds)

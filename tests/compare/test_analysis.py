@@ -1,4 +1,4 @@
-"""From samples to verdicts."""
+"""From samples to conclusions."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_failures_count_against_success_and_are_tallied() -> None:
 
 
 def in_one_outage(sample: Sample) -> Sample:
-    """The same probe during an outage, or outside it."""
+    """Return the same probe during an outage, or outside it."""
     failure = "overloaded" if 40 <= sample.block < 60 else None
     return replace(sample, failure=failure)
 
@@ -109,7 +109,7 @@ def test_an_outage_tells_less_than_as_many_failures_far_apart() -> None:
 
 
 def test_what_both_sides_have_in_common_cancels() -> None:
-    """A slow hour of the network, or a long prompt, makes both slow."""
+    """A slow hour of the network, or a long prompt, slows both sides."""
     load = [3.0 if 20 <= block < 50 else 1.0 for block in range(100)]
     sides = [
         [
@@ -138,7 +138,7 @@ def test_an_unknown_price_leaves_no_cost() -> None:
     cost = report.versus[0].finding(Measure.USD_PER_MILLION_TOKENS)
     assert cost.baseline == pytest.approx(20.0)
     assert cost.candidate is None
-    assert (cost.verdict, cost.note) == (Verdict.NOT_MEASURED, "no cost is known of own")
+    assert (cost.verdict, cost.note) == (Verdict.NOT_MEASURED, "the cost of own is unknown")
     assert report.tallies[1].cost_usd is None
 
 
@@ -160,7 +160,7 @@ def test_cold_starts_are_compared_among_themselves() -> None:
 def test_cold_starts_that_nobody_asked_for_are_not_measured() -> None:
     start = compare(side(BASELINE, 20), side(CANDIDATE, 20)).versus[0].finding(Measure.COLD_START)
 
-    assert (start.verdict, start.note) == (Verdict.NOT_MEASURED, "not asked for")
+    assert (start.verdict, start.note) == (Verdict.NOT_MEASURED, "not requested")
 
 
 def test_six_cold_starts_of_each_side_can_have_a_verdict_among_all_measures() -> None:
@@ -224,7 +224,7 @@ def test_fewer_measures_need_less_correction() -> None:
 
 
 def slowed(sample: Sample, *, during: range) -> Sample:
-    """The same probe, ten times as slow during some blocks."""
+    """Return the same probe, ten times slower during some blocks."""
     factor = 10 if sample.block in during else 1
     return replace(
         sample, time_to_first_token_seconds=factor * (sample.time_to_first_token_seconds or 0)
@@ -252,8 +252,8 @@ def test_one_bad_quarter_of_an_hour_is_no_tail() -> None:
 def test_all_is_decided_once_every_measure_has_a_verdict(
     count: int, slower: float, decided: bool
 ) -> None:
-    """With 60 probes the medians have one, but the tails have no interval yet. That nobody knows
-    a price or a cold start does not matter: more probes would not tell."""
+    """With 60 probes, medians have an interval, but tails don't yet. Unknown prices and missing
+    cold starts don't count, because more probes wouldn't help."""
     report = compare(side(BASELINE, count), side(CANDIDATE, count, slower=slower))
 
     assert report.decided is decided

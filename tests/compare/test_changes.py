@@ -1,4 +1,4 @@
-"""When a level changed, and comparisons of one target with itself."""
+"""When a level changed, and comparisons of a target with its own past."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAY = 86_400.0
 
 
 def series(*levels: float, seed: int = 0) -> tuple[list[float], list[float]]:
-    """A hundred probes at each level, a minute apart."""
+    """Return a hundred probes at each level, one minute apart."""
     random = np.random.default_rng(seed)
     values = [float(level * random.lognormal(0, 0.3)) for level in levels for _ in range(100)]
     return [60.0 * number for number in range(len(values))], values

@@ -1,4 +1,4 @@
-"""From what Prometheus scraped to samples; tests/integration/test_compare.py has a real one."""
+"""From Prometheus samples to probes. tests/integration/test_compare.py uses a real Prometheus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START = 1_790_000_000.0
 
 
 class Story:
-    """What one exporter told, scrape by scrape, five seconds apart."""
+    """The scrapes of one exporter, five seconds apart."""
 
     def __init__(self) -> None:
         self.standing = Standing("qwen", "short", "exporter:9850", {})
@@ -37,7 +37,7 @@ class Story:
         self._gauges = {f"{LAST}timestamp_seconds": 0.0}
 
     def probe(self, first_token: float = 0.2, *, success: bool = True) -> Story:
-        """A probe of 10 and 20 tokens for 3 USD."""
+        """Add a probe with 10 input and 20 output tokens for 3 USD."""
         self._totals["inference_probes_total", "success" if success else "failure"] += 1
         self._totals["inference_tokens_total", "input"] += 10
         self._totals["inference_tokens_total", "output"] += 20
@@ -50,7 +50,7 @@ class Story:
         return self
 
     def cold_start(self, seconds: float) -> Story:
-        """A probe that found the model cold; the gauges of times stay the warm ones."""
+        """Add a probe that found the model cold. The gauges keep the warm times."""
         warm = self._gauges
         self.probe()
         time = f"{LAST}time_to_first_token_seconds"
@@ -161,11 +161,11 @@ def test_before_and_after_are_whole_days_if_there_is_more_than_one() -> None:
 @pytest.mark.parametrize(
     ("spans", "told"),
     [
-        (("2026-11-09..2026-11-16", "2026-11-16..2026-11-23"), "same hours."),
+        (("2026-11-09..2026-11-16", "2026-11-16..2026-11-23"), "same hours of the day."),
         (("2026-11-09..2026-11-12", "2026-11-12..2026-11-15"), "weekly rhythm"),
         (
             ("2026-11-09T03:00..2026-11-09T06:00", "2026-11-16T03:00..2026-11-16T06:00"),
-            "same hours.",
+            "They cover the same hours of the day.",
         ),
         (
             ("2026-11-09T03:00..2026-11-09T06:00", "2026-11-09T06:00..2026-11-09T09:00"),

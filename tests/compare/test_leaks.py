@@ -1,4 +1,4 @@
-"""A key that both sides send back in every form: none of it is in what ``compare`` writes."""
+"""Both sides send back the key in every form. None of it appears in the output of ``compare``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIX = 12
 
 
 def _answer(said: str) -> Sequence[Step]:
-    """A good one, in which every text is the same."""
+    """Return a good answer in which all texts are the same."""
     told = {
         "id": said,
         "model": said,
@@ -47,7 +47,7 @@ def _holds_none(text: str) -> None:
 BOTH_SIDES = 2
 ANSWERS = (_answer,) * BOTH_SIDES
 ERRORS = (_error,) * BOTH_SIDES + ANSWERS
-"""Who only ever fails is soon asked no more."""
+"""A target that only fails is soon skipped."""
 
 
 @pytest.mark.parametrize("plays", [ANSWERS, ERRORS], ids=["answers", "errors"])

@@ -1,4 +1,4 @@
-"""``compare`` as its users run it, against simulated providers over real sockets."""
+"""``compare`` as its users run it, with simulated providers over real sockets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 class Comparing:
-    """Runs ``compare`` in a folder of its own."""
+    """Runs ``compare`` in a separate folder."""
 
     def __init__(self, simulator: Simulator, folder: Path) -> None:
         self.simulator = simulator
@@ -64,7 +64,7 @@ class Comparing:
         self.config.write_text(
             json.dumps(
                 {
-                    "defaults": {"max_uncertainty": "10s"},  # the machine may be busy
+                    "defaults": {"max_uncertainty": "10s"},  # for busy machines
                     "targets": list(map(self._target, SCRIPTS)),
                 }
             )
@@ -188,7 +188,7 @@ def test_another_margin_needs_no_other_samples(compare: Comparing) -> None:
 def test_an_interrupted_comparison_goes_on_where_it_was(compare: Comparing) -> None:
     compare("slow", "fast", "-n", "8")
     lines = compare.samples.read_text().splitlines(keepends=True)
-    compare.samples.write_text("".join(lines[:10]) + lines[10][:25])  # within the third block
+    compare.samples.write_text("".join(lines[:10]) + lines[10][:25])  # in the third block
 
     result = compare("slow", "fast", "-n", "8")
 
@@ -313,7 +313,7 @@ def test_a_server_that_is_paid_by_the_hour_costs_its_time(compare: Comparing) ->
 
     for sample in compare.kept():
         assert sample["cost_usd"] == pytest.approx(sample["request_duration_seconds"] / 2)
-        assert "charged_usd" not in sample  # a budget pays for tokens alone
+        assert "charged_usd" not in sample  # a budget pays only for tokens
 
 
 def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> None:
@@ -335,8 +335,8 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "say what to compare: --baseline and --candidate"),
-        (("--baseline", "slow"), "say what to compare"),
+        ((), "specify what to compare: --baseline and --candidate"),
+        (("--baseline", "slow"), "specify what to compare"),
         (("--baseline", "slow", "--candidate", "fsat"), "did you mean 'fast'?"),
         (("--baseline", "slow", "--candidate", "slow"), "two sides are the same target"),
         (("--baseline", "slow", "--candidate", "fast", "--probe", "shrt"), "'short'"),
@@ -346,17 +346,17 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--max-requests", "9"),
-            "--max-requests goes with --concurrency",
+            "--max-requests needs --concurrency",
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--until-decided", "--concurrency", "2"),
-            "goes with neither",
+            "cannot be used with",
         ),
-        (("--concurrency", "1,two"), "'1,two' is no list of numbers of streams"),
+        (("--concurrency", "1,two"), "'1,two' is not a list of numbers of streams"),
         (("--slo", "ttft_p59=1s"), "did you mean 'ttft_p95'?"),
         (("--first", "success", "--measure", "ttft_p50"), "--first success is not among"),
         (("--margin", "ttft=0.1"), "did you mean 'ttft_p95'?"),
-        (("--margin", "ttft_p50=some"), "'some' is no share"),
+        (("--margin", "ttft_p50=some"), "'some' is not a share"),
         (("--cold-idle", "often"), "'often' is not a duration"),
     ],
 )
@@ -397,10 +397,10 @@ def test_what_an_extra_installs_is_asked_for(monkeypatch: pytest.MonkeyPatch) ->
     ("content", "message"),
     [
         (None, "cannot be read"),
-        ("", "is no file of samples"),
-        ("{}\n", "is no file of samples"),
-        ("[]\n", "is no file of samples"),
-        ("\xff\n", "is no file of samples"),
+        ("", "is not a samples file"),
+        ("{}\n", "is not a samples file"),
+        ("[]\n", "is not a samples file"),
+        ("\xff\n", "is not a samples file"),
     ],
 )
 def test_a_file_without_samples_is_told(tmp_path: Path, content: str | None, message: str) -> None:
@@ -426,7 +426,7 @@ def test_a_line_that_is_no_sample_is_told(compare: Comparing) -> None:
 
 
 def most_at_once(served: Sequence[Served]) -> int:
-    """How many requests the simulator had under way at the same time."""
+    """Return the largest number of simultaneous requests in the simulator."""
     marks = [(s.received_ns, 1) for s in served] + [(s.ended_ns, -1) for s in served]
     return max(accumulate(step for _, step in sorted(marks)))
 
@@ -466,7 +466,7 @@ def test_a_limit_of_the_rate_ends_the_level_and_those_after_it(compare: Comparin
 def test_requests_under_load_are_bounded(compare: Comparing) -> None:
     result = compare("slow", "fast", "--concurrency", "3,9", "--max-requests", "50")
     assert len(compare.kept()) == 50
-    assert "Stopped, because --max-requests allows 50." in result.output
+    assert "Stopped because --max-requests allows 50." in result.output
 
     compare.samples.unlink()
     result = compare("slow", "fast", "--concurrency", "8", "--budget", "0.01")

@@ -1,4 +1,4 @@
-"""Several streams at once: what each level comes to, and when asking ends."""
+"""Parallel streams: the results of each level, and when to stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TTFT_P95 = Objective(Measure.TTFT_P95, 1.0)
 def asked(
     target: str, streams: int, *, per_stream: int = 20, first: float = 0.5, tokens: int = 60
 ) -> list[Sample]:
-    """A turn in which every stream asks one request after the other, each of two seconds."""
+    """Return a turn in which every stream sends one two-second request after another."""
     random = Random(f"{target}/{streams}")
     samples = []
     for stream in range(streams):
@@ -87,7 +87,7 @@ def test_a_server_by_the_hour_costs_what_its_throughput_makes_of_it() -> None:
 
 
 def by_level(*firsts: float) -> dict[int, Sequence[Sample]]:
-    """So long takes the first token at each level."""
+    """Return samples with these times to first token at each level."""
     return {
         streams: asked("own", streams, per_stream=max(20, 400 // streams), first=first)
         for streams, first in zip(LEVELS, firsts, strict=True)

@@ -1,4 +1,4 @@
-"""What people read: sentences, tables and the HTML page."""
+"""Reports for people: sentences, tables, and the HTML page."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ HOSTILE = "<img src=x onerror=alert(1)>|`*"
 
 
 def renamed(name: str) -> Report:
-    """The same report, the candidate having a name that means something to HTML and Markdown."""
+    """Return the same report with a candidate name that contains HTML and Markdown syntax."""
     samples = [
         replace(s, target=name if s.target == CANDIDATE else s.target) for s in FASTER.samples
     ]
@@ -125,7 +125,7 @@ def renamed(name: str) -> Report:
 
 
 class Page(HTMLParser):
-    """Elements and attributes of a page, and whether every element is closed."""
+    """Collects the elements and attributes of a page, and checks that every element is closed."""
 
     VOID = frozenset({"meta", "link", "br", "img"})
 

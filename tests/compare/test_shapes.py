@@ -65,12 +65,12 @@ def test_of_a_recorded_chat_the_first_question_is_asked(tmp_path: Path, text: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds nothing to ask"),
+        ("", "contains no prompts"),
         ("900,250\nmany,few\n", ":2: neither tokens nor a chat; write 900,250"),
         ("0,250", "neither tokens nor a chat"),
         ('{"prompt": "Hello."}', "neither tokens nor a chat"),
         ('{"conversations": 7}', "neither tokens nor a chat"),
-        ('{"conversations": [{"from": "human", "value": "Hello?"}]}', "holds nothing to ask"),
+        ('{"conversations": [{"from": "human", "value": "Hello?"}]}', "contains no prompts"),
         ("[" * 100_000, "neither tokens nor a chat"),
     ],
 )

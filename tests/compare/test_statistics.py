@@ -1,4 +1,4 @@
-"""The statistics against published figures and other people's code."""
+"""The statistics, compared with published results and with independent code."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_draw_has_the_quantile_of_the_blocks_that_it_drew() -> None:
     values = np.random.default_rng(1).lognormal(size=30)
     blocks = np.arange(30) // 2
     resampling = Resampling([""] * 15, run_length=1, draws=50, seed=3)
-    drawn = resampling.ratios(np.eye(30)[0], np.full(30, 1.0), blocks) * 30  # how often block 0
+    drawn = resampling.ratios(np.eye(30)[0], np.full(30, 1.0), blocks) * 30  # draws of block 0
 
     quantiles = resampling.quantiles(values, blocks, 0.5)
 
@@ -203,7 +203,7 @@ def test_the_typical_ratio_is_not_far_from_hodges_and_lehmanns() -> None:
 
 
 def test_few_blocks_have_hodges_and_lehmanns_ratio_itself() -> None:
-    """They cannot tell whether the sides differ by more than a factor."""
+    """Few blocks can't show whether the sides differ by more than a factor."""
     before, after = sides(100, 4, ratio=2.0)
     median = float(np.exp(np.median(np.subtract.outer(after.logs, before.logs))))
 
@@ -243,7 +243,7 @@ def test_the_typical_ratio_of_swapped_sides_is_the_inverse(blocks: int, seed: in
 
 
 def test_a_side_that_fails_on_long_prompts_is_not_the_faster_one_for_it() -> None:
-    """Blocks are as slow as their prompt is long; the candidate answers the short half."""
+    """Blocks are as slow as their prompt is long. The candidate answers only the short half."""
     before, after = sides(200, 6)
     length = np.repeat(np.arange(100) % 2 * 5.0, 2)
     slow = replace(before, logs=before.logs + length)
@@ -255,7 +255,7 @@ def test_a_side_that_fails_on_long_prompts_is_not_the_faster_one_for_it() -> Non
 
 
 def test_of_two_groups_of_replicas_the_ratio_is_found_within_them() -> None:
-    """The median of all ratios knows only that 3 of 10 pairs are far apart."""
+    """The median of all ratios sees only that 3 of 10 pairs are far apart."""
     random = np.random.default_rng(8)
     before, after = (
         replace(side, logs=0.1 * side.logs + (random.random(200) < 0.3)) for side in sides(200, 8)
@@ -269,7 +269,7 @@ def test_of_two_groups_of_replicas_the_ratio_is_found_within_them() -> None:
 
 
 def test_sides_that_differ_by_more_than_a_factor_have_the_median_of_all_ratios() -> None:
-    """A tenth of the baseline's requests meets a slow replica, and half of the candidate's."""
+    """A slow replica serves a tenth of the baseline's requests, and half of the candidate's."""
     random = np.random.default_rng(9)
     (before, after), shares = sides(400, 9), (0.1, 0.6)
     before, after = (

@@ -1,4 +1,4 @@
-"""What a month costs."""
+"""The cost of a month."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_where_no_tokens_are_stated_those_of_the_prompts_are_meant() -> None:
 
 
 def test_there_are_as_many_servers_as_the_measured_throughput_asks_for() -> None:
-    """Four streams gave 120 tokens a second."""
+    """Four streams reached 120 tokens per second."""
     few, _ = report(Traffic(1_000, (900, 250)), load=True).worth
     many, _ = report(Traffic(100_000, (900, 250)), load=True).worth
 
     assert few.servers == 1
     assert few.usd_per_month == pytest.approx(2 * MONTH_HOURS)
-    assert many.servers == 3  # 289 tokens a second
+    assert many.servers == 3  # 289 tokens per second
     assert many.usd_per_month == pytest.approx(3 * 2 * MONTH_HOURS)
 
 

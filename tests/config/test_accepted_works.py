@@ -1,4 +1,4 @@
-"""What check-config accepts can be sent: nothing that was accepted ends as ``internal``."""
+"""Every configuration that check-config accepts can be sent. None ends as ``internal``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def target(**fields: object) -> dict[str, object]:
 
 
 def complaints(**fields: object) -> list[str]:
-    """What is said about a target with these fields, by key."""
+    """Return the mistakes in a target with these fields, by key."""
     with pytest.raises(ValidationError) as caught:
         Config.model_validate({"targets": [target(**fields)]})
     return [str(mistake) for mistake in mistakes_in(caught.value, Config)]
@@ -83,7 +83,7 @@ def test_a_url_is_kept_as_it_is_sent(url: str, as_sent: str) -> None:
 
 
 HEADERS: list[tuple[str, object, str]] = [
-    ("X-A", " x ", "must neither begin nor end with a space"),
+    ("X-A", " x ", "must not begin or end with a space"),
     ("X-A", "a\nb", "must be one line of ASCII"),
     ("X-A", "\x7f", "must be one line of ASCII"),
     ("X-A", "x" * 8193, "is longer than 8192 characters"),
@@ -116,7 +116,7 @@ def test_a_header_that_cannot_be_sent_is_refused(name: str, value: str, complain
 
 
 def test_a_header_that_is_there_twice_is_refused() -> None:
-    assert "is there twice" in complaints(headers={"X-A": "1", "x-a": "2"})[0]
+    assert "appears twice" in complaints(headers={"X-A": "1", "x-a": "2"})[0]
 
 
 ARABIC_DATE = "2024-10-21".translate({ord("0") + digit: 0x660 + digit for digit in range(10)})
@@ -203,7 +203,7 @@ def accepted(written: dict[str, Any]) -> Config:
 @settings(max_examples=150, deadline=None)
 @given(TARGETS, st.booleans())
 def test_whatever_is_accepted_can_be_sent(written: dict[str, Any], has_key: bool) -> None:
-    """Made and framed as a probe is, with a key and with what a cloud gives out."""
+    """The request is built and framed as in a probe, with a key and with cloud credentials."""
     key = {"api_key": {"env": "KEY"}} if has_key else {}
     config = accepted({"targets": [{**written, **key}]})
     for plan in config.plans():
@@ -233,4 +233,4 @@ def test_whatever_is_accepted_can_be_sent(written: dict[str, Any], has_key: bool
         wire.send(h11.EndOfMessage())
         json.loads(content, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
         host = httpx.URL(asked.endpoint).host
-        host.encode("idna")  # as a look-up does
+        host.encode("idna")  # as a DNS lookup does

@@ -1,4 +1,4 @@
-"""The configuration as a whole: files and variables in, one ``Config`` or every mistake out."""
+"""The whole configuration: files and variables in, one ``Config`` or all mistakes out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exporter.config.root import Config
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the configuration, which is not the working folder."""
+    """Return the folder of the configuration, which isn't the working directory."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -36,7 +36,7 @@ def loaded(folder: Path, text: str) -> Config:
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
-    """What is said about the file, without its folder."""
+    """Return the mistakes in the file, without its folder."""
     with pytest.raises(ConfigError) as caught:
         loaded(folder, text)
     return str(caught.value).replace(f"{folder}/", "").splitlines()
@@ -176,11 +176,11 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ("- a", ["config.yaml:1: must be a mapping of keys to values; begin with targets:"]),
     ("targets: [", ["config.yaml:1: is not YAML: expected the node content"]),
     ("targets:\n\t- a", ["config.yaml:2: is not YAML: found character '\\t'"]),
-    ("web: {}\nweb: {}\ntargets: []", ["config.yaml:2: web: is there twice, first on line 1"]),
+    ("web: {}\nweb: {}\ntargets: []", ["config.yaml:2: web: appears twice, first on line 1"]),
     ("targets: !!python/name:os.system x", ["config.yaml:1: targets: the tag"]),
     ("targets: &t [*t]", ["config.yaml:1: targets[0]: the alias refers to itself"]),
-    (r'targets: ["\ud83d"]', ["config.yaml:1: targets[0]: holds half of a surrogate pair"]),
-    ('a: 1\nb: "\\UFFFFFFFF"', ["config.yaml:2: is not YAML: an escape stands for no character"]),
+    (r'targets: ["\ud83d"]', ["config.yaml:1: targets[0]: contains half of a surrogate pair"]),
+    ('a: 1\nb: "\\UFFFFFFFF"', ["config.yaml:2: is not YAML: an escape is not a valid character"]),
     # unknown keys, at every depth
     ("targetz: []", ["config.yaml:1: targetz: unknown key; did you mean 'targets'?"]),
     ("defaults:\n  intervall: 5s", ["config.yaml:2: defaults.intervall: unknown key; did you"]),
@@ -197,17 +197,17 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
     ),
     (
         "probes: {expect: {prompt: x, regx: y}}",
-        ["config.yaml:1: probes.expect.regx: unknown key; known are kind, interval, prompt"],
+        ["config.yaml:1: probes.expect.regx: unknown key; use one of kind, interval, prompt"],
     ),
     (
         f"targets: [{{{ONE}, price: {{input: 1, output: 1, gpus_: 1}}}}]",
-        ["config.yaml:1: targets[0].price.gpus_: unknown key; known are input, output, cached"],
+        ["config.yaml:1: targets[0].price.gpus_: unknown key; use one of input, output, cached"],
     ),
     (
         f"targets: [{{{ONE}, price: {{usd_per_hour: 1, gpu: 1}}}}]",
         ["config.yaml:1: targets[0].price.gpu: unknown key; did you mean 'gpus'?"],
     ),
-    ("xyz: 1", ["config.yaml:1: xyz: unknown key; known are web, defaults, probes"]),
+    ("xyz: 1", ["config.yaml:1: xyz: unknown key; use one of web, defaults, probes"]),
     # missing keys
     (
         "targets: [{}]",
@@ -433,12 +433,12 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(folder)
     (folder / "latin.yaml").write_bytes("# é\n".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"latin\.yaml:1: is not UTF-8 text; save it as such"):
+    with pytest.raises(ConfigError, match=r"latin\.yaml:1: is not UTF-8 text; save it as UTF-8"):
         load(folder / "latin.yaml")
 
 
 def test_scalars_mean_what_they_look_like(folder: Path) -> None:
-    """YAML 1.1 would read these as true, a sexagesimal number and a date."""
+    """YAML 1.1 would read these as true, a sexagesimal number, and a date."""
     config = loaded(
         folder,
         "targets: [{name: on, provider: openai, model: 2026-01-31, labels: {a: yes, b: 1:30}}]",
@@ -480,9 +480,9 @@ def test_the_schema_is_json_and_says_its_dialect() -> None:
 
 
 def test_the_schema_says_of_a_key_what_the_code_says_of_it() -> None:
-    """Also where a key is called otherwise in the code, or comes from what is extended."""
+    """This includes keys that have another name in the code or come from a base class."""
     schema = json.loads(json_schema())
     definitions = schema["$defs"]
-    assert schema["properties"]["version"]["description"] == "Of which form the file is."
+    assert schema["properties"]["version"]["description"] == "Version of the file format."
     assert "must be JSON" in definitions["Expectation"]["properties"]["json"]["description"]
     assert definitions["Chat"]["properties"]["interval"]["description"]

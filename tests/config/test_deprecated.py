@@ -1,4 +1,4 @@
-"""A key that is called something else now is still read, and warned of with its place."""
+"""A renamed key still works, with a warning that names its location."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter.config.loading.deprecated import EACH, Renamed, renewed
 from exporter.settings.mistakes import ConfigError
 
 RENAMED = (
-    Renamed(("pause",), "web", until="2.0"),  # a whole part
+    Renamed(("pause",), "web", until="2.0"),  # a whole section
     Renamed(("defaults", "every"), "interval", until="2.0"),
     Renamed(("targets", EACH, "llm"), "model", until="2.0"),
     Renamed(("probes", EACH, "tokens"), "max_output_tokens", until="2.0"),
@@ -47,17 +47,17 @@ def test_old_names_are_read_wherever_they_stand(config: Path) -> None:
     told = [entry["where"] for entry in logs]
     assert len(told) == 4
     assert told[0] == (
-        f"{config}:2: defaults.every: is called defaults.interval now; the old name is read until"
-        " version 2.0"
+        f"{config}:2: defaults.every: is now called defaults.interval; the old name stops working"
+        " in version 2.0"
     )
-    assert f"{config.parent}/more.yml:3: [0].llm: is called" in told[2]
+    assert f"{config.parent}/more.yml:3: [0].llm: is now called" in told[2]
 
 
 def test_check_config_warns_and_strict_fails(config: Path) -> None:
     result = CliRunner().invoke(main, ["check-config", str(config)])
     assert result.exit_code == 0
     assert "warning: " in result.output
-    assert "targets[1].llm: is called targets[1].model now" in result.output
+    assert "targets[1].llm: is now called targets[1].model" in result.output
     assert CliRunner().invoke(main, ["check-config", "--strict", str(config)]).exit_code == 1
 
 

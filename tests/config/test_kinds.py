@@ -1,4 +1,5 @@
-"""What the configuration says of kinds: which there are, whose keys, and who speaks them."""
+"""Kinds in the configuration: the available ones, their keys, and the providers that support
+them."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def test_the_kind_is_chat_where_it_is_not_set() -> None:
         ),
         (
             "probes: {p: {kind: 7}}",
-            "config.yaml:1: probes.p.kind: unknown kind '7'; known are chat, ",
+            "config.yaml:1: probes.p.kind: unknown kind '7'; use one of chat, ",
         ),
         (
             "probes: {p: {kind: models, prompt: hi}}",
@@ -48,11 +49,11 @@ def test_the_kind_is_chat_where_it_is_not_set() -> None:
         ),
         (
             "probes: {p: {kind: models, promt: hi}}",
-            "config.yaml:1: probes.p.promt: unknown key; known are kind, interval",
+            "config.yaml:1: probes.p.promt: unknown key; use one of kind, interval",
         ),
         (
             "probes: {p: {kind: chat, prompt: hi, regx: hi}}",
-            "config.yaml:1: probes.p.regx: unknown key; known are kind, interval, prompt",
+            "config.yaml:1: probes.p.regx: unknown key; use one of kind, interval, prompt",
         ),
         ("probes: {p: [1]}", "config.yaml:1: probes.p: must be a mapping of keys to values"),
     ],
@@ -70,11 +71,11 @@ targets:
   - {name: b, provider: azure, base_url: "https://r.openai.azure.com", model: m}
   - {name: c, provider: openai, model: m}
 """
-    why = "probe 'p' is of kind 'rerank', which provider 'azure' does not speak; it speaks "
+    why = "probe 'p' is of kind 'rerank', which provider 'azure' does not support; it supports "
     why += ", ".join(PROVIDERS["azure"].kinds)
     assert mistakes(tmp_path, text) == [
-        f"config.yaml:3: targets[0].probes[0]: {why}; take it out",
-        f"config.yaml:4: targets[1]: {why}; list those that this target is to be asked as probes",
+        f"config.yaml:3: targets[0].probes[0]: {why}; remove it",
+        f"config.yaml:4: targets[1]: {why}; list the probes for this target under probes",
     ]
 
 
@@ -89,7 +90,7 @@ kubernetes_discovery:
 """
     (mistake,) = mistakes(tmp_path, text)
     assert "kubernetes_discovery[0].target" in mistake
-    assert "which provider 'azure' does not speak" in mistake
+    assert "which provider 'azure' does not support" in mistake
 
 
 @pytest.mark.parametrize(

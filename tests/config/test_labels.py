@@ -1,4 +1,4 @@
-"""A target's label never meets one of a metric's own."""
+"""A target's labels never conflict with a metric's own labels."""
 
 from __future__ import annotations
 

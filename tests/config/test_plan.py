@@ -1,4 +1,4 @@
-"""What a new configuration changes, worked out once for everybody."""
+"""The differences between two configurations, computed once for all users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objectives: which probes they judge, and what is exported for one rule file to work with."""
+"""Objectives: which probes they count, and the metrics that the shared rule file uses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def observed(*results: Any, slo: Any = SLO) -> ToldMetrics:
 
 
 def counts(metrics: Metrics, slo: str) -> tuple[float, float]:
-    """Good probes, and all that were judged."""
+    """Return the number of good probes, and of all counted probes."""
     good = value(metrics, "inference_slo_good_probes_total", slo=slo)
     return good, value(metrics, "inference_slo_probes_total", slo=slo)
 

@@ -1,4 +1,4 @@
-"""Our own probe, asked the same as a provider's SDK."""
+"""Our own probe, for comparison with a provider's SDK."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ async def probed(
     timeouts: Timeouts = _TIMEOUTS,
     **fields: object,
 ) -> ProbeResult:
-    """What one probe of a simulated provider finds out; ``fields`` are the target's further
-    ones."""
+    """Return the result of one probe of a simulated provider.
+
+    :param fields: more settings of the target.
+    """
     target = Target.model_validate(
         {
             "name": "contract",

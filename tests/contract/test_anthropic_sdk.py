@@ -1,4 +1,4 @@
-"""Anthropic's own SDK takes the simulator for Anthropic, and agrees with our probe."""
+"""Anthropic's own SDK accepts the simulator as Anthropic, and agrees with our probe."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
 KEY = "sk-ant-simulated"
 PROMPT = "Count from 1 to 20."
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
+"""The probe puts a nonce in front of its prompt. The SDK's request has none."""
 FAST: dict[str, Any] = {"first_token_seconds": 0.01, "token_gap_seconds": 0.001}
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the SDK made of a stream."""
+    """How the SDK interpreted a stream."""
 
     answer: str
     thinking: str
@@ -59,7 +59,7 @@ async def ask(url: str, key: str = KEY, **options: Any) -> Told:
 
 
 def _usage(counts: anthropic.types.Usage) -> Usage:
-    """By the rule of Anthropic's reference: the cache comes on top of the input."""
+    """Normalize by the rule of Anthropic's reference: the input excludes cached tokens."""
     read, written = counts.cache_read_input_tokens, counts.cache_creation_input_tokens
     details = counts.output_tokens_details
     return Usage(

@@ -1,4 +1,4 @@
-"""Three SDKs take the simulator for Azure, each by its own way in, and agree with our probe."""
+"""Three SDKs accept the simulator as Azure, each on its own endpoint, and agree with our probe."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.contract.probing import probed
 KEY = "azure-simulated-key"
 PROMPT = "Count from 1 to 20."
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDKs ask without."""
+"""The probe puts a nonce in front of its prompt. The SDKs' requests have none."""
 FAST: dict[str, Any] = {"first_token_seconds": 0.01, "token_gap_seconds": 0.001}
 VERSION = "2024-10-21"
 
 
 @dataclass(frozen=True)
 class Told:
-    """What an SDK made of a stream."""
+    """How an SDK interpreted a stream."""
 
     answer: str
     finish_reason: str | None
@@ -37,7 +37,8 @@ class Told:
 
 
 def _said(choice: Any) -> str:
-    """An annotation of the filter has no delta, whatever the SDKs' types say."""
+    """Return the text of a choice. The filter's annotations have no delta, despite the SDKs'
+    types."""
     return (choice.delta and choice.delta.content) or ""
 
 
@@ -116,7 +117,8 @@ async def ask_inference(url: str, key: str = KEY) -> Told:
 
 @dataclass(frozen=True)
 class Way:
-    """One way in: how its SDK asks, how a target is configured, and which path both must take."""
+    """One endpoint: its SDK's request, the settings of a target, and the path that both must
+    use."""
 
     ask: Callable[..., Awaitable[Told]]
     path: str

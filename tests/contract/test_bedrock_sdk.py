@@ -1,4 +1,4 @@
-"""boto3 and our probe, side by side against the simulated Bedrock."""
+"""boto3 and our probe, compared on the simulated Bedrock."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/ab12
 
 @pytest.fixture(autouse=True)
 def dummy_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keys that are nobody's; boto3 would prefer a bearer key, but refuses it without TLS."""
+    """Set dummy keys. boto3 would prefer a bearer key, but rejects it without TLS."""
     monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -57,7 +57,7 @@ def simulator(script: Script, **options: Any) -> Iterator[Simulator]:
 
 @dataclass(frozen=True)
 class Told:
-    """What boto3 made of a stream."""
+    """How boto3 interpreted a stream."""
 
     answer: str
     reasoning: str
@@ -102,7 +102,7 @@ def ask_with_boto3(url: str, model: str = MODEL) -> Told:
 
 
 def _usage(counts: dict[str, int]) -> Usage:
-    """By the rule of AWS's user guide: the cache comes on top of the input."""
+    """Normalize by the rule of AWS's user guide: the input excludes cached tokens."""
     read, written = counts["cacheReadInputTokens"], counts["cacheWriteInputTokens"]
     return Usage(
         input=counts["inputTokens"] + read + written,
@@ -168,7 +168,7 @@ async def test_boto3_and_the_probe_agree(script: Script) -> None:
 
 
 def _without_reasoning(usage: Usage | None) -> Usage | None:
-    """Bedrock counts thought within the output, but does not tell it apart."""
+    """Bedrock counts reasoning in the output, but not separately."""
     if usage is None:
         return None
     return Usage(usage.input, usage.output, usage.cached_input, usage.cache_write)

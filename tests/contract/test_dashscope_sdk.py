@@ -1,4 +1,4 @@
-"""Alibaba's own SDK takes the simulator for Model Studio, and agrees with our probe."""
+"""Alibaba's own SDK accepts the simulator as Model Studio, and agrees with our probe."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from tests.contract.probing import probed
 from tests.waiting import timed
 
 GENERATE: Any = dashscope.Generation.call
-"""As it is used: its annotations allow neither plain messages nor what comes of ``stream``."""
+"""Untyped, because the SDK's annotations allow neither plain messages nor the result of
+``stream``."""
 
 KEY = "sk-simulated"
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
+"""The probe puts a nonce in front of its prompt. The SDK's request has none."""
 CUMULATIVE = {"parameters": {"incremental_output": False}}
 
 
@@ -48,7 +49,7 @@ def base_url(running: Simulator) -> str:
 
 
 def asked(running: Simulator, key: str = KEY, model: str = "m", **options: Any) -> list[Any]:
-    """The responses that the SDK gives for one question."""
+    """Return the SDK's responses to one question."""
     return list(
         GENERATE(
             model=model,
@@ -72,7 +73,7 @@ async def probe(running: Simulator, **options: Any) -> ProbeResult:
 
 @dataclass(frozen=True)
 class Told:
-    """What the SDK made of a stream of increments."""
+    """How the SDK interpreted a stream of increments."""
 
     answer: str
     reasoning: str
@@ -128,13 +129,13 @@ async def test_the_sdk_and_our_probe_agree(script: Script) -> None:
     assert result.usage == theirs.usage == served.usage
     assert theirs.request_id.endswith("1")
     assert result.request_id == theirs.request_id[:-1] + "2"
-    assert result.served_model is None  # the format has no place for it
+    assert result.served_model is None  # the format has no field for it
 
 
 @pytest.mark.parametrize("result_format", ["message", "text"])
 async def test_cumulative_texts_are_the_same_answer(result_format: str) -> None:
     with simulator(quick(tokens_per_chunk=(1, 4))) as running:
-        # Where the SDK is told nothing, it asks for nothing, and cumulative is what there is.
+        # Without the option, the SDK requests nothing, and the stream is cumulative.
         last = (await ask(running, incremental_output=None, result_format=result_format))[-1]
         ours = {"parameters": {"incremental_output": False, "result_format": result_format}}
         result = await probe(running, extra_body=ours)

@@ -1,5 +1,5 @@
-"""What holds for every simulated provider, whatever it speaks: each fault has its reason, and times
-are those of the script. Every provider with a model in the demo is taken up by itself."""
+"""What holds for every simulated provider: each fault has its reason, and times match the script.
+Every provider with a model in the demo is tested automatically."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FAULTS = [
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
-    """Some providers look elsewhere for credentials where they are given no key."""
+    """Some providers look elsewhere for credentials if the target has no key."""
     (tmp_path / "key").write_text("simulated-key")
     return tmp_path / "key"
 

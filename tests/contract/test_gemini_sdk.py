@@ -1,4 +1,4 @@
-"""Google's own SDK takes the simulator for Gemini, and agrees with our probe."""
+"""Google's own SDK accepts the simulator as Gemini, and agrees with our probe."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.waiting import timed
 
 KEY = "AIza-simulated"
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
+"""The probe puts a nonce in front of its prompt. The SDK's request has none."""
 INCLUDE_THOUGHTS = {"generationConfig": {"thinkingConfig": {"includeThoughts": True}}}
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the SDK made of a stream."""
+    """How the SDK interpreted a stream."""
 
     answer: str
     reasoning: str
@@ -43,7 +43,7 @@ async def ask(
         max_output_tokens=64,
         thinking_config=types.ThinkingConfig(include_thoughts=True) if thinking else None,
     )
-    async with httpx.AsyncClient() as http:  # the SDK's own choice, aiohttp, warns
+    async with httpx.AsyncClient() as http:  # the SDK's default, aiohttp, warns
         options = types.HttpOptions(
             base_url=simulator.url, api_version=api_version, httpx_async_client=http
         )
@@ -79,8 +79,8 @@ def _told(chunks: list[types.GenerateContentResponse]) -> Told:
 
 
 def _usage(counts: types.GenerateContentResponseUsageMetadata | None) -> Usage | None:
-    """By Google's rule: the cache is within the prompt, thoughts come on top of the candidates;
-    all together is the total."""
+    """Normalize by Google's rule: the prompt includes cached tokens, the candidates exclude
+    thoughts, and the total is the sum."""
     if counts is None:
         return None
     prompt, thoughts = counts.prompt_token_count or 0, counts.thoughts_token_count or 0
@@ -190,7 +190,7 @@ ERRORS = [
     (ErrorKind.QUOTA, "RESOURCE_EXHAUSTED", FailureReason.QUOTA),
     (ErrorKind.SERVER_ERROR, "INTERNAL", FailureReason.SERVER_ERROR),
     (ErrorKind.OVERLOADED, "UNAVAILABLE", FailureReason.OVERLOADED),
-    (ErrorKind.NOT_READY, "UNAVAILABLE", FailureReason.OVERLOADED),  # no word of its own
+    (ErrorKind.NOT_READY, "UNAVAILABLE", FailureReason.OVERLOADED),  # no separate status
 ]
 
 

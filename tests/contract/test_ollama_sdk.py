@@ -1,4 +1,4 @@
-"""Ollama's own SDK takes the simulator for Ollama, and agrees with our probe."""
+"""Ollama's own SDK accepts the simulator as Ollama, and agrees with our probe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import timed
 
 KEY = "ollama-simulated"
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
+"""The probe puts a nonce in front of its prompt. The SDK's request has none."""
 QUICK = Script(first_token_seconds=0.01, token_gap_seconds=0.001)
 
 
@@ -32,7 +32,7 @@ async def client_of(simulator: Simulator, key: str = KEY) -> AsyncIterator[ollam
 
 
 async def ask(simulator: Simulator, key: str = KEY) -> list[ollama.ChatResponse]:
-    """The lines that the SDK gives for one question."""
+    """Return the lines that the SDK reads for one question."""
     async with client_of(simulator, key) as client:
         lines = await client.chat(
             model="m",
@@ -136,7 +136,7 @@ async def test_times_are_those_of_the_script_whatever_the_lines_hold() -> None:
 
 ERRORS = [
     (ErrorKind.BAD_REQUEST, 400, FailureReason.BAD_REQUEST),
-    (ErrorKind.CONTENT_FILTER, 400, FailureReason.BAD_REQUEST),  # no word of its own
+    (ErrorKind.CONTENT_FILTER, 400, FailureReason.BAD_REQUEST),  # no separate error
     (ErrorKind.INVALID_KEY, 401, FailureReason.AUTH),
     (ErrorKind.FORBIDDEN, 403, FailureReason.AUTH),
     (ErrorKind.MODEL_NOT_FOUND, 404, FailureReason.NOT_FOUND),

@@ -17,7 +17,7 @@ from tests.waiting import timed
 
 KEY = "sk-simulated"
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
+"""The probe puts a nonce in front of its prompt. The SDK's request has none."""
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 SUMMARISED: dict[str, Any] = {"reasoning": {"summary": "auto"}}
 
@@ -29,7 +29,7 @@ def quick(**fields: Any) -> Script:
 async def stream(
     simulator: Simulator, key: str = KEY, **options: Any
 ) -> AsyncIterator[ResponseStreamEvent]:
-    """The events that the SDK gives for one question."""
+    """Yield the events that the SDK reads for one question."""
     url = f"{simulator.url}/v1"
     async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0) as client:
         events: AsyncIterator[ResponseStreamEvent] = await client.responses.create(
@@ -48,13 +48,13 @@ async def probe(simulator: Simulator, **options: Any) -> ProbeResult:
 
 
 def said(events: list[ResponseStreamEvent], *kinds: str) -> str:
-    """The texts of some kinds of delta."""
+    """Return the texts of these kinds of deltas."""
     deltas = [event for event in events if event.type in [f"response.{kind}" for kind in kinds]]
     return "".join(str(getattr(event, "delta", "")) for event in deltas)
 
 
 def end(events: list[ResponseStreamEvent]) -> Response:
-    """The response as the last event has it."""
+    """Return the response in the last event."""
     assert events[-1].type in ENDS
     response: Response = getattr(events[-1], "response")  # noqa: B009  mypy sees a union
     return response
@@ -189,7 +189,8 @@ async def test_an_error_within_the_stream_is_the_one_that_the_sdk_tells(
 async def _failing(
     events: AsyncIterator[ResponseStreamEvent],
 ) -> tuple[list[ResponseStreamEvent], str | None]:
-    """The events up to an error, and its message: the SDK raises only one of the three shapes."""
+    """Return the events up to an error, and its message. The SDK raises only one of the three
+    formats."""
     before: list[ResponseStreamEvent] = []
     try:
         async for event in events:

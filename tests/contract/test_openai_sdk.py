@@ -1,4 +1,4 @@
-"""OpenAI's own SDK takes the simulator for OpenAI, and agrees with our probe."""
+"""OpenAI's own SDK accepts the simulator as OpenAI, and agrees with our probe."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.contract.probing import probed
 KEY = "sk-simulated"
 OVERLOADED = Error(ErrorKind.OVERLOADED)
 NONCE_TOKENS = 1
-"""The probe puts a fresh nonce before its prompt; the SDK asks without."""
+"""The probe puts a nonce in front of its prompt. The SDK's request has none."""
 
 
 async def stream(simulator: Simulator, key: str = KEY) -> AsyncIterator[ChatCompletionChunk]:
-    """The chunks that the SDK gives for one question."""
+    """Yield the chunks that the SDK reads for one question."""
     url = f"{simulator.url}/v1"
     async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0) as client:
         chunks = await client.chat.completions.create(

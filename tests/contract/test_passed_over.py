@@ -1,4 +1,4 @@
-"""What the official SDKs pass over, our probe passes over too: both are given the same bytes."""
+"""Our probe ignores what the official SDKs ignore: both get the same bytes."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_what_the_sdk_passes_over_is_passed_over(
     body = chunk(said("1 ") + odd + said("2") + end)
     with wire_server([STREAM_HEAD, body, LAST_CHUNK]) as server:
         heard = ""
-        with suppress(Exception):  # the SDK does not pass over it: nothing is owed
+        with suppress(Exception):  # the SDK doesn't ignore it, so our probe needn't
             heard = ask(server.url)
         result = await probed(provider, server.url + path, api_key={"env": KEY})
     if heard == "1 2":

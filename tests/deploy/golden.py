@@ -1,4 +1,5 @@
-"""What was rendered when it was last reviewed; ``python -m tests.deploy.golden`` renews it."""
+"""The last reviewed output of the renderers. To update it, run ``python -m
+tests.deploy.golden``."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ def golden_file(variant: Variant) -> Path:
 
 
 def golden_text(documents: list[Document]) -> str:
-    """The documents, but for dashboards and rules, which are kept and checked elsewhere."""
+    """Return the documents without dashboards and rules, which have their own files and tests."""
     shown = copy.deepcopy(documents)
     for document in shown:
         if "grafana_dashboard" in document["metadata"].get("labels", {}):

@@ -1,6 +1,6 @@
-"""A model server that boots as vLLM does: ``python -m tests.deploy.model_server PORT``.
+"""A model server that boots like vLLM: ``python -m tests.deploy.model_server PORT``.
 
-At first connections are refused, then its health page and its model answer that they are not ready.
+At first it refuses connections. Then its health page and its model return that they aren't ready.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Pod Security Standard ``restricted``, and a little more that we ask for."""
+"""The Pod Security Standard ``restricted``, and some additional requirements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VOLUMES = {
 _SECCOMP = ("RuntimeDefault", "Localhost")
 
 _Check = Callable[[Document, Document], bool]
-"""Whether a container, with the security context in force, is as it should be."""
+"""Checks a container with its effective security context."""
 
 _CHECKS: tuple[tuple[str, _Check], ...] = (
     ("may be root", lambda _, c: c.get("runAsNonRoot") is True and c.get("runAsUser") != 0),
@@ -28,7 +28,7 @@ _CHECKS: tuple[tuple[str, _Check], ...] = (
 
 
 def breaches(pod: Document) -> Iterator[str]:
-    """What is not as it should be."""
+    """Yield the violations."""
     spec = pod["spec"]
     yield from (field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field))
     for volume in spec.get("volumes", ()):

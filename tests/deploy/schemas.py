@@ -18,9 +18,9 @@ OPERATOR_GROUP = "monitoring.coreos.com/"
 
 
 def validate(document: Document) -> None:
-    """Strictly: a field that the schema does not know is a mistake.
+    """Validate strictly: unknown fields are errors.
 
-    :raises Exception: the document is not what the schema asks for.
+    :raises Exception: the document doesn't match the schema.
     """
     if document["apiVersion"].startswith(OPERATOR_GROUP):
         jsonschema.validate(document, _definition(document["kind"], document["apiVersion"]))
@@ -38,13 +38,13 @@ def _definition(kind: str, api_version: str) -> Document:
     served = [v for v in definition["spec"]["versions"] if v["name"] == version and v["served"]]
     schema = _closed(served[0]["schema"]["openAPIV3Schema"])
     assert isinstance(schema, dict)
-    # The API server knows these without the definition.
+    # The API server knows these fields without a definition.
     schema["properties"]["metadata"] = {"type": "object"}
     return schema
 
 
 def _closed(schema: Any) -> Any:
-    """The schema without room for unknown fields, which an API server would drop in silence."""
+    """Return the schema without unknown fields, which an API server would drop silently."""
     if isinstance(schema, list):
         return [_closed(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The chart as it is released: packaged, it is whole and renders what its folder renders."""
+"""The chart as released: the package is complete and renders the same as its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laptop's stack: what it mounts is there, and the programs take it."""
+"""The Compose stack: all mounted files exist, and the programs accept them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVICES: dict[str, Document] = yaml.safe_load(FILE.read_text())["services"]
 
 
 def mounts(service: str) -> Iterator[tuple[Path, Path]]:
-    """The folders and files of ours that a container sees, and where it sees them."""
+    """Yield our files and folders that a container mounts, and their paths in the container."""
     for volume in SERVICES[service].get("volumes", ()):
         source, target, *_ = volume.split(":")
         if source.startswith("."):
@@ -30,7 +30,7 @@ def mounts(service: str) -> Iterator[tuple[Path, Path]]:
 
 
 def seen_by(service: str, root: Path) -> Path:
-    """A folder that holds what the container finds in its own root."""
+    """Return a folder with the same content as the container's root."""
     for source, target in mounts(service):
         place = root / target.relative_to("/")
         place.parent.mkdir(parents=True, exist_ok=True)

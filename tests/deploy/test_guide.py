@@ -1,4 +1,4 @@
-"""What the guide says to run does run, as far as that goes without a cluster."""
+"""The commands in the guide work, as far as possible without a cluster."""
 
 from __future__ import annotations
 

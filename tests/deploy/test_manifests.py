@@ -1,4 +1,4 @@
-"""Every variant is right by the schemas, safe by the strictest Pod Security Standard, and whole."""
+"""Every variant matches its schemas, meets the strictest Pod Security Standard, and is complete."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_its_configurations_are_right(
         container for _, pod in workloads(documents) for container in containers(pod)
     ):
         for variable in container.get("env", ()):
-            value = variable.get("value", "from-a-label")  # as a kubelet would fill in
+            value = variable.get("value", "from-a-label")  # as a kubelet would fill it in
             monkeypatch.setenv(variable["name"], value)
     texts = [d["data"]["config.yaml"] for d in documents if "config.yaml" in d.get("data", {})]
     assert texts

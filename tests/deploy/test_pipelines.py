@@ -1,4 +1,4 @@
-"""The examples for CI servers name commands and options that exist, and say what is true."""
+"""The examples for CI servers use existing commands and options, and their texts are correct."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "pipelines.md").read_text()
 
 
 def commands(value: object) -> Iterator[str]:
-    """Every command line of ours, wherever it stands."""
+    """Yield every command line of ours, at any depth."""
     if isinstance(value, dict):
         for inner in value.values():
             yield from commands(inner)

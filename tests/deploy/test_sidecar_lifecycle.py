@@ -1,4 +1,5 @@
-"""The life of a pod with a sidecar, acted out in processes as the kubelet would run them."""
+"""The life cycle of a pod with a sidecar, played with processes in the order that the kubelet
+uses."""
 
 from __future__ import annotations
 
@@ -20,18 +21,18 @@ CONFIG = KUBERNETES / "examples" / "vllm" / "config.yaml"
 
 
 class Sidecar:
-    """What the kubelet and Prometheus see of it."""
+    """The sidecar as the kubelet and Prometheus see it."""
 
     def __init__(self, port: int, container: Document) -> None:
         self._url = f"http://127.0.0.1:{port}"
         self._container = container
 
     def passes(self, probe: str) -> bool:
-        """Whether it passes the probe of this name that its manifest sets."""
+        """Return whether it passes this probe from its manifest."""
         return httpx.get(self._url + self._container[probe]["httpGet"]["path"]).is_success
 
     def samples(self, name: str, **labels: str) -> list[Sample]:
-        """Those with this name and these labels, of one scrape."""
+        """Return the samples with this name and these labels from one scrape."""
         text = httpx.get(f"{self._url}/metrics").text
         return [
             sample
@@ -41,12 +42,12 @@ class Sidecar:
         ]
 
     def value(self, name: str, **labels: str) -> float:
-        """The one sample with this name and these labels."""
+        """Return the only sample with this name and these labels."""
         (found,) = self.samples(name, **labels)
         return found.value
 
     def failures(self) -> set[str]:
-        """For which reasons it failed so far."""
+        """Return the reasons of all failures so far."""
         samples = self.samples("inference_probe_failures_total")
         return {sample.labels["reason"] for sample in samples if sample.value}
 
@@ -84,7 +85,7 @@ def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_pat
     sidecar = Sidecar(port, container)
     log = tmp_path / "sidecar"
     with process(exporter(*arguments), log, **env) as running:
-        # The kubelet starts the server only once the sidecar has started.
+        # The kubelet starts the server only after the sidecar has started.
         eventually(lambda: sidecar.passes("startupProbe"))
         eventually(sidecar.failures)
         assert sidecar.successes() == 0
@@ -100,7 +101,7 @@ def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_pat
             assert not any(map(math.isnan, reached))
             assert sidecar.failures() == {"not_ready"}, "a boot is not an outage"
 
-            # The container is killed for want of memory; the kubelet starts it anew.
+            # The container runs out of memory and is killed. The kubelet restarts it.
             server.kill()
             server.wait(60)
             eventually(lambda: math.isnan(sidecar.boot_phase("first_token")))
@@ -110,7 +111,7 @@ def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_pat
             eventually(lambda: sidecar.boots() == 2)
             eventually(lambda: sidecar.successes() >= successes + 2)
 
-            # The pod ends: the server first, the sidecar when it is gone.
+            # The pod ends: first the server, then the sidecar.
             server.terminate()
             server.wait(60)
             eventually(lambda: sidecar.value("inference_last_probe_success") == 0)

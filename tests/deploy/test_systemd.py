@@ -1,4 +1,4 @@
-"""The unit for plain hosts, judged by systemd's own tools."""
+"""The systemd unit for plain hosts, checked by systemd's own tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.conftest import find_tool
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "inference-exporter.service"
 MOST_EXPOSED = 2.0
-"""What systemd calls OK is 4.9 and less, of 10."""
+"""systemd rates up to 4.9 of 10 as OK."""
 
 
 def test_systemd_understands_every_line(tmp_path: Path) -> None:

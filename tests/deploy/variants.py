@@ -1,4 +1,4 @@
-"""Everything that is deployed, rendered by the programs that its users render it with."""
+"""Everything that is deployed, rendered with the same programs that users run."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _OPERATOR = {
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing that can be deployed."""
+    """One deployable variant."""
 
     name: str
     folder: str | None = None
-    """Of the kustomization; a variant without one is of the chart."""
+    """The folder of the kustomization. ``None`` for the chart."""
     values: Document | None = None
 
     def render(self, tool: Tool) -> list[Document]:
-        """Its documents, as kustomize or Helm makes them."""
+        """Return the documents, rendered by kustomize or Helm."""
         if self.folder is not None:
             return kustomize(tool, KUBERNETES / self.folder)
         return helm(tool, {"config": _CONFIG, **(self.values or {})})
@@ -102,9 +102,9 @@ def kustomize(tool: Tool, folder: Path) -> list[Document]:
 
 
 def helm(tool: Tool, values: Document) -> list[Document]:
-    """What the chart makes of these values, its test included.
+    """Return the chart's documents for these values, including its test.
 
-    :raises subprocess.CalledProcessError: Helm refused; ``stderr`` says why.
+    :raises subprocess.CalledProcessError: Helm fails. ``stderr`` has the reason.
     """
     command = (tool("helm"), "template", "mine", str(CHART), "--namespace", "monitoring")
     version = ("--kube-version", KUBERNETES_VERSION)
@@ -122,7 +122,7 @@ def _documents(text: str) -> list[Document]:
 
 
 def workloads(documents: list[Document]) -> Iterator[tuple[str, Document]]:
-    """The name and the pod of everything that runs pods."""
+    """Yield the name and the pod of every workload."""
     for document in documents:
         if document["kind"] == "Pod":
             yield document["metadata"]["name"], document

@@ -1,4 +1,4 @@
-"""The examples that people copy are run: providers are simulated, all else is as it is written."""
+"""The examples run as written, with simulated providers."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def written(example: str) -> dict[str, Any]:
 def running(
     example: str, folder: Path, scripts: Mapping[str, Script], interval: str = "300ms"
 ) -> Iterator[str]:
-    """The example's exporter, all of whose targets are simulated.
+    """Run the example's exporter with simulated targets, and yield its URL.
 
-    :param scripts: what answers a target, by its name.
+    :param scripts: the script of each target, by name.
     """
     shutil.copytree(EXAMPLES / example, folder, dirs_exist_ok=True)
     config, port = written(example), free_port()
@@ -69,7 +69,7 @@ def running(
 
 
 def states(url: str) -> dict[str, str | None]:
-    """Of each target, by its latest result: up, or why not."""
+    """Return the state of each target by its latest result: up, or the reason."""
     rows = httpx.get(f"{url}/api/v1/targets").json()["targets"]
     seen = {row["target"]: row["last"] for row in rows}
     return {
@@ -95,7 +95,7 @@ def test_hosted_apis_are_all_up(tmp_path: Path) -> None:
 
 
 def script(folder: Path, name: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of an example with the command as it is installed."""
+    """Run a script of an example with the installed command."""
     command = folder / "bin" / "inference-exporter"
     command.parent.mkdir(exist_ok=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m exporter "$@"\n')
@@ -109,7 +109,7 @@ def script(folder: Path, name: str, **env: str) -> subprocess.CompletedProcess[s
 
 @contextmanager
 def watched(tool: Tool, folder: Path, url: str, probes: int) -> Iterator[str]:
-    """A Prometheus that has seen so many probes of each target; its URL."""
+    """Run a Prometheus until it has seen this many probes of each target, and yield its URL."""
     (folder / "prometheus").mkdir()
     with running_prometheus(tool("prometheus"), folder / "prometheus", url) as past:
         changed = f"min(changes(inference_last_probe_timestamp_seconds[10m])) > {probes}"

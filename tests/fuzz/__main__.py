@@ -1,8 +1,7 @@
-"""``python -m tests.fuzz``: atheris, guided by what the code does with each input, for as long as
-one wants. ``make fuzz`` runs it.
+"""Fuzz the parsers with atheris, guided by code coverage, for any length of time.
 
-Each target has a process of its own. Its executions are told, and an input that it fails for is
-kept in ``build/fuzz``.
+``make fuzz`` runs it. Each target has its own process, which reports its executions. Inputs that
+fail are saved in ``build/fuzz``.
 """
 
 from __future__ import annotations
@@ -43,7 +42,8 @@ def main() -> None:
 
 
 def run(name: str, seconds: int) -> tuple[int, bool]:
-    """Fuzz a target in a process of its own; how often it was executed, and whether it failed."""
+    """Fuzz a target in a separate process. Return the number of executions, and whether it
+    failed."""
     ran = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "--one", name, "--seconds", str(seconds)],
         capture_output=True,
@@ -61,7 +61,7 @@ def run(name: str, seconds: int) -> tuple[int, bool]:
 
 
 def fuzz(name: str, seconds: int) -> None:
-    """Fuzz a target in this process, to its end."""
+    """Fuzz a target in this process until it ends."""
     import atheris
 
     with atheris.instrument_imports(include=["exporter", "yaml"], enable_loader_override=False):

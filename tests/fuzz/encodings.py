@@ -1,4 +1,4 @@
-"""A key, and the forms in which others may send it back."""
+"""A key, and the encodings in which others can send it back."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ ENCODINGS: dict[str, Encode] = {
 }
 
 NESTABLE = sorted(set(ENCODINGS) - {"base64 of UTF-16", "percent, a form"})
-"""Those that are found in each other. Of the others, one has its letters only with zeros between
-them, and the other spaces that are no longer known for such; one of them alone is found."""
+"""Encodings that are also found when nested. The others are found only on their own: one has zeros
+between its letters, and the other has spaces that are no longer recognized as such."""

@@ -1,7 +1,7 @@
-"""What is fuzzed: everything that reads what somebody else wrote.
+"""The fuzz targets: everything that parses external data.
 
-A target takes any bytes. It raises nothing, unless it has found a bug. ``make fuzz`` gives each of
-them to atheris; tests/fuzz/test_targets.py gives them to hypothesis.
+A target accepts any bytes, and raises only if it finds a bug. ``make fuzz`` runs each target with
+atheris. tests/fuzz/test_targets.py runs them with hypothesis.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _STATUSES = (200, 400, 401, 402, 403, 404, 408, 413, 418, 429, 499, 500, 503, 52
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """The data behind its first byte, cut into parts as long as that says."""
+    """Yield the data after its first byte, cut into pieces of the length in that byte."""
     size = max(1, data[0]) if data else 1
     for start in range(1, len(data), size):
         yield data[start : start + size]
 
 
 def framing(make: Callable[[], Framing[object]], data: bytes) -> None:
-    """Cuts bytes into messages, or says that they break the framing."""
+    """Split bytes into messages, or report a framing error."""
     cut = make()
     with suppress(ProtocolError):
         for piece in pieces(data):
@@ -57,7 +57,7 @@ def framing(make: Callable[[], Framing[object]], data: bytes) -> None:
 
 
 def answer(dialect: Dialect[Any], data: bytes) -> None:
-    """Reads an answer that is streamed."""
+    """Read a streamed answer."""
     decoder = dialect.decoder()
     with suppress(ProtocolError):
         for piece in pieces(data):
@@ -66,7 +66,7 @@ def answer(dialect: Dialect[Any], data: bytes) -> None:
 
 
 def refusal(dialect: Dialect[Any], data: bytes) -> None:
-    """Finds the reason in the head and the body of an error."""
+    """Find the reason in the head and the body of an error."""
     status = _STATUSES[data[0] % len(_STATUSES)] if data else 500
     head_bytes, _, body = data[1:].partition(b"\n\n")
     lines = (line.partition(":") for line in head_bytes.decode("latin-1").split("\n"))
@@ -79,7 +79,7 @@ def refusal(dialect: Dialect[Any], data: bytes) -> None:
 
 
 def yaml(data: bytes) -> None:
-    """A document, or what is wrong with it on which line."""
+    """Read a document, or report the mistake with its line."""
     path = Path("config.yaml")
     try:
         found = parse_document(path, data).mistakes
@@ -96,7 +96,7 @@ def _file(data: bytes) -> Path:
 
 
 def _mistakes(read: Callable[[Path], object], data: bytes) -> tuple[Mistake, ...]:
-    """What is wrong with a file that holds this; nothing where it can be used."""
+    """Return the mistakes in a file with this content. Empty if the file is valid."""
     try:
         read(_file(data))
     except ConfigError as error:
@@ -105,7 +105,7 @@ def _mistakes(read: Callable[[Path], object], data: bytes) -> tuple[Mistake, ...
 
 
 def configuration(data: bytes) -> None:
-    """A configuration of which plans can be made, or mistakes of which each has its line."""
+    """Read a configuration and make its plans, or report mistakes with their lines."""
     for mistake in _mistakes(lambda path: load(path).plans(), data):
         assert mistake.file
         assert mistake.line
@@ -113,18 +113,19 @@ def configuration(data: bytes) -> None:
 
 
 def web_configuration(data: bytes) -> None:
-    """A web configuration, or mistakes of which each has its file."""
+    """Read a web configuration, or report mistakes with their file."""
     assert all(mistake.file and mistake.message for mistake in _mistakes(WebConfigFile, data))
 
 
 def prompts(data: bytes) -> None:
-    """Prompts, or mistakes of which each has its line, unless there are no prompts at all."""
+    """Read prompts, or report mistakes with their lines, unless there are no prompts."""
     mistakes = _mistakes(load_prompts, data)
     assert all(mistake.line or len(mistakes) == 1 for mistake in mistakes)
 
 
 def prices(data: bytes) -> None:
-    """A price file, or that it is none; each price of it, or that it is not known."""
+    """Read a price file with all of its prices, or report that it is invalid or that a price is
+    unknown."""
     try:
         file = load_prices(_file(data))
     except ConfigError:
@@ -136,13 +137,14 @@ def prices(data: bytes) -> None:
 
 
 def spend(data: bytes) -> None:
-    """What was spent, or that the file does not say."""
+    """Read the spending, or report that the file has none."""
     with suppress(SpendFileError):
         read_day(_file(data))
 
 
 def secret_in_noise(data: bytes) -> None:
-    """A key in up to three encodings, anywhere in any text, is found; and any text is searched."""
+    """Find a key in up to three nested encodings, anywhere in any text. Any text can be
+    searched."""
     remember(KEY)
     text = data.decode("utf-8", "surrogateescape")
     assert KEY not in redact(text)
@@ -156,8 +158,11 @@ def secret_in_noise(data: bytes) -> None:
 
 
 def _is_promised(layers: Sequence[str]) -> bool:
-    """Whether a key in these encodings, the innermost first, must be found: three at most, and
-    quoted-printable, which has line breaks of its own, is not broken into lines again."""
+    """Return whether a key in these encodings, innermost first, must be found.
+
+    This holds for up to three encodings, unless quoted-printable, which has its own line breaks, is
+    broken into lines again.
+    """
     depth = sum(2 if "twice" in layer else 1 for layer in layers)
     return depth <= 3 and not any("quoted-printable" in layer for layer in layers[:-1])
 
@@ -178,7 +183,7 @@ TARGETS: Mapping[str, Target] = dict(_targets())
 
 
 def seeds(name: str) -> Iterator[bytes]:
-    """Inputs to begin with: what real servers sent, and what people write."""
+    """Yield the initial inputs: real servers' responses and people's files."""
     kind, _, of = name.partition(".")
     if kind in ("answer", "refusal", "framing"):
         provider = of.partition(".")[0]

@@ -1,4 +1,4 @@
-"""What is fuzzed, given to hypothesis: arbitrary bytes, and damaged examples."""
+"""The fuzz targets with hypothesis: arbitrary bytes, and damaged examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every alert tells a person what, how much and what next; every rule reads what exists."""
+"""Every alert tells people what is wrong, how much, and what to do. Every rule uses existing
+series."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def by_name(rule: dict[str, Any]) -> str:
 
 
 def severity(alert: dict[str, Any]) -> str:
-    """As it is where an error budget does not burn fast."""
+    """Return the severity as it is while no error budget burns fast."""
     stated = str(alert["labels"]["severity"])
     urgent = URGENT.fullmatch(stated)
     return urgent[1] if urgent else stated
@@ -96,7 +97,7 @@ def test_links_between_runbooks_lead_somewhere(page: Any) -> None:
 
 
 def test_every_group_is_evaluated_before_its_values_are_forgotten() -> None:
-    """Prometheus looks back for 5 minutes, and an evaluation may be late."""
+    """Prometheus looks back 5 minutes, and an evaluation can be late."""
     for _, group in rule_groups():
         assert parse_duration(group.get("interval", "1m")) <= 4 * 60, group["name"]
 

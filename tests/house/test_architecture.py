@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md speaks of what there is."""
+"""ARCHITECTURE.md mentions only what exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = [name for name in QUOTED if re.fullmatch(r"[A-Z]\w+(\.\w+)?|[a-z]+_[a-z_
 
 @cache
 def defined() -> frozenset[str]:
-    """Every function, class, and member of a class in the package, members as Class.member."""
+    """Return every function, class, and class member in the package. Members are Class.member."""
     names: set[str] = set()
     for path in (ROOT / "exporter").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

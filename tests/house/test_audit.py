@@ -1,4 +1,5 @@
-"""A known vulnerability fails the audit; a database that does not answer is not taken for none."""
+"""A known vulnerability fails the audit. An unreachable database isn't treated as a clean
+result."""
 
 from __future__ import annotations
 

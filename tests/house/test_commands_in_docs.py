@@ -1,4 +1,4 @@
-"""What readers copy works: every command line and every configuration in the documentation."""
+"""Every command line and every configuration in the documentation works when copied."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """Every block of code in a language, and where it stands."""
+    """Yield every code block in a language, with its location."""
     for page in PAGES:
         text = page.read_text()
         for match in _BLOCK.finditer(text):
@@ -34,7 +34,7 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Every command line of ours, continued lines joined."""
+    """Yield every command line of ours, with continued lines joined."""
     for where, body in blocks("console"):
         for line in re.sub(r"\\\n\s*", " ", body).splitlines():
             if line.startswith("$ inference-exporter "):
@@ -42,7 +42,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 
 def configurations() -> Iterator[tuple[str, str]]:
-    """Every block that is, or begins, a configuration."""
+    """Yield every block that is or starts a configuration."""
     for where, body in blocks("yaml"):
         try:
             parsed = yaml.safe_load(body)
@@ -78,7 +78,7 @@ def test_a_configuration_can_be_loaded(
     for name in re.findall(r"prompts_file: (\S+\.jsonl)", body):
         (tmp_path / Path(name).name).write_text('{"prompt": "Hello."}\n')
         body = body.replace(name, Path(name).name)
-    body = re.sub(r"^prices_file: .*\n?", "", body, flags=re.MULTILINE)  # a large file of others
+    body = re.sub(r"^prices_file: .*\n?", "", body, flags=re.MULTILINE)  # an external large file
     path = tmp_path / "config.yaml"
     path.write_text(body)
     config_file.load(path)

@@ -1,4 +1,4 @@
-"""The worked example of docs/cost.md, worked again from the settings that stand there."""
+"""The worked example of docs/cost.md, recomputed from the settings on that page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.budget.forecast import DAYS_PER_MONTH, load
+from exporter.budget.forecast import DAYS_PER_MONTH, forecast
 from exporter.commands.check_report import report
 from exporter.config.plan import Plan
 from exporter.config.root import Config
@@ -36,7 +36,7 @@ def plan(target: str) -> Plan:
 
 
 def says(figure: Decimal | str, unit: str = "") -> None:
-    """The page has this figure, printed as a result."""
+    """Check that the page contains this value as a result."""
     assert f"**{figure}{unit}**" in PAGE
 
 
@@ -57,7 +57,7 @@ def test_the_cost_of_a_request(target: str, usage: Usage, words: str) -> None:
 
 
 def test_the_cost_of_a_day_and_of_a_month() -> None:
-    usd = load(plan("hosted")).usd
+    usd = forecast(plan("hosted")).usd
     assert usd
     says(usd.normalize(), " USD")
     says((usd * DAYS_PER_MONTH).normalize(), " USD")
@@ -92,10 +92,10 @@ def test_a_server_of_ones_own() -> None:
 
 def test_what_a_budget_holds_back_and_how_long_it_lasts() -> None:
     says(f"{worst_usd(plan('hosted')).normalize():f}", " USD")
-    together = [load(plan(name)).usd or Decimal() for name in ("hosted", "beijing")]
+    together = [forecast(plan(name)).usd or Decimal() for name in ("hosted", "beijing")]
     says(sum(together, Decimal()).normalize(), " USD")
     text = report(config())
-    lasts = re.search(r"Budget of all targets: .* stop probing (\w+) after midnight", text)
+    lasts = re.search(r"Budget of all targets: .* stop (\w+) after midnight", text)
     assert lasts
     says(lasts[1])
 

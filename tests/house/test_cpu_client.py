@@ -1,4 +1,4 @@
-"""The client in C of ``benchmarks cpu`` reads what the exporter reads."""
+"""The C client of ``benchmarks cpu`` reads the same as the exporter."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DIALECT = ROW.dialect(ROW.server(None, None), Kind.CHAT)
 
 
 def answer(body: bytes, chunk_bytes: int, piece_bytes: int) -> list[bytes]:
-    """An answer in HTTP's chunks of one size, sent in pieces of another."""
+    """Return an answer in HTTP chunks of one size, sent in pieces of another size."""
     chunks = [chunk(body[at : at + chunk_bytes]) for at in range(0, len(body), chunk_bytes)]
     sent = b"".join([STREAM_HEAD, *chunks, LAST_CHUNK])
     return [sent[at : at + piece_bytes] for at in range(0, len(sent), piece_bytes)]
 
 
 def read(parsing: str, connection: str, pieces: list[bytes], probes: int) -> dict[str, Any]:
-    """What the client counted."""
+    """Return what the client counted."""
     client = compiled.client()
     assert client is not None
     with wire_server(pieces) as server:

@@ -1,5 +1,4 @@
-"""The dashboards are as their code says, please Grafana's dashboard-linter, and ask for what the
-exporter declares."""
+"""The dashboards match their code, pass Grafana's dashboard-linter, and query declared metrics."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ from tests.queries import (
 UNITS = {
     "none", "short", "percentunit", "bytes", "currencyUSD", "s", "ops", "bool_yes_no",
 }  # fmt: skip
-"""Those in use; each is one of Grafana's own."""
+"""The panel types in use. All are Grafana's own."""
 REAL_TIMES = (GATEWAY_FIRST_TOKEN, GATEWAY_DURATION, SERVER_DURATION)
 NOT_OURS = {
     "up", "ALERTS", "scrape_duration_seconds",
@@ -52,9 +51,9 @@ NOT_OURS = {
     *(f"{name}_{part}" for name in REAL_TIMES for part in ("sum", "count")),
     *(f"{name}_{part}" for name in (*FIRST_TOKEN, *QUEUE) for part in ("sum", "count")),
 }  # fmt: skip
-"""Series of Prometheus, of the client library, of model servers and of gateways."""
+"""Series of Prometheus, of the client library, of model servers, and of gateways."""
 NOT_SHOWN: dict[str, str] = {}
-"""Families that no query reads, on purpose, and why."""
+"""Metrics that no query uses, with the reason."""
 
 ALL = {"target": ".+", "probe": ".+", "job": ".+", "instance": ".+"}
 
@@ -92,11 +91,11 @@ def test_panels_do_not_overlap() -> None:
             taken |= cells
 
 
-# What follows are the rules of grafana/dashboard-linter, by its names for them.
+# The rules of grafana/dashboard-linter, by their names.
 
 
 def complaints(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Rule, panel and what is wrong."""
+    """Yield the rule, the panel, and the problem."""
     if document["editable"]:
         yield "uneditable-dashboard", "", "is editable"
     yield from ((rule, "", what) for rule, what in _of_variables(document["templating"]["list"]))
@@ -168,7 +167,7 @@ def _ranges(expression: promql.Expr) -> Iterator[tuple[str, promql.MatrixSelecto
 
 
 def excluded() -> set[tuple[str, str, str]]:
-    """What ``dashboards/.lint`` lets pass: rule, dashboard and panel."""
+    """Return the exceptions in ``dashboards/.lint``: rule, dashboard, and panel."""
     exclusions = yaml.safe_load((ROOT / "dashboards" / ".lint").read_text())["exclusions"]
     return {
         (rule, entry["dashboard"], entry["panel"])
@@ -186,7 +185,7 @@ def test_the_linter_has_nothing_to_complain_about_but_what_is_excluded_with_a_re
     assert found == excluded()
 
 
-# What the queries read.
+# Which series the queries use.
 
 
 def everything_asked() -> list[Query]:
@@ -194,7 +193,7 @@ def everything_asked() -> list[Query]:
 
 
 def series_of_families() -> dict[str, str]:
-    """The names of the exporter's series, and the families that they are of."""
+    """Return the names of the exporter's series, with the family of each."""
     names = {}
     for family in (*TARGET_FAMILIES, *EXPORTER_FAMILIES):
         names[family.name] = family.name

@@ -1,4 +1,4 @@
-"""The documentation and the code say the same."""
+"""The documentation matches the code."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_every_failure_reason_is_explained(reason: FailureReason) -> None:
 
 
 Keys = dict[str, tuple[Mapping[str, Any], bool]]
-"""The schema of each key, and whether it is required, by its dotted path."""
+"""The schema of each key, and whether it is required, by dotted path."""
 
 
 def models_in(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The models that a value may hold, each with what stands between their keys and its own."""
+    """Yield the models that a value can contain, each with the path from the key of the value."""
     if "$ref" in schema:
         yield schema["$ref"].rpartition("/")[2], "."
     for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
@@ -58,7 +58,7 @@ def models_in(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def keys_of(model: Mapping[str, Any], path: str, seen: set[str]) -> Iterator[tuple[str, Any]]:
-    """Every key, those of a model that stands in several places once."""
+    """Yield every key once, even if its model is used in several places."""
     for name, schema in model.get("properties", {}).items():
         yield f"{path}{name}", (schema, name in model.get("required", ()))
         for inner, between in models_in(schema):
@@ -68,11 +68,11 @@ def keys_of(model: Mapping[str, Any], path: str, seen: set[str]) -> Iterator[tup
 
 
 KEYS: Keys = dict(reversed([*keys_of(SCHEMA, "", set())]))
-"""A key that several kinds of probes have is documented as the first of them has it."""
+"""A key that several kinds of probes share is documented as in the first of them."""
 
 
 def default_of(key: str) -> str | None:
-    """A simple default as the documentation writes it; ``None`` for those that need words."""
+    """Return a simple default as the documentation writes it, or ``None`` if it needs words."""
     schema, required = KEYS[key]
     match schema.get("default"):
         case None:
@@ -93,7 +93,7 @@ def test_the_keys_are_found_at_every_depth() -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_every_setting_is_documented_with_its_default(key: str) -> None:
     found = re.search(rf"^\| `{re.escape(key)}` \| (.*?) ?\| ", CONFIGURATION, re.MULTILINE)
-    if found is None:  # a part that the headings introduce
+    if found is None:  # a section with its own heading
         assert f"`{key}`" in "".join(re.findall("^## .*", CONFIGURATION, re.MULTILINE))
     elif (default := default_of(key)) and found[1] != "all":
         assert found[1] == default
@@ -140,7 +140,7 @@ def test_every_preset_is_documented_with_its_endpoint(preset: str) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link can point to within a page, as GitHub derives it from the headings."""
+    """Return the anchors in a page, derived from its headings like on GitHub."""
     headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

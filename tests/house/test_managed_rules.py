@@ -1,4 +1,4 @@
-"""The alerts in their other forms: complete, asking only what those forms can ask."""
+"""The alerts in their other formats are complete, and use only what those formats support."""
 
 from __future__ import annotations
 

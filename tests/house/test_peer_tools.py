@@ -1,4 +1,4 @@
-"""What the field's tools wrote in real runs, as the benchmark beside them reads it."""
+"""The output of other tools from real runs, as the benchmark reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of the dashboards: values and scales as people read them."""
+"""Pictures of the dashboards have readable values and scales."""
 
 from __future__ import annotations
 

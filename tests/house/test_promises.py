@@ -1,4 +1,4 @@
-"""Names that others build on stay; docs/stability.md says for how long."""
+"""Names that others depend on stay stable. docs/stability.md says for how long."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def test_the_list_is_in_order_and_holds_what_people_use_most() -> None:
 
 
 def _written(key: tuple[str, ...]) -> str:
-    """As the documentation writes it."""
+    """Return the key as the documentation writes it."""
     return ".".join(key).replace(".*", "[]")

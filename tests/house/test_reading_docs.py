@@ -1,4 +1,4 @@
-"""The page on how the wire is read has every row of the tables that the dialects read by."""
+"""The page about reading the wire has every row of the dialects' tables."""
 
 from __future__ import annotations
 

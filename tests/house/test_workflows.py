@@ -1,4 +1,4 @@
-"""The workflows are well formed, and run nothing that cannot be run at home."""
+"""The workflows are valid, and run only what you can run locally."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Alertmanager with the example's routes, and somebody who takes its calls."""
+"""A real Alertmanager with the example's routes, and a receiver for its notifications."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(slots=True)
 class OnCall:
-    """Everything that Alertmanager has said so far."""
+    """All notifications from Alertmanager so far."""
 
     calls: list[Call] = field(default_factory=list)
 
@@ -47,7 +47,7 @@ class OnCall:
 
 @contextmanager
 def on_call() -> Iterator[tuple[OnCall, str]]:
-    """Somebody with a telephone: a web hook, and its URL."""
+    """Run a webhook that records notifications, and yield it with its URL."""
     person = OnCall()
 
     class Telephone(BaseHTTPRequestHandler):
@@ -61,7 +61,7 @@ def on_call() -> Iterator[tuple[OnCall, str]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
+            """Don't log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Telephone)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -78,8 +78,10 @@ def on_call() -> Iterator[tuple[OnCall, str]]:
 def alertmanager(
     program: Path, folder: Path, url: str, config: dict[str, Any] | None = None
 ) -> Iterator[int]:
-    """The port of an Alertmanager that calls ``url``, routed as in the example but soon, unless
-    there is another configuration."""
+    """Run an Alertmanager that notifies ``url``, and yield its port.
+
+    By default it uses the example's routes, with shorter waiting times.
+    """
     port = free_port()
     path = folder / "alertmanager.yml"
     path.write_text(yaml.safe_dump(config or _at_once(url)))

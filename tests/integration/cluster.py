@@ -1,4 +1,4 @@
-"""A cluster with the Lease and the Roles as they are deployed, and a pod of a simulated server."""
+"""A cluster with the Lease and the Roles as deployed, and a pod with a simulated server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RBAC = KUBERNETES / "components"
 
 @contextmanager
 def cluster_with(server: Simulator, folder: Path) -> Iterator[str]:
-    """A cluster that the exporter runs in, with a pod of the server; how it is configured."""
+    """Run a cluster with a pod of the server, and yield the exporter's configuration for it."""
     roles = [RBAC / name / "rbac.yaml" for name in ("leader-election", "discovery")]
     rules = [
         thing
@@ -32,7 +32,7 @@ def cluster_with(server: Simulator, folder: Path) -> Iterator[str]:
     cluster.put("pods", _pod(httpx.URL(server.url).port or 0))
     (folder / "kubernetes").mkdir()
     with running(cluster, folder / "kubernetes") as settings:
-        yield settings.replace("lease_duration: 3s", "lease_duration: 60s")  # however busy we are
+        yield settings.replace("lease_duration: 3s", "lease_duration: 60s")  # for busy machines
 
 
 def _pod(port: int) -> dict[str, Any]:

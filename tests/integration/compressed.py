@@ -1,8 +1,8 @@
-"""The rules, Prometheus and Alertmanager in a hurry: every duration is a sixth of what it is.
+"""The rules, Prometheus, and Alertmanager with time compressed: all durations are divided by six.
 
-Ranges, offsets, intervals, waiting times, probes and scrapes shrink alike, so that an alert sees
-as many probes as it would. What does not shrink makes the hurry harder than life: programs start,
-answer and look at the clock no faster, and a confirming probe still waits for five seconds.
+Ranges, offsets, intervals, waiting times, probes, and scrapes shrink alike, so an alert sees as
+many probes as in real time. Some things don't shrink, which makes the test stricter than real life:
+programs don't start or respond any faster, and a confirming probe still waits five seconds.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _PART = re.compile(r"(\d+)(ms|[smhdw])")
 
 
 def shorter(duration: str) -> str:
-    """A duration as Prometheus writes it: ``1d23h30m``."""
+    """Shorten a duration in Prometheus' format, such as ``1d23h30m``."""
     milliseconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
     return f"{milliseconds // FACTOR}ms"
 
 
 def compressed(text: str) -> str:
-    """Queries, or a file of rules."""
+    """Shorten all durations in queries or in a file of rules."""
     text = _IN_QUERY.sub(lambda match: ":".join(map(shorter, match[0].split(":"))), text)
     return _SETTING.sub(lambda match: match[1] + shorter(match[2]), text)
 
 
 def write_rules(folder: Path) -> None:
-    """All files of rules."""
+    """Write all files of rules."""
     folder.mkdir()
     for path in RULE_FILES:
         (folder / path.name).write_text(compressed(path.read_text()))
 
 
 def regression_rules() -> list[Rule]:
-    """For a past: nothing changes between two probes that could be evaluated."""
+    """Return the rules for backfilled data, in which nothing changes between two probes."""
     return [
         replace(
             rule,
@@ -59,7 +59,7 @@ def regression_rules() -> list[Rule]:
 
 
 def alertmanager_config(url: str) -> dict[str, Any]:
-    """The example's routes and inhibitions; all receivers call ``url``."""
+    """Return the example's routes and inhibitions, with ``url`` for all receivers."""
     config: dict[str, Any] = yaml.safe_load((RULES / "alertmanager.yml").read_text())
     for key in ("group_wait", "group_interval", "repeat_interval"):
         config["route"][key] = shorter(config["route"][key])

@@ -1,7 +1,7 @@
-"""The real exporter on simulated providers of every kind, watched by a real Prometheus.
+"""The real exporter with simulated providers of every kind, scraped by a real Prometheus.
 
-Five days of history are backfilled for two targets, as if they had been watched before, since what
-is usual takes days to learn. ``python -m tests.integration.observatory`` keeps it open to look at.
+Five days of history are backfilled for two targets, because baselines take days to learn. To look
+at it, run ``python -m tests.integration.observatory``.
 """
 
 from __future__ import annotations
@@ -135,16 +135,16 @@ scrape_configs:
 
 @dataclass(frozen=True, slots=True)
 class Observatory:
-    """Where to ask."""
+    """Where to send queries."""
 
     url: str
-    """Of Prometheus."""
+    """The URL of Prometheus."""
 
     def query(self, expression: str) -> list[float]:
-        """The values of an instant query.
+        """Return the values of an instant query.
 
-        :raises ValueError: Prometheus does not understand it.
-        :raises httpx.HTTPError: it is not there, or not ready.
+        :raises ValueError: Prometheus rejects the query.
+        :raises httpx.HTTPError: Prometheus isn't running, or isn't ready.
         """
         answer = httpx.post(f"{self.url}/api/v1/query", data={"query": expression}, timeout=30)
         if answer.is_server_error:  # not ready yet
@@ -158,13 +158,14 @@ class Observatory:
 
 
 def _number(series: dict[str, Any]) -> float:
-    """A value, or how much a native histogram has counted."""
+    """Return a value, or the count of a native histogram."""
     return float(series["value"][1] if "value" in series else series["histogram"][1]["count"])
 
 
 @contextmanager
 def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
-    """Everything, for the time of the block; ready once every target was probed some times."""
+    """Run everything until the block ends. Yield once every target has been probed several
+    times."""
     port, server_port, own_port = free_port(), free_port(), free_port()
     (folder / "data").mkdir()
     _backfill(tools, folder, port)
@@ -205,14 +206,14 @@ async def _boot_now_and_then(simulator: Simulator) -> None:
 
 
 async def _change_the_model(simulator: Simulator) -> None:
-    """Back and forth, so that every look at the last minute sees a change."""
+    """Switch back and forth, so that the last minute always contains a change."""
     for served in cycle(("baseline-2026-11-01", "baseline-2026-09-01")):
         await asyncio.sleep(10)
         simulator.scripts["baseline"] = replace(SCRIPTS["baseline"], served_model=served)
 
 
 def _write_impatient_rules(folder: Path) -> None:
-    """The rules as they are, but evaluated every two seconds, those that change slowly too."""
+    """Write the rules with an evaluation interval of two seconds, including slow ones."""
     folder.mkdir()
     for path in RULE_FILES:
         (folder / path.name).write_text(re.sub(r"\n    interval: \w+", "", path.read_text()))
@@ -227,7 +228,7 @@ def _certificate(folder: Path) -> ssl.SSLContext:
 
 
 def _backfill(tools: Tools, folder: Path, port: int) -> None:
-    """Days in which two targets were as they are now, and what the rules made of them."""
+    """Backfill days in which two targets behaved as they do now, and the results of the rules."""
     end = int(time.time()) // 60 * 60
     start = end - int(HISTORY_DAYS * 86_400) // 60 * 60
     replay = Replay(tools, folder, start, end)

@@ -1,4 +1,4 @@
-"""What model servers say of themselves, for a simulated one."""
+"""The metrics of model servers, for a simulated server."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ from exporter.simulator import Simulator
 
 
 class ServersOwn(Collector):
-    """What vLLM, SGLang and llama.cpp would say of themselves, from what the simulated server
-    really did. It keeps nobody waiting, so its queue takes no time."""
+    """The metrics of vLLM, SGLang, and llama.cpp, based on what the simulated server did.
+
+    The simulated server has no queue, so the queue time is zero.
+    """
 
     def __init__(self, server: Simulator) -> None:
         self._server = server
@@ -76,7 +78,7 @@ def _histogram(name: str, values: list[float]) -> HistogramMetricFamily:
 def _counter(
     name: str, value: float, asks: str, family: CounterMetricFamily | None = None
 ) -> CounterMetricFamily:
-    """As vLLM and LiteLLM label it, who asks included."""
+    """Return a counter with the labels of vLLM and LiteLLM, including the user."""
     labels = ["model_name", "requested_model", "user_agent"]
     family = family or CounterMetricFamily(name, name, labels=labels)
     family.add_metric(["vllm", "vllm", asks], value)
@@ -85,7 +87,7 @@ def _counter(
 
 @contextmanager
 def metrics_of(server: Simulator, port: int) -> Iterator[None]:
-    """Shows them at this port for the time of the block."""
+    """Expose the metrics on this port until the block ends."""
     registry = CollectorRegistry()
     registry.register(ServersOwn(server))
     http, thread = prometheus_client.start_http_server(port, "127.0.0.1", registry)

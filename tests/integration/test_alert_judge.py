@@ -1,12 +1,13 @@
-"""The judge's numpy is the rules: a real Prometheus makes the same of the same series.
+"""The judge's numpy code computes the same as the rules in a real Prometheus.
 
-Series that are backfilled have no marks of staleness, so that for five minutes Prometheus takes
-what is over for what is; its own rules would have written the marks. The tests leave that out.
+Backfilled series have no staleness markers, so Prometheus sees an ended series for five more
+minutes. Rules that Prometheus evaluates itself write the markers. The tests leave out those
+minutes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from benchmarks.alert_quality.regressions import (
     usual,
 )
 from benchmarks.alert_quality.replay import Replay, Rule, Tools, load_rules
-from benchmarks.alert_quality.series import START, Series, exported
+from benchmarks.alert_quality.series import START, Series, exported, target_name
 from tests.queries import RULES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -37,7 +38,8 @@ STALE_MINUTES = 5
 
 @pytest.fixture(scope="module")
 def fleet() -> Fleet:
-    """Spikes in runs, then +50 % and +100 % for two hours, and a tenth of errors for an hour."""
+    """Spikes in runs, then +50 % and +100 % for two hours, and a tenth of errors for an hour; an
+    outage after which a third of the probes fail for an hour."""
     made = simulate(World(SPIKY.in_runs()), TARGETS, DAYS, seed=9)
     at = LEARNING_DAYS * MINUTES_PER_DAY + 600
     made.time_to_first_token[0, at : at + 120] *= 1.5
@@ -45,6 +47,7 @@ def fleet() -> Fleet:
     made.time_per_output_token[2, at : at + 120] *= 1.5
     made.failed[2, at : at + 60 : 10] = True
     made.failed[1, at + 600 : at + 620] = True
+    made.failed[1, at + 622 : at + 682 : 3] = True
     made.time_to_first_token[made.failed] = np.nan
     made.time_per_output_token[made.failed] = np.nan
     return made
@@ -58,17 +61,28 @@ def replayed(
     (folder / "data").mkdir()
     last = START + 60 * (fleet.minutes - 1)
     replay = Replay(Tools(tool("prometheus"), tool("promtool")), folder, START, last)
-    replay.add(exported(fleet))
+    replay.add([*exported(fleet), *fired("InferenceTargetDown", failures.target_down(fleet))])
     rules = load_rules(RULES / "regression-rules.yml")
-    # Between the minutes nothing changes that could be evaluated.
+    # Nothing changes within a minute that the rules could evaluate.
     replay.record(
         [replace(rule, interval_seconds=max(60, rule.interval_seconds)) for rule in rules]
     )
     return replay
 
 
+def fired(alert: str, flags: npt.NDArray[np.bool_]) -> Iterator[Series]:
+    """What Prometheus would have written of an alert, for the alerts that it silences."""
+    for target, minutes in enumerate(flags):
+        labels = {
+            "alertname": alert, "alertstate": "firing", "job": "j", "instance": "exporter",
+            "target": target_name(target), "probe": "short",
+        }  # fmt: skip
+        times = START + 60 * np.flatnonzero(minutes)
+        yield Series("ALERTS", labels, times, np.ones(len(times)))
+
+
 def by_minute(fleet: Fleet, found: Sequence[Series], **labels: str) -> npt.NDArray[np.float64]:
-    """Series of targets as the judge has them."""
+    """Return series of targets in the judge's format."""
     values = np.full((fleet.targets, fleet.minutes), np.nan)
     for series in found:
         if labels.items() <= series.labels.items():
@@ -127,10 +141,11 @@ def test_the_alerts_fire_when_those_of_prometheus_do(fleet: Fleet, replayed: Rep
     for rise in RISES:
         found, limit, still = evidence(away, fleet.made & ~fleet.failed, usual(away), rise)
         slow |= (found > limit) & still
+    down, degraded = failures.target_down(fleet), np.zeros(away.shape, bool)
     ours = {
         "InferenceFirstTokenSlow": slow,
-        "InferenceTargetDown": failures.target_down(fleet),
-        "InferenceErrorsHigh": failures.errors_high(failures.counters(fleet)),
+        "InferenceTargetDown": down,
+        "InferenceErrorsHigh": failures.errors_high(failures.counters(fleet), down, degraded),
     }
     rules = {rule.name: rule for rule in load_rules(RULES / "alerts.yml")}
     for name, fires in ours.items():
@@ -138,3 +153,6 @@ def test_the_alerts_fire_when_those_of_prometheus_do(fleet: Fleet, replayed: Rep
         assert fires.any(), name
         assert not (fires & ~theirs).any(), name
         assert not (theirs & ~failures.lately(fires, 1 + STALE_MINUTES)).any(), name
+    began = LEARNING_DAYS * MINUTES_PER_DAY + 1220
+    (told,) = np.flatnonzero(ours["InferenceErrorsHigh"][1, began : began + 62])[:1]
+    assert told == pytest.approx(20, abs=3)  # not an hour after the outage

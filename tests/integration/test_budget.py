@@ -1,5 +1,5 @@
-"""A budget in a running exporter: it stops probes however they are asked for, and a restart
-does not begin the day anew."""
+"""A budget in a running exporter: it stops probes however they are requested, and a restart doesn't
+reset the day."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_spent_budget_stays_spent_over_a_restart(simulator: str, tmp_path: Pat
         assert run.successes("unheard-of") > 0
         answer = httpx.get(f"{run.url}/probe", params={"target": "paid"})
         assert answer.status_code == 503
-        assert "'paid' could pass the budget of 0.012 USD a day" in answer.text
-        assert "nobody knows who bills" in run.log.read_text()
+        assert "'paid' could exceed the budget of 0.012 USD a day" in answer.text
+        assert "the vendor that bills for" in run.log.read_text()
     assert json.loads(state.read_text())["usd"].keys() == {"paid"}
 
     with running(config, port, tmp_path) as run:

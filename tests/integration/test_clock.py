@@ -1,7 +1,8 @@
-"""The wall clock set by an hour, a day, ten years: probing goes on, and SIGTERM ends the exporter.
+"""The wall clock jumps by an hour, a day, ten years: probing continues, and SIGTERM stops the
+exporter.
 
-The child below sees a clock that is moved when a file says so. What the kernel stamps stays as it
-is, as it does for an instant when a real clock is set.
+The child process sees a clock that jumps when a file says so. The kernel's receive timestamps don't
+jump, as is briefly the case when a real clock is set.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def test_a_signal_in_the_first_seconds_ends_it_in_good_order(
         time.sleep(after)
         child.send_signal(number)
         code = child.wait(25)
-    # Until Python has come to our first line, the signal is the system's to deal with.
+    # Until Python reaches our first line, the default action of the signal applies.
     assert code == 0 or "started" not in (tmp_path / "log").read_text()
 
 

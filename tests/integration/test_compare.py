@@ -1,4 +1,4 @@
-"""``compare --prometheus`` reads back what the exporter measured, from a real Prometheus."""
+"""``compare --prometheus`` reads the exporter's measurements from a real Prometheus."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def test_every_probe_since_the_first_scrape_is_a_sample_or_said_to_be_missing(
 def test_what_only_one_side_was_asked_is_left_out_and_said(prometheus: Prometheus) -> None:
     document = report(compare(prometheus, "slow", "fast", "--json", "-"))
 
-    assert document["asked"] == "The probe 'count' was asked."
-    assert "Left out, because not all sides have them, of fast: other." in document["notes"]
+    assert document["asked"] == "The comparison used the probe 'count'."
+    assert "Left out of fast, because not all sides have them: other." in document["notes"]
     assert any(
         note.startswith("Failures of fast by reason: truncated") for note in document["notes"]
     )
@@ -139,9 +139,9 @@ def test_a_target_before_a_date_is_compared_with_itself_after_it(prometheus: Pro
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--before-after", "soon"), "'soon' is no date"),
+        (("--before-after", "soon"), "'soon' is not a date"),
         (("--before-after", "2999-01-01"), "is not in the past"),
-        (("--window", "2026-11-10..2026-11-17"), "one --window leaves nothing"),
+        (("--window", "2026-11-10..2026-11-17"), "there is only one --window"),
         (("--before-after", "2026-11-10", "--candidate", "fast"), "compares the baseline with"),
     ],
 )
@@ -160,7 +160,7 @@ def test_sides_that_were_asked_different_things_are_refused(prometheus: Promethe
     result = compare(prometheus, "slow", "alone")
 
     assert result.exit_code == 2
-    assert "were not asked the same" in result.output
+    assert "have no probe in common" in result.output
     assert "slow: count; alone: other" in result.output
 
 
@@ -168,7 +168,7 @@ def test_an_unknown_target_is_told_with_those_that_are_known(prometheus: Prometh
     result = compare(prometheus, "slow", "fsat")
 
     assert result.exit_code == 1
-    assert "no probe of target 'fsat'" in result.output
+    assert "no probes of target 'fsat'" in result.output
     assert "alone, fast, slow" in result.output
 
 
@@ -184,7 +184,7 @@ def test_samples_of_the_past_can_be_kept(prometheus: Prometheus, tmp_path: Path)
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("http://127.0.0.1:1", "Prometheus at 127.0.0.1 cannot be asked"),
+        ("http://127.0.0.1:1", "cannot reach Prometheus at 127.0.0.1"),
         ("nowhere", "check --prometheus"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Did last Tuesday's change matter? Asked of a real Prometheus whose past was written for it."""
+"""Did last Tuesday's change matter? The test asks a real Prometheus with backfilled history."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ HOUR, DAY = 3600, 86_400
 PROBED_EVERY, SCRAPED_EVERY = 600, 300
 DAYS_AGO = 5
 FASTER = 0.85
-"""By the change of five days ago. Nothing else changed but with the hours of the day."""
+"""The speed-up from the change of five days ago. Otherwise, times vary only with the hour of the
+day."""
 START = int(time.time()) // HOUR * HOUR - 2 * DAYS_AGO * DAY
 CHANGED = START + DAYS_AGO * DAY
 LABELS = 'target="chips",provider="openai",model="qwen",probe="short",job="e",instance="e:9850"'
 
 
 def openmetrics() -> Iterator[str]:
-    """What an exporter told from ten days ago until now."""
+    """Yield an exporter's samples from ten days ago until now."""
     random = np.random.default_rng(3)
     probes = tokens = 0
     gauges = {"success": 0.0}
@@ -92,12 +93,11 @@ def test_a_change_that_mattered_is_found_with_its_size_and_its_moment(
         assert finding(document, unchanged)["verdict"] == "same"
     assert all(600 < target["probes"] < 800 for target in document["targets"])
     assert document["notes"][0].startswith("The sides were not probed at the same time")
-    assert "compared with the same hours. The days of the week differ" in document["notes"][0]
+    assert "same hours of the day. The days of the week differ" in document["notes"][0]
 
 
 def test_a_date_on_which_nothing_happened_is_told_so(prometheus: Prometheus) -> None:
-    """Two days before and two days after a moment that lies two and a half days behind the
-    change."""
+    """Two days before and two days after a moment that is two and a half days after the change."""
     document = report(asked(prometheus, CHANGED + 2.5 * DAY, "--since", "2d", "--json", "-"))
 
     first = finding(document, "ttft_typical")
@@ -106,7 +106,7 @@ def test_a_date_on_which_nothing_happened_is_told_so(prometheus: Prometheus) -> 
 
 
 def test_three_hours_are_not_enough_and_the_report_says_so(prometheus: Prometheus) -> None:
-    """Of the same change, as somebody sees it who asks on the same day."""
+    """The same change, when someone asks on the same day."""
     result = asked(prometheus, CHANGED, "--since", "3h", "--json", "-")
 
     document = report(result)

@@ -1,4 +1,4 @@
-"""The exporter with few file descriptors: it is never the providers' fault."""
+"""The exporter with few file descriptors never blames the providers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def running(folder: Path, targets: int, descriptors: int, connection: str) -> Iterator[str]:
-    """The URL of an exporter of so many targets; its log is ``folder/log``."""
+    """Run an exporter with this many targets, and yield its URL. It logs to ``folder/log``."""
     port, config = free_port(), folder / "config.yaml"
     with run_in_thread(Simulator({"m": Script(token_gap_seconds=0.001)})) as simulator:
         lines = [

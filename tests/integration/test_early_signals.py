@@ -1,4 +1,4 @@
-"""Signals in the first and in the last second of the process."""
+"""Signals in the first and the last second of the process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOBODY = "http://127.0.0.1:1"
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has a handler for a signal."""
+    """Return whether the process has a handler for a signal."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = re.search(r"SigCgt:\s+([0-9a-f]+)", status)
     return bool(caught and int(caught[1], 16) & 1 << (number - 1))
@@ -55,7 +55,7 @@ def test_sigterm_while_the_configuration_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.2, 0.5])
 def test_sigterm_ends_another_command_as_it_does_any(seconds: float, tmp_path: Path) -> None:
-    """Whoever asked must not take its end for success."""
+    """The caller must not take this end for success."""
     probe = exporter(
         "probe", "--provider", "openai", "--model", "m", "--base-url", NOBODY, "-n", "9"
     )

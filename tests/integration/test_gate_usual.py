@@ -1,4 +1,4 @@
-"""``probe --fail-on usual``, with a real Prometheus that remembers what was usual."""
+"""``probe --fail-on usual``, with a real Prometheus that has the usual times."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.prometheus import Prometheus, prometheus_with_past
 
 NOW = int(time.time())
 USUAL_SECONDS = {"as-usual": 25.0, "slower": 0.0001}
-"""The simulator answers in between, however busy the machine is."""
+"""The simulator's time is between these two, even on a busy machine."""
 
 
 def past() -> Iterator[str]:
-    """Two days of two targets, and three probes of one that is new."""
+    """Yield two days of samples for two targets, and three probes of a new one."""
     for target, seconds in USUAL_SECONDS.items():
         for place, factor in (("near", 0.5), ("far", 1.0)):
             times = range(NOW - 2 * 86_400, NOW, 300)
@@ -78,7 +78,7 @@ def test_a_target_that_is_slower_than_usual_fails_the_pipeline(
     first, duration = target["objectives"]
     assert (first["name"], first["verdict"]) == ("usual_time_to_first_token", "broken")
     assert (duration["name"], duration["verdict"]) == ("usual_request_duration", "broken")
-    # 1.25 times the median of the slower place; failures have no time.
+    # 1.25 times the median of the slower location. Failures have no time.
     assert first["threshold_seconds"] == pytest.approx(1.25 * USUAL_SECONDS["slower"])
 
 

@@ -1,4 +1,4 @@
-"""The exporter in a control group whose memory the kernel limits, as a container's is."""
+"""The exporter in a control group with a memory limit, like that of a container."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
 
 _ROOT = Path("/sys/fs/cgroup")
 LIMIT = 128 * MEGABYTE
-"""Of the sidecar in deploy/kubernetes."""
+"""The limit of the sidecar in deploy/kubernetes."""
 FULL: list[Step] = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
 LONG = [
     "wide characters",
@@ -36,7 +36,7 @@ LONG = [
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A control group of memory, version 1 or 2."""
+    """A memory control group, version 1 or 2."""
 
     folder: Path
     limit: str
@@ -69,7 +69,7 @@ def _candidates() -> Iterator[Group]:
 
 @pytest.fixture
 def group() -> Iterator[Group]:
-    """A new one, where this process may make one."""
+    """Create a control group, if this process has the permission."""
     for candidate in _candidates():
         try:
             candidate.folder.mkdir()

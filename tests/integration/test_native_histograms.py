@@ -1,4 +1,4 @@
-"""A real Prometheus takes native histograms from us, and finds the right quantiles in them."""
+"""A real Prometheus scrapes our native histograms, and computes the right quantiles."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_exemplars_come_with_native_histograms(native_alone: Prometheus) -> None
 def test_what_dashboards_ask_has_an_answer(
     native_metrics: ToldMetrics, native_alone: Prometheus, expression: str, expected: float | None
 ) -> None:
-    """The last of the module: what others look at grows."""
+    """This is the last test of the module, because it adds observations."""
 
     def asked() -> list[float]:
         native_metrics.tell(GOOD)

@@ -1,4 +1,4 @@
-"""One incident, one message: what a real Alertmanager sends of all that fires in each kind."""
+"""One incident, one message: what a real Alertmanager sends for all alerts of each incident."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_an_incident_is_told_once_and_by_its_cause(
         eventually(lambda: httpx.get(f"{address}/-/ready").is_success)
         httpx.post(f"{address}/api/v2/alerts", json=alerts).raise_for_status()
         eventually(lambda: person.calls, seconds=30)
-        time.sleep(3)  # three intervals of a group, in which a second message would come
+        time.sleep(3)  # three group intervals, in which a second message would come
         held = httpx.get(f"{address}/api/v2/alerts", params={"active": "false"}).json()
     _log(incident, person, len(held))
     assert [call.labels["alertname"] for call in person.calls] == [cause]
@@ -141,7 +141,7 @@ def test_an_incident_is_told_once_and_by_its_cause(
 
 
 def _log(incident: str, person: OnCall, inhibited: int) -> None:
-    """What was sent; `pytest -s` shows it."""
+    """Print what was sent. To see it, run `pytest -s`."""
     for call in person.calls:
         what = call.labels["alertname"], call.labels.get("target", call.labels.get("instance"))
         told = " ".join(map(str, what))

@@ -1,4 +1,4 @@
-"""A provider fails and a real Alertmanager pages; it recovers and the page is taken back."""
+"""A provider fails and a real Alertmanager pages. The provider recovers and the page resolves."""
 
 from __future__ import annotations
 

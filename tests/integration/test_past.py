@@ -1,4 +1,4 @@
-"""The real program is stopped, the model changes, and the program that starts again notices."""
+"""The program stops, the model changes, and the restarted program detects the change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANGED = replace(MODEL, answer="A bold answer of a bold model.")
 
 @contextmanager
 def running(config: dict[str, object], folder: Path) -> Iterator[str]:
-    """The URL of the exporter's metrics; it ends in good order."""
+    """Run the exporter, and yield the URL of its metrics. It must stop cleanly."""
     port = free_port()
     path = folder / "exporter.yaml"
     path.write_text(json.dumps({"web": {"listen": f"127.0.0.1:{port}"}, **config}))

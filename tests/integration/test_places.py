@@ -1,4 +1,5 @@
-"""Three places, three ways into one real Prometheus: a scrape, an agent that writes on, a push."""
+"""Three locations, three ways into one real Prometheus: a scrape, an agent with remote write, a
+push."""
 
 from __future__ import annotations
 
@@ -41,26 +42,26 @@ push: {{endpoint: "{central}/api/v1/otlp/v1/metrics", interval: 500ms, instance:
 @dataclass(frozen=True, slots=True)
 class World:
     url: str
-    """Of the central Prometheus."""
+    """The URL of the central Prometheus."""
     edge: str
-    """Of the exporter that pushes."""
+    """The URL of the exporter that pushes."""
 
     def query(self, expression: str) -> dict[str, float]:
-        """The values of an instant query, by location."""
+        """Return the values of an instant query, by location."""
         answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression})
         answer.raise_for_status()
         found = answer.json()["data"]["result"]
         return {s["metric"].get("location", ""): float(s["value"][1]) for s in found}
 
     def names(self, location: str) -> set[str]:
-        """The names of all series from one place."""
+        """Return the names of all series from one location."""
         selector = {"match[]": f'{{location="{location}"}}'}
         answer = httpx.get(f"{self.url}/api/v1/label/__name__/values", params=selector)
         return set(answer.json()["data"])
 
 
 def example(name: str, **replaced: str) -> str:
-    """A shipped configuration with the addresses of the test, impatient."""
+    """Return a shipped configuration with the test's addresses and shorter intervals."""
     text = (PLACES / name).read_text()
     for before, after in replaced.items():
         assert before in text
@@ -161,7 +162,7 @@ def test_the_rules_of_places_see_all_three(world: World) -> None:
 
 
 def test_the_dashboard_of_places_shows_all_three(world: World) -> None:
-    """But for what takes days of history."""
+    """Except panels that need days of history."""
     everybody = {"job": ".+", "instance": ".+", "target": ".+", "probe": ".+", "location": ".+"}
     asked = [q for q in panel_queries() if q.where.startswith("inference-places ")]
     now = [query for query in asked if "deviation" not in query.expression]

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the demo, and its answers agree with the simulator's script."""
+"""A real Prometheus scrapes the demo, and the results agree with the simulator's scripts."""
 
 from __future__ import annotations
 

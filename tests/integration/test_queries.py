@@ -1,4 +1,4 @@
-"""Every query of every panel, rule and runbook has an answer, and a finite one."""
+"""Every query of every panel, rule, and runbook returns a finite result."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ RECORDED = [query for query in rule_queries() if not query.where.startswith("ale
 ALERTS = [query for query in rule_queries() if query.where.startswith("alerts ")]
 RUNBOOKS = list(runbook_queries())
 SILENT = re.compile(r" offset (?!\d+s\b)\w+")
-"""Minutes, hours and days ago nobody measured anything here."""
+"""Offsets of minutes, hours, and days reach back to before the test."""
 ONLY_IN_TROUBLE = (
     "ALERTS", "inference_vantage_point:", "slo_bad_probes:increase", "latency:still_slow",
     "affected_ratio",
 )  # fmt: skip
-"""What has no series while all is well, or while a target is new."""
+"""Queries without series while everything is fine, or while a target is new."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def of(target: str) -> dict[str, str]:
 
 
 def answer(seen: Observatory, query: Query) -> list[float]:
-    """The first answer among those for one target and for all of them."""
+    """Return the first non-empty result, for one target or for all of them."""
     chosen = ("baseline", "sleepy", "vllm", "flaky", "kinds", ".+")
     for target in chosen:
         if values := seen.query(query.with_variables(of(target))):
@@ -71,9 +71,9 @@ def all_finite(values: list[float]) -> bool:
 
 @pytest.mark.parametrize("query", PANELS, ids=lambda query: query.where)
 def test_a_panel_shows_something(seen: Observatory, query: Query) -> None:
-    # What marks a change shows nothing without one, but its series are there.
+    # A query for changes is empty without one, but its series exist.
     always = replace(query, expression=query.expression.removesuffix(" > 0"))
-    # A server that boots, and evidence that is not yet enough, have no number for a while.
+    # A booting server, and evidence that is still incomplete, have no value for a while.
     known = eventually(lambda: answer(seen, always), all_finite, seconds=60)
     assert known
 
@@ -90,7 +90,7 @@ def test_a_recording_rule_records_something(seen: Observatory, query: Query) -> 
 
 @pytest.mark.parametrize("query", ALERTS, ids=lambda query: query.where)
 def test_an_alert_judges_series_that_exist(seen: Observatory, query: Query) -> None:
-    seen.query(query.expression)  # it is understood; most alerts have no reason to fire
+    seen.query(query.expression)  # it is valid; most alerts have no reason to fire
     for selector in selectors(query.expression):
         if any(name in str(selector) for name in ONLY_IN_TROUBLE):
             continue

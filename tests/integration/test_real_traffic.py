@@ -1,4 +1,4 @@
-"""The queries about real traffic have answers on what the real programs export."""
+"""The queries about real traffic return results for the real programs' metrics."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _SAMPLE = re.compile(r"^([a-z0-9_:]+(?:{.*})?) (\S+)$", re.MULTILINE)
 
 
 def grown(page: str, times: int) -> str:
-    """The page after so many times as much traffic."""
+    """Return the page after this many times the traffic."""
     return _SAMPLE.sub(lambda match: f"{match[1]} {float(match[2]) * times}", page)
 
 
 @contextmanager
 def exporting(page: str) -> Iterator[str]:
-    """A server whose traffic goes on as it was; its URL."""
+    """Run a server whose traffic continues steadily, and yield its URL."""
     scrapes = count(1)
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,7 +55,7 @@ def exporting(page: str) -> Iterator[str]:
 
 
 def queries(program: str) -> Iterator[Query]:
-    """Those of any dashboard that read this program's series."""
+    """Yield the queries of all dashboards that use this program's series."""
     for path in DASHBOARDS:
         for panel in panels(dashboard(path)):
             for target in panel["targets"]:

@@ -1,4 +1,4 @@
-"""The recording rules, judged by Prometheus' own tool and by what the exporter exports."""
+"""The recording rules, checked by promtool and against the exporter's own metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""promtool accepts the rules; each alert fires when it must and stays silent when it must."""
+"""promtool accepts the rules. Each alert fires when it must, and only then."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_alert_is_tested_both_ways() -> None:
         for group in yaml.safe_load(path.read_text())["tests"]:
             for case in group.get("alert_rule_test", ()):
                 (fires if case.get("exp_alerts") else silent).add(case["alertname"])
-                # an alert of one series of the group is silence of the others
+                # an alert for one series of the group means silence for the others
                 targets = set(re.findall(r'target="(\w+)"', str(group["input_series"])))
                 if len(targets) > len(case.get("exp_alerts", ())) > 0:
                     silent.add(case["alertname"])

@@ -1,4 +1,4 @@
-"""The exporter's life: start, probe, reload, refuse a bad file, stop."""
+"""The exporter's life cycle: start, probe, reload, reject a bad file, stop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Running:
     process: subprocess.Popen[bytes]
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The sum of the samples with this name and these labels; None without any."""
+        """Return the sum of the samples with this name and these labels, or None if there are
+        none."""
         text = httpx.get(f"{self.url}/metrics").text
         found = [
             sample.value
@@ -137,7 +138,7 @@ def test_targets_of_one_model_server_stay_on_one_shard(tmp_path: Path) -> None:
 
 
 def test_shards_together_keep_to_the_budget(tmp_path: Path) -> None:
-    """Each has its part, and its own file, since they may share a folder."""
+    """Each shard has its share, and its own file, because they can share a folder."""
     config = tmp_path / "config.yaml"
     config.write_text("budget: {usd_per_day: 6, state_file: spent.json}\ntargets: []")
     budgets = [FileSource(config, Shard(index, 3)).load().budget for index in range(3)]

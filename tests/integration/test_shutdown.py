@@ -1,4 +1,4 @@
-"""What is still under way when the exporter stops."""
+"""What is still in progress when the exporter stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def configuration(*names: str) -> Config:
     targets = [
         {
             "name": name,
-            "provider": "vllm",  # whose boots are watched
+            "provider": "vllm",  # its boots are watched by default
             "model": "m",
             "base_url": "http://127.0.0.1:1/v1",
             "cold_start": {"idle": "10m"},
@@ -27,7 +27,7 @@ def configuration(*names: str) -> Config:
 
 
 class SlowSource:
-    """Gives one target at once, and a second one when it is told to."""
+    """Discovers one target at once, and a second one on request."""
 
     def __init__(self) -> None:
         self._loaded = 0
@@ -45,7 +45,7 @@ class SlowSource:
         return None
 
     def report(self, _series: Series) -> None:
-        """There is nothing to tell."""
+        """Do nothing, because there is nothing to report."""
 
 
 async def test_a_reload_under_way_begins_nothing_once_the_exporter_stops() -> None:

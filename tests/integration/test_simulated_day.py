@@ -1,5 +1,5 @@
-"""A day of probes, in a hurry: what the exporter says they cost is what the simulator's own
-ledger comes to, and the budget of a day lasts exactly a day."""
+"""A day of probes at high speed: costs agree with the simulator's ledger, and a daily budget lasts
+exactly one day."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PRICES: Mapping[str, Mapping[str, Any]] = {
 
 
 def by_hand(model: str, usage: Usage) -> Decimal:
-    """The cost of one line of the ledger, in millionths of a USD."""
+    """Return the cost of one ledger entry, in millionths of a USD."""
     match model:
         case "plain":
             return usage.input * Decimal("2.5") + usage.output * Decimal(15)
@@ -59,7 +59,7 @@ def by_hand(model: str, usage: Usage) -> Decimal:
 
 
 class Day:
-    """An exporter whose clock is moved on by hand."""
+    """An exporter with a clock that the test moves."""
 
     def __init__(self, url: str, **budget: float) -> None:
         self.config = Config.model_validate(
@@ -121,7 +121,7 @@ async def test_a_budget_ends_probing_before_it_is_passed_and_begins_anew_at_midn
         day = Day(simulator.url, usd_per_day=0.02)
         day.prober.apply(newly(day.config.plans()))
         sent, skipped = Counter[int](), Counter[int]()
-        for number in range(2 * 60):  # an hour of each of two days
+        for number in range(2 * 60):  # one hour on each of two days
             plan = day.config.plans()[number % 3]
             date = number // 60
             day.now = MIDNIGHT + date * 86_400 + number % 60 * 60
@@ -135,5 +135,5 @@ async def test_a_budget_ends_probing_before_it_is_passed_and_begins_anew_at_midn
     assert sent[0] > 5
     assert skipped[0] > 5
     assert sent[1] > 5
-    # All that is left is less than one more probe could cost.
+    # Less than the cost of one more probe is left.
     assert day.spending.day.total_usd > Decimal("0.016")

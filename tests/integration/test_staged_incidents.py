@@ -1,8 +1,8 @@
-"""An incident of each kind, played to the real programs: simulated providers, the exporter, a
-Prometheus with a past, an Alertmanager, and somebody on call.
+"""One incident of each kind, with the real programs: simulated providers, the exporter, a
+Prometheus with history, an Alertmanager, and a receiver.
 
-Time is compressed six times (compressed.py), so that it takes a quarter of an hour. Run it with
-``make test-staged`` to read what was sent.
+Time is compressed six times (compressed.py), so the test takes a quarter of an hour. To read what
+was sent, run ``make test-staged``.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ WELL = Script(first_token_seconds=FIRST_TOKEN_SECONDS, token_gap_seconds=0.002, 
 HISTORY_MINUTES, KNOWN_MINUTES = round(5.5 * 1440), 60
 SENT_WITHIN_MINUTES = 25
 IS = "Inference(TargetDown|ModelNotReady)"
-"""Alerts that say what is, not what was."""
+"""Alerts about the current state, not about the past."""
 TAKES = "InferenceFirstTokenSlow"
-"""What needs to see two or three quick probes before it takes its word back."""
+"""An alert that resolves only after two or three quick probes."""
 
 
 def failing(ratio: float, fault: Fault, seed: int = 0) -> Script:
@@ -69,10 +69,11 @@ INCIDENTS = {
     "refraining": (failing(0.2, Refusal(), seed=7), "InferenceWrongAnswers"),
     "slow": (Script(first_token_seconds=2 * FIRST_TOKEN_SECONDS), "InferenceFirstTokenSlow"),
 }
-"""Targets, what happens to them all at one time, and what tells of it. The seeds are such that no
-three probes in a row fail by chance in the first minutes, when that is all there is to judge by."""
+"""The targets, what happens to all of them at the same time, and the alert for it. With these
+seeds, no three probes in a row fail by chance in the first minutes, when there is little
+history."""
 OF_THE_MACHINE = {"InferenceExporterLagging"}
-"""What a machine with much else to do sets off."""
+"""Alerts that a busy machine can set off."""
 STEADY = ("steady", "calm")
 
 CONFIG = """
@@ -96,7 +97,7 @@ scrape_configs:
 
 
 class Stage:
-    """Everything that runs, and the levers."""
+    """All running programs, and the controls of the test."""
 
     def __init__(self, programs: Tools, pager: Path, folder: Path, stack: ExitStack) -> None:
         names = [*INCIDENTS, *STEADY]
@@ -152,14 +153,14 @@ class Stage:
                 await simulator.restart()
 
     def play(self, script: Script, *names: str) -> None:
-        """Let targets behave so."""
+        """Set the script of these targets."""
         fault = script.fault or f"first token after {script.first_token_seconds} s"
         self.done.append((time.time(), f"{', '.join(names)}: {script.fault_ratio:.0%} {fault}"))
         for host in self._hosts:
             host.scripts.update(dict.fromkeys(names, script))
 
     def boot(self, minutes: float) -> None:
-        """Restart the own server, which loads its model for so long."""
+        """Restart the separate server, which then loads its model for this long."""
         boot = Boot(seconds=minutes * MINUTE) if minutes else None
         self._own.scripts["booting"] = Script(first_token_seconds=FIRST_TOKEN_SECONDS, boot=boot)
         self._reboot.set()
@@ -169,7 +170,7 @@ class Stage:
         return self.prometheus.query(query)[0]
 
     def wait_until_silent(self, alerts: str) -> None:
-        """A busy machine may be late, so that `pytest -s` shows when it was."""
+        """Wait until these alerts have resolved, and print when. A busy machine can be late."""
         eventually(lambda: self.firing(alerts), lambda count: count == 0, seconds=15 * MINUTE)
         self.done.append((time.time(), f"{alerts}: none fires any more"))
 
@@ -178,7 +179,7 @@ class Stage:
 
 
 def _write_past(programs: Tools, folder: Path, instance: str, names: list[str]) -> None:
-    """Days in which the targets were as they are now, one probe a minute."""
+    """Backfill days in which the targets behaved as they do now, with one probe per minute."""
     step = round(MINUTE)
     end = int(time.time()) // step * step
     start = end - HISTORY_MINUTES * step
@@ -207,7 +208,7 @@ def _past(times: range, instance: str, names: list[str]) -> Iterator[Series]:
 
 
 def _tell(stage: Stage, person: OnCall) -> None:
-    """What was done and sent, for `pytest -s`."""
+    """Print what happened and what was sent. To see it, run `pytest -s`."""
     for moment, what in stage.done:
         sys.stdout.write(f"{stage.minutes(moment):6.1f} min  {what}\n")
     for call in person.calls:

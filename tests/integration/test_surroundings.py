@@ -1,5 +1,5 @@
-"""What stands around the exporter fails: disks, names, certificates, proxies, memory, whoever reads
-the log. Probes of healthy targets go on, and SIGTERM ends it in good order."""
+"""The exporter's surroundings fail: disks, DNS, certificates, proxies, memory, the reader of its
+log. Probes of healthy targets continue, and SIGTERM stops the exporter cleanly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, chunk, wire_server
 pytestmark = pytest.mark.slow
 
 GRACE_SECONDS = 28
-"""Kubernetes kills after 30."""
+"""Kubernetes kills the process after 30 seconds."""
 HANGING = """
 import os, pathlib, socket, sys, time
 flag = pathlib.Path(sys.argv.pop(1))
@@ -40,20 +40,20 @@ socket.getaddrinfo = hangs(socket.getaddrinfo, 0)
 from exporter.__main__ import main
 main()
 """
-"""The exporter on a machine whose name server, and file system, does not answer where a name says
-so, while a flag is there."""
+"""Runs the exporter on a machine whose name server and file system hang for certain names, as long
+as a flag file exists."""
 
 
 @pytest.fixture(scope="module")
 def good() -> Iterator[str]:
-    """The URL of a healthy provider."""
+    """Run a healthy provider, and yield its URL."""
     with run_in_thread(Simulator({"m": Script(token_gap_seconds=0.001)})) as simulator:
         yield simulator.url
 
 
 @dataclass
 class Running:
-    """An exporter whose target ``good`` is asked ten times a second, and others beside it."""
+    """An exporter that probes the target ``good`` ten times a second, along with others."""
 
     good: str
     folder: Path
@@ -101,7 +101,7 @@ class Running:
         return self.samples("inference_probes_total", 'target="good"', 'outcome="success"')
 
     def is_healthy(self) -> None:
-        """The good target is asked, and never failed."""
+        """Check that the good target is probed, and has never failed."""
         before = eventually(self.successes, lambda count: count >= 0, seconds=60)
         eventually(self.successes, lambda count: count >= before + 5, seconds=60)
         assert self.samples("inference_probe_failures_total", 'target="good"') == 0
@@ -111,8 +111,7 @@ class Running:
         eventually(lambda: self.samples("inference_probe_failures_total", *labels), seconds=120)
 
     def ended(self, target: str) -> float:
-        """How many probes have failed, or were given up where the machine was too busy to say whose
-        fault it was."""
+        """Return how many probes failed, or were inconclusive because the machine was too busy."""
         label = f'target="{target}"'
         failed = self.samples("inference_probe_failures_total", label)
         return failed + self.samples("inference_probes_uncertain_total", label)
@@ -122,7 +121,7 @@ class Running:
 
 
 def ends(child: subprocess.Popen[bytes]) -> None:
-    """In the grace time, with 0."""
+    """Check that the process ends within the grace period, with exit status 0."""
     child.send_signal(signal.SIGTERM)
     assert child.wait(GRACE_SECONDS) == 0
 
@@ -136,7 +135,7 @@ def test_nobody_reads_the_log(good: str, tmp_path: Path) -> None:
         running.is_healthy()
         eventually(
             lambda: running.samples("inference_probe_failures_total", 'reason="connect"'),
-            lambda count: count > 600,  # 200 kB, where a pipe holds 64
+            lambda count: count > 600,  # 200 kB, and a pipe holds 64
             seconds=60,
         )
         running.is_healthy()
@@ -144,7 +143,7 @@ def test_nobody_reads_the_log(good: str, tmp_path: Path) -> None:
 
 
 def test_a_full_disk(good: str, tmp_path: Path) -> None:
-    """No file may grow: neither the log nor what was spent can be written."""
+    """No file can grow, so neither the log nor the spending can be written."""
     top = f"budget: {{usd_per_day: 5, state_file: '{tmp_path}/spent.json'}}"
     running = Running(good, tmp_path, ["name: r, base_url: 'http://127.0.0.1:1/v1'"], top)
     run = " ".join(map(str, exporter("run", "--config", running.config)))
@@ -214,7 +213,7 @@ def test_a_proxy_goes_and_comes_back(good: str, tmp_path: Path) -> None:
 
 
 def test_there_is_no_more_memory(good: str, tmp_path: Path) -> None:
-    """It may take 64 MB more than it has, and providers send as much as they can."""
+    """The process can use only 64 MB more, and providers send as much as they can."""
     body: list[Step] = [STREAM_HEAD, *[chunk(b": " + b"x" * 500_000 + b"\n")] * 40, Act.HANG]
     with wire_server(body) as server:
         greedy = [f"name: g{n}, base_url: '{server.url}/v1'" for n in range(3)]
@@ -230,7 +229,7 @@ def test_there_is_no_more_memory(good: str, tmp_path: Path) -> None:
 
 
 def hanging(flag: Path, running: Running) -> list[str | Path]:
-    """The command on such a machine."""
+    """Return the command that runs the exporter on such a machine."""
     return [sys.executable, "-c", HANGING, flag, "run", "--config", running.config]
 
 
@@ -265,7 +264,7 @@ def test_the_configuration_does_not_answer(good: str, tmp_path: Path) -> None:
     running = Running(good, folder, [])
     with running.started(hanging(flag, running)) as child:
         flag.touch()
-        time.sleep(4)  # it is looked at every 3 s
+        time.sleep(4)  # the file is checked every 3 s
         child.send_signal(signal.SIGHUP)
         running.is_healthy()
         ends(child)

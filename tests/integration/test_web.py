@@ -1,4 +1,4 @@
-"""The exporter's own HTTP side over real sockets, with a real probing loop behind it."""
+"""The exporter's HTTP server over real sockets, with a real probing loop behind it."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def result(of: Plan) -> Observation:
 
 
 class Exporter:
-    """Targets that answer after a while, on a probing loop in a thread of its own."""
+    """Targets that answer after a delay, on a probing loop in its own thread."""
 
     def __init__(self, *plans: Plan) -> None:
         self.loop = asyncio.new_event_loop()
         self.reset(*plans)
 
     def reset(self, *plans: Plan) -> None:
-        """Begin anew, with the web server that there may be."""
+        """Start again with these plans. A running web server stays."""
         self.metrics = Metrics()
         self.status = Status()
         self.ready = True
@@ -145,7 +145,7 @@ def serving(exporter: Exporter, web: Web = ANY_PORT) -> Iterator[WebServer]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[tuple[Exporter, str]]:
-    """One exporter and the URL of its server, since starting and stopping takes time."""
+    """Run one exporter for all tests, because starting it takes time. Yield it with its URL."""
     with probing() as exporter, serving(exporter) as server:
         yield exporter, server.url
 
@@ -316,7 +316,7 @@ def test_a_scrape_timeout_that_is_none_is_refused(
 
 
 async def test_probes_asked_for_at_once_are_one(exporter: Exporter) -> None:
-    """Each costs money, and anybody may ask."""
+    """Each probe costs money, and anyone can request one."""
     exporter.probe_seconds = 0.5
     with serving(exporter) as server:
         async with httpx.AsyncClient(base_url=server.url) as client:
@@ -563,7 +563,7 @@ def authority() -> trustme.CA:
 
 
 def secured(folder: Path, authority: trustme.CA, host: str = "127.0.0.1", more: str = "") -> Web:
-    """A web configuration with TLS in this folder."""
+    """Return a web configuration with TLS. Its files are in this folder."""
     certificate = authority.issue_cert(host)
     certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -615,7 +615,7 @@ def test_client_certificates_can_be_required_while_running(
 
 @pytest.fixture
 def guarded(exporter: Exporter, tmp_path: Path) -> Iterator[httpx.Client]:
-    """Open to ``alice`` with the password ``secret``."""
+    """Run a server that only accepts the user ``alice`` with the password ``secret``."""
     hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
     path = tmp_path / "web.yml"
     path.write_text(f"basic_auth_users: {{alice: {hashed}}}")

@@ -1,4 +1,4 @@
-"""Simulated providers, asked one kind of question."""
+"""Simulated providers that answer one kind of question."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tests.contract.probing import probed
 
 KEY = "sk-simulated"
 PATIENT = Timeouts(total=60)
-"""A loaded machine is late."""
+"""Long enough for a busy machine."""
 _PATHS = {"openai": "/v1", "openai_responses": "/v1", "vllm": "/v1", "dashscope": "/api/v1"}
 
 
 def speakers(kind: Kind) -> list[str]:
-    """The providers that can be asked this."""
+    """Return the providers that support this kind."""
     return [name for name, row in PROVIDERS.items() if kind in row.kinds]
 
 
 def simulator(model: str = "m", **script: Any) -> Simulator:
-    """One whose models are this one and another."""
+    """Return a simulator with this model and another one."""
     return Simulator({model: Script(**script), "other": Script()}, api_key=KEY)
 
 
 async def ask(
     server: Simulator, provider: str, probe: Probe, tmp_path: Path, model: str = "m", key: str = KEY
 ) -> ProbeResult:
-    """What one probe finds out."""
+    """Return the result of one probe."""
     file = tmp_path / "key"
     file.write_text(key)
     url = server.url + _PATHS.get(provider, "")

@@ -1,4 +1,4 @@
-"""The kind ``cached_prefix``: whether the promised prompt cache works, and what it is worth."""
+"""The kind ``cached_prefix``: whether the promised prompt cache works, and what it saves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.budget.forecast import load
+from exporter.budget.forecast import forecast
 from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import CachedPrefix, Kind
@@ -58,7 +58,7 @@ async def test_the_two_requests_are_the_same_and_differ_from_probe_to_probe(tmp_
         first, again, other, other_again = [served.prompt for served in server.ledger]
     assert first == again
     assert other == other_again
-    assert first[:16] != other[:16]  # a cache matches from the first token on
+    assert first[:16] != other[:16]  # a cache matches from the first token
     assert len(first.split()) > 300
 
 
@@ -98,7 +98,7 @@ async def test_a_provider_that_tells_no_counts_leaves_the_ratio_unknown(tmp_path
     assert told.failure is None
     assert told.measures.cached_input_ratio is None
     assert failed.failure is not None
-    assert failed.failure.detail.startswith("nobody says how much of the prompt")
+    assert failed.failure.detail.startswith("an unknown share of the prompt")
 
 
 async def test_a_first_request_that_fails_is_the_result(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_what_the_cache_is_worth_becomes_metrics(tmp_path: Path) -> None:
 
 def test_both_requests_are_reckoned_with() -> None:
     asked = plan()
-    each_day = load(asked)
+    each_day = forecast(asked)
     assert each_day.output_tokens == 1440 * 2 * PROBE.max_output_tokens
     assert each_day.input_tokens > 1440 * 2 * 512
     assert worst_usd(asked) > 2 * 512e-6

@@ -1,5 +1,5 @@
-"""The kind ``chat`` with dialogues, pictures, schemas and thought: asked in each provider's words,
-which its own SDK takes for its own, and judged."""
+"""The kind ``chat`` with dialogues, pictures, schemas, and reasoning. Each provider's own SDK
+accepts the requests as its own, and the answers are checked."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def body_of(provider: str, probe: Chat) -> dict[str, Any]:
 
 
 def _typed(shape: Any) -> Callable[[Mapping[str, Any]], None]:
-    """Judges a body by a type that the SDK declares."""
+    """Check a body against a type that the SDK declares."""
 
     def judge(body: Mapping[str, Any]) -> None:
         TypeAdapter(shape).validate_python(body)
@@ -106,7 +106,7 @@ def _gemini(body: Mapping[str, Any]) -> None:
 
 def _ollama(body: Mapping[str, Any]) -> None:
     for message in body["messages"]:
-        # The SDK reads files and bytes, and writes them as this text.
+        # The SDK reads files and bytes, and encodes them as this string.
         images = [{"value": image} for image in message.get("images", ())]
         ollama.Message.model_validate({**message, "images": images})
 
@@ -245,7 +245,7 @@ def test_a_picture_from_a_file_is_sent_as_what_it_is(tmp_path: Path) -> None:
     for provider in PROVIDERS:
         words = json.dumps(body_of(provider, probe))
         assert b64encode(file.read_bytes()).decode() in words
-        if provider != "ollama":  # which looks for itself
+        if provider != "ollama":  # Ollama detects the type itself
             assert "jpeg" in words
     assert judged(probe, "Nobody knows what it says.") is None
     file.write_bytes(b"%PDF-1.7")
@@ -290,8 +290,8 @@ def test_each_nonce_has_a_number_and_each_number_a_picture() -> None:
     [
         ('{"city": "Ulm", "people": 3}', None),
         ("Ulm", "the answer is not JSON"),
-        ('{"city": "Ulm", "people": 0}', "people does not keep the schema: 0 is less than"),
-        ('{"city": "Ulm"}', 'the answer does not keep the schema: "people" is a required'),
+        ('{"city": "Ulm", "people": 0}', "people does not match the schema: 0 is less than"),
+        ('{"city": "Ulm"}', 'the answer does not match the schema: "people" is a required'),
     ],
 )
 def test_a_schema_must_be_kept(answer: str, wrong: str | None) -> None:

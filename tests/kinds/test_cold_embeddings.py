@@ -1,4 +1,4 @@
-"""A model of embeddings is loaded and unloaded as any other."""
+"""An embedding model is loaded and unloaded like any other."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ async def test_another_model_has_another_direction(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("vectors", "probe", "reason", "detail"),
     [
-        ([], PROBE, FailureReason.EMPTY, "the answer holds no vector"),
+        ([], PROBE, FailureReason.EMPTY, "the response has no vectors"),
         ([[]], PROBE, FailureReason.WRONG_ANSWER, "a vector is all zeros"),
         ([[0, 0]], PROBE, FailureReason.WRONG_ANSWER, "a vector is all zeros"),
         ([[1, 2], [1]], PROBE, FailureReason.WRONG_ANSWER, "the vectors have different lengths"),
@@ -164,7 +164,7 @@ def test_azure_has_its_ways_in_for_embeddings_too(
 
 
 def simulated(server: Simulator) -> list[float]:
-    """What the simulator's model makes of ``a b``."""
+    """Return the vector of ``a b`` from the simulator's model."""
     answer = httpx.post(
         f"{server.url}/v1/embeddings",
         json={"model": "m", "input": "a b"},

@@ -1,5 +1,5 @@
-"""The kind ``fingerprint``: fixed prompts, asked so that nothing is left to chance, and what their
-answers say of the model's past."""
+"""The kind ``fingerprint``: fixed prompts with greedy answers, which show whether the model has
+changed."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ PROMPTS = [f"prompt {number}" for number in range(10)]
 
 
 def said(prompt: str, model: str, random: Random, noise: float) -> Fingerprint:
-    """A model that gives another answer than usual in a share of cases; two models agree on two
-    prompts in three."""
+    """Return an answer of a model that deviates in a share of cases. Two models agree on two of
+    three prompts."""
     chosen = Random(prompt).choice("ab") if hash_of(prompt) % 3 else model
     answer = f"{chosen} {random.random()}" if random.random() < noise else chosen
     sure = 0.6 + 0.01 * random.gauss() + (0.1 if model == "quantised" else 0)
@@ -116,7 +116,7 @@ def hash_of(prompt: str) -> int:
 
 
 def taken(answers: int, model: str, into: Behaviour, random: Random, *, noise: float = 0.1) -> int:
-    """How many changes were seen, and after how many answers the last of them."""
+    """Feed answers to the detector. Return after how many the last change was detected, or 0."""
     found = 0
     for number in range(answers):
         if into.take(said(PROMPTS[number % 10], model, random, noise)):
@@ -133,7 +133,7 @@ def test_a_change_shows_within_some_dozen_answers_and_chance_does_not(noise: flo
     assert behaviour.distance < 0.1
     assert 0 < taken(60, "quantised", behaviour, random, noise=noise) < 60
     assert behaviour.changes == 1
-    # From then on, the new behaviour is the usual one.
+    # From now on, the new behavior is the usual one.
     assert taken(300, "quantised", behaviour, random, noise=noise) == 0
 
 

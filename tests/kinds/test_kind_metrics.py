@@ -1,4 +1,4 @@
-"""What probes of some kinds count: calls of tools, orders of documents, a model that is listed."""
+"""Metrics of some kinds of probes: tool calls, rankings, listed models."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ async def test_calls_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
     assert watched.counts(name, *outcomes) == [0, 0, 0]
 
     await watched.ask(tool_call=ToolCall("get_rain", '{"city": "Paris"}'))
-    await watched.ask()  # it answers in words
+    await watched.ask()  # it answers with text
     await watched.ask(tool_call=ToolCall("get_rain", '{"city": 75}'))
     await watched.ask(tool_call=ToolCall("get_snow", "{}"))
-    await watched.ask(fault=OVERLOADED)  # which says nothing of how it calls
+    await watched.ask(fault=OVERLOADED)  # this failure says nothing about its tool calls
 
     assert watched.counts(name, *outcomes) == [1, 1, 2]
 

@@ -1,4 +1,5 @@
-"""The kind ``models``: the providers' own SDKs and our probe find the same models, for no token."""
+"""The kind ``models``: the providers' own SDKs and our probe find the same models, without using
+tokens."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ KEY = "sk-simulated"
 MODELS = Models(kind=Kind.MODELS)
 PREFIXES = {"openai": "/v1", "openai_responses": "/v1", "vllm": "/v1", "dashscope": "/api/v1"}
 SPEAKERS = [name for name, row in PROVIDERS.items() if Kind.MODELS in row.kinds]
-TELLING = [name for name in SPEAKERS if name != "azure"]  # which lists models, not deployments
+TELLING = [name for name in SPEAKERS if name != "azure"]  # Azure lists models, not deployments
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ async def test_the_nearest_model_is_named(key_file: Path) -> None:
     async with simulator() as server:
         result = await listed("openai", server, key_file, model="othr")
     assert result.failure is not None
-    assert result.failure.detail == "the model is none of the 2 listed; the nearest is 'other'"
+    assert result.failure.detail == "the model is not among the 2 listed; the nearest is 'other'"
 
 
 async def test_an_error_in_the_answer_is_told(key_file: Path) -> None:
@@ -101,7 +102,7 @@ async def test_an_error_in_the_answer_is_told(key_file: Path) -> None:
 
 
 def gateway(models: int) -> bytes:
-    """A list of so many models, as talkative as OpenRouter's."""
+    """Return a list of this many models, as verbose as OpenRouter's."""
     prices = dict.fromkeys(("prompt", "completion", "request", "image", "web_search"), "0.000001")
     modality = {"modality": "text+image->text", "input_modalities": ["text", "image"]}
     talk = {

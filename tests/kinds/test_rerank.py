@@ -1,4 +1,4 @@
-"""The kind ``rerank``: documents in the right order, whoever is asked."""
+"""The kind ``rerank``: every provider ranks the documents correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change of the model behind an embedding shows as a number."""
+"""The similarity metric shows when the model behind an embedding changes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The kind ``chat`` with tools: each provider's own SDK asks the simulator and reads the call, and
-our probe reads the same; what a right call is, is judged."""
+"""The kind ``chat`` with tools. Each provider's own SDK sends requests to the simulator and reads
+the tool call. Our probe reads the same, and checks it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def _openai(url: str) -> Read:
 
 
 async def _azure(url: str) -> Read:
-    """The SDK's own way of putting chunks together breaks on Azure's annotations."""
+    """Assemble the chunks here, because the SDK's own way fails on Azure's annotations."""
     client = openai.AsyncAzureOpenAI(
         azure_endpoint=url, api_version="2024-10-21", api_key=KEY, max_retries=0
     )
@@ -89,7 +89,7 @@ async def _azure(url: str) -> Read:
             stream=True,
         )
         choices = [choice async for chunk in chunks for choice in chunk.choices]
-    deltas: list[Any] = [choice.delta for choice in choices]  # None beside an annotation
+    deltas: list[Any] = [choice.delta for choice in choices]  # None next to an annotation
     told = [call.function for delta in deltas if delta for call in delta.tool_calls or ()]
     names = [function.name for function in told if function and function.name]
     written = "".join(function.arguments or "" for function in told if function)
@@ -243,7 +243,7 @@ async def test_the_sdk_and_our_probe_read_the_same_call(provider: str, tmp_path:
     assert (name, json.loads(arguments.removesuffix(")"))) == CALLED
     assert result.time_to_first_token_seconds is not None
     assert result.time_to_first_answer_token_seconds is None
-    assert result.time_per_output_token_seconds is None  # what frames a call is counted, not shown
+    assert result.time_per_output_token_seconds is None  # it counts unsent tokens
 
 
 async def test_a_model_that_answers_in_words_called_no_tool(tmp_path: Path) -> None:
@@ -296,9 +296,9 @@ def judged(probe: dict[str, Any], *calls: CallPiece) -> str | None:
 RIGHT = CallPiece("get_weather", '{"city":"Paris","days":2}')
 WRONG = [
     (CallPiece("get_weather", '{"city":"Paris"'), "'get_weather', but the call is not JSON"),
-    (CallPiece("get_weather", ""), "'get_weather', but the call does not keep the schema: "),
-    (CallPiece("get_weather", '{"city":"Rome","days":0}'), "but days does not keep the schema"),
-    (CallPiece("get_wether", "{}"), "'get_wether', which is none of the tools"),
+    (CallPiece("get_weather", ""), "'get_weather', but the call does not match the schema: "),
+    (CallPiece("get_weather", '{"city":"Rome","days":0}'), "but days does not match the schema"),
+    (CallPiece("get_wether", "{}"), "'get_wether', which is not one of the tools"),
     (CallPiece("get_time"), "'get_time', not 'get_weather'"),
     (
         CallPiece("get_weather", '{"city":"Rome","days":1}'),

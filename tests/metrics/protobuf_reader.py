@@ -1,6 +1,6 @@
-"""Reads the protobuf exposition with Google's own library, knowing nothing of our writer.
+"""Reads the protobuf exposition with Google's own library, independently of our writer.
 
-The messages are described here as far as they are looked at, from prometheus/client_model's
+The message descriptions cover the fields that the tests need, from prometheus/client_model's
 ``metrics.proto``.
 """
 
@@ -95,7 +95,7 @@ class HistogramMessage:
         return list(self.native().values())
 
     def native(self) -> dict[int, int]:
-        """The counts by bucket, as the specification of native histograms has them read."""
+        """Return the counts by bucket, decoded as in the specification of native histograms."""
         counts: dict[int, int] = {}
         index = count = position = 0
         for offset, length in self.spans:
@@ -123,7 +123,7 @@ class FamilyMessage:
 
 
 def read_families(body: bytes) -> list[FamilyMessage]:
-    """The messages of a delimited stream."""
+    """Return the messages of a delimited stream."""
     families, position = [], 0
     while position < len(body):
         length, position = _DecodeVarint32(body, position)

@@ -1,4 +1,4 @@
-"""Three formats, each read back by somebody else's parser."""
+"""Three formats, each parsed by an independent parser."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def series() -> Series:
 
 
 def official(registry: CollectorRegistry) -> None:
-    """The same series, kept by the official client library."""
+    """Create the same series with the official client library."""
     words = Counter("words", WORDS.help, ("target", "sort"), registry=registry)
     words.labels(TRICKY, "long").inc(3)
     words.labels(TRICKY, "short")
@@ -65,7 +65,7 @@ Facts = set[tuple[str, tuple[tuple[str, str], ...], str]]
 
 
 def facts(families: Iterable[Metric]) -> Facts:
-    """Names, labels and values, without what only one of the sides has."""
+    """Return names, labels, and values, without what only one side has."""
     return {
         (sample.name, tuple(sorted(sample.labels.items())), repr(float(sample.value)))
         for family in families
@@ -231,7 +231,7 @@ def test_the_scraper_gets_the_format_that_it_likes_best(accept: str, wanted: For
 
 
 def test_a_rendering_never_shows_half_a_change(series: Series) -> None:
-    """Prometheus refuses a native histogram whose buckets do not add up to its count."""
+    """Prometheus rejects a native histogram whose buckets don't add up to its count."""
     wait = series.histogram(WAIT, phase="dns")
 
     def observe() -> None:

@@ -1,4 +1,4 @@
-"""What a result becomes in the exposition."""
+"""How a result appears in the exposition."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 def shown(**target: Any) -> list[tuple[str, dict[str, str], float]]:
-    """What is shown of a target before any probe."""
+    """Return the samples of a target before any probe."""
     metrics = ToldMetrics()
     metrics.take([plan(**target)])
     return list(samples(metrics.everything()))
@@ -95,7 +95,7 @@ def metrics() -> ToldMetrics:
 
 
 def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldMetrics) -> None:
-    metrics.take([plan(cold_start={"idle": "10m"})])  # it alone is left alone to become cold
+    metrics.take([plan(cold_start={"idle": "10m"})])  # only this target is left idle to go cold
     for reason in FailureReason:
         assert value(metrics, "inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
@@ -174,7 +174,7 @@ def test_the_number_of_series_is_that_of_this_exposition(*, classic: bool, nativ
     (told,) = [n for name, _, n in samples(everything) if name == "inference_exporter_series"]
     if native and not classic:
         assert told == sum(len(b.children) for one in everything for b in one.blocks)
-    else:  # protobuf has the classic buckets, too
+    else:  # protobuf has the classic buckets too
         assert told == len(list(samples(everything)))
 
 
@@ -309,7 +309,7 @@ def test_a_reload_keeps_values_where_the_labels_stay() -> None:
 
 
 def test_a_reload_keeps_what_the_tokens_of_a_server_came_to(metrics: ToldMetrics) -> None:
-    """Until the next probe nobody would know it."""
+    """Otherwise the value would be missing until the next probe."""
     metrics.take([plan(price={"usd_per_hour": 4})])
     metrics.tell(GOOD)
     name = "inference_usd_per_million_tokens"

@@ -1,4 +1,5 @@
-"""What answers are compared with outlives a restart, in files that may be broken or not there."""
+"""The past that answers are compared with survives a restart, even if files are broken or
+missing."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ SIMILARITY = "inference_embedding_similarity"
 
 
 class Life:
-    """An exporter with one probe, from its start to its end."""
+    """An exporter with one probe, from start to end."""
 
     def __init__(self, folder: Path, probe: Probe = FIXED, target: Target = TARGET) -> None:
         self.plan = Plan(
@@ -41,7 +42,7 @@ class Life:
         self.become((self.plan,))
 
     def become(self, plans: tuple[Plan, ...]) -> None:
-        """Have these plans and no others."""
+        """Replace all plans."""
         self.metrics.apply(PlanChange.between(self._in_force, plans))
         self._in_force = plans
         self.keeper.apply(self._folder, plans)
@@ -88,7 +89,7 @@ def test_a_model_that_did_not_change_raises_no_alarm(tmp_path: Path) -> None:
 
 
 def test_without_a_file_a_restart_forgets(tmp_path: Path) -> None:
-    Life(tmp_path).hear(answers("calm", 20))  # and it was killed before its first turn
+    Life(tmp_path).hear(answers("calm", 20))  # then it was killed before its first save
 
     after = Life(tmp_path)
     after.hear(answers("bold", 20))

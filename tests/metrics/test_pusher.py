@@ -1,4 +1,4 @@
-"""What a receiver of OTLP gets, and what happens when there is none."""
+"""What an OTLP receiver gets, and what happens without one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Received:
     tokens: list[str | None] = field(default_factory=list)
 
     def metrics(self) -> dict[str, Metric]:
-        """By name, of all requests."""
+        """Return the metrics of all requests, by name."""
         return {
             metric.name: metric
             for request in self.requests

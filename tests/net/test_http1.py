@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes in, pieces out: what is an answer, what is broken, and where it ends."""
+"""HTTP/1.1 as bytes in, pieces out: valid responses, broken ones, and where they end."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ def test_what_came_before_a_broken_chunk_comes_before_the_complaint(broken: byte
 
 
 def test_real_servers_may_be_odd() -> None:
-    """What h11 reads and llhttp would not, and the other way round."""
+    """Each of these is accepted by h11 but not by llhttp, or the other way around."""
     for head in (
         b"x: y\r\n z\r\n",  # a folded header
-        b"content-length: 5\r\n",  # the chunks hold
+        b"content-length: 5\r\n",  # the chunks take precedence
         b"x: \xe9\r\n",
     ):
         answer = fed(

@@ -1,4 +1,4 @@
-"""Kept connections that the server closes as the next request arrives."""
+"""Reused connections that the server closes just as the next request arrives."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_it_is_not_sent_again(scripts: list[list[Step]], requests: int) ->
 
 
 async def test_the_new_connection_is_new_even_if_others_are_kept() -> None:
-    """A server that was started anew has closed them all."""
+    """A restarted server has closed all of its old connections."""
     slow: list[Step] = [0.2, OK]
     with wire_server(slow, slow, [Act.CLOSE], [OK]) as server:
         async with connections_to(target(server.url)) as connections:
@@ -86,7 +86,7 @@ async def test_the_new_connection_is_new_even_if_others_are_kept() -> None:
 async def test_a_missing_client_certificate_is_a_tls_failure(
     authority: trustme.CA, tmp_path: Path
 ) -> None:
-    """TLS 1.3 tells of it after the handshake."""
+    """TLS 1.3 reports it after the handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
@@ -103,7 +103,7 @@ async def test_a_missing_client_certificate_is_a_tls_failure(
 
 
 async def corked(writer: asyncio.StreamWriter, *answers: bytes) -> None:
-    """Writes that leave in one segment; over TLS, each is a record of its own."""
+    """Send answers in one segment. Over TLS, each one is a separate record."""
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
     for one in answers:

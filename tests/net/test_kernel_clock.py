@@ -1,4 +1,4 @@
-"""When bytes arrived, and how sure that is."""
+"""When bytes arrived, and how certain that is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 10
 
 @contextmanager
 def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A sender and a receiver whose arrivals are stamped."""
+    """Yield a sender, and a receiver with receive timestamps."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()) as sender,
@@ -37,8 +37,8 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def _until_stamped(sender: socket.socket, receiver: socket.socket) -> None:
-    """The first socket that asks turns the kernel's stamps on, and the kernel does so later, in a
-    work queue."""
+    """Wait until the kernel timestamps packets. The first socket that requests timestamps enables
+    them, but a work queue does so with a delay."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         sender.send(b"w")
@@ -66,12 +66,12 @@ def test_a_read_that_is_late_is_not_measured_late() -> None:
 
 @LINUX
 def test_a_loop_that_probes_keeps_the_kernel_stamping() -> None:
-    """Between two probes that are alone, no connection asks for stamps."""
+    """Between two isolated probes, no connection requests timestamps."""
     loop = ProbingLoop()
     try:
-        with connected():  # stamps have begun
+        with connected():  # timestamps are now enabled
             pass
-        time.sleep(0.05)  # they would have ended by now
+        time.sleep(0.05)  # they would be disabled by now
         with (
             socket.create_server(("127.0.0.1", 0)) as listener,
             socket.create_connection(listener.getsockname()) as sender,
@@ -90,7 +90,7 @@ def test_a_loop_that_probes_keeps_the_kernel_stamping() -> None:
 
 @LINUX
 def test_a_stamp_from_before_the_socket_was_empty_is_no_arrival() -> None:
-    """The wall clock was set forward, or a lost segment came after those that followed it."""
+    """The wall clock jumped forward, or a lost segment came after the ones that followed it."""
     with connected() as (sender, receiver):
         sender.send(b"x")
         time.sleep(0.05)
@@ -104,9 +104,9 @@ def test_a_stamp_from_before_the_socket_was_empty_is_no_arrival() -> None:
 @pytest.mark.parametrize(
     ("at", "doubt"),
     [
-        (100 * MS, 90 * MS),  # stamped as the machine went on
+        (100 * MS, 90 * MS),  # timestamped when the machine continued
         (101 * MS, 91 * MS),
-        (50 * MS, 0),  # the kernel ran meanwhile: only this process did not
+        (50 * MS, 0),  # the kernel was running: only this process wasn't
         (300 * MS, 0),
     ],
 )

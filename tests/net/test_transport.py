@@ -1,4 +1,4 @@
-"""The network below a probe: phases told apart, TLS verified, arrivals stamped, proxies used."""
+"""The network below a probe: separate phases, verified TLS, timestamped arrivals, proxies."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_phases_are_timed_apart(server_tls: ssl.SSLContext, ca_file: Path)
     phases = [exchange.connection for exchange in exchanges if exchange.connection]
     assert len(phases) == 5
     assert all(it.dns_seconds is not None for it in phases)
-    # The quickest of several: a process that comes late makes any single one longer.
+    # Take the fastest of several, because a late process makes a single one longer.
     tcp = min(it.tcp_seconds for it in phases if it.tcp_seconds is not None)
     tls = min(it.tls_seconds for it in phases if it.tls_seconds is not None)
     assert tls > tcp > 0
@@ -209,7 +209,7 @@ async def test_arrival_is_when_the_kernel_got_the_bytes(
 
 
 async def late_parts(script: Sequence[Step]) -> list[Part]:
-    """What a loop makes of an answer that it could not read in its first 0.4 s."""
+    """Return the parts of an answer that a blocked loop couldn't read for the first 0.4 s."""
     with wire_server([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", *script]) as server:
         async with connections_to(target(server.url)) as connections:
             request = httpx.Request("GET", server.url, extensions={EXCHANGE: Exchange()})
@@ -222,13 +222,13 @@ async def late_parts(script: Sequence[Step]) -> list[Part]:
 
 
 async def test_the_last_byte_of_a_late_read_is_a_part_of_its_own() -> None:
-    """It alone has the kernel's stamp; what came before it is not known so well."""
+    """Only the last byte has the kernel's timestamp. Earlier arrivals are less certain."""
     late = await late_parts([0.1, chunk(b"first "), 0.1, chunk(b"second"), 1.0, LAST_CHUNK])
     assert [part.data for part in late if part.ends_read] == [b"d"]
 
 
 async def test_the_empty_chunk_that_ends_a_body_may_have_a_stamp_of_its_own() -> None:
-    """Servers write it by itself, and may be set aside before they do."""
+    """Servers send it separately, and can be descheduled before they do."""
     late = await late_parts([0.1, chunk(b"first "), 0.1, chunk(b"second"), 0.05, LAST_CHUNK])
     assert late
     assert not any(part.ends_read for part in late)
@@ -318,7 +318,7 @@ def test_equal_settings_share_one_context(tmp_path: Path) -> None:
 def test_nothing_is_sent_after_its_answer_came(
     sent: int | None, answered: int, expected: int
 ) -> None:
-    """A process that was set aside while it sent would else measure a negative time."""
+    """Otherwise, a process that was descheduled while it sent would measure a negative time."""
     exchange = Exchange(sent=sent)
     exchange.was_answered(answered)
     assert exchange.sent == expected
@@ -328,6 +328,6 @@ async def test_a_kept_connection_does_not_keep_its_first_request() -> None:
     with wire_server([OK]) as server:
         async with connections_to(target(server.url)) as connections:
             await asyncio.create_task(fetch(connections, Exchange()))
-            await asyncio.sleep(0)  # the loop itself lets go of the task
+            await asyncio.sleep(0)  # the loop itself releases the task
             gc.collect()
             assert not any(isinstance(found, Exchange) for found in gc.get_objects())

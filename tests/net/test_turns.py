@@ -1,4 +1,4 @@
-"""How much of a response is taken apart before it is the others' turn."""
+"""How much of a response is parsed before other tasks get their turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.net.turn import Turn, pieces
 
 
 async def turns_of_others(*parts: bytes, reads: int = 1) -> int:
-    """How often others had their turn while these parts of each read were taken apart."""
+    """Return how often other tasks ran while these parts were parsed."""
     count, turn = 0, Turn()
 
     async def other() -> None:

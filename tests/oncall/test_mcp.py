@@ -1,4 +1,4 @@
-"""An agent's own client asks a running exporter over the Model Context Protocol."""
+"""An official client queries a running exporter over the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Rig:
     url: str
     simulator: Simulator
     log: TextIO
-    """Where the command's standard error goes."""
+    """The command's standard error."""
 
     @asynccontextmanager
     async def agent(self, *options: str) -> AsyncIterator[Client]:
-        """The official client, and the command that it starts."""
+        """Start the command with the official client, and yield the client."""
         command = [str(part) for part in exporter("mcp", "--exporter", self.url, *options)]
         server = StdioServerParameters(command=command[0], args=command[1:])
         async with Client(stdio_client(server, errlog=self.log)) as client:
@@ -58,9 +58,9 @@ class Rig:
 
 @contextmanager
 def running(folder: Path, more: int = 0) -> Iterator[Rig]:
-    """An exporter that has asked everybody once.
+    """Run an exporter until it has probed every target once.
 
-    :param more: how many targets there are besides, with long names.
+    :param more: how many additional targets with long names there are.
     """
     port = free_port()
     names = [(name, name, "400ms") for name in SCRIPTS]
@@ -95,7 +95,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     assert not answer.is_error, answer.content
     text = json.dumps([part.model_dump(mode="json") for part in answer.content])
     assert KEY not in text
-    assert len(text) < 3 * MOST_CHARACTERS  # escaped once more, and indented
+    assert len(text) < 3 * MOST_CHARACTERS  # escaped again, and indented
     assert answer.structured_content is not None
     return dict(answer.structured_content)
 
@@ -114,7 +114,7 @@ async def test_an_agent_finds_what_is_wrong(rig: Rig) -> None:
         assert all(tool.description for tool in tools.values())
         everything = await call(client, "targets")
         assert everything["targets_and_probes"] == MANY + len(SCRIPTS)
-        assert everything["left_out"] > 0
+        assert everything["omitted"] > 0
         assert everything["rows"][0]["target"] == "broken", "trouble comes first"
         (good,) = (await call(client, "targets", name_has="GOOD"))["rows"]
         assert good["state"] == "up"
@@ -175,7 +175,7 @@ async def test_with_a_past_it_compares_and_knows_what_is_usual(
             assert failures["last_hour"][0]["reason"] == "overloaded"
             slow = await call(client, "explain_slowness", target="slow")
             assert "against_usual" in slow
-            assert slow["speaks_for"]
+            assert slow["likely_causes"]
             assert "more than 0" in await refused(
                 client, "compare", baseline="good", candidate="slow", hours=-1
             )

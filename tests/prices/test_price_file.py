@@ -1,4 +1,4 @@
-"""LiteLLM's price file: whose entry is taken, what it says, and when nothing is taken at all."""
+"""LiteLLM's price file: which entry applies, what it says, and when none applies."""
 
 from __future__ import annotations
 
@@ -75,22 +75,25 @@ def test_a_model_is_found_under_each_way_of_writing_it(
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ({**OPENAI, "model": "smal"}, "prices_file has no 'smal' of openai"),
-        ({**OPENAI, "model": "small-0613"}, "prices_file has no 'small-0613' of openai"),
-        ({**OPENAI, "model": "picture"}, "prices_file has no 'picture' of openai"),
-        ({**OPENAI, "model": "sample_spec"}, "prices_file has no 'sample_spec' of openai"),
-        ({**at("api.groq.com"), "model": "small"}, "prices_file has no 'small' of groq"),
-        ({**GATEWAY, "model": "small"}, "nobody knows who bills for http://10.0.0.7:4000/v1"),
+        ({**OPENAI, "model": "smal"}, "prices_file has no 'smal' by openai"),
+        ({**OPENAI, "model": "small-0613"}, "prices_file has no 'small-0613' by openai"),
+        ({**OPENAI, "model": "picture"}, "prices_file has no 'picture' by openai"),
+        ({**OPENAI, "model": "sample_spec"}, "prices_file has no 'sample_spec' by openai"),
+        ({**at("api.groq.com"), "model": "small"}, "prices_file has no 'small' by groq"),
+        (
+            {**GATEWAY, "model": "small"},
+            "the vendor that bills for http://10.0.0.7:4000/v1 is unknown",
+        ),
         ({**GATEWAY, "model": "x", "price_key": "smal"}, "did you mean 'small'?"),
-        ({**at("dashscope.aliyuncs.com"), "model": "qwen"}, "nobody knows who bills"),
-        ({**OPENAI, "model": "by-the-second"}, "'by-the-second' has no price of input tokens"),
+        ({**at("dashscope.aliyuncs.com"), "model": "qwen"}, "the vendor that bills for"),
+        ({**OPENAI, "model": "by-the-second"}, "'by-the-second' has no price for input tokens"),
         ({**OPENAI, "model": "by-the-request"}, "has a price per request"),
-        ({**OPENAI, "model": "broken"}, "'broken' has the price 'cheap'"),
-        ({**OPENAI, "model": "negative"}, "'negative' has the price"),
+        ({**OPENAI, "model": "broken"}, "'broken' has the invalid price 'cheap'"),
+        ({**OPENAI, "model": "negative"}, "'negative' has the invalid price"),
         ({**OPENAI, "model": "odd-hours"}, "'odd-hours' has the off-peak hours 'late'"),
         (
             {**OPENAI, "model": "large", "extra_body": {"service_tier": "flex"}},
-            "'large' has no price of input tokens in the service tier flex",
+            "'large' has no price for input tokens in the service tier flex",
         ),
     ],
 )

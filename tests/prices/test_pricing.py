@@ -1,4 +1,4 @@
-"""Money: every token at its own rate, and no rounding anywhere."""
+"""Money: every token has its own rate, and nothing is rounded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from exporter.prices.price import (
     Rates,
     ServerPrice,
     TokenPrice,
-    Window,
+    WeeklyHours,
 )
 from exporter.result import Timeline, Usage
 from tests.metrics.test_metrics import GOOD, plan, value
@@ -33,7 +33,7 @@ COSTS = "inference_cost_usd_total"
 
 
 def price(settings: dict[str, Any], **config: Any) -> Price:
-    """What a price in the configuration comes to."""
+    """Return the price that the configuration describes."""
     target = {"name": "t", "provider": "openai", "model": "m", "price": settings}
     found = Config.model_validate({"targets": [target], **config}).plans()[0].price
     assert found
@@ -182,8 +182,8 @@ def test_a_price_that_makes_no_sense_is_a_mistake(settings: dict[str, Any], wron
     assert [".".join(map(str, e["loc"])) for e in caught.value.errors()] == [f"targets.0.{wrong}"]
 
 
-NIGHT = Window(frozenset({1, 2, 3, 4, 5}), time(16, 30), time())
-SMALL_HOURS = Window(frozenset({1, 2, 3, 4, 5}), time(), time(0, 30))
+NIGHT = WeeklyHours(frozenset({1, 2, 3, 4, 5}), time(16, 30), time())
+SMALL_HOURS = WeeklyHours(frozenset({1, 2, 3, 4, 5}), time(), time(0, 30))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is asked again before it is due: when, how often, and where it counts."""
+"""Confirming probes: when they are sent, how often, and where they count."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def observation(
     asked: Plan = ASKED,
     seconds: float = 0.0,
 ) -> Observation:
-    """Of a probe that was sent so long after the first."""
+    """Return the observation of a probe that was sent this long after the first."""
     start = result.timeline.start + round(seconds * NANOSECONDS)
     timeline = replace(result.timeline, start=start)
     return observed(asked, replace(result, target=asked.target.name, timeline=timeline), occasion)
@@ -63,7 +63,7 @@ def confirmation(*plans: Plan) -> tuple[Confirmation, list[Mapping[str, float]]]
     return made, told
 
 
-# The evidence.
+# Evidence.
 
 
 def test_nothing_is_known_before_the_past_is() -> None:
@@ -118,7 +118,7 @@ def test_failures_that_are_usual_are_no_news() -> None:
     assert evidence.value < LIMIT
 
 
-# Who is asked again.
+# Which targets get confirming probes.
 
 
 def test_a_failure_is_asked_about_again_until_it_is_refuted() -> None:
@@ -203,7 +203,7 @@ def test_another_model_begins_without_evidence() -> None:
     assert asking.take(observation(replace(GOOD, failure=BROKEN), asked=other)) == 5.0
 
 
-# Where it counts.
+# Where they count.
 
 
 def test_a_confirming_probe_counts_only_in_what_is_its_own() -> None:
@@ -237,7 +237,7 @@ def _values(metrics: ToldMetrics) -> list[tuple[tuple[str, str], str]]:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pause is a matter of politeness, which the tests' own servers do without."""
+    """Shorten the pauses. They only spare providers, and the tests' own servers don't need that."""
     monkeypatch.setattr("exporter.probing.confirmation._SHORTEST_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("exporter.probing.confirmation._PAUSES_PER_INTERVAL", 1200)
 

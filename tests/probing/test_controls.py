@@ -1,4 +1,4 @@
-"""Pages that are nearly always there: whether they can be reached says whose fault it is."""
+"""Controls: pages that are almost always up show whether a failure is our network's fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One timer for all the timeouts of a probe."""
+"""One timer for all timeouts of a probe."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ async def test_the_end_marker_holds_even_in_the_turn_in_which_the_time_ran_out()
     async with Deadlines(Timeouts(total=0.01)) as deadlines:
         time.sleep(0.02)  # noqa: ASYNC251 - the time runs out while the loop is held up
         await asyncio.sleep(0)
-        await asyncio.sleep(0)  # the timer has gone off; the probe is not yet cancelled
+        await asyncio.sleep(0)  # the timer has fired, but the probe isn't canceled yet
         deadlines.ended()
         await asyncio.sleep(0.01)
 
 
 def asked(script: list[Step], timeouts: Timeouts, held_up: float = 0.0) -> ProbeResult:
-    """One probe, on a loop that does not run for a while after the request was sent."""
+    """Run one probe, on a loop that is blocked for a while after the request was sent."""
 
     async def main() -> ProbeResult:
         probe = asyncio.create_task(ask(replace(plan_for(server), timeouts=timeouts)))
@@ -60,7 +60,7 @@ def test_a_deadline_that_ran_out_while_nobody_looked_says_nothing_of_the_provide
 
 
 def test_a_provider_that_hangs_while_the_exporter_runs_is_to_blame() -> None:
-    """On a busy machine the exporter may well be late once, but not ten times."""
+    """On a busy machine, the exporter can be late once, but not ten times."""
     timeouts = Timeouts(total=0.2)
     results = (asked([STREAM_HEAD + ROLE, Act.HANG], timeouts) for _ in range(10))
     assert any(

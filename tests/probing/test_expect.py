@@ -1,4 +1,4 @@
-"""Whether an answer is the one that a probe expects, and what is said if it is not."""
+"""Whether an answer is the expected one, and the message if it isn't."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_wrong_answer_is_told_by_the_condition_that_it_breaks(
 
 
 def test_true_is_not_one() -> None:
-    """In Python they are equal; in JSON they are not the same."""
+    """They are equal in Python, but not in JSON."""
     assert said('{"a": 1}', json={"a": True}) == "member 'a' of the answer is not true"
     assert said('{"a": [false]}', json={"a": [0]}) == "member 'a' of the answer is not [0]"
 
@@ -98,14 +98,14 @@ print(mistake("a" * 100_000 + "b", Expectation(regex="(a+)+$")))
 
 
 def test_no_answer_makes_a_pattern_take_for_ever() -> None:
-    """In a process of its own, since nothing ends a search that does not end by itself."""
+    """Run in a separate process, because nothing can stop an endless search."""
     command = [sys.executable, "-c", _ENDLESS_WITH_BACKTRACKING]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout == "the answer does not match '(a+)+$'\n"
 
 
 def test_an_expectation_that_was_used_equals_one_that_was_not() -> None:
-    """Else a reload would take every plan for a new one."""
+    """Otherwise, a reload would treat every plan as new."""
     used, unused = Expectation(regex="a"), Expectation(regex="a")
     assert mistake("a", used) is None
     assert used == unused

@@ -1,4 +1,4 @@
-"""When something is due, whatever the clock was set to."""
+"""When something is due, even if the clock jumps."""
 
 from __future__ import annotations
 

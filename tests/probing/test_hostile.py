@@ -1,6 +1,6 @@
-"""What a provider can do to the exporter that probes it, out of malice or because it is broken.
+"""What a malicious or broken provider can do to the exporter.
 
-Whatever it sends, the probe ends in time with a reason, others go on, and no secret gets out.
+Whatever it sends, the probe ends in time with a reason, other probes continue, and no secret leaks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.settings.redaction import REDACTED
 from exporter.site.backend import Condition
 from exporter.site.pages.problems_page import render_problems
-from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.status_page import TableView, render_page
 from exporter.site.pages.target_page import render_target
 from exporter.site.result_json import result_to_json
 from exporter.site.status import Status
@@ -55,7 +55,7 @@ OK_HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 def event(**fields: object) -> bytes:
-    """One chat.completion.chunk in one HTTP chunk."""
+    """Return one chat.completion.chunk in one HTTP chunk."""
     return chunk(b"data: " + json.dumps(fields).encode() + b"\n\n")
 
 
@@ -98,7 +98,7 @@ def reason(result: ProbeResult) -> FailureReason | None:
 
 
 class Surfaces:
-    """All that the exporter shows of a result."""
+    """Everything that the exporter shows of a result."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -121,7 +121,7 @@ class Surfaces:
 
     def _pages(self) -> Iterator[str]:
         rows, own = self.status.rows(), Condition()
-        yield render_page(rows, own, View(), time.time()).html
+        yield render_page(rows, own, TableView(), time.time()).html
         yield render_target(rows, own, 0, time.time(), can_probe=True).html
         yield render_problems(rows, own, time.time()).html
 
@@ -137,7 +137,7 @@ def _json(result: ProbeResult) -> str:
 
 @contextmanager
 def flood(data: bytes) -> Iterator[str]:
-    """A server that answers with the same bytes for ever, as fast as it can."""
+    """Run a server that sends the same bytes forever, as fast as it can."""
     stop = threading.Event()
 
     def serve() -> None:
@@ -167,8 +167,8 @@ def flood(data: bytes) -> Iterator[str]:
 
 
 async def longest_pause(probe: asyncio.Task[list[ProbeResult]]) -> float:
-    """The longest time, in seconds of this thread alone, for which a probe kept the event loop
-    from all else."""
+    """Return the longest time that a probe blocked the event loop, in seconds of this thread's CPU
+    time."""
     longest, before = 0.0, time.thread_time()
     while not probe.done():
         await asyncio.sleep(0.001)
@@ -217,7 +217,7 @@ async def test_a_message_of_countless_parts_is_none(provider: str, message: byte
 async def test_a_line_that_comes_byte_by_byte_costs_no_more_than_its_length() -> None:
     one = b"1\r\nx\r\n"
     script = STREAM_HEAD, chunk(b"x" * 400_000), one * 50_000, LAST_CHUNK
-    started = time.thread_time()  # no busy machine adds to it
+    started = time.thread_time()  # CPU time, which a busy machine doesn't affect
     result = await result_of(*script, total=300)
     assert reason(result) is FailureReason.TRUNCATED
     assert time.thread_time() - started < 10
@@ -277,7 +277,7 @@ async def test_what_follows_the_end_marker_cannot_make_the_probe_late() -> None:
 
 @pytest.mark.parametrize("status", [200, 204])
 async def test_a_response_that_nobody_asked_for_is_no_answer(status: int) -> None:
-    """It would seem to come in no time."""
+    """Otherwise it would seem to take no time."""
     first = WHOLE if status == 200 else b"HTTP/1.1 204 No Content\r\n\r\n"
     with wire_server([first + WHOLE], [0.2, WHOLE]) as server:
         _, second = await ask(plan_for(server.url, total=60), times=2)
@@ -289,7 +289,7 @@ async def test_an_answer_before_the_question_is_none() -> None:
     over = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.1)  # the kernel does not stamp at once when it is asked to
+        await asyncio.sleep(0.1)  # the kernel enables timestamps with a delay
         writer.write(WHOLE)
         await reader.read()
         writer.close()
@@ -318,7 +318,7 @@ async def test_a_tls_connection_closed_in_good_order_cuts_the_stream(tmp_path: P
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(STREAM_HEAD + answer())
-        writer.close()  # says so in TLS before it closes the connection
+        writer.close()  # sends a TLS close alert before it closes the connection
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
         port = server.sockets[0].getsockname()[1]
@@ -451,7 +451,7 @@ PLACES: dict[str, Callable[[str], list[Step]]] = {
 
 @pytest.mark.parametrize(
     ("place", "form"),
-    # h11 quotes a status line as Python would, each backslash of JSON doubled.
+    # h11 quotes a status line like Python, so each JSON backslash is doubled.
     sorted(set(product(PLACES, FORMS)) - {("status line", "in JSON")}),
 )
 async def test_a_key_that_comes_back_is_shown_nowhere(
@@ -478,7 +478,8 @@ def letters(text: str) -> str:
 
 
 def pieces_of(encode: encodings.Encode) -> set[str]:
-    """Twelve letters and digits each of how the key is encoded; not of what stands around it."""
+    """Return pieces of the encoded key, twelve letters and digits each, without the text around
+    it."""
     whole, decoy = letters(encode(encodings.KEY)), letters(encode(DECOY))
     return {
         piece
@@ -489,7 +490,7 @@ def pieces_of(encode: encodings.Encode) -> set[str]:
 
 QUICK = ("error body", "answer")
 HEAD = ("redirect", "request id", "status line")
-"""Places that hold one line of ASCII alone."""
+"""Places that can contain only one line of ASCII."""
 
 
 def can_hold(place: str, sent: str) -> bool:

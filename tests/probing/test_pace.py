@@ -1,4 +1,4 @@
-"""Time per output token: which token is the last, and when there is no speed."""
+"""Time per output token: which token is the last one, and when there is no speed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ MS = 1_000_000
 
 
 def reads(*parts: tuple[float, int]) -> list[Piece]:
-    """Reads at so many milliseconds, of so many pieces of four bytes."""
+    """Return reads at these milliseconds, each with this many pieces of four bytes."""
     return [Piece(round(at * MS), pieces, 4 * pieces) for at, pieces in parts]
 
 

@@ -1,4 +1,4 @@
-"""What a probe makes of exact bytes at exact times: every definition and every reason."""
+"""How a probe interprets exact bytes at exact times: every definition and every reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, WireServer, chunk, re
 
 
 def event(**fields: Any) -> bytes:
-    """One chat.completion.chunk in one HTTP chunk."""
+    """Return one chat.completion.chunk in one HTTP chunk."""
     return chunk(b"data: " + json.dumps(fields).encode() + b"\n\n")
 
 

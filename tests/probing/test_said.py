@@ -1,4 +1,4 @@
-"""What a provider said is searched for secrets while the loop goes on."""
+"""Responses are searched for secrets without blocking the loop."""
 
 from __future__ import annotations
 

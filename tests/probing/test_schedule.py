@@ -1,4 +1,4 @@
-"""When probes are sent: spread, on their grid, never on top of each other, never in a burst."""
+"""When probes are sent: spread out, on their grid, never overlapping, never in a burst."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def plan_for(server: WireServer, name: str = "t", interval_seconds: float = 0.2)
 
 
 class Running:
-    """A schedule under way, and what came of it."""
+    """A running schedule and its results."""
 
     def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
         self.plans = Plans()
@@ -62,7 +62,7 @@ class Running:
         self.schedule.apply(change)
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of all samples with this name and these labels."""
+        """Return the sum of all samples with this name and these labels."""
         return sum(
             sample.value
             for metric in families(self.metrics.everything())
@@ -142,7 +142,7 @@ async def test_a_blocked_loop_brings_no_burst() -> None:
             await asyncio.sleep(0.3)
             burst = len(run.results) - before
             dropped = run.value("inference_probes_skipped_total", reason="paused")
-    # About 32 of the 40 were due meanwhile, 8 of them in the last second.
+    # About 32 of the 40 were due by then, 8 of them in the last second.
     assert dropped > 15
     assert burst < 17
 
@@ -254,7 +254,7 @@ async def test_probes_beyond_the_grace_time_are_ended() -> None:
 async def test_a_stop_between_due_and_begun_is_no_error(
     turns_of_the_loop: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the scheduler was about to do: what was begun is counted, the rest never begins."""
+    """Whatever the scheduler is doing: probes in progress are counted, and no others start."""
     with wire_server(ANSWER) as server:
         async with running(*(plan_for(server, f"t{n}", 1) for n in range(40))) as run:
             time.sleep(0.5)  # noqa: ASYNC251 - so that many are due at once

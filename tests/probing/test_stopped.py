@@ -1,4 +1,4 @@
-"""A process that does not run while an answer comes in: its results say how far off they may be."""
+"""A process that is stopped while an answer arrives: its results say how far off they can be."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.wire import STREAM_HEAD, WireServer, wire_server
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
 LATE_SERVER_SECONDS = 0.1
-"""The server is a thread of a busy process: it may take so long to answer a request at all."""
+"""How long the server can take to answer at all, because it is a thread of a busy process."""
 ANSWER = (STREAM_HEAD + ROLE, 0.3, TOKEN, *(0.05, TOKEN) * 8, 0.2, ENDING)
 
 
@@ -34,12 +34,12 @@ ANSWER = (STREAM_HEAD + ROLE, 0.3, TOKEN, *(0.05, TOKEN) * 8, 0.2, ENDING)
 class Probed:
     time_to_first_token: float
     max_stall: float | None
-    """``None`` where all tokens came in one read."""
+    """``None`` if all tokens came in one read."""
     uncertainty: float
 
 
 def probed(server: WireServer, stop_after: float, stop_for: float) -> Probed:
-    """One probe by a process of its own that is stopped after the request was sent."""
+    """Run one probe in a separate process, which is stopped after the request was sent."""
     address = ("--provider", "openai", "--model", "m", "--base-url", f"{server.url}/v1")
     command = exporter("probe", *address, "--json")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -101,7 +101,7 @@ loop.run(main())
 
 @LINUX
 def test_a_look_that_a_stop_interrupted_has_seen_nothing() -> None:
-    """Python returns from it without another look once its time is up."""
+    """After a stop, Python returns from the poll without another one if its time is up."""
     near, far = socket.socketpair()
     command = [sys.executable, "-c", READER, str(near.fileno())]
     with (
@@ -131,7 +131,7 @@ def test_a_look_that_a_stop_interrupted_has_seen_nothing() -> None:
 @pytest.mark.skipif(shutil.which("go") is None, reason="the truth server is built with Go")
 @pytest.mark.parametrize("disturbance", DISTURBANCES)
 def test_claims_cover_the_truth_whatever_keeps_the_process_from_running(disturbance: str) -> None:
-    """``benchmarks.truth`` in small, with the goals that the project has set itself."""
+    """A small version of ``benchmarks.truth``, with the project's own accuracy goals."""
     case = Case("ours", SCRIPTS[16], 8, 20, "quiet")
     with truth_server() as url:
         pairs = measure(Truth(url), case, DISTURBANCES[disturbance])

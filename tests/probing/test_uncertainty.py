@@ -1,4 +1,4 @@
-"""How far off a result may be: it knows."""
+"""A result knows how far off it can be."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MS = 1_000_000
 
 
 def asked(script: list[Step], blocked_seconds: float = 0.0) -> ProbeResult:
-    """One probe, on a loop that is busy with something else for a while."""
+    """Run one probe, on a loop that is blocked by other work for a while."""
 
     async def main() -> ProbeResult:
         probe = asyncio.create_task(ask(plan_for(server)))
@@ -68,7 +68,7 @@ def test_a_prompt_read_of_several_events_is_certain_whatever_the_silence_before_
 
 @LINUX
 def test_a_glance_in_the_middle_of_long_work_tells_what_was_empty_then() -> None:
-    """And of what was ready already, no more than the look before it did."""
+    """For sockets that were already readable, it adds nothing to the previous poll."""
 
     async def main() -> tuple[int, int, int, int]:
         running = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ def test_a_glance_in_the_middle_of_long_work_tells_what_was_empty_then() -> None
 
 @LINUX
 def test_a_glance_before_a_read_makes_what_waits_no_younger() -> None:
-    """The loop has found two sockets readable, and something long comes before the read."""
+    """The loop has found two readable sockets, and long work comes before the second read."""
 
     async def main() -> tuple[int, int]:
         running = asyncio.get_running_loop()
@@ -175,7 +175,7 @@ def test_one_read_may_come_in_several_parts() -> None:
 
 
 def test_bytes_without_an_event_outrun_a_mark_too() -> None:
-    """A ping behind a token has the stamp that the token has not."""
+    """A ping after a token has the timestamp that the token lacks."""
     read, record = Arrival(at=0, lag=1, waited=8), StreamRecord()
     record.take([TOKEN_EVENT], read)
     record.take([], read)
@@ -197,7 +197,7 @@ def test_a_token_in_the_middle_makes_the_gaps_uncertain() -> None:
 
 
 def test_a_gap_that_a_late_read_does_not_tell_is_left_out() -> None:
-    """The first and the last token are exact all the same."""
+    """The first and the last token are still exact."""
     record = StreamRecord()
     for at in (0, 20 * MS):
         record.take([TOKEN_EVENT], Arrival(at=at, lag=1, waited=1))
@@ -235,7 +235,7 @@ def test_an_interrupted_probe_says_nothing_of_the_provider() -> None:
     names = {name for name, *_ in changed}
     assert names == {
         "inference_probes_uncertain_total",
-        "inference_cost_usd_total",  # what was generated is paid for
+        "inference_cost_usd_total",  # generated output is paid for
         "inference_tokens_total",
     }
 

@@ -1,4 +1,4 @@
-"""Calls as dialects get them."""
+"""Calls, as dialects receive them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exporter.providers.base import Call
 
 
 def chat_call(**given: Any) -> Call[ChatAsk]:
-    """A call to chat; ``given`` are fields of the call and of what is asked."""
+    """Return a chat call. ``given`` contains fields of the call and of the ask."""
     asked: dict[str, Any] = {"prompt": "ping", "max_output_tokens": 64}
     for field in fields(ChatAsk):
         if field.name in given:

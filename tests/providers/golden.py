@@ -13,13 +13,13 @@ SUFFIXES = frozenset({".sse", ".ndjson", ".bin"})
 
 
 def fixture(provider: str, name: str) -> bytes:
-    """The bytes of ``tests/fixtures/PROVIDER/NAME``; the suffix may be left out."""
+    """Return the bytes of ``tests/fixtures/PROVIDER/NAME``. The suffix is optional."""
     (path,) = (FIXTURES / provider).glob(f"{name}.*" if "." not in name else name)
     return path.read_bytes()
 
 
 def events_of(dialect: Dialect[Any], data: bytes, piece_bytes: int | None = None) -> list[Event]:
-    """What a body means, fed whole or in pieces."""
+    """Return the events of a body, fed whole or in pieces."""
     decoder = dialect.decoder()
     size = piece_bytes or max(1, len(data))
     events = [

@@ -1,4 +1,4 @@
-"""Messages that are read without being parsed mean what they mean when they are."""
+"""A message that is read without parsing has the same meaning as when it is parsed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ messages = st.tuples(chunks, st.booleans(), fields).map(lambda message: [message
 runs = st.tuples(st.sampled_from(["content", "reasoning"]), st.lists(texts, min_size=2)).map(
     lambda run: [({"choices": [{"delta": {run[0]: text}}]}, False, "data: ") for text in run[1]]
 )
-"""Messages that are like each other, as nearly all of a stream are."""
+"""Similar messages, like nearly all messages of a stream."""
 
 
 def read(told: Sequence[bytes]) -> list[Event]:
@@ -51,7 +51,7 @@ def read(told: Sequence[bytes]) -> list[Event]:
 
 
 def wire(number: int | None, chunk: dict[str, object], escapes: bool, field: str) -> bytes:
-    """One chunk as it is sent; with a number, it is like no other."""
+    """Return one chunk as bytes. With a number, it differs from all others."""
     further = {} if number is None else {"number": number}
     said = json.dumps({**further, **chunk, **further}, ensure_ascii=escapes)
     return f"{field}{said}\n\n".encode(errors="replace")

@@ -118,7 +118,7 @@ GOLDEN: dict[str, list[Event]] = {
         *START,
         failed(FailureReason.SERVER_ERROR, "timeout_error: Too slow."),
     ],
-    "missing_message_stop": [*UNFINISHED, Ended()],  # a stop reason and a whole HTTP message
+    "missing_message_stop": [*UNFINISHED, Ended()],  # a stop reason and a complete HTTP message
     "cut_inside_message_stop": UNFINISHED,
     "real-llama-server": [
         RequestIdentified("chatcmpl-n98qDm0bFGwD0Wy5O9UEr2mP5mXPhmrs"),
@@ -246,7 +246,7 @@ def test_a_sound_response_is_no_failure() -> None:
 
 
 def limits(**remaining: int) -> dict[str, str]:
-    """Headers that limit each family to 1000 and tell what is left of it."""
+    """Return headers with a limit of 1000 for each family, and these remaining values."""
     told = {}
     for name, left in remaining.items():
         prefix = f"anthropic-ratelimit-{name.replace('_', '-')}"

@@ -1,4 +1,4 @@
-"""Where AWS credentials come from, and that getting them holds nobody up."""
+"""Where AWS credentials come from. Getting them blocks nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.wire import WireServer, response, wire_server
 
 @pytest.fixture(autouse=True)
 def no_other_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own is found, and no metadata service is asked."""
+    """Hide the machine's own credentials and its metadata service."""
     for name in os.environ:
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)

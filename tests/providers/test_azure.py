@@ -102,7 +102,7 @@ GOLDEN: dict[str, list[Event]] = {
             "Sorry about that!",
         ),
     ],
-    "missing_done": WHOLE,  # a finish reason and a whole HTTP message
+    "missing_done": WHOLE,  # a finish reason and a complete HTTP message
     "cut_inside_done": WHOLE[:-1],
     "data_after_the_end": WHOLE,
     "multibyte": [*START, answer("é世界🙂"), STOP, USAGE, Ended()],

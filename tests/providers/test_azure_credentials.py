@@ -1,4 +1,4 @@
-"""Where Entra tokens come from, and that getting them holds nobody up."""
+"""Where Entra tokens come from. Getting them blocks nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.wire import Step, WireServer, response, wire_server
 
 @pytest.fixture(autouse=True)
 def no_other_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own is found, and no other service is asked."""
+    """Hide the machine's own credentials and other services."""
     for name in os.environ:
         if name.startswith(("AZURE_", "IDENTITY_", "MSI_")):
             monkeypatch.delenv(name)
@@ -46,7 +46,7 @@ def token(value: str, lifetime_seconds: int = 86400) -> list[Step]:
 
 @contextmanager
 def managed_identity(monkeypatch: pytest.MonkeyPatch, *answers: list[Step]) -> Iterator[WireServer]:
-    """A managed identity as Azure gives one to a container: an endpoint, and a secret for it."""
+    """Run a managed identity as in an Azure container: an endpoint, and a secret for it."""
     with wire_server(*answers) as server:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"{server.url}/token")
         monkeypatch.setenv("IDENTITY_HEADER", "identity-secret")
@@ -123,7 +123,7 @@ async def test_an_endpoint_that_hangs_does_not_hold_up_the_loop(
             await asyncio.sleep(0.01)
             turns += 1
         assert await waiting == "entra-token-slow"
-    assert turns > 2  # held up, the loop would find it done after its first turn
+    assert turns > 2  # if it had been blocked, the loop would find it done after one turn
 
 
 async def probed_without_a_key(key: str) -> ProbeResult:

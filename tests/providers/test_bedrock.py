@@ -102,7 +102,7 @@ GOLDEN: dict[str, list[Event]] = {
         USAGE,
         Ended(),
     ],
-    "without_metadata": [ONE, END_TURN, Ended()],  # a whole HTTP message, with no usage
+    "without_metadata": [ONE, END_TURN, Ended()],  # a complete HTTP message without usage
     "cut_inside_metadata": [ONE, answer(" 3 4"), END_TURN],
     "cut_behind_metadata": WHOLE,
     "throttled_midway": [
@@ -309,9 +309,9 @@ def test_the_signature_is_for_the_region_configured_or_named_by_the_host(
 
 
 def test_a_target_needs_a_region_or_a_base_url() -> None:
-    with pytest.raises(ValueError, match="region must be set; known are us-east-1"):
+    with pytest.raises(ValueError, match="region must be set; use one of us-east-1"):
         Target(name="t", provider="bedrock", model="m")
-    with pytest.raises(ValueError, match="no region 'us-east-9'; known are us-east-1"):
+    with pytest.raises(ValueError, match="no region 'us-east-9'; use one of us-east-1"):
         Target(name="t", provider="bedrock", model="m", region="us-east-9")
     own = Target(name="t", provider="bedrock", model="m", base_url="https://bedrock.example.com")
     assert own.endpoint == "https://bedrock.example.com"

@@ -391,9 +391,9 @@ def test_each_region_has_its_host(region: str, host: str) -> None:
 
 
 def test_a_target_needs_a_region_or_a_base_url() -> None:
-    with pytest.raises(ValueError, match="region must be set; known are beijing, singapore, us"):
+    with pytest.raises(ValueError, match="region must be set; use one of beijing, singapore, us"):
         Target(name="t", provider="dashscope", model="m")
-    with pytest.raises(ValueError, match="no region 'tokyo'; known are beijing"):
+    with pytest.raises(ValueError, match="no region 'tokyo'; use one of beijing"):
         Target(name="t", provider="dashscope", model="m", region="tokyo")
     own = "https://ws-1.ap-northeast-1.maas.aliyuncs.com/api/v1"
     target = Target(name="t", provider="dashscope", model="m", region="tokyo", base_url=own)

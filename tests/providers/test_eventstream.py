@@ -1,4 +1,4 @@
-"""The binary event stream: golden frame, lengths, checksums, bounds."""
+"""The binary event stream: golden frame, lengths, checksums, limits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAYLOAD = b'{"role": "assistant"}'
 
 
 def with_prelude(length: int, headers_length: int) -> bytes:
-    """The beginning of a message whose prelude has a right CRC, whatever it claims."""
+    """Return the start of a message whose prelude has a correct CRC, whatever its lengths."""
     lengths = struct.pack(">II", length, headers_length)
     return lengths + struct.pack(">I", zlib.crc32(lengths))
 

@@ -1,5 +1,7 @@
-"""What a whole probe makes of bytes that were met in the field, in every dialect for which the
-kind exists: ``tests/fixtures/FIELD.md`` says where they were reported."""
+"""How a whole probe interprets bytes that were seen in the field, in every applicable dialect.
+
+``tests/fixtures/FIELD.md`` says where they were reported.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +51,11 @@ def frame(kind: str, payload: object) -> bytes:
 
 @dataclass(frozen=True)
 class Language:
-    """How one dialect says a text, and why it stopped; without any end marker."""
+    """How one dialect sends a text and a finish reason, without an end marker."""
 
     text: bytes
     finish: str
-    """With ``WORD`` where the reason stands."""
+    """Contains ``WORD`` in place of the finish reason."""
 
     def finished(self, word: str) -> bytes:
         return self.finish.replace("WORD", word).encode()
@@ -140,7 +142,7 @@ async def test_a_finish_reason_and_a_whole_message_are_an_end_and_nothing_less(
         "close": [head + body],
     }
     result = await asked(provider, *scripts[framed], *([Act.CLOSE] if framed == "close" else []))
-    marked = provider == "ollama"  # ``done`` is its end marker
+    marked = provider == "ollama"  # its end marker is ``done``
     expected = None if framed != "close" or marked else FailureReason.TRUNCATED
     assert reason(result) is expected, result.failure
 

@@ -1,4 +1,4 @@
-"""Cumulative texts become increments, and increments stay what they are."""
+"""Cumulative texts become increments, and increments don't change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Chat Completions, OpenAI's and everybody's: bytes in, events out; calls in, requests out."""
+"""Chat Completions of OpenAI and of compatible servers: bytes in, events out; calls in, requests
+out."""
 
 from __future__ import annotations
 
@@ -107,7 +108,7 @@ GOLDEN: dict[str, list[Event]] = {
         Ended(),
     ],
     "content_filter": [*START, *finished_wrongly(CONTENT_FILTER, "content_filter"), Ended()],
-    # server-sent events as they may be written
+    # variants of server-sent events
     "comments": PLAIN,
     "crlf": PLAIN,
     "carriage_returns": PLAIN,
@@ -123,16 +124,16 @@ GOLDEN: dict[str, list[Event]] = {
         used(17),
         Ended(),
     ],
-    # what is no output, and usage that comes late, often or never
+    # chunks without output, and usage that comes late, often, or never
     "empty_and_unknown_deltas": PLAIN,
     "no_usage": PLAIN,
     "usage_in_every_chunk": [*identity(), used(0), HI, used(), STOP, used(), Ended()],
     # the end marker
-    "without_end_marker": PLAIN,  # a finish reason and a whole HTTP message are an end too
+    "without_end_marker": PLAIN,  # a finish reason and a complete HTTP message also end the stream
     "cut_inside_an_event": START,
     "cut_behind_the_end_marker": PLAIN,
     "data_after_the_end_marker": PLAIN,
-    # errors inside a stream
+    # errors in a stream
     "error_object": [*START, failed(SERVER_ERROR, "server_error: The server had an error")],
     "error_text": [*START, failed(SERVER_ERROR, "CUDA out of memory")],
     "error_flat": [*START, failed(SERVER_ERROR, "InternalServerError: scheduler died", 500)],
@@ -140,7 +141,7 @@ GOLDEN: dict[str, list[Event]] = {
         *START,
         failed(OVERLOADED, "UNAVAILABLE: The model is overloaded.", 503),
     ],
-    # the compatible servers
+    # compatible servers
     "vllm": [
         *identity(),
         thought("Let me"),
@@ -260,7 +261,7 @@ REAL: dict[str, tuple[str, str | None, Usage | None, bool]] = {
     ),
     "real-litellm-upstream-died": (" dano bile bako defe", None, None, False),
 }
-"""Text, finish reason, usage, and whether the end marker was there."""
+"""Text, finish reason, usage, and whether the stream had an end marker."""
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -1,4 +1,4 @@
-"""What the errors of OpenAI and of the servers that speak its API mean."""
+"""Errors of OpenAI and of the servers that are compatible with its API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a whole probe makes of each fixture: the verdict that an alert is raised on."""
+"""How a whole probe interprets each fixture: the outcome that alerts are based on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FAILED = {
     "thought_up_all_tokens": FailureReason.EMPTY,
     "vllm_error_then_end_marker": FailureReason.SERVER_ERROR,
 }
-"""The fixtures whose request failed, although the status was 200; all others succeed."""
+"""The fixtures with a failed request despite status 200. All others succeed."""
 
 BODIES = {path.stem: path.read_bytes() for path in sorted((FIXTURES / "openai").glob("*.sse"))}
 

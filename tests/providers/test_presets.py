@@ -1,4 +1,4 @@
-"""The servers that speak Chat Completions: where they live and how they are recognised."""
+"""The servers that support Chat Completions: where they live and how they are recognized."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ def test_a_target_lives_where_its_preset_and_region_say(
     ("fields", "message"),
     [
         ({"preset": "grok"}, "unknown preset 'grok'; did you mean 'groq'?"),
-        ({"preset": "xyz"}, "known are openai, bedrock"),
+        ({"preset": "xyz"}, "use one of openai, bedrock"),
         ({"preset": "vllm"}, "base_url must be set for preset 'vllm'"),
-        ({"preset": "bedrock"}, "region must be set; known are us-east-1"),
+        ({"preset": "bedrock"}, "region must be set; use one of us-east-1"),
         ({"preset": "groq", "region": "eu"}, "has no regions; remove region"),
-        ({"region": "moon"}, "no region 'moon'; known are us, eu"),
+        ({"region": "moon"}, "no region 'moon'; use one of us, eu"),
         (
             {"provider": "bedrock", "region": "us-east-1", "preset": "groq"},
-            "goes with provider 'openai' only",
+            "works only with provider 'openai'",
         ),
     ],
 )

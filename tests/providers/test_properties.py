@@ -1,4 +1,5 @@
-"""What holds for every dialect: how a body is split does not matter, and no body can crash."""
+"""Properties of every dialect: splitting a body doesn't change its meaning, and no body causes a
+crash."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ GOLDEN_FILES = [
 
 
 def outcome(decoder: Decoder, pieces: list[bytes]) -> list[Event]:
-    """The events up to the end, or up to where the bytes broke the format."""
+    """Return the events up to the end, or up to where the bytes violate the format."""
     events: list[Event] = []
     try:
         for piece in pieces:

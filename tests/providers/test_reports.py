@@ -1,4 +1,4 @@
-"""What a whole probe makes of each public report in ``tests/fixtures/FIELD.md``."""
+"""How a whole probe interprets each public report in ``tests/fixtures/FIELD.md``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REPORTS = [Report(*row) for row in _ROWS]
 
 
 def verdict(result: ProbeResult) -> str:
-    """What a probe found, in the words of the log."""
+    """Return the outcome of a probe, in the wording of the log."""
     said = [result.failure.reason.value if result.failure else "success"]
     if result.usage:
         said.append(f"{result.usage.input} in, {result.usage.output} out")

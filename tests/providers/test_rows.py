@@ -1,4 +1,4 @@
-"""The table of providers: every row is whole, and reading it costs nothing."""
+"""The table of providers: every row is complete, and reading it is free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signature: a fixed vector, and botocore's own at the same time."""
+"""Signatures: compared with a fixed vector and with botocore's own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_time_is_signed_as_utc() -> None:
 
 @pytest.fixture
 def botocore_clock() -> Iterator[None]:
-    """Stops the clock of botocore's signer."""
+    """Stop the clock of botocore's signer."""
     with patch("botocore.auth.get_current_datetime", return_value=NOW.replace(tzinfo=None)):
         yield
 

@@ -1,4 +1,5 @@
-"""How much of an answer in one piece is read: what batches of vectors and lists of models have."""
+"""Size limits of an answer in one piece: large enough for batches of vectors and lists of
+models."""
 
 from __future__ import annotations
 

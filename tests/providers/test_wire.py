@@ -1,4 +1,4 @@
-"""How much of a message is read at all: what providers send, and no more."""
+"""Size limits of a message: large enough for what providers send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The servers that every test here shares, and the table of figures at the end of the run."""
+"""The servers that all tests here share, and the table of results at the end of the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTES = pytest.StashKey[list[str]]()
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: medians, of what is known."""
+    """One row of the table: the known medians."""
 
     source: str
     probes: int
@@ -53,7 +53,7 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 class Figures:
-    """Collects the lines of the table, and sentences below it."""
+    """Collects the rows of the table, and the sentences below it."""
 
     def __init__(self, kept: list[Figure], notes: list[str]) -> None:
         self._kept = kept
@@ -63,11 +63,11 @@ class Figures:
         self._notes.append(sentence)
 
     def keep_server(self, source: str, probes: int, first: float | None, each: float) -> None:
-        """What the server that was probed last says by itself, in seconds."""
+        """Keep the times that the last probed server reports itself, in seconds."""
         self._kept.append(Figure(source, probes, probes, first, each))
 
     def keep(self, server: str, results: Sequence[Result]) -> None:
-        """What probing a server came to."""
+        """Keep the results of probing a server."""
         self._kept.append(
             Figure(
                 server,
@@ -80,8 +80,10 @@ class Figures:
         )
 
     def keep_log(self, truths: Sequence[Generation]) -> None:
-        """What the server that was probed last logged about the same requests. Its time for the
-        prompt is the part of our TTFT that it knows of."""
+        """Keep what the last probed server logged about the same requests.
+
+        Its time for the prompt is the part of our TTFT that the server can see.
+        """
         self._kept.append(
             Figure(
                 "  by its own log",
@@ -132,7 +134,7 @@ def llama_cpp_python(installation: Installation) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def doomed_port() -> int:
-    """Where a server is looked for that a test starts and kills."""
+    """Return the port of a server that a test starts and kills."""
     return free_port()
 
 

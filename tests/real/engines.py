@@ -1,4 +1,4 @@
-"""Engines that load a model of ours: vLLM, transformers serve and Ollama."""
+"""Engines that load our models: vLLM, transformers serve, and Ollama."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.real.servers import API_KEY, MODEL, Installation, Server, free_port, 
 
 VLLM_CONTEXT_TOKENS = 2048
 BOOT_SECONDS = 400.0
-"""vLLM takes 75 to 125 s on a loaded machine, nearly all of them to import itself."""
+"""vLLM takes 75 to 125 s on a busy machine, most of it for its own imports."""
 TRANSFORMERS_UNLOAD_SECONDS = 8
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -22,14 +22,14 @@ _OFFLINE = {
     "OMP_NUM_THREADS": "1",
 }
 _NICE = ("nice", "-n", "10")
-"""An engine on a processor takes all that it can get; the exporter shares it here."""
+"""An engine on a CPU uses all of it, and the exporter shares it here."""
 
 
 @contextmanager
 def vllm(installation: Installation, port: int, *more: str) -> Iterator[Server]:
-    """vLLM's server, as soon as its process exists.
+    """Run vLLM's server, and yield it as soon as its process exists.
 
-    :param more: further options of ``vllm serve``.
+    :param more: more options of ``vllm serve``.
     """
     program = installation.program("vllm/bin/vllm", "vllm")
     options = (
@@ -48,7 +48,7 @@ def vllm(installation: Installation, port: int, *more: str) -> Iterator[Server]:
 
 @contextmanager
 def transformers_serve(installation: Installation) -> Iterator[Server]:
-    """Hugging Face's own server, which loads a model when it is asked for one."""
+    """Run Hugging Face's own server, which loads a model on request."""
     port = free_port()
     program = installation.program("vllm/bin/transformers", "vllm")
     options = (
@@ -64,7 +64,7 @@ def transformers_serve(installation: Installation) -> Iterator[Server]:
 
 @contextmanager
 def ollama(installation: Installation) -> Iterator[Server]:
-    """Ollama, with the models ``tiny``, which goes on as long as it may, and ``stopping``."""
+    """Run Ollama with the models ``tiny``, which never stops by itself, and ``stopping``."""
     port = free_port()
     program = installation.program("ollama/ollama", "ollama")
     environment = {

@@ -1,4 +1,4 @@
-"""The exporter as its users run it: ``probe`` and ``run``, in processes of their own."""
+"""The exporter as its users run it: ``probe`` and ``run``, in separate processes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _Document(BaseModel):
 
 
 class Probing:
-    """``probe --json``, under way."""
+    """A running ``probe --json``."""
 
     def __init__(self, *arguments: str, key: str = API_KEY) -> None:
         self._process = subprocess.Popen(
@@ -81,7 +81,7 @@ class Probing:
         )
 
     def results(self) -> list[Result]:
-        """Wait for the end; check that the exit code says the same as the results."""
+        """Wait for the end, and check that the exit code matches the results."""
         try:
             output, log = self._process.communicate(timeout=_PROBE_SECONDS)
         finally:
@@ -93,34 +93,34 @@ class Probing:
 
 
 TargetOptions = Callable[[str, str], tuple[str, ...]]
-"""The options of ``probe`` for a server's base URL, with its ``/v1``, and a model."""
+"""Returns the options of ``probe`` for a server's base URL, including ``/v1``, and a model."""
 
 
 def openai_target(base_url: str, model: str) -> tuple[str, ...]:
-    """The options of ``probe`` for an OpenAI-compatible server."""
+    """Return the options of ``probe`` for an OpenAI-compatible server."""
     return target_options("openai", base_url, model)
 
 
 def anthropic_target(base_url: str, model: str) -> tuple[str, ...]:
-    """The options of ``probe`` for the Anthropic face of the same server."""
+    """Return the options of ``probe`` for the same server's Anthropic API."""
     return target_options("anthropic", base_url.removesuffix("/v1"), model)
 
 
 def target_options(provider: str, base_url: str, model: str) -> tuple[str, ...]:
-    """The options of ``probe`` for any provider that takes a key."""
+    """Return the options of ``probe`` for any provider that accepts a key."""
     options = ("--provider", provider, "--model", model, "--base-url", base_url)
     return (*options, "--api-key-env", "REAL_SERVER_KEY")
 
 
 def probe(*arguments: str, key: str = API_KEY) -> list[Result]:
-    """Run ``probe --json`` to its end."""
+    """Run ``probe --json`` until it ends."""
     return Probing(*arguments, key=key).results()
 
 
 def ask(
     folder: Path, provider: str, base_url: str, probe: Mapping[str, object], count: int = 1
 ) -> list[Result]:
-    """Run a probe of any kind to its end, some times, on a server that may be slow."""
+    """Run probes of any kind, on a server that can be slow."""
     target = {
         "name": "real",
         "provider": provider,
@@ -142,9 +142,9 @@ class Scrape:
         self._samples = [sample for family in families for sample in family.samples]
 
     def value(self, name: str, **labels: str) -> float:
-        """The value of the one sample that has this name and these labels among its own.
+        """Return the value of the only sample with this name and at least these labels.
 
-        :raises LookupError: there is none, or there are several.
+        :raises LookupError: there is no such sample, or there are several.
         """
         found = [
             sample.value
@@ -156,7 +156,7 @@ class Scrape:
         return found[0]
 
     def failures(self) -> Counter[FailureReason]:
-        """How many probes have failed for each reason, since the exporter started."""
+        """Return how many probes have failed since the start, by reason."""
         return Counter(
             {
                 FailureReason(sample.labels["reason"]): int(sample.value)
@@ -168,16 +168,16 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """``run``, under way."""
+    """A running ``run``."""
 
     url: str
 
     def metrics(self) -> Scrape:
-        """What Prometheus would get now."""
+        """Return what Prometheus would scrape now."""
         return Scrape(httpx.get(f"{self.url}/metrics", trust_env=False).raise_for_status().text)
 
     def probe_now(self, target: str) -> FailureReason | None:
-        """Probe the only target through ``/probe``; why it failed, if it did."""
+        """Probe the only target through ``/probe``. Return the reason if it failed."""
         url = f"{self.url}/probe?target={target}"
         before = self.metrics().failures()
         after = Scrape(httpx.get(url, trust_env=False, timeout=30).raise_for_status().text)
@@ -188,7 +188,7 @@ class Exporter:
 
 @contextmanager
 def running_exporter(folder: Path, config: Mapping[str, object]) -> Iterator[Exporter]:
-    """``run --config`` with this configuration, ready to be scraped."""
+    """Start ``run --config`` with this configuration, and yield it when it is ready."""
     port = free_port()
     path = folder / "exporter.yaml"  # JSON is YAML
     path.write_text(json.dumps({"web": {"listen": f"127.0.0.1:{port}"}, **config}))

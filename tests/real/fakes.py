@@ -1,4 +1,4 @@
-"""Servers that play providers, written by others: judges of dialects that no model can be run for.
+"""Fake providers by other authors. They check dialects whose models can't run here.
 
 aimock (npm, CopilotKit) and llm-katan (PyPI, the vLLM project's semantic router).
 """
@@ -15,7 +15,7 @@ from tests.real.servers import MODEL, Installation, Server, free_port, running
 
 ANSWER = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20"
 INPUT_TOKENS, OUTPUT_TOKENS = 30, 17
-"""What aimock is told to count; its chunks are three characters each."""
+"""The usage that aimock reports. Its chunks have three characters each."""
 FIRST_TOKEN_MS = 200
 TOKENS_PER_SECOND = 50
 GAP_MS = 20
@@ -23,7 +23,7 @@ GAP_MS = 20
 
 @contextmanager
 def aimock(installation: Installation) -> Iterator[Server]:
-    """aimock, with one answer to everything, in each of its protocols."""
+    """Run aimock, with one answer to everything, in all of its protocols."""
     port = free_port()
     usage = {
         "prompt_tokens": INPUT_TOKENS,
@@ -49,7 +49,7 @@ def aimock(installation: Installation) -> Iterator[Server]:
 
 @contextmanager
 def chaos(server: Server, rate: str) -> Iterator[None]:
-    """aimock does to every request what this rate is of."""
+    """Make aimock apply the fault with this rate to every request."""
     url = f"{server.root}/__aimock/chaos"
     httpx.post(url, json={rate: 1}, trust_env=False).raise_for_status()
     try:
@@ -60,7 +60,7 @@ def chaos(server: Server, rate: str) -> Iterator[None]:
 
 @contextmanager
 def llm_katan(installation: Installation) -> Iterator[Server]:
-    """llm-katan, which echoes the prompt in each of its protocols."""
+    """Run llm-katan, which echoes the prompt in all of its protocols."""
     port = free_port()
     program = installation.program("llm-katan/bin/llm-katan", "llm-katan")
     options = {

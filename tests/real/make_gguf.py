@@ -2,11 +2,10 @@
 
     python make_gguf.py [--stops] [--width 512] tiny.gguf
 
-About four million parameters, or 16 million with a width of 512: a CPU core generates hundreds of
-tokens per second, or some thousand. The same seed gives the same file. What the model says means
-nothing, but it is text of made-up words, one to a token, and it never ends by itself: as many
-tokens come as were asked for. With ``--stops``, one token in some ten is the one that ends an
-answer.
+The model has about four million parameters, or 16 million with a width of 512: a CPU core generates
+hundreds of tokens per second, or about a thousand. The same seed gives the same file. The output is
+meaningless text of made-up words, one per token. It never ends by itself, so it always has the
+requested number of tokens. With ``--stops``, about one in ten tokens ends the answer.
 """
 
 from __future__ import annotations
@@ -25,11 +24,14 @@ CONTEXT_TOKENS = 8192
 WORDS = 400
 
 BEACON = 0
-"""The dimension of the residual stream that no layer writes to. Every token carries the same value
-there, so that the output matrix can use it as a bias: against tokens that are not words."""
+"""A dimension of the residual stream that no layer writes to.
+
+All tokens have the same value there. The output matrix can therefore use it as a bias against
+tokens that aren't words.
+"""
 NEVER = -100.0
 NOW_AND_THEN = 3.5
-"""The bias of the token that ends an answer, if it may: it stands against 400 words."""
+"""The bias of the end token, if it is enabled. It competes with 400 words."""
 END_TOKEN = 2
 
 CHAT_TEMPLATE = (
@@ -39,7 +41,8 @@ CHAT_TEMPLATE = (
 
 
 def vocabulary() -> tuple[list[str], list[gguf.TokenType]]:
-    """SentencePiece's fixed tokens, every byte, every printable ASCII character, then words."""
+    """Return SentencePiece's fixed tokens, every byte, every printable ASCII character, and
+    words."""
     syllables = ["".join(pair) for pair in product("bdfgklmnprst", "aeiou")]
     words = ["\u2581" + "".join(pair) for pair in islice(product(syllables, syllables), WORDS)]
     bytes_ = [f"<0x{value:02X}>" for value in range(256)]
@@ -51,7 +54,7 @@ def vocabulary() -> tuple[list[str], list[gguf.TokenType]]:
 
 
 def weights(tokens: int, width: int, *, stops: bool) -> dict[str, npt.NDArray[np.float32]]:
-    """Every tensor by its GGUF name, as ``(rows, columns)``: rows are outputs."""
+    """Return every tensor by its GGUF name, as ``(rows, columns)``. Rows are outputs."""
     random = np.random.default_rng(SEED)
 
     def matrix(outputs: int, inputs: int) -> npt.NDArray[np.float32]:

@@ -1,11 +1,12 @@
-"""Write a small llama model with random weights and a tokenizer made on the spot, for vLLM.
+"""Write a small llama model with random weights and a generated tokenizer, for vLLM.
 
     python make_vllm_model.py FOLDER [WIDTH LAYERS]
 
-About 135 million parameters, some 30 ms a token on one core. What it says means nothing. Every
-token of its vocabulary is text but for the special ones, of which the second ends an answer.
+The model has about 135 million parameters and takes about 30 ms per token on one core. Its output
+is meaningless. All tokens of its vocabulary are text, except for the special ones. The second
+special token ends an answer.
 
-Runs in vLLM's environment, which has torch, transformers and tokenizers.
+Run it in vLLM's environment, which has torch, transformers, and tokenizers.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Record how a small model answers fixed prompts as it is, and with its weights rounded.
+"""Record how a small model answers fixed prompts, with its original weights and with rounded ones.
 
     python record_fingerprint.py FOLDER < PROMPTS > ../../benchmarks/fingerprint_answers.json
 
-FOLDER holds a model that ``make_vllm_model.py FOLDER 512 4`` has written, PROMPTS is a JSON list of
-texts. Every matrix is rounded in blocks of 32, as llama.cpp's Q8_0 and Q4_0 do. Each prompt is
-asked in a batch with up to three others, so that sums are put together differently every time.
+FOLDER contains a model from ``make_vllm_model.py FOLDER 512 4``. PROMPTS is a JSON list of texts.
+Every matrix is rounded in blocks of 32, like in llama.cpp's Q8_0 and Q4_0. Each prompt runs in a
+batch with up to three others, so that sums are added in a different order every time.
 
-Runs in vLLM's environment, which has torch and transformers.
+Run it in vLLM's environment, which has torch and transformers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCK = 32
 
 
 def rounded(model: Any, bits: int) -> Any:
-    """The model with its weights as numbers of so many bits, each block with a scale."""
+    """Return the model with weights of this many bits. Each block has a scale."""
     import torch
 
     top = 2 ** (bits - 1) - 1
@@ -38,7 +38,8 @@ def rounded(model: Any, bits: int) -> Any:
 
 
 def answers(model: Any, words: Any, prompts: list[str], rounds: int) -> list[list[Any]]:
-    """Number of the prompt, answer, and first tokens with their probabilities."""
+    """Return the number of the prompt, the answer, and the first tokens with their
+    probabilities."""
     import torch
 
     told = []

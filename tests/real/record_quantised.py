@@ -1,12 +1,12 @@
-"""Record how a tiny model answers fixed prompts under llama.cpp as it is, and in its quantisations.
+"""Record how a tiny model answers fixed prompts in llama.cpp, with and without quantization.
 
     python record_quantised.py MODEL.gguf < PROMPTS > ../../benchmarks/quantised_answers.json
 
-MODEL.gguf is one that ``make_gguf.py`` has written, PROMPTS is a JSON list of texts. The files are
-made by llama.cpp's own quantize function. Each prompt is read in pieces of another size every time,
-so that sums are put together differently, as they are in a server with other requests beside.
+MODEL.gguf comes from ``make_gguf.py``. PROMPTS is a JSON list of texts. llama.cpp's own function
+quantizes the files. Each prompt is processed in pieces of a different size every time. Sums are
+then added in a different order, as on a server with other requests.
 
-Runs in llama-cpp-python's environment, with ``LLAMA_CPP_LIB_PATH`` at llama.cpp's library.
+Run it in llama-cpp-python's environment, with ``LLAMA_CPP_LIB_PATH`` set to llama.cpp's library.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAST_ROUNDS, _ROUNDS = 16, 3
 
 
 def quantised(model: Path, folder: Path, name: str) -> Path:
-    """The model in another precision, as ``llama-quantize`` makes it."""
+    """Return the model in another precision, like ``llama-quantize``."""
     import llama_cpp
 
     file = folder / f"{name}.gguf"
@@ -42,7 +42,8 @@ def quantised(model: Path, folder: Path, name: str) -> Path:
 
 
 def answers(model: Path, prompts: list[str], rounds: int) -> list[list[Any]]:
-    """Number of the prompt, answer, and first tokens with their probabilities."""
+    """Return the number of the prompt, the answer, and the first tokens with their
+    probabilities."""
     from llama_cpp import Llama
 
     contexts = [

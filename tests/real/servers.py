@@ -1,7 +1,7 @@
-"""Real inference servers as processes of their own: started, watched, frozen, killed.
+"""Real inference servers in separate processes: started, watched, frozen, killed.
 
-``make -C tests/real servers`` lays them down in the folder that ``REAL_SERVERS`` names. This module
-has what they share and llama.cpp's and LiteLLM's; ``engines`` and ``fakes`` have the others.
+``make -C tests/real servers`` installs them in the folder ``REAL_SERVERS``. This module has the
+shared code and the servers of llama.cpp and LiteLLM. ``engines`` and ``fakes`` have the others.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class Server:
         return self._process.pid
 
     def wait_until_ready(self, path: str, seconds: float = _READY_SECONDS) -> None:
-        """Return once ``path`` is answered with success.
+        """Wait until ``path`` returns a success.
 
-        :raises TimeoutError: it is not in time, or the server has died.
+        :raises TimeoutError: the server isn't ready in time, or has died.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -81,18 +81,20 @@ class Server:
         )
 
     def freeze(self) -> None:
-        """Stop it in its tracks: the kernel still takes connections, nobody answers."""
+        """Stop the process: the kernel still accepts connections, but nothing answers."""
         self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
-        """End it and all that it started at once; its connections break."""
+        """Kill the server and all of its child processes. Connections break."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait(_STOP_SECONDS)
 
     def stop(self) -> None:
-        """End it, by force if it takes too long: llama.cpp's server ignores SIGTERM as long as a
-        stream is open, and a frozen process all the time."""
+        """Stop the server, by force if it takes too long.
+
+        llama.cpp's server ignores SIGTERM while a stream is open, and a frozen process always does.
+        """
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_SECONDS)
@@ -104,11 +106,11 @@ AUTHORIZATION = {"Authorization": f"Bearer {API_KEY}"}
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What llama.cpp's server logs of one request: its own truth about our figures."""
+    """What llama.cpp's server logs about one request: the ground truth for our measurements."""
 
     prompt_seconds: float
     evaluated_prompt_tokens: int
-    """Prompt tokens that were not in its cache."""
+    """Prompt tokens that weren't in its cache."""
     output_tokens: int
     output_seconds: float
     """From the first output token to the last."""
@@ -119,7 +121,7 @@ class Generation:
 
 
 def generations(log: Path) -> list[Generation]:
-    """Every finished request in the log of llama.cpp's server, oldest first."""
+    """Return every finished request in the log of llama.cpp's server, oldest first."""
     return [
         Generation(float(prompt_ms) / 1e3, int(prompt), int(output), float(output_ms) / 1e3)
         for prompt_ms, prompt, output_ms, output in _TIMING.findall(log.read_text())
@@ -128,15 +130,15 @@ def generations(log: Path) -> list[Generation]:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The folder with the servers, and one for logs."""
+    """The folder with the servers, and a folder for logs."""
 
     home: Path
     logs: Path
 
     def program(self, path: str, which: str) -> Path:
-        """A program in the folder; skips the test where it is not.
+        """Return a program in the folder, or skip the test if it is missing.
 
-        :param which: what the Makefile calls it.
+        :param which: the name in the Makefile.
         """
         if not (self.home / path).exists():
             pytest.skip(f"not installed: make -C tests/real servers WHICH={which}")
@@ -144,7 +146,7 @@ class Installation:
 
     @contextmanager
     def llama_server(self, port: int | None = None, *options: str) -> Iterator[Server]:
-        """llama.cpp's own server, listening as soon as it can, ready a little later."""
+        """Start llama.cpp's own server. Yield it when it listens, shortly before it is ready."""
         port = port or free_port()
         command: list[str | Path] = [
             self.program("llama.cpp/bin/llama-server", "llamacpp"),
@@ -157,7 +159,7 @@ class Installation:
 
     @contextmanager
     def llama_cpp_python(self) -> Iterator[Server]:
-        """The server that the Python package llama-cpp-python brings along."""
+        """Run the server of the Python package llama-cpp-python."""
         port = free_port()
         command: list[str | Path] = [
             self.program("llama-cpp-python/bin/python", "llamacpp"),
@@ -172,7 +174,7 @@ class Installation:
 
     @contextmanager
     def litellm(self, models: Mapping[str, Mapping[str, object]]) -> Iterator[Server]:
-        """LiteLLM's proxy in front of ``models``: LiteLLM's own parameters by public name."""
+        """Run LiteLLM's proxy for ``models``: LiteLLM's own parameters by public name."""
         port = free_port()
         config = self.logs / f"litellm-{port}.yaml"
         model_list = [
@@ -193,7 +195,7 @@ class Installation:
 
 
 def running(server: Server) -> Iterator[Server]:
-    """The server, stopped at the end."""
+    """Yield the server, and stop it at the end."""
     try:
         yield server
     finally:
@@ -201,7 +203,7 @@ def running(server: Server) -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """A TCP port on which nobody listens."""
+    """Return a free TCP port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A wire with a tap: hands bytes on as they come, and keeps what the server said."""
+"""A TCP proxy that forwards bytes unchanged, and records what the server sends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Tap(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.server_port = port
         self.heard = b""
-        """All that the server said, in the order in which it came."""
+        """Everything that the server sent, in order."""
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""aimock, a fake that nobody here wrote, judges seven dialects."""
+"""aimock, an independent fake, checks seven dialects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATHS = {
 }
 CHUNK_CHARACTERS = 3
 TIMER_SECONDS = 0.002
-"""A timer of Node's may ring so early."""
+"""How early a timer in Node can fire."""
 
 every_dialect = pytest.mark.parametrize("provider", PATHS)
 

@@ -1,7 +1,7 @@
-"""llama.cpp's own server, started cold beside the exporter, and put to sleep under its eyes.
+"""llama.cpp's own server: started cold next to the exporter, and put to sleep later.
 
-The test looks at the server itself, every few milliseconds, and compares what it saw with what the
-exporter says.
+The test polls the server itself every few milliseconds, and compares what it saw with what the
+exporter reports.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.real.watching import wait_for, watching
 
 POLL_SECONDS = 0.1
 SLACK_SECONDS = 0.4
-"""What looking takes, on both sides, while a server loads on the same few processors."""
+"""The time that polling takes on both sides, while a server loads on the same few CPUs."""
 
 
 def phases(exporter: Exporter) -> Mapping[BootPhase, float]:

@@ -1,4 +1,4 @@
-"""``compare`` on two servers that nobody here wrote: the obvious verdict."""
+"""``compare`` on two independent servers finds the obvious difference."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ PROBES = 80
 
 
 def compare(folder: Path, baseline: Server, candidate: Server) -> Mapping[str, Any]:
-    """The findings of a live comparison, by measure. Connections are fresh, since this server
-    closes each that it promises to keep."""
+    """Return the results of a live comparison, by measure.
+
+    Connections aren't reused, because this server closes connections that it promises to keep.
+    """
     sides = [
         f"name={name},provider=openai,model={MODEL},base_url={server.base_url},api_key_env=KEY,"
         "connection=fresh"
@@ -38,7 +40,7 @@ def compare(folder: Path, baseline: Server, candidate: Server) -> Mapping[str, A
 def test_a_server_with_far_more_threads_than_cores_is_worse(
     llama_server: Server, installation: Installation, tmp_path: Path
 ) -> None:
-    """Its threads wait for each other at every layer, and most of them have no core."""
+    """Its threads wait for each other in every layer, and most of them have no core."""
     too_many = str(8 * (os.cpu_count() or 1))
     with installation.llama_server(None, "--threads", too_many) as crowded:
         crowded.wait_until_ready("/health")

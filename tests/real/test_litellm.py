@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, before a mock of its own and before real servers, through both its faces."""
+"""LiteLLM's proxy, in front of its own mock and of real servers, through both of its APIs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_its_mock_model_is_timed(litellm: Server, figures: Figures) -> None:
 
 
 def test_its_mock_model_does_not_stream_to_anthropics_face(litellm: Server) -> None:
-    """It answers with one JSON object, whatever it was asked for."""
+    """It always answers with one JSON object."""
     [result] = probe(*anthropic_target(litellm.base_url, "mock"))
 
     assert result.status == 200
@@ -65,7 +65,7 @@ def test_it_hands_on_the_usage_of_the_server_behind_it(
 
 
 def test_it_makes_up_usage_for_a_server_that_gives_none(litellm: Server) -> None:
-    """It counts with a tokenizer of its own; nothing on the wire tells us so."""
+    """It counts with its own tokenizer, and nothing on the wire shows that."""
     [result] = probe(*openai_target(litellm.base_url, "no-usage"))
 
     words = len(result.answer.split())
@@ -95,7 +95,7 @@ def test_its_errors_have_reasons(
 
 @both_faces
 def test_a_wrong_key_is_auth(face: TargetOptions, litellm: Server) -> None:
-    """Without a database it can look no key up, and says so with status 400."""
+    """Without a database, it can't look up keys, and returns status 400."""
     [result] = probe(*face(litellm.base_url, "mock"), key="sk-wrong")
 
     assert result.reason is FailureReason.AUTH

@@ -1,4 +1,4 @@
-"""The server of the Python package llama-cpp-python: the same engine, other manners."""
+"""The server of the Python package llama-cpp-python: the same engine, another API server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.real.exporter_process import Probing, ask, openai_target, probe
 from tests.real.servers import AUTHORIZATION, CONTEXT_TOKENS, MODEL, Server
 
 _CACHED = re.compile(r"Llama.generate: (\d+) prefix-match hit, remaining (\d+) prompt tokens")
-"""What it logs of each prompt: the tokens that it knew, and how many were left."""
+"""What it logs about each prompt: the cached tokens, and the remaining ones."""
 
 
 def test_a_stream_without_usage_has_times_but_no_speed(
     llama_cpp_python: Server, figures: Figures
 ) -> None:
-    """It ignores ``stream_options``; we must not make tokens out of chunks."""
+    """It ignores ``stream_options``. We must not count chunks as tokens."""
     target = openai_target(llama_cpp_python.base_url, MODEL)
     results = probe(*target, "-n", "10", "--max-output-tokens", "64")
 
@@ -42,7 +42,7 @@ def test_a_stream_without_usage_has_times_but_no_speed(
 def test_a_cache_that_is_not_counted_shows_in_its_times(
     llama_cpp_python: Server, tmp_path: Path, figures: Figures
 ) -> None:
-    """It tells no counts in a stream, so the share from the cache stays unknown; its log has it."""
+    """It sends no counts in a stream, so the cached share stays unknown. Its log has it."""
     known = len(_CACHED.findall(llama_cpp_python.log.read_text()))
     probe = {"kind": "cached_prefix", "prefix_tokens": 64, "pause": "200ms"}
     results = ask(tmp_path, "openai", llama_cpp_python.base_url, probe, 4)
@@ -69,7 +69,7 @@ def test_its_request_id_is_the_one_in_its_headers(llama_cpp_python: Server) -> N
 
 
 def test_a_wrong_key_is_auth(llama_cpp_python: Server) -> None:
-    """Its error body is FastAPI's, ``{"detail": "..."}``, not OpenAI's."""
+    """Its error body is FastAPI's, ``{"detail": "..."}``, and not OpenAI's."""
     [result] = probe(*openai_target(llama_cpp_python.base_url, MODEL), key="sk-wrong")
 
     assert result.failure is not None
@@ -78,7 +78,7 @@ def test_a_wrong_key_is_auth(llama_cpp_python: Server) -> None:
 
 
 def test_a_prompt_beyond_the_context_is_truncated(llama_cpp_python: Server) -> None:
-    """It has sent 200 by then, and ends the stream without a word."""
+    """It has already sent 200, and ends the stream without an error."""
     prompt = "x " * CONTEXT_TOKENS
     [result] = probe(*openai_target(llama_cpp_python.base_url, MODEL), "--prompt", prompt)
 
@@ -87,7 +87,7 @@ def test_a_prompt_beyond_the_context_is_truncated(llama_cpp_python: Server) -> N
 
 @pytest.mark.xfail(reason="[DONE] alone counts as the end, even with no finish reason before it")
 def test_a_stream_that_another_request_cuts_short_is_truncated(llama_cpp_python: Server) -> None:
-    """It drops a running stream for the next caller: ``[DONE]``, but no finish reason."""
+    """It drops a running stream for the next request: ``[DONE]``, but no finish reason."""
     target = openai_target(llama_cpp_python.base_url, MODEL)
     probing = Probing(*target, "--max-output-tokens", "6000")
     known = llama_cpp_python.log.read_text().count("POST /v1/chat/completions")

@@ -1,4 +1,4 @@
-"""llama.cpp's own server asked more than a chat: fixed prompts, its list of models, embeddings."""
+"""llama.cpp's own server, beyond chat: fixed prompts, its list of models, embeddings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.real.exporter_process import ask
 from tests.real.servers import Installation, Server
 
 WIDTH = 256
-"""Of the tiny model, and so of its vectors."""
+"""The width of the tiny model, and therefore of its vectors."""
 
 
 def test_the_same_prompts_get_the_same_answers(

@@ -1,4 +1,4 @@
-"""llm-katan, a fake that nobody here wrote, judges three dialects."""
+"""llm-katan, an independent fake, checks three dialects."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def server(installation: Installation) -> Iterator[Server]:
 def test_its_answer_is_understood_and_timed(
     provider: str, path: str, server: Server, figures: Figures
 ) -> None:
-    """It sleeps for its time to first token twice: before it makes the answer, and before it
-    streams it. And a word is a chunk, though its count is its own."""
+    """It waits for its time to first token twice: before it generates the answer, and before it
+    streams it. It sends one word per chunk, but counts differently."""
     results = probe(*target_options(provider, server.root + path, MODEL), "-n", "5")
 
     figures.keep(f"llm-katan, {provider}", results)
@@ -64,7 +64,7 @@ def ask_as_anthropic(server: Server, folder: Path, version: str | None) -> Resul
 
 
 def test_its_messages_face_wants_anthropics_own_header(server: Server, tmp_path: Path) -> None:
-    """Anthropic takes a bearer token as well, which is what the newer version sends."""
+    """Anthropic also accepts a bearer token, which the newer version sends."""
     refused = ask_as_anthropic(server, tmp_path, None)
     answered = ask_as_anthropic(server, tmp_path, ANTHROPIC_WITH_ITS_OWN_HEADER)
 

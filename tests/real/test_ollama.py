@@ -1,4 +1,4 @@
-"""Ollama: its own face, the three that it has for others' sake, and what its last lines say."""
+"""Ollama: its own API, its three compatible APIs, and the statistics in its last lines."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def server(installation: Installation) -> Iterator[Server]:
 
 @dataclass(frozen=True, slots=True)
 class LastLine:
-    """What Ollama says of an answer with its last line."""
+    """Ollama's statistics in the last line of an answer."""
 
     output_tokens: int
     output_seconds: float
-    """From the first output token to the last: its runner counts the first decoding towards the
-    prompt."""
+    """From the first output token to the last, because Ollama counts the first decoding step
+    towards the prompt."""
     load_seconds: float
 
     @property
@@ -48,7 +48,7 @@ class LastLine:
 
 
 def last_lines(tap: Tap) -> list[LastLine]:
-    """All so far. Ollama leaves out a duration of 0, as of an answer of one token."""
+    """Return all so far. Ollama omits a duration of 0, as in an answer of one token."""
     lines = [line for line in tap.heard.split(b"\n") if b'"done":true' in line]
     said = [json.loads(line[line.index(b"{") :]) for line in lines]
     return [
@@ -86,8 +86,8 @@ def test_a_model_that_it_does_not_have_is_not_found(provider: str, server: Serve
 def test_time_per_token_is_the_servers(
     model: str, finish_reason: str, server: Server, figures: Figures
 ) -> None:
-    """Its own time for the output begins with the first token, as ours does, and leaves out what
-    happens between two decodings."""
+    """Its output time starts with the first token, like ours, but excludes the time between
+    decoding steps."""
     with tapping(server.port) as tap:
         target = target_options("ollama", tap.url, model)
         probe(*target)

@@ -1,4 +1,4 @@
-"""Hugging Face's ``transformers serve``: it loads the model that it is asked for, and drops it."""
+"""Hugging Face's ``transformers serve`` loads the requested model, and unloads it later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def server(installation: Installation) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def model(installation: Installation) -> str:
-    """Its models are called by the path of their folder."""
+    """Return the model's name, which is the path of its folder."""
     return str(installation.home / "vllm-model")
 
 
@@ -44,7 +44,7 @@ def test_it_is_probed_through_both_of_its_faces(
 def test_a_model_that_was_dropped_is_loaded_without_a_word(
     server: Server, model: str, figures: Figures
 ) -> None:
-    """The load is a part of the time to first token, and nothing else tells of it."""
+    """The load time is part of the time to first token, and nothing else shows it."""
     target = target_options("openai", server.base_url, model)
     probe(*target)
     time.sleep(TRANSFORMERS_UNLOAD_SECONDS + 4)

@@ -1,4 +1,4 @@
-"""vLLM on a processor: watched while it boots, twice, and held against its own histograms."""
+"""vLLM on a CPU: watched during two boots, and compared with its own histograms."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from tests.real.watching import Watch, wait_for, watching
 IS_UP = "Application startup complete."
 POLL_SECONDS = 0.1
 SLACK_SECONDS = 0.4
-"""What looking takes, on both sides, while the server loads on the same few processors."""
+"""The time that polling takes on both sides, while the server loads on the same few CPUs."""
 SHARE_APART = 0.01
-"""Of the server's own mean. On a machine that does other work too, its words wait for a processor
-before they leave, and the means are further apart."""
+"""The allowed difference, as a share of the server's own mean. On a busy machine, its bytes wait
+for a CPU, and the means differ more."""
 FACES = {"vllm": "/v1", "openai": "/v1", "openai_responses": "/v1", "anthropic": ""}
 LONG_STREAM_TOKENS = VLLM_CONTEXT_TOKENS - 256
 
@@ -46,7 +46,7 @@ every_face = pytest.mark.parametrize("provider", FACES)
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """When each phase had ended by the exporter, Unix seconds, and what was seen beside it."""
+    """When each phase ended, as seen by the exporter and by the test, in Unix seconds."""
 
     ended: Mapping[BootPhase, float]
     truth: Watch
@@ -107,7 +107,7 @@ def _seconds(exporter: Exporter) -> dict[BootPhase, float]:
 def booted(
     installation: Installation, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Booted]:
-    """A server that the exporter has seen boot, be killed, and boot again."""
+    """Run a server that the exporter has seen boot, crash, and boot again."""
     port = free_port()
     boots = []
     watched = target("vllm", port, interval="1h", boot={"poll": f"{POLL_SECONDS}s"})
@@ -167,7 +167,7 @@ def test_a_wrong_key_is_auth(provider: str, booted: Booted) -> None:
 
 
 def test_its_messages_face_takes_a_bearer_key_only(booted: Booted, tmp_path: Path) -> None:
-    """Anthropic's older version sends ``x-api-key``, which vLLM does not look at."""
+    """Anthropic's older version sends ``x-api-key``, which vLLM ignores."""
     older = target("anthropic", booted.server.port, api_version="2023-06-01")
     [result] = ask(tmp_path, older).results()
 
@@ -193,7 +193,7 @@ def test_a_prompt_beyond_the_context_is_bad_request(provider: str, booted: Boote
 
 
 def _means(server: Server) -> dict[str, tuple[float, float]]:
-    """Sum and count of each of the server's own histograms of requests."""
+    """Return sum and count of each of the server's own request histograms."""
     text = httpx.get(f"{server.root}/metrics", trust_env=False).raise_for_status().text
     scrape = Scrape(text)
     return {
@@ -215,7 +215,7 @@ def _mean_between(
 
 
 STOPS = {"logit_bias": {"1": 100}}
-"""The token that ends an answer, as soon as it may."""
+"""Makes the end token come as soon as possible."""
 ANSWERS: Mapping[str, tuple[int, dict[str, object]]] = {
     "6 tokens, by stop": (6, {"min_tokens": 5, **STOPS}),
     "16 tokens, by stop": (16, {"min_tokens": 15, **STOPS}),
@@ -228,10 +228,10 @@ ANSWERS: Mapping[str, tuple[int, dict[str, object]]] = {
 def test_time_per_token_is_the_servers(
     kind: str, booted: Booted, tmp_path: Path, figures: Figures
 ) -> None:
-    """It counts the token that ends an answer, and never shows it."""
+    """It counts the end token, but never sends it."""
     tokens, body = ANSWERS[kind]
     asked = target("vllm", booted.server.port, extra_body=body)
-    ask(tmp_path, asked).results()  # what a first request makes ready is not what is compared
+    ask(tmp_path, asked).results()  # exclude the warm-up of the first request
     before = _settled_means(booted.server)
 
     results = ask(tmp_path, asked, 20).results()
@@ -252,7 +252,7 @@ def test_time_per_token_is_the_servers(
 
 
 def _settled_means(server: Server) -> dict[str, tuple[float, float]]:
-    """Once the server has added up what was asked last."""
+    """Return the means after the server has counted the last requests."""
     time.sleep(1)
     return _means(server)
 
@@ -260,8 +260,8 @@ def _settled_means(server: Server) -> dict[str, tuple[float, float]]:
 def test_an_engine_that_is_killed_within_the_stream_is_a_server_error(
     booted: Booted, tmp_path: Path, figures: Figures
 ) -> None:
-    """The process that speaks HTTP lives on for a moment, and says so in the stream. The last test:
-    the server ends."""
+    """The HTTP process lives a moment longer, and reports the failure in the stream. This test is
+    the last one, because the server ends."""
     asked = target("vllm", booted.server.port, extra_body={"ignore_eos": True})
     probing = ask(tmp_path, asked, 1, LONG_STREAM_TOKENS)
     known = _running(booted.server)
@@ -285,7 +285,7 @@ def _running(server: Server) -> float:
 
 
 def _engine(server: int) -> int:
-    """The process of the engine, which the server has started; it names itself so."""
+    """Return the server's engine process, by its name."""
     for process in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             if not process.name.isdigit():

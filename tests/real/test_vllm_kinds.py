@@ -1,4 +1,4 @@
-"""vLLM asked more than a chat: a prompt twice, fixed prompts, its list of models, a call."""
+"""vLLM, beyond chat: a repeated prompt, fixed prompts, its list of models, a tool call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.real.servers import Installation, Server, free_port
 
 FACES = {"vllm": "/v1", "openai": "/v1", "openai_responses": "/v1", "anthropic": ""}
 PREFIX_TOKENS = 256
-"""By the tokenizers of real models; the model here makes about three times as many of the text."""
+"""The length in tokens of real models. The model here needs about three times as many."""
 TOOL = {
     "name": "get_weather",
     "description": "Tells whether it rains.",
@@ -45,7 +45,7 @@ def asked(
 
 
 def told(server: Server, *names: str) -> list[float]:
-    """Counters of the server's own."""
+    """Return these counters of the server."""
     text = httpx.get(f"{server.root}/metrics", trust_env=False).raise_for_status().text
     return [Scrape(text).value(f"vllm:{name}") for name in names]
 
@@ -83,7 +83,7 @@ def test_a_prompt_that_is_asked_again_comes_from_its_cache(
 def test_the_same_prompts_get_the_same_answers(
     provider: str, server: Server, tmp_path: Path, figures: Figures
 ) -> None:
-    """Greedy, one at a time: what it says twice is the same but for how sums are put together."""
+    """Greedy and one at a time: repeated answers are the same, except for rounding."""
     probe = {"kind": "fingerprint", "prompts": ["count", "first", "one"], "max_output_tokens": 4}
     first, again = (
         asked(tmp_path, server, provider, {**probe, "logprobs": True}, 3) for _ in range(2)
@@ -105,8 +105,8 @@ def test_its_list_has_the_model(server: Server, tmp_path: Path) -> None:
 def test_a_call_is_read_and_judged(
     provider: str, server: Server, tmp_path: Path, figures: Figures
 ) -> None:
-    """It sees to it that the tool is called, and not that arguments keep the schema, which what a
-    model with random weights writes then seldom does."""
+    """It forces a tool call, but not arguments that match the schema, and a model with random
+    weights rarely writes those."""
     tools = {"tools": [TOOL], "tool_choice": "required"}
     [result] = asked(
         tmp_path, server, provider, {"prompt": "Does it rain?", "max_output_tokens": 200, **tools}

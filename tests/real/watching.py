@@ -1,4 +1,4 @@
-"""When a booting server is what, seen from beside it."""
+"""The boot phases of a server, as seen by the test."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _LOOK_SECONDS = 0.005
 
 @dataclass
 class Watch:
-    """When the server was first seen to take a connection, to be healthy, and to say so in its
-    log; Unix seconds."""
+    """When the server first accepted a connection, was healthy, and logged that it is up, in Unix
+    seconds."""
 
     port: int
     log: Path | None = None
     said: str = ""
-    """The line of its log with which it is up."""
+    """The log line that says the server is up."""
     listening: float = math.nan
     healthy: float = math.nan
     up: float = math.nan
     over: threading.Event = field(default_factory=threading.Event)
 
     def look(self) -> None:
-        """Look until it is healthy."""
+        """Poll until the server is healthy."""
         known = self.log.stat().st_size if self.log and self.log.exists() else 0
         while not self.over.is_set() and (math.isnan(self.healthy) or math.isnan(self.up)):
             if math.isnan(self.up):

@@ -1,4 +1,4 @@
-"""What lives long is set aside from the garbage collector, and not for ever."""
+"""Long-lived objects are excluded from garbage collection, but not forever."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.process.heap import Heap
 
 
 class Cycle:
-    """Only the garbage collector can free it."""
+    """A cycle that only the garbage collector can free."""
 
     def __init__(self) -> None:
         self.itself = self

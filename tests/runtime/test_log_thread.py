@@ -1,4 +1,4 @@
-"""The log is written beside everything else: whoever does not read it holds nothing up."""
+"""A separate thread writes the log, so a stalled reader blocks nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_nobody_reads_and_nobody_waits(
     beside = logs_beside()
     beside.__enter__()
     for _ in range(3 * MOST_WAITING):
-        log.warning("x" * 200)  # more than any pipe holds
+        log.warning("x" * 200)  # more than a pipe holds
     with pytest.raises(UnheardLog):
         beside.__exit__(None, None, None)
     _read_until_nobody_writes(pipe[0])

@@ -1,4 +1,4 @@
-"""The log: JSON off a terminal, one line for a failed probe, never a secret."""
+"""The log: JSON outside a terminal, one line for a failed probe, never a secret."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("restored_logging")
 
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Standard error, with logging configured."""
+    """Return standard error, with logging configured."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     configure_logging()

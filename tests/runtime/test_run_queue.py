@@ -1,4 +1,4 @@
-"""The scheduler's account of the thread that reads."""
+"""The scheduler's statistics of the thread that reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.process.run_queue import Account, RunQueue
     ("text", "account"),
     [
         ("5 7 2\n", Account(5, 7, 2)),
-        ("0 0 0\n", None),  # a kernel that keeps no account
+        ("0 0 0\n", None),  # a kernel without statistics
         ("", None),
         ("5 7\n", None),
     ],
@@ -38,7 +38,7 @@ def test_a_system_without_the_file_has_no_account(tmp_path: Path) -> None:
     sys.platform != "linux" or RunQueue().account() is None, reason="the kernel keeps no account"
 )
 def test_a_sleep_is_one_start() -> None:
-    """Of ten sleeps, one at least is not interrupted by anybody."""
+    """At least one of ten sleeps isn't interrupted."""
     queue = RunQueue()
 
     def starts() -> int:

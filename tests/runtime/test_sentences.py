@@ -1,4 +1,4 @@
-"""The demo logs as a person reads."""
+"""The demo's log is readable."""
 
 from __future__ import annotations
 

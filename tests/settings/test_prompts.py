@@ -1,4 +1,4 @@
-"""Prompts files: what is read, what is refused, and the nonce."""
+"""Prompt files: valid ones, invalid ones, and the nonce."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_separators_that_are_no_line_ends_stay_in_the_prompt(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", ': holds no prompts; write {"prompt": "..."} on each line'),
-        ("\n\n", ": holds no prompts"),
+        ("", ': contains no prompts; write {"prompt": "..."} on each line'),
+        ("\n\n", ": contains no prompts"),
         ('{"prompt": "a"}\nhello', ":2: this is not a JSON object"),
         ('{"prompt": "a"}\n["b"]', ":2: this is not a JSON object"),
         ('{"promt": "a"}', ':1: there is no text named "prompt"'),
@@ -72,5 +72,5 @@ def test_a_probe_asks_the_prompts_in_turn(tmp_path: Path) -> None:
 
 
 def test_a_nonce_stands_before_everything_else() -> None:
-    """A prompt cache matches from the first token on, so nothing may come before it."""
+    """A prompt cache matches from the first token, so the nonce must come first."""
     assert with_nonce("hello", "4f1c") == "4f1c\n\nhello"

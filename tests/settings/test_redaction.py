@@ -1,4 +1,4 @@
-"""Secrets are found in whatever form they come back, and nothing else is taken for one."""
+"""Secrets are found in every encoding, and nothing else is mistaken for one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_key_or_its_beginning_is_found_in_any_three_encodings_of_each_other(
     st.integers(PREFIX, len(KEY)), st.integers(0, 40), st.sampled_from(["base64", "hexadecimal"])
 )
 def test_what_was_cut_is_found(length: int, before: int, encoding: str) -> None:
-    """Within longer encoded text that ends somewhere in the key."""
+    """The key is part of a longer encoded text that ends inside the key."""
     encoded = ENCODINGS[encoding]("x" * before + KEY)
     per_byte = len(encoded) / (before + len(KEY))
     cut = encoded[: int((before + length) * per_byte) + 1]
@@ -154,14 +154,15 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_much_of_anything_comes_to_an_end(text: str) -> None:
-    """In time that grows with the text, see docs/performance.md; else this would take hours."""
+    """The time is linear in the length of the text (see docs/performance.md). Otherwise, this would
+    take hours."""
     redacted = redact(text)
     assert KEY not in redacted
     assert len(redacted) <= len(text)
 
 
 def test_what_is_encoded_too_often_is_not_shown() -> None:
-    """Noise that means something else after each step, so that no search of it would be whole."""
+    """Noise that decodes to something else at each step, so no search can be complete."""
     noise = bytes(range(256)) * 800
     assert redact(noise.decode("latin-1")) in (NOT_SHOWN, noise.decode("latin-1"))
 

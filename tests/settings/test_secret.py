@@ -1,4 +1,4 @@
-"""Secrets: where they are read from, how they fail, and that they never get out."""
+"""Secrets: their sources, their errors, and that they never leak."""
 
 from __future__ import annotations
 

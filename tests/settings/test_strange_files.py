@@ -1,5 +1,5 @@
-"""Pipes, devices, sockets, endless and absurd files, wherever the configuration names a file: each
-is refused at once, and nothing waits for it."""
+"""Pipes, devices, sockets, endless and absurd files, for every file in the configuration: each is
+rejected at once, and nothing blocks."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_a_key_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
 async def test_a_file_system_that_does_not_answer_holds_up_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The read is held up as a hard mount of NFS would; the loop goes on, and so do other keys."""
+    """The read blocks as on a hard NFS mount. The loop and other keys continue."""
     hung, fine = tmp_path / "hung", tmp_path / "fine"
     fine.write_text("sk-another-key-00")
     released = asyncio.Event()
@@ -138,7 +138,7 @@ async def test_a_file_system_that_does_not_answer_holds_up_nobody_else(
     monkeypatch.setattr(fetching, "_PATIENCE_SECONDS", 0.05)
     both = [fetch(Secret(file=hung)) for _ in range(2)]
     held_up = await asyncio.gather(*both, return_exceptions=True)
-    assert ["has not answered" in str(error) for error in held_up] == [True, True]
+    assert ["did not respond" in str(error) for error in held_up] == [True, True]
     assert await fetch(Secret(file=fine)) == "sk-another-key-00"
     os.write(writable, b"x")
     await released.wait()
@@ -175,7 +175,7 @@ ABSURD = ["1e999999999", "1e13", "NaN", "-1", "Infinity", '"x"', "[]", "null"]
 def test_absurd_spend_is_no_spend(usd: str, tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(f'{{"day": "2026-11-26", "usd": {{"a": {usd}}}}}')
-    with pytest.raises(SpendFileError, match="holds no spend"):
+    with pytest.raises(SpendFileError, match="is not a spend file"):
         read_day(path)
 
 

@@ -1,4 +1,4 @@
-"""Durations: what is read, what is refused, and that both directions agree."""
+"""Durations: valid ones, invalid ones, and round trips."""
 
 from __future__ import annotations
 

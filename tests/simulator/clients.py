@@ -1,4 +1,4 @@
-"""Clients that see single bytes: the simulator is judged by what is on the wire."""
+"""Clients that see single bytes, to check what the simulator sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.simulator import Simulator
 
 
 def body_of(model: str = "m", **fields: Any) -> bytes:
-    """A streaming chat completion request that asks for usage."""
+    """Return the body of a streaming chat completion request that asks for usage."""
     return json.dumps(
         {
             "model": model,
@@ -25,7 +25,7 @@ def body_of(model: str = "m", **fields: Any) -> bytes:
 
 
 def request(body: bytes | None = None, *headers: str) -> bytes:
-    """A whole HTTP request for a chat completion."""
+    """Return a complete HTTP request for a chat completion."""
     body = body_of() if body is None else body
     lines = ["POST /v1/chat/completions HTTP/1.1", "host: simulator", *headers]
     return "\r\n".join([*lines, f"content-length: {len(body)}", "", ""]).encode() + body
@@ -49,12 +49,12 @@ class RawClient:
             return await self._reader.readuntil(end)
 
     async def next_read(self) -> bytes:
-        """What one read gives."""
+        """Return the bytes of one read."""
         async with asyncio.timeout(5):
             return await self._reader.read(1 << 16)
 
     async def rest(self) -> bytes:
-        """Everything up to the end of the connection."""
+        """Return everything until the connection ends."""
         async with asyncio.timeout(5):
             return await self._reader.read()
 
@@ -70,14 +70,14 @@ async def connected(simulator: Simulator) -> AsyncIterator[RawClient]:
 
 
 async def ask(simulator: Simulator, body: bytes | None = None) -> bytes:
-    """The whole response, head and chunks, on a connection of its own."""
+    """Return the complete response, head and chunks, on a new connection."""
     async with connected(simulator) as client:
         client.send(request(body, CLOSING))
         return await client.rest()
 
 
 def events(response: bytes) -> list[str]:
-    """The server-sent events of a response, without the chunks around them."""
+    """Return the server-sent events of a response, without its HTTP chunks."""
     _, _, rest = response.partition(b"\r\n\r\n")
     body = b""
     while rest:
@@ -88,6 +88,6 @@ def events(response: bytes) -> list[str]:
 
 
 def messages(response: bytes) -> list[dict[str, Any]]:
-    """The JSON of every event that holds some."""
+    """Return the JSON of every event with JSON data."""
     data = [event.removeprefix("data: ") for event in events(response)]
     return [json.loads(text) for text in data if text.startswith("{")]

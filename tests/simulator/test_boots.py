@@ -1,4 +1,4 @@
-"""How a model that is not in memory shows itself, and for how long."""
+"""How a model that isn't in memory responds, and for how long."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def simulator_with(boot: Boot, listen_after_seconds: float = 0.0) -> Simulator:
 
 
 async def pages(simulator: Simulator, client: httpx.AsyncClient) -> tuple[int, int]:
-    """The status of the health page, and how many models are listed."""
+    """Return the status of the health page, and how many models are listed."""
     health = await client.get(f"{simulator.url}/health")
     models = await client.get(f"{simulator.url}/v1/models")
     return health.status_code, len(models.json()["data"])

@@ -1,4 +1,4 @@
-"""Connections: kept, closed, broken and encrypted; and no client disturbs another."""
+"""Connections: kept, closed, broken, and encrypted. No client affects another."""
 
 from __future__ import annotations
 

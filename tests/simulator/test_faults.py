@@ -1,4 +1,4 @@
-"""Each fault does on the wire what it says."""
+"""Each fault has its effect on the wire."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ async def test_the_seed_decides_which_requests_meet_the_fault() -> None:
 
 
 async def _client_gone(simulator: Simulator, patience: int = 500) -> list[int | None]:
-    """The statuses in the ledger, once the simulator has noticed that the client left."""
+    """Return the statuses in the ledger, after the simulator has noticed that the client left."""
     for _ in range(patience):
         if simulator.ledger:
             break

@@ -1,4 +1,4 @@
-"""Scripts become steps: pure, so every case is a table row."""
+"""Scripts become steps: pure functions, so every case is a table row."""
 
 from __future__ import annotations
 

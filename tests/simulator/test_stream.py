@@ -1,4 +1,4 @@
-"""The undisturbed stream, on the wire and in time."""
+"""The normal stream, its bytes and its timing."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_tokens_are_sent_when_they_are_due_and_lateness_does_not_add_up() 
         due += 0.01 * sent.tokens if number else 0.0
         late.append((sent.monotonic_ns - served.received_ns) / NANOSECONDS - due)
     assert min(late) >= -1e-6
-    # A busy machine may delay one token, but drift would delay every later one more.
+    # A busy machine can delay one token, but drift would delay each token more than the last.
     assert sorted(late)[len(late) // 2] < 0.03
 
 

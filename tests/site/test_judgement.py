@@ -1,4 +1,4 @@
-"""The states tell the truth: a table of pasts, and what they are called."""
+"""The states are correct: a table of histories and their states."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.config.plan import Plan, PlanChange
-from exporter.config.slo import Objective, Tally, Verdict
+from exporter.config.slo import Objective, SloVerdict, Tally
 from exporter.probing.evidence import LIMIT
 from exporter.result import FailureReason, SkipReason
 from exporter.site.judgement import State, judge
@@ -19,7 +19,7 @@ LIMITED, BROKEN = FailureReason.RATE_LIMITED, FailureReason.SERVER_ERROR
 
 
 def past(asked: Plan, story: str) -> Status:
-    """A letter for each probe: fast, slow, an error, or throttled."""
+    """Build a status. Each letter is a probe: fast, slow, an error, or throttled."""
     status = status_of(asked)
     for number, letter in enumerate(story):
         at = NOW + 30 * number
@@ -39,7 +39,7 @@ def past(asked: Plan, story: str) -> Status:
         (SLO, "s", State.OK),
         (SLO, "ss", State.SLOW),
         (SLO, "ffffsfff", State.OK),  # one slow probe of so few proves nothing
-        (SLO, "sss" + 10 * "f", State.OK),  # it was slow, and is not any more
+        (SLO, "sss" + 10 * "f", State.OK),  # it was slow, but isn't any more
         (SLO, "fffefffef", State.FLAKY),
         (SLO, "fffff", State.OK),
         (SLO, "ffffffffe", State.FLAKY),
@@ -48,7 +48,7 @@ def past(asked: Plan, story: str) -> Status:
         (SLO, "ft", State.THROTTLED),
         (SLO, "fttff", State.THROTTLED),
         (None, "s", State.OK),
-        (None, "fffefffefffefffef", State.FLAKY),  # where nothing is set, 95 % is wanted
+        (None, "fffefffefffefffef", State.FLAKY),  # without settings, the objective is 95 %
         (None, 40 * "f" + "ef", State.OK),
     ],
 )
@@ -101,20 +101,20 @@ def test_objectives_are_judged_anew_after_a_reload() -> None:
 @pytest.mark.parametrize(
     ("good", "judged", "ratio", "verdict"),
     [
-        (0, 0, 0.99, Verdict.UNKNOWN),
-        (10, 10, 0.99, Verdict.UNKNOWN),
-        (298, 298, 0.99, Verdict.UNKNOWN),
-        (299, 299, 0.99, Verdict.KEPT),
-        (99, 100, 0.99, Verdict.UNKNOWN),
-        (96, 100, 0.99, Verdict.BROKEN),
-        (0, 1, 0.99, Verdict.BROKEN),
-        (59, 59, 0.95, Verdict.KEPT),
-        (0, 1, 0.5, Verdict.UNKNOWN),
-        (700, 720, 0.999, Verdict.BROKEN),
+        (0, 0, 0.99, SloVerdict.UNKNOWN),
+        (10, 10, 0.99, SloVerdict.UNKNOWN),
+        (298, 298, 0.99, SloVerdict.UNKNOWN),
+        (299, 299, 0.99, SloVerdict.KEPT),
+        (99, 100, 0.99, SloVerdict.UNKNOWN),
+        (96, 100, 0.99, SloVerdict.BROKEN),
+        (0, 1, 0.99, SloVerdict.BROKEN),
+        (59, 59, 0.95, SloVerdict.KEPT),
+        (0, 1, 0.5, SloVerdict.UNKNOWN),
+        (700, 720, 0.999, SloVerdict.BROKEN),
     ],
 )
 def test_an_objective_is_judged_by_what_chance_could_do(
-    good: int, judged: int, ratio: float, verdict: Verdict
+    good: int, judged: int, ratio: float, verdict: SloVerdict
 ) -> None:
     assert Tally(Objective("success", ratio), good, judged).verdict is verdict
 
@@ -122,5 +122,7 @@ def test_an_objective_is_judged_by_what_chance_could_do(
 def test_it_is_known_how_many_probes_it_takes() -> None:
     for ratio in (0.5, 0.9, 0.95, 0.99, 0.999):
         enough = Tally(Objective("success", ratio)).enough
-        assert Tally(Objective("success", ratio), enough, enough).verdict is Verdict.KEPT
-        assert Tally(Objective("success", ratio), enough - 1, enough - 1).verdict is Verdict.UNKNOWN
+        assert Tally(Objective("success", ratio), enough, enough).verdict is SloVerdict.KEPT
+        assert (
+            Tally(Objective("success", ratio), enough - 1, enough - 1).verdict is SloVerdict.UNKNOWN
+        )

@@ -1,4 +1,4 @@
-"""The OpenAPI description that comes with the exporter: whether the server does what it says."""
+"""The OpenAPI description of the exporter matches the server's behavior."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporter.simulator import Script, Simulator
 from exporter.simulator.thread import run_in_thread
 from exporter.site.routes import OPENAPI, routes
 from tests.process import eventually, exporter, free_port, process
-from tests.site.test_door import Backend
+from tests.site.test_listener import Backend
 
 
 def _await(url: str) -> None:
@@ -29,7 +29,7 @@ def _await(url: str) -> None:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an exporter with targets that are well and that are not."""
+    """Run an exporter with healthy and failing targets, and yield its URL."""
     folder, port = tmp_path_factory.mktemp("openapi"), free_port()
     with run_in_thread(Simulator({"m": Script(token_gap_seconds=0.001)})) as simulator:
         (folder / "config.yaml").write_text(f"""
@@ -94,7 +94,7 @@ def test_schemathesis_finds_nothing(running: str, tmp_path: Path) -> None:
             "--max-examples=20",
             "--max-time=40",
             "--checks=all",
-            # A name that is made up is no target's, and a header that is made up is passed over.
+            # A made-up name matches no target, and a made-up header is ignored.
             "--exclude-checks=positive_data_acceptance,negative_data_rejection,missing_required_header",
             "--warnings=off",
         ],

@@ -1,4 +1,4 @@
-"""The pages of targets, problems and the configuration."""
+"""The pages of targets, problems, and the configuration."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from exporter.observation import Observation
 from exporter.result import ConnectionPhases, FailureReason, Timeline
 from exporter.settings.redaction import remember
 from exporter.site.backend import Condition, Spent
-from exporter.site.kept import KEPT_FAILURES, KEPT_SUCCESSES, Kept
+from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
 from exporter.site.pages.config_page import config_text
 from exporter.site.pages.problems_page import render_problems
-from exporter.site.pages.status_page import View, render_page
+from exporter.site.pages.status_page import TableView, render_page
 from exporter.site.pages.target_page import render_target
 from exporter.site.pages.timeline import WIDTH, Drawing, Scale
 from exporter.site.status import Status
@@ -34,7 +34,7 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "example-config.yaml"
 
 
 def drawn_out(of: Observation, *arrivals_ms: int, **marks_ms: int) -> Observation:
-    """The same with these marks, and output that arrived at these times."""
+    """Return the same observation with these timestamps and arrivals of output."""
     arrivals = tuple(at * MS for at in arrivals_ms)
     first, last = (arrivals[0], arrivals[-1]) if arrivals else (None, None)
     marks = {name: at * MS for name, at in marks_ms.items()}
@@ -56,7 +56,7 @@ def text(html: str) -> str:
 def test_a_timeline_has_every_phase_where_it_was() -> None:
     found = drawn_out(success(plan()), 300, 320, 700, 720, 740, sent=100, end=800, over=900)
     phases = ConnectionPhases(0.02, 0.03, 0.04)
-    kept = Kept.of(replace(found, result=replace(found.result, connection=phases)))
+    kept = ProbeDetails.of(replace(found, result=replace(found.result, connection=phases)))
     drawn = Drawing.of(kept, Scale.of([kept]))
     places = {bar.kind: (round(bar.x), round(bar.x + bar.width)) for bar in drawn.bars}
     assert places == {
@@ -76,7 +76,7 @@ def test_a_timeline_has_every_phase_where_it_was() -> None:
 
 
 def test_what_never_came_is_waited_for_until_it_was_given_up() -> None:
-    kept = Kept.of(drawn_out(failure(plan()), sent=100, over=30_000))
+    kept = ProbeDetails.of(drawn_out(failure(plan()), sent=100, over=30_000))
     drawn = Drawing.of(kept, Scale.of([kept]))
     assert [bar.kind for bar in drawn.bars] == ["send", "wait"]
     assert (drawn.end, drawn.given_up) == (None, WIDTH)
@@ -84,7 +84,7 @@ def test_what_never_came_is_waited_for_until_it_was_given_up() -> None:
 
 def test_a_late_reader_makes_no_stall() -> None:
     found = drawn_out(success(plan()), 300, 320, 700, 720, 740, sent=0, end=800, uncertainty=350)
-    kept = Kept.of(found)
+    kept = ProbeDetails.of(found)
     drawn = Drawing.of(kept, Scale.of([kept]))
     assert "stall" not in {bar.kind for bar in drawn.bars}
     assert len(drawn.doubt) == 2
@@ -200,7 +200,7 @@ def test_a_secret_that_stands_where_none_belongs_is_not_shown() -> None:
 
 
 def test_a_target_takes_a_few_kilobytes() -> None:
-    """With a day behind it, and 64 chunks in each of its answers."""
+    """This is with a day of history, and 64 chunks in each answer."""
     plans = [plan(f"t{number}") for number in range(3)]
     status = Status()
     status.apply(newly(plans))
@@ -233,7 +233,7 @@ def test_every_page_has_the_same_strict_policy() -> None:
     status = status_of(plan())
     own = Condition()
     for page in (
-        render_page(status.rows(), own, View(), 0),
+        render_page(status.rows(), own, TableView(), 0),
         render_target(status.rows(), own, 0, 0, can_probe=True),
         render_problems(status.rows(), own, 0),
     ):

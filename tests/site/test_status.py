@@ -1,4 +1,4 @@
-"""What is remembered of each plan, and the page that shows it."""
+"""The stored history of each plan, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from exporter.site.backend import Condition, Spent
 from exporter.site.judgement import State
 from exporter.site.pages.page import Page
 from exporter.site.pages.sparkline import WIDTH, Sparkline
-from exporter.site.pages.status_page import View, render_page
-from exporter.site.status import HISTORY_LENGTH, Sample, Status
+from exporter.site.pages.status_page import TableView, render_page
+from exporter.site.status import HISTORY_LENGTH, PastProbe, Status
 from tests.observing import newly
 
 MS = 1_000_000
@@ -39,7 +39,7 @@ def plan(name: str = "a", probe: str = "short", **target: object) -> Plan:
 
 
 def success(of: Plan, first_token_ms: int = 312, finished_at: float = NOW) -> Observation:
-    """Eleven tokens, 20 ms apart."""
+    """Return a success with eleven tokens, 20 ms apart."""
     first, last = first_token_ms * MS, (first_token_ms + 200) * MS
     result = ProbeResult(
         target=of.target.name,
@@ -85,8 +85,8 @@ def test_the_latest_result_is_kept_whole_and_earlier_ones_as_samples() -> None:
     (row,) = status.rows()
     assert row.last == success(asked, finished_at=NOW + 30)
     assert row.history == (
-        Sample(NOW, None, None, FailureReason.RATE_LIMITED),
-        Sample(NOW + 30, 0.312, 50, None),
+        PastProbe(NOW, None, None, FailureReason.RATE_LIMITED),
+        PastProbe(NOW + 30, 0.312, 50, None),
     )
 
 
@@ -149,7 +149,7 @@ def test_times_that_are_not_certain_are_not_shown() -> None:
     status = status_of(asked)
     status.observe(replace(success(asked), certain=False))
     (row,) = status.rows()
-    assert row.history == (Sample(NOW, None, None, None),)
+    assert row.history == (PastProbe(NOW, None, None, None),)
     (cells,) = page(status).rows
     assert cells["state"] == "● ok"
     assert "312 ms" not in "".join(cells.values())
@@ -174,10 +174,10 @@ def test_rows_handed_out_do_not_change_any_more() -> None:
     assert before[0].last is None
 
 
-def samples(*first_token_seconds: float | None) -> list[Sample]:
+def samples(*first_token_seconds: float | None) -> list[PastProbe]:
     """``None`` is a failed probe."""
     return [
-        Sample(NOW, seconds, None, None if seconds else FailureReason.TIMEOUT_TOTAL)
+        PastProbe(NOW, seconds, None, None if seconds else FailureReason.TIMEOUT_TOTAL)
         for seconds in first_token_seconds
     ]
 
@@ -209,7 +209,7 @@ def test_without_results_there_is_no_sparkline() -> None:
 
 
 class _Cells(HTMLParser):
-    """The texts of a page's table cells by their names, row by row, and its other texts."""
+    """The texts of a page's table cells by name, row by row, and its other texts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,14 +240,14 @@ class _Cells(HTMLParser):
             self.outside += data
 
 
-ALL = View()
+ALL = TableView()
 
 
-def rendered(status: Status, view: View = ALL, condition: Condition | None = None) -> Page:
+def rendered(status: Status, view: TableView = ALL, condition: Condition | None = None) -> Page:
     return render_page(status.rows(), condition or Condition(), view, time.time())
 
 
-def page(status: Status, view: View = ALL, condition: Condition | None = None) -> _Cells:
+def page(status: Status, view: TableView = ALL, condition: Condition | None = None) -> _Cells:
     cells = _Cells()
     cells.feed(rendered(status, view, condition).html)
     return cells
@@ -304,7 +304,7 @@ def test_the_page_shows_rows_of_one_state_if_asked_to() -> None:
     status.observe(failure(plans[State.THROTTLED]))
     status.waiting("cold", Waiting(time.time(), "Loading model"))
     for state, name in names.items():
-        shown = page(status, View(show=state)).rows
+        shown = page(status, TableView(show=state)).rows
         assert [row["name"].split()[0] for row in shown] == [name]
         assert state.label in shown[0]["state"]
 
@@ -350,8 +350,8 @@ def test_the_page_remembers_the_latest_cold_start(signal: ColdSignal, shown: str
 
 
 def test_cold_answers_are_strokes_and_do_not_dwarf_the_warm_ones() -> None:
-    warm, cold = Sample(NOW, 0.3, 50, None), Sample(NOW, 9.0, 50, None, cold=True)
-    unready = Sample(NOW, None, None, FailureReason.NOT_READY)
+    warm, cold = PastProbe(NOW, 0.3, 50, None), PastProbe(NOW, 9.0, 50, None, cold=True)
+    unready = PastProbe(NOW, None, None, FailureReason.NOT_READY)
     drawn = Sparkline.of([warm, unready, cold, warm])
     assert drawn is not None
     assert drawn.colds.count("M") == 2
@@ -376,7 +376,7 @@ def test_the_page_searches_sorts_and_groups() -> None:
         status.observe(success(each, milliseconds))
 
     def names(**view: str) -> list[str]:
-        return [row["name"].split()[0] for row in page(status, View.parse(view)).rows]
+        return [row["name"].split()[0] for row in page(status, TableView.parse(view)).rows]
 
     assert names(q="team=Y") == ["b"]
     assert names(q="openai yet probed") == ["c"]
@@ -384,7 +384,7 @@ def test_the_page_searches_sorts_and_groups() -> None:
     assert names(sort="-time") == ["a", "b", "c"], "what is not known stays last"
     assert names(sort="-name") == ["c", "b", "a"]
     assert names(group="team") == ["c", "a", "b"]
-    assert "No matching targets" in page(status, View(query="nobody")).outside
+    assert "No matching targets" in page(status, TableView(query="nobody")).outside
 
 
 def test_the_page_shows_spend_configuration_and_who_probes() -> None:
@@ -433,27 +433,27 @@ def test_the_policy_lets_only_the_pages_own_style_in() -> None:
 @pytest.mark.parametrize(
     ("query", "view", "url"),
     [
-        ({}, View(), "/"),
-        ({"show": "failing"}, View(show=State.FAILING), "/?show=failing"),
-        ({"refresh": "off"}, View(refresh=False), "/?refresh=off"),
+        ({}, TableView(), "/"),
+        ({"show": "failing"}, TableView(show=State.FAILING), "/?show=failing"),
+        ({"refresh": "off"}, TableView(refresh=False), "/?refresh=off"),
         (
             {"show": "ok", "refresh": "off"},
-            View(show=State.OK, refresh=False),
+            TableView(show=State.OK, refresh=False),
             "/?show=ok&refresh=off",
         ),
-        ({"show": "<nonsense>", "sort": "<nonsense>"}, View(), "/"),
+        ({"show": "<nonsense>", "sort": "<nonsense>"}, TableView(), "/"),
         (
             {"q": "a b", "sort": "-p95", "group": "team"},
-            View(query="a b", sort="-p95", group="team"),
+            TableView(query="a b", sort="-p95", group="team"),
             "/?q=a+b&sort=-p95&group=team",
         ),
     ],
 )
-def test_a_view_is_its_url(query: dict[str, str], view: View, url: str) -> None:
-    assert View.parse(query) == view
+def test_a_view_is_its_url(query: dict[str, str], view: TableView, url: str) -> None:
+    assert TableView.parse(query) == view
     assert view.url == url
 
 
 def test_the_page_refreshes_itself_unless_told_not_to() -> None:
     assert 'http-equiv="refresh"' in rendered(status_of()).html
-    assert 'http-equiv="refresh"' not in rendered(status_of(), View(refresh=False)).html
+    assert 'http-equiv="refresh"' not in rendered(status_of(), TableView(refresh=False)).html

@@ -1,4 +1,4 @@
-"""The web configuration file: what is understood, what is refused, and when it is read again."""
+"""The web configuration file: valid settings, invalid ones, and when it is read again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def folder(tmp_path: Path, authority: trustme.CA) -> Path:
-    """A folder with ``cert.pem``, ``key.pem`` and ``ca.pem``."""
+    """Return a folder with ``cert.pem``, ``key.pem``, and ``ca.pem``."""
     server = authority.issue_cert("127.0.0.1")
     server.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     server.private_key_pem.write_to_path(tmp_path / "key.pem")
@@ -112,7 +112,10 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("tls_server_config: {cert_file: cert.pem}", "tls_server_config.key_file: is missing"),
         (CERTIFICATE + "min_version: TLS10}", "min_version: must be"),
         (CERTIFICATE + "min_version: TLS13, max_version: TLS12}", "min_version TLS13 is above"),
-        (CERTIFICATE + "client_auth_type: RequireAnyClientCert}", "that nobody verified"),
+        (
+            CERTIFICATE + "client_auth_type: RequireAnyClientCert}",
+            "accepts unverified certificates",
+        ),
         (CERTIFICATE + "client_auth_type: VerifyClientCertIfGiven}", "needs client_ca_file"),
         (CERTIFICATE + "client_ca_file: ca.pem}", "does nothing without client_auth_type"),
         (CERTIFICATE + "client_allowed_sans: [a]}", "client_allowed_sans: is not supported"),
@@ -123,7 +126,7 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("tls_server_config: {cert_file: cert.pem, key_file: ca.pem}", "certificate and its key"),
         (
             CERTIFICATE + "client_auth_type: VerifyClientCertIfGiven, client_ca_file: web.yml}",
-            "client_ca_file holds no PEM certificate",
+            "client_ca_file has no PEM certificate",
         ),
         ("http_server_config: {headers: {Server: x}}", "'Server' cannot be set"),
         ("http_server_config: {headers: {X-Frame-Options: all}}", "one of deny, sameorigin"),
@@ -131,7 +134,7 @@ CERTIFICATE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem, "
         ("rate_limit: {interval: 1s, burst: 5}", "rate_limit: is not supported"),
         ("basic_auth_users: [alice]", "basic_auth_users"),
         ("- a list", "must be a mapping"),
-        ("basic_auth_users: {}\nbasic_auth_users: {}", "is there twice"),
+        ("basic_auth_users: {}\nbasic_auth_users: {}", "appears twice"),
         ("a: [", "not YAML"),
     ],
 )
@@ -208,7 +211,7 @@ def test_certificates_that_a_bad_change_names_are_watched_too(
 
 
 def test_a_swapped_link_is_a_change(tmp_path: Path) -> None:
-    """As Kubernetes renews a mounted Secret."""
+    """This is how Kubernetes renews a mounted Secret."""
     for user in ("alice", "bob"):
         (tmp_path / user).mkdir()
         written(tmp_path / user, f"basic_auth_users: {{{user}: {HASH}}}")

@@ -12,7 +12,7 @@ from exporter.compare.sample import Sample
 from exporter.prometheus.client import Prometheus, quoted
 
 _UNLIKE = 1.2
-"""By so much may the tokens of both sides differ before it is said."""
+"""The report mentions a larger ratio between the input tokens of the sides."""
 
 
 def notes(
@@ -22,7 +22,11 @@ def notes(
     samples: Mapping[str, Sequence[Sample]],
     standing: Mapping[str, Sequence[Standing]],
 ) -> Iterator[str]:
-    """:param standing: all that is known of the targets; ``asked`` is what is compared of it."""
+    """Yield the caveats of a comparison of past probes, one or more sentences each.
+
+    :param asked: the histories that are compared.
+    :param standing: all known histories of the targets.
+    """
     if rhythm := rhythm_between(sides):
         yield (
             "The sides were not probed at the same time: anything else that changed, such as"
@@ -32,14 +36,14 @@ def notes(
         name, all_ = side.name, standing[side.name]
         left_out = {one.probe for one in all_} - {one.probe for one in asked[name]}
         if left_out:
-            yield f"Left out, because not all sides have them, of {name}: {', '.join(left_out)}."
+            yield f"Left out of {name}, because not all sides have them: {', '.join(left_out)}."
         yield from _missed(name, asked[name], samples[name])
         yield from _reasons(prometheus, side)
     instances = {name: {one.instance for one in all_} for name, all_ in asked.items()}
     if len({frozenset(own) for own in instances.values()}) > 1:
         yield (
-            "The sides were probed by different exporters: from other locations, and a probe of the"
-            " same name can send something else there."
+            "Different exporters probed the sides. They run in different locations, and a probe of"
+            " the same name can send something else there."
         )
     yield from _unlike_tokens(samples)
 
@@ -70,7 +74,7 @@ def _reasons(prometheus: Prometheus, side: Window) -> Iterator[str]:
 
 
 def _unlike_tokens(samples: Mapping[str, Sequence[Sample]]) -> Iterator[str]:
-    """Sides that were asked the same have about as many input tokens, but for the tokenizer."""
+    """Yield a caveat if input tokens differ by more than the tokenizers explain."""
     medians = {
         name: median(known)
         for name, own in samples.items()

@@ -35,10 +35,10 @@ def read(
     sides: Sequence[Window],
     probe: str | None,
 ) -> Evidence:
-    """The samples of these sides, the baseline's first.
+    """Read the samples of these sides, the baseline first.
 
-    :raises PartiesError: there is nothing that all of them were asked.
-    :raises HistoryError: Prometheus cannot be asked, or knows nothing of a target.
+    :raises PartiesError: the sides have no probe in common.
+    :raises HistoryError: Prometheus doesn't respond or has no data for a target.
     """
     standing = {side.name: _standing(prometheus, side) for side in sides}
     probes = _common_probes(standing, probe)
@@ -56,10 +56,10 @@ def read(
         baseline=parties[0],
         candidates=tuple(parties[1:]),
         source=(
-            f"Every probe {_when(sides)} that Prometheus at {prometheus.name} saw counts; blocks"
-            " are spans of time."
+            f"The report uses every probe {_when(sides)} that Prometheus at {prometheus.name} saw."
+            " Blocks are time spans."
         ),
-        asked=f"The probe {' and '.join(map(repr, probes))} was asked.",
+        asked=f"The comparison used the probe {' and '.join(map(repr, probes))}.",
         notes=tuple(notes(prometheus, sides, asked, samples, standing)),
     )
     return Evidence(subject, tuple(in_blocks(samples, probes, _origins(sides))))
@@ -71,8 +71,10 @@ def _when(sides: Sequence[Window]) -> str:
 
 
 def _origins(sides: Sequence[Window]) -> Mapping[str, float] | None:
-    """Where the count of blocks begins on each side, so that the same hours of the day are in
-    blocks of the same number; ``None`` where all sides were asked at the same time."""
+    """Return the start of the first block on each side; ``None`` if all sides have one time range.
+
+    The start is a midnight, so that blocks with the same number cover the same hours of the day.
+    """
     if len({(side.begin, side.end) for side in sides}) == 1:
         return None
     return {side.name: side.begin // DAY_SECONDS * DAY_SECONDS for side in sides}
@@ -92,8 +94,8 @@ def _standing(prometheus: Prometheus, side: Window) -> list[Standing]:
     if not known:
         there = prometheus.label_values("target", f"{LAST}success")
         raise HistoryError(
-            f"Prometheus knows no probe of target {target!r} {side.text};"
-            f" targets there are {', '.join(there) or 'none'}"
+            f"Prometheus has no probes of target {target!r} {side.text};"
+            f" its targets are: {', '.join(there) or 'none'}"
         )
     return known
 
@@ -108,14 +110,14 @@ def _common_probes(
     if not common:
         asked = "; ".join(f"{n}: {', '.join(sorted(own))}" for n, own in by_target.items())
         raise PartiesError(
-            "the sides were not asked the same, so their times cannot be compared; probes were"
-            f" {asked}"
+            "the sides have no probe in common, so their times can't be compared; their probes"
+            f" are: {asked}"
         )
     return tuple(sorted(common))
 
 
 def samples_of(one: Standing) -> Iterator[Sample]:
-    """One sample for each probe that was seen; blocks are numbered later."""
+    """Yield one sample for each probe in the history, without block numbers."""
     before: float | None = None
     latest = -math.inf
     for when, probed_at in sorted(one.series[PROBED_AT, ""].items()):
@@ -141,7 +143,7 @@ def _sample(one: Standing, when: float, probed_at: float, before: float | None) 
         request_duration_seconds=one.at(when, f"{LAST}request_duration_seconds"),
     )
     if before is None or one.probes_between(before, when) != 1:
-        return sample  # what the counters grew by is not this probe's alone
+        return sample  # the counters grew by more than this probe
     tokens = [one.growth("inference_tokens_total", before, when, t) for t in ("input", "output")]
     if None in tokens or not any(tokens):
         return sample
@@ -171,10 +173,12 @@ def in_blocks(
     probes: Sequence[str],
     origins: Mapping[str, float] | None = None,
 ) -> Iterator[Sample]:
-    """The samples, with the ones of a span of time in one block. A span is long enough for two
-    probes of the side that is probed less often, as in a live comparison.
+    """Yield the samples with block numbers. A block contains the samples of one time span.
 
-    :param origins: where the spans of each side begin to be counted, if not at the first probe.
+    As in a live comparison, a span has room for two probes of the side that is probed least often.
+
+    :param origins: the start of the first span on each side, in Unix seconds; the default is the
+        first probe.
     """
     warm = [sample for own in samples.values() for sample in own if not sample.cold]
     begin = min(sample.finished_at for sample in warm)

@@ -17,31 +17,33 @@ _FORMS = "2026-11-17 or 2026-11-17T14:00, in UTC unless an offset follows"
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One side of a comparison of the past: a target in a span of time."""
+    """One side of a comparison of past probes: a target in a time range."""
 
     name: str
-    """Of the side; the target's own, where all sides are from the same time."""
+    """The name of the side: the target's name if all sides have the same time range."""
     target: str
     begin: float
     end: float
     """Unix seconds."""
     text: str
-    """When that is, in words."""
+    """A description of the time range."""
 
 
 def same_time(targets: Sequence[str], since_seconds: float) -> tuple[Window, ...]:
-    """Several targets until now."""
+    """Return several targets in one time range that ends now."""
     now = time.time()
     text = f"of the last {format_duration(since_seconds)}"
     return tuple(Window(name, name, now - since_seconds, now, text) for name in targets)
 
 
 def before_and_after(target: str, when: str, since_seconds: float) -> tuple[Window, ...]:
-    """One target before and after a moment, for as long as there is time since, and at most
-    ``since_seconds``; for whole days, if it is more than one, so that both sides have the same
-    hours of the day.
+    """Return one target before and after a date.
 
-    :raises PartiesError: that is no moment in the past.
+    Both sides are as long as the time since that date, and at most ``since_seconds`` long. If that
+    is more than a day, it is rounded down to whole days, so that both sides cover the same hours of
+    the day.
+
+    :raises PartiesError: the text isn't a date in the past.
     """
     moment, now = moment_of(when), time.time()
     length = min(since_seconds, now - moment)
@@ -54,15 +56,17 @@ def before_and_after(target: str, when: str, since_seconds: float) -> tuple[Wind
 
 
 def rhythm_between(sides: Sequence[Window]) -> str:
-    """What of a rhythm is in a difference between these spans, in words; empty where they are the
-    same."""
+    """Describe how daily and weekly rhythms affect a difference between these time ranges.
+
+    Empty if all ranges are the same.
+    """
     if len({(side.begin, side.end) for side in sides}) == 1:
         return ""
     if _cover_different(sides, DAY_SECONDS):
         return (
             "They do not cover the same hours of the day, so a daily rhythm is part of it as well."
         )
-    same_hours = "Hours of the day are compared with the same hours."
+    same_hours = "They cover the same hours of the day."
     if _cover_different(sides, _WEEK_SECONDS):
         return (
             f"{same_hours} The days of the week differ, so a weekly rhythm is part of it as well."
@@ -71,22 +75,22 @@ def rhythm_between(sides: Sequence[Window]) -> str:
 
 
 def _cover_different(sides: Sequence[Window], period: float) -> bool:
-    """Whether a rhythm with this period does not meet all sides alike."""
+    """Whether a rhythm with this period affects the sides differently."""
     if all((side.end - side.begin) % period == 0 for side in sides):
         return False
     return len({(side.begin % period, side.end - side.begin) for side in sides}) > 1
 
 
 def windows_of(target: str, texts: Sequence[str]) -> tuple[Window, ...]:
-    """One target in spans such as ``2026-11-10..2026-11-17``.
+    """Parse time ranges of one target, such as ``2026-11-10..2026-11-17``.
 
-    :raises PartiesError: a text is no span.
+    :raises PartiesError: a text isn't a time range, or two are the same.
     """
     windows = []
     for text in texts:
         begin, dots, end = text.partition("..")
         if not dots or not moment_of(begin) < moment_of(end):
-            raise PartiesError(f"{text!r} is no span of time; write FROM..TO, each as {_FORMS}")
+            raise PartiesError(f"{text!r} is not a time range; write FROM..TO, each as {_FORMS}")
         windows.append(_window(target, moment_of(begin), moment_of(end)))
     if len({window.name for window in windows}) < len(windows):
         raise PartiesError("two windows are the same; compare different ones")
@@ -94,14 +98,14 @@ def windows_of(target: str, texts: Sequence[str]) -> tuple[Window, ...]:
 
 
 def moment_of(text: str) -> float:
-    """Unix seconds.
+    """Parse a date into Unix seconds; without an offset it is in UTC.
 
-    :raises PartiesError: it is no date.
+    :raises PartiesError: the text isn't a date.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise PartiesError(f"{text!r} is no date; write {_FORMS}") from None
+        raise PartiesError(f"{text!r} is not a date; write {_FORMS}") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

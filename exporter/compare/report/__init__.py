@@ -1,1 +1,1 @@
-"""Reports: terminal, Markdown, HTML, JSON."""
+"""Formats reports for terminals and as Markdown, HTML and JSON."""

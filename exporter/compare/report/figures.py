@@ -1,4 +1,4 @@
-"""Formats figures for people."""
+"""Formats numbers with their units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exporter.compare.statistics.measures import SuccessRatio, Unit
 from exporter.settings.units import format_duration
 
 _FACTORS_FROM = 2.0
-"""From twice as much on, factors are easier to grasp than percentages."""
+"""From this ratio on, a factor is easier to understand than a percentage."""
 
 
 def margin_text(finding: Finding) -> str:
@@ -19,7 +19,7 @@ def margin_text(finding: Finding) -> str:
 
 
 def value_text(finding: Finding, value: float | None) -> str:
-    """A value, with its unit unless the measure's title has it."""
+    """Format a value, with its unit unless the measure's title contains it."""
     if value is None:
         return "-"
     match finding.definition.unit:
@@ -34,7 +34,7 @@ def value_text(finding: Finding, value: float | None) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Three figures are what a sample is good for."""
+    """Format a duration with three digits, because samples aren't more precise."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 100 else format_duration(round(seconds))
@@ -49,14 +49,14 @@ def usd_text(usd: float) -> str:
 
 
 def ratio_text(ratio: float) -> str:
-    """A factor as a change: ``-34 %``, or ``2.5 times``."""
+    """Format a ratio as a change: ``-34 %`` or ``2.5 times``."""
     return _factor(ratio) if ratio >= _FACTORS_FROM else _percent(ratio)
 
 
 def change_texts(finding: Finding) -> tuple[str, str]:
-    """The change and its interval, both as percentages or both as factors; empty without effect.
+    """Format the change and its interval, both as percentages or both as factors.
 
-    A share changes by percentage points (pp).
+    A share changes by percentage points (pp). Without an effect, both texts are empty.
     """
     effect = finding.effect
     if effect is None:
@@ -82,5 +82,5 @@ def _factor(ratio: float) -> str:
 
 
 def _span(low: str, high: str) -> str:
-    """``-47 to -32 %``: the unit once."""
+    """Format an interval with the unit once, such as ``-47 to -32 %``."""
     return f"{low.partition(' ')[0]} to {high}"

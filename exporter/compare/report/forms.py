@@ -12,7 +12,7 @@ from exporter.compare.statistics.conclusion import Report
 
 
 def to_json_text(report: Report) -> str:
-    """The report as a JSON document."""
+    """Format the report as a JSON document."""
     return json.dumps(to_json(report), indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no external resources."""
+"""The report as one HTML file without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _first_token(sample: Sample) -> float | None:
 
 
 def _charts(report: Report) -> list[tuple[str, Markup]]:
-    """Titles and distributions of the measures that have values."""
+    """Return the titles and distributions of the measures that have values."""
     drawn = (
         ("Answers begun within", distribution(report, _first_token, "time to first token")),
         (

@@ -1,4 +1,4 @@
-"""The report as JSON, for scripts: times in seconds, shares, USD; unknown values are null."""
+"""The report as JSON, for scripts. Times are in seconds, costs in USD; unknown values are null."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporter.compare.subject import Party
 
 
 def to_json(report: Report) -> dict[str, JsonValue]:
-    """Names and meanings stay as they are from version to version; members may be added."""
+    """Convert the report to JSON. Later versions may add members, but keep names and meanings."""
     return {
         "version": 1,
         "baseline": _party(report.subject.baseline),

@@ -55,7 +55,7 @@ def _breaking(breaking: Breaking) -> JsonValue:
 
 
 def _estimate(estimate: Estimate | None) -> JsonValue:
-    """A bound beyond what was tried is null."""
+    """Convert an estimate. A bound beyond the measured levels is null."""
     if estimate is None:
         return None
     figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high}

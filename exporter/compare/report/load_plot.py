@@ -15,7 +15,7 @@ _ROOM = 1.08
 
 
 def latency_by_throughput(report: Report, measure: Measure) -> str:
-    """Empty where no level has both figures."""
+    """Draw the chart; empty if no level has both figures."""
     lines = {party.name: _line(report, party.name, measure) for party in report.subject.parties}
     points = [(x, y) for line in lines.values() for x, y, _ in line]
     if not points:
@@ -30,9 +30,9 @@ def latency_by_throughput(report: Report, measure: Measure) -> str:
     drawn = []
     for name, line in lines.items():
         places = [(x, y) for x, y, _ in line]
-        colour = style(report, name)
-        drawn += [frame.line(places, colour), frame.dots(places, colour, 3.5)]
-        drawn += [_label(frame, (x, y), f"{streams}", colour) for x, y, streams in line]
+        color = style(report, name)
+        drawn += [frame.line(places, color), frame.dots(places, color, 3.5)]
+        drawn += [_label(frame, (x, y), f"{streams}", color) for x, y, streams in line]
     return frame.render(f"{DEFINITIONS[measure].short} against throughput", *drawn)
 
 
@@ -47,6 +47,6 @@ def _line(report: Report, target: str, measure: Measure) -> list[tuple[float, fl
     ]
 
 
-def _label(frame: Frame, point: Point, text: str, colour: str) -> str:
+def _label(frame: Frame, point: Point, text: str, color: str) -> str:
     x, y = frame.place(point)
-    return f'<text class="level {colour}" x="{x + 5}" y="{y - 5}">{escape(text)}</text>'
+    return f'<text class="level {color}" x="{x + 5}" y="{y - 5}">{escape(text)}</text>'

@@ -1,4 +1,4 @@
-"""The results under load, in words and figures, for every report format."""
+"""The results under load as sentences and table cells, for every report format."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _count(rate: float) -> str:
 
 
 def load_sentences(report: Report) -> Iterator[str]:
-    """The verdict at each level, where objectives break, and what ended a level."""
+    """Yield the verdict at each level, the level that breaks each objective, and rate limits."""
     if not report.load:
         return
     for level in report.load.levels:

@@ -20,23 +20,23 @@ _LOG_FROM_RATIO = 15.0
 _MOST_POINTS = 500
 _MANY_POINTS = 150
 _FARTHEST = 7.0
-"""So many margins to either side are drawn of an interval."""
+"""The number of margins that a bar shows on each side."""
 _DOT = 0.93
-"""A dot must not hide the arrow that says there is more."""
+"""Keeps the dot from hiding the arrow of an interval that continues beyond the bar."""
 _DAY_SECONDS = 86_400
 _TIME_STEPS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, _DAY_SECONDS)
 _MOST_TIME_TICKS = 9
 
 
 def style(report: Report, target: str) -> str:
-    """The class that gives a target its colour in every chart."""
+    """Return the CSS class that gives a target the same color in every chart."""
     names = [party.name for party in report.subject.parties]
     return f"s{names.index(target) % 6}"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A finding on a scale where the margin is 1 and better is to the right; within -1 and 1."""
+    """A finding on a scale from -1 to 1, where better is to the right."""
 
     low: float
     middle: float
@@ -49,7 +49,7 @@ BAR_MARGIN = 1 / _FARTHEST
 
 
 def bar(finding: Finding) -> Bar | None:
-    """Where to draw a finding; ``None`` where it has no interval."""
+    """Return where to draw a finding; ``None`` if it has no interval."""
     effect = finding.effect
     if not effect:
         return None
@@ -78,7 +78,7 @@ def _margins(finding: Finding, effect: float) -> float:
 def distribution(
     report: Report, value: Value, label: str, text: Callable[[float], str] = seconds_text
 ) -> str:
-    """Cumulative distributions, one line for each target; empty without values."""
+    """Draw cumulative distributions, one line for each target; empty without values."""
     by_target = {
         party.name: sorted(
             known
@@ -111,7 +111,7 @@ def _at(ordered: Sequence[float], share: float) -> float:
 
 
 def course(report: Report, value: Value, label: str) -> str:
-    """The value of each probe over time, and strokes for failures; empty without values."""
+    """Draw the value of each probe over time, with strokes for failures; empty without values."""
     warm = [sample for sample in report.samples if not sample.cold]
     points = {party.name: _course_of(warm, party.name, value) for party in report.subject.parties}
     highest = max((y for own in points.values() for _, y in own), default=0.0)
@@ -139,7 +139,7 @@ def course(report: Report, value: Value, label: str) -> str:
 
 
 def _course_of(samples: Sequence[Sample], target: str, value: Value) -> list[Point]:
-    """One point for each probe, or for the median of several in a row where they are many."""
+    """Return one point per probe, or per group of consecutive probes if there are many."""
     known = [
         (sample.finished_at, seconds)
         for sample in samples
@@ -153,7 +153,7 @@ def _course_of(samples: Sequence[Sample], target: str, value: Value) -> list[Poi
 
 
 def _time_axis(begin: float, end: float) -> Axis:
-    """Ticks at full minutes, hours or days."""
+    """Return an axis with ticks at full seconds, minutes, hours or days."""
     step = next((s for s in _TIME_STEPS if (end - begin) / s <= _MOST_TIME_TICKS), _DAY_SECONDS)
     if step >= _DAY_SECONDS:
         form = "%d %b"

@@ -1,4 +1,4 @@
-"""The verdict in one line, and in plain sentences that agree with the table."""
+"""The verdict as a headline and as plain sentences that agree with the table."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _UNITS_IN_TITLES = (Unit.USD, Unit.TOKENS_PER_SECOND)
 
 @dataclass(frozen=True, slots=True)
 class _Aspect:
-    """What some measures mean to a reader who does not know quantiles."""
+    """What some measures mean to a reader who doesn't know quantiles."""
 
     measures: tuple[Measure, ...]
-    """Nearly the same question; the first that has a verdict answers it."""
+    """Measures of nearly the same question. The first one with a verdict answers it."""
     name: str
     better: str
     worse: str
     same: str = ""
-    """Empty if obvious."""
+    """Empty if it isn't worth a clause."""
 
 
 _ASPECTS = (
@@ -84,8 +84,10 @@ _HEADLINES = {
 
 
 def headline(report: Report, versus: Versus) -> str:
-    """The verdict in one line. Failing more often comes before all else: an answer that never
-    came is not fast."""
+    """Summarize the verdict in one line.
+
+    More failures outweigh everything else: a missing answer isn't fast.
+    """
     answers = dict(_answers(versus))
     better, worse, same, unsure = (
         [aspect for aspect, finding in answers.items() if finding.verdict is verdict]
@@ -109,7 +111,10 @@ def headline(report: Report, versus: Versus) -> str:
 
 
 def story(versus: Versus) -> str:
-    """The verdict in plain sentences, what is worse first where the candidate fails more often."""
+    """Describe the verdict in plain sentences.
+
+    Advantages come first, unless the candidate fails more often.
+    """
     answers = dict(_answers(versus))
     order = [Verdict.BETTER, Verdict.WORSE]
     if any(f.measure is Measure.SUCCESS and f.verdict is Verdict.WORSE for f in answers.values()):
@@ -126,7 +131,7 @@ def story(versus: Versus) -> str:
 
 
 def _answers(versus: Versus) -> Iterator[tuple[_Aspect, Finding]]:
-    """The finding that answers for each aspect that was judged."""
+    """Yield each judged aspect with the finding that answers it."""
     judged = {finding.measure: finding for finding in versus.findings}
     for aspect in _ASPECTS:
         findings = [judged[measure] for measure in aspect.measures if measure in judged]
@@ -151,7 +156,7 @@ def _clause(aspect: _Aspect, finding: Finding) -> str:
 
 def _figures(finding: Finding) -> str:
     candidate, baseline = finding.candidate, finding.baseline
-    if finding.measure is Measure.SUCCESS:  # told by what fails
+    if finding.measure is Measure.SUCCESS:  # failures are easier to compare than successes
         failing = (1 - (candidate or 0.0), 1 - (baseline or 0.0))
         return " instead of ".join(map(share_text, failing))
     figures = " instead of ".join(value_text(finding, value) for value in (candidate, baseline))

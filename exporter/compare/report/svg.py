@@ -1,4 +1,4 @@
-"""Charts as inline SVG: frames with axes, lines and dots. Colours come from the page's style."""
+"""Charts as inline SVG: frames with axes, lines and dots. The page's CSS sets the colors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DECADES = (1, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From values to a length between 0 and 1, and where its ticks stand."""
+    """Maps values to positions between 0 and 1, and chooses the ticks."""
 
     low: float
     high: float
@@ -70,7 +70,7 @@ class Frame:
         return round(x, 1), round(y, 1)
 
     def line(self, points: Sequence[Point], style: str, *, steps: bool = False) -> str:
-        """A line through points; with ``steps`` each value holds until the next one."""
+        """Draw a line through points; with ``steps``, each value holds until the next one."""
         path = ""
         for number, (x, y) in enumerate(map(self.place, points)):
             path += f"M{x} {y}" if number == 0 else f"H{x}V{y}" if steps else f"L{x} {y}"
@@ -82,12 +82,12 @@ class Frame:
         return f'<g class="dot {style}">{circles}</g>'
 
     def strokes(self, xs: Sequence[float], style: str) -> str:
-        """Short marks at the upper edge."""
+        """Draw short marks at the upper edge."""
         path = "".join(f"M{self.place((x, 0))[0]} {_TOP - 6}v10" for x in xs)
         return f'<path class="stroke {style}" d="{path}"/>'
 
     def band(self, low: float, high: float, style: str) -> str:
-        """From the lower edge to the upper one, and never too narrow to be seen."""
+        """Draw a band over the full height, with a minimum width that keeps it visible."""
         left, right = (self.place((x, 0))[0] for x in (low, high))
         width = max(3.0, round(right - left, 1))
         height = self.height - _BOTTOM - _TOP
@@ -95,9 +95,9 @@ class Frame:
         return f'<rect class="{style}" {box}/>'
 
     def render(self, title: str, *parts: str) -> str:
-        """The whole chart.
+        """Return the whole chart.
 
-        :param title: what it shows, for those who cannot see it.
+        :param title: a description for screen readers.
         """
         box = f"0 0 {self.width} {self.height}"
         return (

@@ -14,7 +14,7 @@ from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
 
-_COLOURS = {
+_COLORS = {
     Verdict.BETTER: "green",
     Verdict.SAME: "green",
     Verdict.WORSE: "red",
@@ -27,7 +27,7 @@ _WIDEST_HEADING = 16
 
 
 def show(report: Report) -> str:
-    """A table for each candidate, the verdict in words, and how it was found."""
+    """Format a table for each candidate, the verdict in words, and the method."""
     parts: list[str] = []
     for versus in report.versus:
         parts += [_table(report, versus), ""]
@@ -73,5 +73,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.baseline,
         row.candidate,
         f"{row.change} ({row.interval})" if row.change else click.style(row.note, dim=True),
-        click.style(row.verdict, fg=_COLOURS[verdict], bold=verdict in _BOLD or None),
+        click.style(row.verdict, fg=_COLORS[verdict], bold=verdict in _BOLD or None),
     )

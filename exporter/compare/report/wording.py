@@ -1,4 +1,4 @@
-"""The report in words and figures, shared by all formats."""
+"""Sentences and table rows of the report, shared by all formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADINGS = ("Measure", "Baseline", "Candidate", "Change", "Interval", "Verdict")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a candidate's table."""
+    """One row of a candidate's table."""
 
     finding: Finding
     title: str
@@ -59,7 +59,7 @@ def verdict_text(finding: Finding) -> str:
 
 
 def tally_text(tally: Tally) -> str:
-    """How the probes of a target went."""
+    """Describe the outcomes of a target's probes."""
     text = f"{tally.party.name}: {tally.probes} probes"
     if tally.failed:
         reasons = ", ".join(f"{count} {reason}" for reason, count in tally.failures.items())
@@ -79,7 +79,7 @@ def tally_text(tally: Tally) -> str:
 
 
 def method(report: Report) -> Iterator[str]:
-    """What a reader must know to trust the figures, in one or two sentences each."""
+    """Yield what a reader must know to trust the figures, in a few sentences each."""
     yield f"{report.subject.asked} {report.subject.source}"
     if report.started_at:
         times = (_time(when) for when in (report.started_at, report.ended_at))
@@ -108,7 +108,7 @@ def method(report: Report) -> Iterator[str]:
 
 
 def _listed_first(report: Report) -> str:
-    """The measures given by ``--first``, or the default ones."""
+    """List the measures given by ``--first``, or the default ones."""
     return " and ".join(DEFINITIONS[measure].short for measure in report.rules.leading)
 
 

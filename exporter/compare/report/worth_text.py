@@ -12,7 +12,7 @@ from exporter.compare.statistics.worth import Worth
 
 
 def worth_sentences(report: Report) -> Iterator[str]:
-    """One for each side, then the price at which each candidate breaks even."""
+    """Yield the cost of each side, then the price at which each candidate breaks even."""
     traffic = report.rules.traffic
     if traffic is None or not report.worth:
         return

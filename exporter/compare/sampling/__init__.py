@@ -1,1 +1,1 @@
-"""The sources of samples: probes, or a file."""
+"""Collects samples by sending probes."""

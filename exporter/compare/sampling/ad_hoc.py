@@ -1,4 +1,4 @@
-"""Targets given on the command line, without a configuration file."""
+"""Targets from the command line, without a configuration file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _EXAMPLE = "provider=openai,model=qwen3-32b,base_url=http://10.0.0.7:8000/v1"
 
 
 def ad_hoc_config(targets: Sequence[str], timeout: str) -> Config:
-    """A configuration with these targets, each in the form of ``_EXAMPLE``.
+    """Create a configuration with these targets, each in the form of ``_EXAMPLE``.
 
-    :raises PartiesError: one of them is no target.
+    :param timeout: the timeout of a probe, such as ``60s``.
+    :raises PartiesError: a text isn't a valid target.
     """
     fields = [_target(text) for text in targets]
     try:

@@ -1,4 +1,4 @@
-"""Sends probes in concurrent streams: level by level, the sides in turn."""
+"""Sends probes in concurrent streams, level by level, with the sides in turn."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from exporter.observation import worst_usd
 from exporter.result import FailureReason
 
 _TURNS = 2
-"""Of each side at a level, as in A B B A."""
+"""The number of turns of each side at a level, as in A B B A."""
 _REQUESTS_PER_STREAM = 10
 _FEWEST = 80
 _MOMENT = 0.01
 LIMITED = frozenset({FailureReason.RATE_LIMITED.value, FailureReason.QUOTA.value})
-"""After such a failure more streams would measure the limit and not the model."""
+"""After such a failure, more streams would measure the limit and not the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadLimits:
-    """What is asked at most."""
+    """The limits of a comparison under load."""
 
     levels: tuple[int, ...]
-    """Streams at once, in the order in which they are tried."""
+    """The number of concurrent streams at each level, in order."""
     probes: int | None = None
-    """Of each side at each level; ``None`` for ten of each stream, and at least 80."""
+    """Probes of each side at each level; ``None`` for ten per stream, and at least 80."""
     max_requests: int | None = None
-    """Of all sides at all levels together."""
+    """The maximum number of requests of all sides at all levels together."""
     budget_usd: float | None = None
 
     def blocks(self, streams: int) -> int:
-        """Of each side at a level: so many that each turn has them in full."""
+        """Return the number of blocks of each side at a level, a multiple of its turns."""
         wanted = self.probes or max(_FEWEST, _REQUESTS_PER_STREAM * streams)
         return -(-wanted // (PROBES_PER_BLOCK * _TURNS)) * _TURNS
 
     def requests(self, sides: int) -> int:
-        """Of all sides at all levels, as far as they are allowed."""
+        """Return the number of requests of all sides at all levels, up to ``max_requests``."""
         all_ = sides * PROBES_PER_BLOCK * sum(map(self.blocks, self.levels))
         return min(all_, self.max_requests or all_)
 
@@ -58,8 +58,10 @@ class _Request:
 
 
 class LoadSession:
-    """Asks until all levels were tried or a limit is reached; takes up where an earlier session of
-    the same comparison was interrupted."""
+    """Sends requests at all levels until a limit is reached.
+
+    It continues where an earlier session of the same comparison was interrupted.
+    """
 
     def __init__(self, limits: LoadLimits, earlier: Sequence[Sample]) -> None:
         self.samples = list(earlier)
@@ -73,7 +75,7 @@ class LoadSession:
         self._limited = {s.target for s in earlier if s.failure in LIMITED}
 
     async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
-        """Ask at every level; a side that limits the rate is not asked at the levels after it."""
+        """Send requests at every level. A side that limits the rate skips the later levels."""
         first_block = 0
         for streams in self._limits.levels:
             blocks = self._limits.blocks(streams)
@@ -96,7 +98,7 @@ class LoadSession:
         numbers: range,
         first_block: int,
     ) -> Iterator[_Request]:
-        """What is still to be asked, each block twice; ends early at a limit."""
+        """Yield the remaining requests, two per block; stop early at a limit."""
         name = plan.target.name
         for number in numbers:
             block = first_block + number
@@ -111,7 +113,7 @@ class LoadSession:
                 yield request
 
     async def _may_ask(self, worst: float) -> bool:
-        """Whether the budget allows a request, once it is known what those under way have cost."""
+        """Whether the budget allows a request; may wait for the cost of running requests."""
         budget = self._limits.budget_usd
         while budget is not None and self._spent + self._held + worst > budget:
             if not self._under_way:

@@ -1,4 +1,4 @@
-"""The sides and the prompts of a comparison: from command-line options to plans."""
+"""Turns command-line options into the sides and the prompts of a comparison."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from exporter.settings.prompts import load_prompts
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What every target is asked."""
+    """The probe and the prompts that every target gets."""
 
     probe_name: str
     probe: Chat
     prompts: tuple[Prompt, ...]
     words: str
-    """The same for the report."""
+    """A description for the report."""
 
 
 def plans_of(
     config: Config, baseline: str, candidates: Sequence[str], asking: Asking
 ) -> tuple[tuple[Plan, ...], Question]:
-    """The baseline's plan, then the candidates'.
+    """Return the plans of the baseline and the candidates, in this order.
 
-    :raises PartiesError: a target or the probe cannot be found.
-    :raises ConfigError: the file of prompts cannot be used.
+    :raises PartiesError: a target or the probe doesn't exist.
+    :raises ConfigError: the file with the prompts can't be used.
     """
     plans = {plan.target.name: plan for plan in config.plans()}
     names = (baseline, *candidates)
@@ -58,7 +58,7 @@ def plans_of(
 def subject_of(
     plans: Sequence[Plan], question: Question, planned_probes: int | None, *, until_decided: bool
 ) -> Subject:
-    """What a report says of who was compared and how.
+    """Describe the comparison for the report.
 
     :raises PartiesError: two targets have the same name.
     """
@@ -79,7 +79,7 @@ def subject_of(
 
 
 def _common_probes(config: Config, names: Sequence[str]) -> list[str]:
-    """The chats that all these targets are asked, in the order of the configuration."""
+    """Return the chat probes that all these targets have, in the order of the configuration."""
     chats = [plan for plan in config.plans() if isinstance(plan.probe, Chat)]
     asked = [{plan.probe_name for plan in chats if plan.target.name == name} for name in names]
     return [name for name in config.probes if all(name in probes for probes in asked)]
@@ -133,7 +133,9 @@ def _configured(name: str | None, probes: Mapping[str, Probe], common: Sequence[
                 if common
                 else ("the targets have no probe in common")
             )
-            raise PartiesError(f"{several}; choose one by --probe, or --prompts-file or --length")
+            raise PartiesError(
+                f"{several}; choose one with --probe, or use --prompts-file or --length"
+            )
         name = common[0]
     if name not in probes:
         raise PartiesError(f"no probe is named {name!r}; {did_you_mean(name, probes)}")
@@ -178,7 +180,10 @@ def _notes(plans: Sequence[Plan]) -> Iterator[str]:
 
 
 def _fingerprint(plans: Sequence[Plan], question: Question) -> str:
-    """Of what must not change while samples are gathered; only a hash, since it may be private."""
+    """Return a hash of what must not change while samples are collected.
+
+    It is only a hash because prompts and addresses can be private.
+    """
     facts = [
         plan.target.model_dump(
             mode="json",

@@ -13,11 +13,13 @@ from exporter.settings.units import format_duration
 
 
 class Bar:
-    """On standard error, so that the report alone goes to standard output, and only where that is
-    a terminal; use it with ``with``.
+    """A progress bar. Use it with ``with``.
 
-    :param expected: how many probes there will be at most.
-    :param done: how many of them an earlier session made.
+    It is on standard error, so that standard output contains only the report, and it is hidden if
+    standard error isn't a terminal.
+
+    :param expected: the maximum number of probes.
+    :param done: the number of probes that an earlier session sent.
     """
 
     def __init__(self, expected: int, done: int) -> None:
@@ -28,7 +30,7 @@ class Bar:
             bar_template="comparing  [%(bar)s]  %(info)s",
             show_pos=True,
             item_show_func=lambda _: self._note,
-            width=0,  # what the terminal has
+            width=0,  # the width of the terminal
             file=sys.stderr,
             hidden=not sys.stderr.isatty(),
         )

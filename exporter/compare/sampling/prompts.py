@@ -1,4 +1,4 @@
-"""The prompts of a comparison: the user's own, or texts of three lengths."""
+"""The prompts of a comparison: the user's prompts, or generated texts of three lengths."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from exporter.kinds.chat import DEFAULT_PROMPT
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text, and the part of the mix that it belongs to."""
+    """A text and the part of the mix that it belongs to."""
 
     text: str
     stratum: str = ""
     max_output_tokens: int | None = None
-    """Where it is not the same for all."""
+    """Overrides the limit of the probe for this prompt."""
 
 
 class Length(StrEnum):
-    """About how many tokens of input."""
+    """The approximate number of input tokens."""
 
     HUNDRED = "100"
     THOUSAND = "1k"
@@ -38,14 +38,17 @@ _WHAT = ("a red lamp", "the garden gate", "two heavy books", "a small boat", "th
 _WHERE = ("near the river", "after the rain", "in early spring", "behind the station", "at noon")
 
 _WORDS_PER_TOKEN = 0.9
-"""Of such plain sentences, with the tokenizers of GPT, Llama and Qwen models."""
+"""Measured on such simple sentences, with the tokenizers of GPT, Llama and Qwen models."""
 _TEXTS = 8
-"""So many different texts of each length; the nonce makes each prompt unique anyway."""
+"""The number of different texts of each length. A nonce makes each prompt unique anyway."""
 
 
 def of_lengths(lengths: Sequence[Length]) -> tuple[Prompt, ...]:
-    """Prompts of these lengths in turn. Every text ends with the same task, which has a short
-    answer, so that only the length of the input differs."""
+    """Create prompts of these lengths in turn.
+
+    Every text ends with the same task, which has a short answer, so that only the length of the
+    input differs.
+    """
     return tuple(
         Prompt(_text(length, number), f"{length.value} tokens")
         for number in range(_TEXTS)
@@ -60,7 +63,7 @@ def _text(length: Length, number: int) -> str:
 
 
 def text_of(tokens: int, task: str, seed: str) -> str:
-    """A text of about so many tokens, with a task at its end."""
+    """Create a text of about this many tokens, with a task at its end."""
     random = Random(seed)
     wanted = tokens * _WORDS_PER_TOKEN - len(task.split())
     sentences: list[str] = []

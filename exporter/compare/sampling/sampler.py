@@ -28,7 +28,7 @@ _COLD_SECONDS = 600.0
 
 
 class Sampler:
-    """Sends several targets the same prompts; the first plan is the baseline's.
+    """Sends the same prompts to several targets. The first plan is the baseline.
 
     In a block, each target gets two probes, in the order A B C C B A, so that a steady drift
     during the block affects all targets equally. The next block begins with another target, so
@@ -43,21 +43,24 @@ class Sampler:
             self._prompts[prompt.stratum].append(prompt)
         self._connections = {plan.target.name: Connections(plan.target) for plan in plans}
         self.retry_after_seconds = 0.0
-        """How long the targets wanted to be left alone after the latest block."""
+        """The longest wait that a target requested in the latest block."""
 
     async def aclose(self) -> None:
         for connections in self._connections.values():
             await connections.retire()
 
     def order(self, block: int) -> tuple[Plan, ...]:
-        """Whom a block asks, in turn."""
+        """Return the targets of a block, in order."""
         first = block % len(self._plans)
         once = self._plans[first:] + self._plans[:first]
         return once + once[::-1]
 
     def prompt(self, block: int) -> Prompt:
-        """Strata take turns; within one, all prompts are asked before any is asked again, each
-        time in another order, so that what recurs elsewhere never meets the same prompts."""
+        """Return the prompt of a block. Strata take turns.
+
+        Within a stratum, all prompts are used before any is used again, each time in another order.
+        Otherwise a periodic influence could always affect the same prompts.
+        """
         number, place = divmod(block, len(self._prompts))
         own = [*self._prompts.values()][place]
         turn, position = divmod(number, len(own))
@@ -68,12 +71,12 @@ class Sampler:
         return self._plans
 
     def worst_usd(self, block: int) -> float:
-        """The most that a block can cost."""
+        """Return the maximum cost of a block."""
         asked = (_asking(plan, self.prompt(block)) for plan in self.order(block))
         return float(sum(map(worst_usd, asked)))
 
     async def block(self, block: int) -> AsyncIterator[Sample]:
-        """Ask everybody twice, one after the other."""
+        """Send two probes to every target, one at a time."""
         prompt = self.prompt(block)
         self.retry_after_seconds = 0.0
         for plan in self.order(block):
@@ -83,8 +86,10 @@ class Sampler:
             yield to_sample(plan, result, block, prompt)
 
     def under_load(self, plan: Plan, prompt: Prompt, streams: int) -> Plan:
-        """The plan by which one of so many streams asks; a server that is paid by the hour serves
-        as many as there are."""
+        """Return the plan of one of several concurrent streams.
+
+        The streams share the hourly price of a server.
+        """
         asking = _asking(plan, prompt)
         if isinstance(asking.price, ServerPrice):
             return replace(asking, price=replace(asking.price, concurrency=Decimal(streams)))
@@ -93,7 +98,7 @@ class Sampler:
     async def stream(
         self, plan: Plan, prompt: Prompt, block: int, streams: int, turn: int
     ) -> Sample:
-        """Ask once, as one of so many streams."""
+        """Send one probe, as one of several concurrent streams."""
         started = time.time()
         asking = self.under_load(plan, prompt, streams)
         result = await self._ask(asking, prompt)
@@ -106,7 +111,7 @@ class Sampler:
         )
 
     async def cold_round(self, number: int) -> AsyncIterator[Sample]:
-        """Ask everybody once, until the model is ready; nobody has been asked for a while."""
+        """Probe every idle target until its model is ready."""
         prompt = self.prompt(number)
         for plan in self.order(number)[: len(self._plans)]:
             yield await self._start_cold(plan, prompt, number)
@@ -130,7 +135,7 @@ class Sampler:
 
 
 def _asking(plan: Plan, prompt: Prompt) -> Plan:
-    """The plan with this prompt as its own."""
+    """Return the plan with this prompt."""
     update: dict[str, object] = {"prompt": prompt.text, "prompts_file": None}
     if prompt.max_output_tokens is not None:
         update["max_output_tokens"] = prompt.max_output_tokens
@@ -146,7 +151,7 @@ def to_sample(
     cold: bool = False,
     cold_start: float | None = None,
 ) -> Sample:
-    """What is kept of a result; times of successes only, and of those only certain ones."""
+    """Convert a result to a sample. Only successes whose times are certain have times."""
     observation = observed(_asking(plan, prompt), result)
     usage, failure = result.usage, None if result.interrupted else result.failure
     cost = _cost_usd(observation)
@@ -172,7 +177,7 @@ def to_sample(
 
 
 def _cost_usd(observation: Observation) -> Decimal | None:
-    """What the tokens cost or, for a server paid by the hour, its time."""
+    """Return the cost of the tokens or, for a server paid by the hour, of its time."""
     per_million, usage = observation.cost.usd_per_million_output_tokens, observation.result.usage
     if per_million is None or usage is None:
         return observation.cost.usd

@@ -1,4 +1,4 @@
-"""A live comparison from its first block to its last: how long it runs, and what it keeps."""
+"""Runs a live comparison from the first block to the last."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _HOPELESS_FAILURES = 10
 
 
 class SamplingError(CompareError):
-    """It makes no sense to go on; the message says why and what to do."""
+    """Sampling can't continue. The message gives the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to stop."""
+    """The limits of a live comparison."""
 
     probes: int
-    """Of each target, at most; a whole number of blocks."""
+    """The maximum number of probes of each target; a whole number of blocks."""
     is_enough: Enough | None = None
-    """Says after some probes whether their samples decide all; ``None``: go on to the end."""
+    """Tells whether the samples so far decide the comparison; ``None`` to use all probes."""
     budget_usd: float | None = None
     pause_seconds: float = 0.0
     """Pause between blocks."""
     cold_idle_seconds: float | None = None
-    """How long the targets are left alone before each cold probe; ``None``: no cold probes."""
+    """How long the targets stay idle before each cold probe; ``None`` for no cold probes."""
     cold_rounds: int = 0
 
 
 class Follower(Protocol):
-    """Follows a comparison, for people."""
+    """Shows the progress of a comparison."""
 
     def sampled(self, sample: Sample, spent_usd: float) -> None: ...
 
@@ -48,8 +48,10 @@ class Follower(Protocol):
 
 
 class Session:
-    """Samples until a limit is reached; takes up where an earlier session of the same comparison
-    was interrupted."""
+    """Collects samples until a limit is reached.
+
+    It continues where an earlier session of the same comparison was interrupted.
+    """
 
     def __init__(
         self,
@@ -64,9 +66,9 @@ class Session:
         self._spent = 0.0
 
     async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
-        """Sample until a limit is reached.
+        """Collect samples until a limit is reached.
 
-        :raises SamplingError: a target never answers.
+        :raises SamplingError: the first ten probes of a target all fail.
         """
         self._spent = sum(sample.charged_usd for sample in self.samples)
         async for sample in self._all(sampler, follower):
@@ -74,7 +76,7 @@ class Session:
             self.samples.append(sample)
             self._spent += sample.charged_usd
             follower.sampled(sample, self._spent)
-            self._check_hope(sample.target)
+            self._check_failures(sample.target)
 
     async def _all(self, sampler: Sampler, follower: Follower) -> AsyncIterator[Sample]:
         async for sample in self._warm(sampler, follower):
@@ -87,7 +89,7 @@ class Session:
     async def _warm(self, sampler: Sampler, follower: Follower) -> AsyncIterator[Sample]:
         first = self._next(cold=False)
         for block in range(first, self._limits.probes // PROBES_PER_BLOCK):
-            if self._enough(block) or self._too_dear(sampler, block):
+            if self._enough(block) or self._over_budget(sampler, block):
                 return
             if block > first:
                 await self._pause(sampler, follower)
@@ -98,9 +100,9 @@ class Session:
         self, sampler: Sampler, follower: Follower, idle_seconds: float
     ) -> AsyncIterator[Sample]:
         for number in range(self._next(cold=True), self._limits.cold_rounds):
-            if self._too_dear(sampler, number):
+            if self._over_budget(sampler, number):
                 return
-            follower.waiting(idle_seconds, "so that the models grow cold")
+            follower.waiting(idle_seconds, "to let the models go cold")
             await asyncio.sleep(idle_seconds)
             async for sample in sampler.cold_round(number):
                 yield sample
@@ -108,14 +110,14 @@ class Session:
     async def _pause(self, sampler: Sampler, follower: Follower) -> None:
         asked = min(sampler.retry_after_seconds, _LONGEST_WAIT_SECONDS)
         if asked > self._limits.pause_seconds:
-            follower.waiting(asked, "as a provider asked for")
+            follower.waiting(asked, "because a provider asked for it")
         await asyncio.sleep(max(asked, self._limits.pause_seconds))
 
     def _next(self, *, cold: bool) -> int:
-        """The first block that was not begun."""
+        """Return the first block without samples."""
         return max((s.block + 1 for s in self.samples if s.cold is cold), default=0)
 
-    def _too_dear(self, sampler: Sampler, block: int) -> bool:
+    def _over_budget(self, sampler: Sampler, block: int) -> bool:
         budget = self._limits.budget_usd
         if budget is None or self._spent + sampler.worst_usd(block) <= budget:
             return False
@@ -123,17 +125,17 @@ class Session:
         return True
 
     def _enough(self, blocks: int) -> bool:
-        """Whether all is decided already."""
+        """Whether the samples so far decide the comparison."""
         probes = blocks * PROBES_PER_BLOCK
         if not self._limits.is_enough or not self._limits.is_enough(probes, self.samples):
             return False
         self.stopped_because = f"every verdict was certain enough after {probes} probes"
         return True
 
-    def _check_hope(self, target: str) -> None:
+    def _check_failures(self, target: str) -> None:
         own = [sample for sample in self.samples if sample.target == target]
         if len(own) == _HOPELESS_FAILURES and all(sample.failure for sample in own):
             raise SamplingError(
                 f"target {target} has failed {len(own)} times out of {len(own)}, last with"
-                f" {own[-1].failure} ({own[-1].detail}); mend it and compare again"
+                f" {own[-1].failure} ({own[-1].detail}); fix it and compare again"
             )

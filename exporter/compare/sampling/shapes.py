@@ -26,7 +26,7 @@ from exporter.settings.yaml_lines import decode
 _FORMS = '900,250 or [900, 250] or {"input_tokens": 900, "output_tokens": 250}, or a recorded chat'
 _ASKING = ("human", "user")
 _CHARACTERS_PER_TOKEN = 4
-"""Of English, roughly; how many tokens a recorded answer had is not in the file."""
+"""A rough value for English. The file doesn't contain the token count of a recorded answer."""
 _MAX_MISTAKES = 20
 _MOST_TOKENS = 1_000_000
 _PAIR = re.compile(r"\s*(\d+)\s*[,;\t ]\s*(\d+)\s*")
@@ -57,17 +57,17 @@ class _Messages(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """What a file holds."""
+    """The content of a file."""
 
     prompts: tuple[Prompt, ...]
     words: str
-    """The same for the report."""
+    """A description for the report."""
 
 
 def load_shapes(path: Path) -> Shapes:
-    """The prompts that a file of pairs or of chats stands for.
+    """Create prompts from a file with pairs of token counts or recorded chats.
 
-    :raises ConfigError: the file cannot be read, or an entry is neither.
+    :raises ConfigError: the file can't be read, or an entry is neither a pair nor a chat.
     """
     prompts: list[Prompt] = []
     mistakes: list[Mistake] = []
@@ -79,7 +79,7 @@ def load_shapes(path: Path) -> Shapes:
     if mistakes:
         raise ConfigError(mistakes[:_MAX_MISTAKES])
     if not prompts:
-        raise ConfigError([Mistake(f"holds nothing to ask; write {_FORMS} on each line", path)])
+        raise ConfigError([Mistake(f"contains no prompts; write {_FORMS} on each line", path)])
     return Shapes(
         tuple(prompts),
         f"The comparison used {len(prompts)} prompts in the shapes of {path.name}.",
@@ -87,7 +87,7 @@ def load_shapes(path: Path) -> Shapes:
 
 
 def _entries(text: str) -> Iterator[tuple[int, object]]:
-    """Each entry and the line that it stands on: of one JSON list, or one on each line."""
+    """Yield each entry with its line number: the items of one JSON list, or one entry per line."""
     whole = _parsed(text)
     if isinstance(whole, list) and whole and isinstance(whole[0], list | dict):
         yield from ((1, entry) for entry in whole)
@@ -107,9 +107,9 @@ def _parsed(text: str) -> object:
 
 
 def _prompts(entry: object, number: int) -> Iterator[Prompt]:
-    """One, or none where a chat has no question with an answer.
+    """Yield one prompt, or none if a chat has no question with an answer.
 
-    :raises ValidationError: it is neither a pair nor a chat.
+    :raises ValidationError: the entry is neither a pair nor a chat.
     """
     if isinstance(entry, dict) and "conversations" in entry:
         turns = [(t.role, t.text) for t in _Chat.model_validate(entry).conversations]
@@ -127,7 +127,7 @@ def _prompts(entry: object, number: int) -> Iterator[Prompt]:
 
 
 def _named(entry: object) -> object:
-    """A pair by the names of its parts; anything else as it is."""
+    """Name the parts of a pair; return anything else unchanged."""
     if isinstance(entry, list) and len(entry) == len(_Pair.model_fields):
         return dict(zip(_Pair.model_fields, entry, strict=True))
     return entry

@@ -1,1 +1,1 @@
-"""From samples to intervals and verdicts."""
+"""Turns samples into intervals and verdicts."""

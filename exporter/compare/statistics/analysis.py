@@ -1,4 +1,4 @@
-"""From samples to a report."""
+"""Turns samples into a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporter.compare.statistics.sequential import Look
 from exporter.compare.subject import Party, Subject
 
 _MOST_WORK = 40_000_000
-"""Draws times samples: seconds, not minutes, for a week of probes."""
+"""Draws times samples. Keeps the analysis of a week of probes to seconds, not minutes."""
 _MIN_DRAWS = 1_999
 
 
@@ -25,7 +25,7 @@ def analyse(
 ) -> Report:
     """Compare every candidate with the baseline, on every measure.
 
-    :param look: which look of several this is; ``None`` where there is only one.
+    :param look: the look of a sequential comparison; ``None`` if there is only one look.
     """
     names = [party.name for party in subject.candidates]
     warm = [sample for sample in samples if not sample.cold]

@@ -1,10 +1,11 @@
 """Change points in the level of a series, and the uncertainty of their position.
 
-Binary segmentation (Vostrikova 1981) with the cumulative sums of ranks (Pettitt 1979, "A
-non-parametric approach to the change-point problem"), so that one slow probe is no change. The
-size of the sums without a change is simulated from the series' own residuals, drawn in runs as
-long as their memory, so that a slow hour that passes is no change either. The same draws, placed
-around a detected change, give the uncertainty of its position.
+The method is binary segmentation (Vostrikova 1981) with cumulative sums of ranks (Pettitt 1979, "A
+non-parametric approach to the change-point problem"). Ranks keep one slow probe from counting as a
+change. A simulation from the series' own residuals gives the size of the sums without a change. It
+draws runs as long as the memory of the residuals, so a temporary slow hour doesn't count as a
+change either. The same draws, placed around a detected change, give the uncertainty of its
+position.
 """
 
 from __future__ import annotations
@@ -20,28 +21,31 @@ from exporter.compare.statistics.resampling import Floats, Integers, run_length
 
 _MOST_POINTS = 400
 _FEWEST = 15
-"""Points on either side of a change."""
+"""Minimum number of points on each side of a change."""
 _LEVEL = 0.01
 _DRAWS = 1_999
 _SMALLEST = 0.05
-"""A smaller change is not worth a line."""
+"""A smaller relative change isn't worth a line in the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The level changed; times are in Unix seconds and lie between two probes."""
+    """A change of the level. Times are Unix seconds, halfway between two probes."""
 
     at: float
     earliest: float
     latest: float
-    """The 95 % interval of when it was."""
+    """The 95 % interval of the time of the change."""
     before: float
     after: float
-    """The medians from the change before, and until the next one."""
+    """The median since the previous change, and the median until the next one."""
 
 
 def changes(times: Sequence[float], values: Sequence[float], seed: int) -> tuple[Change, ...]:
-    """The change points of a series, in the order of time; times in ascending order."""
+    """Find the change points of a series, in ascending order of time.
+
+    :param times: Unix seconds, in ascending order.
+    """
     together = max(1, math.ceil(len(values) / _MOST_POINTS))
     starts = range(0, len(values) - together + 1, together)
     points = np.array([np.median(values[at : at + together]) for at in starts])
@@ -77,7 +81,7 @@ def _between(when: Floats, place: int) -> float:
 
 
 def _splits(points: Floats, begin: int, end: int, random: np.random.Generator) -> Iterator[_Place]:
-    """Changes within a part of the series."""
+    """Yield the changes within a part of the series."""
     parts = list(dict.fromkeys(_parts(begin, end)))
     tried = (_change(points, *part, _LEVEL / len(parts), random) for part in parts)
     found = next(filter(None, tried), None)
@@ -88,7 +92,10 @@ def _splits(points: Floats, begin: int, end: int, random: np.random.Generator) -
 
 
 def _parts(begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """The whole, and halves that overlap: in one of them a level that comes and goes only comes."""
+    """Yield the whole part and overlapping halves of it.
+
+    If the level changes and later returns, at least one half contains only the first change.
+    """
     size = end - begin
     if size >= 2 * _FEWEST:
         yield begin, end
@@ -119,7 +126,7 @@ def _ranks(points: Floats) -> Floats:
 
 
 def _highest(series: Floats) -> tuple[Integers, Floats]:
-    """Of each row, where its standardised cumulative sum is farthest from 0, and how far."""
+    """Find where the standardized cumulative sum of each row is farthest from 0, and how far."""
     size = series.shape[1]
     places = np.arange(_FEWEST, size - _FEWEST + 1)
     sums = np.cumsum(series, axis=1)[:, places - 1]
@@ -129,7 +136,7 @@ def _highest(series: Floats) -> tuple[Integers, Floats]:
 
 
 def _draws(rest: Floats, random: np.random.Generator) -> Floats:
-    """The residuals in runs, each draw from other places; the first follows the last."""
+    """Draw the residuals in runs that start at random places; the series wraps around."""
     size = len(rest)
     length = run_length([*rest])
     runs = math.ceil(size / length)

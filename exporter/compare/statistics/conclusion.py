@@ -25,21 +25,21 @@ class Report:
     tallies: tuple[Tally, ...]
     versus: tuple[Versus, ...]
     confidence: float
-    """Of the intervals; above that of the rules where several looks were agreed on."""
+    """The confidence of the intervals; higher than in the rules if several looks are planned."""
     run_length: int
-    """How many blocks in a row were drawn together; 1 where they knew nothing of each other."""
+    """The number of consecutive blocks drawn together; 1 if blocks are independent."""
     started_at: float
     ended_at: float
     look: Look | None = None
-    """Which look of a sequential comparison this is."""
+    """The look of a sequential comparison."""
     interrupted: bool = False
-    """Whether the user ended the sampling before its time."""
+    """Whether the user stopped the sampling early."""
     load: Load | None = None
-    """What the sides did with several streams at once, if they were asked so."""
+    """The results with concurrent streams, if the comparison used them."""
     worth: tuple[Worth, ...] = ()
-    """What a month of the stated traffic costs on each side."""
+    """The monthly cost of the stated traffic on each side."""
     changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
-    """When the time to first token of a target changed its level."""
+    """The change points in the time to first token of each target."""
     samples: tuple[Sample, ...] = ()
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -47,21 +47,21 @@ class Report:
 
     @property
     def decided(self) -> bool:
-        """Whether more probes would change nothing: every measure that both sides have, but for
-        the cold start, which has probes of its own, has a verdict."""
+        """Whether every measure with data on both sides has a verdict, so that more probes would
+        change nothing. The cold start doesn't count: it has its own probes."""
         return self._have_verdicts(self.rules.measures)
 
     @property
     def answered(self) -> bool:
-        """Whether what matters most is decided; the rest is then told as far as it is known."""
+        """Whether the most important measures have a verdict."""
         return self._have_verdicts(self.rules.decisive)
 
     def _have_verdicts(self, measures: Sequence[Measure]) -> bool:
-        told = [
+        verdicts = [
             finding.verdict
             for versus in self.versus
             for finding in versus.findings
             if finding.measure in measures and finding.measure is not Measure.COLD_START
             if finding.baseline and finding.candidate
         ]
-        return bool(told) and Verdict.UNDECIDED not in told
+        return bool(verdicts) and Verdict.UNDECIDED not in verdicts

@@ -23,40 +23,40 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """The traffic of a month."""
+    """The traffic whose cost the report shows."""
 
     requests_per_day: float
     tokens: tuple[float, float] | None = None
-    """Input and output of a request; ``None``: as they were measured."""
+    """Input and output tokens of a request; ``None``: use the measured tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How samples are judged."""
+    """The rules for judging samples."""
 
     measures: tuple[Measure, ...] = tuple(Measure)
-    """What is judged; fewer measures need less correction, if they are chosen beforehand."""
+    """The measures to judge. Fewer measures need less correction, if chosen in advance."""
     first: tuple[Measure, ...] = ()
-    """What matters most, chosen beforehand; empty for the typical time to first token."""
+    """The most important measures, chosen in advance; empty for the typical time to first token."""
     objectives: tuple[Objective, ...] = ()
-    """Under load, what must be kept."""
+    """The objectives that each side must meet under load."""
     traffic: Traffic | None = None
     """The traffic whose monthly cost the report shows."""
     margins: Mapping[Measure, float] = field(default_factory=dict)
-    """Where they differ from a measure's own."""
+    """The margins that override the default of a measure."""
     confidence: float = CONFIDENCE
     draws: int = DRAWS
-    """Of the bootstrap; the smallest p-value that it can give is 2 in so many."""
+    """The number of bootstrap draws. The smallest possible p-value is 2 divided by this number."""
     seed: int = 0
 
     @property
     def leading(self) -> tuple[Measure, ...]:
-        """What has nearly all of the permitted error to begin with."""
+        """The measures that start with nearly all of the permitted error."""
         return self.first or (Measure.TTFT_TYPICAL,)
 
     @property
     def decisive(self) -> tuple[Measure, ...]:
-        """What must have a verdict before a comparison ends."""
+        """The measures that must have a verdict before a comparison can stop early."""
         usual = tuple(measure for measure in TYPICAL if measure in self.measures)
         return self.first or usual or self.measures
 
@@ -76,7 +76,7 @@ class Finding:
     baseline: float | None
     candidate: float | None
     effect: Effect | None
-    """``None`` where there are too few samples for an interval."""
+    """``None`` if there are too few samples for an interval."""
     corrected_p: float | None
     margin: float
     verdict: Verdict
@@ -108,19 +108,19 @@ class Versus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How the probes of one target went."""
+    """The number of probes of one target, by outcome."""
 
     party: Party
     probes: int
     failures: Mapping[str, int]
-    """By reason, the most frequent first."""
+    """The number of failures by reason, the most frequent first."""
     example: str = ""
-    """What one of the failures said."""
+    """The detail of one failure."""
     uncertain: int = 0
-    """Successes without times, since this machine was too busy to take them."""
+    """The number of successes without times: this machine was too busy to measure them."""
     cold_probes: int = 0
     cost_usd: float | None = None
-    """``None`` where the price is not known."""
+    """``None`` if the price is unknown."""
 
     @property
     def failed(self) -> int:

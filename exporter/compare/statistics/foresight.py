@@ -1,4 +1,4 @@
-"""What a comparison is too small to detect, reported before it costs anything."""
+"""Reports what a comparison is too small to detect, before it costs anything."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from exporter.compare.statistics.measures import (
 from exporter.compare.statistics.proportions import Share, difference_interval, two_sided_z
 
 MIN_COLD_ROUNDS = 6
-"""Fewer cold starts of each side have no verdict, however far apart they are."""
+"""With fewer cold starts per side, no difference is large enough for a verdict."""
 
 
 def foreseen(
     rules: Rules, probes: int, cold_rounds: int | None, without_price: Sequence[str]
 ) -> Iterator[str]:
-    """What so many probes of each side will leave open, one sentence each.
+    """Yield one sentence for each question that a comparison of this size can't answer.
 
-    :param cold_rounds: ``None`` where they cannot be asked for.
-    :param without_price: the targets whose price is not known.
+    :param probes: the number of probes of each side.
+    :param cold_rounds: the number of cold starts; ``None`` if they can't be measured.
+    :param without_price: the targets whose price is unknown.
     """
     short = _by_need(rules, probes)
     for needed, measures in sorted(short.items()):
@@ -66,7 +67,7 @@ def _all(by_need: dict[int, list[Measure]]) -> set[Measure]:
 
 
 def _successes_for(rules: Rules) -> int:
-    """How many probes without a failure show that both sides succeed as often."""
+    """Return how many probes without a failure show that the success ratios are the same."""
     margin, z = rules.margin(Measure.SUCCESS), two_sided_z(rules.confidence)
     needed = math.ceil(z * z / margin) // 2 * 2
     while max(map(abs, _interval(needed, z))) > margin:

@@ -1,8 +1,8 @@
-"""From the results of single measures to verdicts with a joint error level.
+"""Turns the results of single measures into verdicts with a joint error level.
 
-The measure that matters first starts with nearly all of the permitted error, and the others share
-the rest: a large difference is found in any measure, a small one in the first. The error level of a
-decided measure passes on to the others.
+The most important measure starts with nearly all of the permitted error, and the others share the
+rest. The comparison therefore finds a small difference in the most important measure, and a large
+one in any measure. When a measure is decided, its error level passes on to the others.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from exporter.compare.statistics.verdict import Band, Effect, Verdict, corrected
 from exporter.compare.subject import Subject
 
 OTHERS_SHARE = 0.05
-"""Of the permitted error, for all that does not matter first."""
+"""The share of the permitted error that all less important measures get together."""
 OWN_SHARES = {Measure.SUCCESS: 0.05, Measure.COLD_START: 0.05}
-"""For these alone: failures weigh more than times, and cold starts are too few to be more certain
-than that. Only what has data gets a share."""
+"""The shares of measures that don't compete with the others: failures matter more than times, and
+there are too few cold starts for a smaller share. Only a measure with data gets a share."""
 
 Key = tuple[str, Measure]
-"""A candidate, and what is asked of it."""
+"""A candidate and a measure of it."""
 
 
 def judged(
     subject: Subject, outcomes: Mapping[Key, Outcome], rules: Rules, look: Look | None
 ) -> tuple[Versus, ...]:
-    """The findings on each candidate, in the order of the measures."""
+    """Judge each candidate, with findings in the order of the measures."""
     p_values = {
         key: look.overall(one.effect.p_value) if look else one.effect.p_value
         for key, one in outcomes.items()
@@ -55,7 +55,10 @@ def judged(
 
 
 def _gates(keys: Collection[Key], rules: Rules) -> dict[Key, Key]:
-    """What waits for what, where both have data; what matters first waits for nothing."""
+    """Map each measure to the one that it waits for, if both have data.
+
+    The most important measures don't wait.
+    """
     gates = {}
     for name, measure in keys:
         before = DEFINITIONS[measure].waits_for
@@ -110,5 +113,5 @@ def _finding(
 
 def _why_undecided(effect: Effect, band: Band) -> str:
     if effect.low <= band.neutral <= effect.high:
-        return "could be the same or not"
-    return "not certain enough for one of many"
+        return "may be the same or different"
+    return "not certain enough among this many measures"

@@ -13,7 +13,7 @@ TIMES = (Measure.TTFT_P50, Measure.TTFT_P95, Measure.TPOT_P50, Measure.TPOT_P95)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value and its 95 % interval; without bounds where there were too few requests."""
+    """A value and its 95 % interval; the bounds are ``None`` if there were too few requests."""
 
     value: float
     low: float | None = None
@@ -27,24 +27,24 @@ class SideAtLevel:
     target: str
     requests: int
     times: Mapping[Measure, Estimate]
-    """In seconds; a p95 of few requests has no interval."""
+    """In seconds. The p95 of few requests has no interval."""
     success: Estimate
     tokens_per_second: Estimate | None
-    """Of all streams together, output tokens of successes while all streams were busy."""
+    """Output tokens of successes, summed over all streams while all of them were busy."""
     usd_per_million_tokens: float | None
-    """Input and output together. Of a server that is paid by the hour, from what it came to."""
+    """Input and output together. For a server paid by the hour, derived from its throughput."""
     limited: bool
-    """Whether it limited the rate, which ended the level."""
+    """Whether the target limited the rate, which ended the level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """All sides with so many streams at once."""
+    """All sides at one number of concurrent streams."""
 
     streams: int
     sides: tuple[SideAtLevel, ...]
     versus: tuple[Versus, ...]
-    """The candidates against the baseline at this level."""
+    """Each candidate compared with the baseline at this level."""
 
     def side(self, target: str) -> SideAtLevel | None:
         return next((side for side in self.sides if side.target == target), None)
@@ -52,22 +52,22 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Breaking:
-    """At how many streams a side no longer keeps an objective."""
+    """The number of streams at which a side starts to miss an objective."""
 
     target: str
     objective: Objective
     holds_at: int | None
-    """The highest level at which it surely does."""
+    """The highest level whose whole interval meets the objective."""
     breaks_at: int | None
-    """The lowest level at which it surely does not."""
+    """The lowest level whose whole interval misses the objective."""
     estimate: Estimate | None
-    """Between the levels, a straight line through the logarithms of time and streams; a bound of
-    0 or infinity lies beyond the levels that were tried."""
+    """Interpolated between the levels, linear in the logarithms of time and streams. A bound of 0
+    or infinity lies beyond the measured levels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """All levels, and where the objectives break."""
+    """All levels, and the number of streams that breaks each objective."""
 
     levels: tuple[Level, ...]
     breakings: tuple[Breaking, ...]

@@ -29,7 +29,10 @@ _PER_MILLION, _HOUR_SECONDS = 1e6, 3600.0
 def side_at_level(
     target: str, streams: int, samples: Sequence[Sample], usd_per_hour: float | None, seed: int
 ) -> SideAtLevel:
-    """:param samples: of this target at this level; at least one."""
+    """Evaluate one target at one level of load.
+
+    :param samples: the samples of this target at this level; at least one.
+    """
     draws = _Draws(samples, seed)
     failed = sum(sample.failure is not None for sample in samples)
     share = Share(len(samples) - failed, len(samples))
@@ -51,7 +54,10 @@ def breaking(
     by_level: Mapping[int, Sequence[Sample]],
     seed: int,
 ) -> Breaking:
-    """Where this side stops keeping an objective, from its samples at each level."""
+    """Estimate the number of streams at which a side starts to miss an objective.
+
+    :param by_level: the samples of this side at each level.
+    """
     quantile, known = _quantile(objective.measure), {}
     for streams, samples in sorted(by_level.items()):
         draws = _Draws(samples, seed + streams)
@@ -79,8 +85,10 @@ def _streams(logarithm: float) -> float:
 
 
 def _crossings(levels: Floats, logs: Floats, limit: float) -> Floats:
-    """Where each column first passes the limit; infinite where it never does, minus infinity where
-    it has from the first level on."""
+    """Find where each column first exceeds the limit.
+
+    The result is infinite if it never does, and minus infinity if it does at the first level.
+    """
     found = np.full(logs.shape[1], inf)
     for at in range(len(levels) - 1, 0, -1):
         before, after = logs[at - 1], logs[at]
@@ -141,8 +149,11 @@ def _quantile(measure: Measure) -> Quantile:
 
 
 def _throughput(streams: int, samples: Sequence[Sample], draws: _Draws) -> Estimate | None:
-    """Tokens by the time that streams were busy, times the streams. What is under way when the
-    last request of a turn begins counts in part: from then on not all streams are busy."""
+    """Estimate the throughput of all streams: tokens per busy second of a stream, times streams.
+
+    A request that is still running when the last request of its turn begins counts in part,
+    because not all streams are busy after that.
+    """
     shares = dict(_shares_at_full_load(samples))
     per_stream = draws.ratio(
         lambda s: shares[id(s)] * (0 if s.failure else s.output_tokens or 0),

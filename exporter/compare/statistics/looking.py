@@ -1,4 +1,4 @@
-"""From evidence to a report, at the error level set before the first look."""
+"""Turns evidence into a report, at the error level set before the first look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exporter.compare.subject import Evidence, Subject
 
 
 def judge(evidence: Evidence, rules: Rules) -> Report:
-    """The report; where several looks were agreed on, at this look's level of error."""
+    """Judge the evidence; if several looks are planned, use the error level of this look."""
     subject, samples = evidence.subject, evidence.samples
     load = under_load(subject, samples, rules) if any(s.streams for s in samples) else None
     return replace(
@@ -38,7 +38,10 @@ def _look(subject: Subject, samples: Sequence[Sample], rules: Rules) -> Look | N
 
 
 def _changes(evidence: Evidence, rules: Rules) -> Iterator[tuple[str, tuple[Change, ...]]]:
-    """Of the time to first token; within each stratum alone a level means something."""
+    """Yield the changes of the time to first token of each target.
+
+    Each stratum has its own level, so values are divided by the median of their stratum.
+    """
     for party in evidence.subject.parties:
         own = sorted(
             (s for s in evidence.samples if s.target == party.name and not s.cold),
@@ -70,7 +73,7 @@ def _usual_by_stratum(known: Sequence[tuple[Sample, float]]) -> dict[str, float]
 
 
 def is_decided(subject: Subject, rules: Rules, probes: int, samples: Sequence[Sample]) -> bool:
-    """Whether a look is planned after so many probes, and finds decided what matters most."""
+    """Whether a look is planned after this many probes and decides the most important measures."""
     planned = looks(subject.planned_probes or 0, rules.alpha)
     if probes not in {look.probes for look in planned}:
         return False
@@ -78,5 +81,5 @@ def is_decided(subject: Subject, rules: Rules, probes: int, samples: Sequence[Sa
 
 
 def _probes(samples: Iterable[Sample]) -> int:
-    """Of each target, as far as they were asked for in blocks."""
+    """Return the number of warm probes of each target."""
     return PROBES_PER_BLOCK * len({sample.block for sample in samples if not sample.cold})

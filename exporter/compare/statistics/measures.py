@@ -1,4 +1,4 @@
-"""The measures of a comparison, and how each is evaluated."""
+"""The measures of a comparison, and the statistic of each."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Value = Callable[[Sample], float | None]
 
 MIN_SAMPLES = 40
 TAIL_SAMPLES = 8
-"""So many samples there must be, and so many of them beyond a quantile on its thinner side, for an
-interval to be given; ``python -m benchmarks.compare`` shows that intervals hold from there on."""
+"""An interval needs this many samples in total, and this many beyond the quantile on its thinner
+side. ``python -m benchmarks.compare`` shows that intervals keep their coverage from there on."""
 MIN_BLOCKS = 10
-"""In so many blocks both sides must have a value, for a typical ratio."""
+"""A typical ratio needs a value of both sides in this many blocks."""
 MIN_BURSTS = 6
-"""In so many bursts the slow probes must have come: one bad minute is no tail."""
+"""A tail needs slow probes in this many bursts: one bad minute isn't a tail."""
 TAIL_SHARE = 0.9
-"""From this quantile on it is a tail."""
+"""The lowest quantile that counts as a tail."""
 MIN_COLD_STARTS = 4
-"""Below, no interval has bounds."""
+"""With fewer cold starts, no interval has bounds."""
 
 
 class Measure(StrEnum):
-    """The closed list, in the order in which a report has them."""
+    """All measures, in the order of the report."""
 
     TTFT_TYPICAL = "ttft_typical"
     TTFT_P50 = "ttft_p50"
@@ -52,14 +52,14 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Typical:
-    """The typical ratio of one value between the sides."""
+    """The typical ratio of a value between the sides."""
 
     value: Value
 
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """A quantile of one value over the samples."""
+    """A quantile of a value over the samples."""
 
     value: Value
     share: float
@@ -71,7 +71,7 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class RatioOfSums:
-    """A sum over the samples by another sum, times a factor."""
+    """One sum over the samples divided by another, times a factor."""
 
     numerator: Value
     denominator: Value
@@ -80,12 +80,12 @@ class RatioOfSums:
 
 @dataclass(frozen=True, slots=True)
 class SuccessRatio:
-    """The share of probes that succeeded; sides differ by their difference, not their ratio."""
+    """The share of probes that succeeded. It is compared by difference, not by ratio."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """The median of the cold starts, of which there are few."""
+    """The median of the cold starts. There are few of them, so it needs an exact test."""
 
 
 Statistic = Typical | Quantile | RatioOfSums | SuccessRatio | ColdStart
@@ -93,20 +93,20 @@ Statistic = Typical | Quantile | RatioOfSums | SuccessRatio | ColdStart
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a measure is called, computed from and compared by."""
+    """The name, the statistic and the default margin of a measure."""
 
     title: str
     short: str
-    """The title where there is little room, in the field's own abbreviations."""
+    """A short title with the usual abbreviations, for narrow places."""
     unit: Unit
     statistic: Statistic
     margin: float
-    """How much worse or better still counts as the same, unless the user says otherwise: a part
-    of the baseline's value, or for a success ratio a difference."""
+    """The default difference that still counts as the same: a share of the baseline's value, or a
+    difference for a success ratio."""
     higher_is_better: bool = False
     waits_for: Measure | None = None
-    """What asks nearly the same and finds smaller differences: where that one finds none, neither
-    does this one."""
+    """A more sensitive measure of nearly the same question. If it finds no difference, neither does
+    this one."""
 
 
 def _ttft(sample: Sample) -> float | None:
@@ -216,4 +216,4 @@ DEFINITIONS: Mapping[Measure, Definition] = {
 }
 
 TYPICAL = (Measure.TTFT_TYPICAL, Measure.TPOT_TYPICAL, Measure.DURATION_TYPICAL)
-"""What a buyer asks before all else, unless he says otherwise."""
+"""The measures that decide a comparison by default."""

@@ -1,4 +1,4 @@
-"""The variance of a sum over blocks, also if neighbouring blocks are correlated."""
+"""The variance of a sum over blocks, even if neighboring blocks are correlated."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from exporter.compare.statistics.resampling import Floats, run_length
 _LAGS = 10
 _MOST_DEVIATIONS, _FEWEST_DEVIATIONS = 2.75, 1.5
 _DEVIATIONS_PER_BLOCK = 0.0125
-"""Few blocks show a memory less clearly, so a smaller sign of it is heeded."""
+"""Few blocks show a memory less clearly, so the threshold is lower for them."""
 _RUNS = 6
 
 
 def memory(series: Floats) -> int:
-    """How many consecutive blocks count as one; 1 if they are independent.
+    """Return how many consecutive blocks count as one; 1 if they are independent.
 
-    There are two signs of memory: single lags that stand out (see ``run_length``), and sums over
-    ten blocks that vary more than ten times as much as single blocks (Lo and MacKinlay
-    1988, "Stock market prices do not follow random walks"), the sign of a
-    slow quarter of an hour. Then a sixth of the whole counts as one, so that the level holds for
-    any length of such a period (Kiefer and Vogelsang 2005, "A new asymptotic theory for
+    There are two signs of memory:
+
+    - Single lags stand out (see ``run_length``).
+    - Sums over ten blocks vary more than ten times as much as single blocks (Lo and MacKinlay
+      1988, "Stock market prices do not follow random walks"). A slow quarter of an hour does this.
+
+    In the second case, a sixth of the series counts as one block. The error level then holds for
+    a slow period of any length (Kiefer and Vogelsang 2005, "A new asymptotic theory for
     heteroskedasticity-autocorrelation robust tests").
     """
     size, longest = len(series), len(series) // _RUNS
@@ -34,12 +37,12 @@ def memory(series: Floats) -> int:
     deviations = min(_MOST_DEVIATIONS, _FEWEST_DEVIATIONS + _DEVIATIONS_PER_BLOCK * size)
     if run_variance(series, lags) > (1 + deviations * usual) * run_variance(series, 1):
         return longest
-    rounded = np.round(series / np.abs(series).max(), 9)  # ties must not hang on the last bit
+    rounded = np.round(series / np.abs(series).max(), 9)  # ties must not depend on the last bit
     return run_length([*rounded])
 
 
 def run_variance(series: Floats, runs: int) -> float:
-    """The variance of the sum of a series whose mean is 0, from sums over runs that overlap."""
+    """Estimate the variance of the sum of a series with mean 0, from sums over overlapping runs."""
     size = len(series)
     if size < 2:
         return math.inf
@@ -49,19 +52,22 @@ def run_variance(series: Floats, runs: int) -> float:
 
 
 def freedom(blocks: int, runs: int) -> float:
-    """Degrees of freedom of such a variance; with a memory half of what its sums would have, since
-    sums over runs that overlap tell less, and how long a memory lasts is a guess."""
+    """Return the degrees of freedom of such a variance.
+
+    With a memory it is half the number of runs minus 1, because overlapping runs carry less
+    information and the length of the memory is a guess.
+    """
     whole = blocks / runs - 1
     return max(1.0, whole if runs == 1 else whole / 2)
 
 
 def reach(confidence: float, degrees: float) -> float:
-    """How many standard deviations to either side an interval reaches."""
+    """Return the half width of an interval in standard deviations."""
     return float(-special.stdtrit(degrees, (1 - confidence) / 2))
 
 
 def p_value(distance: float, deviation: float, degrees: float) -> float:
-    """Of "the distance is 0"."""
+    """Return the p-value of "the distance is 0"."""
     if not deviation:
         return 0.0 if distance else 1.0
     return float(2 * special.stdtr(degrees, -abs(distance) / deviation))

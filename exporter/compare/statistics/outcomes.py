@@ -35,15 +35,15 @@ from exporter.compare.statistics.verdict import Effect
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One measure of one candidate, before it is judged."""
+    """The result for one measure of one candidate, without a verdict."""
 
     baseline: float | None
     candidate: float | None
     effect: Effect | None
     note: str = ""
-    """Why there is no effect."""
+    """The reason if there is no effect."""
     measured: bool = True
-    """Whether more probes could tell."""
+    """Whether more probes could give an effect."""
 
 
 def outcome(
@@ -53,10 +53,10 @@ def outcome(
     sides: tuple[str, str],
     confidence: float,
 ) -> Outcome:
-    """What one measure of a candidate came to.
+    """Compare one measure of a candidate with the baseline.
 
     :param cold: the cold starts of each target, in seconds.
-    :param sides: the baseline's name and the candidate's.
+    :param sides: the names of the baseline and the candidate.
     """
     found = _compared(statistic, pool, cold, sides, confidence)
     if found.effect or not all(map(pool.probes, sides)):
@@ -66,14 +66,14 @@ def outcome(
 
 
 def _why_not_measured(statistic: Statistic, found: Outcome, sides: tuple[str, str]) -> str:
-    """Empty where it was measured, if not often enough."""
+    """Return the reason; empty if there are values, even if too few."""
     values = dict(zip(sides, (found.baseline, found.candidate), strict=True))
     without = [name for name, value in values.items() if value is None]
     if isinstance(statistic, RatioOfSums):
-        return f"no cost is known of {' and '.join(without)}" if without else ""
+        return f"the cost of {' and '.join(without)} is unknown" if without else ""
     if len(without) < len(sides):
         return ""
-    return "not asked for" if isinstance(statistic, ColdStart) else "no answer tells it"
+    return "not requested" if isinstance(statistic, ColdStart) else "no answer reports it"
 
 
 def _compared(
@@ -105,11 +105,11 @@ def _compare_typical(
     pairs = pool.pairs(*sides)
     lacking = _lacking([len(side.logs) for side in sides], MIN_SAMPLES)
     if not lacking and pairs.blocks < MIN_BLOCKS:
-        lacking = f"both answered in {pairs.blocks} of {MIN_BLOCKS} blocks"
+        lacking = f"both sides answered in {pairs.blocks} of {MIN_BLOCKS} blocks"
     if lacking or not before or not after:
         return Outcome(before, after, None, lacking)
     effect = typical_ratio(pairs, confidence)
-    middle, factor = sqrt(before * after), sqrt(effect.value)  # so that both agree with the ratio
+    middle, factor = sqrt(before * after), sqrt(effect.value)  # makes both agree with the ratio
     return Outcome(middle / factor, middle * factor, effect)
 
 
@@ -151,7 +151,7 @@ def _compare_ratios(
     if lacking or before is None or after is None:
         return Outcome(before, after, None, lacking)
     if not before or not after:
-        return Outcome(before, after, None, "a price of 0 leaves no ratio")
+        return Outcome(before, after, None, "no ratio, because a cost is 0")
     return Outcome(
         before,
         after,
@@ -184,7 +184,7 @@ def _compare_cold_starts(
 
 
 def _lacking(sizes: Sequence[int], wanted: int) -> str:
-    """What is missing for an interval; empty where nothing is."""
+    """Describe what is missing for an interval; empty if nothing is."""
     found = min(sizes)
     if found >= wanted:
         return ""
@@ -192,5 +192,5 @@ def _lacking(sizes: Sequence[int], wanted: int) -> str:
 
 
 def _lacking_bursts(found: float) -> str:
-    """The same for a tail, which wants its slow probes spread over the whole time."""
+    """Describe what is missing for a tail, which needs slow probes at several times."""
     return "" if found >= MIN_BURSTS else f"slow in {found:.0f} of {MIN_BURSTS} bursts"

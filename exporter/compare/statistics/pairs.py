@@ -1,4 +1,4 @@
-"""All pairs of values of the two sides, within each stratum of the mix."""
+"""All pairs of values of both sides, within each stratum of the mix."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Logarithms of the values of one target, each with its block and its stratum."""
+    """The logarithms of the values of one target, each with its block and stratum."""
 
     logs: Floats
     blocks: Integers
     strata: Integers
 
     def within(self, blocks: npt.NDArray[np.bool_]) -> Side:
-        """What is in these blocks."""
+        """Return only the values in these blocks."""
         chosen = blocks[self.blocks]
         return Side(self.logs[chosen], self.blocks[chosen], self.strata[chosen])
 
 
 @dataclass(frozen=True, slots=True)
 class _Stratum:
-    """Pairs within one part of the mix: distinct values, and how much each of them counts."""
+    """The pairs within one part of the mix: distinct values and their weights."""
 
     distances: Floats
-    """Of the candidate's values from the baseline's; a row for each of the candidate's."""
+    """The candidate's values minus the baseline's, with a row for each value of the candidate."""
     shares: tuple[Floats, Floats]
-    """Of the baseline's and the candidate's distinct values; each sums up to 1."""
+    """The frequencies of the distinct values of baseline and candidate; each side sums to 1."""
     inverse: tuple[Integers, Integers]
-    """Which distinct value each value is."""
+    """The index of the distinct value for each value."""
     blocks: tuple[Integers, Integers]
     weight: float
 
@@ -47,7 +47,7 @@ class _Stratum:
         return self.weight * float(after @ of_pairs @ before)
 
     def add_by_block(self, of_pairs: Floats, total: Floats) -> None:
-        """By how much each block's values move the mean."""
+        """Add to ``total`` how much the values of each block move the mean."""
         before, after = self.shares
         means = after @ of_pairs, of_pairs @ before
         for of_values, inverse, blocks in zip(means, self.inverse, self.blocks, strict=True):
@@ -56,10 +56,11 @@ class _Stratum:
 
 
 class Pairs:
-    """All pairs of two sides, in those blocks in which both have a value: a side that fails on
-    long prompts must not seem the faster one for it.
+    """All pairs of two sides, from the blocks in which both have a value.
 
-    :param blocks: how many there are.
+    Without this restriction, a side that fails on long prompts would seem faster.
+
+    :param blocks: the total number of blocks.
     """
 
     def __init__(self, baseline: Side, candidate: Side, blocks: int) -> None:
@@ -77,29 +78,29 @@ class Pairs:
 
     @property
     def blocks(self) -> int:
-        """In how many blocks both sides have a value."""
+        """The number of blocks in which both sides have a value."""
         return len(self._blocks)
 
     def quantile(self, share: float) -> float:
-        """The distance that this share of the pairs does not exceed."""
+        """Return the distance that this share of the pairs doesn't exceed."""
         at = min(int(np.searchsorted(self._cumulative, share - _TINY)), len(self._ordered) - 1)
         is_between = abs(float(self._cumulative[at]) - share) < _TINY
         following = min(at + is_between, len(self._ordered) - 1)
         return float(self._ordered[at] + self._ordered[following]) / 2
 
     def usual_distance(self, centre: float) -> float:
-        """Half of the pairs are no farther than that from a centre."""
+        """Return the median distance of the pairs from a center."""
         far = np.abs(self._ordered - centre)
         order = np.argsort(far)
         weights = np.diff(self._cumulative, prepend=0.0)[order]
         return float(far[order][np.searchsorted(np.cumsum(weights), 0.5)])
 
     def mean(self, of_distance: Callable[[Floats], Floats]) -> float:
-        """Of a function of each pair's distance."""
+        """Return the mean of a function of each pair's distance."""
         return sum(stratum.mean(of_distance(stratum.distances)) for stratum in self._strata)
 
     def by_block(self, of_distance: Callable[[Floats], Floats]) -> Floats:
-        """By how much each block moves that mean (its Hajek projection), in their order."""
+        """Return how much each block moves that mean (its Hájek projection), in block order."""
         total = np.zeros(self._size)
         for stratum in self._strata:
             stratum.add_by_block(of_distance(stratum.distances), total)
@@ -107,7 +108,7 @@ class Pairs:
 
 
 def _strata(baseline: Side, candidate: Side) -> Iterator[_Stratum]:
-    """Each counts by how much it tells (van Elteren 1960)."""
+    """Yield the strata, weighted by the information in each (van Elteren 1960)."""
     both = np.intersect1d(baseline.strata, candidate.strata)
     parts = []
     for stratum in both:
@@ -127,8 +128,8 @@ def _part(side: Side, stratum: int) -> Side:
 def _stratum(before: Side, after: Side, weight: float) -> _Stratum:
     logs = [before.logs, after.logs]
     if len(logs[0]) * len(logs[1]) > _MOST_PAIRS:
-        everybody = np.concatenate(logs)
-        step = float(np.subtract(*np.quantile(everybody, [0.9, 0.1]))) / _GRID
+        both = np.concatenate(logs)
+        step = float(np.subtract(*np.quantile(both, [0.9, 0.1]))) / _GRID
         logs = [np.round(own / step) * step if step else own for own in logs]
     distinct = [np.unique(own, return_inverse=True, return_counts=True) for own in logs]
     (x, of_x, x_counts), (y, of_y, y_counts) = distinct

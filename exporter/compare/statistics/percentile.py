@@ -1,8 +1,8 @@
-"""From the draws of a bootstrap to an interval and a p-value.
+"""Turns the draws of a bootstrap into an interval and a p-value.
 
 The percentile interval is too narrow for small samples, like a normal interval with a variance
-divided by n. It is widened by the ratio of Student's interval to that one: Hesterberg (2015), "What
-Teachers Should Know About the Bootstrap", section 5.3.2.
+divided by n. This module widens it by the ratio of Student's interval to that normal interval:
+Hesterberg (2015), "What Teachers Should Know About the Bootstrap", section 5.3.2.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _FEW_BEYOND = 10
 
 
 def percentile_effect(ratio: float, draws: Floats, units: float, confidence: float) -> Effect:
-    """The effect of a candidate whose measure is ``ratio`` times the baseline's.
+    """Return the effect of a candidate whose measure is ``ratio`` times the baseline's.
 
-    :param draws: the same ratio in each draw; NaN where it has none.
-    :param units: how many independent blocks were drawn from.
+    :param draws: the ratio in each draw; NaN if a draw has none.
+    :param units: the number of independent blocks that the bootstrap draws from.
     """
     known = draws[~np.isnan(draws)]
     tail = _widened((1 - confidence) / 2, units)
@@ -31,8 +31,11 @@ def percentile_effect(ratio: float, draws: Floats, units: float, confidence: flo
 
 
 def _p_value(draws: Floats, units: float) -> float:
-    """Of "the ratio is 1". Where hardly any draw is beyond 1, their number says little: the
-    distance from 1 in standard deviations says how much smaller the chance is."""
+    """Return the p-value of "the ratio is 1".
+
+    If hardly any draw lies beyond 1, their number says little. The distance from 1 in standard
+    deviations then gives a better estimate of the probability.
+    """
     beyond = min(int((draws <= 1).sum()), int((draws >= 1).sum()))
     share = (beyond + 1) / (len(draws) + 1)
     if beyond < _FEW_BEYOND:
@@ -44,14 +47,14 @@ def _p_value(draws: Floats, units: float) -> float:
 
 
 def _widened(tail: float, units: float) -> float:
-    """The share of draws to leave out at one end."""
+    """Return the share of draws to leave out at one end."""
     freedom = max(1.0, units - 1)
     deviations = special.stdtrit(freedom, tail) * math.sqrt((freedom + 1) / freedom)
     return float(special.ndtr(deviations))
 
 
 def _narrowed(share: float, units: float) -> float:
-    """The inverse: the chance that belongs to a share of draws at one end."""
+    """Return the probability that belongs to a share of draws at one end: the inverse."""
     freedom = max(1.0, units - 1)
     deviations = special.ndtri(share) / math.sqrt((freedom + 1) / freedom)
     return float(special.stdtr(freedom, deviations))

@@ -1,4 +1,4 @@
-"""The samples of all targets, in blocks, ready for resampling."""
+"""The samples of all targets in blocks, ready for resampling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ONE_BURST_BLOCKS = 2
 class Pool:
     """Samples and one resampling of their blocks.
 
-    :param draws: how many resamples are drawn.
+    :param draws: the number of resamples.
     """
 
     def __init__(
@@ -47,21 +47,21 @@ class Pool:
 
     @property
     def units(self) -> float:
-        """How many blocks, or runs of blocks, know nothing of each other."""
+        """The number of independent blocks, or independent runs of blocks."""
         return len(self._index) / self.run_length
 
     def values(self, target: str, value: Value) -> Floats:
-        """What is known of a value."""
+        """Return the known values of a target."""
         return np.array([known for _, known in self._known(target, value)])
 
     def quantiles(self, target: str, value: Value, share: float) -> Floats:
-        """The quantile in each draw."""
+        """Return the quantile in each draw."""
         return self._resampling.quantiles(
             self.values(target, value), self._blocks(target, value), share
         )
 
     def side(self, target: str, value: Value) -> Side:
-        """The logarithms of a value, for comparing it pair by pair."""
+        """Return the logarithms of a value, for a comparison by pairs."""
         known = [(index, of) for index, of in self._known(target, value) if of > 0]
         blocks = np.array([index for index, _ in known], np.intp)
         return Side(np.log([of for _, of in known]), blocks, self._strata_numbers[blocks])
@@ -70,14 +70,16 @@ class Pool:
         return Pairs(baseline, candidate, len(self._index))
 
     def bursts(self, targets: Sequence[str], value: Value, share: float) -> float:
-        """In how many bursts the values beyond the quantile of all these targets came, a large
-        one among small ones counting for nearly all (the inverse of Simpson's index). Blocks with
-        at most one block between them are of one burst."""
-        everybody = [known for target in targets for known in self._known(target, value)]
-        threshold = np.quantile([known for _, known in everybody], share)
+        """Return the effective number of bursts of values beyond the quantile of these targets.
+
+        It is the inverse of Simpson's index: one large burst among small ones counts for nearly
+        all. Blocks with at most one block between them belong to the same burst.
+        """
+        pooled = [known for target in targets for known in self._known(target, value)]
+        threshold = np.quantile([known for _, known in pooled], share)
         sizes: list[int] = []
         latest: float = -math.inf
-        for index in sorted(index for index, known in everybody if known > threshold):
+        for index in sorted(index for index, known in pooled if known > threshold):
             if index - latest > _ONE_BURST_BLOCKS:
                 sizes.append(0)
             sizes[-1] += 1
@@ -86,7 +88,7 @@ class Pool:
         return sum(sizes) ** 2 / squares if squares else 0.0
 
     def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
-        """The ratio of sums in each draw; both values are known of the same samples."""
+        """Return the ratio of sums in each draw; the same samples must have both values."""
         return self._resampling.ratios(
             self.values(target, numerator),
             self.values(target, denominator),
@@ -94,13 +96,13 @@ class Pool:
         )
 
     def probes(self, target: str) -> int:
-        """How many there are, successes and failures alike."""
+        """Return the number of probes, successes and failures alike."""
         return len(self._samples[target])
 
     def successes(self, target: str) -> Share | None:
-        """How many probes succeeded; probes that fail together count for less than one each.
+        """Return the share of probes that succeeded; ``None`` without probes.
 
-        ``None`` where there were none.
+        Probes that fail together count for less than one each.
         """
         samples = self._samples[target]
         if not samples:
@@ -119,7 +121,10 @@ class Pool:
         return np.array([index for index, _ in self._known(target, value)], np.intp)
 
     def _differences(self, baseline: str, candidates: Sequence[str]) -> Iterator[Sequence[float]]:
-        """What the verdict is about, block by block: if that has a memory, runs are drawn."""
+        """Yield the differences between the sides, block by block.
+
+        If a series has a memory, the bootstrap draws runs of blocks.
+        """
         for of_block in (_mean_log_first_token, _mean_log_duration, _failure_ratio):
             before = self._by_block(baseline, of_block)
             for candidate in candidates:
@@ -129,8 +134,10 @@ class Pool:
                 )
 
     def _without_strata(self, by_block: Mapping[int, float]) -> Sequence[float]:
-        """The series without what each stratum has of its own: strata take turns, and what comes
-        again with each turn is no memory."""
+        """Subtract the mean of each stratum.
+
+        Strata take turns. Without this, their differences would repeat and look like a memory.
+        """
         of_stratum: dict[str, list[float]] = defaultdict(list)
         for block, value in by_block.items():
             of_stratum[self._strata[block]].append(value)
@@ -147,7 +154,7 @@ class Pool:
         return {block: value for block, value in found.items() if value is not None}
 
     def _design_effect(self, samples: Sequence[Sample], failing: float) -> float:
-        """How many samples tell as much as one that knows nothing of the others; at least 1."""
+        """Return how many samples carry the information of one independent sample; at least 1."""
         units: dict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
             units[self._index[sample.block] // self.run_length].append(sample)

@@ -1,4 +1,4 @@
-"""Intervals for the difference of two proportions, also near 0 % and 100 %."""
+"""Intervals for the difference of two proportions, even near 0 % and 100 %."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BISECTIONS = 60
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many out of so many; fractions where samples count for less than one each."""
+    """A proportion. The counts are fractions if samples count for less than one each."""
 
     hits: float
     total: float
@@ -23,7 +23,7 @@ class Share:
         return self.hits / self.total
 
     def score_interval(self, z: float) -> tuple[float, float]:
-        """Wilson (1927): all shares from which this one is at most ``z`` deviations away."""
+        """Return all shares that are at most ``z`` deviations from this one (Wilson 1927)."""
         share, total = self.value, self.total
         middle = share + z * z / (2 * total)
         spread = max(0.0, share * (1 - share))  # rounding may put a share beyond 1
@@ -33,8 +33,11 @@ class Share:
 
 
 def difference_interval(baseline: Share, candidate: Share, z: float) -> tuple[float, float]:
-    """Newcombe (1998), "Interval estimation for the difference between independent proportions",
-    method 10: two score intervals put together."""
+    """Combine two score intervals into an interval for the difference.
+
+    Newcombe (1998), "Interval estimation for the difference between independent proportions",
+    method 10.
+    """
     low_b, high_b = baseline.score_interval(z)
     low_c, high_c = candidate.score_interval(z)
     difference = candidate.value - baseline.value
@@ -45,7 +48,7 @@ def difference_interval(baseline: Share, candidate: Share, z: float) -> tuple[fl
 
 
 def difference_p_value(baseline: Share, candidate: Share) -> float:
-    """Of "both are the same": the level at which the interval just reaches 0."""
+    """Return the p-value of "both are the same": the level at which the interval just reaches 0."""
     low, high = 0.0, _LARGEST_Z
     for _ in range(_BISECTIONS):
         z = (low + high) / 2
@@ -58,5 +61,5 @@ def difference_p_value(baseline: Share, candidate: Share) -> float:
 
 
 def two_sided_z(confidence: float) -> float:
-    """How many standard deviations to either side hold so much of a normal distribution."""
+    """Return how many standard deviations on each side of the mean hold this probability."""
     return _NORMAL.inv_cdf((1 + confidence) / 2)

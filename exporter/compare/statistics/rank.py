@@ -1,9 +1,8 @@
-"""The ratio of two small samples, such as cold starts. It is exact for any distribution, as long as
-both samples have the same distribution up to a factor.
+"""The ratio of two small samples, such as cold starts.
 
-Hodges and Lehmann (1963), "Estimates of location based on rank tests": the estimate is the median
-of all ratios between the samples, and the interval contains the ratios that the Mann-Whitney test
-does not reject.
+It is exact for any distribution that both samples share up to a factor. Hodges and Lehmann (1963),
+"Estimates of location based on rank tests": the estimate is the median of all ratios between the
+samples, and the interval contains the ratios that the Mann-Whitney test doesn't reject.
 """
 
 from __future__ import annotations
@@ -17,12 +16,14 @@ from statistics import NormalDist
 from exporter.compare.statistics.verdict import Effect
 
 _EXACT_PAIRS = 2_500
-"""Up to so many pairs the distribution is counted out; above, it is normal to all purposes."""
+"""The distribution is exact up to this many pairs; above, a normal distribution is close enough."""
 
 
 def ratio(baseline: Sequence[float], candidate: Sequence[float], confidence: float) -> Effect:
-    """How many times a candidate's value is the baseline's; the interval is without bounds where
-    there are too few values for the confidence."""
+    """Return the ratio of the candidate's values to the baseline's.
+
+    The interval has no bounds if there are too few values for the confidence.
+    """
     ratios = sorted(after / before for after in candidate for before in baseline)
     sizes = len(baseline), len(candidate)
     above = sum(1.0 if r > 1 else 0.5 if r == 1 else 0.0 for r in ratios)
@@ -35,14 +36,14 @@ def ratio(baseline: Sequence[float], candidate: Sequence[float], confidence: flo
 
 
 def _interval(ratios: Sequence[float], rejected: int) -> tuple[float, float]:
-    """:param rejected: how many of the ratios at either end are left out, plus one."""
+    """:param rejected: the number of ratios left out at each end, plus one."""
     if not rejected:
         return 0.0, math.inf
     return ratios[rejected - 1], ratios[-rejected]
 
 
 def _rejected(baseline: int, candidate: int, tail: float) -> int:
-    """How many values of Mann's and Whitney's U, from 0 on, have together at most this chance."""
+    """Return how many values of the Mann-Whitney U, from 0 up, have at most this probability."""
     pairs = baseline * candidate
     if pairs <= _EXACT_PAIRS:
         chances = accumulate(_chances(baseline, candidate))
@@ -51,7 +52,7 @@ def _rejected(baseline: int, candidate: int, tail: float) -> int:
 
 
 def _at_most(u: int, baseline: int, candidate: int) -> float:
-    """The chance of this U or a smaller one, if both samples are alike."""
+    """Return the probability of this U or less if both samples have the same distribution."""
     pairs = baseline * candidate
     if pairs <= _EXACT_PAIRS:
         return sum(_chances(baseline, candidate)[: u + 1])
@@ -63,7 +64,7 @@ def _deviation(baseline: int, candidate: int) -> float:
 
 
 def _chances(baseline: int, candidate: int) -> list[float]:
-    """The distribution of U: the coefficients of a Gaussian binomial, by their number."""
+    """Return the distribution of U: the normalized coefficients of a Gaussian binomial."""
     pairs = baseline * candidate
     counts = [1] + [0] * pairs
     for factor in range(1, baseline + 1):

@@ -1,9 +1,8 @@
 """The blocks that a bootstrap draws, and the value of a statistic in each draw.
 
-It draws blocks, not samples, so that what the sides have in common (the prompt, the time of day)
-stays in common. If consecutive blocks resemble each other, for example because a provider is slow
-for an hour, it draws runs of blocks: they carry less information than the same number of
-independent blocks.
+It draws blocks, not samples, because the sides of a block share the prompt and the time of day. If
+consecutive blocks resemble each other, for example because a provider is slow for an hour, it draws
+runs of blocks: they carry less information than the same number of independent blocks.
 """
 
 from __future__ import annotations
@@ -23,13 +22,15 @@ Counts = npt.NDArray[np.int32]
 _CHUNK_CELLS = 4_000_000
 _INSIGNIFICANT_LAGS = 5
 _MIN_RUNS = 6
-"""Fewer would leave nothing to draw from; a slowness that lasts longer than a sixth of the whole
-is not told from a lasting one."""
+"""Fewer runs would leave too little to draw from. A slow period that lasts longer than a sixth of
+the comparison therefore looks permanent."""
 
 
 class Resampling:
-    """How often each block counts in each draw; one for all measures, so that what they have in
-    common stays in common as well."""
+    """How often each block counts in each draw.
+
+    All measures use the same draws, which keeps the correlation between them.
+    """
 
     def __init__(self, strata: Sequence[str], run_length: int, draws: int, seed: int) -> None:
         random = np.random.default_rng(seed)
@@ -39,7 +40,7 @@ class Resampling:
             self._counts = _within_strata(strata, draws, random)
 
     def quantiles(self, values: Floats, blocks: Integers, share: float) -> Floats:
-        """The Harrell-Davis estimate of a quantile in each draw; NaN in one without values.
+        """Return the Harrell-Davis estimate of a quantile in each draw; NaN without values.
 
         :param blocks: the index of each value's block.
         """
@@ -54,7 +55,7 @@ class Resampling:
         )
 
     def ratios(self, numerators: Floats, denominators: Floats, blocks: Integers) -> Floats:
-        """The ratio of two sums in each draw; NaN in one without values."""
+        """Return the ratio of two sums in each draw; NaN without values."""
         size = self._counts.shape[1]
         above = self._counts @ np.bincount(blocks, numerators, size)
         below = self._counts @ np.bincount(blocks, denominators, size)
@@ -63,10 +64,11 @@ class Resampling:
 
 
 def harrell_davis(values: Floats, share: float) -> float:
-    """The Harrell-Davis estimate of a quantile: the mean of the order statistics, weighted by the
-    probability that each is the quantile of a sample.
+    """Return the Harrell-Davis estimate of a quantile.
 
-    Harrell and Davis (1982), "A new distribution-free quantile estimator", Biometrika 69.
+    It is the mean of the order statistics, weighted by the probability that each is the quantile
+    of a sample. Harrell and Davis (1982), "A new distribution-free quantile estimator", Biometrika
+    69.
     """
     return float(_harrell_davis(np.sort(values), np.ones((1, len(values)), np.int32), share)[0])
 
@@ -84,7 +86,7 @@ def _harrell_davis(ordered: Floats, counts: Counts, share: float) -> Floats:
 
 
 def _within_strata(strata: Sequence[str], draws: int, random: np.random.Generator) -> Counts:
-    """Single blocks, as many of each stratum as there are: the mix was chosen, not found."""
+    """Draw single blocks, a fixed number from each stratum: the mix was chosen, not sampled."""
     counts = np.zeros((draws, len(strata)), np.int32)
     for stratum in dict.fromkeys(strata):
         columns = [index for index, name in enumerate(strata) if name == stratum]
@@ -94,7 +96,7 @@ def _within_strata(strata: Sequence[str], draws: int, random: np.random.Generato
 
 
 def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> Counts:
-    """Runs of blocks in a row, of which the first follows the last."""
+    """Draw runs of consecutive blocks; the series wraps around."""
     starts = random.multinomial(
         math.ceil(blocks / length), np.full(blocks, 1 / blocks), size=draws
     ).astype(np.int32)
@@ -105,17 +107,17 @@ def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> 
 
 
 def _whole_turns(strata: Sequence[str], run_length: int) -> int:
-    """Strata take turns, so a run of whole turns holds the mix as it was chosen."""
+    """Round up to whole turns of the strata, so that each run contains the chosen mix."""
     turn = len(set(strata))
     return math.ceil(run_length / turn) * turn
 
 
 def run_length(series: Sequence[float]) -> int:
-    """How many consecutive blocks to draw together; 1 if they are independent.
+    """Return how many consecutive blocks to draw together; 1 if they are independent.
 
     Politis and White (2004), "Automatic block-length selection for the dependent bootstrap",
-    corrected by Patton, Politis and White (2009), for the circular bootstrap, on ranks, so that
-    one slow probe does not decide.
+    corrected by Patton, Politis and White (2009), for the circular bootstrap. It works on ranks,
+    so that one slow probe doesn't decide the result.
     """
     size = len(series)
     longest = size // _MIN_RUNS
@@ -137,7 +139,7 @@ def run_length(series: Sequence[float]) -> int:
 
 
 def _ranks(series: Sequence[float]) -> Floats:
-    """Ranks around 0; equal values share theirs."""
+    """Return ranks around 0; equal values share a rank."""
     ranks = np.empty(len(series))
     at = 0
     ordered = sorted(range(len(series)), key=lambda index: series[index])
@@ -155,7 +157,7 @@ def _autocovariances(series: Floats, longest: int) -> Floats:
 
 
 def _last_significant_lag(correlations: Floats, size: int) -> int:
-    """The lag behind which as many correlations in a row as ``_INSIGNIFICANT_LAGS`` are small."""
+    """Return the lag after which ``_INSIGNIFICANT_LAGS`` consecutive correlations are small."""
     small = 2 * math.sqrt(math.log10(size) / size)
     in_a_row = 0
     for lag, correlation in enumerate(correlations[1:], 1):

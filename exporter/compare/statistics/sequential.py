@@ -3,8 +3,8 @@
 Each look spends a part of the permitted error: the increase of ``alpha * (share of the planned
 probes)**1.5`` since the previous look (Kim and DeMets 1987, "Design and analysis of group
 sequential tests based on the type I error spending rate function"). Looks at the same growing
-samples are correlated, and what an earlier look would have found is not spent twice: the level of
-each look is computed from the joint distribution of all looks, with the recursion of Armitage,
+samples are correlated, so an error that an earlier look would have made isn't spent twice. The
+level of each look comes from the joint distribution of all looks, with the recursion of Armitage,
 McPherson and Rowe (1969), "Repeated significance tests on accumulating data".
 """
 
@@ -30,18 +30,19 @@ _LEVELS = tuple(float(level) for level in np.geomspace(1e-9, 0.999, 20))
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look: after so many probes of each target, at this level of error."""
+    """One look at the samples."""
 
     number: int
     probes: int
+    """The number of probes of each target so far."""
     shares: tuple[float, ...]
-    """Of the planned probes, at this look and those before it."""
+    """The shares of the planned probes at this look and the looks before it."""
     alpha: float
-    """The level of a test at this look, so that those at all looks together keep theirs."""
+    """The level of a test at this look. Together, the tests at all looks keep the planned level."""
 
     def overall(self, p_value: float) -> float:
-        """The p-value as it counts among all looks: the level for all of them together at which
-        this one would just reject."""
+        """Convert a p-value of this look to one for all looks: the joint level at which this look
+        just rejects."""
         at_look = [_level(self.shares, level) for level in _LEVELS]
         if p_value <= at_look[0]:
             return p_value * _LEVELS[0] / at_look[0]
@@ -50,7 +51,10 @@ class Look:
 
 
 def looks(planned_probes: int, alpha: float) -> tuple[Look, ...]:
-    """The looks at a comparison of so many probes per target; together they err with ``alpha``."""
+    """Plan the looks at a comparison; their joint error level is ``alpha``.
+
+    :param planned_probes: the number of probes per target.
+    """
     ends = (planned_probes * number // LOOKS for number in range(1, LOOKS + 1))
     at = sorted({probes - probes % PROBES_PER_BLOCK for probes in ends} - {0})
     shares = tuple(probes / planned_probes for probes in at)
@@ -61,8 +65,10 @@ def looks(planned_probes: int, alpha: float) -> tuple[Look, ...]:
 
 
 def look_at(probes: int, planned_probes: int, alpha: float) -> Look:
-    """The look after so many probes, whether planned there or forced by the budget: it has what
-    was spent neither by the planned looks before it nor is kept for those to come."""
+    """Return the look after this many probes, whether planned or forced by the budget.
+
+    It gets the error that the earlier looks didn't spend and later looks don't need.
+    """
     before = [look for look in looks(planned_probes, alpha) if look.probes < probes]
     if before and probes > planned_probes:
         before.pop()
@@ -71,23 +77,23 @@ def look_at(probes: int, planned_probes: int, alpha: float) -> Look:
 
 
 def _level(shares: tuple[float, ...], alpha: float) -> float:
-    """The two-sided level of the last of these looks."""
+    """Return the two-sided level of the last of these looks."""
     return float(2 * special.ndtr(-_walk(shares, alpha).edge / math.sqrt(shares[-1])))
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """A random walk that the looks so far have not ended: it has a variance of 1 at the end."""
+    """A random walk that no look has ended so far. Its variance at the last look is 1."""
 
     edge: float
-    """Beyond it the latest look ends the walk, to either side."""
+    """The latest look ends the walk beyond this distance from 0."""
     places: Floats
-    """Where it may be now, evenly spaced."""
+    """Evenly spaced positions where the walk may be now."""
     likely: Floats
-    """The density of being there."""
+    """The probability density at each position."""
 
     def chance(self, edge: float, deviation: float) -> float:
-        """Of being beyond an edge after another step."""
+        """Return the probability of a position beyond the edge after another step."""
         beyond = special.ndtr((self.places - edge) / deviation)
         beyond += special.ndtr((-self.places - edge) / deviation)
         return float(np.trapezoid(beyond * self.likely, self.places))

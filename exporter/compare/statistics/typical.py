@@ -1,16 +1,18 @@
-"""The typical ratio of two sides: an efficient estimate, and an interval that keeps the blocks.
+"""The typical ratio of two sides: an efficient estimate, and an interval that respects the blocks.
 
-Hodges and Lehmann (1963), "Estimates of location based on rank tests", take the median of all
-ratios between the sides' values: a pair is as likely to lie above it as below. That asks nothing
-of the shape of the times, and wastes what a shape could tell: of two replicas one of which is slow,
-say. So the centre is also sought with weights that fall with the distance of a pair from it (the
-location of a Cauchy distribution), at several widths, and the estimate of least variance is taken,
-unless it is farther from the median than chance explains: then the sides differ by more than a
-factor, and the median stands. Few blocks cannot tell whether they do: below ``_ENOUGH_BLOCKS`` the
-median stands in any case.
+Hodges and Lehmann (1963), "Estimates of location based on rank tests", use the median of all ratios
+between the values of both sides. The median assumes nothing about the distribution of the times. It
+therefore ignores what the shape of that distribution could tell, for example with two replicas of
+which one is slow.
 
-Variances are of sums over blocks, so that what both sides share, such as the prompt and the
-minute, cancels; ``memory`` says what becomes of slow hours.
+So this module also estimates the center with weights that fall with a pair's distance from it (the
+location of a Cauchy distribution), at several widths, and picks the estimate with the least
+variance. If that estimate is farther from the median than chance explains, the sides differ by
+more than a factor, and the median is used. A few blocks can't show whether that is so: with fewer
+than ``_ENOUGH_BLOCKS`` blocks the median is always used.
+
+Variances are of sums over blocks, so influences on both sides, such as the prompt and the time,
+cancel. For slow hours, see ``memory``.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ from exporter.compare.statistics.verdict import Effect
 
 _ENOUGH_BLOCKS = 80
 _WIDTHS = (0.5, 1.0, 2.0, 4.0)
-"""Of the weights, by the usual distance of a pair from the median."""
+"""The widths of the weights, relative to the usual distance of a pair from the median."""
 _DENSITY_WIDTH = 0.25
 _TOLERANCE = 2.0
-"""So many deviations of their difference may an estimate lie from the median."""
+"""The allowed distance of an estimate from the median, in deviations of their difference."""
 _STEPS = 30
 _PRECISION = 1e-7
 
@@ -42,7 +44,7 @@ class _Centre:
 
     value: float
     influence: Floats
-    """By how much each block moved it."""
+    """How much each block moved the estimate."""
     runs: int
 
     @property
@@ -51,7 +53,10 @@ class _Centre:
 
 
 def typical_ratio(pairs: Pairs, confidence: float) -> Effect:
-    """How many times a candidate's value typically is the baseline's; there must be pairs."""
+    """Return the typical ratio of the candidate's value to the baseline's.
+
+    :param pairs: at least one pair.
+    """
     middle = pairs.quantile(0.5)
     signs = pairs.by_block(lambda distances: np.sign(distances - middle) / 2)
     runs = memory(signs)
@@ -71,10 +76,10 @@ def typical_ratio(pairs: Pairs, confidence: float) -> Effect:
 def _from_ranks(
     pairs: Pairs, middle: float, deviation: float, runs: int, confidence: float
 ) -> Effect:
-    """The median of all ratios, and those that the test of Mann and Whitney does not reject, with
-    its variance taken from blocks.
+    """Return the median of all ratios, and the interval that the Mann-Whitney test doesn't reject.
 
-    :param deviation: of the share of the pairs above any ratio near the median.
+    :param deviation: the standard deviation, over blocks, of the share of pairs above a ratio near
+        the median.
     """
     degrees = freedom(pairs.blocks, runs)
     half = reach(confidence, degrees) * deviation
@@ -86,8 +91,10 @@ def _from_ranks(
 
 
 def _narrowest(pairs: Pairs, middle: float, signs: Floats, runs: int) -> _Centre | None:
-    """The centre of least variance; ``None`` where that is the median, or all others contradict
-    it."""
+    """Return the center with the least variance.
+
+    ``None`` if that is the median, or if all other centers contradict the median.
+    """
     usual = pairs.usual_distance(middle)
     if not usual:
         return None
@@ -116,7 +123,7 @@ def _centres(pairs: Pairs, median: _Centre, usual: float) -> Iterator[_Centre]:
 
 
 def _located(pairs: Pairs, start: float, square: float) -> float:
-    """Where the pulls of all pairs cancel, by reweighting."""
+    """Find the center at which the pulls of all pairs cancel, by iterative reweighting."""
     value = start
     for _ in range(_STEPS):
         weight = pairs.mean(lambda d: 1 / (square + (d - value) ** 2))  # noqa: B023
@@ -133,6 +140,6 @@ def _pull(distance: Floats, square: float) -> Floats:
 
 
 def _slope(distance: Floats, square: float) -> Floats:
-    """Of the pull, as the centre moves towards the pair."""
+    """Return the slope of the pull as the center moves toward the pair."""
     slope: Floats = (square - distance**2) / (square + distance**2) ** 2
     return slope

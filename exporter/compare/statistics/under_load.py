@@ -1,4 +1,4 @@
-"""From samples with concurrent streams to the report of each level."""
+"""Turns samples with concurrent streams into the results of each level."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ByLevel = Mapping[int, Mapping[str, Sequence[Sample]]]
 
 
 def under_load(subject: Subject, samples: Sequence[Sample], rules: Rules) -> Load:
-    """Each level by itself. The levels share the permitted error."""
+    """Evaluate each level separately. The levels share the permitted error."""
     by_level: dict[int, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     for sample in samples:
         if sample.streams:

@@ -1,4 +1,4 @@
-"""From intervals and p-values to verdicts."""
+"""Turns intervals and p-values into verdicts."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ class Verdict(StrEnum):
     WORSE = "worse"
     UNDECIDED = "not enough data"
     NOT_MEASURED = "not measured"
-    """Nobody was asked for it, or its price is not known: more probes would not tell."""
+    """The measure wasn't requested or its price is unknown. More probes wouldn't help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The candidate against the baseline."""
+    """The candidate compared with the baseline."""
 
     value: float
-    """Candidate by baseline, or candidate minus baseline for shares."""
+    """Candidate divided by baseline, or candidate minus baseline for shares."""
     low: float
     high: float
     p_value: float
-    """Of "both are the same", before any correction."""
+    """The p-value of "both are the same", without correction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """What counts as the same, around the value that means no difference."""
+    """The effects that count as the same, around the value that means no difference."""
 
     low: float
     neutral: float
@@ -42,7 +42,7 @@ class Band:
 
     @classmethod
     def of_ratio(cls, margin: float) -> Band:
-        """So many times more, or as many times less."""
+        """Return a band that is symmetric in factors."""
         return cls(1 / (1 + margin), 1.0, 1 + margin)
 
     @classmethod
@@ -56,8 +56,11 @@ class Band:
 def decide(
     effect: Effect, band: Band, corrected_p: float, alpha: float, *, higher_is_better: bool
 ) -> Verdict:
-    """ "Same" needs the interval alone; "better" and "worse" need the corrected p-value as well,
-    since among many measures one looks different by chance."""
+    """Decide on a verdict.
+
+    "Same" needs only the interval. "Better" and "worse" also need the corrected p-value, because
+    among many measures one looks different by chance.
+    """
     if band.holds(effect):
         return Verdict.SAME
     differs = not effect.low <= band.neutral <= effect.high
@@ -70,15 +73,18 @@ def decide(
 def corrected(
     p_values: Mapping[Key, float], weights: Mapping[Key, float], gates: Mapping[Key, Key]
 ) -> dict[Key, float]:
-    """The p-values of many questions, corrected so that rejecting those below alpha keeps the
-    chance of even one wrong rejection below alpha, however the questions hang together.
+    """Correct the p-values of many questions.
+
+    Rejecting the questions with a corrected p-value below alpha keeps the probability of even one
+    wrong rejection below alpha, however the questions depend on each other.
 
     Holm's method with weights (1979) and gates (Bretz et al. 2009, "A graphical approach to
-    sequentially rejective multiple test procedures"): what a rejected question had of the error
-    passes to the others, and to those that waited for it.
+    sequentially rejective multiple test procedures"): the share of a rejected question passes to
+    the others, and to those that waited for it.
 
-    :param weights: how the permitted error is shared out among the questions at first.
-    :param gates: which question waits for which; it must not weigh more than that one.
+    :param weights: the initial shares of the permitted error.
+    :param gates: the question that each question waits for. A question must not weigh more than
+        the one that it waits for.
     """
     found: dict[Key, float] = {}
     waiting, largest = dict(p_values), 0.0

@@ -18,26 +18,26 @@ _HOURS_PER_DAY, _DAY_SECONDS, _MILLION = 24.0, 86_400.0, 1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
-    """One side; list prices, nothing of the input cached."""
+    """The cost of one side, at list prices and without cached input."""
 
     party: Party
     input_tokens: float
     output_tokens: float
-    """Of a request: as stated, or as measured on this side."""
+    """Tokens of a request, as stated or as measured on this side."""
     usd_per_month: float | None = None
-    """``None`` where no price is known."""
+    """``None`` if the price is unknown."""
     servers: int | None = None
-    """How many that are paid by the hour; ``None`` for a price by the token."""
+    """The number of servers paid by the hour; ``None`` for a price per token."""
     served_by_each: float | None = None
-    """Output tokens per second that one server was measured to give; ``None`` without load."""
+    """The measured output tokens per second of one server; ``None`` without a load test."""
     equal_factor: float | None = None
-    """This times a candidate's price makes its month cost what the baseline's does."""
+    """The factor for the candidate's price at which both sides cost the same per month."""
 
 
 def worth_of(
     subject: Subject, samples: Sequence[Sample], rules: Rules, load: Load | None
 ) -> tuple[Worth, ...]:
-    """The baseline's, then the candidates'; empty where no traffic was stated."""
+    """Return the cost of the baseline, then of the candidates; empty without stated traffic."""
     traffic = rules.traffic
     if traffic is None:
         return ()
@@ -69,8 +69,11 @@ def _side(party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load 
 
 
 def _by_the_hour(side: Worth, usd_per_hour: float, traffic: Traffic, load: Load | None) -> Worth:
-    """As many servers as the average of the traffic keeps busy, at the most that one of them was
-    seen to give while it kept the objectives; one, where that was not measured."""
+    """Add the cost of as many servers as the average traffic needs.
+
+    The capacity of a server is the highest throughput measured while it met the objectives. If
+    there is no such measurement, one server is assumed.
+    """
     most = _capacity(side.party.name, load)
     needed = traffic.requests_per_day * side.output_tokens / _DAY_SECONDS
     servers = max(1, math.ceil(needed / most)) if most else 1

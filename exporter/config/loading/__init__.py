@@ -1,1 +1,1 @@
-"""From files and variables to a ``Config``, or to all errors with file, line, and key."""
+"""Turns files and variables into a ``Config``, or reports all errors with file, line and key."""

@@ -1,5 +1,7 @@
-"""Loads the configuration: YAML files and variables become one ``Config``, or all errors in them
-are reported at once, with file, line, and key."""
+"""Loads the configuration from YAML files and variables.
+
+If there are errors, it reports all of them at once, with file, line and key.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,9 @@ log = structlog.get_logger(__name__)
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file, with the target files that it names and the variables that
-    override it.
+    """Load a configuration file, its target files and the variables that override it.
 
-    :raises ConfigError: there are mistakes; it holds all of them.
+    :raises ConfigError: the configuration has errors. It contains all of them.
     """
     values, origins, mistakes = _gathered(path)
     for at, one in outdated(values, deprecated.RENAMED):
@@ -50,17 +51,16 @@ def load(path: Path) -> Config:
 
 
 def warnings(path: Path) -> list[Mistake]:
-    """What in a file is read as it is, but will not be for ever.
+    """Return a warning for each deprecated key.
 
-    :raises ConfigError: it cannot be read at all.
+    :raises ConfigError: the file can't be read.
     """
     values, origins, _ = _gathered(path)
     return [origins.mistake(at, o.warning(at)) for at, o in outdated(values, deprecated.RENAMED)]
 
 
 def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
-    """What the file, the target files that it names and the variables say together, and what is
-    wrong already."""
+    """Combine the file, its target files and the variables; return the errors found so far too."""
     main = read_document(path)
     if not isinstance(main.value, dict):
         what = "is empty" if main.value is None else "must be a mapping of keys to values"
@@ -77,8 +77,10 @@ def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's values, overridden by the variables. A value in place of a mapping stays, so that
-    validation rejects it."""
+    """Override the values of the file by the variables.
+
+    A scalar where the variables have a mapping stays, so that validation rejects it.
+    """
     result = dict(base)
     for key, value in over.items():
         if not isinstance(value, dict) or key not in base:
@@ -106,18 +108,17 @@ def _read_target_files(patterns: object, main: Path) -> tuple[list[Document], li
 
 
 def _target_files(patterns: object, main: Path) -> list[Path]:
-    """The files that match, in the order of the patterns and of their names, each file once."""
+    """Return the matching files, each once, in the order of the patterns and then by name."""
     found: dict[Path, Path] = {}
     for pattern in _list(patterns):
         if isinstance(pattern, str) and pattern:
             folder = folder_of(pattern)
-            # Path.glob takes no absolute patterns
+            # Path.glob doesn't support absolute patterns.
             names = iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
             for name in sorted(names):
                 path = folder / name
-                if (
-                    path.exists() and not path.is_dir()
-                ):  # what is no regular file is told when it is read
+                # Reading reports special files, such as pipes, as errors.
+                if path.exists() and not path.is_dir():
                     found.setdefault(path.resolve(), path)
     return list(found.values())
 
@@ -131,13 +132,13 @@ def _validate(values: dict[str, Any], origins: Origins) -> tuple[Config | None, 
         return Config.model_validate(values), []
     except ValidationError as error:
         mistakes = mistakes_in(error, Config, origins)
-    # Models check names only if everything else is valid; here all errors are reported.
+    # Models check names only if everything else is valid, but all errors must be reported.
     mistakes += [origins.mistake(at, str(wrong)) for at, wrong in _names_in(values)]
     return None, mistakes
 
 
 def _names_in(values: Mapping[str, Any]) -> Iterator[Located]:
-    """Errors in the names of values that can have any other errors too."""
+    """Yield errors in names, even if the values have other errors."""
     probes = values.get("probes", DEFAULT_PROBES)
     asked = [_name_and_probes(target) for target in _list(values.get("targets"))]
     if isinstance(probes, dict):
@@ -153,7 +154,7 @@ def _name_and_probes(target: object) -> tuple[str | None, list[str]]:
 
 
 def _in_order(main: Path, mistakes: Iterable[Mistake]) -> list[Mistake]:
-    """The main file's first, each file's by line, the variables' last; none is told twice."""
+    """Sort errors: the main file first, each file by line, variables last. Remove duplicates."""
     once: dict[tuple[Path | None, int | None, str], Mistake] = {}
     for mistake in mistakes:
         once.setdefault((mistake.file, mistake.line, mistake.key), mistake)
@@ -164,9 +165,11 @@ def _in_order(main: Path, mistakes: Iterable[Mistake]) -> list[Mistake]:
 
 
 def watched_files(path: Path) -> tuple[Path, ...]:
-    """Every file that a configuration is made of: the main file, the target files that match
-    now, prompts files and the price file. Secrets and certificates are not among them: they are
-    read again when they are used."""
+    """Return every file of a configuration, as it is now.
+
+    These are the main file, matching target files, prompts files and the price file. Secrets and
+    certificates aren't included, because they are read again for every use.
+    """
     try:
         value = _parsed(path, read_bytes(path, MAX_FILE_BYTES)).value
     except ConfigError:
@@ -179,7 +182,7 @@ def watched_files(path: Path) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, content: bytes) -> Document:
-    """Parsing is slow beside reading, and watchers ask every few seconds."""
+    """Cache documents: watchers need them every few seconds, and parsing is slower than reading."""
     return parse_document(path, content)
 
 
@@ -190,9 +193,9 @@ def _prompts_files(values: Mapping[str, Any]) -> Iterator[object]:
 
 
 def fingerprint(path: Path) -> str:
-    """A digest of the names and contents of all files that a configuration is made of.
+    """Return a digest of the names and contents of all files of a configuration.
 
-    It is meant to be polled: notifications of the kernel miss network file systems and the
+    Poll it to detect changes. File notifications of the kernel miss network file systems and the
     symbolic links that Kubernetes swaps.
     """
     digest = sha256()

@@ -1,6 +1,6 @@
-"""Renamed keys: the old name still works, with a warning.
+"""Renamed keys. The old name still works, with a warning.
 
-docs/stability.md says for how long.
+docs/stability.md documents how long it works.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from exporter.settings.mistakes import Location, dotted
 
 Key = tuple[str, ...]
 EACH = "*"
-"""Stands for every position of a list, and for every name of a mapping of names."""
+"""Matches every position of a list and every name in a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """A key that had another name, in the same mapping."""
+    """A key that had another name in the same mapping."""
 
     old: Key
-    """From the top of the file, as in ``("targets", EACH, "timeout")``."""
+    """The old path from the top of the file, such as ``("targets", EACH, "timeout")``."""
     new: str
-    """Its last part now."""
+    """The new name of its last part."""
     until: str
     """The first version that no longer reads the old name."""
 
     def warning(self, at: Location) -> str:
         new = dotted((*at[:-1], self.new))
-        return f"is called {new} now; the old name is read until version {self.until}"
+        return f"is now called {new}; the old name stops working in version {self.until}"
 
 
 RENAMED: tuple[Renamed, ...] = ()
@@ -38,15 +38,17 @@ RENAMED: tuple[Renamed, ...] = ()
 def outdated(
     values: Mapping[str, Any], renamed: Sequence[Renamed]
 ) -> Iterator[tuple[Location, Renamed]]:
-    """Where old names stand."""
+    """Yield the location of each old name."""
     for one in renamed:
         for at, _ in _found(values, one.old, ()):
             yield at, one
 
 
 def renewed(values: Mapping[str, Any], renamed: Sequence[Renamed]) -> dict[str, Any]:
-    """The same with the names of now. Where both names stand, both stay, and the old one is then
-    found to be unknown."""
+    """Return a copy with the new names.
+
+    If a mapping has both names, both stay, and validation rejects the old one as unknown.
+    """
     result: dict[str, Any] = _copied(values)
     for one in renamed:
         for _, mapping in list(_found(result, one.old, ())):
@@ -56,7 +58,7 @@ def renewed(values: Mapping[str, Any], renamed: Sequence[Renamed]) -> dict[str, 
 
 
 def _found(value: Any, key: Key, at: Location) -> Iterator[tuple[Location, dict[str, Any]]]:
-    """Every mapping that has this key, and the key's place."""
+    """Yield every mapping with this key, and the location of the key."""
     head, *rest = key
     if not rest:
         if isinstance(value, dict) and head in value:
@@ -75,7 +77,7 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
 
 
 def _copied(value: Any) -> Any:
-    """Containers are copied, what they hold is not: texts remember the file that they are of."""
+    """Copy containers, but not their content: ``FileText`` remembers its file."""
     if isinstance(value, dict):
         return {key: _copied(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -32,13 +32,13 @@ class Origins:
         ]
 
     def targets_of_files(self) -> Iterator[object]:
-        """The targets in the target files, as they stand there."""
+        """Return the unvalidated targets of the target files."""
         return (target for _, _, target in self._of_files)
 
     def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
-        """A mistake at this place of the configuration.
+        """Create a mistake at this location of the configuration.
 
-        :param missing: the last part of the location is a key that is not there.
+        :param missing: whether the last part of the location is a missing key.
         """
         match location:
             case ("targets", int(index), *rest) if index >= self._own_targets:
@@ -49,8 +49,10 @@ class Origins:
         return self._main.mistake(location, message, missing=missing)
 
     def _variable(self, location: Location) -> str | None:
-        """The variable that set the value here, or one above or below it where the file has
-        none."""
+        """Return the variable that set this value.
+
+        If the file doesn't have the value either, this can be a variable above or below it.
+        """
         for length in range(len(location), 0, -1):
             if name := self._variables.get(location[:length]):
                 return name + dotted(location[length:])

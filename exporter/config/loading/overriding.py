@@ -11,15 +11,17 @@ from exporter.config.root import Config
 
 
 class _Settings(Config, BaseSettings):
-    """Tells pydantic-settings what there is; never instantiated."""
+    """Describes the configuration to pydantic-settings; never instantiated."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
 
 class _Source(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:
-        """What is not JSON stays text, for validation to find fault with together with the
-        rest; pydantic-settings would stop here."""
+        """Decode JSON; leave other text unchanged.
+
+        pydantic-settings would stop at the first error. Validation reports all of them.
+        """
         try:
             return super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type]
         except ValueError:
@@ -27,8 +29,8 @@ class _Source(EnvSettingsSource):
 
 
 def read(prefix: str, nested: str) -> dict[str, Any]:
-    """What the variables say that begin with a prefix.
+    """Read the variables with a prefix, shaped like the configuration file.
 
-    :param nested: stands between the names of keys.
+    :param nested: the separator between keys.
     """
     return _Source(_Settings, env_prefix=prefix, env_nested_delimiter=nested)()

@@ -1,4 +1,4 @@
-"""Series as a response body: Prometheus' text, OpenMetrics or protobuf, as the scraper asks."""
+"""Series as a response body: Prometheus text, OpenMetrics, or protobuf, as the scraper requests."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Format:
     parameters: str
     block: Callable[[Block], bytes]
     head: Callable[[Family, int], bytes]
-    """What stands before the series of a family, which take so many bytes."""
+    """Returns what comes before the series of a family, given their size in bytes."""
     end: bytes = b""
     native: bool = False
-    """Whether it carries native histograms."""
+    """Whether the format supports native histograms."""
 
     @property
     def content_type(self) -> str:
         return f"{self.media_type}; {self.parameters}"
 
     def parts(self, shown: Iterable[Exposed]) -> Iterator[bytes]:
-        """A response body in pieces.
+        """Yield a response body in pieces.
 
-        To join, copy or send megabytes in one step would hold up the thread that reads streams,
-        which shares the interpreter.
+        Joining, copying, or sending megabytes in one step would delay the thread that reads
+        streams, because all threads share the interpreter.
         """
         for part in shown:
             if part.has_series():
@@ -43,12 +43,12 @@ class Format:
         yield self.end
 
     def body(self, shown: Iterable[Exposed]) -> bytes:
-        """A whole response body."""
+        """Return a complete response body."""
         return b"".join(self.parts(shown))
 
 
 def _joined(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of about ``_PIECE_BYTES``."""
+    """Join blocks into pieces of about ``_PIECE_BYTES``."""
     piece: list[bytes] = []
     size = 0
     for block in blocks:
@@ -86,12 +86,15 @@ _ACCEPTED = (
     (OPENMETRICS, re.compile(r"version=1\.\d|^(?!.*version=)")),
     (TEXT, re.compile("")),
 )
-"""Formats, the richest first, and what their parameters must hold."""
+"""The formats, richest first, and a pattern for their parameters."""
 
 
 def negotiated(accept: str) -> Format:
-    """The format that an ``Accept`` header (RFC 9110 section 12.5.1) prefers; of several with the
-    same weight the richest, and plain text where it names none."""
+    """Return the format that an ``Accept`` header (RFC 9110 section 12.5.1) prefers.
+
+    If several have the same weight, return the richest. If the header names none of them, return
+    plain text.
+    """
     weights: dict[Format, float] = {}
     for choice in accept.split(","):
         media_type, _, parameters = choice.partition(";")

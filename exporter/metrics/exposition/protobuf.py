@@ -1,8 +1,8 @@
-"""The protobuf format, the only one that carries native histograms.
+"""The protobuf format, the only one that supports native histograms.
 
-A body is a sequence of ``io.prometheus.client.MetricFamily`` messages, each behind its length.
-They are few and small in shape, so they are written here field by field; a message that was
-encoded once can then be kept as bytes. Field numbers: ``metrics.proto`` of prometheus/client_model.
+A body is a sequence of ``io.prometheus.client.MetricFamily`` messages, each with a length prefix.
+This module encodes them field by field, because there are only a few simple types. An encoded
+message can then be cached as bytes. Field numbers: ``metrics.proto`` of prometheus/client_model.
 Wire format: the Protocol Buffers documentation, "Encoding".
 """
 
@@ -22,13 +22,14 @@ _double = struct.Struct("<d").pack
 
 
 def head(family: Family, metrics_bytes: int) -> bytes:
-    """What stands before the metrics of a family: the length of its message, and its fields."""
+    """Return what comes before the metrics of a family: the length of its message, and its
+    fields."""
     fields = _text(1, family.name) + _text(2, family.help) + _integer(3, _TYPES[family.kind])
     return _varint(len(fields) + metrics_bytes) + fields
 
 
 def block_metrics(block: Block) -> bytes:
-    """The metrics of a block, as fields of their family's message."""
+    """Return the metrics of a block, as fields of their family's message."""
     common = b"".join(_label_pairs(block.labels))
     return b"".join(
         _message(4, common + b"".join(_label_pairs(own)) + _value(block, child))
@@ -66,13 +67,16 @@ def _classic(family: Family, histogram: Histogram) -> bytes:
 
 
 def _exemplars(histogram: Histogram) -> bytes:
-    """Where no classic bucket carries them."""
+    """Return the exemplars, for a histogram without classic buckets to carry them."""
     return b"".join(_exemplar(16, exemplar) for exemplar in histogram.exemplars if exemplar)
 
 
 def _native(histogram: Histogram) -> bytes:
-    """The same observations in exponential buckets: runs of them that follow each other (spans),
-    and the counts, each as the difference from the one before."""
+    """Return the observations in exponential buckets.
+
+    The format has runs of consecutive buckets (spans) and the counts, each as the difference from
+    the previous one.
+    """
     populated = list(histogram.native.items())
     counts = [0, *(count for _, count in populated)]
     deltas = b"".join(_varint(_zigzag(later - earlier)) for earlier, later in pairwise(counts))
@@ -81,7 +85,7 @@ def _native(histogram: Histogram) -> bytes:
             _integer(5, _zigzag(NATIVE_SCHEMA)),
             _number(6, _ZERO_THRESHOLD),
             _integer(7, histogram.zeroes),
-            # A span, be it empty, tells a native histogram without observations from a classic one.
+            # A span, even an empty one, distinguishes an empty native histogram from a classic one.
             *(
                 _message(12, _integer(1, _zigzag(offset)) + _integer(2, length))
                 for offset, length in _spans([index for index, _ in populated]) or [(0, 0)]
@@ -95,8 +99,10 @@ _ZERO_THRESHOLD = 2.0**-128  # the default of the official clients
 
 
 def _spans(indices: list[int]) -> list[tuple[int, int]]:
-    """Runs of consecutive indices: the gap before each, and its length. The first gap counts
-    from zero."""
+    """Return runs of consecutive indexes: the gap before each run, and its length.
+
+    The first gap counts from zero.
+    """
     spans: list[tuple[int, int]] = []
     expected = 0
     for index in indices:
@@ -145,7 +151,7 @@ def _zigzag(value: int) -> int:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; negative values do not occur."""
+    """Encode seven bits per byte, lowest first. Negative values don't occur."""
     if value < 0x80:
         return _SINGLE[value]
     parts = bytearray()

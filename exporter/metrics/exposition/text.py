@@ -1,4 +1,4 @@
-"""The two text formats: Prometheus' own, and OpenMetrics, which has exemplars.
+"""The two text formats: Prometheus text, and OpenMetrics, which has exemplars.
 
 Sources: "Exposition formats" in the Prometheus documentation; the OpenMetrics 1.0 specification.
 """
@@ -19,17 +19,17 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 Cell = tuple[str, int, Exemplar | None]
-"""The bound of a bucket, how much was observed up to it, and the exemplar."""
+"""The upper bound of a bucket, its cumulative count, and its exemplar."""
 _UNBOUNDED = "+Inf"
 
 
 def prometheus_head(family: Family, _bytes: int) -> bytes:
-    """What stands before the series of a family."""
+    """Return what comes before the series of a family."""
     return _head(family, family.name, _HELP_ESCAPES)
 
 
 def openmetrics_head(family: Family, _bytes: int) -> bytes:
-    """The same for OpenMetrics, where a counter's ``_total`` belongs to its sample alone."""
+    """Do the same for OpenMetrics, where only a counter's sample has the suffix ``_total``."""
     name = family.name
     return _head(
         family, name.removesuffix("_total") if family.kind is Kind.COUNTER else name, _ESCAPES
@@ -42,12 +42,12 @@ def _head(family: Family, name: str, escapes: dict[int, str]) -> bytes:
 
 
 def prometheus_block(block: Block) -> bytes:
-    """The series of a block, without exemplars."""
+    """Return the series of a block, without exemplars."""
     return "".join(_lines(block, exemplars=False)).encode()
 
 
 def openmetrics_block(block: Block) -> bytes:
-    """The series of a block, with exemplars."""
+    """Return the series of a block, with exemplars."""
     return "".join(_lines(block, exemplars=True)).encode()
 
 
@@ -104,7 +104,7 @@ def _exemplar(exemplar: Exemplar | None) -> str:
 
 
 def number(value: float) -> str:
-    """A value as both formats write it."""
+    """Format a value for both formats."""
     if math.isfinite(value):
         return repr(value)
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

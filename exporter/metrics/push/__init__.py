@@ -1,1 +1,1 @@
-"""Series sent to where they are kept, for places that nothing can scrape."""
+"""Pushes series to a receiver, for networks that nothing can scrape."""

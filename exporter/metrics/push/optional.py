@@ -1,4 +1,4 @@
-"""What pushes series, where it is asked for: it needs an optional extra."""
+"""Creates the pusher if it is configured. It needs an optional extra."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def pusher_of(config: Config, metrics: Metrics) -> Pusher | None:
-    """:raises ConfigError: series are to be pushed, and what does it is not installed."""
+    """Return the pusher, or ``None`` if the configuration has none.
+
+    :raises ConfigError: the optional extra isn't installed.
+    """
     if config.push is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Series as OpenTelemetry has them.
+"""Series in OpenTelemetry's data model.
 
-Names, labels and values stay what a scrape shows: a metric has no unit here, since Prometheus would
-write it behind the name. What a scrape alone has: exemplars, and native histograms.
-Source: OpenTelemetry's "Prometheus and OpenMetrics Compatibility".
+Names, labels, and values are the same as in a scrape. Metrics have no unit here, because Prometheus
+would append it to the name. Only a scrape has exemplars and native histograms. Source:
+OpenTelemetry's "Prometheus and OpenMetrics Compatibility".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STARTED_NS = time.time_ns()
 
 
 def as_otlp(shown: Iterable[Exposed], resource: Resource) -> otel.MetricsData:
-    """All families as they are now."""
+    """Return all families with their current values."""
     now = time.time_ns()
     metrics = [_metric(each, now) for each in shown if each.has_series()]
     scope = InstrumentationScope("inference-exporter", __version__)
@@ -56,7 +56,7 @@ def _numbers(blocks: Iterable[Block], now: int) -> Iterator[otel.NumberDataPoint
 def _histograms(blocks: Iterable[Block], now: int) -> Iterator[otel.HistogramDataPoint]:
     for block, own, value in _values(blocks):
         if isinstance(value, Histogram):
-            with block.lock:  # else the sum could be of one more than the counts
+            with block.lock:  # otherwise the sum could include an observation that the counts don't
                 counts, total = [*value.counts], value.sum
             yield otel.HistogramDataPoint(
                 attributes={**block.labels, **own},
@@ -66,7 +66,7 @@ def _histograms(blocks: Iterable[Block], now: int) -> Iterator[otel.HistogramDat
                 sum=total,
                 bucket_counts=counts,
                 explicit_bounds=block.family.buckets,
-                min=None,  # type: ignore[arg-type]  # not known, and so not sent
+                min=None,  # type: ignore[arg-type]  # unknown, so not sent
                 max=None,  # type: ignore[arg-type]
             )
 

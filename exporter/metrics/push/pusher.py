@@ -1,4 +1,4 @@
-"""The thread that pushes."""
+"""The thread that pushes series."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from exporter.metrics.series import Exposed
 from exporter.settings.secret import SecretError
 
 _POINTS_AT_A_TIME = 5_000
-"""So much is sent in one request: receivers bound the size of a body."""
+"""How many points one request contains, because receivers limit the size of a body."""
 _LAST_SECONDS = 5.0
-"""How long the last push may take, when the exporter stops."""
+"""How long the last push can take when the exporter stops."""
 
 log = structlog.get_logger(__name__)
 
 
 class Pusher:
-    """Pushes everything at every interval, and once more when it is stopped.
+    """Pushes all series at every interval, and once more when it stops.
 
-    A push that fails is not kept: the next one has the counters' newer values, and a gauge of the
-    past is of no use to somebody who may have it from nobody else.
+    A failed push isn't repeated. The next one has newer values of the counters, and old values of
+    gauges are of no use.
     """
 
     def __init__(self, settings: Push, everything: Callable[[], Iterable[Exposed]]) -> None:
@@ -44,7 +44,7 @@ class Pusher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Blocks until what there is was pushed, or could not be."""
+        """Stop, and wait until the last push has succeeded or failed."""
         self._stopping.set()
         self._thread.join(_LAST_SECONDS + 1)
 
@@ -85,14 +85,15 @@ class Pusher:
         return result is MetricExportResult.SUCCESS
 
     def _headers(self) -> Mapping[str, str]:
-        """Read for every push, since a file with a token changes."""
+        """Return the headers. They are read for every push, because a file with a token can
+        change."""
         return {
             name: value if isinstance(value, str) else value.read()
             for name, value in self._settings.headers.items()
         }
 
     def _tell(self, what: str, **details: str) -> None:
-        """Once, not at every interval."""
+        """Log a failure once, and not at every interval."""
         if not self._failing:
             self._failing = True
             log.error(what, **details)

@@ -1,4 +1,4 @@
-"""What a call needs to be let in: the configured API key, or what a cloud gives out."""
+"""Credentials of a call: the configured API key, or credentials from a cloud."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ T = TypeVar("T")
 
 
 class Credentials(Protocol):
-    """Where a provider's calls get what they need to be let in."""
+    """Where a provider's calls get their credentials."""
 
     async def authorize(self, call: Call[A]) -> Call[A]:
-        """The call, with credentials that are valid now.
+        """Return the call with credentials that are valid now.
 
-        :raises SecretError: there are none.
+        :raises SecretError: there are no credentials.
         """
         ...
 
 
 class KeyAlone:
-    """The API key of the configuration, where there is one."""
+    """The API key from the configuration, if there is one."""
 
     async def authorize(self, call: Call[A]) -> Call[A]:
         return call
 
 
 class OwnThread:
-    """One thread for work that may hang, started when there is work.
+    """A single thread for work that can hang. It starts with the first piece of work.
 
-    An instance-metadata service that hangs must hold up neither the event loop nor the threads
-    that resolve the names of other targets. One thread, since everybody waits for one answer.
+    A hanging instance-metadata service must block neither the event loop nor the threads that
+    resolve the host names of other targets. One thread is enough, because all calls wait for the
+    same answer.
     """
 
     def __init__(self, name: str) -> None:
@@ -48,5 +49,5 @@ class OwnThread:
         return ThreadPoolExecutor(1, thread_name_prefix=self._name)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns or raises."""
+        """Return or raise what ``work`` returns or raises."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -1,8 +1,8 @@
-"""AWS credentials from where AWS's own tools take them.
+"""AWS credentials from the same sources as AWS's own tools.
 
-botocore, an optional extra, knows the whole chain: environment, shared files, SSO, web identity
-(IRSA), container (ECS, EKS Pod Identity) and instance metadata. Without it the environment
-variables alone are read.
+botocore, an optional extra, implements the whole chain: environment, shared files, SSO, web
+identity (IRSA), container (ECS, EKS Pod Identity), and instance metadata. Without botocore, only
+the environment variables are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from exporter.settings.redaction import remember
 from exporter.settings.secret import SecretError
 
 REREAD_SECONDS = 300.0
-"""Keys without an expiry are looked up again this often: somebody may have rotated the file."""
+"""How often credentials without an expiry are looked up again, because the file may have
+changed."""
 
 _NONE_FOUND = (
     "no AWS credentials found; set api_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -34,17 +35,15 @@ class _Frozen(Protocol):
 
 
 class _Source(Protocol):
-    """botocore's ``Credentials``, which refresh themselves where they expire."""
+    """botocore's ``Credentials``, which refresh themselves before they expire."""
 
     def get_frozen_credentials(self) -> _Frozen: ...
 
 
 class AwsCredentialChain:
-    """The credentials of this process.
+    """The AWS credentials of this process.
 
-    Looking them up has a thread of its own: an instance-metadata service that hangs must not
-    take the threads that resolve the names of other targets. One thread, since everybody waits
-    for the same answer.
+    The lookup runs in its own thread, because an instance-metadata service can hang.
     """
 
     def __init__(self, reread_seconds: float = REREAD_SECONDS) -> None:
@@ -54,16 +53,16 @@ class AwsCredentialChain:
         self._reread_at = 0.0
 
     async def authorize(self, call: Call[A]) -> Call[A]:
-        """The call with keys to sign it with, unless it has an API key.
+        """Return the call with signing keys, unless it has an API key.
 
-        :raises SecretError: there are none, or they cannot be refreshed.
+        :raises SecretError: there are no credentials, or they can't be refreshed.
         """
         return call if call.api_key else replace(call, aws=await self.current())
 
     async def current(self) -> AwsCredentials:
-        """Credentials that are valid now, refreshed off the event loop where they expire.
+        """Return credentials that are valid now. Refreshes happen off the event loop.
 
-        :raises SecretError: there are none, or they cannot be refreshed.
+        :raises SecretError: there are no credentials, or they can't be refreshed.
         """
         credentials = await self._thread.run(self._read)
         remember(credentials.secret_access_key, passing=True)
@@ -81,7 +80,7 @@ class AwsCredentialChain:
         except (
             botocore.exceptions.BotoCoreError,
             botocore.exceptions.ClientError,
-            RuntimeError,  # refreshed, and expired all the same
+            RuntimeError,  # refreshed, but expired anyway
         ) as error:
             raise SecretError(f"AWS credentials cannot be had: {error}") from error
         return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token)
@@ -94,7 +93,7 @@ class AwsCredentialChain:
 
 
 def _look_up() -> tuple[_Source, bool]:
-    """What the chain finds, and whether that refreshes itself."""
+    """Return the source that the chain finds, and whether it refreshes itself."""
     import botocore.credentials  # noqa: PLC0415
     import botocore.session  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""Entra tokens from where Azure's own tools take their credentials.
+"""Entra tokens from the same sources as Azure's own tools.
 
-azure-identity, an optional extra, knows the whole chain: environment, workload identity (AKS),
-managed identity and the command lines that are logged in.
+azure-identity, an optional extra, implements the whole chain: environment, workload identity (AKS),
+managed identity, and the login of command-line tools.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
-"""What a token for Azure OpenAI and Foundry Models is for (Microsoft's Azure OpenAI reference)."""
+"""The scope of tokens for Azure OpenAI and Foundry Models (Microsoft's Azure OpenAI reference)."""
 
 RENEW_SECONDS = 300.0
-"""A token is renewed this long before it expires, so that none expires on its way."""
+"""How long before its expiry a token is renewed, so that none expires in transit."""
 
 _NO_TOKEN = "no Entra token can be had, and api_key is not set"
 _NEEDS_AZURE_IDENTITY = (
@@ -32,11 +32,10 @@ _NEEDS_AZURE_IDENTITY = (
 
 
 class EntraTokens:
-    """The tokens of this process, one at a time.
+    """The Entra token of this process.
 
-    Getting one may ask a metadata service or start a command, so it has a thread of its own:
-    neither the event loop nor the threads that resolve the names of other targets wait for it.
-    One thread, since everybody waits for the same token.
+    Getting a token can query a metadata service or start a command. It therefore runs in its own
+    thread, and blocks neither the event loop nor the threads that resolve host names.
     """
 
     def __init__(self, renew_seconds: float = RENEW_SECONDS) -> None:
@@ -46,16 +45,16 @@ class EntraTokens:
         self._token: AccessToken | None = None
 
     async def authorize(self, call: Call[A]) -> Call[A]:
-        """The call with a token, unless it has an API key.
+        """Return the call with a token, unless it has an API key.
 
-        :raises SecretError: the extra is not installed, or no credential gives a token.
+        :raises SecretError: the extra isn't installed, or no credential provides a token.
         """
         return call if call.api_key else replace(call, entra_token=await self.current())
 
     async def current(self) -> str:
-        """A token that is valid now.
+        """Return a token that is valid now.
 
-        :raises SecretError: the extra is not installed, or no credential gives a token.
+        :raises SecretError: the extra isn't installed, or no credential provides a token.
         """
         token = await self._thread.run(self._read)
         remember(token, passing=True)
@@ -77,6 +76,6 @@ class EntraTokens:
             return self._credential.get_token(SCOPE)
         except (
             azure.core.exceptions.AzureError,
-            ValueError,  # a variable of the environment makes no sense
+            ValueError,  # an environment variable is invalid
         ) as error:
             raise SecretError(f"{_NO_TOKEN}: {error}") from error

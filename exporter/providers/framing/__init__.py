@@ -1,4 +1,4 @@
-"""How a body is cut into messages: server-sent events, NDJSON, binary event streams."""
+"""Framings, which split a body into messages: server-sent events, NDJSON, binary event streams."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ Message = TypeVar("Message")
 
 
 class Framing(Protocol[M_co]):
-    """Cuts bytes, split anywhere, into messages."""
+    """Splits a byte stream, received in arbitrary chunks, into messages."""
 
     def feed(self, chunk: bytes) -> Sequence[M_co]:
-        """The messages that these bytes complete.
+        """Return the messages that these bytes complete.
 
-        :raises ProtocolError: the bytes break the framing.
+        :raises ProtocolError: the bytes violate the framing.
         """
         ...
 
     def finish(self) -> Sequence[M_co]:
-        """The messages that the end of the body completes."""
+        """Return the messages that the end of the body completes."""
         ...
 
 
 class FramedDecoder(Generic[Message]):
-    """A decoder made of a framing, which finds the messages, and of a function that says what
-    each of them means.
+    """A decoder that consists of a framing and a function that interprets each message.
 
-    A finish reason and the end of a whole HTTP message are an end (``transformers serve`` and
-    Perplexity send no other), unless a message of the stream was cut off in between.
+    A finish reason and a complete HTTP message also end the stream, unless the last message was cut
+    off. ``transformers serve`` and Perplexity send no other end marker.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class FramedDecoder(Generic[Message]):
             for message in self._framing.feed(data):
                 events += self._interpret(message)
         except ProtocolError:
-            # A stream that had told how it failed has said more than the way it broke off.
+            # The error that the stream has reported is more exact than the way it broke off.
             if not any(isinstance(event, Failed) for event in events):
                 raise
         self._note(events)
@@ -59,7 +58,7 @@ class FramedDecoder(Generic[Message]):
             for message in self._framing.finish():
                 events += self._interpret(message)
         except ProtocolError:
-            return events  # cut off inside a message: the end that is missing says it all
+            return events  # cut off inside a message; the missing end marker makes it a failure
         self._note(events)
         if whole and self._stopped and not self._ended:
             return [*events, Ended()]
@@ -69,7 +68,7 @@ class FramedDecoder(Generic[Message]):
         for event in events:
             match event:
                 case Output():
-                    pass  # nearly all of them
+                    pass  # nearly all events
                 case Finished() | Failed(is_ending=True):
                     self._stopped = True
                 case Ended():

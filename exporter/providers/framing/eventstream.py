@@ -1,8 +1,8 @@
 """Amazon's binary event stream, ``application/vnd.amazon.eventstream``.
 
-A message is a prelude (its whole length, the length of its headers, a CRC-32 of these two),
-headers, a payload, and a CRC-32 of everything before. Integers are big-endian. Source: "Event
-stream encoding" of the Amazon Transcribe developer guide.
+A message consists of a prelude (its total length, the length of its headers, a CRC-32 of both),
+headers, a payload, and a CRC-32 of everything before it. Integers are big-endian. Source: "Event
+stream encoding" in the Amazon Transcribe developer guide.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from exporter.providers.base import ProtocolError
 from exporter.providers.framing.lines import MAX_BYTES
 from exporter.result import FailureReason
 
-MAX_HEADERS_BYTES = 128 << 10  # as botocore has it
-MAX_PAYLOAD_BYTES = MAX_BYTES  # where botocore takes 24 MiB, which would take a second to read
+MAX_HEADERS_BYTES = 128 << 10  # the limit of botocore
+MAX_PAYLOAD_BYTES = MAX_BYTES  # botocore allows 24 MiB, which takes a second to read
 
 _LENGTHS = struct.Struct(">II")
 _CRC_BYTES = 4
@@ -26,45 +26,46 @@ _PRELUDE_BYTES = _LENGTHS.size + _CRC_BYTES
 _FRAME_BYTES = _PRELUDE_BYTES + _CRC_BYTES
 _TEXT = 7
 _VALUE_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Header types of one size: booleans, integers, timestamp, UUID."""
+"""Header types of a fixed size: booleans, integers, timestamp, UUID."""
 _MEASURED = frozenset({6, _TEXT})
-"""Header types that begin with their length in two bytes: bytes and text."""
+"""Header types with a two-byte length prefix: bytes and text."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventStreamMessage:
-    """One message; the values of its headers are as they stand on the wire."""
+    """One message. Header values are the raw bytes from the wire."""
 
     headers: Mapping[str, bytes]
     payload: bytes
 
     def text(self, header: str) -> str:
-        """The value of a text header; empty where there is none."""
+        """Return the value of a text header, or an empty string if it is missing."""
         return self.headers.get(header, b"").decode(errors="replace")
 
 
 class EventStreamDecoder:
-    """Cuts bytes, split anywhere, into messages, and checks both CRCs of each."""
+    """Splits a byte stream, received in arbitrary chunks, into messages, and checks both CRCs of
+    each."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
         self._started = False
 
     def feed(self, chunk: bytes) -> list[EventStreamMessage]:
-        """The messages that these bytes complete.
+        """Return the messages that these bytes complete.
 
-        :raises ProtocolError: a CRC or a length is wrong, or a header cannot be read;
-            ``too_large``, headers or payload are longer than their bounds.
+        :raises ProtocolError: a CRC or a length is wrong, or a header is unreadable. The reason is
+            ``too_large`` if the headers or the payload exceed their limits.
         """
         self._pending += chunk
         if not self._started and self._pending.startswith(b"{"):
-            return []  # JSON, an error with status 200: it is read as a whole, not here
+            return []  # JSON is an error with status 200, which is read as a whole elsewhere
         return list(self._complete())
 
     def finish(self) -> list[EventStreamMessage]:
-        """Nothing: the end of the body completes no message.
+        """Return nothing, because the end of the body completes no message.
 
-        :raises ProtocolError: the body ends inside one.
+        :raises ProtocolError: the body ends inside a message.
         """
         if self._pending:
             raise ProtocolError("the body ends inside an event stream message")
@@ -82,7 +83,7 @@ class EventStreamDecoder:
 
 
 def encode(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """One message whose headers are all text."""
+    """Encode one message whose headers are all text."""
     block = b"".join(map(_text_header, headers, headers.values()))
     lengths = _LENGTHS.pack(_FRAME_BYTES + len(block) + len(payload), len(block))
     frame = lengths + _crc(lengths) + block + payload
@@ -90,7 +91,7 @@ def encode(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def _lengths(prelude: bytes) -> tuple[int, int]:
-    """The lengths of a message and of its headers, in bytes."""
+    """Return the lengths of a message and of its headers, in bytes."""
     lengths = prelude[: _LENGTHS.size]
     if _crc(lengths) != prelude[_LENGTHS.size :]:
         raise ProtocolError("not an event stream: the CRC of a prelude is wrong")

@@ -1,4 +1,4 @@
-"""Lines of text, cut from bytes that are split anywhere."""
+"""Splits bytes, received in arbitrary chunks, into lines of text."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from exporter.providers.base import ProtocolError
 from exporter.result import FailureReason
 
 MAX_BYTES = 512 << 10
-"""More than any provider sends in one message; a longer one is refused, so that a hostile or
-broken server cannot fill the memory."""
+"""The size limit of one message, larger than any provider sends. It keeps a hostile or broken
+server from filling the memory."""
 
 
 def check_size(size: int, what: str) -> None:
-    """Refuse what is too long.
+    """Check the size of a message.
 
-    :raises ProtocolError: ``too_large``, so many bytes are more than a message may have.
+    :raises ProtocolError: the size exceeds ``MAX_BYTES``. The reason is ``too_large``.
     """
     if size > MAX_BYTES:
         raise ProtocolError(f"one {what} is longer than {MAX_BYTES} bytes", FailureReason.TOO_LARGE)
 
 
 class Lines:
-    """Cuts bytes into lines; a line ends with LF, CRLF or CR."""
+    """Splits bytes into lines. A line ends with LF, CRLF, or CR."""
 
     def __init__(self) -> None:
         self._tail = bytearray()
         self._held = b""
-        """A CR at the very end, which may be half of a CRLF: it waits for the next bytes."""
+        """A trailing CR. It could be half of a CRLF, so it waits for the next bytes."""
 
     @property
     def pending_bytes(self) -> int:
-        """Length of the line that has no end yet."""
+        """The length of the unfinished line."""
         return len(self._tail) + len(self._held)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that these bytes complete, without their ends."""
+        """Return the lines that these bytes complete, without their line ends."""
         body = self._held + chunk
         self._held = b"\r" if body.endswith(b"\r") else b""
         body = body.removesuffix(self._held)
-        # Of the line that has no end yet nothing is looked at twice, or it would take forever.
+        # Never scan the unfinished line twice: that would take quadratic time.
         if b"\r" in body:
             body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         first, *others = body.split(b"\n")

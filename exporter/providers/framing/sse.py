@@ -1,4 +1,4 @@
-"""Server-sent events, as the WHATWG HTML standard section 9.2.6 cuts them from a byte stream."""
+"""Server-sent events, parsed as in section 9.2.6 of the WHATWG HTML standard."""
 
 from __future__ import annotations
 
@@ -13,37 +13,43 @@ _STATUS = re.compile(rb"(?::HTTP_STATUS/|status: ?)([1-5]\d\d)")
 
 @dataclass(slots=True)
 class ServerSentEvent:
-    """One dispatched event; ``event`` is empty where the server named none. It is not frozen, as
-    there is one for each token, and a frozen one takes three times as long to make."""
+    """One dispatched event. ``event`` is empty if the server sent no name.
+
+    It isn't frozen, because there is one per token and a frozen dataclass takes three times as long
+    to create.
+    """
 
     event: str
     data: bytes
     status: int | None = None
-    """The HTTP status of this event alone, which Alibaba's servers tell in a comment
-    (``:HTTP_STATUS/429``) or in a field of their own (``status:429``)."""
+    """The HTTP status of this event alone. Alibaba's servers send it in a comment
+    (``:HTTP_STATUS/429``) or in a separate field (``status:429``)."""
     is_bare: bool = False
-    """Whether it is no event, but a JSON text that stands among them."""
+    """Whether this is a JSON text between the events, and not an event."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether it may hold a part of an answer. Servers keep a stream alive with events that
-        have a name of their own, whose data need not be JSON (``event: ping``, ``data: ok``)."""
+        """Whether this event can be part of an answer.
+
+        Servers keep a stream alive with events of other names, whose data isn't necessarily JSON
+        (``event: ping``, ``data: ok``).
+        """
         named = self.event.lower() not in ("", "message", "data", "result", "chunk")
         return not named or self.data.lstrip()[:1] in (b"{", b"[")
 
     @property
     def is_error_in_words(self) -> bool:
-        """Whether it says nothing but in words that something went wrong."""
+        """Whether this event reports an error as plain text, and not as JSON."""
         if self.data.lstrip()[:1] in (b"{", b"["):
             return bool(_ERROR.match(self.data)) and not self.data.rstrip().endswith(b"}")
         return self.event == "error" or bool(_ERROR.match(self.data))
 
 
 class SseDecoder:
-    """Cuts bytes, split anywhere, into events.
+    """Splits a byte stream, received in arbitrary chunks, into events.
 
-    Line ends may be LF, CRLF or CR; lines that start with a colon are comments. The fields
-    ``id`` and ``retry`` serve reconnecting clients and are passed over.
+    Line ends can be LF, CRLF, or CR. Lines that start with a colon are comments. The fields ``id``
+    and ``retry`` are ignored, because they only serve clients that reconnect.
     """
 
     def __init__(self) -> None:
@@ -55,9 +61,9 @@ class SseDecoder:
         self._at_start = True
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that these bytes complete.
+        """Return the events that these bytes complete.
 
-        :raises ProtocolError: ``too_large``, an event is longer than ``MAX_BYTES``.
+        :raises ProtocolError: an event is longer than ``MAX_BYTES``. The reason is ``too_large``.
         """
         if event := self._whole(chunk):
             return [event]
@@ -67,11 +73,13 @@ class SseDecoder:
         return events
 
     def finish(self) -> list[ServerSentEvent]:
-        """What the end of the body completes: some servers leave out the last empty line."""
+        """Return the events that the end of the body completes. Some servers omit the last empty
+        line."""
         return self.feed(b"\n\n")
 
     def _whole(self, chunk: bytes) -> ServerSentEvent | None:
-        """The event, if these bytes are exactly one of the plainest form; most reads are."""
+        """Return the event if these bytes are exactly one event in the plainest form. Most reads
+        are."""
         if not chunk.startswith(b"data: ") or not chunk.endswith(b"\n\n") or b"\r" in chunk:
             return None
         if chunk.count(b"\n") != len(b"\n\n") or not self._is_between_events:
@@ -81,7 +89,7 @@ class SseDecoder:
 
     @property
     def _is_between_events(self) -> bool:
-        """Whether nothing has come that belongs to what comes next."""
+        """Whether nothing is pending that belongs to the next event."""
         pending = self._data or self._event or self._status or self._lines.pending_bytes
         return not (pending or self._at_start)
 
@@ -96,7 +104,7 @@ class SseDecoder:
         if name == b"data":
             self._data.append(value)
             self._size += len(line)
-        elif name == b"error":  # llama.cpp in 2025: ``error: {...}`` where data should stand
+        elif name == b"error":  # llama.cpp in 2025: ``error: {...}`` instead of ``data: {...}``
             self._data.append(value)
             self._size += len(line)
             self._event = "error"
@@ -110,6 +118,6 @@ class SseDecoder:
         data, event, status = self._data, self._event, self._status
         self._data, self._event, self._status, self._size = [], "", None, 0
         text = b"\n".join(data)
-        # Without data an event says nothing but that the stream is alive, whatever its name.
+        # An event without data only keeps the stream alive, whatever its name.
         heard = text.strip() or (data and event == "error")
         return ServerSentEvent(event, text, status) if heard else None

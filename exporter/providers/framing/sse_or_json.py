@@ -1,6 +1,8 @@
-"""Server-sent events, among which a bare JSON text may stand: Google's servers can end a stream
-with an error that is no event, but pretty-printed over several lines, and others write one behind
-a comment that kept the connection alive."""
+"""Server-sent events that may be mixed with bare JSON texts.
+
+Google's servers can end a stream with an error that isn't an event, but a pretty-printed JSON text.
+Other servers write one after a keep-alive comment.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,17 @@ from exporter.result import FailureReason
 
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]')
 _MAX_BYTES = 128 << 10
-"""Of a bare JSON text: no error is so long."""
+"""The size limit of a bare JSON text. No error is that long."""
 _MAX_TOKENS = 8192
-"""The most texts and brackets of a bare JSON text, each of which takes a third of a microsecond."""
+"""The most strings and brackets in a bare JSON text. Each takes a third of a microsecond."""
 
 
 class SseOrJsonDecoder(SseDecoder):
-    """Takes a bare JSON text for the data of an event. No field's name starts with a bracket, so
-    a line that does opens such a text; it is whole when its brackets are balanced."""
+    """Treats a bare JSON text as the data of an event.
+
+    A line that starts with a bracket opens such a text, because no field name starts with one. The
+    text is complete when its brackets are balanced.
+    """
 
     def __init__(self) -> None:
         super().__init__()

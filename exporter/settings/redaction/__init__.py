@@ -1,8 +1,8 @@
 """Removes secrets from every text that leaves the process.
 
-It remembers every secret that was read. A provider can send one back as it is, or in any encoding
-that programs apply to text. ``redact`` finds it in all of them, and also finds its first ``PREFIX``
-characters or more.
+It remembers every secret that was read. A provider can echo a secret unchanged, or in any encoding
+that programs apply to text. ``redact`` finds all of these, and any prefix of a secret with at least
+``PREFIX`` characters.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ REDACTED = "[secret]"
 NOT_SHOWN = "[not shown: encoded too often to be searched for secrets]"
 
 _MIN_LENGTH = 4
-"""Shorter values are not redacted: they would blank out innocent text everywhere."""
+"""Shorter values aren't redacted: they would remove innocent text everywhere."""
 _MIN_PART = 8
-"""As much must a part of a value have to be a secret of its own."""
+"""A part of a value needs this many characters to count as a secret."""
 
-_MOST_PASSING = 300
-"""So many of the secrets that are replaced every hour are looked for, the latest ones."""
+_MOST_SHORT_LIVED = 300
+"""The number of short-lived secrets to search for; older ones are forgotten."""
 
 
 class _Memory:
-    """Every secret there is, and what is looked for because of them."""
+    """All known secrets, and the byte sequences to search for."""
 
     def __init__(self) -> None:
         self.known: dict[str, None] = {}
         self.needles = Needles()
-        self._passing: deque[str] = deque()
+        self._short_lived: deque[str] = deque()
 
-    def add(self, value: str, passing: bool) -> None:
+    def add(self, value: str, short_lived: bool) -> None:
         self.known[value] = None
         _look_for(value, self.needles)
-        if passing:
-            self._passing.append(value)
-        if len(self._passing) > _MOST_PASSING:
-            self.known.pop(self._passing.popleft(), None)
+        if short_lived:
+            self._short_lived.append(value)
+        if len(self._short_lived) > _MOST_SHORT_LIVED:
+            self.known.pop(self._short_lived.popleft(), None)
             needles = Needles()
             for kept in tuple(self.known):
                 _look_for(kept, needles)
@@ -58,18 +58,18 @@ _memory = _Memory()
 def remember(value: str, *, passing: bool = False) -> None:
     """Redact this value from now on, in any encoding.
 
-    :param passing: the value is short-lived, and worthless once another replaces it. The oldest
-        of these are forgotten, because searching would otherwise take ever longer.
+    :param passing: whether the value is short-lived, and worthless once another replaces it. The
+        oldest of these are forgotten. Otherwise searching would take longer and longer.
     """
     if len(value) >= _MIN_LENGTH and value not in _memory.known:
         _memory.add(value, passing)
 
 
 def redact(text: str) -> str:
-    """The text with every known secret taken out.
+    """Return the text without known secrets.
 
-    It takes time in proportion to the text. A text in which so much is encoded, and encoded
-    again, that searching it would take longer is not shown at all.
+    The time is proportional to the length of the text. If nested encodings would make the search
+    take longer, the result doesn't show the text at all.
     """
     if not _memory.known:
         return text
@@ -88,7 +88,7 @@ def redact(text: str) -> str:
 
 
 def _parts(value: str) -> set[str]:
-    """The secrets in the value of a header, such as ``Bearer KEY``, ``Basic base64`` or cookies."""
+    """Return the secrets in a header value, such as ``Bearer KEY``, ``Basic base64`` or cookies."""
     if not re.search(r"[\s;]", value):
         return set()
     words = set(re.split(r"[\s;,=]+", value))

@@ -1,8 +1,8 @@
 """Finds known secrets in a text, in any encoding.
 
-It normalizes the text, then matches it: it replaces escapes by their characters, removes white
+It normalizes the text and then searches it: it replaces escapes by their characters, removes white
 space, decodes possible base64 and hexadecimal, and repeats all this with the result. It recognizes
-a secret by its first ``PREFIX`` characters and follows it as far as it goes.
+a secret by its first ``PREFIX`` characters and extends the match as far as the text agrees.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from exporter.settings.redaction.views import (
 )
 
 PREFIX = 12
-"""As many characters of a secret are taken for the secret."""
+"""The number of characters that identify a secret."""
 _PREFIX_IN_BASE64 = 16
 _SPLITTABLE = 8
-"""A shorter secret is not looked for across white space and in what was decoded: by chance it
-would be found there."""
+"""Shorter secrets aren't searched for across white space or in decoded text, where they would match
+by chance."""
 _MAX_DECODED = 4
-"""How often what was decoded is decoded again."""
+"""The maximum number of nested encodings."""
 _MARGIN_LEAST = 256
 _MARGIN_FACTOR = 6
-"""How many characters a secret can have in base64 of base64 of base64, and in escapes of that."""
+"""How much longer a secret can become in triple base64 with escapes."""
 _LONGER_THAN_WORDS = 16
 _BUDGET_FACTOR = 8
 _BUDGET_LEAST = 64 << 10
 """The maximum number of bytes to search in addition to the text itself."""
 _EACH = 128
-"""What it costs to search anything, however short, in bytes."""
+"""The fixed cost of each search, in bytes."""
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{11,}={0,2}")
 _NO_WORDS = re.compile(rb"(?:[A-Z0-9+/_-][a-z]{0,7}){3}")
-"""Words and sentences without their spaces look like base64, but for what is no small letter."""
+"""Base64 has many characters that aren't lowercase letters. Sentences without spaces don't."""
 _HEX = re.compile(rb"(?:(?:0[xX])?[0-9a-fA-F]{2}[:,;-]?){8,}+[0-9a-fA-F]?")
 _NOT_HEX = re.compile(rb"0[xX]|[^0-9a-fA-F]+")
 _ASCII, _WIDER = rb"[\0\t\n\r\x20-\x7e]", rb"[\xc2-\xf4][\x80-\xbf]{1,3}"
 _TEXT = re.compile(
     rb"(?:%s{8,}+|(?:%s|%s){8})(?:%s++|%s)*+" % (_ASCII, _ASCII, _WIDER, _ASCII, _WIDER)
 )
-"""What may be text in what was decoded. Zeros stand between the letters of UTF-16."""
+"""Possible text in decoded bytes. UTF-16 has zeros between the letters."""
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
@@ -62,17 +62,20 @@ class TooEncoded(Exception):
 
 @dataclass(slots=True)
 class Needles:
-    """What is looked for: secrets that read like words, and in lower case all others, by how they
-    begin."""
+    """The byte sequences to search for.
+
+    Secrets that look like words have a pattern each. All others are in lower case, grouped by their
+    prefix.
+    """
 
     words: dict[bytes, re.Pattern[bytes]] = field(default_factory=dict)
     anywhere: dict[bytes, list[bytes]] = field(default_factory=dict)
     across_white_space: dict[bytes, list[bytes]] = field(default_factory=dict)
     longest: int = 0
-    """How long the longest secret is."""
+    """The length of the longest secret."""
 
     def add(self, secret: bytes) -> None:
-        """Look for this secret from now on."""
+        """Search for this secret from now on."""
         self.longest = max(self.longest, len(secret))
         if _reads_like_a_word(secret):
             self.words[secret] = re.compile(rb"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % secret)
@@ -89,13 +92,15 @@ class Needles:
 
 
 def _reads_like_a_word(secret: bytes) -> bool:
-    """Whether innocent texts may hold it, as they do the keys of servers that want none: ``EMPTY``.
-    It is a secret where it stands alone and as it is written."""
+    """Whether innocent text can contain the secret, such as the placeholder key ``EMPTY``.
+
+    Such a secret is redacted only as a separate word and in its exact form.
+    """
     return secret.isdigit() or (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS)
 
 
 def _add(to: dict[bytes, list[bytes]], whole: bytes, prefix: int) -> None:
-    # A new list, since other threads may look through the old one.
+    # Don't change the old list: other threads may be iterating over it.
     whole = whole.lower()
     head = whole[:prefix]
     if whole not in (others := to.get(head, [])):
@@ -103,9 +108,12 @@ def _add(to: dict[bytes, list[bytes]], whole: bytes, prefix: int) -> None:
 
 
 def _in_base64(secret: bytes) -> Iterator[bytes]:
-    """How a secret looks inside encoded text, for text whose case was changed: groups of three
-    bytes may begin at any of its own, and characters that its neighbours have a part in are left
-    out."""
+    """Yield the forms of a secret inside base64 text.
+
+    They match even if the case of the base64 text was changed, when decoding no longer works. A
+    group of three bytes can start at any of the first three bytes of the secret. Characters that
+    also encode neighboring bytes are left out.
+    """
     for before, shared in enumerate((0, 2, 3)):
         padded = bytes(before) + secret
         whole = slice(shared, len(padded) * 8 // 6)
@@ -114,9 +122,9 @@ def _in_base64(secret: bytes) -> Iterator[bytes]:
 
 
 def find(text: bytes, needles: Needles) -> list[Span]:
-    """Where secrets stand in a text: spans in order, none of which overlap.
+    """Find the secrets in a text; return sorted spans that don't overlap.
 
-    :raises TooEncoded: more would have to be searched than time allows.
+    :raises TooEncoded: the search would exceed its time limit.
     """
     search = _Search(needles, _BUDGET_LEAST + _BUDGET_FACTOR * len(text))
     return _merged(search.everywhere(text, _MAX_DECODED))
@@ -138,26 +146,26 @@ class _Search:
         self._margin = _MARGIN_LEAST + _MARGIN_FACTOR * needles.longest
         self._budget = budget
         self._innocent: dict[bytes, int] = {}
-        """Texts in which nothing was found, with how often they could be decoded."""
+        """Texts without secrets, with the number of nested encodings that were searched."""
 
     def everywhere(self, text: bytes, decodings: int) -> list[Span]:
-        """Where secrets stand in a text and in what it encodes."""
+        """Find the secrets in a text and in the text that it encodes."""
         if self._innocent.get(text, -1) >= decodings:
             return []
-        spans = [*self._as_it_is(text), *self._normalised(text, decodings, MAX_PASSES)]
-        if squeezed(text).text != text:  # else that was without its escapes as well
+        spans = [*self._unchanged(text), *self._normalized(text, decodings, MAX_PASSES)]
+        if squeezed(text).text != text:  # otherwise _normalized has searched the unescaped text
             spans += self._changed(unescaped(text), decodings, MAX_PASSES - 1)
         if not spans:
             self._innocent[text] = decodings
         return spans
 
-    def _as_it_is(self, text: bytes) -> Iterator[Span]:
+    def _unchanged(self, text: bytes) -> Iterator[Span]:
         yield from _matches(text, self._needles.anywhere)
         for word in tuple(self._needles.words.values()):
             yield from (found.span() for found in word.finditer(text))
 
-    def _normalised(self, text: bytes, decodings: int, passes: int) -> Iterator[Span]:
-        """The same without white space, then without escapes, as often as there are any."""
+    def _normalized(self, text: bytes, decodings: int, passes: int) -> Iterator[Span]:
+        """Search the text without white space and without escapes, repeatedly."""
         self._spend(len(text))
         compact = squeezed(text)
         yield from map(compact.origin, self._compact(compact.text, decodings))
@@ -165,18 +173,20 @@ class _Search:
             return
         again = self._changed(unescaped(compact.text), decodings, passes - 1)
         yield from map(compact.origin, again)
-        if b"<" in compact.text and compact.text != text:  # a tag may be whole only now
-            again = self._normalised(compact.text, decodings, passes - 1)
+        if b"<" in compact.text and compact.text != text:  # white space may have split a tag
+            again = self._normalized(compact.text, decodings, passes - 1)
             yield from map(compact.origin, again)
         if has_soft_line_breaks(text):
             yield from self._changed(joined(text), decodings, passes - 1)
 
     def _changed(self, view: View, decodings: int, passes: int) -> Iterator[Span]:
-        """Where secrets stand in a view that are not in its source as well: only what has changed
-        is searched, with as much around it as a secret may need."""
+        """Find the secrets in a view that aren't in its source.
+
+        This searches only the changed parts, with a margin as long as any secret.
+        """
         for begin, end in view.changed(self._margin):
             part = view.text[begin:end]
-            for found in (self._as_it_is(part), self._normalised(part, decodings, passes)):
+            for found in (self._unchanged(part), self._normalized(part, decodings, passes)):
                 yield from (view.origin((start + begin, stop + begin)) for start, stop in found)
 
     def _compact(self, text: bytes, decodings: int) -> Iterator[Span]:
@@ -205,7 +215,7 @@ def _matches(text: bytes, needles: dict[bytes, list[bytes]]) -> Iterator[Span]:
 
 
 def _common(text: bytes, start: int, whole: bytes) -> int:
-    """How many bytes the text has in common with a secret from here on."""
+    """Return the length of the common prefix of a secret and the text from ``start`` on."""
     if text.startswith(whole, start):
         return len(whole)
     pairs = zip(text[start : start + len(whole)], whole, strict=False)
@@ -216,7 +226,7 @@ Origin = Callable[[int, int], Span]
 
 
 def _decodings(text: bytes) -> Iterator[tuple[bytes, Origin]]:
-    """What parts of the text may stand for, and how to get back from there."""
+    """Yield possible decodings of parts of the text, and functions that trace positions back."""
     for run in _BASE64.finditer(text):
         if not _NO_WORDS.search(run[0]):
             continue

@@ -1,6 +1,6 @@
-"""Texts without their escapes, or without what separates their characters.
+"""Views of a text without escapes or without white space.
 
-A view remembers its source, so that a match in it can be traced back.
+A view remembers its source, so that a match can be traced back to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from html.entities import html5
 from string import hexdigits
 
 Span = tuple[int, int]
-"""Where something begins and where it ends."""
+"""A start and an end position."""
 Replace = Callable[[re.Match[bytes]], bytes] | bytes
 
 _ESCAPE = rb"""
@@ -34,26 +34,27 @@ _ESCAPE = rb"""
 _BEGINS_ESCAPES = b"%=\\&"
 _STRICT = re.compile(_ESCAPE % b";", re.VERBOSE)
 _LENIENT = re.compile(_ESCAPE % b";?", re.VERBOSE)
-"""As browsers read it."""
+"""Accepts HTML entities without a semicolon, as browsers do."""
 _NOISE = re.compile(
     rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xe1\x9a\x80|\xe1\xa0\x8e"
     rb"|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf"
     rb"|(?<![\x80-\xff])[\x80-\xbf]|</?w?br ?/?>)+"
 )
-"""White space and control characters (of Latin-1 too), those of no width, HTML's line breaks."""
+"""White space, control characters (of Latin-1 too), zero-width characters and HTML line breaks."""
 _ASCII_NOISE = bytes((*range(0x21), 0x7F))
 MAX_PASSES = 8
-"""Escapes of escapes: each pass takes one level away, and percent wholly."""
+"""The maximum depth of nested escapes. Each pass removes one level, and all levels of percent
+encoding."""
 
 
 class View:
-    """A text made from another one by replacing what was found in it."""
+    """A text made from a source by replacing matches."""
 
     def __init__(self, source: bytes, found: Iterable[re.Match[bytes]], replace: Replace) -> None:
         self._starts: list[int] = []
-        """Where each replacement begins here."""
+        """The start of each replacement in the view."""
         self._segments: list[tuple[int, int, int]] = []
-        """Where each ends here, and what it stands for in the source."""
+        """The end of each replacement in the view, and the span of its match in the source."""
         pieces, here, there = [], 0, 0
         for match in found:
             start, end = match.span()
@@ -67,11 +68,11 @@ class View:
         self.text = b"".join([*pieces, source[there:]]) if pieces else source
 
     def origin(self, span: Span) -> Span:
-        """Where in the source this part of the text comes from."""
+        """Return the span of the source that a part of the view comes from."""
         return self._at(span[0])[0], self._at(span[1] - 1)[1]
 
     def changed(self, margin: int) -> Iterator[Span]:
-        """The parts of the text that are not the source's, each with as much around it."""
+        """Yield the parts of the view that differ from the source, with a margin on each side."""
         starts, segments = self._starts, self._segments
         begin = end = 0
         for start, (made_end, _, _) in zip(starts, segments, strict=True):
@@ -95,7 +96,7 @@ class View:
 
 
 class _Squeezed(View):
-    """Built as fast as possible, because every text needs one; positions are rarely traced back."""
+    """A view that is fast to build, because every text needs one. Few positions are traced back."""
 
     def __init__(self, source: bytes) -> None:
         simple = source.isascii() and b"<" not in source
@@ -111,8 +112,8 @@ class _Squeezed(View):
 
 
 def unescaped(text: bytes) -> View:
-    """With every escape of URLs, JSON, HTML, e-mail and programs replaced by what it stands for."""
-    if len(text.translate(None, _BEGINS_ESCAPES)) == len(text):  # far faster than to search
+    """Replace every escape of URLs, JSON, HTML, email and programs by its character."""
+    if len(text.translate(None, _BEGINS_ESCAPES)) == len(text):  # much faster than a search
         return View(text, (), b"")
     strict = View(text, _STRICT.finditer(text), _meant)
     if strict.text != text or b"&" not in text:
@@ -130,17 +131,17 @@ def has_soft_line_breaks(text: bytes) -> bool:
 
 
 def joined(text: bytes) -> View:
-    """With the lines put together that quoted-printable has broken."""
+    """Join lines that quoted-printable encoding has split."""
     return View(text, _SOFT_LINE_BREAK.finditer(text), b"")
 
 
 def squeezed(text: bytes) -> View:
-    """Without white space and what cannot be seen."""
+    """Remove white space and invisible characters."""
     return _Squeezed(text)
 
 
 def normal(text: bytes) -> bytes:
-    """The text without escapes and without white space."""
+    """Remove all escapes and white space."""
     for _ in range(MAX_PASSES):
         before, text = text, unescaped(squeezed(text).text).text
         if text == before:
@@ -163,7 +164,7 @@ def _character(digits: bytes, base: int = 16) -> bytes:
 
 
 def _entity(name: bytes) -> bytes:
-    """A name that HTML does not know stays."""
+    """Decode an HTML entity; leave an unknown name unchanged."""
     character = html5.get(f"{name.decode()};")
     return b"&" + name if character is None else character.encode()
 

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
-  // The page asks for itself now and then, and takes over what has changed, node by node: what the
-  // reader has selected, opened, typed or focused stays as it is.
+  // The page regularly requests itself and applies the differences node by node, so that the
+  // reader's selection, open sections, input, and focus stay.
   const body = document.body, everySeconds = Number(body.dataset.refresh);
   const bar = document.getElementById("live"), text = document.getElementById("live-text");
   const button = document.getElementById("pause");
@@ -61,7 +61,7 @@
     try {
       const answer = await fetch(url, { signal: mine.signal, headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-      // The style sheet is here already, and that one bears a nonce of another page.
+      // Keep the current style sheet: the new one has the nonce of another response.
       const html = (await answer.text()).replace(/<style[^]*?<\/style>/, "");
       show(new DOMParser().parseFromString(html, "text/html"));
       say(paused ? "Paused" : "Live", paused ? "paused" : "");
@@ -69,7 +69,7 @@
       if (error.name === "AbortError") return;
       say("Can't reach the exporter, retrying", "stale");
     }
-    // A page that takes long to make is asked for less often.
+    // Refresh a page less often if the exporter takes long to render it.
     const pause = Math.max(everySeconds * 1000, 20 * (performance.now() - began));
     if (!paused) timer = setTimeout(() => refresh(), pause);
   };

@@ -62,7 +62,7 @@ def render(template: str, condition: Condition, problems: int, **values: Any) ->
 
 @cache
 def _environment() -> Environment:
-    # Megabytes that an exporter whose pages nobody looks at does without.
+    # Imported on first use: it takes megabytes, which an exporter without visitors saves.
     from jinja2 import Environment, PackageLoader  # noqa: PLC0415
 
     environment = Environment(

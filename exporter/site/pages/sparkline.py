@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.result import FailureReason
-from exporter.site.past import HISTORY_LENGTH, Sample
+from exporter.site.past import HISTORY_LENGTH, PastProbe
 from exporter.site.words import seconds
 
 _STEP = 2
@@ -24,44 +24,44 @@ class Sparkline:
     failures: str
     """A stroke from top to bottom for each failure of a model that was ready."""
     colds: str
-    """The same for each answer of a cold model, whose time would dwarf the warm ones, and for each
-    that found the model not ready."""
+    """A stroke for each cold start, whose time would dwarf the others, and for each probe that
+    found the model not ready."""
     top: str
-    """What the upper edge stands for; empty where there is no time."""
+    """The time at the upper edge; empty if there is none."""
     limit: float | None
-    """How far down the threshold of an objective is, if it is on the drawing."""
+    """The y coordinate of the objective's threshold, if it is within the drawing."""
     description: str
-    """The same in words."""
+    """A text for screen readers."""
 
     @classmethod
     def of(
-        cls, history: Sequence[Sample], threshold_seconds: float | None = None
+        cls, history: Sequence[PastProbe], threshold_seconds: float | None = None
     ) -> Sparkline | None:
-        """``None`` while there is nothing to draw."""
+        """``None`` if there is nothing to draw."""
         if not history:
             return None
         left = WIDTH - len(history) * _STEP + _STEP // 2
-        times = [sample.warm_seconds for sample in history]
+        times = [probe.warm_seconds for probe in history]
         top = max((time for time in times if time is not None), default=0.0)
         limit = threshold_seconds if threshold_seconds and threshold_seconds <= top else None
         return cls(
             line=_line(times, top or 1.0, left),
-            failures=_strokes([_has_failed(sample) for sample in history], left),
-            colds=_strokes([_is_cold(sample) for sample in history], left),
+            failures=_strokes([_has_failed(probe) for probe in history], left),
+            colds=_strokes([_is_cold(probe) for probe in history], left),
             top=seconds(top) if top else "",
             limit=_height(limit, top) if limit else None,
             description=_describe(history),
         )
 
 
-def _is_cold(sample: Sample) -> bool:
-    if sample.failure_reason:
-        return sample.failure_reason is FailureReason.NOT_READY
-    return sample.cold
+def _is_cold(probe: PastProbe) -> bool:
+    if probe.failure_reason:
+        return probe.failure_reason is FailureReason.NOT_READY
+    return probe.cold
 
 
-def _has_failed(sample: Sample) -> bool:
-    return sample.failure_reason is not None and not _is_cold(sample)
+def _has_failed(probe: PastProbe) -> bool:
+    return probe.failure_reason is not None and not _is_cold(probe)
 
 
 def _strokes(where: Sequence[bool], left: int) -> str:
@@ -85,8 +85,8 @@ def _line(times: Sequence[float | None], top: float, left: int) -> str:
     return "".join(path)
 
 
-def _describe(history: Sequence[Sample]) -> str:
-    times = [time for sample in history if (time := sample.warm_seconds) is not None]
+def _describe(history: Sequence[PastProbe]) -> str:
+    times = [time for probe in history if (time := probe.warm_seconds) is not None]
     failed = sum(map(_has_failed, history))
     text = f"last {len(history)} probes: {failed} failed"
     if cold := sum(map(_is_cold, history)):

@@ -14,7 +14,7 @@ from exporter.site.backend import Condition
 from exporter.site.judgement import WORST_FIRST, Judgement, State, is_late, judge, next_probe_at
 from exporter.site.pages.page import Page, render
 from exporter.site.pages.sparkline import HEIGHT, WIDTH, Sparkline
-from exporter.site.past import Window
+from exporter.site.past import PeriodSummary
 from exporter.site.status import StatusRow
 from exporter.site.words import rate, seconds
 
@@ -23,8 +23,8 @@ _BUILT_IN_GROUPS = ("provider", "model", "probe", "state")
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What the reader wants to see."""
+class TableView:
+    """How the reader filters, sorts, and groups the table."""
 
     show: State | None = None
     """Only rows in this state; ``None`` for all."""
@@ -37,7 +37,7 @@ class View:
     refresh: bool = True
 
     @classmethod
-    def parse(cls, query: Mapping[str, str]) -> View:
+    def parse(cls, query: Mapping[str, str]) -> TableView:
         """From the query of the URL; invalid values are ignored."""
         show, sort = query.get("show"), query.get("sort", "")
         return cls(
@@ -56,14 +56,14 @@ class View:
             given["refresh"] = "off"
         return f"/?{urlencode(given)}" if given else "/"
 
-    def showing(self, show: State | None) -> View:
+    def showing(self, show: State | None) -> TableView:
         return replace(self, show=show)
 
-    def sorted_by(self, sort: str) -> View:
+    def sorted_by(self, sort: str) -> TableView:
         """Sorted by a column; sorting by it again reverses the order."""
         return replace(self, sort=f"-{sort}" if sort == self.sort else sort)
 
-    def toggled(self) -> View:
+    def toggled(self) -> TableView:
         return replace(self, refresh=not self.refresh)
 
     def aria_sort(self, sort: str) -> str:
@@ -103,11 +103,11 @@ class Line:
         return self.row.plan.target
 
     @property
-    def hour(self) -> Window:
+    def hour(self) -> PeriodSummary:
         return self.row.hour
 
     @property
-    def day(self) -> Window:
+    def day(self) -> PeriodSummary:
         return self.row.day
 
     def group(self, by: str) -> str:
@@ -122,7 +122,7 @@ class Line:
 
     @classmethod
     def of(cls, row: StatusRow, judgement: Judgement, now: float, probing: bool = True) -> Line:
-        cold, last = row.last_cold, next(iter(row.samples.latest(1)), None)
+        cold, last = row.last_cold, next(iter(row.past.latest(1)), None)
         late = is_late(row, now)
         slo = row.plan.target.slo
         first = slo and slo.time_to_first_token
@@ -156,7 +156,9 @@ SORTS: Mapping[str, Callable[[Line], Any]] = {
 _RISING = frozenset({"state", "name", "success"})
 
 
-def render_page(rows: Sequence[StatusRow], condition: Condition, view: View, now: float) -> Page:
+def render_page(
+    rows: Sequence[StatusRow], condition: Condition, view: TableView, now: float
+) -> Page:
     """The page at a time, Unix seconds."""
     judged = [(row, judge(row, now)) for row in rows]
     totals = Counter(judgement.state for _, judgement in judged)
@@ -204,7 +206,7 @@ def _sorted(lines: list[Line], sort: str) -> list[Line]:
 
 
 def _grouped(lines: Iterable[Line], by: str) -> list[tuple[str, list[Line]]]:
-    """The lines under the names of their groups; one without a name if there are none."""
+    """The lines by group name; without groups, all lines under an empty name."""
     groups: dict[str, list[Line]] = {}
     for line in lines:
         groups.setdefault(line.group(by) if by else "", []).append(line)
@@ -226,12 +228,12 @@ def _matches(row: StatusRow, judgement: Judgement, query: str) -> bool:
     return all(word in text for word in query.casefold().split())
 
 
-def _together(windows: Iterable[Window]) -> Window:
+def _together(summaries: Iterable[PeriodSummary]) -> PeriodSummary:
     """The successes of all targets; quantiles of different targets can't be combined."""
     probes = successes = 0
-    for window in windows:
-        probes, successes = probes + window.probes, successes + window.successes
-    return Window(probes, successes)
+    for summary in summaries:
+        probes, successes = probes + summary.probes, successes + summary.successes
+    return PeriodSummary(probes, successes)
 
 
 def _id(row: StatusRow) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from exporter.config.plan import Plan
 from exporter.site.backend import Condition
+from exporter.site.details import ProbeDetails
 from exporter.site.judgement import (
     WORST_FIRST,
     Judgement,
@@ -17,11 +18,10 @@ from exporter.site.judgement import (
     judge,
     next_probe_at,
 )
-from exporter.site.kept import Kept
 from exporter.site.pages.page import Page, render
 from exporter.site.pages.problems_page import runbook_url
 from exporter.site.pages.timeline import Drawing, Mark, Scale
-from exporter.site.past import Samples
+from exporter.site.past import PastProbes
 from exporter.site.status import StatusRow
 from exporter.site.words import seconds
 
@@ -44,26 +44,26 @@ class Chart:
     description: str
 
     @classmethod
-    def of(cls, samples: Samples, threshold: float | None) -> Chart | None:
+    def of(cls, past: PastProbes, threshold: float | None) -> Chart | None:
         """``None`` if there is too little to draw."""
-        seen = tuple(samples)
-        times = [time for sample in seen if (time := sample.warm_seconds) is not None]
+        seen = tuple(past)
+        times = [time for probe in seen if (time := probe.warm_seconds) is not None]
         if len(seen) < 2 or not times:
             return None
         top = _round_up(max(*times, threshold or 0.0))
         first, last = seen[0].finished_at, seen[-1].finished_at
         length = max(last - first, 1e-9)
-        xs = [round((sample.finished_at - first) / length * 1000, 1) for sample in seen]
+        xs = [round((probe.finished_at - first) / length * 1000, 1) for probe in seen]
         placed = [*zip(xs, seen, strict=True)]
-        failed = sum(not sample.success for sample in seen)
+        failed = sum(not probe.success for probe in seen)
         return cls(
             dots="".join(
                 f"M{x} {100 - time / top * 100:.1f}h0"
-                for x, sample in placed
-                if (time := sample.warm_seconds) is not None
+                for x, probe in placed
+                if (time := probe.warm_seconds) is not None
             ),
-            failures="".join(f"M{x} 0v100" for x, sample in placed if not sample.success),
-            colds="".join(f"M{x} 0v100" for x, sample in placed if sample.success and sample.cold),
+            failures="".join(f"M{x} 0v100" for x, probe in placed if not probe.success),
+            colds="".join(f"M{x} 0v100" for x, probe in placed if probe.success and probe.cold),
             limit=100 - threshold / top * 100 if threshold else None,
             top=seconds(top),
             middle=seconds(top / 2),
@@ -85,11 +85,11 @@ class Part:
     runbook: str
     next_at: float | None
     chart: Chart | None
-    probes: Sequence[tuple[Kept, Drawing]]
+    probes: Sequence[tuple[ProbeDetails, Drawing]]
     marks: Sequence[Mark]
     kinds: Sequence[str]
     """The spans in the drawings, for the legend."""
-    failures: Sequence[Kept]
+    failures: Sequence[ProbeDetails]
     """The latest first."""
 
     @property
@@ -111,7 +111,7 @@ class Part:
             since=failing_since(row) if judgement.state is State.FAILING else None,
             runbook=runbook_url(condition, judgement.runbook),
             next_at=None if condition.stands_by else next_probe_at(row, now),
-            chart=Chart.of(row.samples, first.threshold if first else None),
+            chart=Chart.of(row.past, first.threshold if first else None),
             probes=probes,
             marks=scale.marks,
             kinds=[kind for kind in drawn if kind != "send"],

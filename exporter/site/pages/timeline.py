@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from exporter.site.kept import Kept, Trace
+from exporter.site.details import ProbeDetails, Trace
 from exporter.site.words import seconds
 
 WIDTH = 1000
@@ -46,7 +46,7 @@ class Scale:
     longest: int
 
     @classmethod
-    def of(cls, kept: Iterable[Kept]) -> Scale:
+    def of(cls, kept: Iterable[ProbeDetails]) -> Scale:
         return cls(max((_length(each.trace) for each in kept), default=0) or 1)
 
     def x(self, microseconds: float) -> float:
@@ -78,7 +78,7 @@ class Drawing:
     """The same in words."""
 
     @classmethod
-    def of(cls, kept: Kept, scale: Scale) -> Drawing:
+    def of(cls, kept: ProbeDetails, scale: Scale) -> Drawing:
         trace = kept.trace
         bars = tuple(
             Bar(kind, scale.x(begin), scale.x(end) - scale.x(begin), f"{kind} {_time(end - begin)}")
@@ -144,7 +144,7 @@ def _doubt(trace: Trace, scale: Scale) -> Iterator[Bar]:
             yield Bar("doubt", begin, width, f"up to {_time(trace.uncertainty)} earlier")
 
 
-def _describe(kept: Kept, bars: Iterable[Bar]) -> str:
+def _describe(kept: ProbeDetails, bars: Iterable[Bar]) -> str:
     chunks = len(kept.trace.arrivals)
     said = [bar.says for bar in bars if bar.kind != "send"]
     if chunks:

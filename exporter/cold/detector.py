@@ -1,9 +1,12 @@
-"""Tells cold results from warm ones, so that neither is taken for the other.
+"""Distinguishes cold results from warm ones.
 
-A cold result is one of these: the first success after the model said that it was not ready; one
-whose server says that it had to load the model; the first answer of a server that was watched
-while it booted (``exporter.cold.boot``); the answer to a probe after a silence kept on purpose
-(``exporter.cold.starts``); or, where nothing else shows it, an outlier after an idle spell.
+A result is cold if one of these holds:
+
+- It is the first success after the model reported that it was not ready.
+- The server reports that it loaded the model for this request.
+- It is the first answer of a server whose boot was watched (``exporter.cold.boot``).
+- It follows an idle period that the exporter kept (``exporter.cold.starts``).
+- Nothing else shows it, but it is an outlier after time without probes.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
-from exporter.cold.waiting_room import WaitingRoom
+from exporter.cold.waiting import WaitingTargets
 from exporter.cold.warmth import WarmTimes
 from exporter.coldness import Coldness
 from exporter.config.plan import Identity, Plan, PlanChange
@@ -20,32 +23,32 @@ from exporter.observation import Observation
 from exporter.result import NANOSECONDS, ProbeResult
 
 IDLE_SECONDS = 300.0
-"""An idle spell, where the target does not say what is one: Ollama unloads a model after so long,
-and nothing common does so earlier."""
+"""The default idle time after which a model can be cold: Ollama unloads a model after so long, and
+no common server does earlier."""
 _MISSED_INTERVALS = 2
 
 
 @dataclass(slots=True)
 class _Past:
-    """What is remembered of one target."""
+    """The history of one target."""
 
     warm: dict[str, WarmTimes] = field(default_factory=dict)
-    """By the name of the probe."""
+    """Warm times by the name of the probe."""
     sequence: ColdSequence | None = None
-    """Under way, if the model was last seen not ready."""
+    """The current attempts, if the model was not ready at the latest one."""
     last_end_ns: int | None = None
 
 
-class Thermometer:
-    """Judges every result before it is told."""
+class ColdDetector:
+    """Marks every cold result before the exporter reports it."""
 
-    def __init__(self, waiting_room: WaitingRoom) -> None:
-        self._waiting_room = waiting_room
+    def __init__(self, waiting_targets: WaitingTargets) -> None:
+        self._waiting_targets = waiting_targets
         self._pasts: dict[Identity, _Past] = {}
-        """By who is asked."""
+        """By model and endpoint."""
 
     def apply(self, change: PlanChange) -> None:
-        """Remember the targets of exactly the plans in force."""
+        """Keep the history of exactly the targets of the active plans."""
         asked = {plan.asked for plan in change.plans}
         self._pasts = {one: self._pasts.get(one) or _Past() for one in asked}
 
@@ -61,11 +64,11 @@ class Thermometer:
         return (time.monotonic_ns() - past.last_end_ns) / NANOSECONDS
 
     def attempted(self, observation: Observation) -> None:
-        """Note an attempt at a cold model, which somebody else judges."""
+        """Record an attempt at a cold model, whose result ``ColdProbe`` judges."""
         self._past(observation.plan).last_end_ns = time.monotonic_ns()
 
     def judge(self, observation: Observation) -> Observation:
-        """The result of a probe, marked if it is cold and nobody has marked it yet."""
+        """The result, marked if it is cold and not marked yet."""
         plan = observation.plan
         if not plan.probe.runs_model:
             return observation
@@ -78,26 +81,26 @@ class Thermometer:
             self._note_failure(plan, past, observation.result)
             return observation
         cold = self._coldness(observation, past, idle_seconds)
-        self._waiting_room.ready(plan.target.name)
+        self._waiting_targets.ready(plan.target.name)
         seconds = _first_output_seconds(observation.result)
         usable = observation.certain and observation.counts
         if cold is None and seconds and usable and idle_seconds is not None:
-            # Nobody knows how long the model had been idle before the very first probe.
+            # Without an earlier probe, the time could be from a cold model.
             self.warm_times(plan).add(seconds)
         return replace(observation, cold=cold)
 
     def _past(self, plan: Plan) -> _Past:
-        """Its past; one that nobody will ask for again if the target has gone meanwhile."""
+        """The history of a plan's target; an empty one if the target was removed."""
         return self._pasts.get(plan.asked) or _Past()
 
     def _note_failure(self, plan: Plan, past: _Past, result: ProbeResult) -> None:
         if plan.target.watched_boot or not sign_of(result, expected=False):
-            return  # whoever watches the server knows better
+            return  # a boot watch knows the state of the server better
         past.sequence = past.sequence or ColdSequence(after_idle=False)
         past.sequence.take(result)
         since = time.time() - past.sequence.elapsed_seconds
         detail = result.failure.detail if result.failure else ""
-        self._waiting_room.not_ready(plan.target.name, since, detail)
+        self._waiting_targets.not_ready(plan.target.name, since, detail)
 
     def _coldness(
         self, observation: Observation, past: _Past, idle_seconds: float | None
@@ -112,20 +115,23 @@ class Thermometer:
         return sequence.coldness(result, self.warm_times(observation.plan))
 
     def _is_silently_cold(self, observation: Observation, idle_seconds: float | None) -> bool:
-        """The rule for a model that shows by nothing but its first token that it was cold. A
-        plan's own rhythm is no idle spell: else a provider that gets slow would be called cold."""
+        """Whether only a late first token shows that the model was cold.
+
+        The plan's own interval does not count as idle time. If it did, a provider that becomes
+        slow would count as cold.
+        """
         plan, seconds = observation.plan, _first_output_seconds(observation.result)
         if idle_seconds is None or seconds is None or not observation.certain:
             return False
         cold_start = plan.target.cold_start
-        spell = cold_start.idle if cold_start else IDLE_SECONDS
-        if idle_seconds < max(spell, _MISSED_INTERVALS * plan.interval_seconds):
+        idle_limit = cold_start.idle if cold_start else IDLE_SECONDS
+        if idle_seconds < max(idle_limit, _MISSED_INTERVALS * plan.interval_seconds):
             return False
         return self.warm_times(plan).is_outlier(seconds)
 
 
 def _first_output_seconds(result: ProbeResult) -> float | None:
-    """Until the first token, or the whole of an answer that comes in one piece."""
+    """Seconds to the first token, or to the end of a response that isn't streamed."""
     sent, first = result.timeline.sent, result.timeline.first_output
     return None if sent is None or first is None else (first - sent) / NANOSECONDS
 

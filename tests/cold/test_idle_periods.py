@@ -1,4 +1,4 @@
-"""When a cold start is measured: after a silence that nobody breaks, and at once warm."""
+"""When a cold start is measured: after an idle period that nothing interrupts, and then warm."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ IDLE_SECONDS = 0.8
 COLD_START = {"idle": f"{IDLE_SECONDS}s", "every": "2s", "retry": "100ms"}
 
 
-def silences(ledger: Sequence[Served]) -> list[int]:
-    """Which requests came after a silence, by their place in the ledger."""
+def idle_periods(ledger: Sequence[Served]) -> list[int]:
+    """Which requests came after an idle period, by their place in the ledger."""
     return [
         number
         for number, (before, after) in enumerate(pairwise(ledger), 1)
@@ -38,7 +38,7 @@ def cold_results(run: Rig) -> list[str]:
     return [told.result.target for told in run.observations if told.cold]
 
 
-async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
+async def test_an_idle_period_then_a_cold_probe_and_at_once_a_warm_one() -> None:
     async with Simulator({"m": FAST}) as simulator:
         plans = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
         async with rig(*plans) as run:
@@ -47,12 +47,12 @@ async def test_a_silence_then_a_cold_probe_and_at_once_a_warm_one() -> None:
             skipped = run.value("inference_probes_skipped_total", reason="cold_start")
             ledger = simulator.ledger
     cold = [number for number, told in enumerate(run.observations) if told.cold]
-    assert silences(ledger)[-2:] == cold
+    assert idle_periods(ledger)[-2:] == cold
     for number in cold:
         assert (ledger[number + 1].received_ns - ledger[number].ended_ns) / NANOSECONDS < 0.15
         assert run.observations[number + 1].cold is None
     assert skipped >= 4
-    assert cold[1] - cold[0] >= 4, "between two silences, probes are sent as usual"
+    assert cold[1] - cold[0] >= 4, "between two idle periods, probes are sent as usual"
 
 
 async def test_targets_that_share_a_server_are_silent_together_and_take_turns() -> None:
@@ -67,8 +67,8 @@ async def test_targets_that_share_a_server_are_silent_together_and_take_turns() 
             await until(lambda: len(cold_results(run)) == 2)
             ledger = simulator.ledger
     assert sorted(cold_results(run)) == ["a", "b"]
-    after_silence = {run.results[number].target for number in silences(ledger)[-2:]}
-    assert after_silence == {"a", "b"}
+    after_idle_period = {run.results[number].target for number in idle_periods(ledger)[-2:]}
+    assert after_idle_period == {"a", "b"}
 
 
 async def test_targets_without_a_group_do_not_wait_for_each_other() -> None:
@@ -85,7 +85,7 @@ async def test_targets_without_a_group_do_not_wait_for_each_other() -> None:
             )
 
 
-async def test_a_probe_asked_for_by_hand_makes_the_silence_longer() -> None:
+async def test_a_probe_asked_for_by_hand_extends_the_idle_period() -> None:
     async with Simulator({"m": FAST}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=COLD_START))
         async with rig(plan) as run:
@@ -147,7 +147,7 @@ async def test_a_cold_start_that_could_pass_a_budget_is_not_measured() -> None:
             assert math.isnan(run.value("inference_not_ready_since_timestamp_seconds"))
 
 
-async def test_a_reload_ends_the_silence_of_a_target_that_is_measured_no_more() -> None:
+async def test_a_reload_ends_the_idle_period_of_a_target_that_is_measured_no_more() -> None:
     async with Simulator({"m": FAST}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
         (changed,) = plans_of(target(simulator), interval="200ms")
@@ -181,15 +181,15 @@ def config(*cold_starts: dict[str, Any]) -> tuple[Plan, ...]:
 def test_turns_go_round_and_follow_from_the_time_alone() -> None:
     plans = config(*[{"idle": "10m", "group": "gpu"}] * 3)
     (group,) = groups_of(plans).values()
-    due, turns = group.next_silence(1_790_000_000.0), []
+    due, turns = group.next_idle_period(1_790_000_000.0), []
     for _ in range(6):
         turns.append(group.turn(due).target.name)
-        due = group.next_silence(due + 1)
+        due = group.next_idle_period(due + 1)
     assert sorted(turns[:3]) == ["t0", "t1", "t2"]
     assert turns[:3] == turns[3:]
 
 
-def test_a_silence_is_followed_by_three_times_as_long_without_one() -> None:
+def test_an_idle_period_is_followed_by_three_times_as_long_without_one() -> None:
     (group,) = groups_of(config({"idle": "30m"})).values()
-    first = group.next_silence(1_790_000_000.0)
-    assert group.next_silence(first + 1) - first == pytest.approx(2 * 3600)
+    first = group.next_idle_period(1_790_000_000.0)
+    assert group.next_idle_period(first + 1) - first == pytest.approx(2 * 3600)

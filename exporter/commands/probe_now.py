@@ -12,8 +12,8 @@ from exporter.probing.probe import run_probe
 from exporter.providers.building import build_models
 
 
-async def asked(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
-    """What each plan finds, so many times, one after the other."""
+async def probe_plans(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
+    """Probe each plan ``count`` times, one probe after another."""
     for plan in plans:
         build_models([plan.dialect])
         connections = Connections(plan.target)

@@ -12,7 +12,7 @@ from exporter.result import ConnectionPhases, Failure, Timeline
 
 KEPT_SUCCESSES: Final = 8
 KEPT_FAILURES: Final = 16
-"""Failures are rarer, and asked about for longer."""
+"""More than successes: failures are rarer, and people look at them for longer."""
 
 _MICROSECOND: Final = 1_000
 _LONGEST: Final = 2**32 - 1
@@ -21,10 +21,12 @@ _SHOWN_CHARACTERS: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The marks of one probe, in microseconds after it began; ``None`` for what did not happen."""
+    """The timestamps of one probe, in microseconds from its start; ``None`` if an event did not
+    happen."""
 
     dns: int | None
-    """How long this phase took, as the two after it; they follow each other from the start."""
+    """The duration of DNS resolution. ``tcp`` and ``tls`` are durations too, one after the other
+    from the start."""
     tcp: int | None
     tls: int | None
     sent: int | None
@@ -33,11 +35,11 @@ class Trace:
     last_token: int | None
     end: int | None
     over: int | None
-    """When it was answered or given up."""
+    """When the probe ended, with or without a response."""
     arrivals: array[int]
-    """When each read with output arrived."""
+    """When each chunk with output arrived."""
     uncertainty: int | None
-    """How far off each mark may be."""
+    """The largest possible error of each timestamp."""
 
     @classmethod
     def of(cls, timeline: Timeline, connection: ConnectionPhases | None) -> Trace:
@@ -61,8 +63,8 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One probe, to be looked at."""
+class ProbeDetails:
+    """The details of one probe, for display."""
 
     finished_at: float
     """Unix seconds."""
@@ -71,7 +73,7 @@ class Kept:
     certain: bool
     cold: Coldness | None
     confirming: bool
-    """Whether it was sent between two scheduled ones, to confirm a change."""
+    """Whether the exporter sent it between two scheduled probes, to confirm a change."""
     status: int | None
     request_id: str | None
     served_model: str | None
@@ -79,8 +81,8 @@ class Kept:
     output_tokens: int | None
     output_tokens_per_second: float | None
     said: str
-    """The beginning of the response, for failures only; without secrets. Empty if there was no
-    response, or if it could reveal the user's own data."""
+    """The beginning of a failed probe's response, redacted. Empty if there was no response, or if
+    it could reveal the user's own data."""
 
     @property
     def first_seconds(self) -> float | None:
@@ -89,7 +91,7 @@ class Kept:
 
     @property
     def total_seconds(self) -> float | None:
-        """Of the whole request."""
+        """The duration of the whole request."""
         return _seconds_between(self.trace.sent, self.trace.end)
 
     @property
@@ -97,7 +99,7 @@ class Kept:
         return _seconds_between(0, self.trace.uncertainty)
 
     @classmethod
-    def of(cls, observation: Observation) -> Kept:
+    def of(cls, observation: Observation) -> ProbeDetails:
         result = observation.result
         said = (result.body or result.answer) if result.failure else ""
         if observation.plan.probe.is_confidential:

@@ -1,4 +1,4 @@
-"""Which results are cold, where nobody kept a silence: what the server tells, and outliers."""
+"""Which results are cold without an idle period: what the server reports, and outliers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from exporter.cold.thermometer import Thermometer
-from exporter.cold.waiting_room import WaitingListener, WaitingRoom
+from exporter.cold.detector import ColdDetector
+from exporter.cold.waiting import WaitingListener, WaitingTargets
 from exporter.cold.warmth import ENOUGH, WarmTimes
 from exporter.coldness import ColdSignal, Waiting
 from exporter.config.plan import Plan
@@ -44,14 +44,14 @@ def answer(seconds: float, after_idle_seconds: float, **fields: Any) -> ProbeRes
     )
 
 
-def thermometer(*plans: Plan, told: WaitingListener = lambda *_: None) -> Thermometer:
-    made = Thermometer(WaitingRoom([told]))
+def detector(*plans: Plan, told: WaitingListener = lambda *_: None) -> ColdDetector:
+    made = ColdDetector(WaitingTargets([told]))
     made.apply(newly(plans))
     return made
 
 
 def judged(plan: Plan, *results: Callable[[], ProbeResult]) -> list[ColdSignal | None]:
-    judge = thermometer(plan).judge
+    judge = detector(plan).judge
     verdicts = [judge(observed(plan, result())) for result in results]
     return [verdict.cold.signal if verdict.cold else None for verdict in verdicts]
 
@@ -107,7 +107,7 @@ def test_a_server_that_tells_its_load_time_needs_no_rule(
 
 def test_times_that_are_not_certain_are_no_warm_ones_and_no_outliers() -> None:
     asked = plan()
-    own = thermometer(asked)
+    own = detector(asked)
     for result in HISTORY:
         own.judge(observed(asked, result()))
     median = own.warm_times(asked).median
@@ -121,7 +121,7 @@ def test_times_that_are_not_certain_are_no_warm_ones_and_no_outliers() -> None:
 
 def test_a_probe_that_the_exporter_interrupted_shows_no_cold_model() -> None:
     asked, waiting = plan(), list[Waiting | None]()
-    own = thermometer(asked, told=lambda _, waits: waiting.append(waits))
+    own = detector(asked, told=lambda _, waits: waiting.append(waits))
     failure = Failure(FailureReason.NOT_READY, "Loading model", 503)
     late = replace(answer(WARM_SECONDS, 1), failure=failure, interrupted=True)
     own.judge(observed(asked, late))
@@ -130,7 +130,7 @@ def test_a_probe_that_the_exporter_interrupted_shows_no_cold_model() -> None:
 
 
 def test_the_past_of_another_model_counts_for_nothing() -> None:
-    plans, own = Plans(), thermometer()
+    plans, own = Plans(), detector()
     for asked in (plan(), plan(model="other")):
         own.apply(plans.become([asked]))
         assert own.warm_times(asked).median is None

@@ -1,4 +1,4 @@
-"""Strangers at the exporter's door: idle, slow, countless, endless. Whoever asks is answered."""
+"""Idle, slow, numerous, and endless clients: the exporter still answers every request."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import pytest
 from exporter.config.web import Web
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
-from exporter.site import door
+from exporter.site import listener
 from exporter.site.backend import Condition
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 from tests.process import eventually
 
-ROOM = 8
+LIMIT = 8
+MANY = 5 * LIMIT
 
 
 class Backend:
@@ -50,7 +51,7 @@ def serving(**web: object) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    settings = Web.model_validate({"listen": "127.0.0.1:0", "max_connections": ROOM, **web})
+    settings = Web.model_validate({"listen": "127.0.0.1:0", "max_connections": LIMIT, **web})
     server = WebServer(Backend(loop), settings)
     server.start()
     try:
@@ -90,20 +91,20 @@ def end_of(client: socket.socket) -> bytes:
 
 def test_a_response_does_not_wait_for_the_client_to_acknowledge_its_head() -> None:
     with (
-        closing(door.Door(socket.create_server(("127.0.0.1", 0)), ROOM)) as listening,
+        closing(listener.Listener(socket.create_server(("127.0.0.1", 0)), LIMIT)) as listening,
         socket.create_connection(listening.getsockname()),
     ):
-        guest, _ = listening.accept()
-        with closing(guest):
-            assert guest.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection, _ = listening.accept()
+        with closing(connection):
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /-/healthy HTTP/1.1\r\nhost: "])
-def test_idle_and_slow_clients_make_room_for_whoever_asks(url: str, said: bytes) -> None:
+def test_idle_and_slow_clients_make_room_for_others(url: str, said: bytes) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(closing(connect(url))) for _ in range(5 * ROOM)]
+        clients = [stack.enter_context(closing(connect(url))) for _ in range(MANY)]
         for client in clients:
-            with suppress(ConnectionError):  # some are shown out already
+            with suppress(ConnectionError):  # the server has closed some already
                 client.sendall(said)
         assert [status(url) for _ in range(5)] == [200] * 5
         assert end_of(clients[0]) == b""
@@ -113,7 +114,7 @@ def test_a_connection_that_was_used_stays_when_those_that_never_asked_must_go(ur
     with ExitStack() as stack:
         client = stack.enter_context(httpx.Client(trust_env=False, base_url=url))
         client.get("/-/healthy")
-        for _ in range(3 * ROOM):
+        for _ in range(3 * LIMIT):
             stack.enter_context(closing(connect(url)))
         stream = client.get("/-/healthy").extensions["network_stream"]
         assert stream.get_extra_info("socket").fileno() >= 0
@@ -132,7 +133,7 @@ def test_a_connection_that_was_used_stays_when_those_that_never_asked_must_go(ur
 def test_half_a_request_ends_with_the_time_for_it(
     pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.site.door.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("exporter.site.listener.REQUEST_SECONDS", 0.3)
     monkeypatch.setattr("exporter.site.protocol.REQUEST_SECONDS", 0.3)
     with serving() as url, closing(connect(url)) as client:
         began = time.monotonic()
@@ -147,7 +148,7 @@ def test_half_a_request_ends_with_the_time_for_it(
 
 
 def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(listener, "IDLE_SECONDS", 0.3)
     with serving() as url, closing(connect(url)) as client:
         client.sendall(b"GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n")
         assert end_of(client).endswith(b"healthy\n")
@@ -162,7 +163,7 @@ def test_a_body_that_nobody_asked_for_is_not_awaited(url: str) -> None:
 
 
 def test_an_answer_that_nobody_reads_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.site.door.READING_SECONDS", 0.3)
+    monkeypatch.setattr("exporter.site.listener.READING_SECONDS", 0.3)
     with serving() as url, closing(connect(url)) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         asked = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3000

@@ -1,4 +1,4 @@
-"""What a running exporter and a Prometheus are asked, on behalf of an agent."""
+"""Requests to a running exporter and to Prometheus, on behalf of an agent."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _PROBE_TIMEOUT_SECONDS = 180.0
 _MAX_REFUSAL = 300
 
 
-class Unanswered(Exception):
-    """Somebody who was asked does not answer; the message says what to do."""
+class RequestFailed(Exception):
+    """The exporter or Prometheus did not answer. The message is for the agent."""
 
 
 @dataclass(frozen=True, slots=True)
-class ExporterPages:
-    """The HTTP side of a running exporter."""
+class ExporterApi:
+    """The HTTP API of a running exporter."""
 
     url: str
     user: tuple[str, str] | None = None
-    """Name and password, where ``web.config_file`` asks for them."""
+    """Name and password, if ``web.config_file`` requires them."""
 
     def rows(self) -> list[Row]:
         """A row for each target and probe, with its latest result.
 
-        :raises Unanswered: the exporter does not answer.
+        :raises RequestFailed: the exporter does not answer.
         """
         found: list[Row] = self._get("/api/v1/targets", {}, _TIMEOUT_SECONDS).json()["targets"]
         return found
 
     def probe(self, target: str) -> None:
-        """Probe a configured target now. It costs tokens.
+        """Probe a configured target now, which costs tokens.
 
-        :raises Unanswered: it was not probed.
+        :raises RequestFailed: the target was not probed.
         """
         self._get("/probe", {"target": target}, _PROBE_TIMEOUT_SECONDS)
 
@@ -53,36 +53,36 @@ class ExporterPages:
             )
         except httpx.HTTPError as error:
             why = str(error) or type(error).__name__
-            raise Unanswered(f"the exporter at {self.url} does not answer: {why}") from None
+            raise RequestFailed(f"the exporter at {self.url} does not answer: {why}") from None
         if not answer.is_success:
             said = " ".join(answer.text.split())[:_MAX_REFUSAL]
-            raise Unanswered(f"the exporter answers {answer.status_code}: {said}")
+            raise RequestFailed(f"the exporter answers {answer.status_code}: {said}")
         return answer
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class History:
     """A Prometheus that scrapes the exporter, with the rules of ``deploy/prometheus``."""
 
     url: str
     token_env: str | None = None
 
-    def ask(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Labels and value of each series now.
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """The labels and the current value of each series.
 
-        :raises Unanswered: Prometheus does not answer.
+        :raises RequestFailed: Prometheus does not answer.
         """
         try:
             with Prometheus(self.url, self.token_env) as prometheus:
                 found = prometheus.instant(expression, time.time())
         except HistoryError as error:
-            raise Unanswered(str(error)) from None
+            raise RequestFailed(str(error)) from None
         return [(dict(labels), value) for labels, value in found]
 
     def number(self, expression: str) -> float | None:
-        """The largest value of an expression; ``None`` where it has none.
+        """The largest value of an expression; ``None`` if it has none.
 
-        :raises Unanswered: Prometheus does not answer.
+        :raises RequestFailed: Prometheus does not answer.
         """
-        values = [value for _, value in self.ask(expression) if value == value]
+        values = [value for _, value in self.query(expression) if value == value]
         return max(values, default=None)

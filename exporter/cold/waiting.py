@@ -8,50 +8,54 @@ from exporter.coldness import Waiting
 from exporter.config.plan import PlanChange
 
 WaitingListener = Callable[[str, Waiting | None], None]
-"""Is told the name of a target, and what it is being waited for; ``None`` once it is not."""
+"""Receives the name of a target and why the exporter waits for it; ``None`` once it doesn't."""
 
 
-class WaitingRoom:
-    """Targets that are not ready, or rest until they are cold; listeners hear of each change."""
+class WaitingTargets:
+    """Targets that are not ready, or that stay idle until they are cold. Notifies listeners of
+    each change."""
 
     def __init__(self, listeners: Iterable[WaitingListener]) -> None:
         self._listeners = tuple(listeners)
         self._waiting: dict[str, Waiting] = {}
 
     def not_ready(self, target: str, since: float, detail: str) -> None:
-        """The model is not ready; of several times since when, the first one holds.
+        """Record that the model is not ready.
 
-        :param since: Unix seconds.
+        :param since: Unix seconds. While the model stays not ready, the first value remains.
         """
         known = self._waiting.get(target)
         if known and not known.ready:
             since = known.since
         self._set(target, Waiting(since, detail))
 
-    def resting(self, target: str, since: float, detail: str) -> None:
-        """Nothing is wrong, but the target is not asked as usual."""
+    def idle(self, target: str, since: float, detail: str) -> None:
+        """Record that nothing is wrong, but that the target gets no scheduled probes.
+
+        :param since: Unix seconds.
+        """
         known = self._waiting.get(target)
         if known is None or known.ready:
             self._set(target, Waiting(since, detail, ready=True))
 
-    def is_resting(self, target: str) -> bool:
-        """Whether the target is left alone, so that nobody may ask it for anything."""
+    def is_idle(self, target: str) -> bool:
+        """Whether the target must stay idle, without any requests."""
         known = self._waiting.get(target)
         return known is not None and known.ready
 
-    def rested(self, target: str) -> None:
-        """It is asked as usual again; whether it is ready is another matter."""
+    def no_longer_idle(self, target: str) -> None:
+        """Record that the target gets scheduled probes again, whether it is ready or not."""
         known = self._waiting.get(target)
         if known and known.ready:
             self.ready(target)
 
     def ready(self, target: str) -> None:
-        """The model has answered."""
+        """Record that the model has answered."""
         if self._waiting.pop(target, None):
             self._tell(target, None)
 
     def apply(self, change: PlanChange) -> None:
-        """Forget the targets that are in force no more."""
+        """Forget the targets that were removed."""
         asked = {plan.asked for plan in change.plans}
         for plan in change.gone:
             if plan.asked not in asked:

@@ -1,0 +1,49 @@
+"""The alerts on failures of a target where some probes fail by chance, as they always have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from benchmarks.alert_quality.failures import Counters, errors_high, throttled, wrong_answers
+from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY
+from benchmarks.alert_quality.judge import episodes
+
+SHARES = (0.001, 0.005, 0.01, 0.02, 0.05)
+"""Of all probes that fail, each by itself."""
+EVERY_MINUTES = (1, 5)
+ALERTS = ("InferenceErrorsHigh", "InferenceThrottled", "InferenceWrongAnswers")
+"""InferenceToolCallsFail and InferenceRankingWrong fire at the same as the last one."""
+_BEGIN = LEARNING_DAYS * MINUTES_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A target that fails so often, and its tickets in a month by alert."""
+
+    share: float
+    every_minutes: int
+    tickets: Mapping[str, float]
+
+
+def habits(target_months: int, seed: int) -> Iterator[Habit]:
+    """As if all failures were of the alert's kind; nothing silences them."""
+    random = np.random.default_rng(seed)
+    shape = target_months, _BEGIN + 30 * MINUTES_PER_DAY
+    never = np.zeros(shape, bool)
+    for share, every in product(SHARES, EVERY_MINUTES):
+        made = np.zeros(shape, bool)
+        made[:, ::every] = True
+        failed = made & (random.random(shape, np.float32) < share)
+        counted = Counters(made.cumsum(1, dtype=float), failed.cumsum(1, dtype=float))
+        fires = (
+            errors_high(counted, never, never),
+            throttled(counted, never),
+            wrong_answers(counted),
+        )
+        told = (sum(1 for one in flags[:, _BEGIN:] for _ in episodes(one)) for flags in fires)
+        tickets = dict(zip(ALERTS, (count / target_months for count in told), strict=True))
+        yield Habit(share, every, tickets)
