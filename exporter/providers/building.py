@@ -1,7 +1,7 @@
 """Builds the models of JSON that a dialect reads, before the first answer comes.
 
-pydantic builds a model when it is first used (see ``Wire``). For one dialect, this takes up to 10 ms,
-in which the event loop can't read any other answer.
+pydantic builds a model when it is first used (see ``Wire``). For one dialect, this takes up to
+10 ms, in which the event loop can't read any other answer.
 """
 
 from __future__ import annotations
