@@ -165,6 +165,8 @@ async def early_tls(
             await step(lambda: tls.read(1 << 16))
             tls.write(response(200, b"yours"))
     writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_an_answer_that_came_before_its_request_counts_for_none(
@@ -177,12 +179,10 @@ async def test_an_answer_that_came_before_its_request_counts_for_none(
     authority.issue_cert("localhost").configure_cert(context)
     ca_file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    connections = 0
+    served: list[asyncio.Task[None]] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        await early_tls(reader, writer, context)
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.create_task(early_tls(reader, writer, context)))
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -192,4 +192,5 @@ async def test_an_answer_that_came_before_its_request_counts_for_none(
                 with pytest.raises(NetworkFailure, match="before the request") as failure:
                     await fetch(kept, Exchange())
                 assert failure.value.reason is FailureReason.PROTOCOL
-    assert connections == 3
+        await asyncio.gather(*served)
+    assert len(served) == 3
