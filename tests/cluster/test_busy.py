@@ -1,4 +1,4 @@
-"""A real API server that answers the exporter's account, and nobody else, with 429."""
+"""A real API server that returns 429 to the exporter's account only."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_discovery_keeps_its_targets_and_waits(
         put_pod(plane, "stays", port_of(provider))
         has(shown, "stays")
         with too_many_requests(plane):
-            way.refuse()  # so that the watch begins anew
+            way.refuse()  # so that the watch starts again
             put_pod(plane, "comes", port_of(provider))
             way.open()
             eventually(lambda: '"429: ' in shown.log.read_text(), seconds=30)
