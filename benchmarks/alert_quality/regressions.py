@@ -17,6 +17,7 @@ from benchmarks.alert_quality.windows import (
     at,
     delayed,
     held,
+    lately,
     max_over,
     part,
     running,
@@ -110,8 +111,30 @@ def of_the_week(daily: Array) -> Array:
     return _quantile(at(daily, np.arange(daily.shape[1]), 28), 0.5, least=4)
 
 
-def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Array, Array, Flags]:
-    """The evidence at each minute, its limit, and whether the last probes are slow still."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """For one rise, at each minute."""
+
+    most: Array
+    """Of all windows."""
+    last_hour: Array
+    """Of the windows of up to an hour."""
+    limit: Array
+    still: Flags
+    """The last probes are slow still."""
+
+    def slow(self, elsewhere: Flags) -> Flags:
+        """Where the page fires.
+
+        :param elsewhere: most targets are slow at once.
+        """
+        whole = (self.most > self.limit) & ~lately(elsewhere, WINDOWS[-1])
+        since = (self.last_hour > self.limit) & ~lately(elsewhere, 60)
+        return (whole | since) & self.still
+
+
+def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> Evidence:
+    """What the last probes say for a rise, and what it takes."""
     steps = deviation.shape[1]
     slow_days = _mean(_above(at(deviation, usual.marks, DAY, 5), rise.size))
     slow = np.maximum(of_the_week(slow_days), LEAST_SLOW)
@@ -125,6 +148,8 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
     for minutes in WINDOWS:
         known = part(counts, minutes) > 0
         np.maximum(most, part(sums, minutes), out=most, where=known)
+        if minutes == 60:
+            last_hour = most.copy()
     most[np.isinf(most)] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -138,7 +163,8 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
     still = np.zeros(score.shape, np.float32)
     for minutes in reversed(rise.still_minutes):
         still = np.where(part(counts, minutes) > 0, part(sums, minutes), still)
-    return most, limit, (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
+    lasts = (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
+    return Evidence(most, last_hour, limit, lasts)
 
 
 def slower_hour(deviation: Array, made: Flags) -> tuple[Array, Array]:
