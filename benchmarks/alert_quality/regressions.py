@@ -40,6 +40,8 @@ class Rise:
     """In nats; what one alarm in many months takes if probes are independent."""
     times_usual: float
     """How many times the evidence that comes by itself on a usual day, if nothing wanders."""
+    by_chance: float = 0.0
+    """In nats; up to so much on a usual day, probes are taken to be independent."""
     times_wander: float = 9.0
     """How much more for each unit of the wander."""
     still_minutes: tuple[int, ...] = (3, 15, 60)
@@ -49,7 +51,7 @@ class Rise:
         return float(np.log(self.factor))
 
 
-RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 13.5, 2.6))
+RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 17.0, 2.6, by_chance=10.0))
 """What the page looks for."""
 HOUR_PROBES, HOUR_PROBES_FIRST_TOKEN = 10, 15
 """The least that its median is made of, and a ticket on the first token."""
@@ -158,7 +160,10 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> Evidence
         )
     floor = rise.least_evidence / weight
     times = rise.times_usual + rise.times_wander * usual.wander
-    limit = np.maximum(floor, times * of_the_week(daily))
+    usually = of_the_week(daily)
+    dependent = usually > rise.by_chance / weight
+    limit = np.where(dependent, np.maximum(floor, times * usually), floor)
+    limit[np.isnan(usually)] = np.nan
     limit = held(limit, usual.marks, steps)
     still = np.zeros(score.shape, np.float32)
     for minutes in reversed(rise.still_minutes):
