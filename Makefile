@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-staged test-chaos test-cluster test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-staged test-chaos test-cluster test-thanos test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -31,6 +31,10 @@ test-staged: $(VENV)/.installed-dev ## Stage one incident of each kind, and show
 test-cluster: $(VENV)/.installed-dev ## Run what needs a real Kubernetes API server (builds one: minutes the first time)
 	tools/install-cluster
 	$(BIN)/pytest -m cluster $(ARGS)
+
+test-thanos: $(VENV)/.installed-dev ## Send series to a real Thanos (builds one: minutes the first time)
+	tools/install-thanos
+	$(BIN)/pytest -m thanos $(ARGS)
 
 test-chaos: $(VENV)/.installed-dev ## Play every fault of a provider to the exporter
 	$(BIN)/pytest tests/chaos tests/probing/test_hostile.py -m 'not slow' $(ARGS)
@@ -102,11 +106,11 @@ package: $(VENV)/.installed-dev ## Build sdist and wheel, and try the wheel alon
 	cd build/package && venv/bin/inference-exporter --version && venv/bin/inference-exporter --help
 
 # What Python installs must exist ready-made for every architecture of the image.
-check-wheels: $(VENV)/.installed-dev ## Check that every locked package has a wheel for amd64 and arm64
-	for platform in x86_64 aarch64; do \
-	    $(PIP) install --dry-run --ignore-installed --require-hashes --only-binary :all: --python-version 3.13 \
-	        --platform manylinux_2_28_$$platform --platform manylinux2014_$$platform --target build/wheels \
-	        -r requirements.txt || exit 1; done
+check-wheels: $(VENV)/.installed-dev ## Check that every locked package has a wheel for amd64 and arm64, also with musl
+	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl; do \
+	    for lock in requirements.txt requirements-azure.txt requirements-bedrock.txt requirements-push.txt; do \
+	        $(BIN)/uv pip install --system-certs --quiet --dry-run --target build/wheels --require-hashes \
+	            --only-binary :all: --python-version 3.13 --python-platform $$platform -r $$lock || exit 1; done; done
 
 image: ## Build the image without a daemon, run it as a cluster would, and scrape it (needs root)
 	tools/try-image

@@ -20,7 +20,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from functools import partial
-from pathlib import Path
 from typing import TextIO, TypeVar
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a process for each core
@@ -29,11 +28,11 @@ import numpy as np
 
 from benchmarks.compare_looks import PLANNED, before, until_decided, without_spending
 from benchmarks.compare_trials import SHAPES, called_worse, cover, false_verdict
+from benchmarks.documents import renew_part
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import LOOKS
 
 Outcome = TypeVar("Outcome")
-DOCUMENT = Path(__file__).parents[1] / "docs" / "compare.md"
 
 
 class Trials:
@@ -187,16 +186,7 @@ def measure(parts: Collection[str], trials: Trials, *, renew: bool) -> Iterator[
             seconds, load = time.monotonic() - started, os.getloadavg()[2]
             print(f"\n{os.cpu_count()} cores with a load of {load:.0f}, {seconds:.0f} s")
         if renew:
-            renew_part(name, text.getvalue())
-
-
-def renew_part(name: str, text: str) -> None:
-    page = DOCUMENT.read_text()
-    before, begin, rest = page.partition(f"<!-- measured: {name} -->\n")
-    _, end, after = rest.partition("<!-- measured: end -->")
-    if not begin or not end:
-        sys.exit(f"{DOCUMENT}: no place is marked for {name!r}")
-    DOCUMENT.write_text(f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
+            renew_part("compare.md", name, text.getvalue())
 
 
 def measure_quickly(trials: Trials) -> Iterator[str]:

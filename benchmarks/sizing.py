@@ -3,7 +3,7 @@
 The benchmark measures 10, 100 and 1,000 targets with a probe and a scrape every 15 s, and the bytes
 that a real Prometheus needs for a sample of these series. It computes the other rows: the cost per
 probe is constant, and everything else doesn't depend on the interval. ``--quick`` measures one
-scrape instead of four.
+scrape instead of four; ``--docs`` renews the table of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from benchmarks.documents import renew_part
 from benchmarks.load import Load, measure
 from benchmarks.running import LISTEN, SCRAPE_EVERY_SECONDS, beside_the_measured, exporting
 from benchmarks.truth.served import truth_server
@@ -62,6 +63,18 @@ class Costs:
             for load in self.loads
             if (made := _made(load)) < _ENOUGH
         ]
+
+    def table(self) -> Iterator[str]:
+        yield "| targets | every | CPU | memory | series | Prometheus, a month | USD, a month |"
+        yield "|--:|--:|--:|--:|--:|--:|--:|"
+        for load in self.loads:
+            yield from (self.row(load, interval) for interval in INTERVALS_SECONDS)
+        yield ""
+        yield (
+            f"{self.cpu_per_probe * 1e3:.1f} ms of processor per probe of 64 tokens,"
+            f" {self.bytes_per_sample:.2f} bytes per sample; {os.cpu_count()} cores with a load of"
+            f" {os.getloadavg()[0]:.1f}."
+        )
 
     def row(self, load: Load, interval_seconds: int) -> str:
         rate = load.targets / interval_seconds
@@ -135,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizing", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="four minutes instead of seven")
     parser.add_argument("--prometheus", default=".tools/bin/prometheus", metavar="PROGRAM")
+    parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
     options = parser.parse_args()
     program = shutil.which(options.prometheus)
     if program is None:
@@ -143,15 +157,11 @@ def main() -> None:
     with beside_the_measured(), truth_server() as url:
         loads = [measure(url, targets, scrapes, sys.executable) for targets in TARGETS]
         costs = Costs(loads, bytes_per_sample(url, program))
-    print(f"\n{costs.cpu_per_probe * 1e3:.1f} ms of processor a probe of 64 tokens")
-    print(f"{costs.bytes_per_sample:.2f} bytes a sample; load {os.getloadavg()[0]:.1f}\n")
-    for warning in costs.busy():
-        print(f"Too busy a machine for the CPU column: {warning}")
-    print("| targets | every | CPU | memory | series | Prometheus, a month | USD, a month |")
-    print("|--:|--:|--:|--:|--:|--:|--:|")
-    for load in loads:
-        for interval in INTERVALS_SECONDS:
-            print(costs.row(load, interval))
+    warnings = [f"Too busy a machine for the CPU column: {why}" for why in costs.busy()]
+    text = "\n".join([*costs.table(), *warnings])
+    print(f"\n{text}")
+    if options.docs:
+        renew_part("performance.md", "sizing", text)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ import json
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from exporter.config.kubernetes import SERVICE_ACCOUNT, Kubernetes
+from exporter.providers.base import ResponseHead
+from exporter.providers.headers import retry_after_seconds
 from exporter.settings.files import check_regular, regular_bytes
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.redaction import remember
@@ -34,10 +37,14 @@ _SILENCE_SECONDS = 270.0
 class ApiError(Exception):
     """A request failed; the message is for the user."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, status: int | None = None, retry_after_seconds: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.status = status
         """The HTTP status; ``None`` without a response."""
+        self.retry_after_seconds = retry_after_seconds
+        """How long the API server asks the client to wait; 0 if it doesn't say."""
 
 
 class KubernetesApi:
@@ -174,7 +181,12 @@ def _refusal(answer: httpx.Response) -> ApiError:
         message = str(_object(answer.content)["message"])
     except (ApiError, KeyError):
         message = answer.reason_phrase
-    return ApiError(f"{answer.status_code}: {message[:_MAX_MESSAGE]}", answer.status_code)
+    head = ResponseHead(answer.status_code, answer.headers, datetime.now(UTC))
+    return ApiError(
+        f"{answer.status_code}: {message[:_MAX_MESSAGE]}",
+        answer.status_code,
+        retry_after_seconds(head) or 0.0,
+    )
 
 
 def _status_error(status: JsonObject) -> ApiError:

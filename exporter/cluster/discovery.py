@@ -29,8 +29,9 @@ from exporter.settings.explain import mistakes_in
 _FIRST_ANSWER_SECONDS = 2.0
 """How long a new configuration waits for the first list, so that it doesn't start without
 targets."""
-_GONE = 410
+_GONE, _TOO_MANY_REQUESTS = 410, 429
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+_MAX_RETRY_AFTER_SECONDS = 300.0
 _ENDED = ("Succeeded", "Failed")
 
 log = structlog.get_logger(__name__)
@@ -116,6 +117,8 @@ class _Watcher:
         self.last_success = 0.0
         """When the API server last answered, Unix time."""
         self._failures = 0
+        self._version = ""
+        """The latest one that the watcher saw."""
         threading.Thread(target=self._run, name="discovery", daemon=True).start()
 
     def stop(self) -> None:
@@ -138,6 +141,8 @@ class _Watcher:
     def _wait_after(self, error: Exception) -> None:
         pause = _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)]
         self._failures += 1
+        if isinstance(error, ApiError):
+            pause = max(pause, min(error.retry_after_seconds, _MAX_RETRY_AFTER_SECONDS))
         log.warning(
             "discovery failed, the targets stay as they are",
             path=self._path,
@@ -153,19 +158,31 @@ class _Watcher:
         return version
 
     def _watch_from(self, version: str) -> None:
+        self._version = version
         while not self._stopping.is_set():
-            for change, thing in self._api.watch(self._path, self._query.selector, version):
-                self._failures = 0
-                metadata = thing["metadata"]
-                version = metadata["resourceVersion"]
-                if change == "BOOKMARK":
-                    self._succeeded(self.seen)
-                    continue
-                others = {u: s for u, s in self.seen.items() if u != metadata["uid"]}
-                found = None if change == "DELETED" else self._read(thing)
-                self._succeeded({**others, metadata["uid"]: found} if found else others)
-            self._succeeded(self.seen)
-            self._stopping.wait(_RETRY_SECONDS[0])  # in case the server ends watches immediately
+            try:
+                self._follow()
+            except ApiError as error:
+                if error.status != _TOO_MANY_REQUESTS:
+                    raise
+                self._wait_after(error)  # a new list costs the server more than a watch
+            else:
+                self._succeeded(self.seen)
+                # in case the server ends watches immediately
+                self._stopping.wait(_RETRY_SECONDS[0])
+
+    def _follow(self) -> None:
+        """Follow one watch, from the latest version, until it ends."""
+        for change, thing in self._api.watch(self._path, self._query.selector, self._version):
+            self._failures = 0
+            metadata = thing["metadata"]
+            self._version = metadata["resourceVersion"]
+            if change == "BOOKMARK":
+                self._succeeded(self.seen)
+                continue
+            others = {u: s for u, s in self.seen.items() if u != metadata["uid"]}
+            found = None if change == "DELETED" else self._read(thing)
+            self._succeeded({**others, metadata["uid"]: found} if found else others)
 
     def _read(self, thing: JsonObject) -> _Seen | None:
         return _READERS[self._query.role](thing)

@@ -31,7 +31,7 @@ _RETRIES = 30
 """Per lease duration, while the API server doesn't respond."""
 _TIMEOUT = 1 / 8
 """The timeout of a request, as a share of the lease duration."""
-_CONFLICT, _NOT_FOUND = 409, 404
+_NOT_FOUND, _CONFLICT, _TOO_MANY_REQUESTS = 404, 409, 429
 
 log = structlog.get_logger(__name__)
 
@@ -108,12 +108,27 @@ class LeaderElection:
                 self._last_success = time.time()
             except ApiError as error:
                 if error.status != _CONFLICT:
-                    pause = self._duration / _RETRIES
-                    self._log_failure(error)
+                    pause = self._pause_after(error)
+                    self._log_failure(error, pause)
             except Exception:
                 log.exception("the Lease is invalid", lease=self._name)
+            self._wait(pause)
+
+    def _pause_after(self, error: ApiError) -> float:
+        """As long as the API server asks, up to one lease duration. A leader that must wait longer
+        loses its lease anyway."""
+        busy = error.status == _TOO_MANY_REQUESTS
+        ours = self._duration / (_RENEWALS if busy else _RETRIES)
+        return max(ours, min(error.retry_after_seconds, self._duration))
+
+    def _wait(self, seconds: float) -> None:
+        """Reports the loss of leadership at the moment the lease runs out."""
+        until = _now() + seconds
+        self._report_change()
+        while not self._stopping.is_set() and (left := until - _now()) > 0:
+            leads_for = self._leads_until - _now()
+            self._stopping.wait(min(left, leads_for) if leads_for > 0 else left)
             self._report_change()
-            self._stopping.wait(pause)
 
     def _take_part(self) -> None:
         lease = self._get()
@@ -158,14 +173,15 @@ class LeaderElection:
         body = {**lease, "spec": spec}
         self._api.request("PUT", self._path, self._duration * _TIMEOUT, body)
 
-    def _log_failure(self, error: ApiError) -> None:
+    def _log_failure(self, error: ApiError, pause: float) -> None:
         left = max(0.0, self._leads_until - _now())
-        missing = "; create it: kubectl apply the Lease beside the exporter's manifests"
+        missing = "; create it with kubectl apply, from the exporter's manifests"
         log.warning(
             "could not get or renew the lease",
             lease=self._name,
             error=str(error) + (missing if error.status == _NOT_FOUND else ""),
             leads_for_seconds=round(left, 1),
+            retry_seconds=round(pause, 1),
         )
 
     def _report_change(self) -> None:

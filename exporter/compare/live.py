@@ -23,7 +23,7 @@ from exporter.compare.sampling.progress import Bar
 from exporter.compare.sampling.sampler import Sampler
 from exporter.compare.sampling.session import Limits, Session
 from exporter.compare.statistics.conclusion import Report
-from exporter.compare.statistics.foresight import foreseen
+from exporter.compare.statistics.foresight import foreseen, foreseen_of_levels
 from exporter.compare.statistics.looking import is_decided, judge
 from exporter.compare.subject import Evidence, Subject
 from exporter.config.loading import config_file
@@ -75,10 +75,15 @@ def _under_load(options: Options, plans: tuple[Plan, ...], question: Question) -
     levels = ", ".join(map(str, limits.levels))
     subject = replace(
         subject_of(plans, question, None, until_decided=False),
-        source=f"Both sides took turns, as in A B B A, with {levels} concurrent streams.",
+        source=(
+            f"The sides took turns, as in A B B A, with {levels} concurrent streams. The main table"
+            " combines the requests of all levels; typical ratios compare each level with itself."
+        ),
     )
-    fewest = min(PROBES_PER_BLOCK * limits.blocks(streams) for streams in limits.levels)
-    _warn(options, plans, fewest, None)
+    per_side = limits.per_side(len(plans))
+    _warn(options, plans, sum(per_side.values()), None)
+    for warning in foreseen_of_levels(options.rules, per_side):
+        click.echo(f"Note: {warning}", err=True)
     path = options.samples or _new_file()
     earlier = _earlier(path, subject)
     session = LoadSession(limits, earlier.samples if earlier else ())

@@ -224,12 +224,12 @@ class _Chunks(_Pieces):
             else:
                 said = f"the chunks of the response are broken: {error}"
                 self._failure = httpx.RemoteProtocolError(said)
-        self._check(len(data), has_grown=len(self._pieces) > before)
+        self._between = 0 if len(self._pieces) > before else self._between + len(data)
+        if self._between or self._trailers:
+            self._check()
 
-    def _check(self, size: int, *, has_grown: bool) -> None:
-        """llhttp itself minds neither how many trailers there are, nor how long what stands
-        between two chunks is."""
-        self._between = 0 if has_grown else self._between + size
+    def _check(self) -> None:
+        """llhttp limits neither the number of trailers nor what stands between two chunks."""
         if self._trailers > MAX_HEADERS:
             self._failure = TooManyHeaders(f"the response has more than {MAX_HEADERS} trailers")
         elif self._between > MAX_BYTES:

@@ -23,7 +23,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Who is asked."""
+    """The server that a request is for."""
 
     scheme: str
     host: str
@@ -31,7 +31,7 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, url: httpx.URL) -> Origin:
-        """The one that a URL names."""
+        """The server that a URL names."""
         port = url.port or _PORTS[url.scheme]
         return cls(url.scheme, url.raw_host.decode("ascii"), port)
 
@@ -47,12 +47,12 @@ class _Proxy:
     origin: Origin
     context: ssl.SSLContext | None
     headers: RawHeaders = field(repr=False)
-    """They may hold a password."""
+    """They may contain a password."""
 
     @classmethod
     def of(cls, url: str) -> _Proxy:
         """
-        :raises NetworkFailure: its certificates cannot be used.
+        :raises NetworkFailure: the certificates for it can't be used.
         """
         proxy = httpx.Proxy(url)
         encrypted = proxy.url.scheme == "https"
@@ -65,12 +65,12 @@ class _Proxy:
 
 
 class Pool:
-    """Idle connections, and new ones where there are none: who asks decides how many streams
-    there are at once."""
+    """Idle connections, and new ones if there are none. Callers decide how many streams there are
+    at once."""
 
     def __init__(self, base_url: str, context: ssl.SSLContext | None) -> None:
         """
-        :raises NetworkFailure: the proxy that the environment names cannot be used.
+        :raises NetworkFailure: the proxy that the environment names can't be used.
         """
         proxy_url = proxy_for(base_url)
         self._proxy = _Proxy.of(proxy_url) if proxy_url else None
@@ -79,9 +79,9 @@ class Pool:
         self._busy: set[Connection] = set()
 
     async def ask(self, request: httpx.Request, exchange: Exchange) -> tuple[Head, Connection]:
-        """Send a request over a connection that is then to be given to ``take_back``.
+        """Send a request over a connection. Give the connection to ``take_back`` afterwards.
 
-        :raises httpx.TransportError: there is no connection, or no answer.
+        :raises httpx.TransportError: there is no connection, or no response.
         """
         origin, target = Origin.of(request.url), request.url.raw_path
         headers: RawHeaders = request.headers.raw
@@ -99,20 +99,20 @@ class Pool:
         return head, connection
 
     def take_back(self, request: httpx.Request, connection: Connection) -> None:
-        """Keep a connection that can serve another request."""
+        """Keep a connection if it can serve another request."""
         self._busy.discard(connection)
         connection.done()
         if not connection.is_closed:
             self._idle.append((Origin.of(request.url), connection))
 
     def forget_idle(self) -> None:
-        """Close what is kept."""
+        """Close the idle connections."""
         for _, connection in self._idle:
             connection.close()
         self._idle.clear()
 
     def close(self) -> None:
-        """Close all connections, in use or not."""
+        """Close all connections, idle or in use."""
         self.forget_idle()
         for connection in self._busy:
             connection.close()
@@ -154,11 +154,16 @@ class Pool:
 async def _tunnel(stream: Stream, proxy: _Proxy, origin: Origin, exchange: Exchange) -> None:
     """Have a proxy connect this stream to the origin (RFC 9110 section 9.3.6)."""
     answer, headers = Answer(), [(b"Host", origin.authority), (b"Accept", b"*/*"), *proxy.headers]
+
+    def take(data: bytes) -> bool:
+        answer.feed(data)
+        return answer.head is None
+
     try:
         for part in answer.asked("CONNECT", origin.authority, headers):
             await stream.write(part, None)
         while answer.head is None:
-            answer.feed(await stream.read(exchange))
+            await stream.receive(exchange, take)
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
         raise httpx.ProxyError(f"CONNECT with no response of HTTP: {error}") from error
     if not httpx.codes.is_success(answer.head.status):

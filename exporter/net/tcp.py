@@ -7,72 +7,87 @@ import select
 import socket
 import time
 from contextvars import Context
+from typing import NamedTuple
 
 import httpx
 
 from exporter.net.exchange import Exchange
-from exporter.net.kernel_clock import Arrival, receive
-from exporter.net.stream import READ_BYTES
+from exporter.net.kernel_clock import receive
+from exporter.net.stream import READ_BYTES, Take
 from exporter.process.loop import ProbingLoop, glance
+
+
+class _Reader(NamedTuple):
+    """Who reads at the moment."""
+
+    exchange: Exchange
+    take: Take
+    done: asyncio.Future[Exception | None]
+    """Resolved once ``take`` has returned ``False``, or with what went wrong."""
 
 
 class TcpStream:
     """A TCP connection whose reads carry the kernel's receive time.
 
-    The loop watches the socket from the first read on; a read is carried out at the moment when
-    the loop finds the socket readable, and its task goes on in its turn. So a flood takes turns
-    with all else, and nothing is asked of the kernel in vain.
+    The loop watches the socket from the first read on. As soon as it finds the socket readable, it
+    reads once and hands the bytes over, all in the same callback.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._attentive = self._loop if isinstance(self._loop, ProbingLoop) else None
-        self._reading: asyncio.Future[tuple[bytes, Arrival]] | None = None
+        self._reader: _Reader | None = None
         self._watched_since: int | None = None
-        """Had anything been in the socket since, the loop would have said so; monotonic
-        nanoseconds. ``None`` while the loop does not watch it."""
+        """The loop would have reported anything in the socket since then; monotonic nanoseconds.
+        ``None`` while the loop does not watch it."""
         self._empty_at = time.monotonic_ns()
-        """What is in the socket now came after this."""
+        """What is in the socket now came after this; monotonic nanoseconds."""
 
-    async def read(self, exchange: Exchange) -> bytes:
-        """As ``Stream.read``."""
-        self._reading = self._loop.create_future()
+    async def receive(self, exchange: Exchange, take: Take) -> None:
+        """As ``Stream.receive``."""
+        self._reader = reader = _Reader(exchange, take, self._loop.create_future())
         if self._watched_since is None:
             # Not in the context of this request, which would live on with the connection.
-            Context().run(self._loop.add_reader, self._sock, self._receive)
+            Context().run(self._loop.add_reader, self._sock, self._readable)
             self._watched_since = time.monotonic_ns()
-        attentive = self._attentive
-        if attentive:
-            attentive.watch()
+        if self._attentive:
+            self._attentive.watch()
         try:
-            data, arrival = await self._reading
-        except OSError as error:
-            raise httpx.ReadError(str(error)) from error
+            failure = await reader.done
         finally:
-            if attentive:
-                attentive.unwatch()
-        if attentive:
-            attentive.glance()
-        if not arrival.is_with(exchange.arrival):
-            exchange.arrival = arrival
-        exchange.read, exchange.closed = data, not data
-        return data
+            self._reader = None
+            if self._attentive:
+                self._attentive.unwatch()
+        if failure:
+            raise failure
 
-    def _receive(self) -> None:
-        """There is something to read. What nobody asks for is left where it is."""
-        reading = self._reading
-        if reading is None or reading.done():
+    def _readable(self) -> None:
+        """Read once, and hand over what came. Nothing is read while nobody asks for it."""
+        reader = self._reader
+        if reader is None or reader.done.done():
             self._stop_watching()
             return
+        try:
+            data = self._read(reader.exchange)
+            if data is not None and not reader.take(data):
+                reader.done.set_result(None)
+        except Exception as error:  # noqa: BLE001  `receive` raises it
+            # Not as the future's own exception: asyncio would log it if the task was cancelled.
+            reader.done.set_result(error)
+
+    def _read(self, exchange: Exchange) -> bytes | None:
+        """Read once, without waiting; ``None`` if there is nothing to read after all.
+
+        :raises httpx.ReadError: the connection broke.
+        """
         asked = time.monotonic_ns()
         try:
             data, arrival = receive(self._sock, READ_BYTES, self._empty_since())
         except BlockingIOError:
-            return
+            return None
         except OSError as error:
-            reading.set_exception(error)
-            return
+            raise httpx.ReadError(str(error)) from error
         if len(data) < READ_BYTES:
             self._empty_at = asked
         else:  # the loop will find it readable again, though not because something came
@@ -80,10 +95,14 @@ class TcpStream:
         if self._attentive:
             absence = self._attentive.absence
             arrival = arrival.unless_absent(absence.began, absence.ended)
-        reading.set_result((data, arrival))
+            self._attentive.glance()
+        if not arrival.is_with(exchange.arrival):
+            exchange.arrival = arrival
+        exchange.read, exchange.closed = data, not data
+        return data
 
     def _empty_since(self) -> int | None:
-        """When there was nothing in the socket yet; ``None`` where the loop does not know."""
+        """When the socket was last known to be empty; ``None`` if the loop does not know."""
         if self._attentive is None:
             return None
         attentive = self._attentive.attentive_since_ns(self._sock.fileno())
@@ -121,7 +140,7 @@ class TcpStream:
 
     @property
     def is_readable(self) -> bool:
-        """As ``Stream.is_readable``; so is a closed one."""
+        """As ``Stream.is_readable``. A closed one counts as readable."""
         if self._sock.fileno() < 0:
             return True
         poll = select.poll()
@@ -130,7 +149,7 @@ class TcpStream:
 
 
 async def _writable(sock: socket.socket) -> None:
-    """Wait until the kernel takes more."""
+    """Wait until the kernel accepts more bytes."""
     loop, descriptor = asyncio.get_running_loop(), sock.fileno()
     future: asyncio.Future[None] = loop.create_future()
 

@@ -13,7 +13,7 @@ import httpx
 
 from exporter.net.exchange import Exchange
 from exporter.net.failure import TlsError
-from exporter.net.stream import READ_BYTES, Stream
+from exporter.net.stream import READ_BYTES, Stream, Take
 from exporter.result import NANOSECONDS, ConnectionPhases
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class TlsStream:
     """TLS over another stream. Plaintext has the arrival time of the network read that
-    completed its record, which the stream below has noted."""
+    completed its record, as recorded by the stream below."""
 
     def __init__(self, below: Stream, tls: ssl.SSLObject, bios: _Bios) -> None:
         self._below = below
@@ -29,33 +29,46 @@ class TlsStream:
         self._bios = bios
 
     async def handshake(self, exchange: Exchange) -> None:
-        """Agree on keys, and find out who the peer is.
+        """Agree on keys, and verify the peer's certificate.
 
         :raises ssl.SSLError: that fails.
         """
-        await self._pump(self._tls.do_handshake, exchange, sends=False)
+        await self._pump(self._tls.do_handshake, exchange, None)
 
-    async def read(self, exchange: Exchange) -> bytes:
-        """As ``Stream.read``."""
-        try:
-            data = await self._pump(lambda: self._tls.read(READ_BYTES), exchange)
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            data = b""  # HTTP's own framing tells whether the message was whole
-        except ssl.SSLError as error:
-            raise _broken(error, exchange) from error
-        exchange.read, exchange.has_more = data, bool(self._bios.incoming.pending)
-        if not data:
-            exchange.closed = True
-        elif self._tls.pending():
-            await asyncio.sleep(0)  # what is left of a record needs no read, which would do so
-        return data
+    async def receive(self, exchange: Exchange, take: Take) -> None:
+        """As ``Stream.receive``."""
+        if self._tls.pending():
+            await asyncio.sleep(0)  # the rest of a long record needs no read, which would wait
+
+        def decrypt(data: bytes) -> bool:
+            self._feed(data)
+            return self._hand_over(exchange, take)
+
+        reads_on = self._hand_over(exchange, take)
+        await self._flush(None)
+        if reads_on:
+            await self._below.receive(exchange, decrypt)
+
+    def _hand_over(self, exchange: Exchange, take: Take) -> bool:
+        """Hand over what can be decrypted. Returns whether to read on at once."""
+        while True:
+            try:
+                data = self._tls.read(READ_BYTES)
+            except ssl.SSLWantReadError:
+                return not self._bios.outgoing.pending
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                data = b""  # HTTP's own framing shows whether the message was complete
+            except ssl.SSLError as error:
+                raise _broken(error, exchange) from error
+            exchange.read, exchange.has_more = data, bool(self._bios.incoming.pending)
+            exchange.closed |= not data
+            if not take(data) or self._tls.pending() or not data:
+                return False
 
     async def write(self, data: bytes, exchange: Exchange | None) -> None:
         """As ``Stream.write``."""
         try:
-            await self._pump(
-                lambda: self._tls.write(data), exchange or Exchange(), sends=exchange is not None
-            )
+            await self._pump(lambda: self._tls.write(data), exchange or Exchange(), exchange)
         except ssl.SSLError as error:
             raise httpx.WriteError(str(error)) from error
 
@@ -65,27 +78,32 @@ class TlsStream:
 
     @property
     def is_readable(self) -> bool:
-        """As ``Stream.is_readable``; what waits in front of the socket counts as well."""
+        """As ``Stream.is_readable``. Bytes that were read and not yet decrypted count, too."""
         waits = self._bios.incoming.pending or self._tls.pending()
         return bool(waits) or self._below.is_readable
 
-    async def _pump(self, step: Callable[[], T], exchange: Exchange, *, sends: bool = True) -> T:
+    async def _pump(self, step: Callable[[], T], exchange: Exchange, sending: Exchange | None) -> T:
         """Carry out one TLS step, moving ciphertext between it and the stream below.
 
-        :param sends: whether what is written may be a request.
+        :param sending: the exchange whose request is written; ``None`` for anything else.
         """
         while True:
             try:
                 result = step()
             except ssl.SSLWantReadError:
-                await self._flush(exchange if sends else None)
-                if data := await self._below.read(exchange):
-                    self._bios.incoming.write(data)
-                else:
-                    self._bios.incoming.write_eof()
+                await self._flush(sending)
+                await self._below.receive(exchange, self._feed)
             else:
-                await self._flush(exchange if sends else None)
+                await self._flush(sending)
                 return result
+
+    def _feed(self, data: bytes) -> bool:
+        """Take ciphertext; one read at a time."""
+        if data:
+            self._bios.incoming.write(data)
+        else:
+            self._bios.incoming.write_eof()
+        return False
 
     async def _flush(self, exchange: Exchange | None) -> None:
         if self._bios.outgoing.pending:
@@ -93,8 +111,8 @@ class TlsStream:
 
 
 def _broken(error: ssl.SSLError, exchange: Exchange) -> Exception:
-    """In TLS 1.3 the server sees the client's certificate only after the handshake is over for
-    the client (RFC 8446 section 4.4.2.4), and says then what is wrong with it."""
+    """In TLS 1.3, the server sees the client's certificate only after the handshake is over for
+    the client (RFC 8446 section 4.4.2.4), and only then reports what is wrong with it."""
     if exchange.heard:
         return httpx.ReadError(str(error))
     return TlsError(f"the server refused the TLS connection: {error.reason or error}")
@@ -111,7 +129,7 @@ async def start_tls(
 ) -> TlsStream:
     """Carry out the handshake over an open stream, and time it.
 
-    :raises TlsError: the peer does not speak TLS, or its certificate is not to be trusted.
+    :raises TlsError: the peer doesn't speak TLS, or its certificate isn't trusted.
     """
     started = time.monotonic_ns()
     bios = _Bios(ssl.MemoryBIO(), ssl.MemoryBIO())

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import structlog
@@ -19,16 +19,24 @@ import structlog
 from exporter.config.fetching import fetch
 from exporter.config.outgoing import outgoing
 from exporter.config.plan import Plan
+from exporter.net.body import Body, Part, Sink
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, OwnFault
-from exporter.net.transport import EXCHANGE, Body, Connections, Part
+from exporter.net.transport import EXCHANGE, Connections
 from exporter.probing.deadlines import Deadlines
 from exporter.probing.record import StreamRecord
 from exporter.probing.said import Said
 from exporter.probing.unlike import KEPT_BYTES, explained
 from exporter.process.loop import glance
 from exporter.providers.asks import Ask
-from exporter.providers.base import Call, HeaderFacts, OutputKind, ProtocolError, ResponseHead
+from exporter.providers.base import (
+    Call,
+    Decoder,
+    HeaderFacts,
+    OutputKind,
+    ProtocolError,
+    ResponseHead,
+)
 from exporter.providers.headers import delay_in_text, is_identity, longest, usage_in_headers
 from exporter.result import Failure, FailureReason, Measures, ProbeResult, Usage
 from exporter.settings.secret import SecretError
@@ -132,63 +140,63 @@ class Attempt:
     async def _read(self, response: httpx.Response) -> None:
         if not is_identity(response.headers.get("content-encoding", "")):
             raise ProtocolError("the response is compressed although identity was asked for")
-        async with aclosing(Body.of(response).parts()) as body:
-            if response.status_code == httpx.codes.OK:
-                await self._read_stream(body, response)
-            else:
-                await self._read_error(body)
+        body = Body.of(response)
+        if response.status_code == httpx.codes.OK:
+            await self._read_stream(body, response)
+        else:
+            await body.drain(self._take_error)
 
-    async def _read_stream(self, body: AsyncIterator[Part], response: httpx.Response) -> None:
+    async def _read_stream(self, body: Body, response: httpx.Response) -> None:
         decoder = self._dialect.decoder()
-        async for data, arrival, ends_read in body:
-            self._keep(data)
-            try:
-                events = decoder.feed(data)
-            except ProtocolError:
-                await self._read_what_came(body)
-                raise
-            if self._record.take(events, arrival, ends_read=ends_read):
-                self._deadlines.output(arrival.at)
-            if self._record.output_characters > _MAX_OUTPUT_CHARACTERS:
-                raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
-            if self._record.end is not None:
-                self._deadlines.ended()
-                await self._drain(body)
-                return
-        # Without a length of its own a body that was cut off looks like one that is over.
+        try:
+            await body.drain(partial(self._take, decoder))
+        except ProtocolError:
+            self._deadlines.ended()  # this is no answer, so it can't be late any more
+            if not self._record.heard:
+                await self._read_rest(body, self._take_error)  # what it says about itself
+            raise
+        if self._record.end is not None:
+            # Only a connection whose response was read to its end can serve the next probe.
+            await self._read_rest(body, self._take_rest)
+            return
+        # A body without a length looks complete even if it was cut off.
         whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
         self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
 
-    async def _read_what_came(self, body: AsyncIterator[Part]) -> None:
-        """Read on in a body that is no answer, for what it says of itself. That it is none is
-        certain by now, so that it cannot be late any more."""
-        self._deadlines.ended()
-        with suppress(TimeoutError, NetworkFailure, ProtocolError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                if not self._record.heard:
-                    await self._read_error(body)
-
-    async def _read_error(self, body: AsyncIterator[Part]) -> None:
-        async for part in body:
-            self._keep(part.data)
-            if self._body_size >= KEPT_BYTES:
-                return
-
-    async def _drain(self, body: AsyncIterator[Part]) -> None:
-        """Read what is left after the end marker: only a connection whose response was read to
-        its end can serve the next probe. The result is fixed by now."""
+    async def _read_rest(self, body: Body, sink: Sink) -> None:
+        """Read what can't change how the probe ends any more."""
         glance()
         with suppress(TimeoutError, NetworkFailure, ProtocolError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                async for part in body:
-                    self._keep(part.data)
+                await body.drain(sink)
+
+    def _take(self, decoder: Decoder, part: Part) -> bool:
+        """Decode a part of the answer; whether it holds the end marker."""
+        data, arrival, ends_read = part
+        self._keep(data)
+        record = self._record
+        if record.take(decoder.feed(data), arrival, ends_read=ends_read):
+            self._deadlines.output(arrival.at)
+            if record.output_characters > _MAX_OUTPUT_CHARACTERS:
+                raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")
+        if record.end is None:
+            return False
+        self._deadlines.ended()
+        return True
+
+    def _take_error(self, part: Part) -> bool:
+        self._keep(part.data)
+        return self._body_size >= KEPT_BYTES
+
+    def _take_rest(self, part: Part) -> bool:
+        self._keep(part.data)
+        return False
 
     def _keep(self, data: bytes) -> None:
         self._body_size += len(data)
         if self._body_size > MAX_BODY_BYTES:
             raise _too_large("response", MAX_BODY_BYTES, "bytes")
-        room = KEPT_BYTES - len(self._body_prefix)
-        if room > 0 and not self._record.heard:
+        if not self._record.heard and (room := KEPT_BYTES - len(self._body_prefix)) > 0:
             self._body_prefix += data[:room]
 
     def _latest_arrival(self) -> int | None:

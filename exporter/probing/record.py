@@ -92,14 +92,16 @@ class StreamRecord:
         :param ends_read: whether the read ended with the last of these events.
         """
         before = self.output_characters
-        self._outrun_marks(arrival)
+        if self._newest:
+            self._outrun_marks(arrival)
         for event in events:
             if self.end is not None:
                 break
             self.heard = True
-            self._outrun_marks(arrival)
+            if self._newest:
+                self._outrun_marks(arrival)
             self._take(event, arrival)
-        if not ends_read:
+        if self._newest and not ends_read:
             self._outrun_marks(arrival)
         return self.output_characters > before
 
@@ -117,9 +119,19 @@ class StreamRecord:
         return max((ns for ns in known if ns is not None), default=None)
 
     def _known_gaps(self) -> list[tuple[Mark, Mark]]:
-        """What a late read makes of a gap, or hides in it, says nothing of the provider; the marks
-        of such a stream may be exact all the same."""
-        return [gap for gap in self._gaps if gap[0].is_close and gap[1].is_close]
+        """The gaps between reads that weren't late. A late read lengthens gaps or hides them, which
+        says nothing about the provider. The marks of such a stream may be exact all the same."""
+        known: list[tuple[Mark, Mark]] = []
+        before: Mark | None = None
+        was_close = False
+        for earlier, later in self._gaps:
+            if earlier is not before:
+                was_close = earlier.is_close
+            is_close = later.is_close
+            if was_close and is_close:
+                known.append((earlier, later))
+            before, was_close = later, is_close
+        return known
 
     def timeline(
         self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
@@ -233,22 +245,28 @@ class StreamRecord:
                 self.model_load_seconds = seconds
 
     def _take_output(self, output: Output, arrival: Arrival) -> None:
-        self._texts[output.kind].append(output.text)
+        kind, text = output.kind, output.text
+        self._texts[kind].append(text)
         if output.call:
             self._calls.add(output.call)
-        # What frames a call is counted and not shown, as is what was summed up.
-        self._has_unseen_tokens |= output.is_summary or output.kind is OutputKind.TOOL
-        self.output_characters += len(output.text)
-        self._mark_output(output.kind, arrival, len(output.text.encode(errors="replace")))
+        if output.is_summary or kind is OutputKind.TOOL:
+            # Tokens were counted that nobody sees: those that frame a call, and those summed up.
+            self._has_unseen_tokens = True
+        self.output_characters += len(text)
+        if not self._reads or self._reads[-1].at != arrival.at:
+            self._reads.append(Piece(arrival.at))
+        read = self._reads[-1]
+        read.pieces += 1
+        read.size += len(text) if text.isascii() else len(text.encode(errors="replace"))
+        self._mark_output(kind, arrival)
 
     def _take_finish(self, finished: Finished, arrival: Arrival) -> None:
         self.finish_reason = finished.reason
         if finished.with_token and self.has_output:
             self._stop = self._mark(arrival)
 
-    def _mark_output(self, kind: OutputKind, arrival: Arrival, size: int) -> None:
+    def _mark_output(self, kind: OutputKind, arrival: Arrival) -> None:
         mark, before = self._mark(arrival), self.last_token
-        self._note(arrival, size)
         if kind is OutputKind.ANSWER and self.first_answer_token is None:
             self.first_answer_token = mark
         if self.first_token is None:
@@ -258,17 +276,12 @@ class StreamRecord:
         if before and before.arrival is not arrival:
             self._gaps.append((before, mark))
 
-    def _note(self, arrival: Arrival, size: int) -> None:
-        if not self._reads or self._reads[-1].at != arrival.at:
-            self._reads.append(Piece(arrival.at))
-        self._reads[-1].pieces += 1
-        self._reads[-1].size += size
-
     def _mark(self, arrival: Arrival) -> Mark:
         mark = Mark(arrival)
         self._newest.append(mark)
-        if arrival.lag is not None:
-            self.lag = max(self.lag or 0, arrival.lag)
+        lag = arrival.lag
+        if lag is not None and (self.lag is None or lag > self.lag):
+            self.lag = lag
         return mark
 
     def _outrun_marks(self, arrival: Arrival) -> None:

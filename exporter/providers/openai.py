@@ -7,7 +7,7 @@ Comments name the server where its quirk is handled.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -216,11 +216,13 @@ class _ChatStream:
         self._over = False
         self._alike = Alike()
 
-    def events(self, message: ServerSentEvent) -> Iterator[Event]:
+    def events(self, message: ServerSentEvent) -> Iterable[Event]:
         is_plain = not (self._over or message.event or message.is_bare)
         if is_plain and (output := self._alike.output(message.data)):
-            yield output
-            return
+            return (output,)
+        return self._parsed(message, is_plain=is_plain)
+
+    def _parsed(self, message: ServerSentEvent, *, is_plain: bool) -> Iterator[Event]:
         events: list[Event] = []
         for event in self._events(message):
             events.append(event)

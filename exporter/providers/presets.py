@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
@@ -275,6 +276,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 """The servers, by the name that a target gives as its ``preset``."""
 
 
+@lru_cache(maxsize=1024)
 def preset_for(name: str | None, base_url: str | None) -> Preset:
     """Return the preset of this name, or the one whose hosts match the base URL.
 

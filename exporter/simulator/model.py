@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from hashlib import sha256
@@ -32,6 +34,15 @@ class ModelState:
     requests: int = 0
     prompts: set[bytes] = field(default_factory=set)
     """Digests of the earlier request bodies."""
+
+    slots: dict[int, asyncio.Semaphore] = field(default_factory=dict)
+    """By the number of slots."""
+
+    def turn(self, slots: int | None) -> AbstractAsyncContextManager[object]:
+        """Return a context that waits for a slot and occupies it. ``None`` means no limit."""
+        if slots is None:
+            return nullcontext()
+        return self.slots.setdefault(slots, asyncio.Semaphore(slots))
 
     def remembers(self, request: bytes) -> bool:
         """Return whether the same request came before, and remember it."""

@@ -95,6 +95,9 @@ class Script:
     dimensions: int = 32
     """The length of the embedding vectors. Each model has different vectors."""
 
+    slots: int | None = None
+    """How many requests run at the same time. Others wait. ``None``: no limit."""
+
     served_model: str | None = None
     """The model name in the response. ``None``: the requested name."""
     reports_usage: bool = True
@@ -126,6 +129,8 @@ class Script:
             yield "events_per_write must be at least 1"
         if self.events_per_write > 1 and self.split_characters:
             yield "split_characters needs events_per_write to be 1"
+        if self.slots == 0:
+            yield "slots must be at least 1"
         if self.fault_ratio > 1:
             yield "fault_ratio must be at most 1"
         if not self.answer.split() and self.answer_tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
@@ -69,7 +70,14 @@ class Serving:
     async def answer(
         self, call: Question | WholeQuestion, script: Script, state: ModelState
     ) -> None:
-        """Answer as the script says."""
+        """Answer according to the script, as soon as a slot is free."""
+        async with state.turn(script.slots):
+            began_ns = time.monotonic_ns() if script.slots else self.entry.received_ns
+            await self._answer(call, script, state, began_ns)
+
+    async def _answer(
+        self, call: Question | WholeQuestion, script: Script, state: ModelState, began_ns: int
+    ) -> None:
         cached_seconds = script.cached_first_token_seconds
         if cached_seconds is not None and state.remembers(self.request.body):
             tokens = count_tokens(call.prompt)
@@ -83,8 +91,8 @@ class Serving:
             first_token_probability=script.first_token_probability,
         )
         self.connection.keep_alive = script.keep_alive
-        random, fault = state.asked(script, self.entry.received_ns)
-        loading_seconds = state.seconds_until_ready(script.boot, self.entry.received_ns)
+        random, fault = state.asked(script, began_ns)
+        loading_seconds = state.seconds_until_ready(script.boot, began_ns)
         held_seconds = 0.0
         if script.boot and loading_seconds:
             match script.boot.sign:
@@ -96,7 +104,7 @@ class Serving:
                 case sign:
                     fault = _REFUSALS[sign]
         self.facts = replace(self.facts, load_seconds=held_seconds)
-        start_ns = self.entry.received_ns + held_seconds * NANOSECONDS
+        start_ns = began_ns + held_seconds * NANOSECONDS
         await sleep_until(start_ns + script.headers_seconds * NANOSECONDS)
         match fault:
             case Hang():

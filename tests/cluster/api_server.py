@@ -63,9 +63,12 @@ class ApiServer:
     def __init__(self, roles: list[Object]) -> None:
         self.rules = [rule for role in roles for rule in role["rules"]]
         self.down = False
-        """While it is set, every request is answered with 503, and watches break off."""
+        """While set, every request fails with 503, and watches break off."""
         self.hanging = False
-        """While it is set, requests get no answer."""
+        """While set, requests get no answer."""
+        self.busy_for: float | None = None
+        """While set, every request fails with 429, and watches end. The value is its
+        ``Retry-After`` in seconds. With 0, the header is missing."""
         self.requests: list[tuple[str, str]] = []
         """Verb and resource."""
         self._lock = threading.Lock()
@@ -200,6 +203,9 @@ class _Site:
         self._server.requests.append((verb, resource))
         if self._server.down:
             raise HTTPException(503, "the server is currently unable to handle the request")
+        if self._server.busy_for is not None:
+            headers = {"Retry-After": f"{self._server.busy_for:g}"} if self._server.busy_for else {}
+            raise HTTPException(429, "too many requests, please try again later", headers)
         if request.headers.get("authorization") != f"Bearer {self._server.token}":
             raise HTTPException(401, "Unauthorized")
         group = request.path_params.get("group", "")
@@ -209,7 +215,7 @@ class _Site:
     async def _events(
         self, resource: str, namespace: str, selector: str, since: int
     ) -> AsyncIterator[bytes]:
-        while not self._server.down:
+        while not self._server.down and self._server.busy_for is None:
             try:
                 found, since = self._server.changes(resource, namespace, selector, since)
             except HTTPException as error:
@@ -233,7 +239,7 @@ def _status(error: HTTPException) -> Object:
 
 def _failed(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse(_status(error), error.status_code)
+    return JSONResponse(_status(error), error.status_code, error.headers)
 
 
 def _application(server: ApiServer) -> Starlette:

@@ -158,6 +158,23 @@ def test_what_was_found_stays_while_the_api_server_is_away(
         assert server.token not in log.read_text()
 
 
+@pytest.mark.slow
+def test_a_busy_api_server_is_waited_for_and_not_asked_for_a_new_list(
+    server: ApiServer, model_server: int, tmp_path: Path
+) -> None:
+    server.put("pods", pod("a", model_server))
+    with exporting(server, tmp_path, PODS) as shown:
+        shown.has("pod a")
+        server.requests.clear()
+        server.busy_for = 3.0
+        eventually(lambda: '"retry_seconds": 3.0' in (tmp_path / "log").read_text())
+        assert server.requests == [("watch", "pods")]
+        server.put("pods", pod("b", model_server))
+        server.busy_for = None
+        shown.has("pod a", "pod b")
+        assert ("list", "pods") not in server.requests
+
+
 def test_what_makes_no_target_is_told_and_does_not_disturb_the_others(
     server: ApiServer, model_server: int, tmp_path: Path
 ) -> None:

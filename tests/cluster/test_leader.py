@@ -90,12 +90,13 @@ def configuration(provider: str, kubernetes: str, *names: str) -> str:
 
 @contextmanager
 def both(
-    server: ApiServer, simulator: Simulator, folder: Path
+    server: ApiServer, simulator: Simulator, folder: Path, duration: float = DURATION
 ) -> Iterator[tuple[Replica, Replica]]:
     """Run two replicas. The first one leads."""
     with run_in_thread(simulator) as provider, running(server, folder) as kubernetes:
         config = folder / "config.yaml"
-        config.write_text(configuration(provider.url, kubernetes, "t"))
+        settings = kubernetes.replace(f"{DURATION:g}s", f"{duration:g}s")
+        config.write_text(configuration(provider.url, settings, "t"))
         with replica(config, "first") as first:
             eventually(first.leads)
             with replica(config, "second") as second:
@@ -181,6 +182,43 @@ def test_an_absence_of_the_api_server_within_the_lease_stops_nobody(
         assert "became a standby" not in first.log.read_text()
 
 
+@pytest.mark.parametrize("asked_for", [2.0, 0.0], ids=["says until when", "does not say"])
+def test_a_busy_api_server_is_not_asked_more_often_and_the_leader_goes_on(
+    asked_for: float, server: ApiServer, simulator: Simulator, tmp_path: Path
+) -> None:
+    with both(server, simulator, tmp_path, duration=12) as (first, second):
+        server.requests.clear()
+        server.busy_for = asked_for
+        time.sleep(4)
+        # One in 2 s, or one in 1.2 s, of each; one that gets no answer at all asks every 0.4 s.
+        assert len(server.requests) <= 12
+        assert first.leads()
+        renewed = server.get("leases", "inference-exporter")["spec"]["renewTime"]
+        server.busy_for = None
+        eventually(
+            lambda: server.get("leases", "inference-exporter")["spec"]["renewTime"] > renewed
+        )
+        assert not second.leads()
+        assert "became a standby" not in first.log.read_text()
+
+
+def test_a_leader_that_is_told_to_wait_for_longer_than_its_lease_stops_in_time(
+    server: ApiServer, simulator: Simulator, tmp_path: Path
+) -> None:
+    with both(server, simulator, tmp_path) as (first, second):
+        server.busy_for = 3600
+        eventually(lambda: '"leads_for_seconds"' in first.log.read_text())
+        eventually(lambda: first.probes() == 0)
+        asked, requests = len(simulator.ledger), len(server.requests)
+        time.sleep(1)
+        assert len(simulator.ledger) <= asked + 1, "one may have been under way"
+        assert len(server.requests) <= requests + 4
+        server.busy_for = None
+        eventually(lambda: first.leads() or second.leads(), seconds=30)
+        eventually(lambda: len(simulator.ledger) > asked + 3)
+        assert first.leads() != second.leads()
+
+
 @pytest.mark.parametrize("how", ["down", "hanging"])
 def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
     how: str, server: ApiServer, simulator: Simulator, tmp_path: Path
@@ -207,7 +245,7 @@ def test_a_missing_lease_says_what_to_do(
         config = tmp_path / "config.yaml"
         config.write_text(f"{kubernetes}\nleader_election: kubernetes-lease\n")
         with replica(config, "only") as only:
-            eventually(lambda: "create it: kubectl apply" in only.log.read_text())
+            eventually(lambda: "create it with kubectl apply" in only.log.read_text())
             assert not only.leads()
 
 

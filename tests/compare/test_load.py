@@ -18,9 +18,11 @@ from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Objective, Rules
 from exporter.compare.statistics.levels import Breaking
-from exporter.compare.statistics.load import breaking, side_at_level
+from exporter.compare.statistics.load import side_at_level
 from exporter.compare.statistics.looking import judge
 from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.objectives import breaking
+from exporter.compare.statistics.verdict import Verdict
 from exporter.compare.subject import Evidence
 from tests.compare.making import BASELINE, CANDIDATE, subject
 
@@ -122,6 +124,71 @@ def test_beyond_the_levels_nothing_is_made_up(
 def test_few_requests_decide_no_objective() -> None:
     few = {streams: asked("own", streams)[:12] for streams in LEVELS}
     assert breaking("own", TTFT_P95, few, 0) == Breaking("own", TTFT_P95, None, None, None)
+
+
+def test_a_request_that_fails_misses_every_objective() -> None:
+    def failing(share: int) -> dict[int, Sequence[Sample]]:
+        return {
+            streams: [
+                replace(sample, failure="overloaded", time_to_first_token_seconds=None)
+                if streams == 16 and number % 100 < share
+                else sample
+                for number, sample in enumerate(samples)
+            ]
+            for streams, samples in by_level(0.2, 0.2, 0.2).items()
+        }
+
+    none, few, many = (breaking("own", TTFT_P95, failing(share), 0) for share in (0, 4, 20))
+
+    assert (none.holds_at, none.breaks_at) == (16, None)
+    assert (few.holds_at, few.breaks_at) == (4, None)  # of all requests 5 % may
+    assert (many.holds_at, many.breaks_at) == (4, 16)
+
+
+def test_a_level_above_one_that_breaks_is_not_held() -> None:
+    found = breaking("own", TTFT_P95, by_level(0.2, 1.6, 0.2), 0)
+    assert (found.holds_at, found.breaks_at) == (1, 4)
+
+
+def hourly(*levels: int) -> Report:
+    """The baseline is paid by the hour."""
+    samples = [
+        replace(sample, cost_usd=0.002 / streams if name == BASELINE else 0.0005)
+        for streams in levels
+        for name in (BASELINE, CANDIDATE)
+        for sample in asked(name, streams)
+    ]
+    who = subject()
+    who = replace(who, baseline=replace(who.baseline, usd_per_hour=3.6))
+    return judge(Evidence(who, tuple(samples)), Rules(draws=999))
+
+
+def test_what_depends_on_the_level_is_judged_at_each_level_alone() -> None:
+    found, one = hourly(2, 8), hourly(2)
+    cost = found.versus[0].finding(Measure.USD_PER_MILLION_TOKENS)
+    assert cost.verdict is Verdict.NOT_MEASURED
+    assert cost.note == "depends on the level of load"
+    assert found.load is not None
+    at_levels = [
+        level.versus[0].finding(Measure.USD_PER_MILLION_TOKENS).verdict
+        for level in found.load.levels
+    ]
+    assert at_levels == [Verdict.BETTER, Verdict.WORSE]
+    alone = one.versus[0].finding(Measure.USD_PER_MILLION_TOKENS)
+    assert alone.verdict is Verdict.BETTER
+
+
+def test_the_price_of_an_hour_is_as_uncertain_as_the_tokens_of_an_hour() -> None:
+    samples = asked("own", 4)
+    uneven = [replace(s, output_tokens=20 + 80 * (s.block % 2)) for s in samples]
+    side = side_at_level("own", 4, uneven, 3.6, 0)
+
+    assert side.tokens_per_second is not None
+    assert side.usd_interval is not None
+    low, high = side.usd_interval
+    assert low < (side.usd_per_million_tokens or 0) < high
+    by_the_token = side_at_level("own", 4, uneven, None, 0)
+    assert by_the_token.usd_interval is None
 
 
 def report() -> Report:

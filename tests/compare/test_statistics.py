@@ -11,9 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, mstats, norm
 
+from exporter.compare.sampling.load import LoadLimits
 from exporter.compare.statistics import rank
-from exporter.compare.statistics.findings import Rules
-from exporter.compare.statistics.foresight import foreseen
+from exporter.compare.statistics.findings import Objective, Rules
+from exporter.compare.statistics.foresight import foreseen, foreseen_of_levels
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.memory import memory
 from exporter.compare.statistics.pairs import Pairs, Side
@@ -87,6 +88,26 @@ def test_the_mix_of_strata_is_the_same_in_every_draw() -> None:
         resampling = Resampling(strata, run_length=run, draws=99, seed=0)
         shares = resampling.ratios(is_long, np.ones(30), np.arange(30))
         assert shares == pytest.approx(np.full(99, 1 / 3))
+
+
+def test_runs_end_where_a_level_of_load_does() -> None:
+    levels = [1] * 20 + [4] * 10
+    is_higher = np.array([level == 4 for level in levels], float)
+
+    resampling = Resampling([""] * 30, run_length=5, draws=99, seed=0, levels=levels)
+
+    shares = resampling.ratios(is_higher, np.ones(30), np.arange(30))
+    assert shares == pytest.approx(np.full(99, 1 / 3))
+
+
+@pytest.mark.parametrize("run", [4, 7, 12, 30])
+def test_a_draw_is_as_large_as_what_it_is_drawn_from(run: int) -> None:
+    """Longer runs must not shift the mix of the levels."""
+    levels = [1] * 20 + [4] * 11
+    resampling = Resampling([""] * 31, run, draws=99, seed=0, levels=levels)
+
+    shares = resampling.ratios(np.array(levels, float), np.ones(31), np.arange(31))
+    assert shares == pytest.approx(np.full(99, np.mean(levels)))
 
 
 def test_runs_are_as_long_as_the_memory() -> None:
@@ -351,3 +372,29 @@ def test_what_cannot_be_told_is_said_before_it_costs_anything() -> None:
         "20 probes are too few for TTFT p50: 40 of each are needed."
     ]
     assert [*foreseen(rules, 200, 4, [])] == ["4 cold starts are too few: 6 of each are needed."]
+
+
+def test_of_each_level_it_is_told_what_its_requests_cannot_show() -> None:
+    rules = Rules(objectives=(Objective(Measure.TTFT_P95, 1.0), Objective(Measure.TTFT_P50, 1.0)))
+    told = [*foreseen_of_levels(rules, {1: 20, 4: 60, 16: 80})]
+
+    assert told == [
+        (
+            "With 1 stream, the requests of each side are too few for a verdict of that level: 40"
+            " are needed."
+        ),
+        (
+            "With 1 and 4 streams, the requests of each side are too few to show that the SLO for"
+            " TTFT p95 is met: 73 are needed, without a failure."
+        ),
+        (
+            "With 1 stream, the requests of each side are too few to show that the SLO for TTFT p50"
+            " is met: 40 are needed, without a failure."
+        ),
+    ]
+
+
+def test_what_is_allowed_is_shared_out_among_the_levels() -> None:
+    limits = LoadLimits(levels=(1, 4, 16), probes=40, max_requests=150)
+    assert limits.per_side(2) == {1: 40, 4: 35, 16: 0}
+    assert sum(limits.per_side(2).values()) == limits.requests(2) // 2

@@ -19,12 +19,14 @@ from tests.deploy.schemas import validate
 from tests.deploy.variants import (
     CHART,
     ROOT,
+    STATE,
     VARIANTS,
     Document,
     Tool,
     Variant,
     containers,
     helm,
+    volumes,
     workloads,
 )
 
@@ -75,14 +77,18 @@ def test_what_is_not_restricted_is_found(change: Document, breach: str, tool: To
 def test_what_is_referred_to_is_there(variant: Variant, tool: Tool) -> None:
     documents = variant.render(tool)
     there = {(document["kind"], document["metadata"]["name"]) for document in documents}
-    for _, pod in workloads(documents):
+    for name, pod in workloads(documents):
         if account := pod["spec"].get("serviceAccountName"):
             assert ("ServiceAccount", account) in there
         mounted = {v["name"] for c in containers(pod) for v in c.get("volumeMounts", ())}
-        assert mounted == {volume["name"] for volume in pod["spec"].get("volumes", ())}
-        for volume in pod["spec"].get("volumes", ()):
+        mountable = volumes(name, pod, documents)
+        assert mounted == set(mountable)
+        for volume in mountable.values():
             if "configMap" in volume:
                 assert ("ConfigMap", volume["configMap"]["name"]) in there
+            if name == "inference-exporter" and "persistentVolumeClaim" in volume:
+                claim = volume["persistentVolumeClaim"]["claimName"]
+                assert ("PersistentVolumeClaim", claim) in there
     for binding in (document for document in documents if document["kind"] == "RoleBinding"):
         assert ("Role", binding["roleRef"]["name"]) in there
         assert [("ServiceAccount", s["name"]) in there for s in binding["subjects"]] == [True]
@@ -129,15 +135,39 @@ def test_its_configurations_are_right(
         for variable in container.get("env", ()):
             value = variable.get("value", "from-a-label")  # as a kubelet would fill it in
             monkeypatch.setenv(variable["name"], value)
-    texts = [d["data"]["config.yaml"] for d in documents if "config.yaml" in d.get("data", {})]
-    assert texts
-    for text in texts:
-        path = tmp_path / "config.yaml"
-        path.write_text(text)
-        config = config_file.load(path)
+    folders = [d["data"] for d in documents if "config.yaml" in d.get("data", {})]
+    assert folders
+    for files in folders:
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        config = config_file.load(tmp_path / "config.yaml")
         assert config.targets or config.kubernetes_discovery
         leases = [d["metadata"]["name"] for d in documents if d["kind"] == "Lease"]
         assert leases == ([config.kubernetes.lease] if config.leader_election else [])
+
+
+@every_variant
+def test_what_is_to_be_remembered_has_a_place_that_can_be_written(
+    variant: Variant, tool: Tool
+) -> None:
+    documents = variant.render(tool)
+    for name, pod in workloads(documents):
+        for container in containers(pod):
+            if container["name"] != "inference-exporter":
+                continue
+            writable = {
+                mount["mountPath"]: volumes(name, pod, documents)[mount["name"]]
+                for mount in container["volumeMounts"]
+                if not mount.get("readOnly")
+            }
+            assert set(writable) == {STATE}
+            lasts = "emptyDir" not in writable[STATE]
+            assert lasts is ("persistent" in variant.name)
+    for document in documents:
+        if "config.yaml" in document.get("data", {}):
+            config = yaml.safe_load(document["data"]["config.yaml"])
+            file = config.get("budget", {}).get("state_file", f"{STATE}/spent.json")
+            assert config.get("state_folder", STATE) == str(Path(file).parent) == STATE
 
 
 @pytest.mark.parametrize("name", ["sharded", "helm-sharded"])
@@ -184,6 +214,16 @@ def test_dashboards_and_rules_come_from_the_files_that_are_checked(tool: Tool) -
         ({"serviceMonitor": {"interval": "often"}}, "does not match pattern"),
         ({"probe": {"enabled": True}}, "minItems: got 0, want 1"),
         ({"shards": 2, "leaderElection": {"enabled": True}}, "leaderElection goes with shards: 1"),
+        (
+            {"persistence": {"enabled": True}, "leaderElection": {"enabled": True}},
+            "persistence goes without leaderElection",
+        ),
+        (
+            {"shards": 2, "persistence": {"enabled": True, "existingClaim": "mine"}},
+            "persistence.existingClaim goes with shards: 1",
+        ),
+        ({"persistence": {"size": "some"}}, "does not match pattern"),
+        ({"files": {"config.yaml": "targets: []"}}, "config.yaml"),
     ],
 )
 def test_the_chart_refuses_wrong_values(values: Document, complaint: str, tool: Tool) -> None:

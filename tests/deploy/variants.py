@@ -16,6 +16,9 @@ KUBERNETES = ROOT / "deploy" / "kubernetes"
 CHART = ROOT / "deploy" / "helm" / "inference-exporter"
 KUBERNETES_VERSION = "1.37.0"
 
+STATE = "/var/lib/inference-exporter"
+"""The only folder that a pod can write to."""
+
 Document = dict[str, Any]
 Tool = Callable[[str], Path]
 
@@ -66,10 +69,27 @@ VARIANTS = (
     Variant("sharded", "overlays/sharded"),
     Variant("highly-available", "overlays/highly-available"),
     Variant("operator", "overlays/operator"),
+    Variant("persistent", "overlays/persistent"),
     Variant("several-places", "overlays/several-places"),
     Variant("vllm-with-sidecar", "examples/vllm"),
     Variant("helm-default"),
     Variant("helm-sharded", values={"shards": 3}),
+    Variant(
+        "helm-persistent",
+        values={
+            "persistence": {"enabled": True, "size": "1Gi", "storageClass": "fast"},
+            "serviceAccount": {"annotations": {"example.com/role": "inference"}},
+            "files": {"prompts.jsonl": '{"prompt": "Say one."}\n{"prompt": "Say two."}\n'},
+            "config": {
+                **_CONFIG,
+                "budget": {"usd_per_day": 5, "state_file": f"{STATE}/spent.json"},
+                "probes": {"own": {"prompts_file": "prompts.jsonl"}},
+            },
+            "extraVolumes": [{"name": "ca", "secret": {"secretName": "own-ca"}}],
+            "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
+        },
+    ),
+    Variant("helm-persistent-shards", values={"shards": 3, "persistence": {"enabled": True}}),
     Variant(
         "helm-highly-available",
         values={
@@ -128,6 +148,17 @@ def workloads(documents: list[Document]) -> Iterator[tuple[str, Document]]:
             yield document["metadata"]["name"], document
         elif "template" in document.get("spec", {}):
             yield document["metadata"]["name"], document["spec"]["template"]
+
+
+def volumes(name: str, pod: Document, documents: list[Document]) -> dict[str, Document]:
+    """What a pod can mount, by name, with what a StatefulSet claims for it."""
+    claimed = {
+        template["metadata"]["name"]: template["spec"]
+        for document in documents
+        if document["kind"] == "StatefulSet" and document["metadata"]["name"] == name
+        for template in document["spec"].get("volumeClaimTemplates", ())
+    }
+    return claimed | {volume["name"]: volume for volume in pod["spec"].get("volumes", ())}
 
 
 def containers(pod: Document) -> list[Document]:

@@ -17,10 +17,11 @@ import trustme
 
 from exporter.config.connection import TlsSettings
 from exporter.config.target import Target
+from exporter.net.body import Body, Part
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.proxies import proxy_for
-from exporter.net.transport import EXCHANGE, Body, Connections, Part
+from exporter.net.transport import EXCHANGE, Connections
 from exporter.net.trust import tls_context
 from exporter.result import FailureReason
 from tests.wire import LAST_CHUNK, Act, Step, chunk, response, wire_server
@@ -216,7 +217,13 @@ async def late_parts(script: Sequence[Step]) -> list[Part]:
             async with connections.transport(fresh=False) as transport:
                 answer = await transport.handle_async_request(request)
                 time.sleep(0.4)  # noqa: ASYNC251 - the loop is busy while the bytes arrive
-                parts = [part async for part in Body.of(answer).parts()]
+                parts: list[Part] = []
+
+                def keep(part: Part) -> bool:
+                    parts.append(part)
+                    return False
+
+                await Body.of(answer).drain(keep)
     assert b"".join(part.data for part in parts) == b"first second"
     return [part for part in parts if not part.arrival.is_prompt]
 

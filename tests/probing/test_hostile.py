@@ -302,7 +302,7 @@ async def test_an_answer_before_the_question_is_none() -> None:
         stream = await connect(host, port, exchange)
         await asyncio.sleep(0.3)
         await stream.write(b"question", exchange)
-        assert await stream.read(exchange)
+        await stream.receive(exchange, lambda data: not data)
         stream.close()
         await over.wait()
     assert exchange.is_answer_stale

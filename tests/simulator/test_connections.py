@@ -33,6 +33,17 @@ async def test_a_connection_carries_many_requests() -> None:
         assert simulator.connections == 2
 
 
+async def test_a_request_waits_for_a_free_slot() -> None:
+    script = Script(first_token_seconds=0.05, token_gap_seconds=0.01, answer="1 2 3", slots=2)
+    async with Simulator({"m": script}) as simulator:
+        await asyncio.gather(*(ask(simulator) for _ in range(5)))
+        served = sorted(simulator.ledger, key=lambda one: one.outputs[0].monotonic_ns)
+
+    ends = sorted(one.ended_ns for one in served)
+    for one, earlier_end in zip(served[script.slots or 0 :], ends, strict=False):
+        assert one.outputs[0].monotonic_ns > earlier_end + 0.04 * NANOSECONDS
+
+
 async def test_a_client_that_wants_to_close_is_closed() -> None:
     async with Simulator({"m": FAST}) as simulator, connected(simulator) as client:
         client.send(request(None, CLOSING))

@@ -9,7 +9,8 @@ from exporter import __version__
 from exporter.compare.report.figures import margin_text
 from exporter.compare.report.load_plot import latency_by_throughput
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
-from exporter.compare.report.load_table import load_rows, load_sentences
+from exporter.compare.report.load_table import limit_sentences, load_rows
+from exporter.compare.report.load_verdicts import grids
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
 from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import method, rows, tally_text
@@ -78,7 +79,8 @@ def to_html(report: Report) -> str:
         charts=_charts(report),
         load_headings=LOAD_HEADINGS[1:],
         load_rows=list(load_rows(report)),
-        load_sentences=list(load_sentences(report)),
+        load_sentences=list(limit_sentences(report)),
+        grids=list(grids(report)),
         load_charts=_load_charts(report),
         worth=list(worth_sentences(report)),
         changes=list(change_sentences(report)),

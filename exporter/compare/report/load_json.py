@@ -39,6 +39,7 @@ def _side(side: SideAtLevel) -> JsonValue:
         "success": _estimate(side.success),
         "tokens_per_second_in_all": _estimate(side.tokens_per_second),
         "usd_per_million_tokens": side.usd_per_million_tokens,
+        "usd_per_million_tokens_interval": list(side.usd_interval) if side.usd_interval else None,
         "rate_limited": side.limited,
     }
 

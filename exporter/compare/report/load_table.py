@@ -9,6 +9,7 @@ from math import inf, isinf
 from exporter.compare.report.figures import seconds_text, share_text, usd_text
 from exporter.compare.report.story import headline
 from exporter.compare.statistics.conclusion import Report
+from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.levels import TIMES, Breaking, Estimate, Level, SideAtLevel
 from exporter.compare.statistics.measures import DEFINITIONS
 
@@ -51,9 +52,8 @@ def _cells(side: SideAtLevel) -> Iterator[Cell]:
     for measure in TIMES:
         yield _seconds(side.times.get(measure))
     yield _rate(side.tokens_per_second)
-    yield Cell(share_text(side.success.value))
-    price = side.usd_per_million_tokens
-    yield Cell("-" if price is None else usd_text(price))
+    yield _share(side.success)
+    yield _price(side)
 
 
 def _seconds(estimate: Estimate | None) -> Cell:
@@ -73,23 +73,52 @@ def _rate(estimate: Estimate | None) -> Cell:
     return Cell(_count(estimate.value), f"{_count(estimate.low)} to {_count(estimate.high)}")
 
 
+def _share(estimate: Estimate) -> Cell:
+    if estimate.low is None or estimate.high is None:
+        return Cell(share_text(estimate.value))
+    interval = f"{estimate.low * 100:.1f} to {share_text(estimate.high)}"
+    return Cell(share_text(estimate.value), interval)
+
+
+def _price(side: SideAtLevel) -> Cell:
+    price, interval = side.usd_per_million_tokens, side.usd_interval
+    return Cell(
+        "-" if price is None else usd_text(price),
+        " to ".join(map(usd_text, interval)) if interval else "",
+    )
+
+
 def _count(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def load_sentences(report: Report) -> Iterator[str]:
     """Yield the verdict at each level, the level that breaks each objective, and rate limits."""
-    if not report.load:
-        return
-    for level in report.load.levels:
+    for level, versus in compared_levels(report):
+        yield f"With {streams_text(level.streams)}: {headline(report, versus)}."
+    yield from limit_sentences(report)
+
+
+def compared_levels(report: Report) -> Iterator[tuple[Level, Versus]]:
+    """Yield the levels at which a candidate and the baseline were both measured."""
+    for level in report.load.levels if report.load else ():
         for versus in level.versus:
             if level.side(versus.candidate.name) and level.side(report.subject.baseline.name):
-                yield f"With {_streams(level.streams)}: {headline(report, versus)}."
+                yield level, versus
+
+
+def limit_sentences(report: Report) -> Iterator[str]:
+    """Yield the level that breaks each objective, and rate limits."""
+    if not report.load:
+        return
     yield from map(_broken, report.load.breakings)
+    sides = [side for level in report.load.levels for side in level.sides]
+    if report.load.breakings and any(side.success.value < 1 for side in sides):
+        yield "For an SLO, a request that fails counts as one that took too long."
     yield from _limited(report.load.levels)
 
 
-def _streams(count: float) -> str:
+def streams_text(count: float) -> str:
     return "1 stream" if count == 1 else f"{count:.3g} streams"
 
 
@@ -99,16 +128,16 @@ def _broken(breaking: Breaking) -> str:
     if breaking.holds_at is None and breaking.breaks_at is None:
         return (
             f"Not enough data to tell whether {breaking.target} meets {limit} at any level: there"
-            " are too few requests, or the result is too close to the limit."
+            " are too few requests, too many of them fail, or the result is too close to the limit."
         )
     if breaking.holds_at is None:
         return (
             f"{breaking.target} does not certainly meet {limit} at any level, and certainly"
-            f" misses it with {_streams(breaking.breaks_at or 0)}{_about(breaking.estimate)}."
+            f" misses it with {streams_text(breaking.breaks_at or 0)}{_about(breaking.estimate)}."
         )
-    sure = f"{breaking.target} certainly meets {limit} with up to {_streams(breaking.holds_at)}"
+    sure = f"{breaking.target} certainly meets {limit} with up to {streams_text(breaking.holds_at)}"
     if breaking.breaks_at:
-        sure += f", and certainly misses it with {_streams(breaking.breaks_at)}"
+        sure += f", and certainly misses it with {streams_text(breaking.breaks_at)}"
     return f"{sure}{_about(breaking.estimate)}."
 
 
@@ -117,14 +146,16 @@ def _about(estimate: Estimate | None) -> str:
         return ""
     low = f"{estimate.low:.3g}" if estimate.low else "fewer than the lowest level"
     high = "more than the highest level" if estimate.high == inf else f"{estimate.high:.3g}"
-    return f"; the limit is at about {_streams(estimate.value)} ({low} to {high})"
+    return f"; the limit is at about {streams_text(estimate.value)} ({low} to {high})"
 
 
 def _limited(levels: tuple[Level, ...]) -> Iterator[str]:
     for level in levels:
         for side in level.sides:
             if side.limited:
+                is_highest = level is levels[-1]
                 yield (
-                    f"{side.target} limited the rate with {_streams(level.streams)}, which ended"
-                    f" that level after {side.requests} requests; higher levels were skipped."
+                    f"{side.target} limited the rate with {streams_text(level.streams)}, which"
+                    f" ended that level after {side.requests} requests"
+                    f"{'' if is_highest else '; higher levels were skipped'}."
                 )

@@ -12,6 +12,7 @@ from exporter.compare.statistics.measures import Measure, Unit
 from exporter.compare.statistics.verdict import Verdict
 
 _UNITS_IN_TITLES = (Unit.USD, Unit.TOKENS_PER_SECOND)
+_PER_TOKEN = (Measure.TPOT_TYPICAL, Measure.TPOT_P50, Measure.TPOT_P95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +26,29 @@ class _Aspect:
     worse: str
     same: str = ""
     """Empty if it isn't worth a clause."""
+    unit: str = ""
+    """What the figures refer to, where the words don't say it."""
 
 
 _ASPECTS = (
     _Aspect(
-        (Measure.SUCCESS,), "success", "fails less often", "fails more often", "is as reliable"
+        (Measure.SUCCESS,), "success", "fails less often", "fails more often", "is just as reliable"
     ),
     _Aspect(
         (Measure.TTFT_TYPICAL, Measure.TTFT_P50),
         "time to first token",
-        "starts to answer sooner", "starts to answer later", "starts to answer as soon",
+        "starts to answer sooner", "starts to answer later", "starts to answer just as soon",
     ),
     _Aspect(
         (Measure.TTFT_P95,),
         "time to first token p95",
         "starts sooner in its slowest 5 %", "starts later in its slowest 5 %",
-        "starts as soon in its slowest 5 %",
+        "starts just as soon in its slowest 5 %",
     ),
     _Aspect(
         (Measure.TPOT_TYPICAL, Measure.TPOT_P50, Measure.TOKENS_PER_SECOND),
         "time per output token",
-        "writes faster", "writes more slowly", "writes as fast",
+        "writes faster", "writes more slowly", "writes just as fast",
     ),
     _Aspect(
         (Measure.TPOT_P95,),
@@ -55,7 +58,7 @@ _ASPECTS = (
     _Aspect(
         (Measure.DURATION_TYPICAL, Measure.DURATION_P50),
         "request duration",
-        "finishes sooner", "finishes later", "finishes as soon",
+        "finishes sooner", "finishes later", "finishes just as soon",
     ),
     _Aspect(
         (Measure.DURATION_P95,),
@@ -64,15 +67,17 @@ _ASPECTS = (
     ),
     _Aspect(
         (Measure.USD_PER_THOUSAND_REQUESTS,),
-        "cost", "costs less", "costs more", "costs as much",
+        "cost", "costs less", "costs more", "costs about the same",
+        unit="per thousand requests",
     ),
     _Aspect(
         (Measure.USD_PER_MILLION_TOKENS,),
         "cost per token", "costs less per token", "costs more per token",
+        unit="per million tokens",
     ),
     _Aspect(
         (Measure.COLD_START,),
-        "cold start", "wakes up faster", "takes longer to wake up", "wakes up as fast",
+        "cold start", "wakes up faster", "takes longer to wake up", "wakes up just as fast",
     ),
 )  # fmt: skip
 
@@ -149,9 +154,8 @@ def _clauses(answers: Mapping[_Aspect, Finding], verdict: Verdict) -> list[str]:
 def _clause(aspect: _Aspect, finding: Finding) -> str:
     if finding.verdict is Verdict.SAME:
         return aspect.same
-    figures = _figures(finding)
     words = aspect.better if finding.verdict is Verdict.BETTER else aspect.worse
-    return f"{words} ({figures})"
+    return f"{words} ({_figures(finding)}) {aspect.unit}".rstrip()
 
 
 def _figures(finding: Finding) -> str:
@@ -160,6 +164,8 @@ def _figures(finding: Finding) -> str:
         failing = (1 - (candidate or 0.0), 1 - (baseline or 0.0))
         return " instead of ".join(map(share_text, failing))
     figures = " instead of ".join(value_text(finding, value) for value in (candidate, baseline))
+    if finding.measure in _PER_TOKEN:
+        return f"{figures} per token"
     is_bare = finding.definition.unit in _UNITS_IN_TITLES
     return f"{figures} {finding.definition.unit}" if is_bare else figures
 
@@ -175,4 +181,5 @@ def _about(sentence: str, answers: Mapping[_Aspect, Finding], verdict: Verdict) 
 
 def _listed(items: Sequence[str]) -> str:
     *most, last = items
-    return f"{', '.join(most)} and {last}" if most else last
+    comma = "," if len(most) > 1 else ""
+    return f"{', '.join(most)}{comma} and {last}" if most else last

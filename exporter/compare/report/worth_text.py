@@ -18,7 +18,7 @@ def worth_sentences(report: Report) -> Iterator[str]:
         return
     yield f"{traffic.requests_per_day:,.0f} requests a day cost per month, at list prices:"
     for worth in report.worth:
-        yield _month(worth)
+        yield _month(worth, within_slo=bool(report.rules.objectives))
     for worth in report.worth[1:]:
         if worth.equal_factor is not None:
             yield (
@@ -27,20 +27,22 @@ def worth_sentences(report: Report) -> Iterator[str]:
             )
 
 
-def _month(worth: Worth) -> str:
+def _month(worth: Worth, *, within_slo: bool) -> str:
     name = worth.party.name
     if worth.usd_per_month is None:
         return f"{name}: unknown price."
     tokens = f"{worth.input_tokens:,.0f} input and {worth.output_tokens:,.0f} output tokens"
-    month = f"{name}: {usd_text(worth.usd_per_month)} USD, at {_price(worth, 1.0)} and {tokens}"
+    month = f"{name}: {usd_text(worth.usd_per_month)} USD, at {_price(worth, 1.0)}"
     if worth.servers is None:
-        return f"{month}."
+        return f"{month}, with {tokens} per request."
     if worth.served_by_each is None:
-        return f"{month}, for one server; run with --concurrency to measure how much it can serve."
+        return f"{month}, for one server. To measure how much it can serve, use --concurrency."
     servers = "one server" if worth.servers == 1 else f"{worth.servers} servers"
+    within = "Within the SLO, a server" if within_slo else "A server"
     return (
-        f"{month}, for {servers}: at most {worth.served_by_each:,.0f} output tokens/s measured"
-        " per server; peaks above the daily average need more servers."
+        f"{month}, for {servers} ({tokens} per request). {within} produced up to"
+        f" {worth.served_by_each:,.0f} output tokens/s. Peaks above the daily average need more"
+        " servers."
     )
 
 

@@ -47,6 +47,14 @@ class LoadLimits:
         all_ = sides * PROBES_PER_BLOCK * sum(map(self.blocks, self.levels))
         return min(all_, self.max_requests or all_)
 
+    def per_side(self, sides: int) -> dict[int, int]:
+        """Count the requests of each side at each level, within ``max_requests``."""
+        found, left = {}, self.requests(sides)
+        for streams in self.levels:
+            found[streams] = min(PROBES_PER_BLOCK * self.blocks(streams), left // sides)
+            left -= sides * found[streams]
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:

@@ -9,8 +9,8 @@ from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules, Tally
 from exporter.compare.statistics.judging import judged
-from exporter.compare.statistics.measures import DEFINITIONS
-from exporter.compare.statistics.outcomes import outcome
+from exporter.compare.statistics.measures import DEFINITIONS, RatioOfSums
+from exporter.compare.statistics.outcomes import Outcome, outcome
 from exporter.compare.statistics.pool import Pool
 from exporter.compare.statistics.sequential import Look
 from exporter.compare.subject import Party, Subject
@@ -18,6 +18,7 @@ from exporter.compare.subject import Party, Subject
 _MOST_WORK = 40_000_000
 """Draws times samples. Keeps the analysis of a week of probes to seconds, not minutes."""
 _MIN_DRAWS = 1_999
+_OF_EACH_LEVEL = Outcome(None, None, None, "depends on the level of load", measured=False)
 
 
 def analyse(
@@ -33,8 +34,11 @@ def analyse(
     pool = Pool(warm, subject.baseline.name, names, draws, rules.seed)
     cold = _cold_starts(samples)
     confidence = 1 - look.alpha if look else rules.confidence
+    by_level = costs_by_level(subject, warm)
     outcomes = {
-        (name, measure): outcome(
+        (name, measure): _OF_EACH_LEVEL
+        if by_level and isinstance(DEFINITIONS[measure].statistic, RatioOfSums)
+        else outcome(
             DEFINITIONS[measure].statistic, pool, cold, (subject.baseline.name, name), confidence
         )
         for name in names
@@ -53,6 +57,15 @@ def analyse(
         look=look,
         samples=tuple(samples),
     )
+
+
+def costs_by_level(subject: Subject, samples: Sequence[Sample]) -> bool:
+    """Tell whether costs over all levels of load together would mean nothing.
+
+    With a server paid by the hour, a token gets cheaper with each stream.
+    """
+    levels = {sample.streams for sample in samples}
+    return len(levels) > 1 and any(party.usd_per_hour is not None for party in subject.parties)
 
 
 def _cold_starts(samples: Sequence[Sample]) -> Mapping[str, Sequence[float]]:

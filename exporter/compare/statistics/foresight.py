@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.measures import (
@@ -14,6 +14,7 @@ from exporter.compare.statistics.measures import (
     Quantile,
     RatioOfSums,
 )
+from exporter.compare.statistics.objectives import requests_to_hold
 from exporter.compare.statistics.proportions import Share, difference_interval, two_sided_z
 
 MIN_COLD_ROUNDS = 6
@@ -48,6 +49,32 @@ def foreseen(
             yield "Cold starts will not be measured: --cold-idle asks for them."
         elif cold_rounds < MIN_COLD_ROUNDS:
             yield f"{cold_rounds} cold starts are too few: {MIN_COLD_ROUNDS} of each are needed."
+
+
+def foreseen_of_levels(rules: Rules, per_side: Mapping[int, int]) -> Iterator[str]:
+    """Yield one sentence for each question that this load test can't answer.
+
+    :param per_side: requests by the number of streams.
+    """
+    if few := [streams for streams, requests in per_side.items() if requests < MIN_SAMPLES]:
+        yield (
+            f"With {_streams(few)}, the requests of each side are too few for a verdict of that"
+            f" level: {MIN_SAMPLES} are needed."
+        )
+    for objective in rules.objectives:
+        needed = max(MIN_SAMPLES, requests_to_hold(objective))
+        if few := [streams for streams, requests in per_side.items() if requests < needed]:
+            yield (
+                f"With {_streams(few)}, the requests of each side are too few to show that the SLO"
+                f" for {DEFINITIONS[objective.measure].short} is met: {needed} are needed, without"
+                " a failure."
+            )
+
+
+def _streams(levels: Sequence[int]) -> str:
+    *most, last = map(str, levels)
+    listed = f"{', '.join(most)} and {last}" if most else last
+    return f"{listed} {'stream' if listed == '1' else 'streams'}"
 
 
 def _by_need(rules: Rules, probes: int) -> dict[int, list[Measure]]:

@@ -33,6 +33,8 @@ class SideAtLevel:
     """Output tokens of successes, summed over all streams while all of them were busy."""
     usd_per_million_tokens: float | None
     """Input and output together. For a server paid by the hour, derived from its throughput."""
+    usd_interval: tuple[float, float] | None
+    """The 95 % interval of that price; ``None`` for a price per token."""
     limited: bool
     """Whether the target limited the rate, which ended the level."""
 
@@ -52,12 +54,15 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Breaking:
-    """The number of streams at which a side starts to miss an objective."""
+    """The number of streams at which a side starts to miss an objective.
+
+    A failed request counts as a miss.
+    """
 
     target: str
     objective: Objective
     holds_at: int | None
-    """The highest level whose whole interval meets the objective."""
+    """The highest level that certainly meets the objective, below ``breaks_at``."""
     breaks_at: int | None
     """The lowest level whose whole interval misses the objective."""
     estimate: Estimate | None

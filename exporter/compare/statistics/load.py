@@ -1,16 +1,14 @@
-"""The results of each side at each level of load, and the level that misses an objective."""
+"""The results of each side at each level of load."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import exp, inf, log
 
 import numpy as np
 
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.findings import Objective
-from exporter.compare.statistics.levels import TIMES, Breaking, Estimate, SideAtLevel
+from exporter.compare.statistics.levels import TIMES, Estimate, SideAtLevel
 from exporter.compare.statistics.measures import (
     DEFINITIONS,
     MIN_SAMPLES,
@@ -33,73 +31,24 @@ def side_at_level(
 
     :param samples: the samples of this target at this level; at least one.
     """
-    draws = _Draws(samples, seed)
+    draws = Draws(samples, seed)
     failed = sum(sample.failure is not None for sample in samples)
     share = Share(len(samples) - failed, len(samples))
     throughput = _throughput(streams, samples, draws)
+    price = _usd_per_million(samples, throughput, usd_per_hour)
     return SideAtLevel(
         target=target,
         requests=len(samples),
-        times={m: found for m in TIMES if (found := draws.estimate(_quantile(m)))},
+        times={m: found for m in TIMES if (found := draws.estimate(quantile_of(m)))},
         success=Estimate(share.value, *share.score_interval(two_sided_z(0.95))),
         tokens_per_second=throughput,
-        usd_per_million_tokens=_usd_per_million(samples, throughput, usd_per_hour),
+        usd_per_million_tokens=price.value if price else None,
+        usd_interval=(price.low, price.high) if price and price.low and price.high else None,
         limited=any(sample.failure in ("rate_limited", "quota") for sample in samples),
     )
 
 
-def breaking(
-    target: str,
-    objective: Objective,
-    by_level: Mapping[int, Sequence[Sample]],
-    seed: int,
-) -> Breaking:
-    """Estimate the number of streams at which a side starts to miss an objective.
-
-    :param by_level: the samples of this side at each level.
-    """
-    quantile, known = _quantile(objective.measure), {}
-    for streams, samples in sorted(by_level.items()):
-        draws = _Draws(samples, seed + streams)
-        if (estimate := draws.estimate(quantile)) and estimate.high is not None:
-            known[streams] = estimate, draws.quantiles(quantile)
-    limit = objective.seconds
-    holds = [s for s, (e, _) in known.items() if e.high is not None and e.high <= limit]
-    breaks = [s for s, (e, _) in known.items() if e.low is not None and e.low > limit]
-    estimate = None
-    if len(known) > 1:
-        levels = np.log(np.array([*known], float))
-        values = np.array([[e.value] for e, _ in known.values()])
-        all_draws = np.array([drawn for _, drawn in known.values()])
-        [middle] = _crossings(levels, np.log(values), log(limit))
-        crossings = _crossings(levels, np.log(all_draws), log(limit))
-        low, high = np.quantile(crossings, [0.025, 0.975], method="nearest")
-        estimate = Estimate(*(_streams(at) for at in (middle, low, high)))
-    return Breaking(
-        target, objective, max(holds, default=None), min(breaks, default=None), estimate
-    )
-
-
-def _streams(logarithm: float) -> float:
-    return inf if logarithm == inf else 0.0 if logarithm == -inf else exp(logarithm)
-
-
-def _crossings(levels: Floats, logs: Floats, limit: float) -> Floats:
-    """Find where each column first exceeds the limit.
-
-    The result is infinite if it never does, and minus infinity if it does at the first level.
-    """
-    found = np.full(logs.shape[1], inf)
-    for at in range(len(levels) - 1, 0, -1):
-        before, after = logs[at - 1], logs[at]
-        passes = (before <= limit) & (after > limit)
-        slope = np.where(passes, after - before, 1.0)
-        at_limit = levels[at - 1] + (limit - before) / slope * (levels[at] - levels[at - 1])
-        found = np.where(passes, at_limit, found)
-    return np.where(logs[0] > limit, -inf, found)
-
-
-class _Draws:
+class Draws:
     """Samples of one side at one level, and a bootstrap of their blocks."""
 
     def __init__(self, samples: Sequence[Sample], seed: int) -> None:
@@ -113,8 +62,7 @@ class _Draws:
         if len(values) < _FEWEST:
             return None
         value = harrell_davis(np.array(values), quantile.share)
-        fewest = min(quantile.min_samples, MIN_SAMPLES) if quantile.share <= 0.5 else MIN_SAMPLES
-        if len(values) < fewest:
+        if len(values) < MIN_SAMPLES:
             return Estimate(value)
         return _within(value, self.quantiles(quantile))
 
@@ -141,14 +89,14 @@ def _within(value: float, draws: Floats) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _quantile(measure: Measure) -> Quantile:
+def quantile_of(measure: Measure) -> Quantile:
     statistic = DEFINITIONS[measure].statistic
     if not isinstance(statistic, Quantile):
         raise TypeError(measure)
     return statistic
 
 
-def _throughput(streams: int, samples: Sequence[Sample], draws: _Draws) -> Estimate | None:
+def _throughput(streams: int, samples: Sequence[Sample], draws: Draws) -> Estimate | None:
     """Estimate the throughput of all streams: tokens per busy second of a stream, times streams.
 
     A request that is still running when the last request of its turn begins counts in part,
@@ -181,16 +129,19 @@ def _shares_at_full_load(samples: Sequence[Sample]) -> Iterator[tuple[int, float
 
 def _usd_per_million(
     samples: Sequence[Sample], throughput: Estimate | None, usd_per_hour: float | None
-) -> float | None:
+) -> Estimate | None:
+    """Return the price with its interval. Only an hourly price has one, from the throughput."""
     counted = [s for s in samples if s.tokens and not s.failure]
     if usd_per_hour is None:
         priced = [s for s in samples if s.cost_usd is not None and s.tokens]
         tokens = sum(sample.tokens or 0 for sample in priced)
         usd = sum(sample.cost_usd or 0.0 for sample in priced)
-        return _PER_MILLION * usd / tokens if tokens else None
+        return Estimate(_PER_MILLION * usd / tokens) if tokens else None
     output = sum(sample.output_tokens or 0 for sample in counted)
     if not throughput or not throughput.value or not output:
         return None
     all_by_output = sum(sample.tokens or 0 for sample in counted) / output
-    per_hour = throughput.value * all_by_output * _HOUR_SECONDS
-    return _PER_MILLION * usd_per_hour / per_hour
+    usd = _PER_MILLION * usd_per_hour / _HOUR_SECONDS / all_by_output
+    if not throughput.low or not throughput.high:
+        return Estimate(usd / throughput.value)
+    return Estimate(usd / throughput.value, usd / throughput.high, usd / throughput.low)

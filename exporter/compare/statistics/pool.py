@@ -34,16 +34,20 @@ class Pool:
     ) -> None:
         self._samples: dict[str, list[Sample]] = defaultdict(list)
         self._strata: dict[int, str] = {}
+        levels: dict[int, int] = {}
         for sample in sorted(samples, key=lambda sample: sample.block):
             self._samples[sample.target].append(sample)
             self._strata[sample.block] = sample.stratum
+            levels[sample.block] = sample.streams
         self._index = {block: index for index, block in enumerate(self._strata)}
         numbers = {stratum: number for number, stratum in enumerate(set(self._strata.values()))}
         self._strata_numbers = np.array([numbers[s] for s in self._strata.values()], np.intp)
         self.run_length = max(
             (run_length(series) for series in self._differences(baseline, candidates)), default=1
         )
-        self._resampling = Resampling([*self._strata.values()], self.run_length, draws, seed)
+        self._resampling = Resampling(
+            [*self._strata.values()], self.run_length, draws, seed, [*levels.values()]
+        )
 
     @property
     def units(self) -> float:

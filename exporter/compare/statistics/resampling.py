@@ -30,12 +30,24 @@ class Resampling:
     """How often each block counts in each draw.
 
     All measures use the same draws, which keeps the correlation between them.
+
+    :param levels: the level of load of each block, or ``None`` if there is only one. A run never
+        spans two levels, so that every draw has the same mix.
     """
 
-    def __init__(self, strata: Sequence[str], run_length: int, draws: int, seed: int) -> None:
+    def __init__(
+        self,
+        strata: Sequence[str],
+        run_length: int,
+        draws: int,
+        seed: int,
+        levels: Sequence[int] | None = None,
+    ) -> None:
         random = np.random.default_rng(seed)
         if run_length > 1:
-            self._counts = _runs(len(strata), _whole_turns(strata, run_length), draws, random)
+            self._counts = _runs_within_levels(
+                strata, levels or [0] * len(strata), run_length, draws, random
+            )
         else:
             self._counts = _within_strata(strata, draws, random)
 
@@ -95,21 +107,41 @@ def _within_strata(strata: Sequence[str], draws: int, random: np.random.Generato
     return counts
 
 
+def _runs_within_levels(
+    strata: Sequence[str],
+    levels: Sequence[int],
+    run_length: int,
+    draws: int,
+    random: np.random.Generator,
+) -> Counts:
+    """Draw runs of blocks within each level."""
+    parts, at = [np.zeros((draws, 0), np.int32)], 0
+    for _, group in groupby(levels):
+        size = len(list(group))
+        length = _whole_turns(strata[at : at + size], min(run_length, size // 2))
+        parts.append(_runs(size, length, draws, random))
+        at += size
+    return np.concatenate(parts, axis=1)
+
+
 def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> Counts:
-    """Draw runs of consecutive blocks; the series wraps around."""
-    starts = random.multinomial(
-        math.ceil(blocks / length), np.full(blocks, 1 / blocks), size=draws
-    ).astype(np.int32)
-    counts = starts.copy()
-    for step in range(1, length):
-        counts += np.roll(starts, step, axis=1)
+    """Draw runs of consecutive blocks; the series wraps around.
+
+    The last run is shorter, so that each draw has as many blocks as there are.
+    """
+    whole, rest = divmod(blocks, length)
+    counts = np.zeros((draws, blocks), np.int32)
+    for runs, steps in ((whole, length), (1, rest)):
+        starts = random.multinomial(runs, np.full(blocks, 1 / blocks), size=draws)
+        for step in range(steps):
+            counts += np.roll(starts, step, axis=1).astype(np.int32)
     return counts
 
 
 def _whole_turns(strata: Sequence[str], run_length: int) -> int:
     """Round up to whole turns of the strata, so that each run contains the chosen mix."""
     turn = len(set(strata))
-    return math.ceil(run_length / turn) * turn
+    return max(1, math.ceil(run_length / turn)) * turn
 
 
 def run_length(series: Sequence[float]) -> int:

@@ -10,10 +10,13 @@ from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.levels import Breaking, Level, Load
-from exporter.compare.statistics.load import breaking, side_at_level
+from exporter.compare.statistics.load import side_at_level
 from exporter.compare.statistics.measures import TYPICAL, Measure
+from exporter.compare.statistics.objectives import breaking
 from exporter.compare.subject import Party, Subject
 
+_JUDGED = (*TYPICAL, Measure.SUCCESS, Measure.USD_PER_MILLION_TOKENS)
+"""The measures that get a verdict at each level."""
 ByLevel = Mapping[int, Mapping[str, Sequence[Sample]]]
 
 
@@ -23,9 +26,12 @@ def under_load(subject: Subject, samples: Sequence[Sample], rules: Rules) -> Loa
     for sample in samples:
         if sample.streams:
             by_level[sample.streams][sample.target].append(sample)
-    measures = tuple(m for m in (*TYPICAL, Measure.SUCCESS) if m in rules.measures)
+    measures = tuple(m for m in _JUDGED if m in rules.measures)
     of_level = replace(
-        rules, measures=measures, first=(), confidence=1 - rules.alpha / len(by_level)
+        rules,
+        measures=measures,
+        first=tuple(m for m in rules.first if m in measures),
+        confidence=1 - rules.alpha / len(by_level),
     )
     levels = (_level(subject, streams, by_level[streams], of_level) for streams in sorted(by_level))
     return Load(tuple(levels), tuple(_breakings(subject, by_level, rules)))

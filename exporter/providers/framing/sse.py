@@ -59,6 +59,8 @@ class SseDecoder:
         self._status: int | None = None
         self._size = 0
         self._at_start = True
+        self._is_between_events = False
+        """Whether nothing is pending that belongs to the next event."""
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events that these bytes complete.
@@ -67,9 +69,11 @@ class SseDecoder:
         """
         if event := self._whole(chunk):
             return [event]
+        self._is_between_events = False
         lines = self._lines.feed(chunk)
         events = [event for line in lines if (event := self._take(line)) is not None]
         check_size(self._lines.pending_bytes + self._size, "event")
+        self._is_between_events = not self._has_pending()
         return events
 
     def finish(self) -> list[ServerSentEvent]:
@@ -80,18 +84,21 @@ class SseDecoder:
     def _whole(self, chunk: bytes) -> ServerSentEvent | None:
         """Return the event if these bytes are exactly one event in the plainest form. Most reads
         are."""
-        if not chunk.startswith(b"data: ") or not chunk.endswith(b"\n\n") or b"\r" in chunk:
-            return None
-        if chunk.count(b"\n") != len(b"\n\n") or not self._is_between_events:
+        if not (
+            self._is_between_events
+            and chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - len(b"\n\n")
+            and chunk.endswith(b"\n")
+            and b"\r" not in chunk
+        ):
             return None
         data = chunk[len(b"data: ") : -len(b"\n\n")]
         return ServerSentEvent("", data) if data.strip() else None
 
-    @property
-    def _is_between_events(self) -> bool:
-        """Whether nothing is pending that belongs to the next event."""
+    def _has_pending(self) -> bool:
+        """Whether anything is pending that belongs to the next event."""
         pending = self._data or self._event or self._status or self._lines.pending_bytes
-        return not (pending or self._at_start)
+        return bool(pending or self._at_start)
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._at_start:

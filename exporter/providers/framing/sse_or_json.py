@@ -31,9 +31,8 @@ class SseOrJsonDecoder(SseDecoder):
         self._text: list[bytes] = []
         self._depth = self._tokens = 0
 
-    @property
-    def _is_between_events(self) -> bool:
-        return super()._is_between_events and not self._text
+    def _has_pending(self) -> bool:
+        return super()._has_pending() or bool(self._text)
 
     def _take(self, line: bytes) -> ServerSentEvent | None:
         if self._text or line.startswith((b"{", b"[")):

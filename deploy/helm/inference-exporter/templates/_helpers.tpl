@@ -23,6 +23,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if or .Values.discovery.enabled .Values.leaderElection.enabled }}true{{ end }}
 {{- end }}
 
+{{- /* What a volume for the state is asked for with. */}}
+{{- define "inference-exporter.claim" -}}
+accessModes: [ReadWriteOnce]
+resources: {requests: {storage: {{ .Values.persistence.size }}}}
+{{- with .Values.persistence.storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+{{- end }}
+
 {{- define "inference-exporter.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
