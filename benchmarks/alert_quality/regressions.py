@@ -146,7 +146,7 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> Evidence
     score = (deviation - held(middle, usual.marks, steps)) / held(scale, usual.marks, steps)
     score = np.where(new, np.clip(score, -1, 1), np.float32(np.nan))
     sums, counts = running(score)
-    most = np.full(score.shape, -np.inf, np.float32)
+    most = last_hour = np.full(score.shape, -np.inf, np.float32)
     for minutes in WINDOWS:
         known = part(counts, minutes) > 0
         np.maximum(most, part(sums, minutes), out=most, where=known)
