@@ -109,3 +109,4 @@ def _target(it: Suggestion) -> Iterator[str]:
     for key, value in it.more.items():
         yield f"    {key}: {value}\n"
     yield "    # price: {input: 0.25, output: 2.0}   # USD per million tokens\n"
+    yield "    # slo: {success_ratio: 0.99, time_to_first_token: {threshold: 2s, ratio: 0.95}}\n"

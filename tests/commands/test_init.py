@@ -35,6 +35,9 @@ def test_the_keys_in_the_environment_become_targets(monkeypatch: pytest.MonkeyPa
     config = load(Path("config.yaml"))
     assert len(config.targets) == len(surroundings._HOSTED)  # noqa: SLF001
     assert all(target.api_key for target in config.targets)
+    Path("config.yaml").write_text(text.replace("# price:", "price:").replace("# slo:", "slo:"))
+    assert all(target.price and target.slo for target in load(Path("config.yaml")).targets)
+    Path("config.yaml").write_text(text)
     assert CliRunner().invoke(main, ["check-config", "--strict", "config.yaml"]).exit_code == 0
 
 
