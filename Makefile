@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-staged test-chaos test-cluster test-thanos test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
+.PHONY: help run test test-slow test-staged test-chaos test-cluster test-real test-api lock-api fuzz bench bench-peers check lint types floors prose docs check-lock check-version check-wheels package image sbom \
 	audit format lock dashboards tables tools clean
 
 help: ## Say what each target does
@@ -31,10 +31,6 @@ test-staged: $(VENV)/.installed-dev ## Stage one incident of each kind, and show
 test-cluster: $(VENV)/.installed-dev ## Run what needs a real Kubernetes API server (builds one: minutes the first time)
 	tools/install-cluster
 	$(BIN)/pytest -m cluster $(ARGS)
-
-test-thanos: $(VENV)/.installed-dev ## Send series to a real Thanos (builds one: minutes the first time)
-	tools/install-thanos
-	$(BIN)/pytest -m thanos $(ARGS)
 
 test-chaos: $(VENV)/.installed-dev ## Play every fault of a provider to the exporter
 	$(BIN)/pytest tests/chaos tests/probing/test_hostile.py -m 'not slow' $(ARGS)
