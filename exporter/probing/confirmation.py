@@ -1,9 +1,9 @@
-"""Which plans are asked again before they are due, since their latest probes look as if something
-had changed: what takes minutes at one probe a minute is then known in tens of seconds.
+"""Which plans are probed again before they are due, because their latest probes look as if
+something had changed. What takes minutes at one probe a minute is then known in tens of seconds.
 
-What it costs is bounded three times: by a share of the scheduled probes, saved up for bad days; by
-the length of one inquiry; and by how many plans are inquired into at once, since everything failing
-together is most likely the exporter's own network, of which nobody learns more by asking everybody.
+Three limits bound the cost: a share of the scheduled probes, saved up for bad days; the length of
+one inquiry; and the number of plans in an inquiry at once. If everything fails together, the cause
+is most likely the exporter's own network, and probing every plan again wouldn't show more.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from exporter.probing.evidence import (
 from exporter.result import NANOSECONDS, FailureReason
 
 SHARE = 0.05
-"""How many probes each scheduled one allows for."""
+"""The number of confirming probes that each scheduled one allows."""
 SAVED = 30.0
-"""How many of them can be saved up, unless those of a day are fewer; so many are there from the
-start."""
+"""How many of them can be saved up, at most those of a day. A plan starts with this many."""
 
 _DAY_SECONDS = 86_400
 _PAUSES_PER_INTERVAL = 12
@@ -53,31 +52,31 @@ _WORTH_ASKING_AGAIN = frozenset(
         FailureReason.EMPTY,
     }
 )
-"""Failures that may come by chance. A wrong key stays wrong, and who is asked for less, or is
-overloaded, must not be asked for more."""
+"""Failures that may happen by chance. A wrong key stays wrong, and a provider that limits the rate
+or is overloaded must not get more requests."""
 
 log = structlog.get_logger(__name__)
 
 EvidenceListener = Callable[[Plan, Mapping[str, float]], None]
-"""Is told the evidence of a plan, by what it is about."""
+"""Called with the evidence of a plan, by measure."""
 
 
 def pause_seconds(plan: Plan) -> float | None:
-    """How long after a doubtful probe it is asked again; ``None`` where it never is, or is due
-    nearly as soon anyway."""
+    """How long after a doubtful probe the plan is probed again; ``None`` if it never is, or if it's
+    due nearly as soon anyway."""
     pause = max(_SHORTEST_PAUSE_SECONDS, plan.interval_seconds / _PAUSES_PER_INTERVAL)
     worth_while = pause * _LEAST_PAUSES_PER_INTERVAL <= plan.interval_seconds
     return pause if plan.confirm and plan.probe.runs_model and worth_while else None
 
 
 def saved_at_most(plan: Plan) -> float:
-    """How many confirming probes a plan can save up."""
+    """The number of confirming probes that a plan can save up."""
     return min(SAVED, SHARE * _DAY_SECONDS / plan.interval_seconds)
 
 
 def most_per_day(plan: Plan) -> float:
-    """How many confirming probes a plan can be sent in a day: what the day allows for, and all that
-    was saved before."""
+    """The most confirming probes of a plan in a day: what the day allows, and all that was saved
+    before."""
     if pause_seconds(plan) is None:
         return 0.0
     return SHARE * _DAY_SECONDS / plan.interval_seconds + saved_at_most(plan)
@@ -85,19 +84,19 @@ def most_per_day(plan: Plan) -> float:
 
 @dataclass(slots=True)
 class _Inquiry:
-    """What is known of one plan."""
+    """What is known about one plan."""
 
     saved: float
     failures: FailureEvidence = field(default_factory=FailureEvidence)
     slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
     began_ns: int | None = None
-    """Monotonic; ``None`` while nothing is in doubt."""
+    """Monotonic; ``None`` if nothing is in doubt."""
     asked_ns: int | None = None
     """When the latest probe was sent, monotonic."""
 
     @property
     def in_doubt(self) -> bool:
-        """Whether there is something to find out, that is not yet known for certain."""
+        """Whether there may be a change that isn't certain yet."""
         known = LIMIT in (self.failures.value, self.slowness.value)
         return not known and (self.failures.value >= DOUBT or self.slowness.doubtful)
 
@@ -115,7 +114,7 @@ class _Inquiry:
             self.slowness.take(seconds, scheduled=scheduled)
 
     def _news(self, observation: Observation) -> float:
-        """How much of this probe the one before it cannot have said, 0 to 1."""
+        """How much of this probe is news after the previous one, 0 to 1."""
         before_ns, self.asked_ns = self.asked_ns, observation.result.timeline.start
         if before_ns is None:
             return 1.0
@@ -124,7 +123,7 @@ class _Inquiry:
 
 
 class Confirmation:
-    """Weighs every observation, and says who is to be asked again soon."""
+    """Weighs every observation, and decides which plans to probe again soon."""
 
     def __init__(self, listener: EvidenceListener) -> None:
         self._listener = listener
@@ -132,14 +131,14 @@ class Confirmation:
         self._asking: set[Identity] = set()
 
     def apply(self, change: PlanChange) -> None:
-        """Weigh exactly the plans in force."""
+        """Keep exactly the plans in force."""
         self._inquiries = change.carry(self._inquiries, lambda plan: _Inquiry(saved_at_most(plan)))
         self._asking &= self._inquiries.keys()
 
     def take(self, observation: Observation) -> float | None:
         """Take over an observation.
 
-        :returns: seconds after which the plan is to be asked again; ``None``: when it is due.
+        :returns: the seconds until the plan should be probed again; ``None`` for when it is due.
         """
         plan, result = observation.plan, observation.result
         inquiry = self._inquiries.get(plan.identity)
@@ -148,14 +147,14 @@ class Confirmation:
         if observation.occasion is Occasion.USUAL:
             inquiry.saved = min(saved_at_most(plan), inquiry.saved + SHARE)
         if result.interrupted or observation.cold or _is_unready(observation):
-            self.not_asked(plan)  # it says nothing of a change
+            self.not_asked(plan)  # it says nothing about a change
             return None
         inquiry.take(observation)
         self._listener(plan, inquiry.evidence)
         return self._next_pause(plan, inquiry, observation)
 
     def not_asked(self, plan: Plan) -> None:
-        """Somebody else may be asked about instead."""
+        """The plan isn't probed again soon, so another one may be."""
         self._asking.discard(plan.identity)
 
     def _next_pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:

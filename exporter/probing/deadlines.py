@@ -12,17 +12,16 @@ from exporter.process.loop import absent_ns, suspended_ns
 from exporter.result import NANOSECONDS, Failure, FailureReason
 
 _TURNS = 10
-"""A read is carried out in one turn of the loop and taken apart in the next one or two; to connect
-takes some more."""
+"""A read is decoded in one turn of the loop, a long one in several. Connecting takes some more."""
 _LATE_SECONDS = 0.005
-"""A timer that goes off so late was held up."""
+"""If a timer fires this late, the loop was held up."""
 _LOST_SHARE = 0.1
-"""Of the time to connect, in which this side has work to do: what may be lost of it."""
+"""The share of the time to connect that may be lost. Connecting is work for this side, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the probe, and what has not come yet while it lasts."""
+    """A part of the probe, and what is missing until it ends."""
 
     reason: FailureReason
     limit: float | None
@@ -30,24 +29,24 @@ class _Part:
 
 
 class Deadlines:
-    """Cancels the probe inside it with ``TimeoutError`` when the part that it is in takes too
-    long, or the whole of it does; ``failure`` then says which.
+    """Cancels the probe inside it with ``TimeoutError`` when its current part, or all of it, takes
+    too long. ``failure`` then says which.
 
-    Every piece of output moves the deadline, nearly always to later. So the timer stays where it
-    is, and sees for itself, when it goes off, that the deadline has moved on.
+    Every piece of output moves the deadline, nearly always to later. So the timer isn't moved.
+    When it fires, it checks whether the deadline has moved on.
 
     What the kernel received in time is in time: before a deadline ends a probe, the loop reads
-    what waits.
+    whatever is waiting in the socket.
     """
 
     def __init__(
         self, timeouts: Timeouts, latest_arrival: Callable[[], int | None] = lambda: None
     ) -> None:
         """
-        :param latest_arrival: when the bytes came that were read last, monotonic nanoseconds.
+        :param latest_arrival: returns when the latest bytes arrived, monotonic nanoseconds.
         """
         self.interrupted = False
-        """Whether a deadline ran out that this process cannot judge: it did not run."""
+        """Whether a deadline passed that this process can't judge, because it didn't run."""
         self._timeouts = timeouts
         self._latest_arrival = latest_arrival
         self._connecting = _Part(FailureReason.TIMEOUT_CONNECT, timeouts.connect, "no connection")
@@ -78,23 +77,23 @@ class Deadlines:
         await self._timeout.__aexit__(kind, error, traceback)
 
     def sent(self) -> None:
-        """The request is on its way: from here on the first token may take ``first_token``."""
+        """The request is sent. From now on, the first token may take ``first_token``."""
         self._begin(self._waiting, self._loop.time())
 
     def output(self, at: int) -> None:
-        """Output came: until more of it, or the end, there may pass ``stall``.
+        """Output arrived. More output, or the end, may take ``stall``.
 
         :param at: when the kernel received it, monotonic nanoseconds.
         """
         self._begin(self._streaming, at / NANOSECONDS)
 
     def ended(self) -> None:
-        """The end marker came: nothing that the provider still does can make the probe late."""
+        """The end marker arrived. Nothing that the provider does now can make the probe late."""
         self._stop_timer()
         self._timeout.reschedule(None)  # the timer may have gone off in this turn of the loop
 
     def failure(self) -> Failure:
-        """What ran out."""
+        """Which deadline passed."""
         part = self._part
         if self._due_at < self._total_at:
             return Failure(part.reason, f"{part.missing} within {part.limit:g} s")
@@ -125,7 +124,7 @@ class Deadlines:
             self._look_again(_TURNS, self._latest_arrival(), late)
 
     def _look_again(self, turns: int, seen: int | None, late: float) -> None:
-        """Give up once so many turns of the loop have brought nothing that came in time."""
+        """Give up once this many turns of the loop have brought nothing that arrived in time."""
         if self._loop.time() < self._due_at:
             self._set_timer()
             return

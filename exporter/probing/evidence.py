@@ -1,9 +1,9 @@
 """How strongly the latest probes of one plan say that something has changed.
 
-Each probe is asked how much likelier its outcome is after a change than before it; the logarithms
-are added up and never fall below zero (Page's CUSUM test, the quickest that there is). What is
-usual is the plan's own past, with its outliers: where one probe in ten is slow anyway, a slow one
-says little, and where slow ones come in runs, the second of a run says less.
+For each probe, the test computes how much likelier its outcome is after a change than before it,
+and adds up the logarithms, which never fall below zero (Page's CUSUM test, the quickest that
+exists). What is usual comes from the plan's own past, outliers included. If one probe in ten is
+slow anyway, a slow one says little. If slow ones come in runs, the second of a run says less.
 """
 
 from __future__ import annotations
@@ -17,43 +17,44 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LIMIT = 13.0
-"""Evidence that chance alone brings about once in ten months of one probe a minute: its
-exponential is the number of probes until then, where the past holds for the present."""
+"""Evidence that chance alone reaches once in ten months of one probe a minute. Its exponential is
+the number of probes until then, as long as the past holds for the present."""
 DOUBT = LIMIT / 4
-"""Evidence that makes it worth while to ask again soon."""
+"""Evidence that makes it worthwhile to probe again soon."""
 
 SLOWER = math.log(1.5)
-"""The change that is looked for: half as slow again, as a difference of logarithms."""
+"""The change to detect: one and a half times the usual time, as a difference of logarithms."""
 
 EPISODE_SECONDS = 15.0
-"""Failures closer together than this are partly one: a blip of some seconds fails whoever asks."""
+"""Failures closer together than this are partly the same one: a blip of a few seconds fails every
+probe in it."""
 
 _FAILURES, _PROBES = 1.0, 100.0
-"""What is taken to have been seen before anything was: one failure in a hundred probes."""
+"""The past that is assumed at the start: one failure in a hundred probes."""
 _FAILING = 0.5
-"""The share of failures that is looked for."""
+"""The share of failures to detect."""
 
 _PAST = 480
-"""How many probes show what is usual."""
+"""The number of probes that define what is usual."""
 _PRESENT = 15
-"""The latest of them say nothing of it yet, lest a change hide itself."""
+"""The latest probes aren't part of the past yet, so that a change doesn't hide itself."""
 _ENOUGH = 30
 _RENEWED_AFTER = 15
 _LONG_PAST = 5000
-"""How many probes show runs: three or four days of one a minute."""
+"""The number of probes that show runs: three or four days of one a minute."""
 _FEW = 5
 _MOST_AT_ONCE = 3.3
-"""No single probe says more, so that it takes four to reach the limit."""
+"""The most evidence of a single probe, so that it takes four to reach the limit."""
 _UNHEARD_OF = 0.01
-"""Density of what the past has not shown, per unit of the logarithm."""
+"""The density of times that the past doesn't contain, per unit of the logarithm."""
 _STEP = 0.02
 _LOWEST, _HIGHEST = -1.0, 2.0
-"""From the median; what is further off is as far as that."""
+"""Distances from the median. Times further off count as this far."""
 
 
 class _Past:
-    """What scheduled probes have shown, packed: there are thousands of plans. Confirming ones are
-    sent when something is wrong, so they say nothing of what is usual."""
+    """The results of scheduled probes, packed because there are thousands of plans. Confirming
+    probes are sent when something is wrong, so they don't show what is usual."""
 
     def __init__(self) -> None:
         self.older = array("f")
@@ -68,16 +69,16 @@ class _Past:
 
 
 class FailureEvidence:
-    """For failures, in place of their usual share."""
+    """Evidence of more failures than usual."""
 
     def __init__(self) -> None:
         self._past = _Past()
         self.value = 0.0
 
     def take(self, failed: bool, *, scheduled: bool, news: float = 1.0) -> None:
-        """Add what one probe says.
+        """Add the evidence of one probe.
 
-        :param news: how much of a further failure the one before it has not said yet, 0 to 1.
+        :param news: how much of another failure is news after the previous one, 0 to 1.
         """
         seen = self._past.older
         usual = (sum(seen) + _FAILURES) / (len(seen) + _PROBES)
@@ -89,7 +90,7 @@ class FailureEvidence:
 
 
 class SlownessEvidence:
-    """For times that are half as long again as usual, or much longer."""
+    """Evidence of times that are one and a half times as long as usual, or much longer."""
 
     def __init__(self) -> None:
         self._past = _Past()
@@ -100,16 +101,16 @@ class SlownessEvidence:
 
     @property
     def value(self) -> float:
-        """NaN until it is known what is usual."""
+        """NaN until the past shows what is usual."""
         return max(one.value for one in self._sums) if self._usual else math.nan
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is something that further probes could find out."""
+        """Whether further probes could settle something."""
         return any(one.doubtful for one in self._sums)
 
     def take(self, seconds: float, *, scheduled: bool) -> None:
-        """Add what one probe says."""
+        """Add the evidence of one probe."""
         log_seconds = math.log(seconds)
         if self._usual:
             for one in self._sums:
@@ -124,9 +125,9 @@ class SlownessEvidence:
 
 
 class _Runs:
-    """How slow times come in runs, over days of one probe a minute: a run that the last
-    hours lack is no change. What went before a change must not teach that it was none, so that a
-    run counts once there is no evidence left of it."""
+    """How slow times come in runs, over days of one probe a minute. A run isn't a change only
+    because the last hours had none. The beginning of a change must not count as a run, so a run
+    counts only once there is no evidence of a change left."""
 
     def __init__(self) -> None:
         self._probes = self._slow = self._followed = self._by_slow = 0.0
@@ -150,12 +151,12 @@ class _Runs:
 
     @property
     def share(self) -> float:
-        """Of scheduled probes that are slow."""
+        """The share of scheduled probes that are slow."""
         return self._slow / (self._probes + _FEW)
 
     @property
     def likeness(self) -> float:
-        """How much slow ones follow slow ones: 0 if perhaps by chance, 1 always."""
+        """How often slow probes follow slow ones: 0 if that may be chance, 1 if always."""
         share, count = self.share, self._followed + _FEW
         chance = 2 * math.sqrt(share * (1 - share) / count)
         following = (self._by_slow + _FEW * share) / count
@@ -163,12 +164,13 @@ class _Runs:
 
 
 class _Usual:
-    """What the times of a plan look like, with their outliers, and how much they hang together."""
+    """The distribution of a plan's times, outliers included, and how much neighbours depend on each
+    other."""
 
     def __init__(self, logs: Sequence[float], runs: _Runs) -> None:
-        """:param logs: of the times, in the order in which they were measured."""
+        """:param logs: the logarithms of the times, in the order of the probes."""
         lower, self._middle, upper = statistics.quantiles(logs, n=4)
-        spread = (upper - lower) / 1.34  # of the core alone: outliers make nothing smoother
+        spread = (upper - lower) / 1.34  # of the middle half: outliers must not smooth it
         width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # as Silverman has it
         self._densities = _densities([self._place(one) for one in logs], width)
         for place in range(self._place(self._middle + SLOWER), len(self._densities)):
@@ -178,21 +180,21 @@ class _Usual:
         known = sum(slow) / (sum(slow) + _FEW)
         lately = known * _likeness([float(one) for one in slow])
         self.likeness_of_slow = max(runs.likeness, lately)
-        """How much slow ones come in runs; a few of them prove nothing."""
+        """How much slow probes come in runs. A few of them prove nothing."""
         bounded = [max(-SLOWER, min(SLOWER, one - self._middle)) for one in logs]
         self.likeness = max(_likeness(bounded), self.likeness_of_slow)
         """How much neighbours are alike."""
 
     def is_slow(self, log_seconds: float) -> bool:
-        """Whether it is as long as what is looked for."""
+        """Whether it is as long as after the change to detect."""
         return log_seconds - self._middle >= SLOWER
 
     def slower(self, log_seconds: float) -> float:
-        """How much likelier such a time is, as a logarithm, if all are longer by ``SLOWER``."""
+        """How much likelier this time is, as a logarithm, if all times are longer by ``SLOWER``."""
         return self._change(log_seconds, self._densities[self._place(log_seconds - SLOWER)])
 
     def much_slower(self, log_seconds: float) -> float:
-        """The same, if all are longer by that or more, however much."""
+        """The same if all times are longer by ``SLOWER`` or more."""
         density = 1 / (_HIGHEST - SLOWER) if self.is_slow(log_seconds) else _UNHEARD_OF
         return self._change(log_seconds, density)
 
@@ -201,27 +203,27 @@ class _Usual:
         return max(-_MOST_AT_ONCE, min(_MOST_AT_ONCE, change))
 
     def _place(self, log_seconds: float) -> int:
-        """Where in the table of densities a time stands."""
+        """The index of a time in the table of densities."""
         off = max(_LOWEST, min(_HIGHEST, log_seconds - self._middle))
         return round((off - _LOWEST) / _STEP)
 
 
 class _Sum:
-    """The evidence for one kind of change."""
+    """The evidence of one kind of change."""
 
     def __init__(self) -> None:
         self._together = 0
-        """Probes since there was no evidence."""
+        """The number of probes since there was no evidence."""
         self._within_reach = LIMIT
         self.value = 0.0
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is something that further probes could find out."""
+        """Whether further probes could settle something."""
         return self.value >= DOUBT and self._within_reach >= LIMIT
 
     def add(self, usual: _Usual, log_seconds: float) -> None:
-        """Add what one probe says."""
+        """Add the evidence of one probe."""
         self._together = self._together + 1 if self.value else 1
         change, likeness = self.says(usual, log_seconds)
         self._within_reach = _MOST_AT_ONCE / likeness if likeness else math.inf
@@ -231,7 +233,7 @@ class _Sum:
 
     @abstractmethod
     def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
-        """What a time says, and how much it may only repeat what those before it said."""
+        """The evidence of a time, and how much of it may repeat that of earlier ones, 0 to 1."""
 
 
 class _Slower(_Sum):
@@ -240,14 +242,14 @@ class _Slower(_Sum):
 
 
 class _MuchSlower(_Sum):
-    """However much the times wander, no wander makes them so long; only runs of slow ones do."""
+    """Times may drift, but drift never makes them this long. Only runs of slow probes do."""
 
     def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
         return usual.much_slower(log_seconds), usual.likeness_of_slow
 
 
 def _densities(places: Sequence[int], width: float) -> array[float]:
-    """The density around each place, smoothed with a normal kernel."""
+    """The density at each index, smoothed with a normal kernel."""
     reach = round(3 * width / _STEP)
     kernel = [math.exp(-0.5 * (k * _STEP / width) ** 2) for k in range(-reach, reach + 1)]
     scale = len(places) * width * math.sqrt(2 * math.pi)
@@ -260,8 +262,8 @@ def _densities(places: Sequence[int], width: float) -> array[float]:
 
 
 def _likeness(values: Sequence[float]) -> float:
-    """How much neighbours are alike: 0 for chance, 1 if they are all the same; the mean of the
-    autocorrelation of up to three places."""
+    """How alike neighbours are: 0 for chance, 1 if they are all the same. It's the mean of the
+    autocorrelation at lags 1 to 3."""
     mean = math.fsum(values) / len(values)
     offsets = [value - mean for value in values]
     all_of_it = math.fsum(offset * offset for offset in offsets) or 1.0
@@ -272,8 +274,8 @@ def _likeness(values: Sequence[float]) -> float:
 
 
 def _worth(number: int, likeness: float) -> float:
-    """What the last of so many probes adds to those before it. What hangs together is no
-    independent witness: n probes are worth n / (1 + (n - 1) likeness) of them."""
+    """What the last of this many probes adds to those before it. Probes that depend on each other
+    count less: n of them are worth n / (1 + (n - 1) likeness) independent ones."""
 
     def together(probes: int) -> float:
         return probes / (1 + max(0, probes - 1) * likeness)
@@ -282,5 +284,6 @@ def _worth(number: int, likeness: float) -> float:
 
 
 def _added(value: float, change: float) -> float:
-    """Beyond the limit there is nothing to know, and whatever ends then is soon seen to end."""
+    """The sum, between 0 and ``LIMIT``. More evidence would only delay seeing that a change is
+    over."""
     return min(LIMIT, max(0.0, value + change))

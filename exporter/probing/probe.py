@@ -13,10 +13,10 @@ from exporter.settings.prompts import NONCE_BYTES
 
 
 async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
-    """Ask the target and tell what happened.
+    """Probe the target, and return the result.
 
-    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
-        that no cache along the way can answer it.
+    :param text: the next of ``plan.probe.texts``. The probe gets a fresh nonce, so that no cache
+        along the way can answer it.
     """
     nonce = secrets.token_hex(NONCE_BYTES)
     results: list[ProbeResult] = []

@@ -1,4 +1,4 @@
-"""Carries out plans, judges what came of them, and tells everybody who listens."""
+"""Runs plans, judges the results, and passes them to the observers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ log = structlog.get_logger(__name__)
 
 Observer = Callable[[Observation], None]
 Probing = Callable[[Plan], Awaitable[Observation]]
-"""Carries out a plan once, and gives back what came of it."""
+"""Runs a plan once, and returns the observation."""
 Judge = Callable[[Observation], Observation | None]
-"""Tells whether the model was cold; ``None``: nobody is told of this one, since it is not the last
-of its kind."""
+"""Decides whether the model was cold. If it returns ``None``, the observation isn't passed on,
+because it isn't the last of its kind."""
 
 
 class NotProbed(Exception):
@@ -32,37 +32,36 @@ class NotProbed(Exception):
 
 
 class StandsBy(NotProbed):
-    """Not probed: another exporter is the one that probes."""
+    """Not probed: another exporter does the probing."""
 
 
 class OverBudget(NotProbed):
-    """Not probed: it could pass a budget; ``str`` says which."""
+    """Not probed: it could exceed a budget; ``str`` says which."""
 
 
 class Hold(Protocol):
-    """Money held back for one probe."""
+    """Money reserved for one probe."""
 
     def ended(self, charged_usd: Decimal) -> None:
-        """The probe is over and is taken to have cost this much. Without this word it counts as
-        the worst case."""
+        """The probe is over and cost this much. Without this call, it counts as the worst case."""
         ...
 
     def not_sent(self) -> None:
-        """Nothing was asked after all, and nothing will be."""
+        """No request was sent after all, and none will be."""
         ...
 
 
 class Purse(Protocol):
-    """What may be spent."""
+    """The money that may be spent."""
 
     def affords(self, plan: Plan) -> bool:
         """Whether a probe of this plan is certain to stay within the budgets."""
         ...
 
     def hold(self, plan: Plan) -> AbstractContextManager[Hold]:
-        """Hold back what a probe can cost, until it is settled.
+        """Reserve what a probe can cost, until it is settled.
 
-        :raises OverBudget: so much is not left.
+        :raises OverBudget: there isn't that much left.
         """
         ...
 
@@ -72,18 +71,18 @@ def _as_it_is(observation: Observation) -> Observation:
 
 
 class _Standing:
-    """What a plan needs beyond one probe: its place in its texts, its target's connections,
-    and a lock, so that it never overlaps itself."""
+    """What a plan keeps between probes: its next text, its target's connections, and a lock that
+    keeps it from overlapping itself."""
 
     def __init__(self, plan: Plan, usable: dict[str, Connections]) -> None:
-        """:param usable: connections by the name of their target, which all its plans share."""
+        """:param usable: connections by target name. All plans of a target share them."""
         self.plan = plan
         self.connections = _connections(plan.target, usable)
         self.lock = asyncio.Lock()
         self.texts: Iterator[str] = cycle(plan.probe.texts)
 
     def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
-        """What the plan needs with new settings; it still waits for its own probe."""
+        """The same for new settings. It still waits for the plan's running probe."""
         standing = _Standing(plan, usable)
         standing.lock = self.lock
         if plan.probe == self.plan.probe:
@@ -106,8 +105,8 @@ def _tell_one(observer: Observer, observation: Observation) -> None:
 
 
 class Prober:
-    """Runs probes of the plans that it was given, as far as the budgets go; each result, judged,
-    goes to every observer."""
+    """Runs probes of the plans in force, within the budgets. Each result is judged, and goes to
+    every observer."""
 
     def __init__(
         self,
@@ -119,7 +118,7 @@ class Prober:
         self._observers = tuple(observers)
         self._purse = purse
         self.may_probe = may_probe
-        """Whether this exporter is the one that probes, at this very moment."""
+        """Whether this exporter is the one that probes right now."""
         self._standing: dict[Identity, _Standing] = {}
         self._in_flight: set[asyncio.Task[Observation]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -130,8 +129,8 @@ class Prober:
         return len(self._in_flight)
 
     def apply(self, change: PlanChange) -> None:
-        """Take over the plans in force. A target that stays as it was keeps its connections; those
-        of the others are closed as soon as no probe uses them."""
+        """Take over the plans in force. A target that didn't change keeps its connections. Those of
+        other targets are closed as soon as no probe uses them."""
         before = {standing.connections for standing in self._standing.values()}
         usable = {connections.target.name: connections for connections in before}
         self._standing = change.carry(self._standing, lambda plan: _Standing(plan, usable))
@@ -154,14 +153,15 @@ class Prober:
     async def probe(
         self, plan: Plan, judge: Judge = _as_it_is, occasion: Occasion = Occasion.USUAL
     ) -> Observation:
-        """Ask once, after any probe of the same plan that is under way.
+        """Probe once, after any probe of the same plan that is under way.
 
-        :param judge: looks at the result before anybody is told.
+        :param judge: sees the result before the observers do.
 
-        The probe goes on even if the caller is cancelled: what was sent is always counted.
+        The probe goes on even if the caller is cancelled, because every request that was sent is
+        counted.
 
-        :raises KeyError: the plan is none of those taken over.
-        :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
+        :raises KeyError: the plan isn't in force.
+        :raises NotProbed: it could exceed a budget, or another exporter does the probing.
         """
         if not self.may_probe():
             raise StandsBy
@@ -196,7 +196,7 @@ class Prober:
         return judged
 
     async def aclose(self, grace_seconds: float) -> None:
-        """Let running probes end within the grace time, then end them, and close everything."""
+        """Give running probes the grace time to end, then cancel them, and close everything."""
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=grace_seconds)
         for task in self._in_flight:

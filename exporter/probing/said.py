@@ -1,4 +1,4 @@
-"""What a provider said, on its way to people: searched for secrets, and not in the loop's time."""
+"""What a provider said, made safe to show: secrets are removed, without blocking the loop."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from exporter.settings.presentable import (
 
 _MAX_WORD_CHARACTERS = 256
 _AT_ONCE_CHARACTERS = 128
-"""So much is searched within a tenth of a millisecond; a hop to another thread takes as long."""
+"""Searching this much takes a tenth of a millisecond, as long as handing it to another thread."""
 
 
 @cache
 def _beside() -> ThreadPoolExecutor:
-    """One thread: texts made to take long, some tens of milliseconds each, wait for each other."""
+    """One thread. Texts designed to be slow take tens of milliseconds each, one after the other."""
     return ThreadPoolExecutor(1, thread_name_prefix="secrets")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The texts of one answer, as they came or as people may see them."""
+    """The texts of one answer, raw or as they may be shown."""
 
     answer: str
     reasoning: str
@@ -35,13 +35,13 @@ class Said:
     served_model: str | None
     request_id: str | None
     detail: str
-    """Why it failed; empty where it did not."""
+    """Why it failed; empty if it didn't."""
     body: str = ""
-    """What came instead of an answer."""
+    """What arrived instead of an answer."""
 
     async def presentable(self) -> Said:
-        """As people may see it: cut, without secrets and control characters. Whatever the texts
-        are, the loop goes on meanwhile."""
+        """As it may be shown: cut, without secrets and control characters. Long texts are searched
+        in another thread, so that the loop goes on."""
         if self._characters() <= _AT_ONCE_CHARACTERS:
             return self._searched()
         return await asyncio.get_running_loop().run_in_executor(_beside(), self._searched)

@@ -1,4 +1,4 @@
-"""When each plan is carried out: every plan on its own grid of time, spread by a stable hash."""
+"""When each plan runs: on its own grid of time, spread by a stable hash."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
 MAX_RETRY_AFTER_SECONDS = 900.0
-"""A provider may ask for silence, but not for so much that nobody would notice its return."""
+"""A provider may ask for a pause, but not for one so long that its recovery goes unnoticed."""
 
 _GRACE_SECONDS = 1
-"""A probe later than this is dropped. After a pause only those due in its last second run."""
+"""A probe that is later than this is dropped. After a pause, only those due in its last second
+run."""
 
 log = structlog.get_logger(__name__)
 
 
 class Bystander(Protocol):
-    """Is told what became of the schedule's own work."""
+    """Is notified of what the schedule does."""
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
         """A scheduled probe was not sent."""
         ...
 
     def delayed(self, seconds: float) -> None:
-        """A probe was started so much later than scheduled."""
+        """A probe was started this much later than scheduled."""
         ...
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """The latest probes of a plan speak so strongly for a change."""
+        """The latest probes of a plan are this much evidence of a change."""
         ...
 
 
@@ -55,11 +56,11 @@ async def _ask(prober: Prober, plan: Plan, occasion: Occasion) -> Observation:
 
 
 class Schedule:
-    """Starts probes when they are due, and between two of them where there is something to
-    confirm.
+    """Starts probes when they are due, and in between if there is something to confirm.
 
-    A run that could not start in time (the process was stopped, the clock was set) is dropped
-    and counted, never made up for: a burst of late probes would measure itself.
+    A run that couldn't start in time, because the process was stopped or the clock was set, is
+    dropped and counted. It's never made up for, because a burst of late probes would measure
+    itself.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class Schedule:
         probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
-        """:param probe: how a plan is carried out, where that is more than to ask the prober.
-        :param keeps_back: whether a plan must wait, lest it spoil a cold start.
+        """:param probe: runs a plan; by default, the prober does.
+        :param keeps_back: whether a plan must wait so that it doesn't spoil a cold start.
         """
         self._confirmation = Confirmation(bystander.evidence)
         self._again: dict[Identity, asyncio.TimerHandle] = {}
@@ -81,25 +82,25 @@ class Schedule:
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
         self._quiet_until: dict[Identity, float] = {}
-        """By who is asked; monotonic seconds."""
+        """By ``Plan.asked``; monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
     def start(self) -> None:
-        """Begin; must be called on the probing loop."""
+        """Start. Call it on the probing loop."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start no more probes; those under way go on.
+        """Start no more probes. Those under way go on.
 
-        The scheduler itself is not shut down: it would cancel what has been started, and call each
-        task that had not yet begun a job that raised an exception.
+        The scheduler itself isn't shut down. It would cancel what it has started, and report each
+        task that hadn't begun yet as a job that raised an exception.
         """
         self.apply(PlanChange.between(self._plans.values(), ()))
         self._scheduler.pause()
 
     def apply(self, change: PlanChange) -> None:
-        """Schedule exactly the plans in force; one whose interval stays keeps its place."""
+        """Schedule exactly the plans in force. A plan with the same interval keeps its times."""
         before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
         self._confirmation.apply(change)
         for plan in change.gone:
@@ -112,7 +113,7 @@ class Schedule:
                 self._add(plan)
 
     def realign(self) -> None:
-        """Put every plan back on its grid, after the system clock was changed."""
+        """Put every plan back on its grid after the system clock was changed."""
         for plan in self._plans.values():
             self._add(plan)
 
@@ -124,14 +125,14 @@ class Schedule:
             id=_job_id(plan),
             replace_existing=True,
             coalesce=True,
-            max_instances=2,  # the second finds the first under way, and is counted as skipped
+            max_instances=2,  # the second sees that the first is running, and counts as skipped
             misfire_grace_time=_GRACE_SECONDS,
         )
 
     async def _due(self, identity: Identity) -> None:
         plan = self._plans.get(identity)
         if plan is None:
-            return  # removed, or everything stopped, since it was due
+            return  # the plan was removed, or everything was stopped, since it was due
         if reason := self._reason_to_skip(plan):
             self._bystander.skipped(plan, reason)
             return
@@ -142,11 +143,14 @@ class Schedule:
             self._bystander.skipped(plan, SkipReason.PAUSED)
 
     async def _carry_out(self, plan: Plan, occasion: Occasion) -> None:
-        """:raises StandsBy: another exporter is the one that probes."""
+        """Run a plan now.
+
+        :raises StandsBy: another exporter does the probing.
+        """
         try:
             observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
-            return  # the probe outlasted the grace time, and was ended with the exporter
+            return  # the probe outlasted the grace time, and was cancelled with the exporter
         result = observation.result
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
@@ -162,7 +166,7 @@ class Schedule:
             waiting.cancel()
 
     def _confirm(self, identity: Identity) -> None:
-        """Ask between two scheduled probes, if a scheduled one might be sent now."""
+        """Probe between two scheduled probes, if a scheduled one could be sent now."""
         del self._again[identity]
         plan = self._plans[identity]
         if self._reason_to_skip(plan):
@@ -174,7 +178,7 @@ class Schedule:
 
     async def _ask_between(self, plan: Plan) -> None:
         if plan.identity not in self._plans:
-            return  # removed, or everything stopped, a moment ago
+            return  # the plan was removed, or everything was stopped, just now
         with suppress(NotProbed):
             await self._carry_out(plan, Occasion.CONFIRMING)
 
