@@ -1,9 +1,11 @@
-"""Which plans are probed again before they are due, because their latest probes look as if
-something had changed. What takes minutes at one probe a minute is then known in tens of seconds.
+"""Sends confirming probes between scheduled ones when the latest probes suggest a change.
 
-Three limits bound the cost: a share of the scheduled probes, saved up for bad days; the length of
-one inquiry; and the number of plans in an inquiry at once. If everything fails together, the cause
-is most likely the exporter's own network, and probing every plan again wouldn't show more.
+A change that takes minutes to detect at one probe per minute is then known in tens of seconds.
+
+Three limits bound the cost: a share of the scheduled probes, which can be saved up for bad days;
+the length of one inquiry; and the number of plans in an inquiry at the same time. If everything
+fails at once, the most likely cause is the exporter's own network, and asking every target reveals
+nothing more.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from exporter.probing.evidence import (
 from exporter.result import NANOSECONDS, FailureReason
 
 SHARE = 0.05
-"""The number of confirming probes that each scheduled one allows."""
+"""How many confirming probes each scheduled probe allows."""
 SAVED = 30.0
-"""How many of them can be saved up, at most those of a day. A plan starts with this many."""
+"""How many of them can be saved up, if a day allows that many. A plan starts with all of them."""
 
 _DAY_SECONDS = 86_400
 _PAUSES_PER_INTERVAL = 12
@@ -52,31 +54,33 @@ _WORTH_ASKING_AGAIN = frozenset(
         FailureReason.EMPTY,
     }
 )
-"""Failures that may happen by chance. A wrong key stays wrong, and a provider that limits the rate
-or is overloaded must not get more requests."""
+"""Failures that can be due to chance. A wrong key stays wrong, and a provider that limits requests
+or is overloaded must not get more of them."""
 
 log = structlog.get_logger(__name__)
 
 EvidenceListener = Callable[[Plan, Mapping[str, float]], None]
-"""Called with the evidence of a plan, by measure."""
+"""Receives the evidence of a plan, by measure."""
 
 
 def pause_seconds(plan: Plan) -> float | None:
-    """How long after a doubtful probe the plan is probed again; ``None`` if it never is, or if it's
-    due nearly as soon anyway."""
+    """Return how long to wait after a doubtful probe before the next one.
+
+    Return ``None`` if the plan has no confirming probes, or is due nearly as soon anyway.
+    """
     pause = max(_SHORTEST_PAUSE_SECONDS, plan.interval_seconds / _PAUSES_PER_INTERVAL)
     worth_while = pause * _LEAST_PAUSES_PER_INTERVAL <= plan.interval_seconds
     return pause if plan.confirm and plan.probe.runs_model and worth_while else None
 
 
 def saved_at_most(plan: Plan) -> float:
-    """The number of confirming probes that a plan can save up."""
+    """Return how many confirming probes a plan can save up."""
     return min(SAVED, SHARE * _DAY_SECONDS / plan.interval_seconds)
 
 
 def most_per_day(plan: Plan) -> float:
-    """The most confirming probes of a plan in a day: what the day allows, and all that was saved
-    before."""
+    """Return how many confirming probes a plan can send in a day: the day's share, and all saved
+    ones."""
     if pause_seconds(plan) is None:
         return 0.0
     return SHARE * _DAY_SECONDS / plan.interval_seconds + saved_at_most(plan)
@@ -84,19 +88,19 @@ def most_per_day(plan: Plan) -> float:
 
 @dataclass(slots=True)
 class _Inquiry:
-    """What is known about one plan."""
+    """The state of one plan."""
 
     saved: float
     failures: FailureEvidence = field(default_factory=FailureEvidence)
     slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
     began_ns: int | None = None
-    """Monotonic; ``None`` if nothing is in doubt."""
+    """Monotonic nanoseconds. ``None`` while nothing is in doubt."""
     asked_ns: int | None = None
-    """When the latest probe was sent, monotonic."""
+    """When the latest probe was sent, in monotonic nanoseconds."""
 
     @property
     def in_doubt(self) -> bool:
-        """Whether there may be a change that isn't certain yet."""
+        """Whether there is a possible change that isn't certain yet."""
         known = LIMIT in (self.failures.value, self.slowness.value)
         return not known and (self.failures.value >= DOUBT or self.slowness.doubtful)
 
@@ -114,7 +118,8 @@ class _Inquiry:
             self.slowness.take(seconds, scheduled=scheduled)
 
     def _news(self, observation: Observation) -> float:
-        """How much of this probe is news after the previous one, 0 to 1."""
+        """Return how much new information this probe has, compared with the previous one, from 0 to
+        1."""
         before_ns, self.asked_ns = self.asked_ns, observation.result.timeline.start
         if before_ns is None:
             return 1.0
@@ -123,7 +128,7 @@ class _Inquiry:
 
 
 class Confirmation:
-    """Weighs every observation, and decides which plans to probe again soon."""
+    """Weighs every observation, and decides which plans get a confirming probe."""
 
     def __init__(self, listener: EvidenceListener) -> None:
         self._listener = listener
@@ -131,14 +136,15 @@ class Confirmation:
         self._asking: set[Identity] = set()
 
     def apply(self, change: PlanChange) -> None:
-        """Keep exactly the plans in force."""
+        """Weigh exactly the active plans."""
         self._inquiries = change.carry(self._inquiries, lambda plan: _Inquiry(saved_at_most(plan)))
         self._asking &= self._inquiries.keys()
 
     def take(self, observation: Observation) -> float | None:
-        """Take over an observation.
+        """Weigh an observation.
 
-        :returns: the seconds until the plan should be probed again; ``None`` for when it is due.
+        :returns: seconds until a confirming probe, or ``None`` if the next scheduled probe is
+            enough.
         """
         plan, result = observation.plan, observation.result
         inquiry = self._inquiries.get(plan.identity)
@@ -154,7 +160,7 @@ class Confirmation:
         return self._next_pause(plan, inquiry, observation)
 
     def not_asked(self, plan: Plan) -> None:
-        """The plan isn't probed again soon, so another one may be."""
+        """End the plan's inquiry, so that another plan can have one."""
         self._asking.discard(plan.identity)
 
     def _next_pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:

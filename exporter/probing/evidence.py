@@ -1,9 +1,9 @@
-"""How strongly the latest probes of one plan say that something has changed.
+"""How strongly the latest probes of one plan show a change.
 
-For each probe, the test computes how much likelier its outcome is after a change than before it,
-and adds up the logarithms, which never fall below zero (Page's CUSUM test, the quickest that
-exists). What is usual comes from the plan's own past, outliers included. If one probe in ten is
-slow anyway, a slow one says little. If slow ones come in runs, the second of a run says less.
+The evidence of a probe is how much likelier its outcome is after a change than before it. The
+logarithms are added up, and never fall below zero (Page's CUSUM, the fastest such test). The
+baseline is the plan's own past, including outliers. If one probe in ten is always slow, a slow one
+is weak evidence. If slow ones come in runs, the second of a run is weaker evidence.
 """
 
 from __future__ import annotations
@@ -17,44 +17,47 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LIMIT = 13.0
-"""Evidence that chance alone reaches once in ten months of one probe a minute. Its exponential is
-the number of probes until then, as long as the past holds for the present."""
+"""Evidence that chance alone reaches once in ten months with one probe per minute. Its exponential
+is the mean number of probes until then, if the past is representative."""
 DOUBT = LIMIT / 4
-"""Evidence that makes it worthwhile to probe again soon."""
+"""Evidence that justifies a confirming probe."""
 
 SLOWER = math.log(1.5)
-"""The change to detect: one and a half times the usual time, as a difference of logarithms."""
+"""The change to detect: half as slow again, as a difference of logarithms."""
 
 EPISODE_SECONDS = 15.0
-"""Failures closer together than this are partly the same one: a blip of a few seconds fails every
-probe in it."""
+"""Failures closer together than this count partly as one, because a short outage fails every
+probe."""
 
 _FAILURES, _PROBES = 1.0, 100.0
-"""The past that is assumed at the start: one failure in a hundred probes."""
+"""The assumed past before the first probe: one failure in a hundred probes."""
 _FAILING = 0.5
-"""The share of failures to detect."""
+"""The failure rate to detect."""
 
 _PAST = 480
-"""The number of probes that define what is usual."""
+"""How many probes form the baseline."""
 _PRESENT = 15
-"""The latest probes aren't part of the past yet, so that a change doesn't hide itself."""
+"""The latest probes aren't part of the baseline, so that a change can't hide itself."""
 _ENOUGH = 30
 _RENEWED_AFTER = 15
 _LONG_PAST = 5000
-"""The number of probes that show runs: three or four days of one a minute."""
+"""How many probes show runs: three or four days at one per minute."""
 _FEW = 5
 _MOST_AT_ONCE = 3.3
 """The most evidence of a single probe, so that it takes four to reach the limit."""
 _UNHEARD_OF = 0.01
-"""The density of times that the past doesn't contain, per unit of the logarithm."""
+"""The density of values that the past doesn't contain, per unit of the logarithm."""
 _STEP = 0.02
 _LOWEST, _HIGHEST = -1.0, 2.0
-"""Distances from the median. Times further off count as this far."""
+"""The range around the median. Values outside of it count as its ends."""
 
 
 class _Past:
-    """The results of scheduled probes, packed because there are thousands of plans. Confirming
-    probes are sent when something is wrong, so they don't show what is usual."""
+    """The results of scheduled probes, in compact form because there are thousands of plans.
+
+    Confirming probes aren't included. They are sent when something is wrong, so they aren't
+    representative.
+    """
 
     def __init__(self) -> None:
         self.older = array("f")
@@ -69,7 +72,7 @@ class _Past:
 
 
 class FailureEvidence:
-    """Evidence of more failures than usual."""
+    """Evidence that failures are more frequent than usual."""
 
     def __init__(self) -> None:
         self._past = _Past()
@@ -78,7 +81,8 @@ class FailureEvidence:
     def take(self, failed: bool, *, scheduled: bool, news: float = 1.0) -> None:
         """Add the evidence of one probe.
 
-        :param news: how much of another failure is news after the previous one, 0 to 1.
+        :param news: how much new information another failure has after the previous one, from 0 to
+            1.
         """
         seen = self._past.older
         usual = (sum(seen) + _FAILURES) / (len(seen) + _PROBES)
@@ -90,7 +94,7 @@ class FailureEvidence:
 
 
 class SlownessEvidence:
-    """Evidence of times that are one and a half times as long as usual, or much longer."""
+    """Evidence that times are half as long again as usual, or much longer."""
 
     def __init__(self) -> None:
         self._past = _Past()
@@ -101,12 +105,12 @@ class SlownessEvidence:
 
     @property
     def value(self) -> float:
-        """NaN until the past shows what is usual."""
+        """The evidence. NaN until there is a baseline."""
         return max(one.value for one in self._sums) if self._usual else math.nan
 
     @property
     def doubtful(self) -> bool:
-        """Whether further probes could settle something."""
+        """Whether further probes could settle a doubt."""
         return any(one.doubtful for one in self._sums)
 
     def take(self, seconds: float, *, scheduled: bool) -> None:
@@ -125,9 +129,11 @@ class SlownessEvidence:
 
 
 class _Runs:
-    """How slow times come in runs, over days of one probe a minute. A run isn't a change only
-    because the last hours had none. The beginning of a change must not count as a run, so a run
-    counts only once there is no evidence of a change left."""
+    """How slow times come in runs, over days with one probe per minute. A run isn't a change just
+    because the last hours had none.
+
+    A change must not count as a run, so a run counts only once its evidence is gone.
+    """
 
     def __init__(self) -> None:
         self._probes = self._slow = self._followed = self._by_slow = 0.0
@@ -156,7 +162,7 @@ class _Runs:
 
     @property
     def likeness(self) -> float:
-        """How often slow probes follow slow ones: 0 if that may be chance, 1 if always."""
+        """How much slow probes follow each other: 0 if it could be chance, 1 if always."""
         share, count = self.share, self._followed + _FEW
         chance = 2 * math.sqrt(share * (1 - share) / count)
         following = (self._by_slow + _FEW * share) / count
@@ -164,14 +170,13 @@ class _Runs:
 
 
 class _Usual:
-    """The distribution of a plan's times, outliers included, and how much neighbours depend on each
-    other."""
+    """The usual times of a plan, with their outliers and their autocorrelation."""
 
     def __init__(self, logs: Sequence[float], runs: _Runs) -> None:
-        """:param logs: the logarithms of the times, in the order of the probes."""
+        """Build the baseline from the logarithms of times, in the order of measurement."""
         lower, self._middle, upper = statistics.quantiles(logs, n=4)
-        spread = (upper - lower) / 1.34  # of the middle half: outliers must not smooth it
-        width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # as Silverman has it
+        spread = (upper - lower) / 1.34  # without outliers, which would smooth the density
+        width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # Silverman's rule
         self._densities = _densities([self._place(one) for one in logs], width)
         for place in range(self._place(self._middle + SLOWER), len(self._densities)):
             least = runs.share / (_HIGHEST - SLOWER)
@@ -180,21 +185,22 @@ class _Usual:
         known = sum(slow) / (sum(slow) + _FEW)
         lately = known * _likeness([float(one) for one in slow])
         self.likeness_of_slow = max(runs.likeness, lately)
-        """How much slow probes come in runs. A few of them prove nothing."""
+        """How much slow times come in runs. A few of them prove nothing."""
         bounded = [max(-SLOWER, min(SLOWER, one - self._middle)) for one in logs]
         self.likeness = max(_likeness(bounded), self.likeness_of_slow)
-        """How much neighbours are alike."""
+        """How similar neighboring times are."""
 
     def is_slow(self, log_seconds: float) -> bool:
-        """Whether it is as long as after the change to detect."""
+        """Return whether a time is as long as the change to detect."""
         return log_seconds - self._middle >= SLOWER
 
     def slower(self, log_seconds: float) -> float:
-        """How much likelier this time is, as a logarithm, if all times are longer by ``SLOWER``."""
+        """Return how much likelier this time is if all times are longer by ``SLOWER``, as a
+        logarithm."""
         return self._change(log_seconds, self._densities[self._place(log_seconds - SLOWER)])
 
     def much_slower(self, log_seconds: float) -> float:
-        """The same if all times are longer by ``SLOWER`` or more."""
+        """Return the same if all times are longer by that or more."""
         density = 1 / (_HIGHEST - SLOWER) if self.is_slow(log_seconds) else _UNHEARD_OF
         return self._change(log_seconds, density)
 
@@ -203,7 +209,7 @@ class _Usual:
         return max(-_MOST_AT_ONCE, min(_MOST_AT_ONCE, change))
 
     def _place(self, log_seconds: float) -> int:
-        """The index of a time in the table of densities."""
+        """Return the index of a time in the table of densities."""
         off = max(_LOWEST, min(_HIGHEST, log_seconds - self._middle))
         return round((off - _LOWEST) / _STEP)
 
@@ -219,7 +225,7 @@ class _Sum:
 
     @property
     def doubtful(self) -> bool:
-        """Whether further probes could settle something."""
+        """Whether further probes could settle a doubt."""
         return self.value >= DOUBT and self._within_reach >= LIMIT
 
     def add(self, usual: _Usual, log_seconds: float) -> None:
@@ -233,7 +239,7 @@ class _Sum:
 
     @abstractmethod
     def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
-        """The evidence of a time, and how much of it may repeat that of earlier ones, 0 to 1."""
+        """Return the evidence of a time, and how much it may only repeat the times before it."""
 
 
 class _Slower(_Sum):
@@ -242,14 +248,14 @@ class _Slower(_Sum):
 
 
 class _MuchSlower(_Sum):
-    """Times may drift, but drift never makes them this long. Only runs of slow probes do."""
+    """Times don't normally drift this far, so only runs of slow times count as repetition."""
 
     def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
         return usual.much_slower(log_seconds), usual.likeness_of_slow
 
 
 def _densities(places: Sequence[int], width: float) -> array[float]:
-    """The density at each index, smoothed with a normal kernel."""
+    """Return the density around each index, smoothed with a normal kernel."""
     reach = round(3 * width / _STEP)
     kernel = [math.exp(-0.5 * (k * _STEP / width) ** 2) for k in range(-reach, reach + 1)]
     scale = len(places) * width * math.sqrt(2 * math.pi)
@@ -262,7 +268,7 @@ def _densities(places: Sequence[int], width: float) -> array[float]:
 
 
 def _likeness(values: Sequence[float]) -> float:
-    """How alike neighbours are: 0 for chance, 1 if they are all the same. It's the mean of the
+    """Return how similar neighbors are, from 0 (chance) to 1 (all the same): the mean
     autocorrelation at lags 1 to 3."""
     mean = math.fsum(values) / len(values)
     offsets = [value - mean for value in values]
@@ -274,8 +280,8 @@ def _likeness(values: Sequence[float]) -> float:
 
 
 def _worth(number: int, likeness: float) -> float:
-    """What the last of this many probes adds to those before it. Probes that depend on each other
-    count less: n of them are worth n / (1 + (n - 1) likeness) independent ones."""
+    """Return what the last of ``number`` probes adds to the ones before it. Correlated probes
+    aren't independent: n of them are worth n / (1 + (n - 1) likeness)."""
 
     def together(probes: int) -> float:
         return probes / (1 + max(0, probes - 1) * likeness)
@@ -284,6 +290,6 @@ def _worth(number: int, likeness: float) -> float:
 
 
 def _added(value: float, change: float) -> float:
-    """The sum, between 0 and ``LIMIT``. More evidence would only delay seeing that a change is
-    over."""
+    """Add a change, within 0 and the limit. Without the upper bound, the end of a change would take
+    long to notice."""
     return min(LIMIT, max(0.0, value + change))

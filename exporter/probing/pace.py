@@ -1,8 +1,8 @@
-"""Whether output came at a pace that shows a speed.
+"""Whether output arrived at a pace that has a meaningful speed.
 
-A speed is tokens over time. There is none if nearly all of the output came at one moment, for
-example from a proxy that buffers a stream, however long the silence before was. And there is none
-if tokens were counted that never came over the wire.
+Speed is tokens over time. It is meaningless if nearly all of the output arrives at once, for
+example from a proxy that buffers the stream, however long the silence before was. It is also
+meaningless if the count includes tokens that weren't sent.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from exporter.result import NANOSECONDS
 
 _NEARLY_ALL = 0.9
 _FASTEST_TOKENS_PER_SECOND = 5_000.0
-"""More than servers generate for one user (3,000 on wafer-scale chips; only weights cast in silicon
-are faster), and less than a burst (69,000 were seen, and 16,000 with both ends on a busy
-machine)."""
+"""More than servers generate for one user (3,000 on wafers; only weights cast in silicon are
+faster), and less than a burst (69,000 were seen, or 16,000 if both ends shared a busy machine)."""
 
 _BYTES_PER_TOKEN, _FEW = 0.25, 32
-"""A token may be a quarter of a character, but hundreds of tokens aren't two letters."""
+"""A token can be a quarter of a character, but two letters aren't hundreds of tokens."""
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Piece:
 
 
 def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
-    """Whether nearly all of this many tokens came faster than any server generates them."""
+    """Return whether nearly all of these tokens arrived faster than any server generates them."""
     weights = _tokens_in(reads, tokens)
     whole, start, held = sum(weights), 0, 0.0
     for end, read in enumerate(reads):
@@ -44,7 +43,7 @@ def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
             start += 1
         if held < _NEARLY_ALL * whole:
             continue
-        # The time runs from the first read, so the tokens in that read don't count.
+        # The first read only marks the start of the interval, so its tokens took no time.
         seconds = (read.at - reads[start].at) / NANOSECONDS
         if held - weights[start] >= seconds * _FASTEST_TOKENS_PER_SECOND:
             return True
@@ -52,13 +51,13 @@ def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
 
 
 def hides_tokens(reads: Sequence[Piece], tokens: int) -> bool:
-    """Whether far more tokens were counted than the visible text can consist of."""
+    """Return whether the count is far higher than the visible text allows."""
     shown = sum(read.size for read in reads)
     return tokens > _FEW + shown / _BYTES_PER_TOKEN
 
 
 def _tokens_in(reads: Sequence[Piece], tokens: int) -> list[float]:
-    """An estimate of the tokens in each read: one for each piece of the stream, and the rest spread
+    """Estimate how many tokens each read contains. Each piece has one, and the others are spread
     over the text."""
     pieces, size = sum(read.pieces for read in reads), sum(read.size for read in reads)
     more = max(0, tokens - pieces) / size if size else 0.0

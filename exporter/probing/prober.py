@@ -1,4 +1,4 @@
-"""Runs plans, judges the results, and passes them to the observers."""
+"""Runs probes, interprets their results, and notifies all observers."""
 
 from __future__ import annotations
 
@@ -21,47 +21,47 @@ log = structlog.get_logger(__name__)
 
 Observer = Callable[[Observation], None]
 Probing = Callable[[Plan], Awaitable[Observation]]
-"""Runs a plan once, and returns the observation."""
+"""Runs one probe of a plan, and returns the observation."""
 Judge = Callable[[Observation], Observation | None]
-"""Decides whether the model was cold. If it returns ``None``, the observation isn't passed on,
-because it isn't the last of its kind."""
+"""Decides whether the model was cold. ``None`` means that observers aren't notified, because a
+later probe replaces this one."""
 
 
 class NotProbed(Exception):
-    """A probe was not sent."""
+    """A probe wasn't sent."""
 
 
 class StandsBy(NotProbed):
-    """Not probed: another exporter does the probing."""
+    """Not probed: another exporter is the leader."""
 
 
 class OverBudget(NotProbed):
-    """Not probed: it could exceed a budget; ``str`` says which."""
+    """Not probed: the probe could exceed a budget. ``str`` says which."""
 
 
 class Hold(Protocol):
     """Money reserved for one probe."""
 
     def ended(self, charged_usd: Decimal) -> None:
-        """The probe is over and cost this much. Without this call, it counts as the worst case."""
+        """Record the cost after the probe. Without this call, the worst case counts."""
         ...
 
     def not_sent(self) -> None:
-        """No request was sent after all, and none will be."""
+        """Release the money, because nothing was sent."""
         ...
 
 
 class Purse(Protocol):
-    """The money that may be spent."""
+    """The budgets."""
 
     def affords(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is certain to stay within the budgets."""
+        """Return whether a probe of this plan is certain to stay within the budgets."""
         ...
 
     def hold(self, plan: Plan) -> AbstractContextManager[Hold]:
-        """Reserve what a probe can cost, until it is settled.
+        """Reserve what a probe can cost, until its cost is known.
 
-        :raises OverBudget: there isn't that much left.
+        :raises OverBudget: the budget isn't large enough.
         """
         ...
 
@@ -71,18 +71,21 @@ def _as_it_is(observation: Observation) -> Observation:
 
 
 class _Standing:
-    """What a plan keeps between probes: its next text, its target's connections, and a lock that
-    keeps it from overlapping itself."""
+    """The state of a plan between probes: its position in its texts, its target's connections, and
+    a lock so that it never overlaps itself."""
 
     def __init__(self, plan: Plan, usable: dict[str, Connections]) -> None:
-        """:param usable: connections by target name. All plans of a target share them."""
+        """Create the state.
+
+        :param usable: connections by the name of their target, which all of its plans share.
+        """
         self.plan = plan
         self.connections = _connections(plan.target, usable)
         self.lock = asyncio.Lock()
         self.texts: Iterator[str] = cycle(plan.probe.texts)
 
     def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
-        """The same for new settings. It still waits for the plan's running probe."""
+        """Return the state for new settings. It still waits for its own running probe."""
         standing = _Standing(plan, usable)
         standing.lock = self.lock
         if plan.probe == self.plan.probe:
@@ -105,8 +108,8 @@ def _tell_one(observer: Observer, observation: Observation) -> None:
 
 
 class Prober:
-    """Runs probes of the plans in force, within the budgets. Each result is judged, and goes to
-    every observer."""
+    """Runs probes of the active plans within the budgets. All observers get each interpreted
+    result."""
 
     def __init__(
         self,
@@ -118,19 +121,22 @@ class Prober:
         self._observers = tuple(observers)
         self._purse = purse
         self.may_probe = may_probe
-        """Whether this exporter is the one that probes right now."""
+        """Whether this exporter is currently the leader."""
         self._standing: dict[Identity, _Standing] = {}
         self._in_flight: set[asyncio.Task[Observation]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
-        """How many probes are under way."""
+        """How many probes are running."""
         return len(self._in_flight)
 
     def apply(self, change: PlanChange) -> None:
-        """Take over the plans in force. A target that didn't change keeps its connections. Those of
-        other targets are closed as soon as no probe uses them."""
+        """Apply the active plans.
+
+        An unchanged target keeps its connections. Connections of the others close when no probe
+        uses them anymore.
+        """
         before = {standing.connections for standing in self._standing.values()}
         usable = {connections.target.name: connections for connections in before}
         self._standing = change.carry(self._standing, lambda plan: _Standing(plan, usable))
@@ -143,25 +149,23 @@ class Prober:
             task.add_done_callback(self._retiring.discard)
 
     def is_busy(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is under way."""
+        """Return whether a probe of this plan is running."""
         return self._standing[plan.identity].lock.locked()
 
     def affords(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is certain to stay within the budgets."""
+        """Return whether a probe of this plan is certain to stay within the budgets."""
         return self._purse.affords(plan)
 
     async def probe(
         self, plan: Plan, judge: Judge = _as_it_is, occasion: Occasion = Occasion.USUAL
     ) -> Observation:
-        """Probe once, after any probe of the same plan that is under way.
+        """Probe once, after any running probe of the same plan.
 
-        :param judge: sees the result before the observers do.
+        The probe continues even if the caller is canceled, so everything that was sent is counted.
 
-        The probe goes on even if the caller is cancelled, because every request that was sent is
-        counted.
-
-        :raises KeyError: the plan isn't in force.
-        :raises NotProbed: it could exceed a budget, or another exporter does the probing.
+        :param judge: interprets the result before observers get it.
+        :raises KeyError: the plan isn't active.
+        :raises NotProbed: the probe could exceed a budget, or another exporter is the leader.
         """
         if not self.may_probe():
             raise StandsBy
@@ -177,7 +181,7 @@ class Prober:
     ) -> Observation:
         with held as hold:
             async with standing.lock:
-                if not self.may_probe():  # that may have ended while it waited
+                if not self.may_probe():  # this may have changed in the meantime
                     hold.not_sent()
                     raise StandsBy
                 text = next(standing.texts)
@@ -196,7 +200,7 @@ class Prober:
         return judged
 
     async def aclose(self, grace_seconds: float) -> None:
-        """Give running probes the grace time to end, then cancel them, and close everything."""
+        """Wait for running probes during the grace time, then cancel them, and close everything."""
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=grace_seconds)
         for task in self._in_flight:

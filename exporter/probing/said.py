@@ -1,4 +1,4 @@
-"""What a provider said, made safe to show: secrets are removed, without blocking the loop."""
+"""Text from a provider, made safe to show: searched for secrets without blocking the loop."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from exporter.settings.presentable import (
 
 _MAX_WORD_CHARACTERS = 256
 _AT_ONCE_CHARACTERS = 128
-"""Searching this much takes a tenth of a millisecond, as long as handing it to another thread."""
+"""Up to this length, the search takes a tenth of a millisecond, as long as a hop to another
+thread."""
 
 
 @cache
 def _beside() -> ThreadPoolExecutor:
-    """One thread. Texts designed to be slow take tens of milliseconds each, one after the other."""
+    """Return a single thread. Hostile texts take tens of milliseconds each, and queue up behind
+    each other."""
     return ThreadPoolExecutor(1, thread_name_prefix="secrets")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The texts of one answer, raw or as they may be shown."""
+    """The texts of one answer, either raw or safe to show."""
 
     answer: str
     reasoning: str
@@ -35,13 +37,15 @@ class Said:
     served_model: str | None
     request_id: str | None
     detail: str
-    """Why it failed; empty if it didn't."""
+    """Why the probe failed. Empty if it didn't."""
     body: str = ""
-    """What arrived instead of an answer."""
+    """The response, if it wasn't an answer."""
 
     async def presentable(self) -> Said:
-        """As it may be shown: cut, without secrets and control characters. Long texts are searched
-        in another thread, so that the loop goes on."""
+        """Return the texts safe to show: shortened, without secrets and control characters.
+
+        The loop keeps running in the meantime, whatever the texts contain.
+        """
         if self._characters() <= _AT_ONCE_CHARACTERS:
             return self._searched()
         return await asyncio.get_running_loop().run_in_executor(_beside(), self._searched)

@@ -1,4 +1,4 @@
-"""When each plan runs: on its own grid of time, spread by a stable hash."""
+"""When each plan runs: every plan on its own time grid, spread by a stable hash."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
 MAX_RETRY_AFTER_SECONDS = 900.0
-"""A provider may ask for a pause, but not for one so long that its recovery goes unnoticed."""
+"""The longest wait that a provider can request. A longer one would hide its recovery."""
 
 _GRACE_SECONDS = 1
-"""A probe that is later than this is dropped. After a pause, only those due in its last second
+"""A probe later than this is dropped. After a pause, only probes that were due in the last second
 run."""
 
 log = structlog.get_logger(__name__)
 
 
 class Bystander(Protocol):
-    """Is notified of what the schedule does."""
+    """Receives the events of the schedule."""
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
-        """A scheduled probe was not sent."""
+        """Record that a scheduled probe wasn't sent."""
         ...
 
     def delayed(self, seconds: float) -> None:
-        """A probe was started this much later than scheduled."""
+        """Record how much later than scheduled a probe started."""
         ...
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """The latest probes of a plan are this much evidence of a change."""
+        """Record how strongly the latest probes of a plan show a change."""
         ...
 
 
@@ -56,11 +56,10 @@ async def _ask(prober: Prober, plan: Plan, occasion: Occasion) -> Observation:
 
 
 class Schedule:
-    """Starts probes when they are due, and in between if there is something to confirm.
+    """Starts probes when they are due, and confirming probes between them.
 
-    A run that couldn't start in time, because the process was stopped or the clock was set, is
-    dropped and counted. It's never made up for, because a burst of late probes would measure
-    itself.
+    If a probe couldn't start in time (the process was stopped, the clock was set), it is dropped
+    and counted. It is never sent later, because a burst of late probes would measure itself.
     """
 
     def __init__(
@@ -70,8 +69,10 @@ class Schedule:
         probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
-        """:param probe: runs a plan; by default, the prober does.
-        :param keeps_back: whether a plan must wait so that it doesn't spoil a cold start.
+        """Create the schedule without plans.
+
+        :param probe: runs a plan. By default, the prober does.
+        :param keeps_back: whether a plan must wait, because it would spoil a cold start.
         """
         self._confirmation = Confirmation(bystander.evidence)
         self._again: dict[Identity, asyncio.TimerHandle] = {}
@@ -82,25 +83,25 @@ class Schedule:
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
         self._quiet_until: dict[Identity, float] = {}
-        """By ``Plan.asked``; monotonic seconds."""
+        """By ``Plan.asked``, in monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
     def start(self) -> None:
-        """Start. Call it on the probing loop."""
+        """Start the schedule. Call this on the probing loop."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start no more probes. Those under way go on.
+        """Start no more probes. Running ones continue.
 
-        The scheduler itself isn't shut down. It would cancel what it has started, and report each
-        task that hadn't begun yet as a job that raised an exception.
+        This doesn't shut down apscheduler, which would cancel started jobs and report each job that
+        hasn't begun as failed.
         """
         self.apply(PlanChange.between(self._plans.values(), ()))
         self._scheduler.pause()
 
     def apply(self, change: PlanChange) -> None:
-        """Schedule exactly the plans in force. A plan with the same interval keeps its times."""
+        """Schedule exactly the active plans. A plan with the same interval keeps its grid."""
         before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
         self._confirmation.apply(change)
         for plan in change.gone:
@@ -125,14 +126,14 @@ class Schedule:
             id=_job_id(plan),
             replace_existing=True,
             coalesce=True,
-            max_instances=2,  # the second sees that the first is running, and counts as skipped
+            max_instances=2,  # the second finds the first running, and is skipped
             misfire_grace_time=_GRACE_SECONDS,
         )
 
     async def _due(self, identity: Identity) -> None:
         plan = self._plans.get(identity)
         if plan is None:
-            return  # the plan was removed, or everything was stopped, since it was due
+            return  # removed or stopped since it was due
         if reason := self._reason_to_skip(plan):
             self._bystander.skipped(plan, reason)
             return
@@ -143,14 +144,14 @@ class Schedule:
             self._bystander.skipped(plan, SkipReason.PAUSED)
 
     async def _carry_out(self, plan: Plan, occasion: Occasion) -> None:
-        """Run a plan now.
+        """Run a plan and handle its result.
 
-        :raises StandsBy: another exporter does the probing.
+        :raises StandsBy: another exporter is the leader.
         """
         try:
             observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
-            return  # the probe outlasted the grace time, and was cancelled with the exporter
+            return  # the probe outlasted the grace time, and was canceled at shutdown
         result = observation.result
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
@@ -166,7 +167,7 @@ class Schedule:
             waiting.cancel()
 
     def _confirm(self, identity: Identity) -> None:
-        """Probe between two scheduled probes, if a scheduled one could be sent now."""
+        """Send a confirming probe, if a scheduled one could be sent now."""
         del self._again[identity]
         plan = self._plans[identity]
         if self._reason_to_skip(plan):
@@ -178,7 +179,7 @@ class Schedule:
 
     async def _ask_between(self, plan: Plan) -> None:
         if plan.identity not in self._plans:
-            return  # the plan was removed, or everything was stopped, just now
+            return  # removed or stopped a moment ago
         with suppress(NotProbed):
             await self._carry_out(plan, Occasion.CONFIRMING)
 
