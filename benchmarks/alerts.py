@@ -1,9 +1,9 @@
-"""How good the alerts are, on noise as real providers have it: hundreds of simulated months.
+"""The quality of the alerts in hundreds of simulated months with realistic noise.
 
-The rules of deploy/prometheus are evaluated in numpy, which tests/integration/test_alert_judge.py
-holds to a real Prometheus. Worlds without incidents tell of false alarms, those with incidents of
-how soon they are found. ``--quick`` is a short form for CI; ``--docs`` renews the tables and the
-plot in docs/.
+The benchmark evaluates the rules of deploy/prometheus in numpy.
+tests/integration/test_alert_judge.py checks that against a real Prometheus. Worlds without
+incidents show false alarms, and worlds with incidents show detection times. ``--quick`` is a short
+form for CI, and ``--docs`` updates the tables and the plot in docs/.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from benchmarks.alert_quality.report import report
 
 DOCS = Path(__file__).parents[1] / "docs"
 TUNED_ON = (1, 2, 3, 5, 6, 11, 21, 77)
-"""Seeds that the rules have seen."""
+"""The seeds that were used to tune the rules."""
 
 
 def worlds() -> Iterator[World]:
-    """Those without incidents; the same with incidents follow, but for the prober's faults."""
+    """Yield the worlds without incidents. ``main`` adds incidents if there are no prober faults."""
     yield from (World(noise) for noise in PRESETS)
     yield from (World(noise.in_runs()) for noise in PRESETS)
     yield from (World(noise.wandering()) for noise in PRESETS)
@@ -38,7 +38,7 @@ def worlds() -> Iterator[World]:
 
 
 def main() -> None:
-    """Run it and print the tables."""
+    """Run the benchmark and print the tables."""
     options = _options()
     quiet = list(worlds())[:1] if options.quick else list(worlds())
     ill = [replace(world, incidents=True) for world in quiet if not world.probers_faults]
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 
 def _put_into(page: Path, tables: str) -> None:
-    """Between the marks of the page."""
+    """Replace the text between the marks of a page."""
     begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->"
     before, _, rest = page.read_text().partition(begin)
     _, _, after = rest.partition(end)

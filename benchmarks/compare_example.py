@@ -1,9 +1,8 @@
-"""The question that `compare` was made for, acted out: is a hosted Qwen endpoint, or vLLM on Azure,
-better than our vLLM on EC2, on our own prompts?
+"""An example of `compare`: is a hosted Qwen endpoint, or vLLM on Azure, better than our vLLM on EC2
+for our own prompts?
 
-All three are simulated and take the time that such services take, so this runs for a quarter of
-an hour, or for some minutes with `--concurrency 1,4,16`. It writes the report that docs/compare.md
-shows.
+All three services are simulated with realistic times, so a run takes a quarter of an hour, or a few
+minutes with `--concurrency 1,4,16`. It writes the report in docs/compare.md.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ SIDES: tuple[tuple[str, str, dict[str, float]], ...] = (
     ("vllm-on-azure", "qwen3-32b-azure", {"usd_per_hour": 1.4}),
 )
 UNCERTAINTY = "20ms"
-"""The simulator shares this machine with the exporter."""
+"""The limit is high because the simulator shares this machine with the exporter."""
 
 
 def write_config(path: Path, url: str, uncertainty: str) -> None:

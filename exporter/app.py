@@ -31,6 +31,7 @@ from exporter.process.descriptors import for_probes, raise_limit
 from exporter.process.heap import Heap
 from exporter.process.heartbeat import watch_loop
 from exporter.process.logs import log_failure
+from exporter.providers.building import build_models
 from exporter.settings.mistakes import ConfigError
 from exporter.site.backend import Condition, Spent
 from exporter.site.bystanders import Bystanders
@@ -56,6 +57,16 @@ def _fixed(config: Config) -> object:
     )
 
 
+def _loaded(source: ConfigSource) -> Config:
+    """Load the configuration, and build everything that its probes need to read answers.
+
+    :raises ConfigError: it has mistakes.
+    """
+    config = source.load()
+    build_models(plan.dialect for plan in config.plans())
+    return config
+
+
 def _log(observation: Observation) -> None:
     log_failure(observation.result)
 
@@ -66,7 +77,7 @@ class Exporter:
     def __init__(self, source: ConfigSource) -> None:
         self._source = source
         self._fingerprint = source.fingerprint()
-        self._config = source.load()
+        self._config = _loaded(source)
         self._plans: tuple[Plan, ...] = ()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -189,7 +200,7 @@ class Exporter:
             self._reload_waits = False
             self._fingerprint = await asyncio.to_thread(self._source.fingerprint)
             try:
-                config = await asyncio.to_thread(self._source.load)
+                config = await asyncio.to_thread(_loaded, self._source)
             except ConfigError as error:
                 self.metrics.exporter.gauge(families.RELOAD_SUCCESSFUL).set(0)
                 self._config_error = str(error)

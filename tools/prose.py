@@ -1,8 +1,8 @@
-"""Reads what people read, and says what a native technical writer would put otherwise.
+"""A prose linter, for texts that a native technical writer would word differently.
 
-``python -m tools.prose`` checks the documentation and the texts of alerts, dashboards, metrics
-and commands.
-The rules are in ``tools/prose.toml``; they follow the Google developer documentation style guide.
+``python -m tools.prose`` checks the documentation and the texts of alerts, dashboards, metrics, and
+commands. The rules are in ``tools/prose.toml`` and follow the Google developer documentation style
+guide.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+|\n\s*\n|\n\s*(?:[-*|#]|\d+\.)|\|")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Something that people read."""
+    """A text for people."""
 
     where: str
     content: str
@@ -42,7 +42,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A place to mend."""
+    """A problem in a text."""
 
     where: str
     line: int
@@ -54,7 +54,7 @@ class Finding:
 
 
 def texts() -> Iterator[Text]:
-    """All that is checked."""
+    """Yield all texts to check."""
     for pattern in _RULES["pages"]:
         for path in sorted(ROOT.glob(pattern)):
             yield Text(str(path.relative_to(ROOT)), path.read_text())
@@ -77,7 +77,7 @@ def _alerts() -> Iterator[Text]:
 
 
 def _panels(value: Any) -> Iterator[str]:
-    """Titles and descriptions anywhere in a dashboard."""
+    """Yield all titles and descriptions of a dashboard."""
     if isinstance(value, dict):
         said = (value.get(name) for name in ("title", "description"))
         yield from (text for text in said if isinstance(text, str))
@@ -98,7 +98,7 @@ def _helps(command: click.Command, name: str) -> Iterator[Text]:
 
 
 def findings(text: Text) -> Iterator[Finding]:
-    """What there is to mend in a text."""
+    """Yield the problems in a text."""
     prose = _NOT_PROSE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text.content)
     for rule in _RULES["rule"]:
         for match in re.finditer(

@@ -1,6 +1,6 @@
-"""Write the tables of the documentation that follow from declarations in the code.
+"""Write the tables in the documentation that are generated from code.
 
-A table stands between the lines ``<!-- table: NAME -->`` and ``<!-- end of table -->``.
+A table is between the lines ``<!-- table: NAME -->`` and ``<!-- end of table -->``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MARKED = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.
 
 
 def tables() -> Mapping[str, str]:
-    """Every table, by its name."""
+    """Return every table, by name."""
     return {
         "metrics of targets": "".join(_metrics(TARGET_FAMILIES, "further labels")),
         "metrics of the exporter": "".join(_metrics(EXPORTER_FAMILIES, "labels")),
@@ -37,9 +37,9 @@ def _metrics(families: Families, labels: str) -> Iterator[str]:
 
 
 def filled(page: str) -> str:
-    """A page with its tables as they are now.
+    """Return a page with its current tables.
 
-    :raises KeyError: it asks for a table that does not exist.
+    :raises KeyError: the page requests a table that doesn't exist.
     """
     known = tables()
     return _MARKED.sub(lambda match: f"{match[1]}{known[match[2]]}{match[3]}", page)

@@ -1,1 +1,1 @@
-"""How good the alerts are: simulated months in a real Prometheus, judged by what was injected."""
+"""The quality of the alerts in simulated months, compared with the injected incidents."""

@@ -1,8 +1,8 @@
-"""How soon a regression can be known at all: the exact CUSUM of known noise and a known rise.
+"""The earliest possible detection of a regression: the exact CUSUM for a known noise and rise.
 
-No test that raises as few false alarms has a smaller worst mean delay (Lorden 1971, Moustakides
-1986). It knows what no rule knows, the noise's distribution and the rise; its probes are
-independent, without runs and wander.
+No test with as few false alarms has a smaller worst-case mean delay (Lorden 1971, Moustakides
+1986). Unlike any rule, it knows the distribution of the noise and the rise. Its probes are
+independent, without runs and drift.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Array = npt.NDArray[np.float64]
 
 _CELLS = 200
 _STEP = 0.005
-"""Of the noise's grid of logarithms."""
+"""The step of the grid for the logarithms of the noise."""
 
 
 def delay_in_probes(noise: Noise, rise: float, probes_per_false_alarm: float) -> float:
-    """Mean probes until the quickest test knows a rise of the logarithm."""
+    """Return the mean number of probes until the fastest test detects a rise of the logarithm."""
     _, usual = noise.densities
     shift = round(rise / _STEP)
     slow = np.concatenate([np.full(shift, usual[0]), usual[:-shift]])
@@ -31,7 +31,7 @@ def delay_in_probes(noise: Noise, rise: float, probes_per_false_alarm: float) ->
 
 
 def _limit(gain: Array, weight: Array, run_length: float) -> float:
-    """The limit of the sum at which a false alarm comes as rarely as that."""
+    """Find the limit of the sum that has this mean number of probes per false alarm."""
     low, high = 0.1, 2 * np.log(run_length)
     for _ in range(16):
         middle = (low + high) / 2
@@ -43,7 +43,10 @@ def _limit(gain: Array, weight: Array, run_length: float) -> float:
 
 
 def _run_length(gain: Array, weight: Array, limit: float) -> float:
-    """Mean probes until max(0, sum + gain) passes the limit: Page's equation on a grid of cells."""
+    """Return the mean number of probes until max(0, sum + gain) exceeds the limit.
+
+    This solves Page's equation on a grid of cells.
+    """
     width = limit / _CELLS
     state = np.arange(_CELLS) * width
     moves = np.zeros((_CELLS, _CELLS))

@@ -1,4 +1,4 @@
-"""Simulated months of a fleet: what its probes would have measured, and what was done to it."""
+"""Simulated months of a fleet: the measurements of its probes, and the injected incidents."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from benchmarks.alert_quality.noise import Array, Noise, autoregressive
 
 MINUTES_PER_DAY = 1440
 LEARNING_DAYS = 8
-"""Before the first incident: the past that regressions are measured against."""
+"""The days before the first incident, as the history for regressions."""
 SITE_TARGETS = 10
-"""How many targets one exporter probes."""
+"""The number of targets of one exporter."""
 BASE_FAILURES = 0.0005
-"""Of all probes, one by one, where nothing is wrong: half of what 99.9 % allow."""
+"""The share of probes that fail by chance, independently: half of what an SLO of 99.9 % allows."""
 
 _CONFIRMING = 3
-"""How many probes the exporter sends at least to be certain of an outage."""
+"""The minimum number of probes for the exporter to be certain of an outage."""
 
 Flags = npt.NDArray[np.bool_]
 
 
 class Kind(StrEnum):
-    """What is done to a target."""
+    """A kind of incident."""
 
     TTFT_20 = "+20 % TTFT"
     TTFT_50 = "+50 % TTFT"
@@ -54,7 +54,7 @@ _ERRORS = {Kind.ERRORS_2: 0.02, Kind.ERRORS_10: 0.1, Kind.ERRORS_30: 0.3, Kind.O
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a fleet is made of."""
+    """The parameters of a fleet."""
 
     noise: Noise
     minutes_per_probe: int = 1
@@ -74,7 +74,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something done to a target; times are minutes since the simulation began."""
+    """An injected incident. Times are minutes since the start of the simulation."""
 
     target: int
     kind: Kind
@@ -84,26 +84,28 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What a gauge showed at each minute: arrays of targets by minutes, in seconds. A probe that is
-    not made leaves the value before it."""
+    """The values of the gauges: arrays of targets by minutes, in seconds.
+
+    In a minute without a probe, the previous value stays.
+    """
 
     world: World
     time_to_first_token: Array
-    """NaN where the last probe failed."""
+    """NaN if the last probe failed."""
     time_per_output_token: Array
     failed: Flags
-    """The last probe failed."""
+    """Whether the last probe failed."""
     network: Flags
-    """It failed for a reason of the network."""
+    """Whether the last probe failed because of the network."""
     made: Flags
-    """A probe ended in this minute."""
+    """Whether a probe ended in this minute."""
     certain: Flags
-    """The exporter has asked again after a failure, failed each time, and says that it is sure."""
+    """Whether the exporter is certain of an outage, because all confirming probes failed."""
     refuted: Flags
-    """It has asked again in this minute, and succeeded."""
+    """Whether a confirming probe succeeded in this minute."""
     incidents: tuple[Incident, ...]
     faults: Flags
-    """The exporter of this target is at fault."""
+    """Whether the target's exporter is at fault."""
 
     @property
     def targets(self) -> int:
@@ -115,7 +117,7 @@ class Fleet:
 
 
 def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
-    """A fleet over ``days`` after its days of learning."""
+    """Simulate a fleet for ``days`` after the learning days."""
     random = np.random.default_rng(seed)
     minutes = (LEARNING_DAYS + days) * MINUTES_PER_DAY
     shape = targets, minutes
@@ -151,10 +153,11 @@ def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
 def _asked_again(
     random: np.random.Generator, failing: Array, failed: Flags, made: Flags, minutes_per_probe: int
 ) -> tuple[Flags, Flags]:
-    """When the exporter is certain after failures, and when it finds that one was chance.
+    """Return when the exporter is certain of failures, and when it rejects them as chance.
 
-    As `Confirmation` has it: three more failures, after 20 s or more, are certain. A minute passes
-    until Prometheus sees it."""
+    As in `Confirmation`, three more failures after at least 20 s are certain. Prometheus sees it a
+    minute later.
+    """
     first = made & failed & ~np.pad(failed, ((0, 0), (1, 0)))[:, :-1]
     sure = random.random(failed.shape, np.float32) < failing**_CONFIRMING
     later = 1 + (minutes_per_probe * _CONFIRMING) // 12
@@ -173,14 +176,14 @@ def _shown(logarithm: Array, median: float, latest: npt.NDArray[np.int64], faile
 def _held_noise(
     random: np.random.Generator, noise: Noise, shape: tuple[int, int], minutes_per_probe: int
 ) -> Array:
-    """The noise of each probe, at each of its minutes."""
+    """Return the noise of each probe, for each minute that shows it."""
     probes = shape[1] // minutes_per_probe + 1
     values = noise.logarithms(random, (shape[0], probes), minutes_per_probe)
     return np.repeat(values, minutes_per_probe, axis=1)[:, : shape[1]]
 
 
 def _usual(random: np.random.Generator, shape: tuple[int, int]) -> Array:
-    """What is usual: a daily rhythm, weekends, and what drifts over hours by 3 %."""
+    """Return the usual level: a daily rhythm, weekends, and a drift of 3 % over hours."""
     targets, minutes = shape
     minute = np.arange(minutes)
     amplitude = random.uniform(0, 0.35, (targets, 1))
@@ -195,7 +198,7 @@ def _usual(random: np.random.Generator, shape: tuple[int, int]) -> Array:
 
 
 def _incidents(random: np.random.Generator, targets: int, days: int) -> Iterator[Incident]:
-    """Each kind once a month for each target, in any order, at any hour, with room between them."""
+    """Yield each kind once per month and target, at random times with gaps between them."""
     room = 30 * MINUTES_PER_DAY // len(Kind)
     for target in range(targets):
         for month in range(days // 30):
@@ -220,7 +223,7 @@ def _inject(incident: Incident, first: Array, output: Array, failing: Array) -> 
 def _faults(
     random: np.random.Generator, shape: tuple[int, int], world: World
 ) -> tuple[Flags, Flags]:
-    """When the exporter's own network is down or slow: each twice a week, for 3 to 60 minutes."""
+    """Return when the exporter's network is down or slow: each twice a week for 3 to 60 minutes."""
     down, slow = np.zeros(shape, bool), np.zeros(shape, bool)
     if not world.probers_faults:
         return down, slow

@@ -1,7 +1,7 @@
-"""Noise as real providers have it: a narrow core with one-sided spikes, fitted to published series.
+"""Realistic noise: a narrow core with one-sided spikes, fitted to published series.
 
-A latency is ``exp(core * z) * (1 + spike)``: z is normal, a spike comes with a probability and is
-exponential. docs/alert-quality.md shows the fits beside the data.
+A latency is ``exp(core * z) * (1 + spike)``, where z is normal. A spike occurs with a probability,
+and its size is exponential. docs/alert-quality.md shows the fits next to the data.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ WANDER_MINUTES = 30
 
 @dataclass(frozen=True)
 class Noise:
-    """What one probe's time to first token is made of, besides its median."""
+    """The noise in the time to first token of a probe, relative to the median."""
 
     name: str
     core: float
-    """Standard deviation of the logarithm where nothing spikes."""
+    """The standard deviation of the logarithm without spikes."""
     spike_share: float
     spike_mean: float
-    """How many times the median a spike adds in the mean."""
+    """The mean size of a spike, as a multiple of the median."""
     run_minutes: float = 0
-    """How long spikes last that come in runs; 0: each probe spikes by itself."""
+    """The duration of runs of spikes in minutes; 0 for independent spikes."""
     wander: float = 0
-    """Standard deviation of what drifts by itself within ``WANDER_MINUTES``."""
+    """The standard deviation of the drift within ``WANDER_MINUTES``."""
 
     def in_runs(self) -> Noise:
         return replace(self, name=f"{self.name}, runs", run_minutes=RUN_MINUTES)
@@ -43,7 +43,7 @@ class Noise:
     def logarithms(
         self, random: np.random.Generator, shape: tuple[int, int], minutes_per_probe: float
     ) -> Array:
-        """Of targets by probes, 0 in the median of the core."""
+        """Return the logarithms of targets by probes; the median of the core is 0."""
         values = self.core * random.standard_normal(shape, dtype=np.float32)
         if self.spike_share:
             size = random.exponential(self.spike_mean, shape).astype(np.float32)
@@ -64,7 +64,7 @@ class Noise:
 
     @cached_property
     def densities(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """The logarithms of a probe on a grid, and how dense they lie; without runs and wander."""
+        """Return a grid of logarithms and their density, without runs and drift."""
         step = 0.005
         grid = np.arange(-2, 5, step)
         core = np.exp(-((grid / self.core) ** 2) / 2)
@@ -86,7 +86,7 @@ PRESETS = (STEADY, TYPICAL, SPIKY, VERY_NOISY)
 def _wander(
     random: np.random.Generator, shape: tuple[int, int], size: float, probes: float
 ) -> Array:
-    """Noise that forgets itself within so many probes."""
+    """Return autocorrelated noise whose memory lasts this many probes."""
     keeps = float(np.exp(-1 / probes))
     steps = random.standard_normal(shape, dtype=np.float32) * (size * np.sqrt(1 - keeps**2))
     steps[:, 0] /= np.sqrt(1 - keeps**2)
@@ -94,7 +94,7 @@ def _wander(
 
 
 def autoregressive(steps: Array, keeps: float) -> Array:
-    """Each column keeps a share of the one before it; by doubling, since numpy has no recursion."""
+    """Add to each column a share of the previous one, by doubling: numpy has no recursion."""
     values, distance = steps.astype(np.float32), 1
     while keeps**distance > 1e-4 and distance < values.shape[1]:
         later = values.copy()

@@ -1,4 +1,4 @@
-"""How soon regressions were found beside how soon they could be known, as a picture."""
+"""Plots the detection times of regressions next to the earliest possible ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ _KINDS = {Kind.TTFT_50: "tab:blue", Kind.TTFT_100: "tab:orange"}
 
 
 def plot(verdicts: Sequence[Verdict], path: Path) -> None:
-    """For each noise a bar from the tenth to the ninetieth percentile with the median, and the
-    bound as a black line; what was not found reaches the right edge."""
+    """Draw a bar from the 10th to the 90th percentile with the median for each noise.
+
+    A black line shows the earliest possible detection. Undetected regressions reach the right edge.
+    """
     mpl.rcParams["svg.hashsalt"] = "alert-quality"
     shown = [verdict for verdict in verdicts if verdict.world.incidents]
     figure, axes = plt.subplots(figsize=(9, 0.42 * len(shown) + 1.2), layout="constrained")

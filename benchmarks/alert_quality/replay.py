@@ -1,8 +1,8 @@
-"""Rules over a past: a real Prometheus evaluates them, layer by layer, as its ruler would have.
+"""Evaluates rules over past data in a real Prometheus, layer by layer, as its ruler would.
 
-promtool can backfill recording rules, but neither those that read others nor alerts. So each layer
-of rules is asked for by range query at the group's own interval, and its results are backfilled
-for the next layer to read. Alerts are then range queries too.
+promtool can backfill recording rules, but not rules that read other rules, and not alerts. So this
+module evaluates each layer of rules by range queries at the interval of the group, and backfills
+the results for the next layer. Alerts are range queries too.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The real programs."""
+    """The paths of the real programs."""
 
     prometheus: Path
     promtool: Path
 
 
 def load_rules(path: Path) -> list[Rule]:
-    """The rules of a file, recording and alerting."""
+    """Read the recording and alerting rules of a file."""
     groups = yaml.safe_load(path.read_text())["groups"]
     return [
         Rule(
@@ -64,7 +64,7 @@ def load_rules(path: Path) -> list[Rule]:
 
 
 def layers(rules: list[Rule]) -> Iterator[list[Rule]]:
-    """The rules in such an order that each layer reads only those before it."""
+    """Yield the rules in layers. Each layer reads only the layers before it."""
     left = list(rules)
     while left:
         layer = [rule for rule in left if not any(rule.reads(other) for other in left)]
@@ -74,7 +74,7 @@ def layers(rules: list[Rule]) -> Iterator[list[Rule]]:
 
 
 class Replay:
-    """A Prometheus' data folder, between two times, Unix seconds."""
+    """A data folder of Prometheus between two times, in Unix seconds."""
 
     def __init__(self, tools: Tools, folder: Path, start: int, end: int) -> None:
         self._tools = tools
@@ -103,7 +103,7 @@ class Replay:
         text.unlink()
 
     def record(self, rules: list[Rule]) -> None:
-        """Evaluate recording rules and add what they give."""
+        """Evaluate recording rules and backfill the results."""
         for layer in layers(rules):
             began = time.monotonic()
             with self.server() as server:
@@ -113,13 +113,13 @@ class Replay:
             print(f"  {time.monotonic() - began:5.0f} s  {names}", flush=True)
 
     def firing(self, rule: Rule) -> list[Series]:
-        """Where an alert's expression holds: by series of the alert, the times at which it does."""
+        """Return the times at which an alert's expression is true, by series."""
         with self.server() as server:
             return list(self._evaluate(server, rule))
 
     @contextmanager
     def server(self) -> Iterator[httpx.Client]:
-        """A client of a Prometheus on the data as it is."""
+        """Run Prometheus on the current data; yield a client."""
         port = free_port()
         command: list[str | Path] = [
             self._tools.prometheus,
@@ -143,7 +143,7 @@ class Replay:
         return path
 
     def _evaluate(self, server: httpx.Client, rule: Rule) -> Iterator[Series]:
-        """The rule at every one of its times, an absent result left out."""
+        """Evaluate a rule at each of its times; leave out missing results."""
         step = rule.interval_seconds
         found: dict[str, Series] = {}
         for start in range(self._start, self._end, step * _POINTS_PER_QUERY):

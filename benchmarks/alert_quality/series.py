@@ -1,4 +1,4 @@
-"""Series between numpy and Prometheus: the exporter's own, and what rules make of them."""
+"""Converts series between numpy and Prometheus: those of the exporter and those of rules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy.typing as npt
 from benchmarks.alert_quality.fleet import Fleet
 
 START = 1_767_571_200
-"""When the simulation begins: Monday, 5 January 2026, 00:00 UTC."""
+"""The start of the simulation: Monday, January 5, 2026, 00:00 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series; times are Unix seconds."""
+    """One series. Times are Unix seconds."""
 
     name: str
     labels: Mapping[str, str]
@@ -25,7 +25,7 @@ class Series:
     values: Sequence[float] | npt.NDArray[np.floating] | Sequence[str]
 
     def lines(self) -> Iterator[str]:
-        """As OpenMetrics."""
+        """Yield the series as lines of OpenMetrics."""
         labels = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
         head = f"{self.name}{{{labels}}} "
         pairs = zip(self.times, self.values, strict=True)
@@ -33,7 +33,7 @@ class Series:
 
 
 def write_openmetrics(path: Path, series: Iterable[Series]) -> None:
-    """Write series, those of one name together."""
+    """Write series, grouped by name."""
     by_name: dict[str, list[Series]] = {}
     for one in series:
         by_name.setdefault(one.name, []).append(one)
@@ -49,7 +49,7 @@ def target_name(target: int) -> str:
 
 
 def exported(fleet: Fleet) -> Iterator[Series]:
-    """What the exporter would have exported of a fleet, scraped once a minute."""
+    """Yield the exporter's series for a fleet, scraped once per minute."""
     times = START + 60 * np.arange(fleet.minutes)
     for name in ("up", "inference_exporter_build_info"):
         yield Series(name, {"job": "j", "instance": "exporter"}, times, np.ones(fleet.minutes))

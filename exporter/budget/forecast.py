@@ -20,7 +20,7 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What one plan, or several plans together, send in a day."""
+    """The daily number of probes and tokens, and the cost, of one or more plans."""
 
     probes: float
     input_tokens: float
@@ -42,14 +42,14 @@ NOTHING = Forecast(0, 0, 0, Decimal())
 
 
 def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Forecast]]:
-    """The plans of each target, and what they send together."""
+    """Yield the plans of each target with their combined forecast."""
     for _, group in groupby(plans, key=lambda plan: plan.target.name):
         of_target = list(group)
         yield of_target, sum(map(forecast, of_target), NOTHING)
 
 
 def forecast(plan: Plan) -> Forecast:
-    """What a plan sends in a day if every answer has the maximum length."""
+    """Forecast a day of a plan, with answers of the maximum length."""
     probes = _probes(plan)
     size = plan.probe.size
     if size is None:
@@ -67,8 +67,10 @@ def forecast(plan: Plan) -> Forecast:
 
 
 def confirming_forecast(plan: Plan) -> Forecast:
-    """The most that a plan can send in a day in addition to its scheduled probes, to confirm
-    changes."""
+    """Forecast the maximum that a plan sends in a day to confirm changes.
+
+    These probes are in addition to the scheduled ones.
+    """
     usual, most = forecast(plan), most_per_day(plan)
     share = most / usual.probes
     return Forecast(
@@ -80,7 +82,7 @@ def confirming_forecast(plan: Plan) -> Forecast:
 
 
 def _probes(plan: Plan) -> float:
-    """Probes per day. Each idle time before a cold start skips some, and ends with two probes."""
+    """Return probes per day. Each idle time before a cold start skips some and ends with two."""
     scheduled = DAY_SECONDS / plan.interval_seconds
     cold_start = plan.target.cold_start
     if cold_start is None:
@@ -96,5 +98,5 @@ def _usd(plan: Plan, tokens: Usage) -> Decimal | None:
             thought = tokens.output if rates.reasoning > rates.output else 0
             return rates.cost_usd(replace(tokens, reasoning=thought))
         case ServerPrice():
-            return Decimal()  # it is paid for whether it is probed or not
+            return Decimal()  # a server costs the same without probes
     return None

@@ -175,7 +175,7 @@ class LeaderElection:
 
     def _log_failure(self, error: ApiError, pause: float) -> None:
         left = max(0.0, self._leads_until - _now())
-        missing = "; create it: kubectl apply the Lease beside the exporter's manifests"
+        missing = "; create it with kubectl apply, from the exporter's manifests"
         log.warning(
             "could not get or renew the lease",
             lease=self._name,

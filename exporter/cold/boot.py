@@ -152,7 +152,8 @@ class BootWatch:
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
             return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)
-        log.info("the target's server has booted", target=result.target, **boot.durations)
+        phases = {f"{phase}_seconds": round(at, 3) for phase, at in boot.durations.items()}
+        log.info("the target's server has booted", target=result.target, **phases)
         self._end()
         duration = boot.durations[BootPhase.FIRST_TOKEN]
         return replace(observation, cold=Coldness(ColdSignal.BOOT, duration_seconds=duration))

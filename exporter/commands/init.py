@@ -76,8 +76,11 @@ def init(path: Path, force: bool) -> None:
         click.echo(f"found {it.name}: {it.why}")
     if not found:
         click.echo("found no API key in the environment and no model server on this host", err=True)
-    click.echo(f"\n{path}:\n{report(load(path))}", nl=False)
-    sys.exit(0 if found else 1)
+    click.echo(f"\n{path}:\n{report(load(path))}")
+    if not found:
+        click.echo(f"Add a target to {path}; the file has an example.")
+        sys.exit(1)
+    click.echo(f"To start probing: inference-exporter run --config {path}")
 
 
 def written(found: Iterable[Suggestion], name: str) -> str:
@@ -106,3 +109,4 @@ def _target(it: Suggestion) -> Iterator[str]:
     for key, value in it.more.items():
         yield f"    {key}: {value}\n"
     yield "    # price: {input: 0.25, output: 2.0}   # USD per million tokens\n"
+    yield "    # slo: {success_ratio: 0.99, time_to_first_token: {threshold: 2s, ratio: 0.95}}\n"

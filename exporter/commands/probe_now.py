@@ -9,11 +9,13 @@ from exporter.config.plan import Plan
 from exporter.net.transport import Connections
 from exporter.observation import Observation, observed
 from exporter.probing.probe import run_probe
+from exporter.providers.building import build_models
 
 
 async def probe_plans(plans: Iterable[Plan], count: int) -> AsyncIterator[Observation]:
     """Probe each plan ``count`` times, one probe after another."""
     for plan in plans:
+        build_models([plan.dialect])
         connections = Connections(plan.target)
         texts = cycle(plan.probe.texts)
         try:

@@ -42,7 +42,8 @@ def judge(path: Path, target: str | None, gate: Gate) -> int:
         plans = tuple(plan for plan in plans if plan.target.slo)
     if not plans:
         raise click.UsageError(
-            "no target has an slo to judge it by; add one, or use --fail-on usual"
+            "no target has an slo; add one, such as slo: {success_ratio: 0.99},"
+            " or use --fail-on usual"
         )
     return run_gate(plans, gate)
 

@@ -111,22 +111,25 @@ def local() -> list[Suggestion]:
 def _compatible(port: int) -> list[Suggestion]:
     base_url = f"http://127.0.0.1:{port}/v1"
     listed = _page(_Models, f"{base_url}/models")
-    found = []
-    for model in listed.data[:_MAX_MODELS] if listed else ():
+    models = listed.data if listed else []
+    why, found = _why(f"listens on port {port}", len(models)), []
+    for model in models[:_MAX_MODELS]:
         preset = _PRESETS.get(model.owned_by.lower())
         more = {"base_url": base_url, **({"preset": preset} if preset else {})}
-        found.append(
-            Suggestion(f"{model.id} on {port}", "openai", model.id, f"listens on port {port}", more)
-        )
+        found.append(Suggestion(f"{model.id} on {port}", "openai", model.id, why, more))
     return found
+
+
+def _why(listens: str, models: int) -> str:
+    return f"{listens}, one of {models} models there" if models > _MAX_MODELS else listens
 
 
 def _ollama() -> list[Suggestion]:
     base_url = f"http://127.0.0.1:{_OLLAMA_PORT}"
     listed = _page(_Tags, f"{base_url}/api/tags")
-    models = [tag.name for tag in listed.models[:_MAX_MODELS]] if listed else []
-    why = f"Ollama listens on port {_OLLAMA_PORT}"
-    return [Suggestion(name, "ollama", name, why, {"base_url": base_url}) for name in models]
+    models = [tag.name for tag in listed.models] if listed else []
+    why, more = _why(f"Ollama listens on port {_OLLAMA_PORT}", len(models)), {"base_url": base_url}
+    return [Suggestion(name, "ollama", name, why, more) for name in models[:_MAX_MODELS]]
 
 
 W = TypeVar("W", bound=Wire)

@@ -67,7 +67,7 @@ class Objective:
 
 
 class SloVerdict(StrEnum):
-    """Whether an objective is kept, as far as the probes can tell."""
+    """The verdict on an objective, as far as the probes allow one."""
 
     KEPT = "kept"
     BROKEN = "broken"
@@ -95,10 +95,10 @@ class Tally:
 
     @property
     def verdict(self) -> SloVerdict:
-        """By the binomial test, once for either side.
+        """The verdict by two one-sided binomial tests.
 
-        Broken: a target that just keeps its objective would rarely have so few good probes. Kept:
-        a target that just misses it would rarely have so many.
+        Broken: a target that just keeps its objective would rarely have so few good probes. Kept: a
+        target that just misses its objective would rarely have so many.
         """
         ratio = self.objective.ratio
         if _chance_of_at_most(self.good, self.judged, ratio) < CHANCE:

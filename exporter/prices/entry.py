@@ -117,14 +117,14 @@ class _Prices:
 
     def _hours(self, window: object) -> Iterator[WeeklyHours]:
         if not isinstance(window, dict):
-            raise UnknownPrice(f"{self.key!r} has the off-peak hours {window!r}")
+            raise UnknownPrice(f"{self.key!r} has invalid off-peak hours {window!r}")
         hours, days = window.get("hours_utc"), window.get("weekdays")
         weekdays = frozenset(days if isinstance(days, list) else range(1, 8))
         for span in hours if isinstance(hours, list) else [hours]:
             try:
                 start, end = map(time.fromisoformat, str(span).split("-"))
             except ValueError:
-                raise UnknownPrice(f"{self.key!r} has the off-peak hours {span!r}") from None
+                raise UnknownPrice(f"{self.key!r} has invalid off-peak hours {span!r}") from None
             yield WeeklyHours(weekdays, start, end)
 
     def _given(self, fields: Mapping[str, object], suffix: str) -> Mapping[str, Decimal]:

@@ -80,11 +80,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class WeeklyHours:
-    """Hours that come back every week, in UTC; ``end`` is not part of them, and an ``end`` of
-    midnight is the end of the day."""
+    """Hours that repeat every week, in UTC. ``end`` is exclusive, and midnight ends the day."""
 
     weekdays: frozenset[int]
-    """1 is Monday, as in ISO 8601."""
+    """ISO 8601 weekdays; 1 is Monday."""
     start: time
     end: time
 
@@ -96,7 +95,7 @@ class WeeklyHours:
 
 @dataclass(frozen=True, slots=True)
 class OffPeak:
-    """Rates that hold in some hours only, for requests of every length."""
+    """Rates that apply only at some hours, to requests of any length."""
 
     rates: Rates
     hours: tuple[WeeklyHours, ...]
@@ -112,7 +111,7 @@ class TokenPrice:
     off_peak: OffPeak | None = None
 
     def rates_for(self, input_tokens: int, at: datetime) -> Rates:
-        """What a request with so many input tokens is charged at this time."""
+        """Return the rates of a request with this many input tokens at a point in time."""
         if self.off_peak and any(it.covers(at.astimezone(UTC)) for it in self.off_peak.hours):
             return self.off_peak.rates
         return self.peak_rates_for(input_tokens)

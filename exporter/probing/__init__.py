@@ -1,1 +1,1 @@
-"""One probe, and the schedule of all."""
+"""Probes and their schedule."""

@@ -1,9 +1,11 @@
-"""Which plans are asked again before they are due, since their latest probes look as if something
-had changed: what takes minutes at one probe a minute is then known in tens of seconds.
+"""Sends confirming probes between scheduled ones when the latest probes suggest a change.
 
-What it costs is bounded three times: by a share of the scheduled probes, saved up for bad days; by
-the length of one inquiry; and by how many plans are inquired into at once, since everything failing
-together is most likely the exporter's own network, of which nobody learns more by asking everybody.
+A change that takes minutes to detect at one probe per minute is then known in tens of seconds.
+
+Three limits bound the cost: a share of the scheduled probes, which can be saved up for bad days;
+the length of one inquiry; and the number of plans in an inquiry at the same time. If everything
+fails at once, the most likely cause is the exporter's own network, and asking every target reveals
+nothing more.
 """
 
 from __future__ import annotations
@@ -25,10 +27,9 @@ from exporter.probing.evidence import (
 from exporter.result import NANOSECONDS, FailureReason
 
 SHARE = 0.05
-"""How many probes each scheduled one allows for."""
+"""How many confirming probes each scheduled probe allows."""
 SAVED = 30.0
-"""How many of them can be saved up, unless those of a day are fewer; so many are there from the
-start."""
+"""How many of them can be saved up, if a day allows that many. A plan starts with all of them."""
 
 _DAY_SECONDS = 86_400
 _PAUSES_PER_INTERVAL = 12
@@ -53,31 +54,33 @@ _WORTH_ASKING_AGAIN = frozenset(
         FailureReason.EMPTY,
     }
 )
-"""Failures that may come by chance. A wrong key stays wrong, and who is asked for less, or is
-overloaded, must not be asked for more."""
+"""Failures that can be due to chance. A wrong key stays wrong, and a provider that limits requests
+or is overloaded must not get more of them."""
 
 log = structlog.get_logger(__name__)
 
 EvidenceListener = Callable[[Plan, Mapping[str, float]], None]
-"""Is told the evidence of a plan, by what it is about."""
+"""Receives the evidence of a plan, by measure."""
 
 
 def pause_seconds(plan: Plan) -> float | None:
-    """How long after a doubtful probe it is asked again; ``None`` where it never is, or is due
-    nearly as soon anyway."""
+    """Return how long to wait after a doubtful probe before the next one.
+
+    Return ``None`` if the plan has no confirming probes, or is due nearly as soon anyway.
+    """
     pause = max(_SHORTEST_PAUSE_SECONDS, plan.interval_seconds / _PAUSES_PER_INTERVAL)
     worth_while = pause * _LEAST_PAUSES_PER_INTERVAL <= plan.interval_seconds
     return pause if plan.confirm and plan.probe.runs_model and worth_while else None
 
 
 def saved_at_most(plan: Plan) -> float:
-    """How many confirming probes a plan can save up."""
+    """Return how many confirming probes a plan can save up."""
     return min(SAVED, SHARE * _DAY_SECONDS / plan.interval_seconds)
 
 
 def most_per_day(plan: Plan) -> float:
-    """How many confirming probes a plan can be sent in a day: what the day allows for, and all that
-    was saved before."""
+    """Return how many confirming probes a plan can send in a day: the day's share, and all saved
+    ones."""
     if pause_seconds(plan) is None:
         return 0.0
     return SHARE * _DAY_SECONDS / plan.interval_seconds + saved_at_most(plan)
@@ -85,19 +88,19 @@ def most_per_day(plan: Plan) -> float:
 
 @dataclass(slots=True)
 class _Inquiry:
-    """What is known of one plan."""
+    """The state of one plan."""
 
     saved: float
     failures: FailureEvidence = field(default_factory=FailureEvidence)
     slowness: SlownessEvidence = field(default_factory=SlownessEvidence)
     began_ns: int | None = None
-    """Monotonic; ``None`` while nothing is in doubt."""
+    """Monotonic nanoseconds. ``None`` while nothing is in doubt."""
     asked_ns: int | None = None
-    """When the latest probe was sent, monotonic."""
+    """When the latest probe was sent, in monotonic nanoseconds."""
 
     @property
     def in_doubt(self) -> bool:
-        """Whether there is something to find out, that is not yet known for certain."""
+        """Whether there is a possible change that isn't certain yet."""
         known = LIMIT in (self.failures.value, self.slowness.value)
         return not known and (self.failures.value >= DOUBT or self.slowness.doubtful)
 
@@ -115,7 +118,8 @@ class _Inquiry:
             self.slowness.take(seconds, scheduled=scheduled)
 
     def _news(self, observation: Observation) -> float:
-        """How much of this probe the one before it cannot have said, 0 to 1."""
+        """Return how much new information this probe has, compared with the previous one, from 0 to
+        1."""
         before_ns, self.asked_ns = self.asked_ns, observation.result.timeline.start
         if before_ns is None:
             return 1.0
@@ -124,7 +128,7 @@ class _Inquiry:
 
 
 class Confirmation:
-    """Weighs every observation, and says who is to be asked again soon."""
+    """Weighs every observation, and decides which plans get a confirming probe."""
 
     def __init__(self, listener: EvidenceListener) -> None:
         self._listener = listener
@@ -132,14 +136,15 @@ class Confirmation:
         self._asking: set[Identity] = set()
 
     def apply(self, change: PlanChange) -> None:
-        """Weigh exactly the plans in force."""
+        """Weigh exactly the active plans."""
         self._inquiries = change.carry(self._inquiries, lambda plan: _Inquiry(saved_at_most(plan)))
         self._asking &= self._inquiries.keys()
 
     def take(self, observation: Observation) -> float | None:
-        """Take over an observation.
+        """Weigh an observation.
 
-        :returns: seconds after which the plan is to be asked again; ``None``: when it is due.
+        :returns: seconds until a confirming probe, or ``None`` if the next scheduled probe is
+            enough.
         """
         plan, result = observation.plan, observation.result
         inquiry = self._inquiries.get(plan.identity)
@@ -148,14 +153,14 @@ class Confirmation:
         if observation.occasion is Occasion.USUAL:
             inquiry.saved = min(saved_at_most(plan), inquiry.saved + SHARE)
         if result.interrupted or observation.cold or _is_unready(observation):
-            self.not_asked(plan)  # it says nothing of a change
+            self.not_asked(plan)  # it says nothing about a change
             return None
         inquiry.take(observation)
         self._listener(plan, inquiry.evidence)
         return self._next_pause(plan, inquiry, observation)
 
     def not_asked(self, plan: Plan) -> None:
-        """Somebody else may be asked about instead."""
+        """End the plan's inquiry, so that another plan can have one."""
         self._asking.discard(plan.identity)
 
     def _next_pause(self, plan: Plan, inquiry: _Inquiry, observation: Observation) -> float | None:

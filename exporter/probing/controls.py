@@ -1,5 +1,5 @@
-"""Asks pages that are nearly always there, so that a fault of the exporter's own network is not
-taken for one of everybody else."""
+"""Requests pages that are almost always up, to distinguish a fault of the exporter's own network
+from faults of all targets."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from exporter.process.errands import Errands
 from exporter.result import NANOSECONDS
 
 ControlListener = Callable[[str, float | None], None]
-"""Is told the name of a control, and the seconds until it answered; ``None`` if it did not."""
+"""Receives the name of a control, and the seconds until it answered. ``None`` if it didn't."""
 
 log = structlog.get_logger(__name__)
 
 
 class Controls:
-    """Asks each control on its own grid of time."""
+    """Requests each control on its own time grid."""
 
     def __init__(self, listener: ControlListener) -> None:
         self._listener = listener
         self._asking = Errands[str, Control](self._keep_asking)
 
     def apply(self, controls: Iterable[Control]) -> None:
-        """Ask exactly these."""
+        """Request exactly these controls."""
         self._asking.apply({control.name: control for control in controls})
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop all requests."""
         self._asking.stop()
 
     async def _keep_asking(self, control: Control) -> None:
@@ -51,8 +51,10 @@ class Controls:
 
 
 async def seconds_to_answer(control: Control) -> float | None:
-    """How long a control takes to answer over a new connection, whatever it answers; ``None``
-    where it cannot be reached in time."""
+    """Return how long a control takes to answer over a new connection, whatever the answer is.
+
+    Return ``None`` if it doesn't answer in time.
+    """
     began_ns, exchange = time.monotonic_ns(), Exchange()
     headers = {"user-agent": USER_AGENT}
     request = httpx.Request("GET", control.url, headers=headers, extensions={EXCHANGE: exchange})

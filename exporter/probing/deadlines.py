@@ -1,4 +1,4 @@
-"""The timeouts of one probe, as one timer that moves as the probe gets on."""
+"""The timeouts of one probe, with one timer that moves as the probe progresses."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from exporter.process.loop import absent_ns, suspended_ns
 from exporter.result import NANOSECONDS, Failure, FailureReason
 
 _TURNS = 10
-"""A read is carried out in one turn of the loop and taken apart in the next one or two; to connect
-takes some more."""
+"""A read happens in one turn of the loop, and its parsing in the next one or two. Connecting takes
+a few more."""
 _LATE_SECONDS = 0.005
-"""A timer that goes off so late was held up."""
+"""A timer that fires this late was delayed by this process."""
 _LOST_SHARE = 0.1
-"""Of the time to connect, in which this side has work to do: what may be lost of it."""
+"""The share of the connect timeout that can be lost. In this phase, the exporter has work to do
+too."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the probe, and what has not come yet while it lasts."""
+    """A part of the probe, and what is still missing during it."""
 
     reason: FailureReason
     limit: float | None
@@ -30,24 +31,27 @@ class _Part:
 
 
 class Deadlines:
-    """Cancels the probe inside it with ``TimeoutError`` when the part that it is in takes too
-    long, or the whole of it does; ``failure`` then says which.
+    """Cancels the probe inside it with ``TimeoutError`` if its current part, or all of it, takes
+    too long. ``failure`` then says which.
 
-    Every piece of output moves the deadline, nearly always to later. So the timer stays where it
-    is, and sees for itself, when it goes off, that the deadline has moved on.
+    Every piece of output moves the deadline, nearly always to later. The timer therefore isn't
+    rescheduled. When it fires, it checks whether the deadline has moved.
 
-    What the kernel received in time is in time: before a deadline ends a probe, the loop reads
-    what waits.
+    Data that the kernel received in time counts as in time. Before a deadline ends a probe, the
+    loop reads all waiting data.
     """
 
     def __init__(
         self, timeouts: Timeouts, latest_arrival: Callable[[], int | None] = lambda: None
     ) -> None:
-        """
-        :param latest_arrival: when the bytes came that were read last, monotonic nanoseconds.
+        """Start the total timeout.
+
+        :param latest_arrival: returns when the last bytes that were read arrived, in monotonic
+            nanoseconds.
         """
         self.interrupted = False
-        """Whether a deadline ran out that this process cannot judge: it did not run."""
+        """Whether this process didn't run while a deadline passed, so that it can't judge the
+        provider."""
         self._timeouts = timeouts
         self._latest_arrival = latest_arrival
         self._connecting = _Part(FailureReason.TIMEOUT_CONNECT, timeouts.connect, "no connection")
@@ -78,23 +82,24 @@ class Deadlines:
         await self._timeout.__aexit__(kind, error, traceback)
 
     def sent(self) -> None:
-        """The request is on its way: from here on the first token may take ``first_token``."""
+        """Start the first-token timeout, because the request was sent."""
         self._begin(self._waiting, self._loop.time())
 
     def output(self, at: int) -> None:
-        """Output came: until more of it, or the end, there may pass ``stall``.
+        """Restart the stall timeout, because output came.
 
-        :param at: when the kernel received it, monotonic nanoseconds.
+        :param at: when the kernel received it, in monotonic nanoseconds.
         """
         self._begin(self._streaming, at / NANOSECONDS)
 
     def ended(self) -> None:
-        """The end marker came: nothing that the provider still does can make the probe late."""
+        """Stop all timeouts after the end marker, because nothing can make the probe late
+        anymore."""
         self._stop_timer()
-        self._timeout.reschedule(None)  # the timer may have gone off in this turn of the loop
+        self._timeout.reschedule(None)  # the timer may have fired in this turn of the loop
 
     def failure(self) -> Failure:
-        """What ran out."""
+        """Return the failure for the timeout that ran out."""
         part = self._part
         if self._due_at < self._total_at:
             return Failure(part.reason, f"{part.missing} within {part.limit:g} s")
@@ -125,7 +130,7 @@ class Deadlines:
             self._look_again(_TURNS, self._latest_arrival(), late)
 
     def _look_again(self, turns: int, seen: int | None, late: float) -> None:
-        """Give up once so many turns of the loop have brought nothing that came in time."""
+        """Give up after this many turns of the loop without data that arrived in time."""
         if self._loop.time() < self._due_at:
             self._set_timer()
             return

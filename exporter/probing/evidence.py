@@ -1,9 +1,9 @@
-"""How strongly the latest probes of one plan say that something has changed.
+"""How strongly the latest probes of one plan show a change.
 
-Each probe is asked how much likelier its outcome is after a change than before it; the logarithms
-are added up and never fall below zero (Page's CUSUM test, the quickest that there is). What is
-usual is the plan's own past, with its outliers: where one probe in ten is slow anyway, a slow one
-says little, and where slow ones come in runs, the second of a run says less.
+The evidence of a probe is how much likelier its outcome is after a change than before it. The
+logarithms are added up, and never fall below zero (Page's CUSUM, the fastest such test). The
+baseline is the plan's own past, including outliers. If one probe in ten is always slow, a slow one
+is weak evidence. If slow ones come in runs, the second of a run is weaker evidence.
 """
 
 from __future__ import annotations
@@ -17,43 +17,47 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LIMIT = 13.0
-"""Evidence that chance alone brings about once in ten months of one probe a minute: its
-exponential is the number of probes until then, where the past holds for the present."""
+"""Evidence that chance alone reaches once in ten months with one probe per minute. Its exponential
+is the mean number of probes until then, if the past is representative."""
 DOUBT = LIMIT / 4
-"""Evidence that makes it worth while to ask again soon."""
+"""Evidence that justifies a confirming probe."""
 
 SLOWER = math.log(1.5)
-"""The change that is looked for: half as slow again, as a difference of logarithms."""
+"""The change to detect: half as slow again, as a difference of logarithms."""
 
 EPISODE_SECONDS = 15.0
-"""Failures closer together than this are partly one: a blip of some seconds fails whoever asks."""
+"""Failures closer together than this count partly as one, because a short outage fails every
+probe."""
 
 _FAILURES, _PROBES = 1.0, 100.0
-"""What is taken to have been seen before anything was: one failure in a hundred probes."""
+"""The assumed past before the first probe: one failure in a hundred probes."""
 _FAILING = 0.5
-"""The share of failures that is looked for."""
+"""The failure rate to detect."""
 
 _PAST = 480
-"""How many probes show what is usual."""
+"""How many probes form the baseline."""
 _PRESENT = 15
-"""The latest of them say nothing of it yet, lest a change hide itself."""
+"""The latest probes aren't part of the baseline, so that a change can't hide itself."""
 _ENOUGH = 30
 _RENEWED_AFTER = 15
 _LONG_PAST = 5000
-"""How many probes show runs: three or four days of one a minute."""
+"""How many probes show runs: three or four days at one per minute."""
 _FEW = 5
 _MOST_AT_ONCE = 3.3
-"""No single probe says more, so that it takes four to reach the limit."""
+"""The most evidence of a single probe, so that it takes four to reach the limit."""
 _UNHEARD_OF = 0.01
-"""Density of what the past has not shown, per unit of the logarithm."""
+"""The density of values that the past doesn't contain, per unit of the logarithm."""
 _STEP = 0.02
 _LOWEST, _HIGHEST = -1.0, 2.0
-"""From the median; what is further off is as far as that."""
+"""The range around the median. Values outside of it count as its ends."""
 
 
 class _Past:
-    """What scheduled probes have shown, packed: there are thousands of plans. Confirming ones are
-    sent when something is wrong, so they say nothing of what is usual."""
+    """The results of scheduled probes, in compact form because there are thousands of plans.
+
+    Confirming probes aren't included. They are sent when something is wrong, so they aren't
+    representative.
+    """
 
     def __init__(self) -> None:
         self.older = array("f")
@@ -68,16 +72,17 @@ class _Past:
 
 
 class FailureEvidence:
-    """For failures, in place of their usual share."""
+    """Evidence that failures are more frequent than usual."""
 
     def __init__(self) -> None:
         self._past = _Past()
         self.value = 0.0
 
     def take(self, failed: bool, *, scheduled: bool, news: float = 1.0) -> None:
-        """Add what one probe says.
+        """Add the evidence of one probe.
 
-        :param news: how much of a further failure the one before it has not said yet, 0 to 1.
+        :param news: how much new information another failure has after the previous one, from 0 to
+            1.
         """
         seen = self._past.older
         usual = (sum(seen) + _FAILURES) / (len(seen) + _PROBES)
@@ -89,7 +94,7 @@ class FailureEvidence:
 
 
 class SlownessEvidence:
-    """For times that are half as long again as usual, or much longer."""
+    """Evidence that times are half as long again as usual, or much longer."""
 
     def __init__(self) -> None:
         self._past = _Past()
@@ -100,16 +105,16 @@ class SlownessEvidence:
 
     @property
     def value(self) -> float:
-        """NaN until it is known what is usual."""
+        """The evidence. NaN until there is a baseline."""
         return max(one.value for one in self._sums) if self._usual else math.nan
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is something that further probes could find out."""
+        """Whether further probes could settle a doubt."""
         return any(one.doubtful for one in self._sums)
 
     def take(self, seconds: float, *, scheduled: bool) -> None:
-        """Add what one probe says."""
+        """Add the evidence of one probe."""
         log_seconds = math.log(seconds)
         if self._usual:
             for one in self._sums:
@@ -124,9 +129,11 @@ class SlownessEvidence:
 
 
 class _Runs:
-    """How slow times come in runs, over days of one probe a minute: a run that the last
-    hours lack is no change. What went before a change must not teach that it was none, so that a
-    run counts once there is no evidence left of it."""
+    """How slow times come in runs, over days with one probe per minute. A run isn't a change just
+    because the last hours had none.
+
+    A change must not count as a run, so a run counts only once its evidence is gone.
+    """
 
     def __init__(self) -> None:
         self._probes = self._slow = self._followed = self._by_slow = 0.0
@@ -150,12 +157,12 @@ class _Runs:
 
     @property
     def share(self) -> float:
-        """Of scheduled probes that are slow."""
+        """The share of scheduled probes that are slow."""
         return self._slow / (self._probes + _FEW)
 
     @property
     def likeness(self) -> float:
-        """How much slow ones follow slow ones: 0 if perhaps by chance, 1 always."""
+        """How much slow probes follow each other: 0 if it could be chance, 1 if always."""
         share, count = self.share, self._followed + _FEW
         chance = 2 * math.sqrt(share * (1 - share) / count)
         following = (self._by_slow + _FEW * share) / count
@@ -163,13 +170,13 @@ class _Runs:
 
 
 class _Usual:
-    """What the times of a plan look like, with their outliers, and how much they hang together."""
+    """The usual times of a plan, with their outliers and their autocorrelation."""
 
     def __init__(self, logs: Sequence[float], runs: _Runs) -> None:
-        """:param logs: of the times, in the order in which they were measured."""
+        """Build the baseline from the logarithms of times, in the order of measurement."""
         lower, self._middle, upper = statistics.quantiles(logs, n=4)
-        spread = (upper - lower) / 1.34  # of the core alone: outliers make nothing smoother
-        width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # as Silverman has it
+        spread = (upper - lower) / 1.34  # without outliers, which would smooth the density
+        width = max(_STEP, 0.9 * spread * len(logs) ** -0.2)  # Silverman's rule
         self._densities = _densities([self._place(one) for one in logs], width)
         for place in range(self._place(self._middle + SLOWER), len(self._densities)):
             least = runs.share / (_HIGHEST - SLOWER)
@@ -178,21 +185,22 @@ class _Usual:
         known = sum(slow) / (sum(slow) + _FEW)
         lately = known * _likeness([float(one) for one in slow])
         self.likeness_of_slow = max(runs.likeness, lately)
-        """How much slow ones come in runs; a few of them prove nothing."""
+        """How much slow times come in runs. A few of them prove nothing."""
         bounded = [max(-SLOWER, min(SLOWER, one - self._middle)) for one in logs]
         self.likeness = max(_likeness(bounded), self.likeness_of_slow)
-        """How much neighbours are alike."""
+        """How similar neighboring times are."""
 
     def is_slow(self, log_seconds: float) -> bool:
-        """Whether it is as long as what is looked for."""
+        """Return whether a time is as long as the change to detect."""
         return log_seconds - self._middle >= SLOWER
 
     def slower(self, log_seconds: float) -> float:
-        """How much likelier such a time is, as a logarithm, if all are longer by ``SLOWER``."""
+        """Return how much likelier this time is if all times are longer by ``SLOWER``, as a
+        logarithm."""
         return self._change(log_seconds, self._densities[self._place(log_seconds - SLOWER)])
 
     def much_slower(self, log_seconds: float) -> float:
-        """The same, if all are longer by that or more, however much."""
+        """Return the same if all times are longer by that or more."""
         density = 1 / (_HIGHEST - SLOWER) if self.is_slow(log_seconds) else _UNHEARD_OF
         return self._change(log_seconds, density)
 
@@ -201,7 +209,7 @@ class _Usual:
         return max(-_MOST_AT_ONCE, min(_MOST_AT_ONCE, change))
 
     def _place(self, log_seconds: float) -> int:
-        """Where in the table of densities a time stands."""
+        """Return the index of a time in the table of densities."""
         off = max(_LOWEST, min(_HIGHEST, log_seconds - self._middle))
         return round((off - _LOWEST) / _STEP)
 
@@ -217,11 +225,11 @@ class _Sum:
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is something that further probes could find out."""
+        """Whether further probes could settle a doubt."""
         return self.value >= DOUBT and self._within_reach >= LIMIT
 
     def add(self, usual: _Usual, log_seconds: float) -> None:
-        """Add what one probe says."""
+        """Add the evidence of one probe."""
         self._together = self._together + 1 if self.value else 1
         change, likeness = self.says(usual, log_seconds)
         self._within_reach = _MOST_AT_ONCE / likeness if likeness else math.inf
@@ -231,7 +239,7 @@ class _Sum:
 
     @abstractmethod
     def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
-        """What a time says, and how much it may only repeat what those before it said."""
+        """Return the evidence of a time, and how much it may only repeat the times before it."""
 
 
 class _Slower(_Sum):
@@ -240,14 +248,14 @@ class _Slower(_Sum):
 
 
 class _MuchSlower(_Sum):
-    """However much the times wander, no wander makes them so long; only runs of slow ones do."""
+    """Times don't normally drift this far, so only runs of slow times count as repetition."""
 
     def says(self, usual: _Usual, log_seconds: float) -> tuple[float, float]:
         return usual.much_slower(log_seconds), usual.likeness_of_slow
 
 
 def _densities(places: Sequence[int], width: float) -> array[float]:
-    """The density around each place, smoothed with a normal kernel."""
+    """Return the density around each index, smoothed with a normal kernel."""
     reach = round(3 * width / _STEP)
     kernel = [math.exp(-0.5 * (k * _STEP / width) ** 2) for k in range(-reach, reach + 1)]
     scale = len(places) * width * math.sqrt(2 * math.pi)
@@ -260,8 +268,8 @@ def _densities(places: Sequence[int], width: float) -> array[float]:
 
 
 def _likeness(values: Sequence[float]) -> float:
-    """How much neighbours are alike: 0 for chance, 1 if they are all the same; the mean of the
-    autocorrelation of up to three places."""
+    """Return how similar neighbors are, from 0 (chance) to 1 (all the same): the mean
+    autocorrelation at lags 1 to 3."""
     mean = math.fsum(values) / len(values)
     offsets = [value - mean for value in values]
     all_of_it = math.fsum(offset * offset for offset in offsets) or 1.0
@@ -272,8 +280,8 @@ def _likeness(values: Sequence[float]) -> float:
 
 
 def _worth(number: int, likeness: float) -> float:
-    """What the last of so many probes adds to those before it. What hangs together is no
-    independent witness: n probes are worth n / (1 + (n - 1) likeness) of them."""
+    """Return what the last of ``number`` probes adds to the ones before it. Correlated probes
+    aren't independent: n of them are worth n / (1 + (n - 1) likeness)."""
 
     def together(probes: int) -> float:
         return probes / (1 + max(0, probes - 1) * likeness)
@@ -282,5 +290,6 @@ def _worth(number: int, likeness: float) -> float:
 
 
 def _added(value: float, change: float) -> float:
-    """Beyond the limit there is nothing to know, and whatever ends then is soon seen to end."""
+    """Add a change, within 0 and the limit. Without the upper bound, the end of a change would take
+    long to notice."""
     return min(LIMIT, max(0.0, value + change))

@@ -1,8 +1,8 @@
-"""Whether output came at a pace from which a speed can be told.
+"""Whether output arrived at a pace that has a meaningful speed.
 
-A speed is tokens over time. It is none where nearly all of the output came at one moment, as when
-a proxy holds a stream back and then lets go of it, however long the silence before was; nor where
-tokens were counted that nobody could see arrive.
+Speed is tokens over time. It is meaningless if nearly all of the output arrives at once, for
+example from a proxy that buffers the stream, however long the silence before was. It is also
+meaningless if the count includes tokens that weren't sent.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from exporter.result import NANOSECONDS
 
 _NEARLY_ALL = 0.9
 _FASTEST_TOKENS_PER_SECOND = 5_000.0
-"""More than servers make for one user (3,000 on wafers; only weights cast in silicon are faster),
-and less than a burst brings (69,000 were seen, 16,000 where both ends shared a busy machine)."""
+"""More than servers generate for one user (3,000 on wafers; only weights cast in silicon are
+faster), and less than a burst (69,000 were seen, or 16,000 if both ends shared a busy machine)."""
 
 _BYTES_PER_TOKEN, _FEW = 0.25, 32
-"""A token may be a quarter of a character, but hundreds of them are not two letters."""
+"""A token can be a quarter of a character, but two letters aren't hundreds of tokens."""
 
 
 @dataclass(slots=True)
 class Piece:
-    """What one read brought of the output."""
+    """The output in one read."""
 
     at: int
     """Nanoseconds."""
@@ -33,7 +33,7 @@ class Piece:
 
 
 def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
-    """Whether nearly all of so many tokens came faster than any server makes them."""
+    """Return whether nearly all of these tokens arrived faster than any server generates them."""
     weights = _tokens_in(reads, tokens)
     whole, start, held = sum(weights), 0, 0.0
     for end, read in enumerate(reads):
@@ -43,7 +43,7 @@ def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
             start += 1
         if held < _NEARLY_ALL * whole:
             continue
-        # The first read of a moment is its beginning: it took no time in it.
+        # The first read only marks the start of the interval, so its tokens took no time.
         seconds = (read.at - reads[start].at) / NANOSECONDS
         if held - weights[start] >= seconds * _FASTEST_TOKENS_PER_SECOND:
             return True
@@ -51,14 +51,14 @@ def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
 
 
 def hides_tokens(reads: Sequence[Piece], tokens: int) -> bool:
-    """Whether far more tokens were counted than the text that was shown can be made of."""
+    """Return whether the count is far higher than the visible text allows."""
     shown = sum(read.size for read in reads)
     return tokens > _FEW + shown / _BYTES_PER_TOKEN
 
 
 def _tokens_in(reads: Sequence[Piece], tokens: int) -> list[float]:
-    """How many tokens each read brought, as well as can be told: each piece of the stream holds
-    one, and the others are spread over the text."""
+    """Estimate how many tokens each read contains. Each piece has one, and the others are spread
+    over the text."""
     pieces, size = sum(read.pieces for read in reads), sum(read.size for read in reads)
     more = max(0, tokens - pieces) / size if size else 0.0
     return [read.pieces + more * read.size for read in reads]

@@ -1,4 +1,4 @@
-"""One probe: as many requests as its kind makes of it, and one ``ProbeResult``."""
+"""One probe: the requests of its kind, and one ``ProbeResult``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from exporter.settings.prompts import NONCE_BYTES
 
 
 async def run_probe(plan: Plan, text: str, connections: Connections) -> ProbeResult:
-    """Ask the target and tell what happened.
+    """Probe the target and return the result.
 
-    :param text: the one of ``plan.probe.texts`` whose turn it is. The probe gets a fresh nonce, so
-        that no cache along the way can answer it.
+    :param text: the current one of ``plan.probe.texts``. The probe gets a new nonce, so that no
+        cache on the way can answer it.
     """
     nonce = secrets.token_hex(NONCE_BYTES)
     results: list[ProbeResult] = []

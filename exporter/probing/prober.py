@@ -1,4 +1,4 @@
-"""Carries out plans, judges what came of them, and tells everybody who listens."""
+"""Runs probes, interprets their results, and notifies all observers."""
 
 from __future__ import annotations
 
@@ -21,48 +21,47 @@ log = structlog.get_logger(__name__)
 
 Observer = Callable[[Observation], None]
 Probing = Callable[[Plan], Awaitable[Observation]]
-"""Carries out a plan once, and gives back what came of it."""
+"""Runs one probe of a plan, and returns the observation."""
 Judge = Callable[[Observation], Observation | None]
-"""Tells whether the model was cold; ``None``: nobody is told of this one, since it is not the last
-of its kind."""
+"""Decides whether the model was cold. ``None`` means that observers aren't notified, because a
+later probe replaces this one."""
 
 
 class NotProbed(Exception):
-    """A probe was not sent."""
+    """A probe wasn't sent."""
 
 
 class StandsBy(NotProbed):
-    """Not probed: another exporter is the one that probes."""
+    """Not probed: another exporter is the leader."""
 
 
 class OverBudget(NotProbed):
-    """Not probed: it could pass a budget; ``str`` says which."""
+    """Not probed: the probe could exceed a budget. ``str`` says which."""
 
 
 class Hold(Protocol):
-    """Money held back for one probe."""
+    """Money reserved for one probe."""
 
     def ended(self, charged_usd: Decimal) -> None:
-        """The probe is over and is taken to have cost this much. Without this word it counts as
-        the worst case."""
+        """Record the cost after the probe. Without this call, the worst case counts."""
         ...
 
     def not_sent(self) -> None:
-        """Nothing was asked after all, and nothing will be."""
+        """Release the money, because nothing was sent."""
         ...
 
 
 class Purse(Protocol):
-    """What may be spent."""
+    """The budgets."""
 
     def affords(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is certain to stay within the budgets."""
+        """Return whether a probe of this plan is certain to stay within the budgets."""
         ...
 
     def hold(self, plan: Plan) -> AbstractContextManager[Hold]:
-        """Hold back what a probe can cost, until it is settled.
+        """Reserve what a probe can cost, until its cost is known.
 
-        :raises OverBudget: so much is not left.
+        :raises OverBudget: the budget isn't large enough.
         """
         ...
 
@@ -72,18 +71,21 @@ def _as_it_is(observation: Observation) -> Observation:
 
 
 class _Standing:
-    """What a plan needs beyond one probe: its place in its texts, its target's connections,
-    and a lock, so that it never overlaps itself."""
+    """The state of a plan between probes: its position in its texts, its target's connections, and
+    a lock so that it never overlaps itself."""
 
     def __init__(self, plan: Plan, usable: dict[str, Connections]) -> None:
-        """:param usable: connections by the name of their target, which all its plans share."""
+        """Create the state.
+
+        :param usable: connections by the name of their target, which all of its plans share.
+        """
         self.plan = plan
         self.connections = _connections(plan.target, usable)
         self.lock = asyncio.Lock()
         self.texts: Iterator[str] = cycle(plan.probe.texts)
 
     def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
-        """What the plan needs with new settings; it still waits for its own probe."""
+        """Return the state for new settings. It still waits for its own running probe."""
         standing = _Standing(plan, usable)
         standing.lock = self.lock
         if plan.probe == self.plan.probe:
@@ -106,8 +108,8 @@ def _tell_one(observer: Observer, observation: Observation) -> None:
 
 
 class Prober:
-    """Runs probes of the plans that it was given, as far as the budgets go; each result, judged,
-    goes to every observer."""
+    """Runs probes of the active plans within the budgets. All observers get each interpreted
+    result."""
 
     def __init__(
         self,
@@ -119,19 +121,22 @@ class Prober:
         self._observers = tuple(observers)
         self._purse = purse
         self.may_probe = may_probe
-        """Whether this exporter is the one that probes, at this very moment."""
+        """Whether this exporter is currently the leader."""
         self._standing: dict[Identity, _Standing] = {}
         self._in_flight: set[asyncio.Task[Observation]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
-        """How many probes are under way."""
+        """How many probes are running."""
         return len(self._in_flight)
 
     def apply(self, change: PlanChange) -> None:
-        """Take over the plans in force. A target that stays as it was keeps its connections; those
-        of the others are closed as soon as no probe uses them."""
+        """Apply the active plans.
+
+        An unchanged target keeps its connections. Connections of the others close when no probe
+        uses them anymore.
+        """
         before = {standing.connections for standing in self._standing.values()}
         usable = {connections.target.name: connections for connections in before}
         self._standing = change.carry(self._standing, lambda plan: _Standing(plan, usable))
@@ -144,24 +149,23 @@ class Prober:
             task.add_done_callback(self._retiring.discard)
 
     def is_busy(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is under way."""
+        """Return whether a probe of this plan is running."""
         return self._standing[plan.identity].lock.locked()
 
     def affords(self, plan: Plan) -> bool:
-        """Whether a probe of this plan is certain to stay within the budgets."""
+        """Return whether a probe of this plan is certain to stay within the budgets."""
         return self._purse.affords(plan)
 
     async def probe(
         self, plan: Plan, judge: Judge = _as_it_is, occasion: Occasion = Occasion.USUAL
     ) -> Observation:
-        """Ask once, after any probe of the same plan that is under way.
+        """Probe once, after any running probe of the same plan.
 
-        :param judge: looks at the result before anybody is told.
+        The probe continues even if the caller is canceled, so everything that was sent is counted.
 
-        The probe goes on even if the caller is cancelled: what was sent is always counted.
-
-        :raises KeyError: the plan is none of those taken over.
-        :raises NotProbed: it could pass a budget, or another exporter is the one that probes.
+        :param judge: interprets the result before observers get it.
+        :raises KeyError: the plan isn't active.
+        :raises NotProbed: the probe could exceed a budget, or another exporter is the leader.
         """
         if not self.may_probe():
             raise StandsBy
@@ -177,7 +181,7 @@ class Prober:
     ) -> Observation:
         with held as hold:
             async with standing.lock:
-                if not self.may_probe():  # that may have ended while it waited
+                if not self.may_probe():  # this may have changed in the meantime
                     hold.not_sent()
                     raise StandsBy
                 text = next(standing.texts)
@@ -196,7 +200,7 @@ class Prober:
         return judged
 
     async def aclose(self, grace_seconds: float) -> None:
-        """Let running probes end within the grace time, then end them, and close everything."""
+        """Wait for running probes during the grace time, then cancel them, and close everything."""
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=grace_seconds)
         for task in self._in_flight:

@@ -1,4 +1,4 @@
-"""What a provider said, on its way to people: searched for secrets, and not in the loop's time."""
+"""Text from a provider, made safe to show: searched for secrets without blocking the loop."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from exporter.settings.presentable import (
 
 _MAX_WORD_CHARACTERS = 256
 _AT_ONCE_CHARACTERS = 128
-"""So much is searched within a tenth of a millisecond; a hop to another thread takes as long."""
+"""Up to this length, the search takes a tenth of a millisecond, as long as a hop to another
+thread."""
 
 
 @cache
 def _beside() -> ThreadPoolExecutor:
-    """One thread: texts made to take long, some tens of milliseconds each, wait for each other."""
+    """Return a single thread. Hostile texts take tens of milliseconds each, and queue up behind
+    each other."""
     return ThreadPoolExecutor(1, thread_name_prefix="secrets")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The texts of one answer, as they came or as people may see them."""
+    """The texts of one answer, either raw or safe to show."""
 
     answer: str
     reasoning: str
@@ -35,13 +37,15 @@ class Said:
     served_model: str | None
     request_id: str | None
     detail: str
-    """Why it failed; empty where it did not."""
+    """Why the probe failed. Empty if it didn't."""
     body: str = ""
-    """What came instead of an answer."""
+    """The response, if it wasn't an answer."""
 
     async def presentable(self) -> Said:
-        """As people may see it: cut, without secrets and control characters. Whatever the texts
-        are, the loop goes on meanwhile."""
+        """Return the texts safe to show: shortened, without secrets and control characters.
+
+        The loop keeps running in the meantime, whatever the texts contain.
+        """
         if self._characters() <= _AT_ONCE_CHARACTERS:
             return self._searched()
         return await asyncio.get_running_loop().run_in_executor(_beside(), self._searched)

@@ -1,4 +1,4 @@
-"""When each plan is carried out: every plan on its own grid of time, spread by a stable hash."""
+"""When each plan runs: every plan on its own time grid, spread by a stable hash."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
 MAX_RETRY_AFTER_SECONDS = 900.0
-"""A provider may ask for silence, but not for so much that nobody would notice its return."""
+"""The longest wait that a provider can request. A longer one would hide its recovery."""
 
 _GRACE_SECONDS = 1
-"""A probe later than this is dropped. After a pause only those due in its last second run."""
+"""A probe later than this is dropped. After a pause, only probes that were due in the last second
+run."""
 
 log = structlog.get_logger(__name__)
 
 
 class Bystander(Protocol):
-    """Is told what became of the schedule's own work."""
+    """Receives the events of the schedule."""
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
-        """A scheduled probe was not sent."""
+        """Record that a scheduled probe wasn't sent."""
         ...
 
     def delayed(self, seconds: float) -> None:
-        """A probe was started so much later than scheduled."""
+        """Record how much later than scheduled a probe started."""
         ...
 
     def evidence(self, plan: Plan, by_measure: Mapping[str, float]) -> None:
-        """The latest probes of a plan speak so strongly for a change."""
+        """Record how strongly the latest probes of a plan show a change."""
         ...
 
 
@@ -55,11 +56,10 @@ async def _ask(prober: Prober, plan: Plan, occasion: Occasion) -> Observation:
 
 
 class Schedule:
-    """Starts probes when they are due, and between two of them where there is something to
-    confirm.
+    """Starts probes when they are due, and confirming probes between them.
 
-    A run that could not start in time (the process was stopped, the clock was set) is dropped
-    and counted, never made up for: a burst of late probes would measure itself.
+    If a probe couldn't start in time (the process was stopped, the clock was set), it is dropped
+    and counted. It is never sent later, because a burst of late probes would measure itself.
     """
 
     def __init__(
@@ -69,8 +69,10 @@ class Schedule:
         probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
-        """:param probe: how a plan is carried out, where that is more than to ask the prober.
-        :param keeps_back: whether a plan must wait, lest it spoil a cold start.
+        """Create the schedule without plans.
+
+        :param probe: runs a plan. By default, the prober does.
+        :param keeps_back: whether a plan must wait, because it would spoil a cold start.
         """
         self._confirmation = Confirmation(bystander.evidence)
         self._again: dict[Identity, asyncio.TimerHandle] = {}
@@ -81,25 +83,25 @@ class Schedule:
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
         self._quiet_until: dict[Identity, float] = {}
-        """By who is asked; monotonic seconds."""
+        """By ``Plan.asked``, in monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
     def start(self) -> None:
-        """Begin; must be called on the probing loop."""
+        """Start the schedule. Call this on the probing loop."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start no more probes; those under way go on.
+        """Start no more probes. Running ones continue.
 
-        The scheduler itself is not shut down: it would cancel what has been started, and call each
-        task that had not yet begun a job that raised an exception.
+        This doesn't shut down apscheduler, which would cancel started jobs and report each job that
+        hasn't begun as failed.
         """
         self.apply(PlanChange.between(self._plans.values(), ()))
         self._scheduler.pause()
 
     def apply(self, change: PlanChange) -> None:
-        """Schedule exactly the plans in force; one whose interval stays keeps its place."""
+        """Schedule exactly the active plans. A plan with the same interval keeps its grid."""
         before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
         self._confirmation.apply(change)
         for plan in change.gone:
@@ -124,14 +126,14 @@ class Schedule:
             id=_job_id(plan),
             replace_existing=True,
             coalesce=True,
-            max_instances=2,  # the second finds the first under way, and is counted as skipped
+            max_instances=2,  # the second finds the first running, and is skipped
             misfire_grace_time=_GRACE_SECONDS,
         )
 
     async def _due(self, identity: Identity) -> None:
         plan = self._plans.get(identity)
         if plan is None:
-            return  # removed, or everything stopped, since it was due
+            return  # removed or stopped since it was due
         if reason := self._reason_to_skip(plan):
             self._bystander.skipped(plan, reason)
             return
@@ -142,11 +144,14 @@ class Schedule:
             self._bystander.skipped(plan, SkipReason.PAUSED)
 
     async def _carry_out(self, plan: Plan, occasion: Occasion) -> None:
-        """:raises StandsBy: another exporter is the one that probes."""
+        """Run a plan and handle its result.
+
+        :raises StandsBy: another exporter is the leader.
+        """
         try:
             observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
-            return  # the probe outlasted the grace time, and was ended with the exporter
+            return  # the probe outlasted the grace time, and was canceled at shutdown
         result = observation.result
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
@@ -162,7 +167,7 @@ class Schedule:
             waiting.cancel()
 
     def _confirm(self, identity: Identity) -> None:
-        """Ask between two scheduled probes, if a scheduled one might be sent now."""
+        """Send a confirming probe, if a scheduled one could be sent now."""
         del self._again[identity]
         plan = self._plans[identity]
         if self._reason_to_skip(plan):
@@ -174,7 +179,7 @@ class Schedule:
 
     async def _ask_between(self, plan: Plan) -> None:
         if plan.identity not in self._plans:
-            return  # removed, or everything stopped, a moment ago
+            return  # removed or stopped a moment ago
         with suppress(NotProbed):
             await self._carry_out(plan, Occasion.CONFIRMING)
 

@@ -1,4 +1,4 @@
-"""What a response is that is no answer: its content type, and its first words."""
+"""Describes responses that aren't answers, by content type and first words."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _MAGIC = (
 _FIELDS = (b"data", b"event", b"id", b"retry", b"status")
 _LINE_END = re.compile(rb"[\r\n]")
 _NOTHING = re.compile(rb"\A(?:\s++|:[^\r\n]*+)*+")
-"""Empty lines and comments, of which there may be thousands."""
+"""Empty lines and comments, of which there can be thousands."""
 KEPT_BYTES = 64 << 10
-"""As much is kept of a body that is no answer."""
+"""How much is kept of a body that isn't an answer."""
 _MAX_WORDS = 160
 _LOOK = 4096
 
 
 def explained(failure: Failure, head: ResponseHead, body: bytes | None) -> Failure:
-    """The failure, with what came where that was no answer.
+    """Return the failure, with a description of the response if it wasn't an answer.
 
-    :param body: its beginning; ``None`` where a part of an answer was in it.
+    :param body: the start of the body. ``None`` if it contained part of an answer.
     """
     if location := _where_to(head):
         detail = f"redirects are not followed: this one leads to {location}; {failure.detail}"
@@ -51,10 +51,10 @@ def explained(failure: Failure, head: ResponseHead, body: bytes | None) -> Failu
 
 
 def _is_answer_so_far(body: bytes) -> bool:
-    """Whether a body that told nothing may be the beginning of an answer, and was cut off: there
-    is none of it yet, or the lines of an event stream, or JSON that is not over."""
+    """Return whether a body without events could be an answer that was cut off: it is empty, has
+    lines of an event stream, or is incomplete JSON."""
     if len(body) >= KEPT_BYTES and not _LINE_END.search(body):
-        return True  # a line so long that nobody knows how it goes on
+        return True  # too long a line to know how it continues
     text = body.removeprefix(b"\xef\xbb\xbf")
     text = _NOTHING.sub(b"", text, 1)
     line = _LINE_END.split(text, 1)[0].strip()
@@ -64,7 +64,7 @@ def _is_answer_so_far(body: bytes) -> bool:
 
 
 def _what_came(head: ResponseHead, body: bytes) -> str:
-    """A response in a few words, for people."""
+    """Describe a response in a few words."""
     kind = head.headers.get("content-type") or "none"
     said = f"content type {kind}"
     if not body.strip():
@@ -83,13 +83,14 @@ def _what_came(head: ResponseHead, body: bytes) -> str:
 
 
 def _odd_type(head: ResponseHead) -> str:
-    """The content type of an error that no API wrote, as a gateway's page; else nothing."""
+    """Return the content type of an error that doesn't come from an API, such as a gateway's
+    page."""
     kind = head.headers.get("content-type", "")
     return "" if not kind or "json" in kind or "event-stream" in kind else f" (content type {kind})"
 
 
 def _where_to(head: ResponseHead) -> str:
-    """Where a redirect points, without a query, which may hold secrets; empty if to nowhere."""
+    """Return the target of a redirect, without its query, which can contain secrets."""
     location = head.headers.get("location")
     if not location or not 300 <= head.status <= 399:
         return ""
@@ -102,7 +103,7 @@ def _where_to(head: ResponseHead) -> str:
 
 
 def _is_json_so_far(text: bytes) -> bool:
-    """Whether these bytes begin a JSON text and do not end it."""
+    """Return whether these bytes are an incomplete JSON text."""
     try:
         from_json(text)
     except ValueError:

@@ -106,7 +106,7 @@ class OpenAIEmbeddings(_Embeddings):
             "dimensions": call.ask.dimensions,
         }
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_OpenAIBody, body).events()
 
 
@@ -156,7 +156,7 @@ class GeminiEmbeddings(_Embeddings):
             ]
         }
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         batch = read(_GeminiBody, body)
         yield _replied(embedding.values for embedding in batch.embeddings)
         usage = batch.usage_metadata or _GeminiUsage()
@@ -209,7 +209,7 @@ class BedrockEmbeddings(_Embeddings):
             "output_dimension": ask.dimensions,
         }
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         answer = read(_BedrockBody, body)
         yield _replied(answer.vectors)
         yield from _read(answer.input_token_count)
@@ -253,7 +253,7 @@ class DashScopeEmbeddings(_Embeddings):
             "parameters": {"dimension": call.ask.dimensions} if call.ask.dimensions else None,
         }
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         answer = read(_DashScopeBody, body)
         if answer.request_id:
             yield RequestIdentified(answer.request_id)
@@ -287,7 +287,7 @@ class OllamaEmbeddings(_Embeddings):
             "dimensions": call.ask.dimensions,
         }
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         answer = read(_OllamaBody, body)
         if answer.model:
             yield ModelServed(answer.model)

@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from exporter.providers.asks import Ask, ChatAsk, Reasoning
 from exporter.providers.base import (
@@ -57,6 +58,8 @@ from exporter.result import Failure, FailureReason, Usage
 PUBLIC_BASE_URL = "https://generativelanguage.googleapis.com"
 API_VERSIONS = ("v1", "v1beta")
 
+_MAX_CANDIDATES = 8
+"""The highest ``candidateCount``. Many parts of many candidates would be slow to read."""
 _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
 
 
@@ -154,7 +157,7 @@ class _Body(CamelWire):
 class _Chunk(_Body):
     """GenerateContentResponse"""
 
-    candidates: Few[_Candidate] | None = None
+    candidates: Annotated[list[_Candidate], Field(max_length=_MAX_CANDIDATES)] | None = None
     prompt_feedback: _PromptFeedback | None = None
     usage_metadata: _UsageMetadata | None = None
     model_version: Text = None

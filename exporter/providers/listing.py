@@ -13,6 +13,7 @@ from typing import Annotated, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from exporter.providers import azure, bedrock, dashscope
 from exporter.providers.anthropic import VERSIONS, Anthropic, authorization
@@ -26,25 +27,29 @@ from exporter.providers.whole import InOnePiece, bearer
 from exporter.providers.wire import Wire, read, read_if
 
 _MAX_MODELS = 20_000
+_BARE_LIST = re.compile(rb"\s*+\[")
 
 T = TypeVar("T")
 _Models = Annotated[list[T], Field(max_length=_MAX_MODELS, fail_fast=True)]
 
 
-class _Named(Wire):
+class _Listed(TypedDict):
+    """One model of a list. A list can have thousands, and a dictionary takes a third of the time
+    of an object."""
+
     id: str
 
 
 class _IdList(Wire):
     """list of models"""
 
-    data: _Models[_Named]
+    data: _Models[_Listed]
 
 
 class _AzureModels(Wire):
     """list of models"""
 
-    data: _Models[_Named] | None = None
+    data: _Models[_Listed] | None = None
     model_name: str | None = None
 
     @model_validator(mode="after")
@@ -63,12 +68,12 @@ class OpenAIModels(InOnePiece[ModelsAsk]):
     def request(self, call: Call[ModelsAsk]) -> HttpRequest:
         return HttpRequest("GET", f"{call.base_url}/models", bearer(call), b"")
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         # Together sends a bare list.
-        listed = b'{"data":%s}' % body if body.lstrip().startswith(b"[") else body
-        ids = {model.id for model in read(_IdList, listed).data}
+        listed = b'{"data":%s}' % body if _BARE_LIST.match(body) else body
+        names = {model["id"] for model in read(_IdList, listed).data}
         # Google's compatible endpoint lists models/NAME but also answers to NAME.
-        names = ids | {name.removeprefix("models/") for name in ids}
+        names |= {name[len("models/") :] for name in names if name.startswith("models/")}
         yield Replied(ModelList(frozenset(names)))
 
 
@@ -81,7 +86,7 @@ class AzureModels(InOnePiece[ModelsAsk]):
     def request(self, call: Call[ModelsAsk]) -> HttpRequest:
         return HttpRequest("GET", azure.url_of_models(call), azure.authorization(call), b"")
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         read(_AzureModels, body)
         yield Replied(ModelFound())
 
@@ -122,15 +127,15 @@ class BedrockModels(InOnePiece[ModelsAsk]):
         url = f"{host}/{kind}/{quote(call.model, safe='')}"
         return bedrock.authorized(call, HttpRequest("GET", url, {}, b""))
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         if read_if(_BedrockProfile, body) is None:
             read(_BedrockModel, body)
         yield Replied(ModelFound())
 
 
-class _DashScopeModel(Wire):
-    model: str | None = None
-    name: str | None = None
+class _DashScopeModel(TypedDict, total=False):
+    model: str | None
+    name: str | None
 
 
 class _DashScopeOutput(Wire):
@@ -153,10 +158,14 @@ class DashScopeModels(InOnePiece[ModelsAsk]):
         named = urlencode({"model": call.model, "page_no": 1, "page_size": 1})
         return HttpRequest("GET", f"{call.base_url}/models?{named}", bearer(call), b"")
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         listed = read(_DashScopeModels, body).output.models
-        names = (model.model or model.name or "" for model in listed)
+        names = (model.get("model") or model.get("name") or "" for model in listed)
         yield Replied(ModelList(frozenset(names)))
+
+
+class _AnthropicModel(Wire):
+    id: str
 
 
 class AnthropicModels(InOnePiece[ModelsAsk]):
@@ -170,8 +179,8 @@ class AnthropicModels(InOnePiece[ModelsAsk]):
         headers = {"anthropic-version": version, **authorization(call.api_key, version)}
         return HttpRequest("GET", f"{call.base_url}/v1/models/{call.model}", headers, b"")
 
-    def events(self, body: bytes) -> Iterator[Event]:
-        yield ModelServed(read(_Named, body).id)
+    def events(self, body: bytearray) -> Iterator[Event]:
+        yield ModelServed(read(_AnthropicModel, body).id)
         yield Replied(ModelFound())
 
 
@@ -189,12 +198,12 @@ class GeminiModels(InOnePiece[ModelsAsk]):
         headers = {"x-goog-api-key": call.api_key} if call.api_key else {}
         return HttpRequest("GET", resource_url(call), headers, b"")
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         read(_GeminiModel, body)
         yield Replied(ModelFound())
 
 
-class _Tag(Wire):
+class _Tag(TypedDict):
     name: str
 
 
@@ -213,7 +222,7 @@ class OllamaModels(InOnePiece[ModelsAsk]):
     def request(self, call: Call[ModelsAsk]) -> HttpRequest:
         return HttpRequest("GET", f"{call.base_url}/api/tags", bearer(call), b"")
 
-    def events(self, body: bytes) -> Iterator[Event]:
-        names = {tag.name for tag in read(_Tags, body).models}
+    def events(self, body: bytearray) -> Iterator[Event]:
+        names = {tag["name"] for tag in read(_Tags, body).models}
         names |= {name.removesuffix(":latest") for name in names}
         yield Replied(ModelList(frozenset(names)))

@@ -91,7 +91,7 @@ class OpenAIRerank(InOnePiece[RerankAsk]):
             json.dumps(merged(body, call.extra_body)).encode(),
         )
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_Body, body).events()
 
 
@@ -114,7 +114,7 @@ class DashScopeRerank(InOnePiece[RerankAsk]):
             json.dumps(merged(body, call.extra_body)).encode(),
         )
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_Body, body).events()
 
 
@@ -133,5 +133,5 @@ class BedrockRerank(InOnePiece[RerankAsk]):
         }
         return bedrock.signed(call, "invoke", body)
 
-    def events(self, body: bytes) -> Iterator[Event]:
+    def events(self, body: bytearray) -> Iterator[Event]:
         return read(_Body, body).events()

@@ -18,7 +18,7 @@ from exporter.providers.base import (
     ProtocolError,
     ResponseHead,
 )
-from exporter.providers.wire import parts_of
+from exporter.providers.wire import MAX_DIGITS, check_numbers, parts_of
 from exporter.result import Failure, FailureReason
 
 MAX_BYTES = 2 << 20
@@ -37,15 +37,17 @@ class InOnePiece(ABC, Generic[A_contra]):
     """Set a lower limit for answers that are slow to parse."""
 
     def __init__(self, general: Dialect[Any]) -> None:
-        self._general = general
+        self.general = general
+        """The dialect that reads errors and headers."""
 
     @abstractmethod
     def request(self, call: Call[A_contra]) -> HttpRequest:
         """Return the HTTP request for a call."""
 
     @abstractmethod
-    def events(self, body: bytes) -> Iterable[Event]:
-        """Yield the events of a complete body, which has at most ``max_parts``.
+    def events(self, body: bytearray) -> Iterable[Event]:
+        """Yield the events of a complete body, which has at most ``max_parts``. The body isn't
+        copied, because two megabytes take more than a millisecond.
 
         :raises ProtocolError: the body isn't in the provider's format.
         """
@@ -54,10 +56,10 @@ class InOnePiece(ABC, Generic[A_contra]):
         return _WholeDecoder(self)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
-        return self._general.failure(head, body)
+        return self.general.failure(head, body)
 
     def header_facts(self, head: ResponseHead) -> HeaderFacts:
-        return self._general.header_facts(head)
+        return self.general.header_facts(head)
 
 
 class _WholeDecoder:
@@ -72,6 +74,7 @@ class _WholeDecoder:
         self._body += data
         self._parts += parts_of(data) + data.count(b"{") * (_PARTS_OF_OBJECT - 1)
         self._parts += data.count(b"\\")  # escapes are slow to parse too
+        check_numbers(self._body[-len(data) - MAX_DIGITS :])
         if len(self._body) > MAX_BYTES:
             raise _too_large(f"is longer than {MAX_BYTES} bytes")
         if self._parts > self._dialect.max_parts:
@@ -79,7 +82,7 @@ class _WholeDecoder:
         return ()
 
     def finish(self, *, whole: bool = True) -> Sequence[Event]:
-        return [*self._dialect.events(bytes(self._body)), Ended()]
+        return [*self._dialect.events(self._body), Ended()]
 
 
 def _too_large(how: str) -> ProtocolError:

@@ -75,6 +75,8 @@ def parse(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W:
     :raises ProtocolError: the bytes aren't JSON of this shape, or have more parts.
     """
     _check_parts(data, parts)
+    if len(data) > _TELLING_BYTES:
+        check_numbers(data)
     return read(shape, data)
 
 
@@ -86,20 +88,18 @@ def parse_if(shape: type[W], data: bytes, parts: int = MAX_PARTS) -> W | None:
         return None
 
 
-def read(shape: type[W], data: bytes) -> W:
-    """Parse a message whose number of parts the caller has already checked.
+def read(shape: type[W], data: bytes | bytearray) -> W:
+    """Parse a message whose number of parts, and whose numbers, the caller has already checked.
 
     :raises ProtocolError: the bytes aren't JSON of this shape.
     """
-    if len(data) > _TELLING_BYTES and _has_long_number(data):
-        raise ProtocolError(f"one message has a number of more than {MAX_DIGITS} digits")
     try:
         return _read(shape, data)
     except ValidationError as error:
         raise ProtocolError(f"not a {shape.__doc__ or shape.__name__}: {_first(error)}") from None
 
 
-def read_if(shape: type[W], data: bytes) -> W | None:
+def read_if(shape: type[W], data: bytes | bytearray) -> W | None:
     """Do the same as ``read``, but return ``None`` if the bytes have another shape."""
     try:
         return read(shape, data)
@@ -154,7 +154,15 @@ def _has_more_outside_texts(json: bytes, limit: int) -> bool:
     return parts_of(b"".join(unescaped.split(b'"')[::2])) > limit
 
 
-def _has_long_number(data: bytes) -> bool:
+def check_numbers(data: bytes | bytearray) -> None:
+    """
+    :raises ProtocolError: a number has ``MAX_DIGITS`` digits or more.
+    """
+    if _has_long_number(data):
+        raise ProtocolError(f"one message has a number of more than {MAX_DIGITS} digits")
+
+
+def _has_long_number(data: bytes | bytearray) -> bool:
     """Return whether there are ``MAX_DIGITS`` digits in a row. They always fill one whole block."""
     for at in range(0, len(data), _BLOCK_BYTES):
         end = at + _BLOCK_BYTES
@@ -168,12 +176,12 @@ def _has_long_number(data: bytes) -> bool:
     return False
 
 
-def _read(shape: type[W], data: bytes) -> W:
+def _read(shape: type[W], data: bytes | bytearray) -> W:
     """Parse a message, with U+FFFD for half a surrogate pair, which official SDKs accept."""
     try:
         return shape.model_validate_json(data)
     except ValidationError:
-        if rb"\u" not in data or len(data) > _MAX_MENDED_BYTES:
+        if len(data) > _MAX_MENDED_BYTES or rb"\u" not in data:
             raise
         whole = _LONE_SURROGATE.sub(rb"\1\\ufffd", data)
         if whole == data:

@@ -36,10 +36,10 @@ class ModelState:
     """Digests of the earlier request bodies."""
 
     slots: dict[int, asyncio.Semaphore] = field(default_factory=dict)
-    """By how many there are."""
+    """By the number of slots."""
 
     def turn(self, slots: int | None) -> AbstractAsyncContextManager[object]:
-        """Wait for one of so many slots, and have it for a while; all are free without a limit."""
+        """Return a context that waits for a slot and occupies it. ``None`` means no limit."""
         if slots is None:
             return nullcontext()
         return self.slots.setdefault(slots, asyncio.Semaphore(slots))

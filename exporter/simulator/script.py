@@ -96,7 +96,7 @@ class Script:
     """The length of the embedding vectors. Each model has different vectors."""
 
     slots: int | None = None
-    """How many requests it works on at once; the others wait for their turn. ``None``: all."""
+    """How many requests run at the same time. Others wait. ``None``: no limit."""
 
     served_model: str | None = None
     """The model name in the response. ``None``: the requested name."""

@@ -70,7 +70,7 @@ class Serving:
     async def answer(
         self, call: Question | WholeQuestion, script: Script, state: ModelState
     ) -> None:
-        """Answer as the script says, once there is a free slot."""
+        """Answer according to the script, as soon as a slot is free."""
         async with state.turn(script.slots):
             began_ns = time.monotonic_ns() if script.slots else self.entry.received_ns
             await self._answer(call, script, state, began_ns)

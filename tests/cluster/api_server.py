@@ -63,12 +63,12 @@ class ApiServer:
     def __init__(self, roles: list[Object]) -> None:
         self.rules = [rule for role in roles for rule in role["rules"]]
         self.down = False
-        """While it is set, every request is answered with 503, and watches break off."""
+        """While set, every request fails with 503, and watches break off."""
         self.hanging = False
-        """While it is set, requests get no answer."""
+        """While set, requests get no answer."""
         self.busy_for: float | None = None
-        """While it is set, every request is answered with 429 and told to come back after so many
-        seconds, or not told when if it is 0; watches end."""
+        """While set, every request fails with 429, and watches end. The value is its
+        ``Retry-After`` in seconds. With 0, the header is missing."""
         self.requests: list[tuple[str, str]] = []
         """Verb and resource."""
         self._lock = threading.Lock()

@@ -1,12 +1,16 @@
-"""A real API server that answers the exporter's account, and nobody else, with 429."""
+"""A real API server that returns 429 to the exporter's account only."""
 
 from __future__ import annotations
 
+import select
+import socket
+import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from exporter.simulator import Simulator
@@ -20,6 +24,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 Provider = tuple[Simulator, str]
 GROUP = "/apis/flowcontrol.apiserver.k8s.io/v1"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/inference-exporter"
 LEVEL: Document = {
     "kind": "PriorityLevelConfiguration",
     "metadata": {"name": "nothing"},
@@ -44,7 +49,7 @@ FLOW: Document = {
     "metadata": {"name": "exporter"},
     "spec": {
         "priorityLevelConfiguration": {"name": "nothing"},
-        "matchingPrecedence": 1,
+        "matchingPrecedence": 2,  # only the schema named exempt may have 1
         "rules": [
             {
                 "subjects": [
@@ -62,16 +67,50 @@ FLOW: Document = {
 
 @contextmanager
 def too_many_requests(plane: ControlPlane) -> Iterator[None]:
-    """The exporter's account gets no share of the API server (its priority and fairness)."""
+    """The exporter's account gets no share of the API server (its priority and fairness).
+
+    It lets one request at a time through nevertheless: one that never ends takes this place.
+    """
     made = ("prioritylevelconfigurations", LEVEL), ("flowschemas", FLOW)
     version = {"apiVersion": "flowcontrol.apiserver.k8s.io/v1"}
-    for kind, document in made:
-        plane.request("POST", f"{GROUP}/{kind}", version | document)
-    try:
+    headers = {"Authorization": f"Bearer {plane.account_token(ACCOUNT, HOME)}"}
+    with ExitStack() as undo:
+        uids: list[str] = []
+        for kind, document in made:
+            answer = plane.request("POST", f"{GROUP}/{kind}", version | document)
+            uids.append(answer.json()["metadata"]["uid"])
+            path = f"{GROUP}/{kind}/{document['metadata']['name']}"
+            undo.callback(plane.request, "DELETE", path)
+        trust = ssl.create_default_context(cafile=plane.ca_file)
+        client = undo.enter_context(httpx.Client(verify=trust, trust_env=False, timeout=60))
+
+        def asked() -> httpx.Response:
+            return client.get(f"{plane.url}{LEASE}", headers=headers)
+
+        eventually(
+            lambda: asked().headers.get("X-Kubernetes-PF-FlowSchema-UID") == uids[-1], seconds=60
+        )
+        for _ in range(20):
+            held = undo.enter_context(_endless(plane.url, trust, headers))
+            answered, _, _ = select.select([held], [], [], 0.5)
+            if not answered:
+                break
+        assert [asked().status_code for _ in range(3)] == [httpx.codes.TOO_MANY_REQUESTS] * 3
         yield
-    finally:
-        for kind, document in reversed(made):
-            plane.request("DELETE", f"{GROUP}/{kind}/{document['metadata']['name']}")
+
+
+@contextmanager
+def _endless(url: str, trust: ssl.SSLContext, headers: dict[str, str]) -> Iterator[ssl.SSLSocket]:
+    """An update whose body never comes."""
+    at = httpx.URL(url)
+    head = [f"PUT {LEASE} HTTP/1.1", f"Host: {at.host}", "Content-Length: 1000"]
+    head += ["Content-Type: application/json", *(f"{k}: {v}" for k, v in headers.items())]
+    with (
+        socket.create_connection((at.host, at.port or 443)) as plain,
+        trust.wrap_socket(plain, server_hostname=at.host) as held,
+    ):
+        held.sendall("\r\n".join([*head, "", ""]).encode())
+        yield held
 
 
 def told_to_wait(log: Path) -> bool:
@@ -110,7 +149,7 @@ def test_discovery_keeps_its_targets_and_waits(
         put_pod(plane, "stays", port_of(provider))
         has(shown, "stays")
         with too_many_requests(plane):
-            way.refuse()  # so that the watch begins anew
+            way.refuse()  # so that the watch starts again
             put_pod(plane, "comes", port_of(provider))
             way.open()
             eventually(lambda: '"429: ' in shown.log.read_text(), seconds=30)

@@ -245,7 +245,7 @@ def test_a_missing_lease_says_what_to_do(
         config = tmp_path / "config.yaml"
         config.write_text(f"{kubernetes}\nleader_election: kubernetes-lease\n")
         with replica(config, "only") as only:
-            eventually(lambda: "create it: kubectl apply" in only.log.read_text())
+            eventually(lambda: "create it with kubectl apply" in only.log.read_text())
             assert not only.leads()
 
 

@@ -32,7 +32,7 @@ def plan(**fields: Any) -> Plan:
 
 
 def answer(seconds: float, after_idle_seconds: float, **fields: Any) -> ProbeResult:
-    """A success that begins so long after the result that was judged last."""
+    """Return a success that starts this long after the previous result."""
     start = time.monotonic_ns() + round(after_idle_seconds * NANOSECONDS)
     first_token = start + round(seconds * NANOSECONDS)
     return ProbeResult(
@@ -140,7 +140,7 @@ def test_the_past_of_another_model_counts_for_nothing() -> None:
 
 
 def test_warm_times_are_rarely_taken_for_cold_ones() -> None:
-    """The benchmark says how rarely; here only that the order of magnitude stays."""
+    """The benchmark measures the exact rate. This test checks only its order of magnitude."""
     random, times, wrong = Random(1), WarmTimes(), 0
     for _ in range(2000):
         seconds = WARM_SECONDS * random.lognormvariate(0, 0.25)

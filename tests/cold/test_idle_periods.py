@@ -26,7 +26,7 @@ COLD_START = {"idle": f"{IDLE_SECONDS}s", "every": "2s", "retry": "100ms"}
 
 
 def idle_periods(ledger: Sequence[Served]) -> list[int]:
-    """Which requests came after an idle period, by their place in the ledger."""
+    """Return which requests came after an idle period, by their index in the ledger."""
     return [
         number
         for number, (before, after) in enumerate(pairwise(ledger), 1)

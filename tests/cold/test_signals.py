@@ -1,4 +1,4 @@
-"""Every way in which a cold model shows itself, measured against the simulator's script."""
+"""Every sign of a cold model, measured against the simulator's script."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ IDLE_SECONDS = 0.3
 RETRY_SECONDS = 0.15
 FIRST_TOKEN_SECONDS = 0.05
 SLACK_SECONDS = 0.15
-"""How long an attempt itself, and a late wake-up on a busy machine, may take."""
+"""How long an attempt itself, and a late wake-up on a busy machine, can take."""
 
 
 def cold_start(**settings: Any) -> dict[str, Any]:
-    """Settings under which no idle period begins during a test."""
+    """Return settings with which no idle period starts during a test."""
     return {"idle": "30d", "retry": f"{RETRY_SECONDS}s", "limit": "5s", **settings}
 
 
@@ -190,7 +190,7 @@ async def test_a_provider_may_say_when_to_ask_again() -> None:
 
 @timed
 async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
-    """The failures count: nobody had told the exporter to expect them."""
+    """The failures count, because the exporter didn't expect a cold start."""
     async with Simulator({"m": script_with(Boot(LOADING_SECONDS))}) as simulator:
         (plan,) = plans_of(target(simulator), interval="200ms")
         async with rig(plan) as run:

@@ -1,4 +1,4 @@
-"""What check-config says of money: spend, budgets, and what would undo them."""
+"""check-config on money: spend, budgets, and settings that undermine them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def configure(*targets: dict[str, Any], **settings: Any) -> Config:
 
 
 def usd_per_day(config: Config) -> Decimal:
-    """Of the targets whose price is known."""
+    """Return the spend of targets with a known price."""
     return sum((daily.usd or Decimal() for _, daily in by_target(config.plans())), Decimal())
 
 
@@ -108,7 +108,7 @@ def test_the_example_configuration_costs_less_than_a_dollar_a_day() -> None:
 
 def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() -> None:
     demo = demo_config("127.0.0.1:0", "http://127.0.0.1:1").model_dump(by_alias=True)
-    del demo["defaults"]  # the demo is in a hurry: what it probes costs nothing
+    del demo["defaults"]  # the demo probes often, because its probes cost nothing
     config = Config.model_validate(demo)
     assert {plan.interval_seconds for plan in config.plans()} == {60}
     assert 0 < usd_per_day(config) < 1
@@ -117,7 +117,7 @@ def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        # 0.05 * 1440 in a day, and 30 saved before: 102 * 514 / 1e6 USD.
+        # 0.05 * 1440 per day, and 30 saved before: 102 * 514 / 1e6 USD.
         (
             {},
             "at most 102 more probes per day, 0.05 USD; to turn it off, set confirm: false",

@@ -78,7 +78,7 @@ def test_what_cannot_be_told_fails_it_only_if_asked_to(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "other"], "no target has an slo to judge it by"),
+        (["--target", "other"], "no target has an slo; add one"),
         (["--target", "nobody"], "no target is named 'nobody'"),
     ],
 )

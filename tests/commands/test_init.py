@@ -35,6 +35,9 @@ def test_the_keys_in_the_environment_become_targets(monkeypatch: pytest.MonkeyPa
     config = load(Path("config.yaml"))
     assert len(config.targets) == len(surroundings._HOSTED)  # noqa: SLF001
     assert all(target.api_key for target in config.targets)
+    Path("config.yaml").write_text(text.replace("# price:", "price:").replace("# slo:", "slo:"))
+    assert all(target.price and target.slo for target in load(Path("config.yaml")).targets)
+    Path("config.yaml").write_text(text)
     assert CliRunner().invoke(main, ["check-config", "--strict", "config.yaml"]).exit_code == 0
 
 
@@ -48,12 +51,15 @@ def test_the_servers_on_this_host_become_targets(monkeypatch: pytest.MonkeyPatch
     targets = load(Path("mine.yaml")).targets
     assert {target.provider for target in targets} >= {"openai"}
     assert {str(port) in target.endpoint for target in targets} == {True}
+    assert f"one of {len(MODELS)} models there" in ran.output, "the reader knows of the others"
+    assert ran.output.endswith("To start probing: inference-exporter run --config mine.yaml\n")
 
 
 def test_without_anything_the_file_shows_what_a_target_looks_like() -> None:
     ran = CliRunner().invoke(main, ["init"])
     assert ran.exit_code == 1
     assert "found no API key in the environment and no model server on this host" in ran.output
+    assert ran.stdout.endswith("Add a target to config.yaml; the file has an example.\n")
     assert load(Path("config.yaml")).targets == ()
 
 

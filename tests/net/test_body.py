@@ -1,4 +1,4 @@
-"""A body is handed over as it arrives, to whoever takes it part by part."""
+"""A body is handed over as it arrives, part by part."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ async def body_of(script: Sequence[Step]) -> AsyncIterator[Body]:
 
 
 class Taker:
-    """Takes all parts, or only the first. A late read is cut before its last byte, so on a busy
-    machine nobody knows where a part ends."""
+    """Takes all parts, or only the first.
+
+    A late read is cut before its last byte, so on a busy machine a part can end anywhere.
+    """
 
     def __init__(self, *, only_one: bool = False) -> None:
         self._only_one = only_one

@@ -6,8 +6,10 @@ import asyncio
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trustme
@@ -18,6 +20,7 @@ from exporter.result import FailureReason
 from tests.net.test_transport import OK, connections_to, fetch, target
 from tests.wire import Act, Step, response, wire_server
 
+T = TypeVar("T")
 GONE: list[list[Step]] = [[Act.CLOSE], [Act.RESET]]
 
 
@@ -135,3 +138,59 @@ async def test_a_surplus_in_a_tls_record_of_its_own_is_never_an_answer(
         async with connections_to(where) as connections:
             answers = [await fetch(connections, Exchange()) for _ in range(4)]
     assert answers == [b"1", b"2", b"3", b"4"]
+
+
+async def early_tls(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext
+) -> None:
+    """Speak TLS with a client. What ends the handshake leaves together with an answer to nothing;
+    then every request gets a true answer."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+    async def step(what: Callable[[], T]) -> T:
+        while True:
+            try:
+                return what()
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                if not (data := await reader.read(1 << 16)):
+                    raise ConnectionError from None
+                incoming.write(data)
+
+    with suppress(ConnectionError):
+        await step(tls.do_handshake)
+        tls.write(response(200, b"nobody's"))
+        while True:
+            await step(lambda: tls.read(1 << 16))
+            tls.write(response(200, b"yours"))
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_an_answer_that_came_before_its_request_counts_for_none(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    """In TLS 1.2 the server has the last word of the handshake, and an answer that comes with it
+    was surely read before the request was sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    authority.issue_cert("localhost").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    served: list[asyncio.Task[None]] = []
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.create_task(early_tls(reader, writer, context)))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        where = target(f"https://localhost:{port}", tls={"ca_file": ca_file})
+        async with connections_to(where) as kept:
+            for _ in range(3):
+                with pytest.raises(NetworkFailure, match="before the request") as failure:
+                    await fetch(kept, Exchange())
+                assert failure.value.reason is FailureReason.PROTOCOL
+        await asyncio.gather(*served)
+    assert len(served) == 3

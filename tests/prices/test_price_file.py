@@ -90,7 +90,7 @@ def test_a_model_is_found_under_each_way_of_writing_it(
         ({**OPENAI, "model": "by-the-request"}, "has a price per request"),
         ({**OPENAI, "model": "broken"}, "'broken' has the invalid price 'cheap'"),
         ({**OPENAI, "model": "negative"}, "'negative' has the invalid price"),
-        ({**OPENAI, "model": "odd-hours"}, "'odd-hours' has the off-peak hours 'late'"),
+        ({**OPENAI, "model": "odd-hours"}, "'odd-hours' has invalid off-peak hours 'late'"),
         (
             {**OPENAI, "model": "large", "extra_body": {"service_tier": "flex"}},
             "'large' has no price for input tokens in the service tier flex",

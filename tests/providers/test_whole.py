@@ -8,6 +8,7 @@ import pytest
 from exporter.providers.base import ProtocolError
 from exporter.providers.embeddings import OpenAIEmbeddings
 from exporter.providers.listing import OpenAIModels
+from exporter.providers.wire import MAX_DIGITS
 from exporter.result import FailureReason
 from tests.chaos.costly import filled
 
@@ -26,3 +27,12 @@ def test_an_answer_of_too_many_parts_is_refused_while_it_comes(
     with pytest.raises(ProtocolError, match=str(dialect.max_parts)) as refused:
         list(map(decoder.feed, reads))
     assert refused.value.reason is FailureReason.TOO_LARGE
+
+
+@pytest.mark.parametrize("size", [1, 300, 64 << 10])
+def test_a_long_number_is_refused_however_it_is_split(size: int) -> None:
+    decoder = OpenAIModels().decoder()
+    body = b'{"data":[' + b"9" * MAX_DIGITS
+    reads = [body[at : at + size] for at in range(0, len(body), size)]
+    with pytest.raises(ProtocolError, match="digits"):
+        list(map(decoder.feed, reads))

@@ -26,7 +26,7 @@ MANY = 5 * LIMIT
 
 
 class Backend:
-    """An exporter with no target."""
+    """An exporter without targets."""
 
     lifecycle_enabled = True
     ready = True
@@ -79,7 +79,7 @@ def status(url: str, path: str = "/-/healthy") -> int:
 
 
 def end_of(client: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
+    """Return everything until the server closes the connection."""
     data = b""
     try:
         while more := client.recv(65536):

@@ -1,4 +1,4 @@
-"""What is remembered of probes: the hour one by one, the day in counts, both within bounds."""
+"""Stored history: an hour of single probes, a day of counts, both limited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3600.0
 
 
 def probe(at: float, seconds: float | None = 0.3, *, cold: bool = False) -> PastProbe:
-    """A failure without a time."""
+    """Return a past probe. Without a time, it is a failure."""
     failed = None if seconds else FailureReason.CONNECT
     return PastProbe(at, seconds, 50.0 if seconds else None, failed, cold, seconds)
 

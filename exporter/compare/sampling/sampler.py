@@ -19,6 +19,7 @@ from exporter.net.transport import Connections
 from exporter.observation import Observation, observed, worst_usd
 from exporter.prices.price import TOKENS_PER_PRICE, ServerPrice
 from exporter.probing.probe import run_probe
+from exporter.providers.building import build_models
 from exporter.result import ProbeResult
 
 _RETRY_SECONDS = 0.2
@@ -36,6 +37,7 @@ class Sampler:
 
     def __init__(self, plans: Sequence[Plan], prompts: Sequence[Prompt]) -> None:
         self._plans = tuple(plans)
+        build_models(plan.dialect for plan in plans)
         self._prompts: dict[str, list[Prompt]] = defaultdict(list)
         for prompt in prompts:
             self._prompts[prompt.stratum].append(prompt)

@@ -52,7 +52,7 @@ def foreseen(
 
 
 def foreseen_of_levels(rules: Rules, per_side: Mapping[int, int]) -> Iterator[str]:
-    """What so many requests of each side will leave open at each level of load.
+    """Yield one sentence for each question that this load test can't answer.
 
     :param per_side: requests by the number of streams.
     """

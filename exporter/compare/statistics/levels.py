@@ -34,7 +34,7 @@ class SideAtLevel:
     usd_per_million_tokens: float | None
     """Input and output together. For a server paid by the hour, derived from its throughput."""
     usd_interval: tuple[float, float] | None
-    """The 95 % interval of that price; ``None`` for a price by the token."""
+    """The 95 % interval of that price; ``None`` for a price per token."""
     limited: bool
     """Whether the target limited the rate, which ended the level."""
 

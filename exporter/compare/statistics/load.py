@@ -130,7 +130,7 @@ def _shares_at_full_load(samples: Sequence[Sample]) -> Iterator[tuple[int, float
 def _usd_per_million(
     samples: Sequence[Sample], throughput: Estimate | None, usd_per_hour: float | None
 ) -> Estimate | None:
-    """Only the price of an hour has an interval, that of the tokens that it brought."""
+    """Return the price with its interval. Only an hourly price has one, from the throughput."""
     counted = [s for s in samples if s.tokens and not s.failure]
     if usd_per_hour is None:
         priced = [s for s in samples if s.cost_usd is not None and s.tokens]

@@ -16,7 +16,7 @@ from exporter.compare.statistics.objectives import breaking
 from exporter.compare.subject import Party, Subject
 
 _JUDGED = (*TYPICAL, Measure.SUCCESS, Measure.USD_PER_MILLION_TOKENS)
-"""At each level."""
+"""The measures that get a verdict at each level."""
 ByLevel = Mapping[int, Mapping[str, Sequence[Sample]]]
 
 
