@@ -309,8 +309,10 @@ def test_sides_that_differ_by_more_than_a_factor_have_the_median_of_all_ratios()
 def test_a_memory_that_shows_elsewhere_widens_the_interval() -> None:
     random = np.random.default_rng(3)
     blocks = np.arange(100).repeat(2)
-    sides = (Side(random.normal(size=200), blocks, np.zeros(200, np.intp)) for _ in range(2))
-    pairs = Pairs(*sides, 100)
+    before, after = (
+        Side(random.normal(size=200), blocks, np.zeros(200, np.intp)) for _ in range(2)
+    )
+    pairs = Pairs(before, after, 100)
 
     alone, remembering, most = (typical_ratio(pairs, 0.95, runs) for runs in (1, 10, 99))
 
