@@ -70,6 +70,17 @@ def test_throughput_is_that_of_the_time_in_which_all_streams_were_busy(streams: 
     assert side.usd_per_million_tokens == pytest.approx(1e6 * 0.001 / 180)
 
 
+@pytest.mark.parametrize(
+    ("requests", "known"), [(39, (False, False)), (60, (True, False)), (80, (True, True))]
+)
+def test_a_tail_needs_more_requests_for_an_interval(
+    requests: int, known: tuple[bool, bool]
+) -> None:
+    side = side_at_level("own", 4, asked("own", 4)[:requests], None, 0)
+    times = (side.times[measure] for measure in (Measure.TTFT_P50, Measure.TTFT_P95))
+    assert tuple(time.high is not None for time in times) == known
+
+
 def test_a_failure_takes_time_and_gives_no_tokens() -> None:
     samples = [
         replace(sample, failure="overloaded" if index % 2 else None)
