@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.alert_quality.fleet import SITE_TARGETS, Fleet
-from benchmarks.alert_quality.noise import Array
-from benchmarks.alert_quality.regressions import DAY, MARK, of_the_week
-from benchmarks.alert_quality.windows import held
+from benchmarks.alert_quality.regressions import DAY, MARK, Evidence, of_the_week
+from benchmarks.alert_quality.windows import count_over, held, lately
 
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.float64]
@@ -55,19 +54,12 @@ def _increase(counter: Counts, minutes: int) -> Counts:
 def target_down(fleet: Fleet) -> Flags:
     down = np.zeros(fleet.failed.shape, bool)
     for steps in (3, 15, 60):  # 150 s hold the samples of three minutes
-        changes = _within(fleet.made, steps - 1)
-        down |= (changes + 1 >= 3) & (_within(~fleet.failed, steps) == 0)
+        changes = count_over(fleet.made, steps - 1)
+        down |= (changes + 1 >= 3) & (count_over(~fleet.failed, steps) == 0)
     down |= fleet.certain & ~lately(fleet.refuted, 4) & lately(fleet.certain, 58)
     _, before = counters(fleet).increase(30)
     now_and_then = np.pad(before > 1.5, ((0, 0), (5, 0)))[:, :-5] & lately(~fleet.failed, 6)
     return down & ~now_and_then
-
-
-def _within(flags: Flags, steps: int) -> Counts:
-    total = flags.cumsum(axis=1, dtype=np.float64)
-    result = total.copy()
-    result[:, steps:] -= total[:, :-steps]
-    return result
 
 
 def by_chance(counted: Counters) -> Counts:
@@ -133,11 +125,11 @@ def burns(
     return fast, slow & ~told & ~lately(degraded, 420)
 
 
-def vantage_point(fleet: Fleet, evidence: Array, limit: Array, still: Flags) -> tuple[Flags, Flags]:
+def vantage_point(fleet: Fleet, evidence: Evidence) -> tuple[Flags, Flags]:
     """Whether the exporter of each target is seen to be at fault, and whether it may slow down."""
     failing = fleet.failed & ~lately(fleet.made & fleet.failed & ~fleet.network, 15)
-    slow = (evidence > 0.5 * limit) & still
-    slowing = (evidence > 0.2 * limit) & still
+    slow = (evidence.most > 0.5 * evidence.limit) & evidence.still
+    slowing = (evidence.most > 0.2 * evidence.limit) & evidence.still
     return _together(failing) | _together(slow), _together(slowing)
 
 
@@ -149,8 +141,3 @@ def _together(affected: Flags) -> Flags:
         many = affected[of_site].sum(axis=0)
         result[of_site] = (many >= 3) & (many >= 0.6 * len(affected[of_site]))
     return result
-
-
-def lately(flags: Flags, minutes: int) -> Flags:
-    """``max_over_time`` of what is there or not."""
-    return _within(flags, minutes) > 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.alert_quality import failures
-from benchmarks.alert_quality.failures import Flags, lately
+from benchmarks.alert_quality.failures import Flags
 from benchmarks.alert_quality.fleet import (
     LEARNING_DAYS,
     MINUTES_PER_DAY,
@@ -28,6 +28,7 @@ from benchmarks.alert_quality.regressions import (
     slower_hour,
     usual,
 )
+from benchmarks.alert_quality.windows import lately
 
 PAGES = (
     "InferenceFirstTokenSlow",
@@ -99,14 +100,9 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
     """When each alert fires and is not held back by the one on the vantage point."""
     away = deviation(np.log(fleet.time_to_first_token))
     week = usual(away)
-    slow = np.zeros(away.shape, bool)
-    degraded = slowing = np.zeros(away.shape, bool)
-    for rise in RISES:
-        found, limit, still = evidence(away, fleet.made & ~fleet.failed, week, rise)
-        slow |= (found > limit) & still
-        if rise is RISES[0]:
-            degraded, slowing = failures.vantage_point(fleet, found, limit, still)
-    slow &= ~lately(slowing | degraded, 120)
+    found = [evidence(away, fleet.made & ~fleet.failed, week, rise) for rise in RISES]
+    degraded, slowing = failures.vantage_point(fleet, found[0])
+    slow = np.logical_or.reduce([one.slow(slowing | degraded) for one in found])
     hour, hour_limit = slower_hour(away, fleet.made)
     enough = new_in_hour(fleet.made) >= HOUR_PROBES_FIRST_TOKEN
     output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)), fleet.made)

@@ -17,6 +17,7 @@ from benchmarks.alert_quality.windows import (
     at,
     delayed,
     held,
+    lately,
     max_over,
     part,
     running,
@@ -39,6 +40,8 @@ class Rise:
     """In nats; what one alarm in many months takes if probes are independent."""
     times_usual: float
     """How many times the evidence that comes by itself on a usual day, if nothing wanders."""
+    by_chance: float = 0.0
+    """In nats; up to so much on a usual day, probes are taken to be independent."""
     times_wander: float = 9.0
     """How much more for each unit of the wander."""
     still_minutes: tuple[int, ...] = (3, 15, 60)
@@ -48,7 +51,7 @@ class Rise:
         return float(np.log(self.factor))
 
 
-RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 13.5, 2.6))
+RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 17.0, 2.6, by_chance=10.0))
 """What the page looks for."""
 HOUR_PROBES, HOUR_PROBES_FIRST_TOKEN = 10, 15
 """The least that its median is made of, and a ticket on the first token."""
@@ -110,8 +113,30 @@ def of_the_week(daily: Array) -> Array:
     return _quantile(at(daily, np.arange(daily.shape[1]), 28), 0.5, least=4)
 
 
-def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Array, Array, Flags]:
-    """The evidence at each minute, its limit, and whether the last probes are slow still."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """For one rise, at each minute."""
+
+    most: Array
+    """Of all windows."""
+    last_hour: Array
+    """Of the windows of up to an hour."""
+    limit: Array
+    still: Flags
+    """The last probes are slow still."""
+
+    def slow(self, elsewhere: Flags) -> Flags:
+        """Where the page fires.
+
+        :param elsewhere: most targets are slow at once.
+        """
+        whole = (self.most > self.limit) & ~lately(elsewhere, WINDOWS[-1])
+        since = (self.last_hour > self.limit) & ~lately(elsewhere, 60)
+        return (whole | since) & self.still
+
+
+def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> Evidence:
+    """What the last probes say for a rise, and what it takes."""
     steps = deviation.shape[1]
     slow_days = _mean(_above(at(deviation, usual.marks, DAY, 5), rise.size))
     slow = np.maximum(of_the_week(slow_days), LEAST_SLOW)
@@ -121,10 +146,12 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
     score = (deviation - held(middle, usual.marks, steps)) / held(scale, usual.marks, steps)
     score = np.where(new, np.clip(score, -1, 1), np.float32(np.nan))
     sums, counts = running(score)
-    most = np.full(score.shape, -np.inf, np.float32)
+    most = last_hour = np.full(score.shape, -np.inf, np.float32)
     for minutes in WINDOWS:
         known = part(counts, minutes) > 0
         np.maximum(most, part(sums, minutes), out=most, where=known)
+        if minutes == 60:
+            last_hour = most.copy()
     most[np.isinf(most)] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -133,12 +160,16 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> tuple[Ar
         )
     floor = rise.least_evidence / weight
     times = rise.times_usual + rise.times_wander * usual.wander
-    limit = np.maximum(floor, times * of_the_week(daily))
+    usually = of_the_week(daily)
+    dependent = usually > rise.by_chance / weight
+    limit = np.where(dependent, np.maximum(floor, times * usually), floor)
+    limit[np.isnan(usually)] = np.nan
     limit = held(limit, usual.marks, steps)
     still = np.zeros(score.shape, np.float32)
     for minutes in reversed(rise.still_minutes):
         still = np.where(part(counts, minutes) > 0, part(sums, minutes), still)
-    return most, limit, (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
+    lasts = (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
+    return Evidence(most, last_hour, limit, lasts)
 
 
 def slower_hour(deviation: Array, made: Flags) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 Marks = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 def running(values: Array) -> tuple[Array, Array]:
@@ -25,6 +26,19 @@ def part(total: Array, steps: int) -> Array:
     sums = total.copy()
     sums[:, steps:] -= total[:, :-steps]
     return sums
+
+
+def count_over(flags: Flags, steps: int) -> npt.NDArray[np.float64]:
+    """How many of them there were."""
+    total = flags.cumsum(axis=1, dtype=np.float64)
+    result = total.copy()
+    result[:, steps:] -= total[:, :-steps]
+    return result
+
+
+def lately(flags: Flags, steps: int) -> Flags:
+    """``max_over_time`` of what is there or not."""
+    return count_over(flags, steps) > 0
 
 
 def max_over(values: Array, steps: int) -> Array:
