@@ -1,5 +1,5 @@
-"""The parts of documents that a benchmark writes: between ``<!-- measured: NAME -->`` and
-``<!-- measured: end -->``."""
+"""Updates the parts of documents between ``<!-- measured: NAME -->`` and
+``<!-- measured: end -->`` with the results of benchmarks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _END = "<!-- measured: end -->"
 
 
 def renew_part(document: str, name: str, text: str) -> None:
-    """Put what was measured in its place.
+    """Replace the measured part of a document.
 
     :param document: the name of a file in ``docs``.
-    :raises SystemExit: no place is marked for it.
+    :raises SystemExit: the document has no part with this name.
     """
     page = _DOCS / document
     before, begin, rest = page.read_text().partition(f"<!-- measured: {name} -->\n")

@@ -1,4 +1,4 @@
-"""The alerts on failures of a target where some probes fail by chance, as they always have."""
+"""The alerts on failures for targets whose probes have always failed at a low, random rate."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY
 from benchmarks.alert_quality.judge import episodes
 
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05)
-"""Of all probes that fail, each by itself."""
+"""The shares of probes that fail independently."""
 EVERY_MINUTES = (1, 5)
 ALERTS = ("InferenceErrorsHigh", "InferenceThrottled", "InferenceWrongAnswers")
-"""InferenceToolCallsFail and InferenceRankingWrong fire at the same as the last one."""
+"""InferenceToolCallsFail and InferenceRankingWrong have the same condition as the last one."""
 _BEGIN = LEARNING_DAYS * MINUTES_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """A target that fails so often, and its tickets in a month by alert."""
+    """A target with a constant failure rate, and its tickets per month by alert."""
 
     share: float
     every_minutes: int
@@ -30,7 +30,7 @@ class Habit:
 
 
 def habits(target_months: int, seed: int) -> Iterator[Habit]:
-    """As if all failures were of the alert's kind; nothing silences them."""
+    """Simulate targets as if every failure were of the alert's kind, without inhibition."""
     random = np.random.default_rng(seed)
     shape = target_months, _BEGIN + 30 * MINUTES_PER_DAY
     never = np.zeros(shape, bool)

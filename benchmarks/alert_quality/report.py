@@ -1,4 +1,4 @@
-"""The verdict on the alerts as Markdown."""
+"""Formats the verdict on the alerts as Markdown."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from benchmarks.alert_quality.noise import Noise
 
 RISES = {Kind.TTFT_20: 1.2, Kind.TTFT_50: 1.5, Kind.TTFT_100: 2.0}
 PROBES_PER_FALSE_ALARM = 432_000
-"""One in ten months of one probe a minute."""
+"""One false alarm in ten months with one probe per minute."""
 
 
 def report(verdicts: Sequence[Verdict], habits: Sequence[Habit]) -> str:
-    """Tables of what was found, how soon beside how soon it could be known, and of what was not
-    there."""
+    """Return tables of detected incidents and false alarms.
+
+    The tables show detection times next to the earliest possible ones.
+    """
     quiet = [verdict for verdict in verdicts if not verdict.world.incidents]
     ill = [verdict for verdict in verdicts if verdict.world.incidents]
     parts = [_false("false pages", PAGES, quiet), _false("false tickets", TICKETS, quiet)]
@@ -85,7 +87,7 @@ def _others(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def bound_minutes(verdict: Verdict, kind: Kind) -> float:
-    """Of independent probes, even where the world's come in runs or wander."""
+    """Return the earliest possible detection, for independent probes without runs and drift."""
     noise, every = verdict.world.noise, verdict.world.minutes_per_probe
     shape = noise.core, noise.spike_share, noise.spike_mean
     return every * _bound(shape, math.log(RISES[kind]), PROBES_PER_FALSE_ALARM // every)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmarks.running import Samples
-from benchmarks.soak.scene import FAULTS, GUEST
+from benchmarks.soak.scene import FAULTS, TRANSIENT
 from benchmarks.soak.server import OUTPUT_TOKENS
 
-MODELS = ("good", "good-fresh", GUEST, *FAULTS)
+MODELS = ("good", "good-fresh", TRANSIENT, *FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ def counted(samples: Samples, model: str) -> Counts:
 def accounts(samples: Samples, ledger: Counter[str], gone: Counts) -> list[Account]:
     """Return an account for every model.
 
-    :param gone: the counts of removed temporary targets.
+    :param gone: the counts of removed transient targets.
     """
     return [
         Account(
             model,
             ledger[model],
-            counted(samples, model) + (gone if model == GUEST else Counts()),
+            counted(samples, model) + (gone if model == TRANSIENT else Counts()),
         )
         for model in MODELS
     ]

@@ -28,7 +28,7 @@ from benchmarks.meanwhile import meanwhile
 from benchmarks.running import SCRAPE_EVERY_SECONDS, Process, Samples, scrape, started
 from benchmarks.soak import accounts
 from benchmarks.soak.inside import Inside, ask
-from benchmarks.soak.scene import GUEST, Scene
+from benchmarks.soak.scene import TRANSIENT, Scene
 from benchmarks.soak.server import ledger_of, soak_server
 
 PROBES, QUICK_PROBES, LONG_PROBES = 100_000, 2_000, 1_000_000
@@ -79,11 +79,11 @@ class Soak:
                 if time.monotonic() > give_up_at:
                     sys.exit(f"only {answers} probes were made")
                 time.sleep(1)
-            self._scene.write(self._generation, guests_asked=False)
+            self._scene.write(self._generation, transient_asked=False)
             time.sleep(_TAKEN_UP_SECONDS)
             yield self._look()  # the reload has collected garbage
             if number < count:
-                self._change_guests()
+                self._replace_transient_targets()
 
     def accounts(self) -> tuple[list[accounts.Account], Samples]:
         """Compare the provider's ledger with the counters after every probe has ended."""
@@ -104,12 +104,12 @@ class Soak:
             inside=ask(self._inside),
         )
 
-    def _change_guests(self) -> None:
-        """Replace the temporary targets.
+    def _replace_transient_targets(self) -> None:
+        """Replace the transient targets.
 
-        Their counters disappear with them, so this stops their probes and reads the counters first.
+        Their counters disappear with them, so this reads the counters first.
         """
-        self._gone += accounts.counted(self._scrape(), GUEST)
+        self._gone += accounts.counted(self._scrape(), TRANSIENT)
         self._generation += 1
         self._scene.write(self._generation)
 

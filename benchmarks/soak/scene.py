@@ -1,4 +1,4 @@
-"""The targets of the soak test: good ones, a tenth that fail, and guests that come and go."""
+"""The targets of the soak test: good ones, failing ones, and transient ones that come and go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.soak.server import ANSWERS
 
 FAULTS = [name for name in ANSWERS if name != "good"]
-GUEST = "good-guest"
+TRANSIENT = "good-transient"
 _REFUSES = "http://127.0.0.1:1"
 _SILENT = "timeouts: {first_token: 1s, stall: 1s}, "
 _NEVER = "11h"
@@ -27,29 +27,29 @@ class Scene:
     probes_per_second: float
     good: int = 92
     fresh: int = 8
-    guests: int = 8
+    transient: int = 8
     """The number of targets that come and go. Each fault has one more target."""
 
-    def write(self, generation: int, *, guests_asked: bool = True, asked: bool = True) -> None:
-        """Write a configuration with the guests of a generation.
+    def write(self, generation: int, *, transient_asked: bool = True, asked: bool = True) -> None:
+        """Write a configuration with the transient targets of a generation.
 
-        :param guests_asked: whether to probe the guests; otherwise they are about to be removed.
+        :param transient_asked: whether to probe them; otherwise they are about to be removed.
         :param asked: whether to probe any target.
         """
-        count = self.good + self.fresh + self.guests + len(FAULTS) + 1
+        count = self.good + self.fresh + self.transient + len(FAULTS) + 1
         interval = f"{max(1, round(1000 * count / self.probes_per_second))}ms"
         lines = [
             f"web: {{listen: '{self.listen}'}}",
             f"defaults: {{interval: {interval if asked else _NEVER}}}",
             "probes: {count: {prompt: Count., max_output_tokens: 4}}",
             "targets:",
-            *self._targets(generation, "" if guests_asked else f"interval: {_NEVER}, "),
+            *self._targets(generation, "" if transient_asked else f"interval: {_NEVER}, "),
         ]
         beside = self.file.with_suffix(".new")
         beside.write_text("\n".join(lines))
         beside.replace(self.file)
 
-    def _targets(self, generation: int, guests: str) -> Iterator[str]:
+    def _targets(self, generation: int, interval: str) -> Iterator[str]:
         for number in range(self.good):
             yield _target(f"good-{number}", "good", self.url)
         for number in range(self.fresh):
@@ -58,8 +58,8 @@ class Scene:
             silent = fault.startswith("timeout")
             yield _target(f"fault-{fault}", fault, self.url, _SILENT if silent else "")
         yield _target("fault-connect", "connect", _REFUSES)
-        for number in range(self.guests):
-            yield _target(f"guest-{generation}-{number}", GUEST, self.url, guests)
+        for number in range(self.transient):
+            yield _target(f"transient-{generation}-{number}", TRANSIENT, self.url, interval)
 
 
 def _target(name: str, model: str, url: str, more: str = "") -> str:

@@ -63,7 +63,7 @@ _MODEL = re.compile(rb'"model": ?"([^"-]*)(-[^"]*)?"')
 _LENGTH = re.compile(rb"content-length: ?(\d+)", re.IGNORECASE)
 
 
-class _Guest(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     def __init__(self, ledger: Counter[str]) -> None:
         self._ledger = ledger
         self._data = b""
@@ -92,7 +92,7 @@ class _Guest(asyncio.Protocol):
 async def _serve() -> None:
     ledger: Counter[str] = Counter()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Guest(ledger), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: _Connection(ledger), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
