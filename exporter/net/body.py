@@ -24,8 +24,8 @@ class Part(NamedTuple):
     data: bytes
     arrival: Arrival
     ends_read: bool
-    """Whether the read is known to have ended with this part. If so, the kernel's stamp is that of
-    its last byte, however late the read was."""
+    """Whether the read is known to have ended with this part. If so, the kernel's stamp belongs
+    to its last byte, however late the read was."""
 
 
 Sink = Callable[[Part], bool]

@@ -39,7 +39,7 @@ class Connection:
     ) -> Head:
         """Send a request, and return the head of the response.
 
-        :raises httpx.TransportError: the connection broke, or what came is no HTTP response.
+        :raises httpx.TransportError: the connection broke, or the peer sent no HTTP response.
         """
         self.answer = answer = Answer()
         request = answer.asked(method, target, headers, content)

@@ -22,9 +22,9 @@ _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
 
 
 async def connect(host: str, port: int, exchange: Exchange) -> TcpStream:
-    """Open a connection; DNS and TCP are timed apart.
+    """Open a connection, and time DNS and TCP separately.
 
-    :raises httpx.ConnectError: that fails, at worst for want of a descriptor (``OutOfSockets``).
+    :raises httpx.ConnectError: that fails. ``OutOfSockets`` if there is no file descriptor left.
     """
     sockets.check()
     started = time.monotonic_ns()

@@ -18,8 +18,8 @@ class DnsError(httpx.ConnectError):
 
 
 class TlsError(httpx.ConnectError):
-    """The TLS handshake failed, most often since the certificate could not be verified, or the
-    server refused the connection right after it."""
+    """The TLS handshake failed, most often because the certificate couldn't be verified, or the
+    server rejected the connection right after the handshake."""
 
 
 class NetworkFailure(httpx.TransportError):
@@ -31,7 +31,7 @@ class NetworkFailure(httpx.TransportError):
 
 
 class OwnFault(NetworkFailure):
-    """The request could not be sent for want of something that the exporter itself should have."""
+    """The request couldn't be sent because the exporter itself lacks something."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(FailureReason.INTERNAL, detail)
@@ -54,10 +54,10 @@ _REASONS: tuple[tuple[type[Exception], FailureReason], ...] = (
 
 
 def is_closed_meanwhile(failure: NetworkFailure, exchange: Exchange) -> bool:
-    """Whether the server had closed a kept connection before it could answer on it.
+    """Whether the server had closed a kept connection before it could respond on it.
 
-    Then nobody is to blame: either side may give up an idle connection at any time (RFC 9112
-    section 9.5), and the official SDKs ask once more, too.
+    That is no failure: either side may close an idle connection at any time (RFC 9112 section
+    9.5), and the official SDKs retry once, too.
     """
     broke = isinstance(
         failure.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)

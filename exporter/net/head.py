@@ -5,26 +5,26 @@ from __future__ import annotations
 import httpx
 
 MAX_HEADERS = 256
-"""Each header costs time. Servers are content with some dozens, Python's own client with 100."""
+"""Each header costs time. Servers send a few dozen, and Python's own client accepts 100."""
 _MAX_LINES = 2 * MAX_HEADERS
 MAX_BYTES = 24 << 10
-"""Of a head, of trailers, of the line before a chunk. Behind nginx, by its default settings, no
-more than 8 kB get through."""
+"""The limit for a head, for trailers, and for the line before a chunk. With its default settings,
+nginx lets no more than 8 kB through."""
 
 
 class TooManyHeaders(httpx.RemoteProtocolError):
-    """A response has more headers than anybody needs."""
+    """A response has more than ``MAX_HEADERS`` headers."""
 
 
 class HeadGuard:
-    """Counts the lines of a head before anybody reads it: h11 takes them apart all at once."""
+    """Counts the lines of a head before h11 parses them, which it does all at once."""
 
     def __init__(self) -> None:
         self._lines = 0
 
     def check(self, data: bytes) -> None:
-        """Take note of what was read. An empty line ends a head; what follows it in the same read
-        may be the body.
+        """Count the lines in what was read. An empty line ends a head. What follows it in the same
+        read may be the body.
 
         :raises TooManyHeaders: it has too many lines.
         """

@@ -1,7 +1,7 @@
-"""HTTP/1.1 as a client speaks it, without a socket.
+"""The client side of HTTP/1.1, without a socket.
 
-h11 writes the request and reads the head of the answer, which comes once. What comes with every
-token, the chunks of the body, is read by llhttp, which is written in C.
+h11 writes the request and reads the head of the response, once for each. The chunks of the body,
+which arrive with every token, are parsed by llhttp, which is written in C.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Head(NamedTuple):
-    """The status line and the headers of an answer."""
+    """The status line and the headers of a response."""
 
     status: int
     reason: str
@@ -33,7 +33,7 @@ class Head(NamedTuple):
 
 
 class Answer:
-    """One request and its answer, whose bytes may be split anywhere."""
+    """One request and its response, whose bytes may be split anywhere."""
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_BYTES)
@@ -44,21 +44,21 @@ class Answer:
 
     @property
     def is_over(self) -> bool:
-        """Whether all of it is there."""
+        """Whether the whole response has arrived."""
         return self._body is not None and self._body.is_over
 
     @property
     def leaves_connection(self) -> bool:
-        """Whether it is over, and the connection may serve another request.
+        """Whether it is over, and the connection can serve another request.
 
-        Not after more than the answer came: nobody knows what that belongs to (RFC 9112 section
-        6.3 has a client close such a connection).
+        It can't if more than the response arrived, because such bytes don't belong to any request.
+        RFC 9112 section 6.3 has a client close such a connection.
         """
         return self.is_over and self._keeps_connection and not self.has_surplus
 
     @property
     def has_surplus(self) -> bool:
-        """Whether more came than belongs to it."""
+        """Whether more arrived than belongs to it."""
         return self._body is not None and self._body.has_surplus
 
     def asked(
@@ -66,7 +66,7 @@ class Answer:
     ) -> list[bytes]:
         """The request on the wire: its head, and its body if it has one.
 
-        :raises httpx.LocalProtocolError: it cannot be sent.
+        :raises httpx.LocalProtocolError: it can't be sent.
         """
         try:
             events: list[h11.Event] = [
@@ -80,9 +80,9 @@ class Answer:
             raise httpx.LocalProtocolError(str(error)) from error
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; none: the peer has closed the connection.
+        """Take the next bytes, or none once the peer has closed the connection.
 
-        :raises httpx.RemoteProtocolError: this is no answer, or it is not whole.
+        :raises httpx.RemoteProtocolError: this is no HTTP response, or it is incomplete.
         """
         if self._body is None:
             self._feed_head(data)
@@ -92,9 +92,9 @@ class Answer:
             self._body.ended()
 
     def take(self) -> list[bytes]:
-        """What came of the body since it was last taken.
+        """What arrived of the body since the last call.
 
-        :raises httpx.RemoteProtocolError: nothing did, since it is broken.
+        :raises httpx.RemoteProtocolError: nothing did, because it is broken.
         """
         return self._body.take() if self._body else []
 
@@ -152,7 +152,7 @@ class _Body(Protocol):
 
 
 class _Pieces:
-    """What came of a body and is not taken yet."""
+    """What arrived of a body and isn't taken yet."""
 
     def __init__(self) -> None:
         self.is_over = self.has_surplus = False
@@ -190,14 +190,14 @@ class _Sized(_Pieces):
 
 
 class _Chunks(_Pieces):
-    """Chunks, as llhttp calls for each part of them."""
+    """Chunks. llhttp calls the methods ``on_...`` as it parses them."""
 
     def __init__(self) -> None:
         super().__init__()
         self._failure: Exception | None = None
         self._trailers = self._between = 0
         self._parser = httptools.HttpResponseParser(self)
-        # Some servers fill the length of a chunk up with spaces; all clients read that.
+        # Some servers pad the length of a chunk with spaces, and all clients accept that.
         self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._parser.feed_data(_CHUNKED_HEAD)
 
@@ -240,7 +240,7 @@ class _Chunks(_Pieces):
         raise httpx.RemoteProtocolError("the last chunk of the response is missing")
 
     def take(self) -> list[bytes]:
-        """What came before the mistake comes before the complaint."""
+        """Return what arrived before a mistake first, and raise the mistake next."""
         if self._failure and not self._pieces:
             raise self._failure
         return super().take()

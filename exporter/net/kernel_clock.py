@@ -1,10 +1,9 @@
 """When bytes really arrived: the kernel's receive time, on the monotonic clock.
 
 Linux stamps every received segment with the wall-clock time at which it reached the socket's
-queue (``SO_TIMESTAMPNS``, socket(7)) and hands the stamp of the last segment out with
-``recvmsg``. A busy event loop therefore reads late but does not measure late. Wall-clock time
-may be stepped, so a stamp is turned at once into "this long before the read" and only that
-difference is kept.
+queue (``SO_TIMESTAMPNS``, socket(7)), and ``recvmsg`` returns the stamp of the last segment. So a
+busy event loop reads late but doesn't measure late. Wall-clock time may be stepped. That's why a
+stamp is converted at once to "this long before the read", and only that difference is kept.
 """
 
 from __future__ import annotations
@@ -19,49 +18,51 @@ from exporter.process.stamps import SO_TIMESTAMPNS
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 _STEP_NS = 1_000_000
-"""Bytes whose stamp is so much older than the emptiness of the socket that they came into were
-stamped by a clock that was stepped, or filled a gap that others had waited for."""
+"""If a stamp is this much older than the last time at which the socket was empty, either the clock
+was stepped, or the bytes filled a gap that later ones had waited for."""
 _MAX_LAG_NS = 60_000_000_000
-"""Where nobody knows since when the bytes may have waited: no read is a minute late."""
+"""The limit if it isn't known how long the bytes may have waited: no read is a minute late."""
 _RESUMING_NS = 2_000_000
-"""How far apart a machine that goes on may deliver what came, and wake this process."""
+"""When a machine resumes, it may deliver bytes and wake this process this far apart."""
 _PROMPT_NS = 200_000
 _READINGS = 3
 _SIMULTANEOUS_NS = 20_000
-"""Readings of two clocks that are further apart are taken once more: the process was set aside
-between them."""
+"""If the readings of two clocks are further apart than this, the process was preempted between
+them, and they are read again."""
 
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """One network read. Two arrivals are the same only if they are the same read. It is not frozen,
-    as there is one for each token, and a frozen one takes three times as long to make."""
+    """One network read. Two arrivals are equal only if they are the same read. It isn't frozen:
+    there is one for each token, and creating a frozen one takes three times as long."""
 
     at: int
     """When the bytes arrived, monotonic nanoseconds."""
     lag: int | None
     """Nanoseconds from arrival to read; ``None`` where only the time of the read is known."""
     waited: int | None = None
-    """The longest that any of the bytes can have waited to be read, in nanoseconds; ``None``
-    where nobody knows."""
+    """The longest that any of the bytes can have waited to be read, in nanoseconds; ``None`` if
+    that isn't known."""
     stamp: int | None = None
     """The kernel's own receive time, wall-clock nanoseconds."""
     doubt: int = 0
     """How much earlier even the last of the bytes may have arrived, in nanoseconds."""
 
     def is_with(self, other: Arrival | None) -> bool:
-        """Whether the bytes came with those of another read: one segment may take several."""
+        """Whether the bytes arrived in the same segment as those of another read."""
         return other is not None and self.stamp is not None and self.stamp == other.stamp
 
     @property
     def is_prompt(self) -> bool:
-        """Whether all that was read is timed well enough."""
+        """Whether the arrival of every byte is known well enough."""
         return (self.uncertainty(last=False) or 0) <= _PROMPT_NS
 
     def uncertainty(self, *, last: bool) -> int | None:
         """How much earlier than ``at`` something in this read may have arrived, in nanoseconds.
 
-        The kernel's stamp is that of the bytes that came last.
+        The kernel's stamp belongs to the last bytes.
+
+        :param last: whether it is the last byte of the read.
         """
         if last and self.lag is not None:
             return self.doubt
@@ -70,10 +71,10 @@ class Arrival:
         return max(self.doubt, self.waited - (self.lag or 0))
 
     def unless_absent(self, began: int, ended: int) -> Arrival:
-        """The arrival, if the process did not run between two times and nobody knows why.
+        """The arrival, given that the process didn't run between two times for an unknown reason.
 
-        Where only the process was stopped, the kernel went on to stamp what came. Where the whole
-        machine was, all that came meanwhile is stamped when it goes on. Monotonic nanoseconds.
+        If only the process was stopped, the kernel went on stamping. If the whole machine was,
+        everything that arrived meanwhile is stamped when it resumes. Monotonic nanoseconds.
         """
         if abs(self.at - ended) > _RESUMING_NS:
             return self
@@ -83,9 +84,9 @@ class Arrival:
 def receive(
     sock: socket.socket, max_bytes: int, empty_at: int | None = None
 ) -> tuple[bytes, Arrival]:
-    """Read without waiting, and tell when the bytes arrived.
+    """Read without waiting, and return the bytes and when they arrived.
 
-    :param empty_at: when nothing was waiting in the socket, monotonic nanoseconds.
+    :param empty_at: when the socket was last known to be empty, monotonic nanoseconds.
     :raises BlockingIOError: there is nothing to read yet.
     """
     data, stamp = _receive(sock, max_bytes)
@@ -102,8 +103,8 @@ def _longest(waited: int | None) -> int:
 
 
 def _both_clocks() -> tuple[int, int, int]:
-    """The same moment on the monotonic and on the wall clock, and how much earlier it may have
-    been on the former; nanoseconds."""
+    """The same moment on the monotonic and the wall clock, and how much earlier it may have been on
+    the monotonic one; nanoseconds."""
     readings = 0
     while True:
         before, wall, now = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()

@@ -16,7 +16,7 @@ def proxy_for(url: str) -> str | None:
     """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name for a
     URL.
 
-    :raises NetworkFailure: it is no HTTP proxy.
+    :raises NetworkFailure: it isn't an HTTP proxy.
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
@@ -31,7 +31,7 @@ def proxy_for(url: str) -> str | None:
     except (ValueError, httpx.InvalidURL):
         named, usable = None, False
     if named is None or not usable:
-        # Its text may hold a password.
+        # The text may contain a password.
         detail = f"the proxy for {parts.scheme} is not a URL; correct the variable that names it"
         raise NetworkFailure(FailureReason.CONNECT, detail)
     if named.password:

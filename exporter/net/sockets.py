@@ -1,4 +1,4 @@
-"""The sockets of probes, which are not to take the last descriptors of the process."""
+"""The sockets of probes, which must not use up the process's file descriptors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 
 class OutOfSockets(httpx.ConnectError):
-    """The exporter has no descriptor left for a connection: no provider's fault."""
+    """The exporter has no file descriptor left for a connection. It's not the provider's fault."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -18,7 +18,7 @@ class OutOfSockets(httpx.ConnectError):
 
 
 class Sockets:
-    """Those that are open. There is no limit until one is set."""
+    """The open sockets. There is no limit until one is set."""
 
     limit: int | None = None
 
@@ -26,7 +26,10 @@ class Sockets:
         self._open: WeakSet[socket.socket] = WeakSet()
 
     def check(self) -> None:
-        """:raises OutOfSockets: there may be no further one."""
+        """Check whether another socket is allowed.
+
+        :raises OutOfSockets: it isn't.
+        """
         if self.limit is not None and self._count() >= self.limit:
             raise OutOfSockets
 
@@ -35,8 +38,8 @@ class Sockets:
 
     @property
     def are_scarce(self) -> bool:
-        """Whether connections should be closed rather than kept for the next probe: others have
-        none."""
+        """Whether connections should be closed rather than kept for the next probe, so that others
+        can be opened."""
         return self.limit is not None and self._count() > self.limit * 3 // 4
 
     def _count(self) -> int:
@@ -46,4 +49,4 @@ class Sockets:
 
 
 sockets = Sockets()
-"""Of this process, like the limit that they share."""
+"""The sockets of this process, which share one limit."""

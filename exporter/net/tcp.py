@@ -63,7 +63,7 @@ class TcpStream:
             raise failure
 
     def _readable(self) -> None:
-        """Read once, and hand over what came. Nothing is read while nobody asks for it."""
+        """Read once, and hand the bytes over. While no caller receives, stop watching instead."""
         reader = self._reader
         if reader is None or reader.done.done():
             self._stop_watching()

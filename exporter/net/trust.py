@@ -1,4 +1,4 @@
-"""Whom a TLS connection trusts, and by which certificate this side is known."""
+"""Which certificates a TLS connection trusts, and which one it presents."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _PATIENCE_SECONDS = 5.0
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """The context for these settings. Contexts are shared: each takes about a megabyte.
+    """The context for these settings. Contexts are shared, because each takes about a megabyte.
 
-    :raises NetworkFailure: a file cannot be read or used.
+    :raises NetworkFailure: a file can't be read or used.
     """
     return _tls_context(settings, tuple(map(_modified, _files(settings))))
 
 
 async def trusted(settings: TlsSettings) -> ssl.SSLContext:
-    """The context for these settings; their files are read beside the loop.
+    """The context for these settings. Another thread reads the files.
 
-    :raises NetworkFailure: as ``tls_context``, or their file system does not answer.
+    :raises NetworkFailure: as ``tls_context``, or the file system doesn't respond.
     """
     if not _files(settings):
         return tls_context(settings)
@@ -47,7 +47,7 @@ def _files(settings: TlsSettings) -> tuple[Path, ...]:
 
 
 def _of_the_system() -> tuple[Path, ...]:
-    """The file that replaces the system's certificates, where there is one."""
+    """The file that replaces the system's certificates, if there is one."""
     file = os.environ.get("SSL_CERT_FILE")
     return (Path(file),) if file else ()
 
@@ -61,7 +61,7 @@ def _no_password() -> str:
 def _tls_context(settings: TlsSettings, _versions: tuple[int, ...]) -> ssl.SSLContext:
     try:
         for file in (*_of_the_system(), *_files(settings)):
-            check_regular(file)  # OpenSSL waits for whoever may write into a pipe
+            check_regular(file)  # OpenSSL would wait for bytes in a named pipe
         context = httpx.create_ssl_context()
         context.set_alpn_protocols(["http/1.1"])
         if settings.ca_file:

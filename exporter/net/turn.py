@@ -1,4 +1,4 @@
-"""A body in small pieces, with turns for everybody else between them."""
+"""Splitting a long read, so that other probes get a turn of the loop in between."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from exporter.net.kernel_clock import Arrival
 
 _PIECE_BYTES = 512
-"""Of what has many lines, so much is taken apart at a time: it may hold a hundred events."""
+"""The piece of a read with many lines that is decoded at a time. It may hold a hundred events."""
 _TURN_LINES = 64
-"""After so many lines of one read, or so many parts of it, it is the others' turn. A server may cut
-each byte into an HTTP chunk of its own."""
+"""After this many lines or parts of one read, other probes get a turn. A server may send every byte
+as an HTTP chunk of its own."""
 
 
 def pieces(data: bytes) -> Sequence[bytes]:
-    """The data; where it has many lines, no more than a piece at a time."""
+    """The data, in pieces if it has many lines."""
     if data.count(b"\n") <= _TURN_LINES:
         return (data,)
     return [data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)]
 
 
 class Turn:
-    """Tells when a turn of the loop gets long, so that others should have theirs.
+    """Decides when a turn of the loop has been long enough.
 
     One read may complete hundreds of events, which must not keep all other probes waiting for
-    milliseconds. An ordinary stream, a few events a read, never waits here.
+    milliseconds. An ordinary stream, with a few events in a read, never waits here.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Turn:
         self._arrival: Arrival | None = None
 
     def ends_with(self, piece: bytes, arrival: Arrival) -> bool:
-        """Whether this piece, of this read, is the last that fits into one turn."""
+        """Whether this piece of this read is the last that fits into one turn."""
         if arrival is not self._arrival:
             self._done, self._arrival = 0, arrival
         self._done += 1 + piece.count(b"\n")

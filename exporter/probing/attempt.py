@@ -52,7 +52,7 @@ _WAITING = frozenset(
         FailureReason.NOT_READY,
     }
 )
-"""Failures that pass by themselves."""
+"""Failures that may pass by themselves."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Attempt:
         self._deadlines = Deadlines(plan.timeouts, self._latest_arrival)
         self._exchange = Exchange(on_sent=self._deadlines.sent)
         self._own_failure: Failure | None = None
-        """The failure, if it says nothing of the provider."""
+        """The failure, if it says nothing about the provider."""
         self._call: Call[Ask] | None = None
         self._measures = Measures()
         self._head: ResponseHead | None = None
@@ -78,11 +78,11 @@ class Attempt:
         self._body_prefix = bytearray()
 
     async def carry_out(self, connections: Connections) -> Failure | None:
-        """Run the probe to its end; why it failed, if it did."""
+        """Run the probe to its end. Returns why it failed, or ``None`` if it succeeded."""
         glance()
         try:
             problem = await self._problem(connections)
-            # What the provider itself said of a failure is more exact than how it then broke off.
+            # The provider's own words on a failure are more exact than how the stream broke off.
             failure = self._record.failure or self._rejection() or problem or self._judge()
             return failure and self._explained(failure)
         except Exception as error:
@@ -204,13 +204,13 @@ class Attempt:
         return arrival.at if arrival else None
 
     def _rejection(self) -> Failure | None:
-        """What a response that is no stream says, be it whole or not."""
+        """What a response that isn't a stream says, whether it is complete or not."""
         if self._head and (self._head.status != httpx.codes.OK or not self._record.heard):
             return self._dialect.failure(self._head, bytes(self._body_prefix))
         return None
 
     def _judge(self) -> Failure | None:
-        """The failure in a response that came to its end."""
+        """The failure in a response that arrived in full."""
         record = self._record
         if record.end is None:
             return Failure(FailureReason.TRUNCATED, record.missing_end)
@@ -230,7 +230,7 @@ class Attempt:
         return explained(failure, self._head, body)
 
     async def result(self, failure: Failure | None) -> ProbeResult:
-        """What came of it."""
+        """The result of the probe."""
         glance()
         over = time.monotonic_ns()
         record, exchange = self._record, self._exchange
@@ -281,7 +281,7 @@ class Attempt:
         return self._record.usage or in_headers
 
     def _retry_after_seconds(self, failure: Failure | None) -> float | None:
-        """The longest that is said, in the headers, in the error or in its text."""
+        """The longest time that the headers, the error, or its text names."""
         if failure is None:
             return self._facts.retry_after_seconds
         in_text = delay_in_text(failure.detail) if failure.reason in _WAITING else None
@@ -293,5 +293,5 @@ def _too_large(what: str, limit: int, unit: str) -> ProtocolError:
 
 
 def _told(failure: Failure, detail: str, head: ResponseHead | None) -> Failure:
-    """The failure as people may see it."""
+    """The failure, as it may be shown."""
     return replace(failure, detail=detail, status=failure.status or (head.status if head else None))

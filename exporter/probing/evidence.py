@@ -215,11 +215,11 @@ class _Usual:
 
 
 class _Sum:
-    """The evidence for one kind of change."""
+    """The evidence of one kind of change."""
 
     def __init__(self) -> None:
         self._together = 0
-        """Probes since there was no evidence."""
+        """The number of probes since there was no evidence."""
         self._within_reach = LIMIT
         self.value = 0.0
 

@@ -1,4 +1,4 @@
-"""What a stream said, and when: events and their arrivals folded into marks."""
+"""What a stream said, and when: events and their arrivals, reduced to marks."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from exporter.result import Failure, Timeline, Usage
 
 _CLOSE_NS = 2_000_000
 _LATE_STOP = 1.75
-"""How many times as late as a token the stop may come and still be one."""
+"""The stop counts as a token if it comes at most this many times as late as a token would."""
 
 
 @dataclass(slots=True)
 class Mark:
-    """An event that the measures count from, and the read that held it."""
+    """An event that measures refer to, and the read that held it."""
 
     arrival: Arrival
     last: bool = True
-    """Whether the last byte of its read completed it."""
+    """Whether it was completed by the last byte of its read."""
 
     @property
     def at(self) -> int:
@@ -51,13 +51,13 @@ class Mark:
 
     @property
     def is_close(self) -> bool:
-        """Whether it is known well enough to be the end of a gap."""
+        """Whether its time is known well enough to begin or end a gap."""
         return (self.uncertainty or 0) <= _CLOSE_NS
 
 
 class StreamRecord:
-    """Marks are monotonic nanoseconds. What comes after the end marker is not part of the
-    answer and is passed over."""
+    """What one stream said. Marks are monotonic nanoseconds. Anything after the end marker isn't
+    part of the answer and is ignored."""
 
     def __init__(self) -> None:
         self.first_token: Mark | None = None
@@ -77,7 +77,7 @@ class StreamRecord:
         """Whether there was any event at all."""
         self._gaps: list[tuple[Mark, Mark]] = []
         self._stop: Mark | None = None
-        """The event of a token that is counted and not shown."""
+        """The event of a token that is counted but not shown."""
         self._reads: list[Piece] = []
         self._has_unseen_tokens = False
         self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
@@ -87,7 +87,7 @@ class StreamRecord:
         """The marks of the latest event."""
 
     def take(self, events: Iterable[Event], arrival: Arrival, *, ends_read: bool = True) -> bool:
-        """Fold in what one read brought; whether output was among it.
+        """Take what one read brought. Returns whether there was output in it.
 
         :param ends_read: whether the read ended with the last of these events.
         """
@@ -107,8 +107,8 @@ class StreamRecord:
 
     @property
     def uncertainty(self) -> int | None:
-        """How far off the marks and the known gaps may be, in nanoseconds; ``None`` where that is
-        not known."""
+        """How far off the marks and the known gaps may be, in nanoseconds; ``None`` if that isn't
+        known."""
         return self._uncertainty_with(self._known_gaps())
 
     def _uncertainty_with(self, gaps: list[tuple[Mark, Mark]]) -> int | None:
@@ -136,7 +136,7 @@ class StreamRecord:
     def timeline(
         self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
     ) -> Timeline:
-        """All marks of a probe that began at ``start`` and is over now, monotonic nanoseconds."""
+        """All marks of a probe that began at ``start``, monotonic nanoseconds."""
         gaps = self._known_gaps()
         uncertainty = self._uncertainty_with(gaps)
         return Timeline(
@@ -165,7 +165,7 @@ class StreamRecord:
 
     @property
     def said(self) -> str:
-        """The answer or, where there is none, the tools that were called instead."""
+        """The answer, or the tools that were called instead of one."""
         return self.text(OutputKind.ANSWER) or " ".join(map(str, self.calls))
 
     @property
@@ -174,7 +174,7 @@ class StreamRecord:
 
     @property
     def missing_end(self) -> str:
-        """How far a stream came that has no end."""
+        """How far a stream without an end marker got."""
         said = "the stream ended without its end marker"
         if self.finish_reason:
             return f"{said}, in an HTTP message that does not show whether it is whole"
@@ -183,12 +183,12 @@ class StreamRecord:
         return f"{said} or a finish reason, after {self.output_characters} characters of output"
 
     def last_counted(self, usage: Usage | None) -> Mark | None:
-        """The last token that the provider counted: the last output or, behind it, the token that
-        ended the answer.
+        """The last token that the provider counted: the last output, or the stop token after it.
 
-        Where each piece of output was a token, one that was counted and not shown is the stop.
-        Else, where it comes much later than a token would, something else took the time, and the
-        last output holds. A longer gap tells nothing then: it may have been one of several tokens.
+        If each piece of output was one token, a token that was counted but not shown is the stop.
+        Otherwise, the stop counts only if it comes about as soon as a token would. If it comes much
+        later, something else took the time. A single longer gap says nothing then, because it may
+        have held several tokens.
         """
         first, last, stop = self.first_token, self.last_token, self._stop
         if not first or not last or not stop or usage is None or stop.at < last.at:
@@ -200,7 +200,7 @@ class StreamRecord:
         return stop if stop.at - last.at <= _LATE_STOP * pace else last
 
     def pace_known(self, usage: Usage | None) -> bool:
-        """Whether the output came so that a time per token can be told from it."""
+        """Whether the output came at a pace that shows the time per token."""
         if usage is None:
             return True
         tokens, reads = self._streamed(usage), self._reads
@@ -212,7 +212,7 @@ class StreamRecord:
         return not is_burst(reads, tokens)
 
     def _streamed(self, usage: Usage) -> int:
-        """The tokens that came over the wire: what is billed for thought and kept back did not."""
+        """The tokens that came over the wire. Reasoning that is billed but not shown didn't."""
         return usage.output if self.text(OutputKind.REASONING) else usage.output - usage.reasoning
 
     def _take(self, event: Event, arrival: Arrival) -> None:
@@ -229,7 +229,7 @@ class StreamRecord:
                 self._take_fact(event)
 
     def _take_fact(self, event: Event) -> None:
-        """What has no time of its own."""
+        """Take an event whose time doesn't matter."""
         match event:
             case Likelihoods(tokens):
                 self.first_likelihoods = self.first_likelihoods or tokens
@@ -250,7 +250,7 @@ class StreamRecord:
         if output.call:
             self._calls.add(output.call)
         if output.is_summary or kind is OutputKind.TOOL:
-            # Tokens were counted that nobody sees: those that frame a call, and those summed up.
+            # Some counted tokens aren't visible: those that frame a call, and those summed up.
             self._has_unseen_tokens = True
         self.output_characters += len(text)
         if not self._reads or self._reads[-1].at != arrival.at:
@@ -285,7 +285,7 @@ class StreamRecord:
         return mark
 
     def _outrun_marks(self, arrival: Arrival) -> None:
-        """More came in the read of a mark: what was marked came before the read's end."""
+        """More arrived in the read of a mark, so the mark isn't at the end of its read."""
         for mark in self._newest:
             mark.last = mark.arrival is not arrival
         self._newest.clear()

@@ -114,7 +114,7 @@ class Schedule:
                 self._add(plan)
 
     def realign(self) -> None:
-        """Put every plan back on its grid, after the system clock was changed."""
+        """Put every plan back on its grid after the system clock was changed."""
         for plan in self._plans.values():
             self._add(plan)
 

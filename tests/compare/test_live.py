@@ -422,7 +422,7 @@ def test_a_line_that_is_no_sample_is_told(compare: Comparing) -> None:
     result = compare.run("--from-samples", str(compare.samples))
 
     assert result.exit_code == 1
-    assert f"{compare.samples}:6: no sample" in result.output
+    assert f"{compare.samples}:6: not a sample" in result.output
 
 
 def most_at_once(served: Sequence[Served]) -> int:

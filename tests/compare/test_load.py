@@ -12,12 +12,13 @@ import pytest
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.load_table import load_rows, load_sentences
+from exporter.compare.report.load_verdicts import grids
 from exporter.compare.report.markdown import to_markdown
 from exporter.compare.report.terminal import show
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Objective, Rules
-from exporter.compare.statistics.levels import Breaking
+from exporter.compare.statistics.levels import Breaking, Estimate, Level, Load
 from exporter.compare.statistics.load import side_at_level
 from exporter.compare.statistics.looking import judge
 from exporter.compare.statistics.measures import Measure
@@ -67,6 +68,17 @@ def test_throughput_is_that_of_the_time_in_which_all_streams_were_busy(streams: 
     assert side.tokens_per_second is not None
     assert side.tokens_per_second.value == pytest.approx(30.0 * streams)
     assert side.usd_per_million_tokens == pytest.approx(1e6 * 0.001 / 180)
+
+
+@pytest.mark.parametrize(
+    ("requests", "known"), [(39, (False, False)), (60, (True, False)), (80, (True, True))]
+)
+def test_a_tail_needs_more_requests_for_an_interval(
+    requests: int, known: tuple[bool, bool]
+) -> None:
+    side = side_at_level("own", 4, asked("own", 4)[:requests], None, 0)
+    times = (side.times[measure] for measure in (Measure.TTFT_P50, Measure.TTFT_P95))
+    assert tuple(time.high is not None for time in times) == known
 
 
 def test_a_failure_takes_time_and_gives_no_tokens() -> None:
@@ -222,6 +234,33 @@ def test_each_level_and_target_is_a_row_in_every_form() -> None:
     assert isinstance(document, dict)
     assert isinstance(document["levels"], list)
     assert len(document["levels"]) == len(LEVELS)
+
+
+def test_the_unit_of_an_interval_is_told_once_unless_it_changes() -> None:
+    samples = asked("own", 4, first=0.1)
+    who = side_at_level("own", 4, samples, None, 0)
+    times = {Measure.TTFT_P50: Estimate(0.2, 0.1, 0.3), Measure.TTFT_P95: Estimate(2, 0.9, 2.5)}
+    level = Level(4, (replace(who, times=times),), ())
+    [row] = load_rows(replace(REPORT, load=Load((level,), ())))
+
+    assert [cell.interval for cell in row.cells[1:3]] == ["100 to 300 ms", "900 ms to 2.5 s"]
+
+
+def test_the_grid_has_each_measure_of_each_level_at_which_both_were_asked() -> None:
+    [grid] = grids(REPORT)
+
+    assert (grid.candidate, grid.streams) == (CANDIDATE, (1, 4))
+    assert [name for name, _ in grid.rows] == [
+        "TTFT typical",
+        "TPOT typical",
+        "duration typical",
+        "success",
+        "USD/M tokens",
+    ]
+    assert all(len(cells) == 2 for _, cells in grid.rows)
+    of_first_token = dict(grid.rows)["TTFT typical"]
+    assert [cell.verdict for cell in of_first_token] == [Verdict.SAME, Verdict.WORSE]
+    assert to_html(REPORT).count('class="levels"') == 1
 
 
 def test_what_was_found_under_load_is_told_in_words() -> None:

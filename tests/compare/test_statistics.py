@@ -306,6 +306,23 @@ def test_sides_that_differ_by_more_than_a_factor_have_the_median_of_all_ratios()
     assert effect.low > 1
 
 
+def test_a_memory_that_shows_elsewhere_widens_the_interval() -> None:
+    random = np.random.default_rng(3)
+    blocks = np.arange(100).repeat(2)
+    before, after = (
+        Side(random.normal(size=200), blocks, np.zeros(200, np.intp)) for _ in range(2)
+    )
+    pairs = Pairs(before, after, 100)
+
+    alone, remembering, most = (typical_ratio(pairs, 0.95, runs) for runs in (1, 10, 99))
+
+    assert remembering.high / remembering.low > alone.high / alone.low
+    assert (most.low, most.high) == (
+        typical_ratio(pairs, 0.95, 16).low,
+        typical_ratio(pairs, 0.95, 16).high,
+    )
+
+
 def test_equal_values_are_the_same_without_doubt() -> None:
     side = Side(np.ones(40), np.arange(40) // 2, np.zeros(40, np.intp))
     assert typical_ratio(Pairs(side, side, 20), 0.95) == Effect(1.0, 1.0, 1.0, 1.0)

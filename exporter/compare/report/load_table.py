@@ -61,8 +61,14 @@ def _seconds(estimate: Estimate | None) -> Cell:
         return Cell("-")
     if estimate.low is None or estimate.high is None:
         return Cell(seconds_text(estimate.value))
-    interval = f"{seconds_text(estimate.low)} to {seconds_text(estimate.high)}"
-    return Cell(seconds_text(estimate.value), interval)
+    return Cell(seconds_text(estimate.value), _between(estimate.low, estimate.high))
+
+
+def _between(low: float, high: float) -> str:
+    """``147 to 176 ms``, or ``335 ms to 2.65 s``."""
+    low_text, high_text = seconds_text(low), seconds_text(high)
+    unit = f" {high_text.rpartition(' ')[2]}"
+    return f"{low_text.removesuffix(unit)} to {high_text}"
 
 
 def _rate(estimate: Estimate | None) -> Cell:

@@ -9,7 +9,7 @@ from html import escape
 
 Point = tuple[float, float]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 10, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 10, 34
 _TICK_STEPS = (1, 2, 5, 10)
 _DECADES = (1, 2, 5)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import ceil, log
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from exporter.compare.statistics.resampling import Floats, Resampling, harrell_d
 
 _FEWEST = 10
 _DRAWS = 1_999
+_TAIL = 0.025
 _PER_MILLION, _HOUR_SECONDS = 1e6, 3600.0
 
 
@@ -39,7 +41,7 @@ def side_at_level(
     return SideAtLevel(
         target=target,
         requests=len(samples),
-        times={m: found for m in TIMES if (found := draws.estimate(quantile_of(m)))},
+        times={m: found for m in TIMES if (found := _time(draws, quantile_of(m)))},
         success=Estimate(share.value, *share.score_interval(two_sided_z(0.95))),
         tokens_per_second=throughput,
         usd_per_million_tokens=price.value if price else None,
@@ -57,12 +59,13 @@ class Draws:
         self._samples = samples
         self._resampling = Resampling([""] * len(blocks), 1, _DRAWS, seed)
 
-    def estimate(self, quantile: Quantile) -> Estimate | None:
+    def estimate(self, quantile: Quantile, fewest: int = MIN_SAMPLES) -> Estimate | None:
+        """Estimate a quantile; without an interval if there are fewer values than ``fewest``."""
         values = [v for s in self._samples if (v := quantile.value(s)) is not None]
         if len(values) < _FEWEST:
             return None
         value = harrell_davis(np.array(values), quantile.share)
-        if len(values) < MIN_SAMPLES:
+        if len(values) < fewest:
             return Estimate(value)
         return _within(value, self.quantiles(quantile))
 
@@ -82,6 +85,11 @@ class Draws:
             return None
         draws = self._resampling.ratios(numerators, denominators, blocks.astype(np.intp))
         return _within(float(numerators.sum() / denominators.sum()), draws)
+
+
+def _time(draws: Draws, quantile: Quantile) -> Estimate | None:
+    """With an interval only if the largest of so many values is hardly ever below the quantile."""
+    return draws.estimate(quantile, max(MIN_SAMPLES, ceil(log(_TAIL) / log(quantile.share))))
 
 
 def _within(value: float, draws: Floats) -> Estimate:

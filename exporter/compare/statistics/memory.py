@@ -29,7 +29,7 @@ def memory(series: Floats) -> int:
     a slow period of any length (Kiefer and Vogelsang 2005, "A new asymptotic theory for
     heteroskedasticity-autocorrelation robust tests").
     """
-    size, longest = len(series), len(series) // _RUNS
+    size, longest = len(series), longest_run(len(series))
     if longest < 2 or not series.any():
         return 1
     lags = min(_LAGS, longest)
@@ -39,6 +39,11 @@ def memory(series: Floats) -> int:
         return longest
     rounded = np.round(series / np.abs(series).max(), 9)  # ties must not depend on the last bit
     return run_length([*rounded])
+
+
+def longest_run(blocks: int) -> int:
+    """Return how many of so many consecutive blocks may count as one."""
+    return max(1, blocks // _RUNS)
 
 
 def run_variance(series: Floats, runs: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp, isinf, sqrt
+from math import exp, floor, isinf, sqrt
 from statistics import median
 
 from exporter.compare.statistics import rank
@@ -108,7 +108,9 @@ def _compare_typical(
         lacking = f"both sides answered in {pairs.blocks} of {MIN_BLOCKS} blocks"
     if lacking or not before or not after:
         return Outcome(before, after, None, lacking)
-    effect = typical_ratio(pairs, confidence)
+    other = statistic.shown_by
+    runs = pool.memory(baseline, candidate, other) if other else 1
+    effect = typical_ratio(pairs, confidence, runs)
     middle, factor = sqrt(before * after), sqrt(effect.value)  # makes both agree with the ratio
     return Outcome(middle / factor, middle * factor, effect)
 
@@ -193,4 +195,4 @@ def _lacking(sizes: Sequence[int], wanted: int) -> str:
 
 def _lacking_bursts(found: float) -> str:
     """Describe what is missing for a tail, which needs slow probes at several times."""
-    return "" if found >= MIN_BURSTS else f"slow in {found:.0f} of {MIN_BURSTS} bursts"
+    return "" if found >= MIN_BURSTS else f"slow in {floor(found)} of {MIN_BURSTS} bursts"

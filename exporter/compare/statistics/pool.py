@@ -11,9 +11,12 @@ import numpy as np
 
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.measures import Value
+from exporter.compare.statistics.memory import memory
 from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import Share
 from exporter.compare.statistics.resampling import Floats, Integers, Resampling, run_length
+
+_OfBlock = Callable[[Sequence[Sample]], float | None]
 
 _ONE_BURST_BLOCKS = 2
 
@@ -73,6 +76,13 @@ class Pool:
     def pairs(self, baseline: Side, candidate: Side) -> Pairs:
         return Pairs(baseline, candidate, len(self._index))
 
+    def memory(self, baseline: str, candidate: str, value: Value) -> int:
+        """Return how many consecutive blocks count as one by the differences in this value."""
+        series = self._difference(
+            baseline, candidate, lambda samples: _mean_log(map(value, samples))
+        )
+        return memory(np.array(series))
+
     def bursts(self, targets: Sequence[str], value: Value, share: float) -> float:
         """Return the effective number of bursts of values beyond the quantile of these targets.
 
@@ -130,12 +140,14 @@ class Pool:
         If a series has a memory, the bootstrap draws runs of blocks.
         """
         for of_block in (_mean_log_first_token, _mean_log_duration, _failure_ratio):
-            before = self._by_block(baseline, of_block)
             for candidate in candidates:
-                after = self._by_block(candidate, of_block)
-                yield self._without_strata(
-                    {block: after[block] - before[block] for block in before if block in after}
-                )
+                yield self._difference(baseline, candidate, of_block)
+
+    def _difference(self, baseline: str, candidate: str, of_block: _OfBlock) -> Sequence[float]:
+        before, after = (self._by_block(name, of_block) for name in (baseline, candidate))
+        return self._without_strata(
+            {block: after[block] - before[block] for block in before if block in after}
+        )
 
     def _without_strata(self, by_block: Mapping[int, float]) -> Sequence[float]:
         """Subtract the mean of each stratum.
@@ -148,9 +160,7 @@ class Pool:
         means = {stratum: fmean(values) for stratum, values in of_stratum.items()}
         return [value - means[self._strata[block]] for block, value in by_block.items()]
 
-    def _by_block(
-        self, target: str, of_block: Callable[[Sequence[Sample]], float | None]
-    ) -> dict[int, float]:
+    def _by_block(self, target: str, of_block: _OfBlock) -> dict[int, float]:
         blocks: dict[int, list[Sample]] = defaultdict(list)
         for sample in self._samples[target]:
             blocks[sample.block].append(sample)

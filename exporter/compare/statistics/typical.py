@@ -23,7 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.compare.statistics.memory import freedom, memory, p_value, reach, run_variance
+from exporter.compare.statistics.memory import (
+    freedom,
+    longest_run,
+    memory,
+    p_value,
+    reach,
+    run_variance,
+)
 from exporter.compare.statistics.pairs import Pairs
 from exporter.compare.statistics.resampling import Floats
 from exporter.compare.statistics.verdict import Effect
@@ -52,14 +59,15 @@ class _Centre:
         return math.sqrt(run_variance(self.influence, self.runs))
 
 
-def typical_ratio(pairs: Pairs, confidence: float) -> Effect:
+def typical_ratio(pairs: Pairs, confidence: float, runs: int = 1) -> Effect:
     """Return the typical ratio of the candidate's value to the baseline's.
 
     :param pairs: at least one pair.
+    :param runs: how many consecutive blocks count as one at least.
     """
     middle = pairs.quantile(0.5)
     signs = pairs.by_block(lambda distances: np.sign(distances - middle) / 2)
-    runs = memory(signs)
+    runs = max(memory(signs), min(runs, longest_run(pairs.blocks)))
     best = _narrowest(pairs, middle, signs, runs) if pairs.blocks >= _ENOUGH_BLOCKS else None
     if best is None:
         return _from_ranks(pairs, middle, math.sqrt(run_variance(signs, runs)), runs, confidence)
