@@ -40,6 +40,9 @@ Likelihoods = Mapping[str, Annotated[float, Field(ge=0, le=1)]]
 """The square root of each token's probability. With square roots, differences between small
 probabilities weigh as much as those between large ones (Hellinger distance)."""
 
+_RANDOM = Random()
+"""Shared, because the state of each generator takes 2.5 kB."""
+
 _Won = tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
 
 
@@ -60,7 +63,7 @@ class Behaviour:
     """Compares one target's answers to one set of prompts with its earlier answers."""
 
     def __init__(self, random: Random | None = None) -> None:
-        self._random = random or Random()
+        self._random = random or _RANDOM
         self.changes = 0
         """How often the model's behavior has changed."""
         self._forget()
