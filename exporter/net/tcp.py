@@ -59,8 +59,11 @@ class TcpStream:
             self._reader = None
             if self._attentive:
                 self._attentive.unwatch()
-        if failure:
-            raise failure
+        try:
+            if failure:
+                raise failure
+        finally:
+            del failure, reader  # the traceback refers to this frame: a cycle
 
     def _readable(self) -> None:
         """Read once, and hand the bytes over. While no caller receives, stop watching instead."""
@@ -75,6 +78,8 @@ class TcpStream:
         except Exception as error:  # noqa: BLE001  `receive` raises it
             # Not as the future's own exception: asyncio would log it if the task was cancelled.
             reader.done.set_result(error)
+        finally:
+            del reader  # the error's traceback refers to this frame: a cycle
 
     def _read(self, exchange: Exchange) -> bytes | None:
         """Read once, without waiting; ``None`` if there is nothing to read after all.

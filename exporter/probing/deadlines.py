@@ -12,8 +12,8 @@ from exporter.process.loop import absent_ns, suspended_ns
 from exporter.result import NANOSECONDS, Failure, FailureReason
 
 _TURNS = 10
-"""A read happens in one turn of the loop, and its parsing in the next one or two. Connecting takes
-a few more."""
+"""A read is parsed in the same turn of the loop, unless it is long. Its task goes on one or two
+turns later, and connecting takes a few more."""
 _LATE_SECONDS = 0.005
 """A timer that fires this late was delayed by this process."""
 _LOST_SHARE = 0.1

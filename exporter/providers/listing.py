@@ -165,6 +165,8 @@ class DashScopeModels(InOnePiece[ModelsAsk]):
 
 
 class _AnthropicModel(Wire):
+    """description of a model"""
+
     id: str
 
 
@@ -185,6 +187,8 @@ class AnthropicModels(InOnePiece[ModelsAsk]):
 
 
 class _GeminiModel(Wire):
+    """description of a model"""
+
     name: str
 
 

@@ -110,6 +110,36 @@ def test_a_draw_is_as_large_as_what_it_is_drawn_from(run: int) -> None:
     assert shares == pytest.approx(np.full(99, np.mean(levels)))
 
 
+@pytest.mark.parametrize("run", [1, 6, 20])
+def test_draws_are_as_far_apart_as_independent_blocks_are_however_long_the_runs(run: int) -> None:
+    """Without a correction, runs of 20 of 40 blocks would leave 0.7 of the spread."""
+    random, levels = (
+        np.random.default_rng(5),
+        [streams for streams in (1, 4, 16) for _ in range(40)],
+    )
+    ones, blocks = np.ones(120), np.arange(120)
+    spreads = []
+    for seed in range(60):
+        values = np.exp(random.normal(0, 0.1, 120))
+        resampling = Resampling([""] * 120, run, draws=200, seed=seed, levels=levels)
+        spreads.append(np.log(resampling.ratios(values, ones, blocks)).std())
+
+    assert np.mean(spreads) == pytest.approx(0.1 / math.sqrt(120), rel=0.1)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_run_never_covers_a_whole_level(size: int) -> None:
+    strata = [str(number) for number in range(size)] * 12
+    levels = [number // size for number in range(len(strata))]
+    resampling = Resampling(strata, run_length=2, draws=50, seed=1, levels=levels)
+
+    draws = resampling.ratios(
+        np.arange(1.0, len(strata) + 1), np.ones(len(strata)), np.arange(len(strata))
+    )
+
+    assert np.isfinite(draws).all()
+
+
 def test_runs_are_as_long_as_the_memory() -> None:
     random = np.random.default_rng(7)
     without = [run_length(list(random.pareto(1.5, 100))) for _ in range(200)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -88,3 +91,25 @@ async def test_what_came_before_a_mistake_comes_before_the_complaint() -> None:
         with pytest.raises(NetworkFailure, match="chunks"):
             await body.drain(taker)
     assert taker.taken == b"first"
+
+
+async def _fail(body: Body) -> None:
+    try:
+        await body.drain(Taker())
+    except NetworkFailure:
+        return
+    raise AssertionError
+
+
+async def test_a_broken_body_is_freed_without_the_garbage_collector() -> None:
+    """During an outage, cycles would pile up until a collection, which delays the streams."""
+    gc.disable()
+    try:
+        async with body_of([0.05, chunk(b"first"), 0.05]) as body:
+            await _fail(body)
+            freed = weakref.ref(body)
+            del body
+        await asyncio.sleep(0)  # the loop itself still holds what woke this task
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -44,10 +44,12 @@ class Resampling:
         levels: Sequence[int] | None = None,
     ) -> None:
         random = np.random.default_rng(seed)
+        self._stretch = 1.0
         if run_length > 1:
-            self._counts = _runs_within_levels(
+            self._counts, covered = _runs_within_levels(
                 strata, levels or [0] * len(strata), run_length, draws, random
             )
+            self._stretch = 1 / math.sqrt(1 - covered)
         else:
             self._counts = _within_strata(strata, draws, random)
 
@@ -59,12 +61,13 @@ class Resampling:
         order = np.argsort(values)
         ordered, columns = values[order], blocks[order]
         rows = max(1, _CHUNK_CELLS // len(values))
-        return np.concatenate(
+        draws = np.concatenate(
             [
                 _harrell_davis(ordered, self._counts[at : at + rows, columns], share)
                 for at in range(0, len(self._counts), rows)
             ]
         )
+        return self._stretched(draws, harrell_davis(values, share))
 
     def ratios(self, numerators: Floats, denominators: Floats, blocks: Integers) -> Floats:
         """Return the ratio of two sums in each draw; NaN without values."""
@@ -72,7 +75,18 @@ class Resampling:
         above = self._counts @ np.bincount(blocks, numerators, size)
         below = self._counts @ np.bincount(blocks, denominators, size)
         draws: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
-        return draws
+        return self._stretched(draws, numerators.sum() / (denominators.sum() or math.nan))
+
+    def _stretched(self, draws: Floats, estimate: float) -> Floats:
+        """Move the draws away from the estimate, on a logarithmic scale.
+
+        A run that covers a share of a level is missing the same share of the variance: if it
+        covered all of it, every draw would be the same.
+        """
+        if self._stretch == 1 or not estimate > 0:
+            return draws
+        stretched: Floats = estimate * (draws / estimate) ** self._stretch
+        return stretched
 
 
 def harrell_davis(values: Floats, share: float) -> float:
@@ -113,15 +127,21 @@ def _runs_within_levels(
     run_length: int,
     draws: int,
     random: np.random.Generator,
-) -> Counts:
-    """Draw runs of blocks within each level."""
-    parts, at = [np.zeros((draws, 0), np.int32)], 0
+) -> tuple[Counts, float]:
+    """Draw runs of blocks within each level. Also return the share of a level that a run covers,
+    as a mean over all blocks."""
+    parts, at, covered = [np.zeros((draws, 0), np.int32)], 0, 0
     for _, group in groupby(levels):
         size = len(list(group))
-        length = _whole_turns(strata[at : at + size], min(run_length, size // 2))
-        parts.append(_runs(size, length, draws, random))
+        of_level = strata[at : at + size]
+        length = _whole_turns(of_level, min(run_length, size // 2))
+        if length < size:
+            parts.append(_runs(size, length, draws, random))
+            covered += length
+        else:
+            parts.append(_within_strata(of_level, draws, random))
         at += size
-    return np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1), covered / at
 
 
 def _runs(blocks: int, length: int, draws: int, random: np.random.Generator) -> Counts:
