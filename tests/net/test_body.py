@@ -15,7 +15,7 @@ from exporter.net.body import Body, Part
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, KernelTransport
-from tests.wire import LAST_CHUNK, Step, chunk, wire_server
+from tests.wire import LAST_CHUNK, Act, Step, chunk, wire_server
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -105,7 +105,7 @@ async def test_a_broken_body_is_freed_without_the_garbage_collector() -> None:
     """During an outage, cycles would pile up until a collection, which delays the streams."""
     gc.disable()
     try:
-        async with body_of([0.05, chunk(b"first"), 0.05]) as body:
+        async with body_of([0.05, chunk(b"first"), Act.CLOSE]) as body:
             await _fail(body)
             freed = weakref.ref(body)
             del body
