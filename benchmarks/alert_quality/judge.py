@@ -36,10 +36,11 @@ PAGES = (
     "InferenceErrorBudgetBurnsFast 99 %",
     "InferenceErrorBudgetBurnsFast 99.9 %",
 )
+ITEMS = "InferenceItemsSlower"
 TICKETS = (
     "InferenceFirstTokenSlower",
     "InferenceOutputSlower",
-    "InferenceItemsSlower",
+    ITEMS,
     "InferenceErrorsHigh",
     "InferenceThrottled",
     "InferenceWrongAnswers",
@@ -116,7 +117,7 @@ def firing(fleet: Fleet) -> Mapping[str, Flags]:
         "InferenceTargetDown": down,
         "InferenceFirstTokenSlower": (hour > hour_limit) & enough & ~late,
         "InferenceOutputSlower": (output > output_limit) & ~lately(degraded, 60),
-        "InferenceItemsSlower": (hour > hour_limit) & ~lately(degraded, 60),
+        ITEMS: (hour > hour_limit) & ~lately(degraded, 60),
         "InferenceErrorsHigh": errors,
         "InferenceThrottled": failures.throttled(answered, down),
         "InferenceWrongAnswers": failures.wrong_answers(answered),

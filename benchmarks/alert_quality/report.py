@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.alert_quality.bound import delay_in_probes
 from benchmarks.alert_quality.chance import ALERTS, Habit
 from benchmarks.alert_quality.fleet import SITE_TARGETS, Kind
-from benchmarks.alert_quality.judge import PAGES, TICKETS, VANTAGE_POINT, Verdict
+from benchmarks.alert_quality.judge import ITEMS, PAGES, TICKETS, VANTAGE_POINT, Verdict
 from benchmarks.alert_quality.noise import Noise
 
 RISES = {Kind.TTFT_20: 1.2, Kind.TTFT_50: 1.5, Kind.TTFT_100: 2.0}
@@ -34,12 +34,13 @@ def report(verdicts: Sequence[Verdict], habits: Sequence[Habit]) -> str:
 
 def _false(title: str, alerts: Sequence[str], verdicts: Sequence[Verdict]) -> Iterator[str]:
     heads = [alert.removeprefix("Inference") for alert in alerts]
+    of_chat = [alert for alert in alerts if alert != ITEMS]  # a target has a TTFT or items
     yield f"| {title} per target-month | months | {' | '.join(heads)} | **all** |"
     yield "|---" * (len(alerts) + 3) + "|"
     for verdict in verdicts:
         cells = [f"{verdict.per_month(alert):.2f}" for alert in alerts]
         head = f"{verdict.world.name} | {verdict.target_months:.0f}"
-        yield f"| {head} | {' | '.join(cells)} | **{verdict.per_month(*alerts):.2f}** |"
+        yield f"| {head} | {' | '.join(cells)} | **{verdict.per_month(*of_chat):.2f}** |"
 
 
 def _habits(habits: Sequence[Habit]) -> Iterator[str]:
