@@ -1,6 +1,6 @@
 """The real exporter with simulated providers of every kind, scraped by a real Prometheus.
 
-Five days of history are backfilled for two targets, because baselines take days to learn. To look
+Five days of history are backfilled for three targets, because baselines take days to learn. To look
 at it, run ``python -m tests.integration.observatory``.
 """
 
@@ -228,7 +228,7 @@ def _certificate(folder: Path) -> ssl.SSLContext:
 
 
 def _backfill(tools: Tools, folder: Path, port: int) -> None:
-    """Backfill days in which two targets behaved as they do now, and the results of the rules."""
+    """Backfill days in which three targets behaved as they do now, and the results of the rules."""
     end = int(time.time()) // 60 * 60
     start = end - int(HISTORY_DAYS * 86_400) // 60 * 60
     replay = Replay(tools, folder, start, end)
@@ -239,19 +239,26 @@ def _backfill(tools: Tools, folder: Path, port: int) -> None:
 def _history(start: int, end: int, instance: str) -> Iterator[Series]:
     dice = random.Random(1)
     times = range(start, end, 60)
-    for target in ("baseline", "candidate"):
+    for target, probe in (("baseline", "short"), ("candidate", "short"), ("kinds", "vectors")):
         script = SCRIPTS[target]
         labels = {
             "job": "inference", "instance": instance, "target": target, "provider": "openai",
-            "model": target, "probe": "short", "stack": target, "location": "here",
+            "model": target, "probe": probe, "stack": target, "location": "here",
         }  # fmt: skip
         yield Series("inference_last_probe_timestamp_seconds", labels, times, times)
-        for measure, median in (
-            ("time_to_first_token_seconds", script.first_token_seconds),
-            ("time_per_output_token_seconds", script.token_gap_seconds),
+        for name, further, each in (
+            ("probes_total", {"outcome": "success"}, 1),
+            ("probe_failures_total", {"reason": "server_error"}, 0),
         ):
+            counts = [each * count for count in range(len(times))]
+            yield Series(f"inference_{name}", {**labels, **further}, times, counts)
+        medians = {
+            "last_probe_time_to_first_token_seconds": script.first_token_seconds,
+            "last_probe_time_per_output_token_seconds": script.token_gap_seconds,
+        }
+        for name, median in medians.items() if probe == "short" else [("items_per_second", 20.0)]:
             values = [median * dice.lognormvariate(0, script.jitter) for _ in times]
-            yield Series(f"inference_last_probe_{measure}", labels, times, values)
+            yield Series(f"inference_{name}", labels, times, values)
 
 
 def main() -> None:
