@@ -191,7 +191,8 @@ class ControlPlane:
     @cached_property
     def _client(self) -> httpx.Client:
         trust = ssl.create_default_context(cafile=self.ca_file)
-        return httpx.Client(verify=trust, trust_env=False, timeout=60)
+        client = httpx.Client(verify=trust, trust_env=False, timeout=60)
+        return self._stack.enter_context(client)
 
     def forget_the_past(self) -> None:
         """Compact etcd and restart the API server, so that no watch can continue from an earlier
