@@ -13,7 +13,7 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import httpx
@@ -216,25 +216,29 @@ class Case:
 async def measure(url: str, case: Case) -> list[Seen]:
     """Return the results of all probes except the first of each stream, which opens a connection.
 
-    For every client, existing objects are frozen for the garbage collector, as the exporter freezes
-    the objects of its configuration.
+    For every client, the objects of all streams are frozen for the garbage collector, as the
+    exporter freezes the objects of its configuration.
     """
     seen: list[Seen] = []
     heap = Heap()
     spread = script_seconds(case.model)
 
-    async def stream(delay_seconds: float) -> None:
-        async with CLIENTS[case.client](url, case.model) as ask:
-            await asyncio.sleep(delay_seconds)
-            await ask()
-            while time.monotonic() < stop:
-                seen.append(await ask())
+    async def stream(ask: Ask, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        await ask()
+        while time.monotonic() < stop:
+            seen.append(await ask())
 
-    async with CONDITIONS[case.condition](), asyncio.TaskGroup() as streaming:
+    async with AsyncExitStack() as clients, CONDITIONS[case.condition]():
+        asks = [
+            await clients.enter_async_context(CLIENTS[case.client](url, case.model))
+            for _ in range(case.streams)
+        ]
         heap.changed()
         stop = time.monotonic() + 2 * spread + case.seconds
-        for number in range(case.streams):
-            streaming.create_task(stream(spread * number / case.streams))
+        async with asyncio.TaskGroup() as streaming:
+            for number, ask in enumerate(asks):
+                streaming.create_task(stream(ask, spread * number / case.streams))
     heap.stop()
     return seen
 

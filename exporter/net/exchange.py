@@ -15,8 +15,8 @@ _READING_NS = 1_000_000
 """Two clocks can't be read at the same moment."""
 
 
-def _ignore() -> None:
-    return None
+def nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Exchange:
     """``notAfter`` of the server's certificate, Unix seconds."""
     suspended_before: int = field(default_factory=suspended_ns)
     """For how long the machine had been suspended when this began, nanoseconds."""
-    on_sent: Callable[[], None] = field(default=_ignore, repr=False)
+    on_sent: Callable[[], None] = field(default=nothing, repr=False)
     """Called whenever ``sent`` has moved."""
 
     @property

@@ -6,8 +6,7 @@ which arrive with every token, are parsed by llhttp, which is written in C.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
@@ -102,12 +101,15 @@ class Answer:
         if not data:
             raise httpx.RemoteProtocolError("the server closed the connection without an answer")
         self._guard.check(data)
-        with _mistakes_of_the_peer():
+        try:
             self._http.receive_data(data)
             while (event := self._http.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Response):
                     self._begin_body(event)
                     return
+        except h11.RemoteProtocolError as error:
+            error.__traceback__ = None  # a frame of h11 refers to the error: a cycle
+            raise httpx.RemoteProtocolError(str(error)) from error
 
     def _begin_body(self, response: h11.Response) -> None:
         self.head = Head(
@@ -132,17 +134,12 @@ class Answer:
             self._body.feed(came)
 
 
-@contextmanager
-def _mistakes_of_the_peer() -> Iterator[None]:
-    try:
-        yield
-    except h11.RemoteProtocolError as error:
-        raise httpx.RemoteProtocolError(str(error)) from error
-
-
 class _Body(Protocol):
-    is_over: bool
-    has_surplus: bool
+    @property
+    def is_over(self) -> bool: ...
+
+    @property
+    def has_surplus(self) -> bool: ...
 
     def feed(self, data: bytes) -> None: ...
 
@@ -189,17 +186,21 @@ class _Sized(_Pieces):
         raise httpx.RemoteProtocolError(f"{self._missing} bytes of the response are missing")
 
 
-class _Chunks(_Pieces):
-    """Chunks. llhttp calls the methods ``on_...`` as it parses them."""
+class _Events(_Pieces):
+    """What llhttp reports of a body in chunks.
+
+    It doesn't refer to the parser, which refers to it: such a cycle for each probe would keep the
+    garbage collector busy, which delays the streams.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._failure: Exception | None = None
-        self._trailers = self._between = 0
-        self._parser = httptools.HttpResponseParser(self)
-        # Some servers pad the length of a chunk with spaces, and all clients accept that.
-        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
-        self._parser.feed_data(_CHUNKED_HEAD)
+        self.trailers = 0
+
+    @property
+    def waiting(self) -> int:
+        """The number of pieces that aren't taken yet."""
+        return len(self._pieces)
 
     def on_message_begin(self) -> None:
         self.has_surplus |= self.is_over
@@ -209,28 +210,50 @@ class _Chunks(_Pieces):
             self._pieces.append(piece)
 
     def on_header(self, _name: bytes, _value: bytes) -> None:
-        self._trailers += not self.is_over
+        self.trailers += not self.is_over
 
     def on_message_complete(self) -> None:
         self.is_over = True
 
+
+class _Chunks:
+    """A body in chunks."""
+
+    def __init__(self) -> None:
+        self._events = _Events()
+        self._failure: Exception | None = None
+        self._between = 0
+        self._parser = httptools.HttpResponseParser(self._events)
+        # Some servers pad the length of a chunk with spaces, and all clients accept that.
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+        self._parser.feed_data(_CHUNKED_HEAD)
+
+    @property
+    def is_over(self) -> bool:
+        return self._events.is_over
+
+    @property
+    def has_surplus(self) -> bool:
+        return self._events.has_surplus
+
     def feed(self, data: bytes) -> None:
-        before = len(self._pieces)
+        events = self._events
+        before = events.waiting
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            if self.is_over:
-                self.has_surplus = True
+            if events.is_over:
+                events.has_surplus = True
             else:
                 said = f"the chunks of the response are broken: {error}"
                 self._failure = httpx.RemoteProtocolError(said)
-        self._between = 0 if len(self._pieces) > before else self._between + len(data)
-        if self._between or self._trailers:
+        self._between = 0 if events.waiting > before else self._between + len(data)
+        if self._between or events.trailers:
             self._check()
 
     def _check(self) -> None:
         """llhttp limits neither the number of trailers nor what stands between two chunks."""
-        if self._trailers > MAX_HEADERS:
+        if self._events.trailers > MAX_HEADERS:
             self._failure = TooManyHeaders(f"the response has more than {MAX_HEADERS} trailers")
         elif self._between > MAX_BYTES:
             said = f"more than {MAX_BYTES} bytes stand between two chunks of the response"
@@ -241,6 +264,9 @@ class _Chunks(_Pieces):
 
     def take(self) -> list[bytes]:
         """Return what arrived before a mistake first, and raise the mistake next."""
-        if self._failure and not self._pieces:
-            raise self._failure
-        return super().take()
+        if self._failure and not self._events.waiting:
+            try:
+                raise self._failure
+            finally:
+                self._failure = None  # its traceback refers to this body: a cycle
+        return self._events.take()
