@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.compare.enumeration import listed
 from exporter.compare.report.figures import share_text, value_text
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Finding, Versus
@@ -105,7 +106,7 @@ def headline(report: Report, versus: Versus) -> str:
     if better or worse:
         return _HEADLINES[bool(better), bool(worse)].format(**names)
     if same and unsure:
-        known = _listed([aspect.name for aspect in same])
+        known = listed([aspect.name for aspect in same])
         return (
             "{candidate} matches {baseline} in ".format(**names)
             + f"{known}; there is not enough data on the rest"
@@ -171,15 +172,9 @@ def _figures(finding: Finding) -> str:
 
 
 def _sentence(subject: str, clauses: Sequence[str]) -> str:
-    return f"{subject} {_listed(clauses)}." if clauses else ""
+    return f"{subject} {listed(clauses)}." if clauses else ""
 
 
 def _about(sentence: str, answers: Mapping[_Aspect, Finding], verdict: Verdict) -> str:
     names = [aspect.name for aspect, finding in answers.items() if finding.verdict is verdict]
-    return sentence.format(_listed(names)) if names else ""
-
-
-def _listed(items: Sequence[str]) -> str:
-    *most, last = items
-    comma = "," if len(most) > 1 else ""
-    return f"{', '.join(most)}{comma} and {last}" if most else last
+    return sentence.format(listed(names)) if names else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from exporter.compare.enumeration import listed
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.measures import (
     DEFINITIONS,
@@ -72,9 +73,7 @@ def foreseen_of_levels(rules: Rules, per_side: Mapping[int, int]) -> Iterator[st
 
 
 def _streams(levels: Sequence[int]) -> str:
-    *most, last = map(str, levels)
-    listed = f"{', '.join(most)} and {last}" if most else last
-    return f"{listed} {'stream' if listed == '1' else 'streams'}"
+    return f"{listed([*map(str, levels)])} {'stream' if [*levels] == [1] else 'streams'}"
 
 
 def _by_need(rules: Rules, probes: int) -> dict[int, list[Measure]]:
