@@ -45,6 +45,13 @@ class Judged:
         failures = (each.result.failure for each in self.observations)
         return Counter(str(failure.reason) for failure in failures if failure)
 
+    @property
+    def failures(self) -> dict[str, int]:
+        """The number of failures by their description, the most frequent first."""
+        failures = (each.result.failure for each in self.observations)
+        found = Counter(failure.summary for failure in failures if failure)
+        return dict(found.most_common())
+
 
 def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
     return Tally.of(
