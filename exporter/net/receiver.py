@@ -8,13 +8,10 @@ message tells which messages have a stamp of their own, unless the kernel has me
 
 from __future__ import annotations
 
-import array
-import fcntl
 import re
 import socket
 import struct
 import sys
-import termios
 import time
 from typing import NamedTuple
 
@@ -132,7 +129,7 @@ def _peeked(sock: socket.socket, max_bytes: int) -> list[_Segment]:
 
 def _message_ends(content: bytes) -> list[int]:
     """Where messages may end, and segments with them. The end of the content is the last one."""
-    ends = []
+    ends: list[int] = []
     if _TLS_HEAD.match(content):
         while record := _TLS_HEAD.match(content, ends[-1] if ends else 0):
             ends.append(record.end() + int.from_bytes(record[1]))
@@ -172,6 +169,7 @@ def _segments(sock: socket.socket) -> int | None:
 
 def _has_bytes(sock: socket.socket) -> bool:
     """Whether there is something to read."""
-    count = array.array("i", [0])
-    fcntl.ioctl(sock, termios.FIONREAD, count)
-    return count[0] > 0
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False

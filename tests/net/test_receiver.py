@@ -100,6 +100,7 @@ def test_one_late_segment_has_one_time() -> None:
 @pytest.mark.parametrize("message", [EVENT, CHUNK, RECORD, b'{"done":false}\n\r\n'])
 def test_messages_in_segments_of_their_own_are_told_apart(message: bytes) -> None:
     """The kernel may merge segments, so this tries again until it hasn't."""
+    found: list[tuple[bytes, Arrival]] = []
     with connected() as connection:
         for _ in range(TRIES):
             connection.send(message, message, message)
