@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 _STEP_NS = 1_000_000
 """If a stamp is this much older than the last time at which the socket was empty, either the clock
 was stepped, or the bytes filled a gap that later ones had waited for."""
+_MAX_LAG_NS = 60_000_000_000
+"""The limit if it isn't known how long the bytes may have waited: no read is a minute late."""
 _RESUMING_NS = 2_000_000
 """When a machine resumes, it may deliver bytes and wake this process this far apart."""
 _PROMPT_NS = 200_000
@@ -73,7 +75,7 @@ class Arrival:
         return replace(self, doubt=max(self.doubt, self.at - began))
 
 
-def arrival_at(stamp: int | None, empty_at: int, *, is_one_segment: bool) -> Arrival:
+def arrival_at(stamp: int | None, empty_at: int | None, *, is_one_segment: bool) -> Arrival:
     """When the bytes that were read just now arrived.
 
     :param stamp: the kernel's stamp of the last of them, wall-clock nanoseconds.
@@ -81,13 +83,17 @@ def arrival_at(stamp: int | None, empty_at: int, *, is_one_segment: bool) -> Arr
     :param is_one_segment: whether they all arrived in the same segment.
     """
     now, wall, doubt = _both_clocks()
-    waited = now - empty_at
+    waited = None if empty_at is None else now - empty_at
     lag = None if stamp is None else wall - stamp
-    if lag is None or lag < 0 or lag > waited + _STEP_NS:
+    if lag is None or lag < 0 or lag > _longest(waited):
         return Arrival(now, None, waited)
-    if is_one_segment and lag <= waited:
+    if is_one_segment and (waited is None or lag <= waited):
         waited = lag
     return Arrival(now - lag, lag, waited, stamp, doubt)
+
+
+def _longest(waited: int | None) -> int:
+    return _MAX_LAG_NS if waited is None else waited + _STEP_NS
 
 
 def _both_clocks() -> tuple[int, int, int]:

@@ -40,10 +40,15 @@ class _Segment(NamedTuple):
 
 
 class Receiver:
-    """Reads a socket without waiting, and tells when the bytes arrived."""
+    """Reads a socket without waiting, and tells when the bytes arrived.
 
-    def __init__(self, sock: socket.socket) -> None:
+    :param is_watched: whether the caller updates ``empty_at`` while it waits. If not, nothing is
+        known about how long bytes may have waited.
+    """
+
+    def __init__(self, sock: socket.socket, *, is_watched: bool = True) -> None:
         self._sock = sock
+        self._is_watched = is_watched
         self._count = _segments(sock)
         """How many segments had arrived when the socket was last empty; ``None`` if that isn't
         known."""
@@ -74,7 +79,7 @@ class Receiver:
     def _read_segment(self) -> tuple[bytes, Arrival]:
         segment = self._waiting.pop()
         data = self._sock.recv(segment.size)
-        arrival = arrival_at(segment.stamp, self.empty_at, is_one_segment=True)
+        arrival = arrival_at(segment.stamp, self._known_empty_at, is_one_segment=True)
         if not self._waiting:
             self.empty_at = self._asked
         return data, arrival
@@ -82,10 +87,15 @@ class Receiver:
     def _read_all(self, max_bytes: int) -> tuple[bytes, Arrival]:
         data, stamp = _receive(self._sock, max_bytes)
         is_all = len(data) < max_bytes
-        arrival = arrival_at(stamp, self.empty_at, is_one_segment=self._count_segments(is_all))
+        is_one = self._count_segments(is_all)
+        arrival = arrival_at(stamp, self._known_empty_at, is_one_segment=is_one)
         if is_all:
             self.empty_at = self._asked
         return data, arrival
+
+    @property
+    def _known_empty_at(self) -> int | None:
+        return self.empty_at if self._is_watched else None
 
     def _count_segments(self, is_all: bool) -> bool:
         """Count the segments that arrived. Returns whether the latest read brought exactly one."""

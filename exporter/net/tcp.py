@@ -36,9 +36,9 @@ class TcpStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._receiver = Receiver(sock)
         self._loop = asyncio.get_running_loop()
         self._attentive = self._loop if isinstance(self._loop, ProbingLoop) else None
+        self._receiver = Receiver(sock, is_watched=self._attentive is not None)
         self._reader: _Reader | None = None
         self._watched_since: int | None = None
         """The loop would have reported anything in the socket since then; monotonic nanoseconds.
