@@ -46,11 +46,13 @@ class Judged:
         return Counter(str(failure.reason) for failure in failures if failure)
 
     @property
-    def failures(self) -> dict[str, int]:
-        """The number of failures by their description, the most frequent first."""
-        failures = (each.result.failure for each in self.observations)
-        found = Counter(failure.summary for failure in failures if failure)
-        return dict(found.most_common())
+    def failures(self) -> Iterator[str]:
+        """How often the probes failed for each reason, and what most of those failures say."""
+        failures = [each.result.failure for each in self.observations if each.result.failure]
+        for reason, times in self.reasons.items():
+            said = Counter(each.message for each in failures if each.reason == reason)
+            ((most, _),) = said.most_common(1)
+            yield f"{times} {reason}" + (f", most often: {most}" if most else "")
 
 
 def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:

@@ -96,8 +96,8 @@ def _slo(plan: Plan) -> Iterator[Objective]:
 def _show(judged: Judged) -> None:
     for verdict, line in verdict_lines(judged):
         click.secho(line, fg=_COLORS[verdict])
-    for why, times in judged.failures.items():
-        click.echo(f"  {times} x {why}")
+    for line in judged.failures:
+        click.echo(f"  {line}")
 
 
 async def _judged(wanted: Wanted, count: int) -> list[Judged]:

@@ -44,11 +44,8 @@ def _faults(
 def simulate(listen: str, faults: Mapping[str, Fault]) -> None:
     """Serve the simulated providers of the demo alone.
 
-    Prints the provider, model, and base URL of each. To probe one of them, run:
-
-    \b
-      inference-exporter probe --provider openai --model hosted-large \\
-        --base-url http://127.0.0.1:9851/v1
+    Prints the provider, model, and base URL of each, for "inference-exporter probe" or for a
+    configuration.
     """
     try:
         asyncio.run(run_simulator(*Web(listen=listen).host_and_port, faults))
