@@ -129,9 +129,7 @@ _NEEDED_ESCAPE = rb"(?:[89A-F]%s[\dA-F]|3%sD|2%s0|0%s[9AD])" % (_N, _N, _N, _N)
 _SOFT_LINE_BREAKS = (
     re.compile(rb"=%s\n%s" % (_IN_LINE, _N)),
     re.compile(rb"=%s\n%s(?!%s)" % (_IN_LINE, _N, _NEEDED_ESCAPE)),
-    re.compile(
-        rb"=%s(?:3%sD%s)*+\n%s(?!%s)" % (_IN_LINE, _IN_LINE, _IN_LINE, _N, _NEEDED_ESCAPE)
-    ),
+    re.compile(rb"=%s(?:3%sD%s)*+\n%s(?!%s)" % (_IN_LINE, _IN_LINE, _IN_LINE, _N, _NEEDED_ESCAPE)),
 )
 """The first finds all. The second leaves escapes that were split into lines later; quoted-printable
 escapes only what it must. The third also finds soft line breaks that were encoded again."""
