@@ -15,6 +15,7 @@ from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import receive
 from exporter.net.stream import READ_BYTES, Take
 from exporter.process.loop import ProbingLoop, glance
+from exporter.settings.presentable import words_of
 
 
 class _Reader(NamedTuple):
@@ -92,7 +93,7 @@ class TcpStream:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise httpx.ReadError(str(error)) from error
+            raise httpx.ReadError(words_of(error)) from error
         if len(data) < READ_BYTES:
             self._empty_at = asked
         else:  # the loop will find it readable again, though not because something came
@@ -136,7 +137,7 @@ class TcpStream:
                 if exchange:
                     exchange.was_sent(began, time.monotonic_ns())
         except OSError as error:
-            raise httpx.WriteError(str(error)) from error
+            raise httpx.WriteError(words_of(error)) from error
 
     def close(self) -> None:
         """As ``Stream.close``."""
