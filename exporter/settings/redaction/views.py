@@ -27,14 +27,15 @@ _ESCAPE = rb"""
         | (?P<itself>[^A-Za-z0-9&<%%=\\] | =(?![\dA-F]{2}|\s))
       )
     | &(?:amp;|\#38;|\#[xX]26;)*(?:
-        \#[xX](?P<html>[\da-fA-F]{1,6}) | \#(?P<decimal>\d{1,7})
-        | (?P<name>[A-Za-z][A-Za-z0-9]{1,30})
-      )%s
+        (?:\#[xX](?P<html>[\da-fA-F]{1,6}+) | \#(?P<decimal>\d{1,7}+)) (?:;|(?=&\#)|%s)
+        | (?P<name>[A-Za-z][A-Za-z0-9]{1,30}) %s
+      )
     """
 _BEGINS_ESCAPES = b"%=\\&"
-_STRICT = re.compile(_ESCAPE % rb"(?:;|(?=&\#))", re.VERBOSE)
-_LENIENT = re.compile(_ESCAPE % b";?", re.VERBOSE)
-"""Accepts the last HTML entity in a row without a semicolon, as browsers do."""
+_STRICT = re.compile(_ESCAPE % (rb"(?![&%=<\\])", b";"), re.VERBOSE)
+"""Accepts HTML entities without a semicolon, as browsers do, but no names, and no numbers in front
+of another escape, which can stand for a line break in the middle of the number."""
+_LENIENT = re.compile(_ESCAPE % (b"", b";?"), re.VERBOSE)
 _NOISE = re.compile(
     rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xe1\x9a\x80|\xe1\xa0\x8e"
     rb"|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf"
