@@ -71,8 +71,8 @@ class SseDecoder:
 
         :raises ProtocolError: an event is longer than ``MAX_BYTES``. The reason is ``too_large``.
         """
-        if self._is_between_events and (event := self._plain(chunk)) is not None:
-            return event
+        if self._is_between_events and (whole := self._plain(chunk)) is not None:
+            return whole
         chunk, self._held = self._held + chunk, b""
         self._is_between_events = False
         lines = self._lines.feed(chunk)
