@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +82,7 @@ blocks = st.one_of(
     texts.map(lambda text: {"type": "text", "text": text}),
     st.just({"type": "tool_use", "id": "i", "name": "n", "input": {}}),
 )
-happenings = st.one_of(
+happenings: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     st.tuples(st.just("content_block_delta"), st.fixed_dictionaries({"delta": pieces})),
     st.tuples(st.just("content_block_start"), st.fixed_dictionaries({"content_block": blocks})),
     st.just(("content_block_stop", {})),
