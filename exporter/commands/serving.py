@@ -46,7 +46,12 @@ def _leave() -> NoReturn:
 def listen_option(default: str) -> Callable[[_Command], _Command]:
     """The option ``--listen``, an address and a port."""
     return click.option(
-        "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
+        "--listen",
+        default=default,
+        show_default=True,
+        callback=_address,
+        metavar="HOST:PORT",
+        help="Address to serve on.",
     )
 
 
