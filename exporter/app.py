@@ -81,7 +81,7 @@ class Exporter:
         self._plans: tuple[Plan, ...] = ()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._reload_waits = False
+        self._next_reload: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
@@ -194,10 +194,18 @@ class Exporter:
     async def reload(self) -> None:
         """Reload the configuration. If it has errors, change nothing.
 
+        Requests that come while a reload is waiting for its turn share it: it has yet to read the
+        files.
+
         :raises ConfigError: it has errors.
         """
+        if self._next_reload is None:
+            self._next_reload = self._soon(self._reload_in_turn())
+        await asyncio.shield(self._next_reload)
+
+    async def _reload_in_turn(self) -> None:
         async with self._reloading:
-            self._reload_waits = False
+            self._next_reload = None
             self._fingerprint = await asyncio.to_thread(self._source.fingerprint)
             try:
                 config = await asyncio.to_thread(_loaded, self._source)
@@ -284,15 +292,14 @@ class Exporter:
             self._reload_soon()
 
     def _reload_soon(self) -> None:
-        """Start a reload, unless one is waiting: that one has yet to read the files."""
-        if not self._stopping.is_set() and not self._reload_waits:
-            self._reload_waits = True
+        if not self._stopping.is_set() and self._next_reload is None:
             self._soon(self._try_reload())
 
-    def _soon(self, work: Coroutine[None, None, None]) -> None:
+    def _soon(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _note_lag(self, seconds: float) -> None:
         self.metrics.exporter.histogram(families.EVENT_LOOP_LAG).observe(seconds)
