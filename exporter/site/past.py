@@ -121,6 +121,21 @@ class PastProbes:
         oldest = past[-1].finished_at - _HOUR_SECONDS if past else 0.0
         return tuple(probe for probe in past if probe.finished_at >= oldest)
 
+    def summary_of_hour(self) -> PeriodSummary:
+        """The summary of that hour. Every result changes it, so this creates no objects for the
+        probes before."""
+        packed = [*_PACKED.iter_unpack(self._packed)]
+        oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
+        hour = [fields for fields in packed if fields[0] >= oldest]
+        successes = [fields for fields in hour if fields[4] == _NO_REASON]
+        times = [
+            duration if math.isnan(first) else first
+            for _, first, _, duration, _, flags in successes
+            if not flags & _COLD
+        ]
+        known = [seconds for seconds in times if not math.isnan(seconds)]
+        return _summary(len(hour), len(successes), known)
+
     def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
         """The failure reasons of that hour. Pages need them for every target, so this unpacks
         nothing else."""
@@ -133,13 +148,12 @@ class PastProbes:
 
 def summarize(past: Iterable[PastProbe]) -> PeriodSummary:
     """The summary of probes, with exact quantiles."""
-    probes = successes = 0
-    times: list[float] = []
-    for probe in past:
-        probes += 1
-        successes += probe.success
-        if (seconds := probe.warm_seconds) is not None:
-            times.append(seconds)
+    probes = tuple(past)
+    times = [seconds for probe in probes if (seconds := probe.warm_seconds) is not None]
+    return _summary(len(probes), sum(probe.success for probe in probes), times)
+
+
+def _summary(probes: int, successes: int, times: list[float]) -> PeriodSummary:
     times.sort()
     return PeriodSummary(probes, successes, _of_sorted(times, 0.5), _of_sorted(times, 0.95))
 
