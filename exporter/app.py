@@ -67,10 +67,6 @@ def _loaded(source: ConfigSource) -> Config:
     return config
 
 
-def _log(observation: Observation) -> None:
-    log_failure(observation.result)
-
-
 class Exporter:
     """One running exporter, which is also the back end of the web server's thread."""
 
@@ -95,8 +91,9 @@ class Exporter:
         self._past = PastKeeper(self.metrics)
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         self._election = self._stand_for_election(self._config)
+        observers = (self.metrics.observe, self.status.observe, self._budgets.observe)
         self._prober = Prober(
-            (self.metrics.observe, self.status.observe, self._budgets.observe, _log),
+            (*observers, lambda observation: log_failure(observation.result)),
             purse=spending,
             may_probe=self._may_probe,
         )
@@ -192,12 +189,9 @@ class Exporter:
         return tuple(await asyncio.gather(*map(self._cold.probe, plans)))
 
     async def reload(self) -> None:
-        """Reload the configuration. If it has errors, change nothing.
+        """Reload the configuration, or share a reload that has yet to read it.
 
-        Requests that come while a reload is waiting for its turn share it: it has yet to read the
-        files.
-
-        :raises ConfigError: it has errors.
+        :raises ConfigError: it has errors, and nothing has changed.
         """
         if self._next_reload is None:
             self._next_reload = self._soon(self._reload_in_turn())
