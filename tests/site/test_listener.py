@@ -154,7 +154,7 @@ def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         assert end_of(client).endswith(b"healthy\n")
 
 
-def test_a_body_that_nobody_asked_for_is_not_awaited(url: str) -> None:
+def test_an_unexpected_body_is_not_awaited(url: str) -> None:
     with closing(connect(url)) as client:
         client.sendall(
             b"POST /-/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n" + b"x" * 999
