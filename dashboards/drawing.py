@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from dashboards.lettering import clock, round_times, text, ticks
+from dashboards.formats import clock, round_times, text, ticks
 from dashboards.prometheus import Line
 
 CANVAS = "#111217"
