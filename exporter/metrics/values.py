@@ -148,8 +148,7 @@ class Histogram(Value):
                 self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
             self._block.stale = True
 
-    def take(self, amount: float, exemplar: str | None = None) -> None:
-        self.observe(amount, exemplar)
+    take = observe
 
 
 class Counts:

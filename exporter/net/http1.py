@@ -34,13 +34,15 @@ class Answer:
         self._may_be_plain = False
         """Whether nothing has arrived of a head that can be plain."""
         self._body: _Body | None = None
+        self.came = Came()
+        """What arrived of the body."""
         self._keeps_connection = False
         self.head: Head | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the whole response has arrived."""
-        return self._body is not None and self._body.came.is_over
+        return self.came.is_over
 
     @property
     def leaves_connection(self) -> bool:
@@ -54,7 +56,7 @@ class Answer:
     @property
     def has_surplus(self) -> bool:
         """Whether more arrived than belongs to it."""
-        return self._body is not None and self._body.came.has_surplus
+        return self.came.has_surplus
 
     def asked(
         self, method: str, target: bytes, headers: RawHeaders, content: bytes = b""
@@ -92,7 +94,7 @@ class Answer:
 
         :raises httpx.RemoteProtocolError: nothing did, because it is broken.
         """
-        return self._body.came.take() if self._body else []
+        return self.came.take()
 
     def _feed_head(self, data: bytes) -> None:
         if not data:
@@ -133,11 +135,12 @@ class Answer:
             self._body = _Sized(int(headers[b"content-length"]))
         else:
             self._body, self._keeps_connection = _UntilClosed(), False
+        self.came = self._body.came
         if came:
             self._body.feed(came)
 
 
-class _Came:
+class Came:
     """What arrived of a body and isn't taken yet."""
 
     def __init__(self) -> None:
@@ -161,7 +164,7 @@ class _Came:
 
 class _Body(Protocol):
     @property
-    def came(self) -> _Came: ...
+    def came(self) -> Came: ...
 
     def feed(self, data: bytes) -> None: ...
 
@@ -170,7 +173,7 @@ class _Body(Protocol):
 
 class _UntilClosed:
     def __init__(self) -> None:
-        self.came = _Came()
+        self.came = Came()
 
     def feed(self, data: bytes) -> None:
         self.came.pieces.append(data)
@@ -181,7 +184,7 @@ class _UntilClosed:
 
 class _Sized:
     def __init__(self, size: int) -> None:
-        self.came = _Came()
+        self.came = Came()
         self.came.is_over = not size
         self._missing = size
 
@@ -197,7 +200,7 @@ class _Sized:
         raise httpx.RemoteProtocolError(f"{self._missing} bytes of the response are missing")
 
 
-class _CameInChunks(_Came):
+class _CameInChunks(Came):
     """What llhttp reports of a body in chunks.
 
     It doesn't refer to the parser, which refers to it: such a cycle for each probe would keep the
