@@ -225,8 +225,11 @@ class Series:
         """Update every family from an observation, as declared."""
         for family in self._declared:
             traced = exemplar if family.traced else None
+            value: AnyValue | None = None
             for own, amount in family.take(observation):
-                self.block(family).value(own).take(amount, traced)
+                if value is None or value.own != own:  # most amounts are gaps, of one value
+                    value = self.block(family).value(own)
+                value.take(amount, traced)
 
     def freshen(self) -> None:
         """Render everything that has changed now, so that no scrape has to."""
