@@ -27,7 +27,7 @@ Flags = npt.NDArray[np.bool_]
 
 DAY = 1440
 MARK = 360
-"""The week is looked at every six hours."""
+"""How often the last week is evaluated, in minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,17 @@ class Rise:
 RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 17.0, 2.6, by_chance=10.0))
 """What the page looks for."""
 HOUR_PROBES, HOUR_PROBES_FIRST_TOKEN = 10, 15
-"""The least that its median is made of, and a ticket on the first token."""
+"""The minimum number of probes in an hour: for its median, and for a ticket on the first token."""
 HOUR_TIMES_USUAL, HOUR_LEAST = 2.6, 0.14
-"""Of the tickets: how many times the highest hour of a usual day, and at least how much."""
+"""For tickets: the minimum as a multiple of the highest hour of a usual day, and as a logarithm."""
 WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45, 60, 120, 240)
-"""Minutes."""
+"""In minutes."""
 STILL_MINUTES, STILL_LESS = 30, 2.5
-"""Evidence that was that much higher so lately is of what is over."""
+"""If the evidence was this much higher within this many minutes, the regression is over."""
 LEAST_SPREAD, LEAST_SLOW = 0.1, 0.02
 WANDERS = 10.0
 WANDER_FREE = 0.15
-"""How many standard deviations of the wander a level must be above usual to be evidence."""
+"""The standard deviations of the wander by which a level must exceed the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
