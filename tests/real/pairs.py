@@ -56,12 +56,17 @@ def pairs(exporter: Exporter, target: str, measure: str, own: OwnHistogram, n: i
     before, count = own.read()
     for _ in range(n):
         assert exporter.probe_now(target) is None
-        wait_for(lambda expected=count + 1: own.read()[1] >= expected, _COUNTED_SECONDS)
-        after, now = own.read()
-        assert now == count + 1, "somebody else asks the server, too"
+        after, now = _after(own, count)
+        assert now == count + 1, "another client asks the server, too"
         found.append(Pair(exporter.metrics().value(measure), after - before))
         before, count = after, now
     return [pair for pair in found if not math.isnan(pair.ours)]
+
+
+def _after(own: OwnHistogram, count: float) -> tuple[float, float]:
+    """Return the histogram once the server has counted another request."""
+    wait_for(lambda: own.read()[1] > count, _COUNTED_SECONDS)
+    return own.read()
 
 
 def median_ratio(measured: Sequence[Pair]) -> float:
