@@ -34,7 +34,7 @@ _PAUSES = 12
 _LONGEST_MINUTES = 5
 
 
-def certainty(fleet: Fleet, seed: int) -> Floats:
+def certainty(fleet: Fleet, seed: int, *, confirm: bool = True) -> Floats:
     """Return the least evidence of each target in each minute; 0 before there is a past."""
     every, ordinary = fleet.world.minutes_per_probe, np.ones(fleet.failed.shape, bool)
     for incident in fleet.incidents:
@@ -51,6 +51,7 @@ def certainty(fleet: Fleet, seed: int) -> Floats:
             ordinary[targets, phase::every],
             fleet.world.noise,
             every,
+            confirm,
         )
         of_probes = _evidence(probed, np.random.default_rng(seed))
         shown = _least_of_minutes(of_probes, every).reshape(len(targets), -1)
@@ -77,6 +78,7 @@ class _Probed:
     """Where nothing is wrong with the target."""
     noise: Noise
     every_minutes: int
+    confirm: bool
 
 
 def _evidence(probed: _Probed, random: np.random.Generator) -> Floats:
@@ -179,7 +181,7 @@ def _minute(
     sums.saved = np.minimum(sums.saved + SHARE, SAVED)
     after = np.empty((len(target), _PAUSES), np.float32)
     after[:] = sums.value.max(0)[:, None]
-    asking = ~np.isnan(seen)
+    asking = ~np.isnan(seen) & probed.confirm
     for pause in range(1, _PAUSES):
         doubtful = sums.doubtful(usual)
         sums.minutes_left[~doubtful] = _LONGEST_MINUTES
