@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice, pairwise
 from typing import Any
 
+import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from dashboards.lettering import clock, round_times, text, ticks
+from dashboards.formats import clock, round_times, text, ticks
 from dashboards.prometheus import Line
 
 CANVAS = "#111217"
@@ -25,6 +28,8 @@ _NAMED = {
     "blue": "#5794f2", "text": _TEXT,
 }  # fmt: skip
 DOTS_PER_INCH = 96
+_HEAT = ListedColormap(mpl.colormaps["inferno"](np.linspace(0.25, 1, 192)))
+"""Without the dark colors, which the panel would hide."""
 _POINTS_PER_DOT = 72 / DOTS_PER_INCH
 _MOST_ROWS = 6
 _TITLE, _ROW = 15.0, 9.5
@@ -168,7 +173,12 @@ def _legend(axes: Axes, lines: Sequence[Line], colors: Sequence[str], unit: str)
     """Draw the names of the series with their last and highest values, as in the panels."""
     width, height = _points(axes)
     rows = min(len(lines), _MOST_ROWS)
-    columns = ((1 - 52 / width, "Last *"), (1 - 10 / width, "Max"))
+    shown = [
+        (text(_last(line), unit), text(max(value for _, value in _finite(line)), unit))
+        for line in lines[:rows]
+    ]
+    longest = max(len(highest) for _, highest in shown)
+    columns = ((1 - max(52.0, 18 + 4.2 * longest) / width, "Last *"), (1 - 10 / width, "Max"))
     at = (rows * _ROW + 8) / height
     for x, name in columns:
         axes.text(x, at, name, fontsize=6, color=_MUTED, ha="right", va="center")
@@ -178,9 +188,8 @@ def _legend(axes: Axes, lines: Sequence[Line], colors: Sequence[str], unit: str)
         more = len(lines) - rows if number == rows - 1 else 0
         name = line.name + (f"   and {more} more" if more else "")
         axes.text(22 / width, y, name, fontsize=6.5, color=_TEXT, va="center")
-        values = (_last(line), max(value for _, value in _finite(line)))
-        for (x, _), value in zip(columns, values, strict=True):
-            axes.text(x, y, text(value, unit), fontsize=6.5, color=_TEXT, ha="right", va="center")
+        for (x, _), value in zip(columns, shown[number], strict=True):
+            axes.text(x, y, value, fontsize=6.5, color=_TEXT, ha="right", va="center")
 
 
 def _heatmap(plot: Axes, lines: Sequence[Line]) -> None:
@@ -192,7 +201,7 @@ def _heatmap(plot: Axes, lines: Sequence[Line]) -> None:
         counts = dict(line.points)
         rows.append([max(0.0, counts.get(time, 0) - below[time]) or math.nan for time in times])
         below |= counts
-    plot.imshow(rows, aspect="auto", origin="lower", cmap="inferno", interpolation="nearest")
+    plot.imshow(rows, aspect="auto", origin="lower", cmap=_HEAT, interpolation="nearest")
     plot.set_xticks([])
     every = max(1, len(bounds) // 8)
     names = [

@@ -96,7 +96,10 @@ def _bounds(target: Mapping[str, Any], series: Mapping[str, Any]) -> Iterator[Li
     """Yield a native histogram as the series of a classic one with the same bounds."""
     moments = series.get("histograms") or [series["histogram"]]
     buckets = [
-        (float(time), [(float(above), float(count)) for _, _, above, count in told["buckets"]])
+        (
+            float(time),
+            [(float(above), float(count)) for _, _, above, count in told.get("buckets", ())],
+        )
         for time, told in moments
     ]
     for bound in sorted({above for _, all_ in buckets for above, _ in all_}):

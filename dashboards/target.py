@@ -65,6 +65,7 @@ def build() -> builders.Dashboard:
 
 def _now() -> Section:
     expiry = f"inference_tls_certificate_expiry_timestamp_seconds{{{TARGETS}}}"
+    info = f"inference_target_info{{{TARGETS}}}"
     left = f"target:inference_slo_error_budget_left:ratio_rate30d{{{FLEET_TARGETS}}}"
     return Section(
         "Now",
@@ -105,18 +106,18 @@ def _now() -> Section:
             number(
                 Text("Certificate", "Time until the server's TLS certificate expires."),
                 SECONDS,
-                Query(f"{expiry} - time()", "{{probe}}"),
+                Query(f"min({expiry}) - time()", "{{target}}"),
                 empty="no TLS",
                 steps=Steps(orange=30 * DAY_SECONDS, red=14 * DAY_SECONDS),
             ),
             label(
                 Text("Served model", "The model that the provider names in its answers."),
-                Query(f"inference_target_info{{{TARGETS}}}", "{{served_model}}"),
+                Query(f"max by (served_model) ({info})", "{{served_model}}"),
                 width=12,
             ),
             label(
                 Text("Endpoint", "Endpoint of the target, and its region if it has one."),
-                Query(f"inference_target_info{{{TARGETS}}}", "{{endpoint}} {{region}}"),
+                Query(f"max by (endpoint, region) ({info})", "{{endpoint}} {{region}}"),
                 width=12,
             ),
         ],
@@ -193,6 +194,7 @@ def _limits() -> Section:
 
 
 def _money() -> Section:
+    price = f"inference_price_usd_per_million_tokens{{{TARGETS}}}"
     return Section(
         "Tokens and cost",
         [
@@ -215,7 +217,7 @@ def _money() -> Section:
                 Query(
                     f"target:inference_usd_per_million_tokens:avg1h{{{FLEET_TARGETS}}}", "{{mix}}"
                 ),
-                Query(f"inference_price_usd_per_million_tokens{{{TARGETS}}}", "price of {{type}}"),
+                Query(f"max by (type) ({price})", "price of {{type}}"),
                 width=7,
             ),
             number(

@@ -34,7 +34,7 @@ from exporter.process.logs import log_failure
 from exporter.providers.building import build_models
 from exporter.settings.mistakes import ConfigError
 from exporter.site.backend import Condition, Spent
-from exporter.site.bystanders import Bystanders
+from exporter.site.schedule_observers import ScheduleObservers
 from exporter.site.server import WebServer
 from exporter.site.status import Status
 
@@ -102,7 +102,7 @@ class Exporter:
         )
         waiting = (self.metrics.waiting, self.status.waiting)
         self._cold = ColdWatch(self._prober, waiting, self.metrics.booting)
-        both = Bystanders(self.metrics, self.status)
+        both = ScheduleObservers(self.metrics, self.status)
         self._schedule = Schedule(self._prober, both, self._cold.probe, self._cold.keeps_back)
         self._controls = Controls(self.metrics.control)
         self._pusher = pusher_of(self._config, self.metrics)

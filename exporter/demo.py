@@ -50,7 +50,7 @@ async def run_demo(listen: str) -> None:
     os.environ[KEY_VARIABLE] = "simulated-key"
     hosted = Simulator(cast_scripts(restarts=False))
     own = Simulator(cast_scripts(restarts=True), listen_after_seconds=_LISTENS_AFTER_SECONDS)
-    with run_in_thread(hosted), run_in_thread(own, beside=_restart_now_and_then):
+    with run_in_thread(hosted), run_in_thread(own, alongside=_restart_now_and_then):
         await Exporter(Fixed(demo_config(listen, hosted.url, own.url))).run(_say_where)
 
 

@@ -273,11 +273,11 @@ class ProbeResult:
 
     @property
     def inter_chunk_latencies_seconds(self) -> tuple[float, ...]:
-        return tuple(gap / NANOSECONDS for gap in self.timeline.gaps)
+        return tuple([gap / NANOSECONDS for gap in self.timeline.gaps])
 
     @property
     def max_stall_seconds(self) -> float | None:
-        return max(self.inter_chunk_latencies_seconds, default=None)
+        return _seconds(max(self.timeline.gaps, default=None))
 
     @property
     def uncertainty_seconds(self) -> float | None:

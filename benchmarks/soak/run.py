@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import httpx
 from tabulate import tabulate
 
 from benchmarks.meanwhile import meanwhile
@@ -36,8 +37,8 @@ ROWS, QUICK_ROWS = 40, 4
 PROBES_PER_SECOND = 200.0
 SETTLED = 0.2
 """After this share of the probes, all long-lived objects exist."""
-_TAKEN_UP_SECONDS = 5.0
-"""The time until a new configuration is in effect; the exporter checks it every 3 s."""
+_QUIET_WITHIN_SECONDS = 300.0
+"""More than enough time for the last running probe to end, even on a busy machine."""
 _GIVE_UP_SECONDS = 6 * 3600
 
 
@@ -79,16 +80,14 @@ class Soak:
                 if time.monotonic() > give_up_at:
                     sys.exit(f"only {answers} probes were made")
                 time.sleep(1)
-            self._scene.write(self._generation, transient_asked=False)
-            time.sleep(_TAKEN_UP_SECONDS)
+            samples = self._quiet()
             yield self._look()  # the reload has collected garbage
             if number < count:
-                self._replace_transient_targets()
+                self._replace_transient_targets(samples)
 
     def accounts(self) -> tuple[list[accounts.Account], Samples]:
-        """Compare the provider's ledger with the counters after every probe has ended."""
-        self._scene.write(self._generation, asked=False)
-        samples = self._settled()
+        """Compare the provider's ledger with the counters. No probe runs after the last row."""
+        samples = self._quiet()
         ledger = ledger_of(self._scene.url)
         return accounts.accounts(samples, ledger, self._gone), samples
 
@@ -104,27 +103,32 @@ class Soak:
             inside=ask(self._inside),
         )
 
-    def _replace_transient_targets(self) -> None:
-        """Replace the transient targets.
+    def _replace_transient_targets(self, last: Samples) -> None:
+        """Replace the transient targets, and let all targets be probed again.
 
-        Their counters disappear with them, so this reads the counters first.
+        :param last: the final counters of the removed targets, which disappear with them.
         """
-        self._gone += accounts.counted(self._scrape(), TRANSIENT)
+        self._gone += accounts.counted(last, TRANSIENT)
         self._generation += 1
-        self._scene.write(self._generation)
+        self._reload(asked=True)
 
-    def _scrape(self) -> Samples:
-        return Samples(scrape(self._scene.listen))
+    def _quiet(self) -> Samples:
+        """Stop all probes by a reload, and return the counters once the last one has been
+        counted."""
+        self._reload(asked=False)
+        give_up_at = time.monotonic() + _QUIET_WITHIN_SECONDS
+        while time.monotonic() < give_up_at:
+            samples = Samples(scrape(self._scene.listen))
+            if samples.sum("inference_exporter_probes_in_flight") == 0:
+                return samples
+            time.sleep(0.2)
+        sys.exit(f"probes still run {_QUIET_WITHIN_SECONDS:g} s after the last one was due")
 
-    def _settled(self) -> Samples:
-        before = None
-        while True:
-            time.sleep(_TAKEN_UP_SECONDS)
-            now = self._scrape()
-            made = now.sum("inference_probes_total"), ledger_of(self._scene.url).total()
-            if made == before and now.sum("inference_exporter_probes_in_flight") == 0:
-                return now
-            before = made
+    def _reload(self, *, asked: bool) -> None:
+        """Write a configuration, and return once it is in effect."""
+        self._scene.write(self._generation, asked=asked)
+        reload = f"http://{self._scene.listen}/-/reload"
+        httpx.post(reload, timeout=_QUIET_WITHIN_SECONDS, trust_env=False).raise_for_status()
 
 
 @contextmanager

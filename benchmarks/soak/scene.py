@@ -30,26 +30,25 @@ class Scene:
     transient: int = 8
     """The number of targets that come and go. Each fault has one more target."""
 
-    def write(self, generation: int, *, transient_asked: bool = True, asked: bool = True) -> None:
+    def write(self, generation: int, *, asked: bool = True) -> None:
         """Write a configuration with the transient targets of a generation.
 
-        :param transient_asked: whether to probe them; otherwise they are about to be removed.
-        :param asked: whether to probe any target.
+        :param asked: whether to probe the targets.
         """
         count = self.good + self.fresh + self.transient + len(FAULTS) + 1
         interval = f"{max(1, round(1000 * count / self.probes_per_second))}ms"
         lines = [
-            f"web: {{listen: '{self.listen}'}}",
+            f"web: {{listen: '{self.listen}', enable_lifecycle: true}}",
             f"defaults: {{interval: {interval if asked else _NEVER}}}",
             "probes: {count: {prompt: Count., max_output_tokens: 4}}",
             "targets:",
-            *self._targets(generation, "" if transient_asked else f"interval: {_NEVER}, "),
+            *self._targets(generation),
         ]
         beside = self.file.with_suffix(".new")
         beside.write_text("\n".join(lines))
         beside.replace(self.file)
 
-    def _targets(self, generation: int, interval: str) -> Iterator[str]:
+    def _targets(self, generation: int) -> Iterator[str]:
         for number in range(self.good):
             yield _target(f"good-{number}", "good", self.url)
         for number in range(self.fresh):
@@ -59,7 +58,7 @@ class Scene:
             yield _target(f"fault-{fault}", fault, self.url, _SILENT if silent else "")
         yield _target("fault-connect", "connect", _REFUSES)
         for number in range(self.transient):
-            yield _target(f"transient-{generation}-{number}", TRANSIENT, self.url, interval)
+            yield _target(f"transient-{generation}-{number}", TRANSIENT, self.url)
 
 
 def _target(name: str, model: str, url: str, more: str = "") -> str:

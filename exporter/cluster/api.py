@@ -21,6 +21,7 @@ from exporter.providers.base import ResponseHead
 from exporter.providers.headers import retry_after_seconds
 from exporter.settings.files import check_regular, regular_bytes
 from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.presentable import words_of
 from exporter.settings.redaction import remember
 
 JsonObject = dict[str, Any]
@@ -75,7 +76,7 @@ class KubernetesApi:
                 raise _refusal(answer)
             return _object(answer.content)
         except httpx.HTTPError as error:
-            raise ApiError(f"the API server cannot be reached: {_words(error)}") from error
+            raise ApiError(f"the API server cannot be reached: {words_of(error)}") from error
 
     def list_all(self, path: str, selector: str) -> tuple[list[JsonObject], str]:
         """Return all objects with these labels, and the resource version to watch from.
@@ -120,7 +121,7 @@ class KubernetesApi:
                         raise _status_error(event["object"])
                     yield event["type"], event["object"]
         except httpx.HTTPError as error:
-            raise ApiError(f"the watch was interrupted: {_words(error)}") from error
+            raise ApiError(f"the watch was interrupted: {words_of(error)}") from error
 
     def _headers(self) -> Mapping[str, str]:
         try:
@@ -191,7 +192,3 @@ def _refusal(answer: httpx.Response) -> ApiError:
 
 def _status_error(status: JsonObject) -> ApiError:
     return ApiError(str(status.get("message"))[:_MAX_MESSAGE], status.get("code"))
-
-
-def _words(error: httpx.HTTPError) -> str:
-    return str(error) or type(error).__name__

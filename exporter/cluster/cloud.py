@@ -14,6 +14,7 @@ import httpx
 
 from exporter.config.location import CloudLocation, ExporterLocation, place
 from exporter.settings.mistakes import ConfigError, Mistake
+from exporter.settings.presentable import words_of
 
 _TIMEOUT_SECONDS = 2.0
 _LINK_LOCAL = "http://169.254.169.254"
@@ -43,12 +44,11 @@ def _request(location: CloudLocation) -> str:
         with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             return place(_CLOUDS[location.cloud](client, location.part))
     except (httpx.HTTPError, ValueError) as error:
-        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise ConfigError(
             [
                 Mistake(
-                    f"the metadata service of {location.cloud} does not say where this is ({why});"
-                    " set location to the name of the location instead",
+                    f"the metadata service of {location.cloud} does not say where this is"
+                    f" ({words_of(error)}); set location to the name of the location instead",
                     key="location.cloud",
                 )
             ]

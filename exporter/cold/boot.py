@@ -18,7 +18,7 @@ from exporter.config.model_server import WatchedBoot
 from exporter.config.plan import Plan, PlanChange
 from exporter.observation import Observation
 from exporter.probing.prober import NotProbed, Probing
-from exporter.process.errands import Errands
+from exporter.process.task_set import TaskSet
 from exporter.result import NANOSECONDS, Failure, FailureReason
 
 log = structlog.get_logger(__name__)
@@ -181,7 +181,7 @@ class Boots:
         self._listener = listener
         self._probe = probe
         self._watches: dict[str, BootWatch] = {}
-        self._looking = Errands[str, BootWatch](BootWatch.run)
+        self._looking = TaskSet[str, BootWatch](BootWatch.run)
 
     def apply(self, change: PlanChange) -> None:
         """Watch the servers of exactly the active plans, each with its target's first probe. The

@@ -19,7 +19,7 @@ from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, PlanChange
 from exporter.probing.grid import next_on_grid, phase_seconds
 from exporter.probing.prober import OverBudget, Probing, StandsBy
-from exporter.process.errands import Errands
+from exporter.process.task_set import TaskSet
 
 _BUSY_SECONDS = 0.25
 
@@ -91,7 +91,7 @@ class ColdStarts:
         self._is_busy = is_busy
         self._probe = probe
         self._probe_cold = probe_cold
-        self._groups = Errands[tuple[str, str], Group](self._run)
+        self._groups = TaskSet[tuple[str, str], Group](self._run)
         self._kept_back: set[str] = set()
 
     def keeps_back(self, plan: Plan) -> bool:

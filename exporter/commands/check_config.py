@@ -18,7 +18,10 @@ from exporter.config.loading import config_file
 @click.argument("path", metavar="FILE", type=CONFIG)
 @click.option("--strict", is_flag=True, help="Exit with 1 if there are warnings.")
 def check_config(path: Path, strict: bool) -> None:
-    """Validate a configuration; print its targets, probes per day and estimated spend."""
+    """Validate a configuration, and estimate its spend.
+
+    Prints each target with its probes, tokens, and cost per day.
+    """
     config = load(path)
     outdated = [f"warning: {mistake}" for mistake in config_file.warnings(path)]
     for warning in outdated:

@@ -128,7 +128,7 @@ def _cut(cell: str, width: int) -> str:
 
 def _spend(known: Forecast, total: Forecast) -> Iterator[str]:
     if known is NOTHING:
-        yield "Spend: unknown: only targets with an unknown price; set price or prices_file."
+        yield "Spend: unknown: no target has a price; set price or prices_file."
         return
     day, month = _per_day_and_month(known.usd or Decimal())
     least = "" if total.usd is not None else ", plus targets with an unknown price"

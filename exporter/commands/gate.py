@@ -45,6 +45,15 @@ class Judged:
         failures = (each.result.failure for each in self.observations)
         return Counter(str(failure.reason) for failure in failures if failure)
 
+    @property
+    def failures(self) -> Iterator[str]:
+        """How often the probes failed for each reason, and what most of those failures say."""
+        failures = [each.result.failure for each in self.observations if each.result.failure]
+        for reason, times in self.reasons.items():
+            said = Counter(each.message for each in failures if each.reason == reason)
+            ((most, _),) = said.most_common(1)
+            yield f"{times} {reason}" + (f", most often: {most}" if most else "")
+
 
 def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
     return Tally.of(

@@ -96,8 +96,8 @@ def _slo(plan: Plan) -> Iterator[Objective]:
 def _show(judged: Judged) -> None:
     for verdict, line in verdict_lines(judged):
         click.secho(line, fg=_COLORS[verdict])
-    if judged.reasons:
-        click.echo("  " + ", ".join(f"{n} {why}" for why, n in judged.reasons.items()))
+    for line in judged.failures:
+        click.echo(f"  {line}")
 
 
 async def _judged(wanted: Wanted, count: int) -> list[Judged]:

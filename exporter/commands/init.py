@@ -60,8 +60,11 @@ targets: []                      # no API key or model server found; an example 
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(path: Path, force: bool) -> None:
-    """Write a first configuration from the API keys in the environment and the model servers that
-    listen on this host. Writes no key, and spends no tokens."""
+    """Write a first configuration for what it finds here.
+
+    It looks for API keys in the environment and for model servers on this host. It writes no keys
+    and spends no tokens.
+    """
     found = [*hosted(), *local()]
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:

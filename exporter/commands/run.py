@@ -31,7 +31,10 @@ def _shard(_context: click.Context, _option: click.Parameter, text: str) -> Shar
     help="Probe the I-th of N parts of the targets; auto/N: I is the host name's last number.",
 )
 def run(path: Path, shard: Shard) -> None:
-    """Probe every configured target on its schedule and serve /metrics."""
+    """Probe all configured targets, and serve the metrics.
+
+    The same port serves the status pages and the API.
+    """
     serve(_run_exporter(path, shard))
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from exporter.commands.failing import fail
 from exporter.config.web import Web
 from exporter.process import early_signals, loop
-from exporter.process.log_thread import UnheardLog, logs_beside
+from exporter.process.log_thread import UnheardLog, logs_in_thread
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import ConfigError
 from exporter.site.server import WebError
@@ -25,7 +25,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def serve(main: Coroutine[Any, Any, None]) -> None:
     """Run an exporter until it ends. If it can't start, prints the reason and exits with code 1."""
     try:
-        with logs_beside():
+        with logs_in_thread():
             loop.run(main)
             early_signals.end_at_once()  # the loop's own handlers ended with the loop
     except (ConfigError, WebError) as error:
@@ -46,7 +46,12 @@ def _leave() -> NoReturn:
 def listen_option(default: str) -> Callable[[_Command], _Command]:
     """The option ``--listen``, an address and a port."""
     return click.option(
-        "--listen", default=default, show_default=True, callback=_address, help="HOST:PORT"
+        "--listen",
+        default=default,
+        show_default=True,
+        callback=_address,
+        metavar="HOST:PORT",
+        help="Address to serve on.",
     )
 
 

@@ -22,7 +22,7 @@ def _faults(
     for text in given:
         model, equals, name = text.rpartition("=")
         if not equals:
-            raise click.BadParameter(f"{text!r} is not MODEL=FAULT")
+            raise click.BadParameter(f"{text!r} is not MODEL=FAULT, such as hosted-large=429")
         try:
             faults[model] = fault_named(name)
         except ValueError as error:
@@ -38,10 +38,15 @@ def _faults(
     multiple=True,
     callback=_faults,
     metavar="MODEL=FAULT",
-    help=f"Make every request to a model fail, with an HTTP status or: {', '.join(NAMED)}.",
+    help="Make every request to a model fail, repeatable. A fault is an HTTP status, or one of:"
+    f" {', '.join(NAMED)}.",
 )
 def simulate(listen: str, faults: Mapping[str, Fault]) -> None:
-    """Run the provider simulator alone."""
+    """Serve the simulated providers of the demo alone.
+
+    Prints the provider, model, and base URL of each, for "inference-exporter probe" or for a
+    configuration.
+    """
     try:
         asyncio.run(run_simulator(*Web(listen=listen).host_and_port, faults))
     except KeyboardInterrupt:

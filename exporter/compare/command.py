@@ -187,8 +187,9 @@ def compare(
     fail_on: tuple[str, ...],
     **rest: object,
 ) -> None:
-    """Compare candidates with a baseline, measure by measure: better, same within a margin,
-    worse, or not enough data.
+    """Compare candidates with a baseline, measure by measure.
+
+    Each verdict is better, same within a margin, worse, or not enough data.
 
     Sends probes to all sides in turn, reads past probes (--prometheus), or creates a report from
     saved samples (--from-samples). Without --config and --prometheus, write each target as

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.process.beside import Unanswered, beside
+from exporter.process.offload import Unanswered, offload
 from exporter.settings.secret import Secret, SecretError
 
 _PATIENCE_SECONDS = 5.0
@@ -16,7 +16,7 @@ async def fetch(secret: Secret) -> str:
     if secret.file is None:
         return secret.read()
     try:
-        return await beside(secret, secret.read, _PATIENCE_SECONDS)
+        return await offload(secret, secret.read, _PATIENCE_SECONDS)
     except Unanswered:
         why = f"its file system did not respond within {_PATIENCE_SECONDS:g} s"
         raise SecretError(f"secret file {secret.file} cannot be read: {why}") from None

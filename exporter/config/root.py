@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from exporter.config.connection import Connection, TimeoutOverrides
 from exporter.config.control import Control
 from exporter.config.exposed import ExposedMetrics
+from exporter.config.kind_support import support_mistakes
 from exporter.config.kubernetes import Kubernetes, KubernetesDiscovery
 from exporter.config.labels import Label
 from exporter.config.location import ExporterLocation
@@ -21,7 +22,6 @@ from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, Timeouts
 from exporter.config.probe import AnyProbe
 from exporter.config.push import Push
-from exporter.config.spoken import asking_mistakes
 from exporter.config.target import Target
 from exporter.config.target_template import template_mistakes
 from exporter.config.web import Web
@@ -116,7 +116,7 @@ class Config(Model):
 
     def _asking_mistakes(self) -> Iterator[Located]:
         for index, target in enumerate(self.targets):
-            for at, wrong in asking_mistakes(target, self.probes):
+            for at, wrong in support_mistakes(target, self.probes):
                 yield ("targets", index, *at), wrong
 
     @model_validator(mode="after")

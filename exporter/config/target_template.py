@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails
 
+from exporter.config.kind_support import support_mistakes
 from exporter.config.kubernetes import KubernetesDiscovery
-from exporter.config.spoken import asking_mistakes
 from exporter.config.target import Target
 from exporter.kinds import Probe
 from exporter.settings.explain import explain
@@ -106,7 +106,7 @@ def template_mistakes(
             for position, probe in enumerate(asked.probes or ()):
                 if probe not in probes:
                     yield (*at, "probes", position), UnknownName("probe", probe, probes)
-            yield from (((*at, *place), wrong) for place, wrong in asking_mistakes(asked, probes))
+            yield from (((*at, *place), wrong) for place, wrong in support_mistakes(asked, probes))
 
 
 def _moved(at: Location, detail: ErrorDetails) -> InitErrorDetails | Located:

@@ -126,18 +126,18 @@ class Chat(Probe):
 
     @cached_property
     def size(self) -> Size:
-        beside = [message.content for message in self.messages[:-1]]
+        others = [message.content for message in self.messages[:-1]]
         if self.json_schema:
-            beside.append(json.dumps(self.json_schema))
-        beside += [tool.model_dump_json() for tool in self.tools]
-        characters = sum(map(len, beside)) + NONCE_CHARACTERS
+            others.append(json.dumps(self.json_schema))
+        others += [tool.model_dump_json() for tool in self.tools]
+        characters = sum(map(len, others)) + NONCE_CHARACTERS
         longest = max(len(text.encode()) for text in self.texts) + NONCE_CHARACTERS
         usual, most = _PICTURE_TOKENS if self.image == "code" else _FILE_TOKENS
         if not self.image:
             usual, most = 0, 0
         return Size(
             sum(map(len, self.texts)) / len(self.texts) + characters + 4 * usual,
-            longest + sum(len(text.encode()) for text in beside) + most,
+            longest + sum(len(text.encode()) for text in others) + most,
             self.max_output_tokens,
         )
 

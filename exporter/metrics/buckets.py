@@ -11,10 +11,10 @@ latest values.
 """
 DURATION_BUCKETS = (0.054, 0.18, 0.58, 1.1, 1.9, 3.4, 6.2, 11, 20, 37)
 TOKEN_TIME_BUCKETS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
-SPEED_BUCKETS = (5, 15, 30, 50, 75, 100, 150, 300)
-CHUNK_BUCKETS = (0.01, 0.02, 0.05, 0.2, 1)
+SPEED_BUCKETS = (5, 15, 30, 50, 80, 130, 300)
+CHUNK_BUCKETS = (0.02, 0.05, 0.2, 1)
 """Coarse bounds, enough to tell a stream that stalls from one that flows."""
-PHASE_BUCKETS = (0.002, 0.03, 0.12, 0.5)
+PHASE_BUCKETS = (0.005, 0.05, 0.25)
 """Coarse bounds, because a target has three of these histograms. They only show which phase became
 slow."""
 COLD_BUCKETS = (

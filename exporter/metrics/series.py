@@ -5,8 +5,11 @@ a few. The series of one family and one target therefore form a ``Block``, which
 each format that is scraped. A scrape is then little more than a concatenation. kube-state-metrics
 stores its series in the same way.
 
-Only the probing thread changes values, but other threads render them too. The lock of a block keeps
-the two apart. No rendering shows half a change, and none replaces a newer one.
+Only the probing thread changes values, but other threads render them too. The lock of the series
+keeps the two apart. No rendering shows half a change, and none replaces a newer one.
+
+Each of thousands of targets has two dozen blocks, so blocks are small: those of a target share a
+lock, and a tuple holds their values, which takes a fifth of the memory of a dict.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from exporter.metrics.family import Family, Kind
 from exporter.metrics.values import Counter, Gauge, Histogram
 from exporter.observation import Observation
 
-_KINDS: Mapping[Kind, type[Counter | Gauge | Histogram]] = {
+AnyValue = Counter | Gauge | Histogram
+_KINDS: Mapping[Kind, type[AnyValue]] = {
     Kind.COUNTER: Counter,
     Kind.GAUGE: Gauge,
     Kind.HISTOGRAM: Histogram,
@@ -40,32 +44,32 @@ class Block:
 
     __slots__ = ("_rendered", "children", "classic", "family", "labels", "lock", "stale")
 
-    def __init__(self, family: Family, labels: Mapping[str, str], *, classic: bool = True) -> None:
+    def __init__(
+        self,
+        family: Family,
+        labels: Mapping[str, str],
+        lock: threading.Lock | None = None,
+        *,
+        classic: bool = True,
+    ) -> None:
         self.family = family
         self.labels = labels
         self.classic = classic
         """Whether histograms show their classic buckets in addition to the native ones."""
-        self.children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
-        """By the values of the family's own labels."""
-        self.lock = threading.Lock()
+        self.children: tuple[AnyValue, ...] = ()
+        self.lock = lock or threading.Lock()
         """Held while a value changes, and while the block is rendered."""
         self.stale = True
         self._rendered: tuple[tuple[Render, bytes], ...] = ()
         """The text in each format that is scraped, normally one or two."""
 
-    def value(self, own: tuple[str, ...]) -> Counter | Gauge | Histogram:
+    def value(self, own: tuple[str, ...]) -> AnyValue:
         """Return the value with these values of the family's own labels. Create it if necessary."""
-        found = self.children.get(own)
-        if found is None:
-            found = _KINDS[self.family.kind](self)
-            with self.lock:
-                self.children[own] = found
-                self.stale = True
-        return found
+        return self._known(own) or self._added(_KINDS[self.family.kind](self, own))
 
     def begin(self, own: tuple[str, ...]) -> None:
         """Create a series in its state before any observation, unless it exists."""
-        if own not in self.children:
+        if not self._known(own):
             first = self.value(own)
             if isinstance(first, Gauge):
                 first.set(self.family.initial or 0.0)
@@ -83,10 +87,7 @@ class Block:
     def replace(self, gauges: Iterable[LabelledValue]) -> None:
         """Replace all gauges atomically, so that no rendering shows neither the old ones nor the
         new."""
-        children: dict[tuple[str, ...], Counter | Gauge | Histogram] = {}
-        for own, value in gauges:
-            children[self._key(own)] = gauge = Gauge(self)
-            gauge.value = float(value)
+        children = tuple(Gauge(self, self._key(own), float(value)) for own, value in gauges)
         with self.lock:
             self.children = children
             self.stale = True
@@ -95,17 +96,30 @@ class Block:
         """Remove the series in which this label has another value."""
         place = self.family.labels.index(label)
         with self.lock:
-            kept = {own: child for own, child in self.children.items() if own[place] in values}
-            self.children = kept
+            self.children = tuple(it for it in self.children if it.own[place] in values)
             self.stale = True
 
     def _key(self, own: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(own[label] for label in self.family.labels)
 
-    def series(self) -> Iterator[tuple[dict[str, str], Counter | Gauge | Histogram]]:
+    def _known(self, own: tuple[str, ...]) -> AnyValue | None:
+        for value in self.children:
+            if value.own == own:
+                return value
+        return None
+
+    def _added(self, value: AnyValue) -> AnyValue:
+        with self.lock:
+            known = self._known(value.own)  # another thread can have been faster
+            if known is None:
+                self.children += (value,)
+                self.stale = True
+        return known or value
+
+    def series(self) -> Iterator[tuple[dict[str, str], AnyValue]]:
         """Yield the values, each with the family's own labels but without the leading ones."""
-        for own, child in self.children.items():
-            yield dict(zip(self.family.labels, own, strict=True)), child
+        for value in self.children:
+            yield dict(zip(self.family.labels, value.own, strict=True)), value
 
     def rendered(self, render: Render) -> bytes:
         """Return the block's text in one format. It is cached until a value changes."""
@@ -148,6 +162,7 @@ class Series:
     ) -> None:
         self.labels = labels
         self._declared = declared
+        self._lock = threading.Lock()
         self._classic = classic
         self._blocks: dict[Family, Block] = {}
 
@@ -187,7 +202,7 @@ class Series:
         """Return the series of one family. Create the block if necessary."""
         found = self._blocks.get(family)
         if found is None:  # two threads can race here for the exporter's own series
-            made = Block(family, self.labels, classic=self._classic)
+            made = Block(family, self.labels, self._lock, classic=self._classic)
             found = self._blocks.setdefault(family, made)
         return found
 

@@ -67,8 +67,9 @@ def latest(number: Number) -> Take:
 
 
 def gaps(observation: Observation) -> Flow:
-    if _tells_times(observation):
-        yield from (((), gap) for gap in observation.result.inter_chunk_latencies_seconds)
+    if not _tells_times(observation):
+        return ()
+    return [((), gap) for gap in observation.result.inter_chunk_latencies_seconds]
 
 
 def phases(observation: Observation) -> Flow:

@@ -40,10 +40,12 @@ class Home(Protocol):
 class Value(ABC):
     """One value or histogram, which marks its block as stale when it changes."""
 
-    __slots__ = ("_block",)
+    __slots__ = ("_block", "own")
 
-    def __init__(self, block: Home) -> None:
+    def __init__(self, block: Home, own: tuple[str, ...] = ()) -> None:
         self._block = block
+        self.own = own
+        """The values of the family's own labels."""
 
     @abstractmethod
     def take(self, amount: float, exemplar: str | None = None) -> None:
@@ -58,8 +60,8 @@ class Counter(Value):
 
     __slots__ = ("exemplar", "value")
 
-    def __init__(self, block: Home) -> None:
-        super().__init__(block)
+    def __init__(self, block: Home, own: tuple[str, ...] = ()) -> None:
+        super().__init__(block, own)
         self.value = 0.0
         self.exemplar: Exemplar | None = None
 
@@ -96,9 +98,9 @@ class Gauge(Value):
 
     __slots__ = ("value",)
 
-    def __init__(self, block: Home) -> None:
-        super().__init__(block)
-        self.value = 0.0
+    def __init__(self, block: Home, own: tuple[str, ...] = (), value: float = 0.0) -> None:
+        super().__init__(block, own)
+        self.value = value
 
     def set(self, value: float) -> None:
         with self._block.lock:
@@ -114,13 +116,13 @@ class Histogram(Value):
 
     __slots__ = ("counts", "exemplars", "native", "sum", "zeroes")
 
-    def __init__(self, block: Home) -> None:
-        super().__init__(block)
+    def __init__(self, block: Home, own: tuple[str, ...] = ()) -> None:
+        super().__init__(block, own)
         buckets = len(block.family.buckets) + 1
         self.counts = [0] * buckets
         """The count of each classic bucket, not cumulative. The last bucket has no upper bound."""
         self.exemplars: list[Exemplar | None] = [None] * buckets
-        self.native = NativeCounts()
+        self.native = Counts()
         self.zeroes = 0
         self.sum = 0.0
 
@@ -150,8 +152,8 @@ class Histogram(Value):
         self.observe(amount, exemplar)
 
 
-class NativeCounts:
-    """The counts of native buckets, from the lowest to the highest non-empty bucket.
+class Counts:
+    """The counts of fine buckets, from the lowest to the highest non-empty bucket.
 
     A dense array needs a fifth of the memory of a dict: rare values keep adding buckets for weeks.
     """
@@ -162,8 +164,8 @@ class NativeCounts:
         self._counts = array("Q")
         self._lowest = 0
 
-    def add(self, index: int) -> None:
-        """Add one to the bucket with this index."""
+    def add(self, index: int, times: int = 1) -> None:
+        """Add to the bucket with this index."""
         if not self._counts:
             self._lowest = index
         if index < self._lowest:
@@ -172,7 +174,7 @@ class NativeCounts:
         place = index - self._lowest
         if place >= len(self._counts):
             self._counts += _zeroes(place + 1 - len(self._counts))
-        self._counts[place] += 1
+        self._counts[place] += times
 
     def items(self) -> Iterator[tuple[int, int]]:
         """Yield the index and the count of each non-empty bucket, lowest first."""

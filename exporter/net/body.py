@@ -75,19 +75,20 @@ class Body(httpx.AsyncByteStream):
     def _hand_over(self) -> bool:
         """Hand over what arrived, as far as it fits into one turn of the loop. Returns whether to
         read on at once."""
-        while self._sink and (part := self._next()):
+        parts, answer = self._parts, self._connection.answer
+        while self._sink:
+            if not parts:
+                if not (came := answer.take()):
+                    break
+                parts.extend(self._cut(came, self._exchange.latest_arrival()))
+            part = parts.popleft()
             if self._sink(part):
                 self._sink = None
-            elif self._turn.ends_with(part.data, part.arrival):
+            elif parts and self._turn.ends_with(part.data, part.arrival):
                 return False
-        if self._connection.answer.is_over:
+        if answer.is_over:
             self._sink = None
         return self._sink is not None
-
-    def _next(self) -> Part | None:
-        if not self._parts and (came := self._connection.answer.take()):
-            self._parts.extend(self._cut(came, self._exchange.latest_arrival()))
-        return self._parts.popleft() if self._parts else None
 
     def _cut(self, came: list[bytes], arrival: Arrival) -> list[Part]:
         """What one read brought; the last byte of a late read is a part of its own."""

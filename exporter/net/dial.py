@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import time
 
@@ -17,6 +18,7 @@ from exporter.net.tcp import TcpStream
 from exporter.process.descriptors import are_used_up, is_shortage
 from exporter.process.stamps import stamp_arrivals
 from exporter.result import NANOSECONDS, ConnectionPhases
+from exporter.settings.presentable import words_of
 
 _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
 
@@ -30,7 +32,7 @@ async def connect(host: str, port: int, exchange: Exchange) -> TcpStream:
     started = time.monotonic_ns()
     addresses = await _resolve(host, port)
     resolved = time.monotonic_ns()
-    sock = await _open_socket(addresses)
+    sock = await _open_socket(host, port, addresses)
     connected = time.monotonic_ns()
     exchange.connection = ConnectionPhases(
         dns_seconds=None if _is_address(host) else (resolved - started) / NANOSECONDS,
@@ -48,13 +50,15 @@ async def _resolve(host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
     except (OSError, UnicodeError) as error:
         if are_used_up():
             raise OutOfSockets from error
-        raise DnsError(f"{host} cannot be resolved: {error}") from error
+        raise DnsError(f"{host} cannot be resolved: {words_of(error)}") from error
     if not found:
         raise DnsError(f"{host} has no address")
     return found
 
 
-async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket.socket:
+async def _open_socket(
+    host: str, port: int, addresses: list[aiohappyeyeballs.AddrInfoType]
+) -> socket.socket:
     try:
         sock = await aiohappyeyeballs.start_connection(
             addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY_SECONDS
@@ -62,7 +66,8 @@ async def _open_socket(addresses: list[aiohappyeyeballs.AddrInfoType]) -> socket
     except OSError as error:
         if is_shortage(error):
             raise OutOfSockets from error
-        raise httpx.ConnectError(str(error)) from error
+        why = os.strerror(error.errno).lower() if error.errno else words_of(error)
+        raise httpx.ConnectError(f"cannot connect to {host}:{port}: {why}") from error
     sockets.add(sock)
     stamp_arrivals(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,6 +11,7 @@ from exporter.net.exchange import Exchange
 from exporter.net.head import TooManyHeaders
 from exporter.net.sockets import OutOfSockets
 from exporter.result import FailureReason
+from exporter.settings.presentable import words_of
 
 
 class DnsError(httpx.ConnectError):
@@ -89,4 +90,4 @@ def _reason(error: Exception, exchange: Exchange, responded: bool) -> FailureRea
 def _detail(error: Exception) -> str:
     if isinstance(error, httpx.ProxyError):
         return f"the proxy answered {error}"
-    return str(error) or type(error).__name__
+    return words_of(error)

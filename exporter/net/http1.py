@@ -44,7 +44,7 @@ class Answer:
     @property
     def is_over(self) -> bool:
         """Whether the whole response has arrived."""
-        return self._body is not None and self._body.is_over
+        return self._body is not None and self._body.came.is_over
 
     @property
     def leaves_connection(self) -> bool:
@@ -58,7 +58,7 @@ class Answer:
     @property
     def has_surplus(self) -> bool:
         """Whether more arrived than belongs to it."""
-        return self._body is not None and self._body.has_surplus
+        return self._body is not None and self._body.came.has_surplus
 
     def asked(
         self, method: str, target: bytes, headers: RawHeaders, content: bytes = b""
@@ -95,7 +95,7 @@ class Answer:
 
         :raises httpx.RemoteProtocolError: nothing did, because it is broken.
         """
-        return self._body.take() if self._body else []
+        return self._body.came.take() if self._body else []
 
     def _feed_head(self, data: bytes) -> None:
         if not data:
@@ -134,59 +134,67 @@ class Answer:
             self._body.feed(came)
 
 
+class _Came:
+    """What arrived of a body and isn't taken yet."""
+
+    def __init__(self) -> None:
+        self.is_over = self.has_surplus = False
+        self.pieces: list[bytes] = []
+        self.failure: Exception | None = None
+        """The mistake in what follows these pieces."""
+
+    def take(self) -> list[bytes]:
+        """Return what arrived before a mistake first, and raise the mistake next."""
+        pieces = self.pieces
+        if pieces:
+            self.pieces = []
+        elif self.failure:
+            try:
+                raise self.failure
+            finally:
+                self.failure = None  # its traceback refers to this body: a cycle
+        return pieces
+
+
 class _Body(Protocol):
     @property
-    def is_over(self) -> bool: ...
-
-    @property
-    def has_surplus(self) -> bool: ...
+    def came(self) -> _Came: ...
 
     def feed(self, data: bytes) -> None: ...
 
     def ended(self) -> None: ...
 
-    def take(self) -> list[bytes]: ...
 
-
-class _Pieces:
-    """What arrived of a body and isn't taken yet."""
-
+class _UntilClosed:
     def __init__(self) -> None:
-        self.is_over = self.has_surplus = False
-        self._pieces: list[bytes] = []
+        self.came = _Came()
 
-    def take(self) -> list[bytes]:
-        pieces, self._pieces = self._pieces, []
-        return pieces
-
-
-class _UntilClosed(_Pieces):
     def feed(self, data: bytes) -> None:
-        self._pieces.append(data)
+        self.came.pieces.append(data)
 
     def ended(self) -> None:
-        self.is_over = True
+        self.came.is_over = True
 
 
-class _Sized(_Pieces):
+class _Sized:
     def __init__(self, size: int) -> None:
-        super().__init__()
+        self.came = _Came()
+        self.came.is_over = not size
         self._missing = size
-        self.is_over = not size
 
     def feed(self, data: bytes) -> None:
-        piece = data[: self._missing]
-        self.has_surplus |= len(piece) < len(data)
+        came, piece = self.came, data[: self._missing]
+        came.has_surplus |= len(piece) < len(data)
         self._missing -= len(piece)
-        self.is_over = not self._missing
+        came.is_over = not self._missing
         if piece:
-            self._pieces.append(piece)
+            came.pieces.append(piece)
 
     def ended(self) -> None:
         raise httpx.RemoteProtocolError(f"{self._missing} bytes of the response are missing")
 
 
-class _Events(_Pieces):
+class _CameInChunks(_Came):
     """What llhttp reports of a body in chunks.
 
     It doesn't refer to the parser, which refers to it: such a cycle for each probe would keep the
@@ -197,17 +205,12 @@ class _Events(_Pieces):
         super().__init__()
         self.trailers = 0
 
-    @property
-    def waiting(self) -> int:
-        """The number of pieces that aren't taken yet."""
-        return len(self._pieces)
-
     def on_message_begin(self) -> None:
         self.has_surplus |= self.is_over
 
     def on_body(self, piece: bytes) -> None:
         if not self.is_over:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
 
     def on_header(self, _name: bytes, _value: bytes) -> None:
         self.trailers += not self.is_over
@@ -220,53 +223,37 @@ class _Chunks:
     """A body in chunks."""
 
     def __init__(self) -> None:
-        self._events = _Events()
-        self._failure: Exception | None = None
+        self.came = _CameInChunks()
         self._between = 0
-        self._parser = httptools.HttpResponseParser(self._events)
+        self._parser = httptools.HttpResponseParser(self.came)
         # Some servers pad the length of a chunk with spaces, and all clients accept that.
         self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._parser.feed_data(_CHUNKED_HEAD)
-
-    @property
-    def is_over(self) -> bool:
-        return self._events.is_over
-
-    @property
-    def has_surplus(self) -> bool:
-        return self._events.has_surplus
+        self.came.trailers = 0  # so far, it counted the header of that head
 
     def feed(self, data: bytes) -> None:
-        events = self._events
-        before = events.waiting
+        came = self.came
+        before = len(came.pieces)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            if events.is_over:
-                events.has_surplus = True
+            if came.is_over:
+                came.has_surplus = True
             else:
                 said = f"the chunks of the response are broken: {error}"
-                self._failure = httpx.RemoteProtocolError(said)
-        self._between = 0 if events.waiting > before else self._between + len(data)
-        if self._between or events.trailers:
+                came.failure = httpx.RemoteProtocolError(said)
+        self._between = 0 if len(came.pieces) > before else self._between + len(data)
+        if self._between or came.trailers:
             self._check()
 
     def _check(self) -> None:
         """llhttp limits neither the number of trailers nor what stands between two chunks."""
-        if self._events.trailers > MAX_HEADERS:
-            self._failure = TooManyHeaders(f"the response has more than {MAX_HEADERS} trailers")
+        came = self.came
+        if came.trailers > MAX_HEADERS:
+            came.failure = TooManyHeaders(f"the response has more than {MAX_HEADERS} trailers")
         elif self._between > MAX_BYTES:
             said = f"more than {MAX_BYTES} bytes stand between two chunks of the response"
-            self._failure = self._failure or httpx.RemoteProtocolError(said)
+            came.failure = came.failure or httpx.RemoteProtocolError(said)
 
     def ended(self) -> None:
         raise httpx.RemoteProtocolError("the last chunk of the response is missing")
-
-    def take(self) -> list[bytes]:
-        """Return what arrived before a mistake first, and raise the mistake next."""
-        if self._failure and not self._events.waiting:
-            try:
-                raise self._failure
-            finally:
-                self._failure = None  # its traceback refers to this body: a cycle
-        return self._events.take()

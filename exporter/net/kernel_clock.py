@@ -8,15 +8,9 @@ stamp is converted at once to "this long before the read", and only that differe
 
 from __future__ import annotations
 
-import socket
-import struct
 import time
 from dataclasses import dataclass, replace
 
-from exporter.process.stamps import SO_TIMESTAMPNS
-
-_TIMESPEC = struct.Struct("@ll")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 _STEP_NS = 1_000_000
 """If a stamp is this much older than the last time at which the socket was empty, either the clock
 was stepped, or the bytes filled a gap that later ones had waited for."""
@@ -81,21 +75,21 @@ class Arrival:
         return replace(self, doubt=max(self.doubt, self.at - began))
 
 
-def receive(
-    sock: socket.socket, max_bytes: int, empty_at: int | None = None
-) -> tuple[bytes, Arrival]:
-    """Read without waiting, and return the bytes and when they arrived.
+def arrival_at(stamp: int | None, empty_at: int | None, *, is_one_segment: bool) -> Arrival:
+    """When the bytes that were read just now arrived.
 
+    :param stamp: the kernel's stamp of the last of them, wall-clock nanoseconds.
     :param empty_at: when the socket was last known to be empty, monotonic nanoseconds.
-    :raises BlockingIOError: there is nothing to read yet.
+    :param is_one_segment: whether they all arrived in the same segment.
     """
-    data, stamp = _receive(sock, max_bytes)
     now, wall, doubt = _both_clocks()
     waited = None if empty_at is None else now - empty_at
     lag = None if stamp is None else wall - stamp
     if lag is None or lag < 0 or lag > _longest(waited):
-        return data, Arrival(now, None, waited)
-    return data, Arrival(now - lag, lag, waited, stamp, doubt)
+        return Arrival(now, None, waited)
+    if is_one_segment and (waited is None or lag <= waited):
+        waited = lag
+    return Arrival(now - lag, lag, waited, stamp, doubt)
 
 
 def _longest(waited: int | None) -> int:
@@ -111,15 +105,3 @@ def _both_clocks() -> tuple[int, int, int]:
         readings += 1
         if now - before < _SIMULTANEOUS_NS or readings == _READINGS:
             return now, wall, now - before
-
-
-def _receive(sock: socket.socket, max_bytes: int) -> tuple[bytes, int | None]:
-    """Bytes, and the kernel's stamp of the last of them, wall-clock nanoseconds."""
-    if not _ANCILLARY_BYTES:
-        return sock.recv(max_bytes), None
-    data, ancillary, _, _ = sock.recvmsg(max_bytes, _ANCILLARY_BYTES)
-    for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-            return data, seconds * 1_000_000_000 + nanoseconds
-    return data, None

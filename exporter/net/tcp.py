@@ -12,9 +12,10 @@ from typing import NamedTuple
 import httpx
 
 from exporter.net.exchange import Exchange
-from exporter.net.kernel_clock import receive
+from exporter.net.receiver import Receiver
 from exporter.net.stream import READ_BYTES, Take
 from exporter.process.loop import ProbingLoop, glance
+from exporter.settings.presentable import words_of
 
 
 class _Reader(NamedTuple):
@@ -30,19 +31,18 @@ class TcpStream:
     """A TCP connection whose reads carry the kernel's receive time.
 
     The loop watches the socket from the first read on. As soon as it finds the socket readable, it
-    reads once and hands the bytes over, all in the same callback.
+    reads what is known to be there and hands the bytes over, all in the same callback.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._attentive = self._loop if isinstance(self._loop, ProbingLoop) else None
+        self._receiver = Receiver(sock, is_watched=self._attentive is not None)
         self._reader: _Reader | None = None
         self._watched_since: int | None = None
         """The loop would have reported anything in the socket since then; monotonic nanoseconds.
         ``None`` while the loop does not watch it."""
-        self._empty_at = time.monotonic_ns()
-        """What is in the socket now came after this; monotonic nanoseconds."""
 
     async def receive(self, exchange: Exchange, take: Take) -> None:
         """As ``Stream.receive``."""
@@ -66,15 +66,18 @@ class TcpStream:
             del failure, reader  # the traceback refers to this frame: a cycle
 
     def _readable(self) -> None:
-        """Read once, and hand the bytes over. While no caller receives, stop watching instead."""
+        """Read, and hand the bytes over. While no caller receives, stop watching instead."""
         reader = self._reader
         if reader is None or reader.done.done():
             self._stop_watching()
             return
         try:
-            data = self._read(reader.exchange)
-            if data is not None and not reader.take(data):
-                reader.done.set_result(None)
+            while (data := self._read(reader.exchange)) is not None:
+                if not reader.take(data):
+                    reader.done.set_result(None)
+                    return
+                if not self._receiver.has_waiting:
+                    return
         except Exception as error:  # noqa: BLE001  `receive` raises it
             # Not as the future's own exception: asyncio would log it if the task was cancelled.
             reader.done.set_result(error)
@@ -86,16 +89,15 @@ class TcpStream:
 
         :raises httpx.ReadError: the connection broke.
         """
-        asked = time.monotonic_ns()
+        self._note_empty()
         try:
-            data, arrival = receive(self._sock, READ_BYTES, self._empty_since())
+            data, arrival = self._receiver.receive(READ_BYTES)
         except BlockingIOError:
             return None
         except OSError as error:
-            raise httpx.ReadError(str(error)) from error
-        if len(data) < READ_BYTES:
-            self._empty_at = asked
-        else:  # the loop will find it readable again, though not because something came
+            raise httpx.ReadError(words_of(error)) from error
+        if len(data) == READ_BYTES or self._receiver.has_waiting:
+            # The loop will find it readable again, though not because something came.
             self._watched_since = time.monotonic_ns()
         if self._attentive:
             absence = self._attentive.absence
@@ -106,14 +108,13 @@ class TcpStream:
         exchange.read, exchange.closed = data, not data
         return data
 
-    def _empty_since(self) -> int | None:
-        """When the socket was last known to be empty; ``None`` if the loop does not know."""
+    def _note_empty(self) -> None:
+        """Note when the loop last knew that the socket was empty."""
         if self._attentive is None:
-            return None
+            return
         attentive = self._attentive.attentive_since_ns(self._sock.fileno())
         if self._watched_since is not None and attentive >= self._watched_since:
-            self._empty_at = max(self._empty_at, attentive)
-        return self._empty_at
+            self._receiver.empty_at = max(self._receiver.empty_at, attentive)
 
     def _stop_watching(self) -> None:
         if self._watched_since is not None:
@@ -136,7 +137,7 @@ class TcpStream:
                 if exchange:
                     exchange.was_sent(began, time.monotonic_ns())
         except OSError as error:
-            raise httpx.WriteError(str(error)) from error
+            raise httpx.WriteError(words_of(error)) from error
 
     def close(self) -> None:
         """As ``Stream.close``."""

@@ -11,7 +11,7 @@ import httpx
 
 from exporter.config.connection import TlsSettings
 from exporter.net.failure import NetworkFailure
-from exporter.process.beside import Unanswered, beside
+from exporter.process.offload import Unanswered, offload
 from exporter.result import FailureReason
 from exporter.settings.files import check_regular
 
@@ -34,7 +34,7 @@ async def trusted(settings: TlsSettings) -> ssl.SSLContext:
     if not _files(settings):
         return tls_context(settings)
     try:
-        return await beside(settings, partial(tls_context, settings), _PATIENCE_SECONDS)
+        return await offload(settings, partial(tls_context, settings), _PATIENCE_SECONDS)
     except Unanswered:
         names = ", ".join(map(str, _files(settings)))
         detail = f"{names}: the file system has not answered for {_PATIENCE_SECONDS:g} s"

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from exporter.prometheus.client import HistoryError, Prometheus
+from exporter.settings.presentable import words_of
 
 Row = dict[str, Any]
 _TIMEOUT_SECONDS = 20.0
@@ -52,8 +53,9 @@ class ExporterApi:
                 timeout=timeout_seconds,
             )
         except httpx.HTTPError as error:
-            why = str(error) or type(error).__name__
-            raise RequestFailed(f"the exporter at {self.url} does not answer: {why}") from None
+            raise RequestFailed(
+                f"the exporter at {self.url} does not answer: {words_of(error)}"
+            ) from None
         if not answer.is_success:
             said = " ".join(answer.text.split())[:_MAX_REFUSAL]
             raise RequestFailed(f"the exporter answers {answer.status_code}: {said}")

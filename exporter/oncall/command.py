@@ -36,10 +36,10 @@ def mcp(
     prometheus_token_env: str | None,
     allow_probe: bool,
 ) -> None:
-    """Serve an on-call agent with the Model Context Protocol, over standard input and output.
+    """Serve an on-call agent with the Model Context Protocol.
 
-    It reads what a running exporter and, if there is one, its Prometheus know. Without
-    --allow-probe it changes nothing and spends nothing.
+    It speaks over standard input and output, and reads what a running exporter and, if there is
+    one, its Prometheus know. Without --allow-probe it changes nothing and spends nothing.
     """
     try:
         from exporter.oncall.server import build  # noqa: PLC0415 - needs what an extra installs

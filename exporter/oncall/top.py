@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _BAR = 20
 """The width of a drawn probe in characters."""
+_WIDE = 120
+"""From this width on, all columns fit."""
+_NARROW = ("TTFT", "p95", "success", "probed")
 _STYLES = {
     State.OK: "green",
     State.SLOW: "yellow",
@@ -37,7 +40,10 @@ _STYLES = {
 @click.option("--user", metavar="NAME", help="User for the exporter's basic authentication.")
 @click.option("--password-env", metavar="NAME", help="Environment variable with the password.")
 def top(url: str, every: float, once: bool, user: str | None, password_env: str | None) -> None:
-    """Watch the exporter at URL: states, times and the latest probes, problems first."""
+    """Watch a running exporter in the terminal.
+
+    Shows the state, times, and latest probe of each target, problems first.
+    """
     try:
         from rich.console import Console  # noqa: PLC0415  what an extra installs
         from rich.live import Live  # noqa: PLC0415
@@ -47,12 +53,13 @@ def top(url: str, every: float, once: bool, user: str | None, password_env: str 
     try:
         rows = exporter.rows()
         if once:
-            console.print(table(rows, time.time()))
+            console.print(table(rows, time.time(), console.width))
             sys.exit(int(any(State(row["state"]).is_problem for row in rows)))
-        with Live(table(rows, time.time()), console=console, screen=console.is_terminal) as live:
+        first = table(rows, time.time(), console.width)
+        with Live(first, console=console, screen=console.is_terminal) as live:
             while True:
                 time.sleep(every)
-                live.update(table(exporter.rows(), time.time()))
+                live.update(table(exporter.rows(), time.time(), console.width))
     except RequestFailed as error:
         click.echo(str(error), err=True)
         sys.exit(1)
@@ -60,36 +67,45 @@ def top(url: str, every: float, once: bool, user: str | None, password_env: str 
         sys.exit(0)
 
 
-def table(rows: Iterable[Row], now: float) -> Table:
-    """The targets at a time, Unix seconds, the worst first."""
+def table(rows: Iterable[Row], now: float, width: int) -> Table:
+    """The targets at a time, Unix seconds, the worst first.
+
+    :param width: the number of characters that fit on a line. If there is room for the most
+        important columns only, the reason moves below the target's name.
+    """
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    wide = width >= _WIDE
     shown = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    for title in ("state", "target"):
-        shown.add_column(title, no_wrap=True)
-    for title in ("TTFT", "p50", "p95", "success", "tokens/s", "probed"):
+    shown.add_column("state", no_wrap=True)
+    shown.add_column("target", no_wrap=wide, ratio=None if wide else 1)
+    numbers = ("TTFT", "p50", "p95", "success", "tokens/s", "probed") if wide else _NARROW
+    for title in numbers:
         shown.add_column(title, justify="right", no_wrap=True)
-    shown.add_column("latest probe", no_wrap=True)
-    shown.add_column("why", ratio=1)
+    if wide:
+        shown.add_column("latest probe", no_wrap=True)
+        shown.add_column("why", ratio=1)
     in_order = sorted(rows, key=lambda row: WORST_FIRST.index(State(row["state"])))
     longest = max((_length(row) for row in in_order), default=0.0)
     for row in in_order:
         state, last, hour = State(row["state"]), row["last"] or {}, row["hour"]
         finished = last.get("finished_at")
-        shown.add_row(
-            Text(state.label, style=_STYLES[state]),
-            Text(f"{row['target']} {row['probe']}"),
-            seconds(last.get("time_to_first_token_seconds")),
-            seconds(hour["p50_seconds"]),
-            seconds(hour["p95_seconds"]),
-            percent(hour["success_ratio"]),
-            rate(last.get("output_tokens_per_second")),
-            f"{span(now - finished)} ago" if finished else "",
-            Text(drawn(row, longest), style="blue"),
-            Text(row["why"]),
-        )
+        cells = {
+            "TTFT": seconds(last.get("time_to_first_token_seconds")),
+            "p50": seconds(hour["p50_seconds"]),
+            "p95": seconds(hour["p95_seconds"]),
+            "success": percent(hour["success_ratio"]),
+            "tokens/s": rate(last.get("output_tokens_per_second")),
+            "probed": f"{span(now - finished)} ago" if finished else "",
+        }
+        name, why = Text(f"{row['target']} {row['probe']}"), Text(row["why"], style="dim")
+        if not wide and why:
+            name = Text("\n").join((name, why))
+        further = (Text(drawn(row, longest), style="blue"), why) if wide else ()
+        label = Text(state.label, style=_STYLES[state])
+        shown.add_row(label, name, *(cells[title] for title in numbers), *further)
     return shown
 
 

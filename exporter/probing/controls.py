@@ -16,7 +16,7 @@ from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, KernelTransport
 from exporter.probing.grid import next_on_grid
-from exporter.process.errands import Errands
+from exporter.process.task_set import TaskSet
 from exporter.result import NANOSECONDS
 
 ControlListener = Callable[[str, float | None], None]
@@ -30,7 +30,7 @@ class Controls:
 
     def __init__(self, listener: ControlListener) -> None:
         self._listener = listener
-        self._asking = Errands[str, Control](self._keep_asking)
+        self._asking = TaskSet[str, Control](self._keep_asking)
 
     def apply(self, controls: Iterable[Control]) -> None:
         """Request exactly these controls."""

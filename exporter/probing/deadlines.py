@@ -64,7 +64,9 @@ class Deadlines:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.Handle | None = None
         self._rings_at = 0.0
-        self._total_at = self._due_at = self._loop.time() + timeouts.total
+        self._began_at = self._loop.time()
+        """When the current part began, or its latest output came."""
+        self._total_at = self._began_at + timeouts.total
         self._absent_ns, self._suspended_ns = absent_ns(self._loop), suspended_ns()
 
     async def __aenter__(self) -> Deadlines:
@@ -90,7 +92,10 @@ class Deadlines:
 
         :param at: when the kernel received it, in monotonic nanoseconds.
         """
-        self._begin(self._streaming, at / NANOSECONDS)
+        if self._part is self._streaming:
+            self._began_at = at / NANOSECONDS
+        else:
+            self._begin(self._streaming, at / NANOSECONDS)
 
     def ended(self) -> None:
         """Stop all timeouts after the end marker, because nothing can make the probe late
@@ -106,10 +111,13 @@ class Deadlines:
         detail = f"not done within {self._timeouts.total:g} s: {part.missing}"
         return Failure(FailureReason.TIMEOUT_TOTAL, detail)
 
+    @property
+    def _due_at(self) -> float:
+        limit = self._part.limit
+        return self._total_at if limit is None else min(self._began_at + limit, self._total_at)
+
     def _begin(self, part: _Part, now: float) -> None:
-        self._part, self._due_at = part, self._total_at
-        if part.limit is not None:
-            self._due_at = min(now + part.limit, self._total_at)
+        self._part, self._began_at = part, now
         if self._timer is None or self._due_at < self._rings_at:
             self._set_timer()
 

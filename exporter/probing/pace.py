@@ -52,13 +52,13 @@ def is_burst(reads: Sequence[Piece], tokens: int) -> bool:
 
 def hides_tokens(reads: Sequence[Piece], tokens: int) -> bool:
     """Return whether the count is far higher than the visible text allows."""
-    shown = sum(read.size for read in reads)
+    shown = sum([read.size for read in reads])
     return tokens > _FEW + shown / _BYTES_PER_TOKEN
 
 
 def _tokens_in(reads: Sequence[Piece], tokens: int) -> list[float]:
     """Estimate how many tokens each read contains. Each piece has one, and the others are spread
     over the text."""
-    pieces, size = sum(read.pieces for read in reads), sum(read.size for read in reads)
+    pieces, size = sum([read.pieces for read in reads]), sum([read.size for read in reads])
     more = max(0, tokens - pieces) / size if size else 0.0
     return [read.pieces + more * read.size for read in reads]

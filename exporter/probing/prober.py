@@ -70,7 +70,7 @@ def _as_it_is(observation: Observation) -> Observation:
     return observation
 
 
-class _Standing:
+class _PlanState:
     """The state of a plan between probes: its position in its texts, its target's connections, and
     a lock so that it never overlaps itself."""
 
@@ -84,13 +84,13 @@ class _Standing:
         self.lock = asyncio.Lock()
         self.texts: Iterator[str] = cycle(plan.probe.texts)
 
-    def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _Standing:
+    def with_plan(self, plan: Plan, usable: dict[str, Connections]) -> _PlanState:
         """Return the state for new settings. It still waits for its own running probe."""
-        standing = _Standing(plan, usable)
-        standing.lock = self.lock
+        state = _PlanState(plan, usable)
+        state.lock = self.lock
         if plan.probe == self.plan.probe:
-            standing.texts = self.texts
-        return standing
+            state.texts = self.texts
+        return state
 
 
 def _connections(target: Target, usable: dict[str, Connections]) -> Connections:
@@ -122,7 +122,7 @@ class Prober:
         self._purse = purse
         self.may_probe = may_probe
         """Whether this exporter is currently the leader."""
-        self._standing: dict[Identity, _Standing] = {}
+        self._states: dict[Identity, _PlanState] = {}
         self._in_flight: set[asyncio.Task[Observation]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -137,12 +137,12 @@ class Prober:
         An unchanged target keeps its connections. Connections of the others close when no probe
         uses them anymore.
         """
-        before = {standing.connections for standing in self._standing.values()}
+        before = {state.connections for state in self._states.values()}
         usable = {connections.target.name: connections for connections in before}
-        self._standing = change.carry(self._standing, lambda plan: _Standing(plan, usable))
+        self._states = change.carry(self._states, lambda plan: _PlanState(plan, usable))
         for plan in change.changed:
-            self._standing[plan.identity] = self._standing[plan.identity].with_plan(plan, usable)
-        in_use = {standing.connections for standing in self._standing.values()}
+            self._states[plan.identity] = self._states[plan.identity].with_plan(plan, usable)
+        in_use = {state.connections for state in self._states.values()}
         for gone in before - in_use:
             task = asyncio.create_task(gone.retire())
             self._retiring.add(task)
@@ -150,7 +150,7 @@ class Prober:
 
     def is_busy(self, plan: Plan) -> bool:
         """Return whether a probe of this plan is running."""
-        return self._standing[plan.identity].lock.locked()
+        return self._states[plan.identity].lock.locked()
 
     def affords(self, plan: Plan) -> bool:
         """Return whether a probe of this plan is certain to stay within the budgets."""
@@ -169,23 +169,23 @@ class Prober:
         """
         if not self.may_probe():
             raise StandsBy
-        standing = self._standing[plan.identity]
-        asking = self._ask(plan, standing, self._purse.hold(plan), occasion)
+        state = self._states[plan.identity]
+        asking = self._ask(plan, state, self._purse.hold(plan), occasion)
         task = asyncio.create_task(self._tell(asking, judge))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await asyncio.shield(task)
 
     async def _ask(
-        self, plan: Plan, standing: _Standing, held: AbstractContextManager[Hold], why: Occasion
+        self, plan: Plan, state: _PlanState, held: AbstractContextManager[Hold], why: Occasion
     ) -> Observation:
         with held as hold:
-            async with standing.lock:
+            async with state.lock:
                 if not self.may_probe():  # this may have changed in the meantime
                     hold.not_sent()
                     raise StandsBy
-                text = next(standing.texts)
-                result = await run_probe(plan, text, standing.connections)
+                text = next(state.texts)
+                result = await run_probe(plan, text, state.connections)
             observation = observed(plan, result, why)
             hold.ended(observation.cost.charged_usd)
             return observation
@@ -206,5 +206,5 @@ class Prober:
         for task in self._in_flight:
             task.cancel()
         await asyncio.gather(*self._in_flight, *self._retiring, return_exceptions=True)
-        for standing in self._standing.values():
-            await standing.connections.retire()
+        for state in self._states.values():
+            await state.connections.retire()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
@@ -29,6 +28,7 @@ from exporter.providers.calls import Calls, ToolCall
 from exporter.result import Failure, Timeline, Usage
 
 _CLOSE_NS = 2_000_000
+"""A mark whose time is known this well can begin or end a gap."""
 _LATE_STOP = 1.75
 """The stop counts as a token if it comes at most this many times as late as a token would."""
 
@@ -48,11 +48,6 @@ class Mark:
     @property
     def uncertainty(self) -> int | None:
         return self.arrival.uncertainty(last=self.last)
-
-    @property
-    def is_close(self) -> bool:
-        """Whether its time is known well enough to begin or end a gap."""
-        return (self.uncertainty or 0) <= _CLOSE_NS
 
 
 class StreamRecord:
@@ -109,36 +104,32 @@ class StreamRecord:
     def uncertainty(self) -> int | None:
         """How far off the marks and the known gaps may be, in nanoseconds; ``None`` if that isn't
         known."""
-        return self._uncertainty_with(self._known_gaps())
+        return self._known()[1]
 
-    def _uncertainty_with(self, gaps: list[tuple[Mark, Mark]]) -> int | None:
+    def _known(self) -> tuple[list[int], int | None]:
+        """The gaps between reads that weren't late, and how far off they and the marks may be, in
+        nanoseconds. A late read lengthens gaps or hides them, which says nothing about the
+        provider. The marks of such a stream may be exact all the same."""
         marks = (self.first_token, self.first_answer_token, self.last_token, self._stop, self.end)
-        # A mark that ends a gap begins the next one, nearly always.
-        all_marks = {id(mark): mark for mark in (*filter(None, marks), *chain.from_iterable(gaps))}
-        known = [mark.uncertainty for mark in all_marks.values()]
-        return max((ns for ns in known if ns is not None), default=None)
-
-    def _known_gaps(self) -> list[tuple[Mark, Mark]]:
-        """The gaps between reads that weren't late. A late read lengthens gaps or hides them, which
-        says nothing about the provider. The marks of such a stream may be exact all the same."""
-        known: list[tuple[Mark, Mark]] = []
+        doubts = [mark.uncertainty for mark in marks if mark]
+        gaps: list[int] = []
         before: Mark | None = None
-        was_close = False
+        doubt_before: int | None = None
         for earlier, later in self._gaps:
-            if earlier is not before:
-                was_close = earlier.is_close
-            is_close = later.is_close
-            if was_close and is_close:
-                known.append((earlier, later))
-            before, was_close = later, is_close
-        return known
+            if earlier is not before:  # a mark that ends a gap begins the next one, nearly always
+                doubt_before = earlier.uncertainty
+            doubt = later.uncertainty
+            if (doubt_before or 0) <= _CLOSE_NS and (doubt or 0) <= _CLOSE_NS:
+                gaps.append(later.arrival.at - earlier.arrival.at)
+                doubts += (doubt_before, doubt)
+            before, doubt_before = later, doubt
+        return gaps, max([ns for ns in doubts if ns is not None], default=None)
 
     def timeline(
         self, start: int, exchange: Exchange, usage: Usage | None, over: int | None = None
     ) -> Timeline:
         """All marks of a probe that began at ``start``, monotonic nanoseconds."""
-        gaps = self._known_gaps()
-        uncertainty = self._uncertainty_with(gaps)
+        gaps, uncertainty = self._known()
         return Timeline(
             start=start,
             sent=exchange.sent,
@@ -149,7 +140,7 @@ class StreamRecord:
             end=_at(self.end),
             over=over,
             arrivals=tuple([piece.at for piece in self._reads]),
-            gaps=tuple([later.at - earlier.at for earlier, later in gaps]),
+            gaps=tuple(gaps),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
         )
@@ -194,7 +185,7 @@ class StreamRecord:
         if not first or not last or not stop or usage is None or stop.at < last.at:
             return last
         shown = self._streamed(usage) - 1
-        if shown == sum(read.pieces for read in self._reads):
+        if shown == sum([read.pieces for read in self._reads]):
             return stop
         pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
         return stop if stop.at - last.at <= _LATE_STOP * pace else last

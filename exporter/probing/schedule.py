@@ -31,7 +31,7 @@ run."""
 log = structlog.get_logger(__name__)
 
 
-class Bystander(Protocol):
+class ScheduleObserver(Protocol):
     """Receives the events of the schedule."""
 
     def skipped(self, plan: Plan, reason: SkipReason) -> None:
@@ -65,7 +65,7 @@ class Schedule:
     def __init__(
         self,
         prober: Prober,
-        bystander: Bystander,
+        observer: ScheduleObserver,
         probe: Callable[[Plan, Occasion], Awaitable[Observation]] | None = None,
         keeps_back: Callable[[Plan], bool] = _keeps_back_nothing,
     ) -> None:
@@ -74,11 +74,11 @@ class Schedule:
         :param probe: runs a plan. By default, the prober does.
         :param keeps_back: whether a plan must wait, because it would spoil a cold start.
         """
-        self._confirmation = Confirmation(bystander.evidence)
+        self._confirmation = Confirmation(observer.evidence)
         self._again: dict[Identity, asyncio.TimerHandle] = {}
         self._confirming: dict[Identity, asyncio.Task[None]] = {}
         self._prober = prober
-        self._bystander = bystander
+        self._observer = observer
         self._probe = probe or partial(_ask, prober)
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
@@ -135,13 +135,13 @@ class Schedule:
         if plan is None:
             return  # removed or stopped since it was due
         if reason := self._reason_to_skip(plan):
-            self._bystander.skipped(plan, reason)
+            self._observer.skipped(plan, reason)
             return
         self._note_delay(plan)
         try:
             await self._carry_out(plan, Occasion.USUAL)
         except StandsBy:
-            self._bystander.skipped(plan, SkipReason.PAUSED)
+            self._observer.skipped(plan, SkipReason.PAUSED)
 
     async def _carry_out(self, plan: Plan, occasion: Occasion) -> None:
         """Run a plan and handle its result.
@@ -199,11 +199,11 @@ class Schedule:
     def _note_delay(self, plan: Plan) -> None:
         phase = phase_seconds(plan.key, plan.interval_seconds)
         delay = (time.time() - phase) % plan.interval_seconds
-        self._bystander.delayed(delay)
+        self._observer.delayed(delay)
 
     def _missed(self, event: JobExecutionEvent) -> None:
         if plan := self._plans.get(_identity(event.job_id)):
-            self._bystander.skipped(plan, SkipReason.PAUSED)
+            self._observer.skipped(plan, SkipReason.PAUSED)
             log.warning("probe missed its schedule", target=plan.target.name, probe=plan.probe_name)
 
 

@@ -22,7 +22,7 @@ class UnheardLog(Exception):
     """The last log lines could not be written in time, and waiting longer might never end."""
 
 
-class _Beside(logging.Handler):
+class _ThreadHandler(logging.Handler):
     """Queues lines for the thread. If the queue is full, it drops and counts them."""
 
     def __init__(self, writer: logging.Handler) -> None:
@@ -58,19 +58,19 @@ class _Beside(logging.Handler):
 
 
 @contextmanager
-def logs_beside() -> Iterator[None]:
+def logs_in_thread() -> Iterator[None]:
     """Write everything logged in this block in a separate thread.
 
     :raises UnheardLog: at the end of the block, if the last lines could not be written.
     """
     root = logging.getLogger()
     writers = root.handlers
-    beside = [_Beside(writer) for writer in writers]
-    root.handlers = list[logging.Handler](beside)
+    handlers = [_ThreadHandler(writer) for writer in writers]
+    root.handlers = list[logging.Handler](handlers)
     try:
         yield
     finally:
         root.handlers = writers
-        unheard = [handler for handler in beside if not handler.end()]
+        unheard = [handler for handler in handlers if not handler.end()]
     if unheard:
         raise UnheardLog

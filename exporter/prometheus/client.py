@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from exporter.settings.presentable import presentable
+from exporter.settings.presentable import presentable, words_of
 from exporter.settings.redaction import remember
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -133,7 +133,7 @@ class Prometheus:
             answer = self._client.get(path, params=parameters)
         except httpx.HTTPError as error:
             raise HistoryError(
-                f"cannot reach Prometheus at {self.name}: {error}; check --prometheus"
+                f"cannot reach Prometheus at {self.name}: {words_of(error)}; check --prometheus"
             ) from None
         if answer.status_code != httpx.codes.OK:
             raise HistoryError(

@@ -7,9 +7,10 @@ answer. After one of them is parsed, the others don't need to be.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from exporter.providers.base import Event, Output
+from exporter.providers.framing.sse import ServerSentEvent
 
 _MAX_BYTES = 4096
 """A longer message is parsed, which limits the number of its parts."""
@@ -26,13 +27,13 @@ class Alike:
     has the same bytes before and after that string, and one JSON string in between. Every parser
     therefore finds the same values in the same places, except for this one.
 
-    Use this for dialects in which the meaning of an output-only message changes only after a
-    message that means something else.
     """
 
     def __init__(self) -> None:
         self._first: Output | None = None
         self._before = self._after = b""
+        self._start = self._end = 0
+        """The number of bytes before and after the text."""
 
     def learn(self, message: bytes, events: Sequence[Event]) -> None:
         """Remember a parsed message and the events that it meant."""
@@ -44,23 +45,57 @@ class Alike:
             return
         before, _, after = message.partition(text)
         self._first, self._before, self._after = output, before + b'"', b'"' + after
+        self._start, self._end = len(self._before), len(self._after)
 
     def output(self, message: bytes) -> Output | None:
         """Return the output if it is all that the message means, or ``None`` if you must parse the
         message."""
-        first, start, end = self._first, len(self._before), len(message) - len(self._after)
+        first, size = self._first, len(message)
         if (
             first is None
-            or start >= end
-            or len(message) > _MAX_BYTES
+            or not self._start + self._end < size <= _MAX_BYTES
             or not message.startswith(self._before)
             or not message.endswith(self._after)
         ):
             return None
-        text = message[start:end]
+        text = message[self._start : size - self._end]
         if _NOT_AS_IT_IS.search(text):
             return None
         try:
             return Output(first.kind, text.decode())
         except UnicodeDecodeError:
             return None
+
+
+class Shortcut:
+    """Interprets the messages of one stream, and has only those parsed that aren't like the last.
+
+    Use this for dialects in which the meaning of an output-only message changes only after a
+    message that means something else. It gains nothing where every message has a number or a time
+    of its own.
+    """
+
+    def __init__(self, interpret: Callable[[ServerSentEvent], Iterable[Event]]) -> None:
+        self._interpret = interpret
+        self._alike = Alike()
+        self._name = ""
+        """The name of the event that was parsed last."""
+
+    def events(self, message: ServerSentEvent) -> Iterable[Event]:
+        """Return what a message means."""
+        is_plain = message.status is None and not message.is_bare
+        if (
+            is_plain
+            and message.event == self._name
+            and (output := self._alike.output(message.data))
+        ):
+            return (output,)
+        return self._parsed(message, is_plain=is_plain)
+
+    def _parsed(self, message: ServerSentEvent, *, is_plain: bool) -> Iterator[Event]:
+        events: list[Event] = []
+        for event in self._interpret(message):
+            events.append(event)
+            yield event
+        self._name = message.event
+        self._alike.learn(message.data, events if is_plain else ())

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, JsonValue
 
 from exporter.providers import turns
+from exporter.providers.alike import Shortcut
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -166,7 +167,7 @@ class Anthropic:
         )
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseOrJsonDecoder(), _MessageStream().events)
+        return FramedDecoder(SseOrJsonDecoder(), Shortcut(_MessageStream().events).events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         failure = explain(head.status, body)

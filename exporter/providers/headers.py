@@ -126,6 +126,8 @@ def share_left(limit: RateLimit) -> float:
 def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateLimit | None:
     """Return the limit that two headers describe. A negative value means unknown (seen on
     Azure)."""
+    if limit is None and remaining is None:
+        return None
     of_limit, of_remaining = _not_negative(limit), _not_negative(remaining)
     if of_limit is None and of_remaining is None:
         return None

@@ -7,13 +7,13 @@ Comments name the server where its quirk is handled.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from exporter.providers.alike import Alike
+from exporter.providers.alike import Shortcut
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -190,7 +190,7 @@ class OpenAI:
         return body
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseOrJsonDecoder(), _ChatStream(self._preset).events)
+        return FramedDecoder(SseOrJsonDecoder(), Shortcut(_ChatStream(self._preset).events).events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         return explain(head.status, body, self._preset)
@@ -214,22 +214,8 @@ class _ChatStream:
         self._id: str | None = None
         self._counter = Counter()
         self._over = False
-        self._alike = Alike()
 
-    def events(self, message: ServerSentEvent) -> Iterable[Event]:
-        is_plain = not (self._over or message.event or message.is_bare)
-        if is_plain and (output := self._alike.output(message.data)):
-            return (output,)
-        return self._parsed(message, is_plain=is_plain)
-
-    def _parsed(self, message: ServerSentEvent, *, is_plain: bool) -> Iterator[Event]:
-        events: list[Event] = []
-        for event in self._events(message):
-            events.append(event)
-            yield event
-        self._alike.learn(message.data, events if is_plain else ())
-
-    def _events(self, message: ServerSentEvent) -> Iterator[Event]:
+    def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if self._over:
             return  # ignore everything after the end marker, even if it is invalid
         if message.data.strip().startswith(END_MARKER):

@@ -64,6 +64,8 @@ MAX_DIGITS = 1000
 """The most digits of a number in a longer message, because the time to parse a number grows with
 the square of its digits."""
 _BLOCK_BYTES = MAX_DIGITS // 2
+_FIRST_BYTES = 64 << 10
+"""What is looked at byte by byte before marks are searched for: it often has too many."""
 _DIGITS = b"0123456789"
 _OPENING = b"[{,:"
 """Each of these starts a part."""
@@ -132,6 +134,9 @@ def _has_more(data: bytes, marks: bytes, limit: int) -> bool:
 
     If marks are rare, searching for each is ten times as fast as looking at each byte.
     """
+    first = data[:_FIRST_BYTES]
+    if len(first) - len(first.translate(None, marks)) > limit:
+        return True
     found = 0
     for mark in marks:
         at = data.find(mark)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from exporter.settings.redaction import redact
 
 MAX_DETAIL_CHARACTERS = 300
@@ -13,6 +15,7 @@ MAX_BODY_CHARACTERS = 512
 _SEARCHED = 4
 """How much more text than shown to redact: white space collapses, and a long encoded secret becomes
 one short word."""
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 def presentable(said: str, limit: int) -> str:
@@ -25,6 +28,16 @@ def presentable(said: str, limit: int) -> str:
     """
     line = " ".join(redact(said[: limit * _SEARCHED]).split())[:limit]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+def words_of(error: Exception) -> str:
+    """Return what an error says without the operating system's number: ``connection reset by
+    peer``, not ``[Errno 104] Connection reset by peer``. Return its type if it says nothing."""
+    said = str(error)
+    words = _ERROR_NUMBER.sub("", said)
+    if said.startswith("[Errno"):
+        words = words[:1].lower() + words[1:]
+    return words or type(error).__name__
 
 
 def shown_answer(said: str) -> str:

@@ -14,11 +14,11 @@ from exporter.simulator.server import Simulator
 
 @contextmanager
 def run_in_thread(
-    simulator: Simulator, beside: Callable[[Simulator], Coroutine[Any, Any, None]] | None = None
+    simulator: Simulator, alongside: Callable[[Simulator], Coroutine[Any, Any, None]] | None = None
 ) -> Iterator[Simulator]:
     """Serve in another thread until the block ends.
 
-    :param beside: a coroutine to run in that thread at the same time.
+    :param alongside: a coroutine to run in that thread at the same time.
     :raises OSError: the address isn't available.
     """
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -27,7 +27,7 @@ def run_in_thread(
         stop = asyncio.Event()
         async with simulator:
             started.set_result((asyncio.get_running_loop(), stop))
-            task = asyncio.ensure_future(beside(simulator) if beside else stop.wait())
+            task = asyncio.ensure_future(alongside(simulator) if alongside else stop.wait())
             await stop.wait()
             task.cancel()
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import struct
-from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from exporter.coldness import ColdSignal
+from exporter.metrics.values import Counts
 from exporter.observation import Observation
 from exporter.result import FailureReason
 
@@ -121,6 +121,21 @@ class PastProbes:
         oldest = past[-1].finished_at - _HOUR_SECONDS if past else 0.0
         return tuple(probe for probe in past if probe.finished_at >= oldest)
 
+    def summary_of_hour(self) -> PeriodSummary:
+        """The summary of that hour. Every result changes it, so this creates no objects for the
+        probes before."""
+        packed = [*_PACKED.iter_unpack(self._packed)]
+        oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
+        hour = [fields for fields in packed if fields[0] >= oldest]
+        successes = [fields for fields in hour if fields[4] == _NO_REASON]
+        times = [
+            duration if math.isnan(first) else first
+            for _, first, _, duration, _, flags in successes
+            if not flags & _COLD
+        ]
+        known = [seconds for seconds in times if not math.isnan(seconds)]
+        return _summary(len(hour), len(successes), known)
+
     def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
         """The failure reasons of that hour. Pages need them for every target, so this unpacks
         nothing else."""
@@ -133,13 +148,12 @@ class PastProbes:
 
 def summarize(past: Iterable[PastProbe]) -> PeriodSummary:
     """The summary of probes, with exact quantiles."""
-    probes = successes = 0
-    times: list[float] = []
-    for probe in past:
-        probes += 1
-        successes += probe.success
-        if (seconds := probe.warm_seconds) is not None:
-            times.append(seconds)
+    probes = tuple(past)
+    times = [seconds for probe in probes if (seconds := probe.warm_seconds) is not None]
+    return _summary(len(probes), sum(probe.success for probe in probes), times)
+
+
+def _summary(probes: int, successes: int, times: list[float]) -> PeriodSummary:
     times.sort()
     return PeriodSummary(probes, successes, _of_sorted(times, 0.5), _of_sorted(times, 0.95))
 
@@ -149,8 +163,8 @@ class Day:
 
     def __init__(self) -> None:
         self._hours: deque[_Hour] = deque()
-        self._sum = _Counts()
-        self._present = _Counts()
+        self._sum = _Times()
+        self._present = _Times()
 
     def take(self, probe: PastProbe) -> PeriodSummary:
         """Add a probe, and return the summary of the day."""
@@ -161,7 +175,7 @@ class Day:
         hour.probes += 1
         hour.successes += probe.success
         if (seconds := probe.warm_seconds) is not None:
-            place = _Counts.place(seconds)
+            place = _Times.place(seconds)
             self._present.add(place, 1)
             self._sum.add(place, 1)
         return PeriodSummary(
@@ -177,7 +191,7 @@ class Day:
             self._hours[-1].times = self._present.packed()
         kept = [hour for hour in self._hours if number - _HOURS < hour.number < number]
         self._hours = deque([*kept, _Hour(number)])
-        self._sum, self._present = _Counts(), _Counts()
+        self._sum, self._present = _Times(), _Times()
         for hour in kept:
             self._sum.add_packed(hour.times)
 
@@ -193,43 +207,42 @@ class _Hour:
         self.times = b""
 
 
-class _Counts:
+class _Times:
     """A histogram of durations with logarithmic buckets, each 5 % longer than the previous one."""
 
     _STEP = math.log(1.05)
-    _LOWEST = round(math.log(1e-3) / _STEP)
-    _PLACES = round(math.log(2e6) / _STEP)  # from a millisecond to half an hour
-    _PAIR = struct.Struct("<HH")
+    _PAIR = struct.Struct("<hH")
 
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self._counts = array("I", [0]) * self._PLACES
+        self._counts = Counts()
 
     @classmethod
     def place(cls, seconds: float) -> int:
-        place = round(math.log(max(seconds, 1e-9)) / cls._STEP) - cls._LOWEST
-        return max(0, min(cls._PLACES - 1, place))
+        """Return the bucket of a duration. Those outside a millisecond to half an hour share the
+        outermost ones."""
+        return round(math.log(min(max(seconds, 1e-3), 2e3)) / cls._STEP)
 
     def add(self, place: int, times: int) -> None:
-        self._counts[place] += times
+        self._counts.add(place, times)
 
     def packed(self) -> bytes:
-        pairs = ((place, min(n, 0xFFFF)) for place, n in enumerate(self._counts) if n)
-        return b"".join(self._PAIR.pack(*pair) for pair in pairs)
+        return b"".join(self._PAIR.pack(it, min(n, 0xFFFF)) for it, n in self._counts.items())
 
     def add_packed(self, packed: bytes) -> None:
         for place, times in self._PAIR.iter_unpack(packed):
-            self._counts[place] += times
+            self._counts.add(place, times)
 
     def quantile(self, share: float) -> float | None:
         """The quantile in seconds; ``None`` if the histogram is empty."""
-        rank = share * (sum(self._counts) - 1)
+        known = [*self._counts.items()]
+        rank = share * (sum(times for _, times in known) - 1)
         passed = 0
-        for place, times in enumerate(self._counts):
+        for place, times in known:
             passed += times
-            if times and passed > rank:
-                return math.exp((place + self._LOWEST) * self._STEP)
+            if passed > rank:
+                return math.exp(place * self._STEP)
         return None
 
 

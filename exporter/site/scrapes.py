@@ -6,11 +6,12 @@ import asyncio
 import re
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from exporter.metrics.exposition import Format, negotiated
 from exporter.metrics.series import Exposed
@@ -72,22 +73,32 @@ def _wishes(request: Request) -> Key:
     return negotiated(request.headers.get("Accept", "")), compressed
 
 
+class _InParts(Response):
+    """A response whose body is sent in parts.
+
+    Each part is freed once it is sent. Returning the memory of all parts to the kernel in one step
+    would delay the loop that reads streams. Starlette's ``StreamingResponse`` could do the same,
+    but takes 4 MB for a module with which it also notices clients that have gone.
+    """
+
+    def __init__(self, parts: Parts, headers: Mapping[str, str]) -> None:
+        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, parts)))})
+        self._parts = deque(parts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        while self._parts:
+            part = self._parts.popleft()
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body"})
+
+
 def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
-    headers = {
-        "Content-Type": format_.content_type,
-        "Content-Length": str(sum(map(len, parts))),
-        "Vary": "Accept, Accept-Encoding",
-    }
+    headers = {"Content-Type": format_.content_type, "Vary": "Accept, Accept-Encoding"}
     if compressed:
         headers["Content-Encoding"] = "gzip"
-    return StreamingResponse(_one_by_one(deque(parts)), headers=headers)
-
-
-async def _one_by_one(parts: deque[bytes]) -> AsyncIterator[bytes]:
-    """Free each part once it is sent. Returning the memory of all parts to the kernel in one step
-    would delay the loop that reads streams."""
-    while parts:
-        yield parts.popleft()
+    return _InParts(parts, headers)
 
 
 def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool) -> Parts:

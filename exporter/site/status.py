@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from exporter.coldness import Waiting
 from exporter.config.plan import Identity, Plan, PlanChange
@@ -15,7 +16,7 @@ from exporter.config.slo import Objective, Tally
 from exporter.observation import Observation
 from exporter.result import SkipReason
 from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
-from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary, summarize
+from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary
 
 __all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
 
@@ -61,29 +62,32 @@ class StatusRow:
     def with_news(self, latest: Observation, day: Day) -> StatusRow:
         probe = PastProbe.of(latest)
         past = self.past.plus(probe)
-        of_hour = past.last_hour()
-        hour, of_day = summarize(of_hour), day.take(probe)
+        hour, of_day = past.summary_of_hour(), day.take(probe)
         return replace(
-            self.with_kept(latest),
+            self,
+            **self._kept_with(latest),
             last=_lean(latest),
             past=past,
             hour=hour,
             day=hour if hour.probes == of_day.probes else of_day,
-            tallies=_tallies(self.plan, of_hour),
+            tallies=_tallies(self.plan, past),
             last_cold=latest if probe.cold and probe.success else self.last_cold,
             skipped=None,
         )
 
     def with_kept(self, latest: Observation) -> StatusRow:
         """This row with one more probe in detail, and without the oldest success or failure."""
+        return replace(self, **self._kept_with(latest))
+
+    def _kept_with(self, latest: Observation) -> dict[str, Any]:
         kept = ProbeDetails.of(latest)
         if latest.result.success:
-            return replace(self, successes=(*self.successes, kept)[-KEPT_SUCCESSES:])
-        return replace(self, failures=(*self.failures, kept)[-KEPT_FAILURES:])
+            return {"successes": (*self.successes, kept)[-KEPT_SUCCESSES:]}
+        return {"failures": (*self.failures, kept)[-KEPT_FAILURES:]}
 
     def with_plan(self, plan: Plan) -> StatusRow:
         """This row with changed settings, and its history evaluated again."""
-        return replace(self, plan=plan, tallies=_tallies(plan, self.past.last_hour()))
+        return replace(self, plan=plan, tallies=_tallies(plan, self.past))
 
 
 def _lean(latest: Observation) -> Observation:
@@ -92,11 +96,11 @@ def _lean(latest: Observation) -> Observation:
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
 
 
-def _tallies(plan: Plan, past: Iterable[PastProbe]) -> tuple[Tally, ...]:
+def _tallies(plan: Plan, past: PastProbes) -> tuple[Tally, ...]:
     slo = plan.target.slo
     if slo is None:
         return ()
-    seen = tuple(past)
+    seen = past.last_hour()
     return tuple(_tally(objective, seen) for objective in slo.objectives())
 
 

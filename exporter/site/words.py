@@ -19,7 +19,7 @@ def seconds(value: float | None) -> str:
 def rate(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def percent(ratio: float | None) -> str:

@@ -77,7 +77,7 @@ def test_what_would_undo_a_budget_is_warned_of() -> None:
     )
     assert "warning: target a: price not known: prices_file has no 'unheard-of' by openai" in text
     assert "warning: a restart resets the budgets: set budget.state_file to keep the spend" in text
-    assert "only targets with an unknown price" in text
+    assert "no target has a price" in text
 
 
 def test_a_state_file_that_cannot_be_kept_is_warned_of(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_the_version_and_the_help_are_told() -> None:
 def test_every_command_is_listed_with_what_it_does() -> None:
     listed = run("--help").stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split(maxsplit=1)[0] for line in listed if line[2] != " "] == sorted(COMMANDS)
-    assert "  run            Probe every configured target on its schedule and serve..." in listed
+    assert not [line for line in listed if line.endswith("...")], "cut off"
+    assert "  run            Probe all configured targets, and serve the metrics." in listed
 
 
 LEFT_OUT = (

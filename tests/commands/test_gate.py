@@ -58,7 +58,7 @@ def test_a_target_that_breaks_its_objective_fails_the_pipeline(config: Path) -> 
     assert lines[1].startswith("not enough data  good/p  time to first token within 25.00 s: 100 %")
     assert lines[1].endswith("2995 good probes in a row would be enough")
     assert lines[2].startswith("broken           broken/p  success: 0 % of 20")
-    assert lines[3] == "  20 truncated"
+    assert lines[3].startswith("  20 truncated, most often: ")
     assert len(lines) == 4, "a target without objectives is not asked"
     good, broken = ElementTree.parse(junit).getroot()  # noqa: S314  it is our own
     assert (good.get("failures"), good.get("skipped")) == ("0", "1")

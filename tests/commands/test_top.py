@@ -35,11 +35,17 @@ targets:
             for name in ("good", "bad"):
                 httpx.get(f"{url}/probe?target={name}", trust_env=False, timeout=50)
             done = CliRunner().invoke(main, ["top", url, "--once"], env=WIDE)
+            narrow = CliRunner().invoke(main, ["top", url, "--once"], env={**WIDE, "COLUMNS": "80"})
     assert done.exit_code == 1, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines() if " p " in line]
     assert lines[0].startswith("failing")
     assert "not_found" in lines[0]
     assert lines[1].startswith("ok")
+    shown = narrow.stdout.splitlines()
+    assert max(map(len, shown)) <= 80
+    assert "not_found: " in shown[4], "the reason moves below the name"
+    (good,) = (line.split() for line in shown if " ok " in line)
+    assert (good[1:3], good[4], good[6:8]) == (["good", "p"], "ms", ["ms", "100"])
 
 
 def test_without_an_exporter_it_says_what_does_not_answer() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.compare.past.history import in_blocks, samples_of
-from exporter.compare.past.standing import Standing
+from exporter.compare.past.target_history import TargetHistory
 from exporter.compare.past.window import before_and_after, rhythm_between, windows_of
 from exporter.compare.sample import Sample
 
@@ -22,7 +22,7 @@ class Story:
     """The scrapes of one exporter, five seconds apart."""
 
     def __init__(self) -> None:
-        self.standing = Standing("qwen", "short", "exporter:9850", {})
+        self.standing = TargetHistory("qwen", "short", "exporter:9850", {})
         self._scrapes = 0
         self._totals = {
             ("inference_probes_total", "success"): 0.0,

@@ -158,13 +158,8 @@ def secret_in_noise(data: bytes) -> None:
 
 
 def _is_promised(layers: Sequence[str]) -> bool:
-    """Return whether a key in these encodings, innermost first, must be found.
-
-    This holds for up to three encodings, unless quoted-printable, which has its own line breaks, is
-    broken into lines again.
-    """
-    depth = sum(2 if "twice" in layer else 1 for layer in layers)
-    return depth <= 3 and not any("quoted-printable" in layer for layer in layers[:-1])
+    """Return whether a key in these encodings, innermost first, must be found: up to three."""
+    return sum(2 if "twice" in layer else 1 for layer in layers) <= 3
 
 
 def _targets() -> Iterator[tuple[str, Target]]:

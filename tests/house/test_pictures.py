@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboards.lettering import clock, round_times, text, ticks
+from dashboards.formats import clock, round_times, text, ticks
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,8 @@ def observatory(tools: Tools, folder: Path) -> Iterator[Observatory]:
     hosted = Simulator(SCRIPTS, ssl_context=_certificate(folder))
     own = Simulator(SERVER, listen_after_seconds=SERVER_LISTENS_AFTER_SECONDS)
     with (
-        run_in_thread(hosted, beside=_change_the_model),
-        run_in_thread(own, beside=_boot_now_and_then),
+        run_in_thread(hosted, alongside=_change_the_model),
+        run_in_thread(own, alongside=_boot_now_and_then),
         metrics_of(own, server_port),
         cluster_with(own, folder) as kubernetes,
     ):

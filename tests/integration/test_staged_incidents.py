@@ -107,7 +107,7 @@ class Stage:
             for _ in range(2)
         ]
         self._own = stack.enter_context(
-            run_in_thread(Simulator({"booting": WELL}), beside=self._reboot_when_told)
+            run_in_thread(Simulator({"booting": WELL}), alongside=self._reboot_when_told)
         )
         self.port, port = free_port(), free_port()
         _write_past(programs, folder, f"127.0.0.1:{self.port}", names)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter.net.kernel_clock import Arrival, receive
+from exporter.net.kernel_clock import Arrival
+from exporter.net.receiver import Receiver
 from exporter.process.loop import ProbingLoop
 from exporter.process.stamps import stamp_arrivals
 
@@ -43,10 +44,17 @@ def _until_stamped(sender: socket.socket, receiver: socket.socket) -> None:
     while True:
         sender.send(b"w")
         select.select([receiver], [], [], PATIENCE_SECONDS)
-        _, arrival = receive(receiver, 10)
+        _, arrival = Receiver(receiver).receive(10)
         if arrival.stamp is not None:
             return
         assert time.monotonic() < deadline, "the kernel stamps nothing"
+
+
+def read(sock: socket.socket, empty_at: int) -> tuple[bytes, Arrival]:
+    """Read once, and know when the socket was last empty."""
+    receiver = Receiver(sock)
+    receiver.empty_at = empty_at
+    return receiver.receive(10)
 
 
 @LINUX
@@ -56,7 +64,7 @@ def test_a_read_that_is_late_is_not_measured_late() -> None:
         sender.send(b"x")
         after = time.monotonic_ns()
         time.sleep(0.05)
-        _, arrival = receive(receiver, 10, before)
+        _, arrival = read(receiver, before)
     assert before - arrival.doubt - MS < arrival.at < after + MS
     assert arrival.lag is not None
     assert arrival.lag > 40 * MS
@@ -79,10 +87,11 @@ def test_a_loop_that_probes_keeps_the_kernel_stamping() -> None:
             receiver, _ = listener.accept()
             with receiver:
                 receiver.settimeout(PATIENCE_SECONDS)
+                before = time.monotonic_ns()
                 sender.send(b"x")
                 time.sleep(0.05)
                 stamp_arrivals(receiver)
-                _, arrival = receive(receiver, 10)
+                _, arrival = read(receiver, before)
         assert arrival.stamp is not None
     finally:
         loop.close()
@@ -95,7 +104,7 @@ def test_a_stamp_from_before_the_socket_was_empty_is_no_arrival() -> None:
         sender.send(b"x")
         time.sleep(0.05)
         empty_at = time.monotonic_ns()
-        _, arrival = receive(receiver, 10, empty_at)
+        _, arrival = read(receiver, empty_at)
     assert arrival.lag is None
     assert arrival.at >= empty_at
     assert arrival.uncertainty(last=True) == arrival.at - empty_at

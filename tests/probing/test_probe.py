@@ -72,6 +72,10 @@ def reason(result: ProbeResult) -> FailureReason | None:
     return result.failure.reason if result.failure else None
 
 
+def message(result: ProbeResult) -> str:
+    return result.failure.message if result.failure else ""
+
+
 async def test_a_whole_answer_is_a_success_with_all_its_facts() -> None:
     named = event(id="c1", model="m-2026", choices=[{"delta": {"content": "1 2 3"}}])
     result = await result_of(STREAM_HEAD, ROLE, named, ENDING)
@@ -298,14 +302,27 @@ async def test_a_failed_probe_still_tells_what_it_used() -> None:
 async def test_nobody_listening_is_a_connect_failure() -> None:
     with wire_server([]) as server:
         plan = plan_for(server)
-    assert reason(await ask(plan)) is FailureReason.CONNECT
+    result = await ask(plan)
+    assert reason(result) is FailureReason.CONNECT
+    where = server.url.removeprefix("http://")
+    assert message(result) == f"cannot connect to {where}: connection refused"
+
+
+@pytest.mark.parametrize(
+    "script", [(Act.RESET,), (STREAM_HEAD + delta(content="one"), 0.05, Act.RESET)]
+)
+async def test_a_reset_is_described_in_words(script: Sequence[Step]) -> None:
+    assert message(await result_of(*script)) == "connection reset by peer"
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_failure() -> None:
     with wire_server([]) as server:
         plan = plan_for(server)
     target = plan.target.model_copy(update={"base_url": "http://no-such-host.invalid/v1"})
-    assert reason(await ask(replace(plan, target=target))) is FailureReason.DNS
+    result = await ask(replace(plan, target=target))
+    assert reason(result) is FailureReason.DNS
+    assert message(result).startswith("no-such-host.invalid cannot be resolved: ")
+    assert "Errno" not in message(result)
 
 
 async def test_a_missing_key_is_an_auth_failure_that_names_the_variable() -> None:

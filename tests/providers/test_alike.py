@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.providers.alike import Alike
-from exporter.providers.base import Event, Output, OutputKind
+from exporter.providers.alike import Alike, Shortcut
+from exporter.providers.anthropic import Anthropic
+from exporter.providers.asks import ChatAsk
+from exporter.providers.base import Dialect, Event, Output, OutputKind
+from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.openai import OpenAI
 
+OPENAI = OpenAI()
 texts = st.one_of(
     st.text(max_size=8),
     st.sampled_from(
@@ -45,8 +51,8 @@ runs = st.tuples(st.sampled_from(["content", "reasoning"]), st.lists(texts, min_
 """Similar messages, like nearly all messages of a stream."""
 
 
-def read(told: Sequence[bytes]) -> list[Event]:
-    decoder = OpenAI().decoder()
+def read(told: Sequence[bytes], dialect: Dialect[ChatAsk] = OPENAI) -> list[Event]:
+    decoder = dialect.decoder()
     return [event for data in told for event in decoder.feed(data)]
 
 
@@ -64,6 +70,75 @@ def test_a_stream_means_the_same_where_every_message_is_parsed(
     plain = [wire(None, *message) for message in stream]
     each_parsed = [wire(number, *message) for number, message in enumerate(stream)]
     assert read(plain) == read(each_parsed)
+
+
+pieces = st.one_of(
+    texts.map(lambda text: {"type": "text_delta", "text": text}),
+    texts.map(lambda text: {"type": "thinking_delta", "thinking": text}),
+    texts.map(lambda text: {"type": "input_json_delta", "partial_json": text}),
+)
+indices = st.integers(0, 1)
+blocks = st.one_of(
+    texts.map(lambda text: {"type": "text", "text": text}),
+    st.just({"type": "tool_use", "id": "i", "name": "n", "input": {}}),
+)
+happenings: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
+    st.tuples(st.just("content_block_delta"), st.fixed_dictionaries({"delta": pieces})),
+    st.tuples(st.just("content_block_start"), st.fixed_dictionaries({"content_block": blocks})),
+    st.just(("content_block_stop", {})),
+    st.just(("ping", {})),
+    st.just(("message_delta", {"delta": {"stop_reason": "end_turn"}})),
+)
+names = st.sampled_from(["content_block_delta", "message", ""])
+"""The name of the event, where it isn't its type."""
+events = st.tuples(happenings, indices, st.booleans(), st.none() | names).map(lambda it: [it])
+similar = st.lists(texts, min_size=2).map(
+    lambda told: [
+        (("content_block_delta", {"delta": {"type": "text_delta", "text": text}}), 0, False, None)
+        for text in told
+    ]
+)
+
+
+def anthropic_wire(
+    number: int | None,
+    happening: tuple[str, dict[str, object]],
+    index: int,
+    escapes: bool,
+    name: str | None,
+) -> bytes:
+    """Return one event as bytes. With a number, it differs from all others."""
+    type_, fields = happening
+    further = {} if number is None else {"number": number}
+    event = {**further, "type": type_, "index": index, **fields, **further}
+    data = json.dumps(event, ensure_ascii=escapes)
+    named = type_ if name is None else name
+    line = f"event: {named}\n" if named else ""
+    return f"{line}data: {data}\n\n".encode(errors="replace")
+
+
+@given(st.lists(events | similar, max_size=6).map(lambda parts: list(chain(*parts))))
+def test_the_same_holds_for_named_events(
+    stream: list[tuple[tuple[str, dict[str, object]], int, bool, str | None]],
+) -> None:
+    plain = [anthropic_wire(None, *event) for event in stream]
+    each_parsed = [anthropic_wire(number, *event) for number, event in enumerate(stream)]
+    assert read(plain, Anthropic()) == read(each_parsed, Anthropic())
+
+
+def test_similar_named_events_are_not_parsed() -> None:
+    parsed = []
+
+    def interpret(message: ServerSentEvent) -> list[Event]:
+        parsed.append(message)
+        return [Output(OutputKind.ANSWER, json.loads(message.data)["text"])]
+
+    shortcut = Shortcut(interpret)
+    told = [ServerSentEvent("piece", b'{"text": "%d"}' % number) for number in range(3)]
+    told.append(replace(told[0], event="other"))
+    meant = [event for message in told for event in shortcut.events(message)]
+    assert meant == [Output(OutputKind.ANSWER, text) for text in ("0", "1", "2", "0")]
+    assert parsed == [told[0], told[3]]
 
 
 FIRST = b'{"id":"i","choices":[{"delta":{"content":"one"}}]}'

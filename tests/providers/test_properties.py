@@ -3,6 +3,7 @@ crash."""
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 def test_a_body_fed_byte_by_byte_means_the_same(provider: str, path: Path) -> None:
     dialect, data = DIALECTS[provider], path.read_bytes()
     assert events_of(dialect, data, piece_bytes=1) == events_of(dialect, data)
+
+
+@pytest.mark.parametrize(("provider", "path"), GOLDEN_FILES)
+def test_events_mean_the_same_with_and_without_their_last_byte(provider: str, path: Path) -> None:
+    """A read mostly is one event, and the last byte of a late read comes by itself."""
+    dialect, body = DIALECTS[provider], path.read_bytes()
+    ends = [found.end() for found in re.finditer(rb"\n\n|\n", body)]
+    whole = outcome(dialect.decoder(), [body])
+    assert outcome(dialect.decoder(), split(body, ends)) == whole
+    assert outcome(dialect.decoder(), split(body, [*ends, *(end - 1 for end in ends)])) == whole
 
 
 @pytest.mark.parametrize("provider", GOLDEN)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.process import log_thread
-from exporter.process.log_thread import MOST_WAITING, UnheardLog, logs_beside
+from exporter.process.log_thread import MOST_WAITING, UnheardLog, logs_in_thread
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 log = logging.getLogger("exporter.test")
@@ -33,7 +33,7 @@ def writes_to(descriptor: int) -> None:
 def test_lines_are_written_in_order_and_all_of_them_before_the_end(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
         writes_to(file.fileno())
-        with logs_beside():
+        with logs_in_thread():
             for number in range(500):
                 log.warning("line %d", number)
         log.warning("after")
@@ -46,12 +46,12 @@ def test_nobody_reads_and_nobody_waits(
 ) -> None:
     monkeypatch.setattr(log_thread, "_PATIENCE_SECONDS", 0.05)
     writes_to(pipe[1])
-    beside = logs_beside()
-    beside.__enter__()
+    context = logs_in_thread()
+    context.__enter__()
     for _ in range(3 * MOST_WAITING):
         log.warning("x" * 200)  # more than a pipe holds
     with pytest.raises(UnheardLog):
-        beside.__exit__(None, None, None)
+        context.__exit__(None, None, None)
     _read_until_nobody_writes(pipe[0])
 
 
@@ -74,7 +74,7 @@ def test_what_was_lost_is_told(pipe: tuple[int, int]) -> None:
         while not read or b"last" not in read[-1]:
             read.append(os.read(pipe[0], 1 << 16))
 
-    with logs_beside():
+    with logs_in_thread():
         for _ in range(3 * MOST_WAITING):
             log.warning("x" * 200)
         reading = threading.Thread(target=reader)

@@ -58,6 +58,31 @@ def test_a_key_or_its_beginning_is_found_in_any_three_encodings_of_each_other(
     assert REDACTED in redact(f"before {text} after")
 
 
+ENTANGLED = [
+    ("spaces", "quoted-printable, wrapped", "lines"),
+    ("zero-width joiners", "quoted-printable", "lines of Windows"),
+    ("zero-width joiners", "quoted-printable", "JSON, twice"),
+    ("Python, 32 bits", "quoted-printable", "line breaks of HTML"),
+    ("HTML, twice", "quoted-printable", "word breaks of HTML"),
+    ("quoted-printable, wrapped", "quoted-printable", "word joiners"),
+    ("JSON throughout", "HTML, as browsers also read it", "JSON, twice"),
+    ("HTML, twice", "HTML, as browsers also read it", "JSON, twice"),
+    ("HTML, decimal", "line breaks of HTML", "JSON, signs escaped"),
+]
+"""Encodings that look like parts of each other: line breaks of quoted-printable inside other line
+breaks, and HTML entities without semicolons next to escapes."""
+
+
+@pytest.mark.parametrize("encodings", ENTANGLED, ids=" in ".join)
+def test_a_key_is_removed_whole_from_entangled_encodings(encodings: tuple[str, ...]) -> None:
+    text, empty = KEY, ""
+    for encoding in encodings:
+        text, empty = ENCODINGS[encoding](text), ENCODINGS[encoding](empty)
+    redacted = redact(f"before {text} after")
+    assert REDACTED in redacted
+    assert len(redacted) < len(f"before {empty}{REDACTED} after") + 8
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(PREFIX, len(KEY)), st.integers(0, 40), st.sampled_from(["base64", "hexadecimal"])

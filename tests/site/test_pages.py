@@ -110,6 +110,16 @@ def test_failures_are_kept_longer_than_successes() -> None:
     assert "number 33" not in shown(status)
 
 
+def test_the_same_failure_is_listed_once() -> None:
+    asked = plan()
+    status = status_of(asked)
+    for message in ("reset", "other", "reset", "reset"):
+        status.observe(failure(asked, message))
+    html = shown(status)
+    assert html.count("<p>reset</p>") == html.count("<p>other</p>") == 1
+    assert "2 earlier, the first" in text(html)
+
+
 def test_a_failure_shows_all_that_is_known_of_it() -> None:
     asked = plan()
     status = status_of(asked)
@@ -188,6 +198,14 @@ def test_the_configuration_shown_is_one_that_can_be_loaded(tmp_path: Path) -> No
     loaded = config_file.load(again)
     assert [plan.key for plan in loaded.plans()] == [plan.key for plan in config.plans()]
     assert config_text(loaded) == config_text(config)
+
+
+def test_the_configuration_shows_durations_with_their_units() -> None:
+    target = {"name": "t", "provider": "vllm", "model": "m", "base_url": "http://h/v1"}
+    own = {"interval": "90s", "boot": {"limit": "30d"}, "timeouts": {"stall": 0.2}}
+    given = config_text(Config.model_validate({"targets": [{**target, **own}]}))
+    for shown_as in ("interval: 1m30s\n", "limit: 30d\n", "stall: 200ms\n"):
+        assert shown_as in given
 
 
 def test_a_secret_that_stands_where_none_belongs_is_not_shown() -> None:

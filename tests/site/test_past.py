@@ -59,6 +59,17 @@ def test_a_window_counts_all_and_times_the_warm_successes() -> None:
     assert summarize([]).success_ratio is None
 
 
+def test_the_summary_of_an_hour_is_the_one_of_its_probes() -> None:
+    rng, past = random.Random(3), PastProbes()
+    assert past.summary_of_hour() == summarize(())
+    for number in range(400):
+        first, whole = (rng.choice([None, rng.random()]) for _ in range(2))
+        failed = rng.choice([None, None, FailureReason.EMPTY])
+        at = START + 20 * number
+        past = past.plus(PastProbe(at, first, None, failed, rng.random() < 0.2, whole))
+        assert past.summary_of_hour() == summarize(past.last_hour())
+
+
 def test_an_answer_in_one_piece_is_timed_to_its_end() -> None:
     whole = PastProbe(START, None, None, None, False, 0.7)
     assert summarize([whole]).p50 == 0.7

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 
-from exporter.compare.past.standing import PROBED_AT, Standing
+from exporter.compare.past.target_history import PROBED_AT, TargetHistory
 from exporter.compare.past.window import Window, rhythm_between
 from exporter.compare.sample import Sample
 from exporter.prometheus.client import Prometheus, quoted
@@ -18,14 +18,14 @@ _UNLIKE = 1.2
 def notes(
     prometheus: Prometheus,
     sides: Sequence[Window],
-    asked: Mapping[str, Sequence[Standing]],
+    asked: Mapping[str, Sequence[TargetHistory]],
     samples: Mapping[str, Sequence[Sample]],
-    standing: Mapping[str, Sequence[Standing]],
+    histories: Mapping[str, Sequence[TargetHistory]],
 ) -> Iterator[str]:
     """Yield the caveats of a comparison of past probes, one or more sentences each.
 
     :param asked: the histories that are compared.
-    :param standing: all known histories of the targets.
+    :param histories: all known histories of the targets.
     """
     if rhythm := rhythm_between(sides):
         yield (
@@ -33,7 +33,7 @@ def notes(
             f" traffic or the network, is part of the difference. {rhythm}"
         )
     for side in sides:
-        name, all_ = side.name, standing[side.name]
+        name, all_ = side.name, histories[side.name]
         left_out = {one.probe for one in all_} - {one.probe for one in asked[name]}
         if left_out:
             yield f"Left out of {name}, because not all sides have them: {', '.join(left_out)}."
@@ -48,7 +48,7 @@ def notes(
     yield from _unlike_tokens(samples)
 
 
-def _missed(name: str, asked: Sequence[Standing], samples: Sequence[Sample]) -> Iterator[str]:
+def _missed(name: str, asked: Sequence[TargetHistory], samples: Sequence[Sample]) -> Iterator[str]:
     seen = sum(not sample.cold for sample in samples)
     sent = len(asked)
     for one in asked:

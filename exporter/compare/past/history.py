@@ -14,7 +14,7 @@ from statistics import median
 
 from exporter.compare.errors import PartiesError
 from exporter.compare.past.caveats import notes
-from exporter.compare.past.standing import LAST, PROBED_AT, Standing
+from exporter.compare.past.target_history import LAST, PROBED_AT, TargetHistory
 from exporter.compare.past.window import DAY_SECONDS, Window
 from exporter.compare.sample import Sample
 from exporter.compare.subject import Evidence, Party, Subject
@@ -40,9 +40,9 @@ def read(
     :raises PartiesError: the sides have no probe in common.
     :raises HistoryError: Prometheus doesn't respond or has no data for a target.
     """
-    standing = {side.name: _standing(prometheus, side) for side in sides}
-    probes = _common_probes(standing, probe)
-    asked = {name: [s for s in all_ if s.probe in probes] for name, all_ in standing.items()}
+    histories = {side.name: _histories(prometheus, side) for side in sides}
+    probes = _common_probes(histories, probe)
+    asked = {name: [s for s in all_ if s.probe in probes] for name, all_ in histories.items()}
     samples = {
         side.name: [
             replace(sample, target=side.name)
@@ -60,7 +60,7 @@ def read(
             " Blocks are time spans."
         ),
         asked=f"The comparison used the probe {' and '.join(map(repr, probes))}.",
-        notes=tuple(notes(prometheus, sides, asked, samples, standing)),
+        notes=tuple(notes(prometheus, sides, asked, samples, histories)),
     )
     return Evidence(subject, tuple(in_blocks(samples, probes, _origins(sides))))
 
@@ -80,14 +80,14 @@ def _origins(sides: Sequence[Window]) -> Mapping[str, float] | None:
     return {side.name: side.begin // DAY_SECONDS * DAY_SECONDS for side in sides}
 
 
-def _standing(prometheus: Prometheus, side: Window) -> list[Standing]:
-    found: dict[tuple[str, str], Standing] = {}
+def _histories(prometheus: Prometheus, side: Window) -> list[TargetHistory]:
+    found: dict[tuple[str, str], TargetHistory] = {}
     target = side.target
     selector = f"{{__name__=~{quoted(_NAMES)},target={quoted(target)}}}"
     for series in prometheus.scraped(selector, side.begin, side.end):
         labels = series.labels
         key = labels.get("probe", ""), f"{labels.get('job', '')}/{labels.get('instance', '')}"
-        one = found.setdefault(key, Standing(target, *key, labels))
+        one = found.setdefault(key, TargetHistory(target, *key, labels))
         part = next((labels[name] for name in _PARTS if name in labels), "")
         one.series[labels["__name__"], part].update(series.samples)
     known = [one for one in found.values() if one.series.get((PROBED_AT, ""))]
@@ -101,9 +101,9 @@ def _standing(prometheus: Prometheus, side: Window) -> list[Standing]:
 
 
 def _common_probes(
-    standing: Mapping[str, Sequence[Standing]], wanted: str | None
+    histories: Mapping[str, Sequence[TargetHistory]], wanted: str | None
 ) -> tuple[str, ...]:
-    by_target = {name: {one.probe for one in all_} for name, all_ in standing.items()}
+    by_target = {name: {one.probe for one in all_} for name, all_ in histories.items()}
     common = set.intersection(*by_target.values())
     if wanted is not None:
         common &= {wanted}
@@ -116,7 +116,7 @@ def _common_probes(
     return tuple(sorted(common))
 
 
-def samples_of(one: Standing) -> Iterator[Sample]:
+def samples_of(one: TargetHistory) -> Iterator[Sample]:
     """Yield one sample for each probe in the history, without block numbers."""
     before: float | None = None
     latest = -math.inf
@@ -130,7 +130,7 @@ def samples_of(one: Standing) -> Iterator[Sample]:
         before, latest = when, probed_at
 
 
-def _sample(one: Standing, when: float, probed_at: float, before: float | None) -> Sample:
+def _sample(one: TargetHistory, when: float, probed_at: float, before: float | None) -> Sample:
     success = one.at(when, f"{LAST}success") == 1
     sample = Sample(
         target=one.target,
@@ -155,7 +155,7 @@ def _sample(one: Standing, when: float, probed_at: float, before: float | None) 
     )
 
 
-def _cold_start(one: Standing, when: float, before: float) -> Iterator[Sample]:
+def _cold_start(one: TargetHistory, when: float, before: float) -> Iterator[Sample]:
     name = "inference_cold_start_duration_seconds"
     seconds = one.growth(f"{name}_sum", before, when)
     if one.growth(f"{name}_count", before, when) == 1 and seconds:
@@ -201,6 +201,6 @@ def _usual_gap(times: Iterable[float]) -> float:
     return median(gaps) if gaps else 0.0
 
 
-def _party(side: Window, asked: Sequence[Standing]) -> Party:
+def _party(side: Window, asked: Sequence[TargetHistory]) -> Party:
     labels = asked[0].labels
     return Party(name=side.name, provider=labels.get("provider", ""), model=labels.get("model", ""))

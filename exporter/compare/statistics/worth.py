@@ -42,10 +42,10 @@ def worth_of(
     if traffic is None:
         return ()
     baseline, *others = (_side(party, samples, traffic, load) for party in subject.parties)
-    return baseline, *(_beside(side, baseline) for side in others)
+    return baseline, *(_against(side, baseline) for side in others)
 
 
-def _beside(side: Worth, baseline: Worth) -> Worth:
+def _against(side: Worth, baseline: Worth) -> Worth:
     if not side.usd_per_month or baseline.usd_per_month is None:
         return side
     return replace(side, equal_factor=baseline.usd_per_month / side.usd_per_month)

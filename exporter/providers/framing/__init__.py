@@ -49,7 +49,8 @@ class FramedDecoder(Generic[Message]):
             # The error that the stream has reported is more exact than the way it broke off.
             if not any(isinstance(event, Failed) for event in events):
                 raise
-        self._note(events)
+        if events:
+            self._note(events)
         return events
 
     def finish(self, *, whole: bool = True) -> Sequence[Event]:

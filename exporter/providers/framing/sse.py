@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from exporter.providers.framing.lines import Lines, check_size
 
 _ERROR = re.compile(rb"\s*+\[?error\b", re.IGNORECASE)
+_PLAIN = re.compile(rb"(?:event: ([a-z_.]+)\n)?data: (.*+)\n(\n?)")
+"""An event with one line of data, and maybe a name. It may lack its last byte."""
 _STATUS = re.compile(rb"(?::HTTP_STATUS/|status: ?)([1-5]\d\d)")
 
 
@@ -59,6 +61,8 @@ class SseDecoder:
         self._status: int | None = None
         self._size = 0
         self._at_start = True
+        self._held = b""
+        """An event that lacks only the last byte of its end."""
         self._is_between_events = False
         """Whether nothing is pending that belongs to the next event."""
 
@@ -67,8 +71,9 @@ class SseDecoder:
 
         :raises ProtocolError: an event is longer than ``MAX_BYTES``. The reason is ``too_large``.
         """
-        if event := self._whole(chunk):
-            return [event]
+        if self._is_between_events and (whole := self._plain(chunk)) is not None:
+            return whole
+        chunk, self._held = self._held + chunk, b""
         self._is_between_events = False
         lines = self._lines.feed(chunk)
         events = [event for line in lines if (event := self._take(line)) is not None]
@@ -81,19 +86,25 @@ class SseDecoder:
         line."""
         return self.feed(b"\n\n")
 
-    def _whole(self, chunk: bytes) -> ServerSentEvent | None:
-        """Return the event if these bytes are exactly one event in the plainest form. Most reads
-        are."""
-        if not (
-            self._is_between_events
-            and chunk.startswith(b"data: ")
-            and chunk.find(b"\n") == len(chunk) - len(b"\n\n")
-            and chunk.endswith(b"\n")
-            and b"\r" not in chunk
-        ):
+    def _plain(self, chunk: bytes) -> list[ServerSentEvent] | None:
+        """Return the event if these bytes are exactly one in the plainest form; ``None`` for
+        anything else. Most reads are such an event.
+
+        Of a late read, the last byte comes by itself. The bytes before wait for it.
+        """
+        if self._held:
+            chunk = self._held + chunk
+        plain = _PLAIN.fullmatch(chunk)
+        if plain is None:
             return None
-        data = chunk[len(b"data: ") : -len(b"\n\n")]
-        return ServerSentEvent("", data) if data.strip() else None
+        name, data, end = plain.groups()
+        if not data.strip() or b"\r" in data:
+            return None
+        if not end:
+            self._held = chunk
+            return []
+        self._held = b""
+        return [ServerSentEvent(name.decode() if name else "", data)]
 
     def _has_pending(self) -> bool:
         """Whether anything is pending that belongs to the next event."""

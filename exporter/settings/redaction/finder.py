@@ -18,7 +18,6 @@ from exporter.settings.redaction.views import (
     MAX_PASSES,
     Span,
     View,
-    has_soft_line_breaks,
     joined,
     normal,
     squeezed,
@@ -176,8 +175,8 @@ class _Search:
         if b"<" in compact.text and compact.text != text:  # white space may have split a tag
             again = self._normalized(compact.text, decodings, passes - 1)
             yield from map(compact.origin, again)
-        if has_soft_line_breaks(text):
-            yield from self._changed(joined(text), decodings, passes - 1)
+        for view in joined(text):
+            yield from self._changed(view, decodings, passes - 1)
 
     def _changed(self, view: View, decodings: int, passes: int) -> Iterator[Span]:
         """Find the secrets in a view that aren't in its source.

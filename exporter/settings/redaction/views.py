@@ -27,20 +27,23 @@ _ESCAPE = rb"""
         | (?P<itself>[^A-Za-z0-9&<%%=\\] | =(?![\dA-F]{2}|\s))
       )
     | &(?:amp;|\#38;|\#[xX]26;)*(?:
-        \#[xX](?P<html>[\da-fA-F]{1,6}) | \#(?P<decimal>\d{1,7})
-        | (?P<name>[A-Za-z][A-Za-z0-9]{1,30})
-      )%s
+        (?:\#[xX](?P<html>[\da-fA-F]{1,6}+) | \#(?P<decimal>\d{1,7}+)) (?:;|(?=&\#)|%s)
+        | (?P<name>[A-Za-z][A-Za-z0-9]{1,30}) %s
+      )
     """
 _BEGINS_ESCAPES = b"%=\\&"
-_STRICT = re.compile(_ESCAPE % b";", re.VERBOSE)
-_LENIENT = re.compile(_ESCAPE % b";?", re.VERBOSE)
-"""Accepts HTML entities without a semicolon, as browsers do."""
+_STRICT = re.compile(_ESCAPE % (rb"(?![&%=<\\])", b";"), re.VERBOSE)
+"""Accepts HTML entities without a semicolon, as browsers do, but no names, and no numbers in front
+of another escape, which can stand for a line break in the middle of the number."""
+_LENIENT = re.compile(_ESCAPE % (b"", b";?"), re.VERBOSE)
 _NOISE = re.compile(
     rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xe1\x9a\x80|\xe1\xa0\x8e"
     rb"|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf"
-    rb"|(?<![\x80-\xff])[\x80-\xbf]|</?w?br ?/?>)+"
+    rb"|(?<![\x80-\xff])[\x80-\xbf]|(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?)(?![\x80-\xbf])"
+    rb"|</?w?br ?/?>)+"
 )
-"""White space, control characters (of Latin-1 too), zero-width characters and HTML line breaks."""
+"""White space, control characters (of Latin-1 too), zero-width characters, HTML line breaks, and
+parts of characters, which a line break of quoted-printable can have split."""
 _ASCII_NOISE = bytes((*range(0x21), 0x7F))
 MAX_PASSES = 8
 """The maximum depth of nested escapes. Each pass removes one level, and all levels of percent
@@ -121,18 +124,28 @@ def unescaped(text: bytes) -> View:
     return View(text, _LENIENT.finditer(text), _meant)
 
 
-_SOFT_LINE_BREAK = re.compile(
-    rb"=(?:[ \t\r]|\xc2[\xa0\xad]|\xe2\x80[\x80-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf)*\n"
+_N = rb"%s*+" % _NOISE.pattern[:-1]
+_IN_LINE = rb"(?:(?!\n)%s)*+" % _NOISE.pattern[:-1]
+_NEEDED_ESCAPE = rb"(?:[89A-F]%s[\dA-F]|3%sD|2%s0|0%s[9AD])" % (_N, _N, _N, _N)
+_SOFT_LINE_BREAKS = (
+    re.compile(rb"=%s\n%s" % (_IN_LINE, _N)),
+    re.compile(rb"=%s\n%s(?!%s)" % (_IN_LINE, _N, _NEEDED_ESCAPE)),
+    re.compile(rb"=%s(?:3%sD%s)*+\n%s(?!%s)" % (_IN_LINE, _IN_LINE, _IN_LINE, _N, _NEEDED_ESCAPE)),
 )
+"""The first finds all. The second leaves escapes that were split into lines later; quoted-printable
+escapes only what it must. The third also finds soft line breaks that were encoded again."""
 
 
-def has_soft_line_breaks(text: bytes) -> bool:
-    return b"=" in text and _SOFT_LINE_BREAK.search(text) is not None
-
-
-def joined(text: bytes) -> View:
-    """Join lines that quoted-printable encoding has split."""
-    return View(text, _SOFT_LINE_BREAK.finditer(text), b"")
+def joined(text: bytes) -> Iterator[View]:
+    """Join lines that quoted-printable encoding has split; yield each view that is possible."""
+    if b"=" not in text or b"\n" not in text:
+        return
+    before = {text}
+    for pattern in _SOFT_LINE_BREAKS:
+        view = View(text, pattern.finditer(text), b"")
+        if view.text not in before:
+            before.add(view.text)
+            yield view
 
 
 def squeezed(text: bytes) -> View:

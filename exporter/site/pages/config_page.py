@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from itertools import chain
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
 
 from exporter.config.root import Config
 from exporter.prices.file import PriceFile
 from exporter.settings.prompts import PromptsFile
 from exporter.settings.redaction import redact
+from exporter.settings.units import format_duration, parse_duration
 from exporter.site.backend import Condition
 from exporter.site.pages.page import Page, render
 
@@ -49,9 +52,20 @@ def _plain(value: object) -> Any:
 
 def _set_in(model: BaseModel) -> dict[str, Any]:
     fields = type(model).model_fields
-    values = {
-        fields[name].alias or name: getattr(model, name)
-        for name in fields
-        if name in model.model_fields_set
+    return {
+        field.alias or name: _plain(_with_unit(value) if _is_duration(field) else value)
+        for name, field in fields.items()
+        if name in model.model_fields_set and (value := getattr(model, name)) not in (None, {}, ())
     }
-    return {name: _plain(value) for name, value in values.items() if value not in (None, {}, ())}
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    optional = (getattr(part, "__metadata__", ()) for part in get_args(field.annotation))
+    found = (*field.metadata, *chain.from_iterable(optional))
+    return any(isinstance(each, BeforeValidator) and each.func is parse_duration for each in found)
+
+
+def _with_unit(seconds: float) -> str | float:
+    """As people write it, if that isn't rounded."""
+    text = format_duration(seconds)
+    return text if parse_duration(text) == seconds else seconds

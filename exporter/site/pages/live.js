@@ -21,7 +21,7 @@
     for (const time of document.querySelectorAll("time[data-at]")) {
       const age = now - Number(time.dataset.at);
       const past = age < 1 || "due" in time.dataset ? "now" : `${span(age)} ago`;
-      const said = age >= 0 ? past : `in ${span(-age)}`;
+      const said = "lasting" in time.dataset ? `for ${span(age)}` : age > -1 ? past : `in ${span(-age)}`;
       if (time.textContent !== said) time.textContent = said;
     }
   };

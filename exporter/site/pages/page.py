@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 5
 """How often a page refreshes."""
+
+
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|h|d)(?!\w))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,11 @@ def render(template: str, condition: Condition, problems: int, **values: Any) ->
     )
 
 
+def _without_breaks(text: str) -> str:
+    """Keep each number and its unit on one line."""
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
+
+
 @cache
 def _environment() -> Environment:
     # Imported on first use: it takes megabytes, which an exporter without visitors saves.
@@ -78,5 +87,6 @@ def _environment() -> Environment:
         "usd": words.usd,
         "span": words.span,
         "target_url": target_url,
+        "nobreak": _without_breaks,
     }
     return environment

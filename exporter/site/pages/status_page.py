@@ -181,7 +181,7 @@ def render_page(
         total=len(rows),
         all_hour=_together(row.hour for row in rows),
         all_day=_together(row.day for row in rows),
-        next_at=min((line.next_at for line in lines if line.next_at), default=None),
+        next_at=min((next_probe_at(row, now) for row in rows), default=None),
         groups=_grouped(_sorted(lines, view.sort), view.group),
         group_names=_group_names(rows),
         shown=len(lines),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -75,6 +75,23 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """Failures with the same reason, status, and message."""
+
+    latest: ProbeDetails
+    earlier: Sequence[ProbeDetails]
+    """The latest first."""
+
+    @classmethod
+    def grouped(cls, failures: Iterable[ProbeDetails]) -> list[Failures]:
+        """The groups, in the order of their latest failures."""
+        groups: dict[object, list[ProbeDetails]] = {}
+        for each in failures:
+            groups.setdefault((each.failure, each.status, each.finish_reason), []).append(each)
+        return [cls(latest, earlier) for latest, *earlier in groups.values()]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The part of the page about one probe of the target."""
 
@@ -89,7 +106,7 @@ class Part:
     marks: Sequence[Mark]
     kinds: Sequence[str]
     """The spans in the drawings, for the legend."""
-    failures: Sequence[ProbeDetails]
+    failures: Sequence[Failures]
     """The latest first."""
 
     @property
@@ -115,7 +132,7 @@ class Part:
             probes=probes,
             marks=scale.marks,
             kinds=[kind for kind in drawn if kind != "send"],
-            failures=row.failures[::-1],
+            failures=Failures.grouped(reversed(row.failures)),
         )
 
 

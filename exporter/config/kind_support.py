@@ -10,7 +10,7 @@ from exporter.kinds import Kind, Probe
 from exporter.settings.types import Located
 
 
-def asking_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
+def support_mistakes(target: Target, probes: Mapping[str, Probe]) -> Iterator[Located]:
     """Yield an error for each probe of a target that its provider doesn't support, or that can't
     be sent.
 

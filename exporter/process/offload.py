@@ -17,7 +17,7 @@ class Unanswered(Exception):
     """The work did not finish in time."""
 
 
-async def beside(key: Hashable, work: Callable[[], T], patience_seconds: float) -> T:
+async def offload(key: Hashable, work: Callable[[], T], patience_seconds: float) -> T:
     """Run ``work`` in a separate thread, and return or raise what it does.
 
     The process can exit without waiting for that thread. While it runs, other calls with the same
@@ -34,7 +34,7 @@ async def beside(key: Hashable, work: Callable[[], T], patience_seconds: float) 
 
 def _begin(key: Hashable, work: Callable[[], T]) -> Future[T]:
     doing = _under_way[key] = Future[T]()
-    thread = threading.Thread(target=_do, args=(key, work, doing), name="beside", daemon=True)
+    thread = threading.Thread(target=_do, args=(key, work, doing), name="offload", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # no further thread can start

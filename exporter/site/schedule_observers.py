@@ -10,7 +10,7 @@ from exporter.result import SkipReason
 from exporter.site.status import Status
 
 
-class Bystanders:
+class ScheduleObservers:
     """Reports each event to both."""
 
     def __init__(self, metrics: Metrics, status: Status) -> None:

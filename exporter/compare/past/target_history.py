@@ -12,7 +12,7 @@ PROBED_AT = f"{LAST}timestamp_seconds"
 
 
 @dataclass(slots=True)
-class Standing:
+class TargetHistory:
     """All series of one target and probe from one exporter.
 
     ``series`` maps the name of a metric and the label that distinguishes its series to values by

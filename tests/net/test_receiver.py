@@ -1,0 +1,175 @@
+"""Reads of several segments, and what is known about the arrival of each."""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.net.kernel_clock import Arrival
+from exporter.net.receiver import Receiver
+from exporter.process.stamps import KeptStamps, stamp_arrivals
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux gives receive times for TCP"
+)
+MS = 1_000_000
+PATIENCE_SECONDS = 10
+EVENT = b"data: {}\n\n"
+CHUNK = b"a\r\ndata: {}\n\n\r\n"
+RECORD = b"\x17\x03\x03\x00\x05hello"
+TRIES = 200
+
+
+class Connection(NamedTuple):
+    """Both ends of a connection."""
+
+    sender: socket.socket
+    sock: socket.socket
+    receiver: Receiver
+
+    def send(self, *messages: bytes) -> list[tuple[int, int]]:
+        """Send each message as a segment. Returns when each was sent: not before, not after."""
+        times = []
+        for message in messages:
+            began = time.monotonic_ns()
+            self.sender.sendall(message)
+            times.append((began, time.monotonic_ns()))
+        return times
+
+    def read(self, max_bytes: int = 4096) -> list[tuple[bytes, Arrival]]:
+        """Everything in the socket, which isn't empty."""
+        select.select([self.sock], [], [], PATIENCE_SECONDS)
+        found = [self.receiver.receive(max_bytes)]
+        while self.receiver.has_waiting:
+            found.append(self.receiver.receive(max_bytes))
+        return found
+
+
+@contextmanager
+def connected() -> Iterator[Connection]:
+    """A connection whose kernel stamps arrivals."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as sender,
+    ):
+        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock, _ = listener.accept()
+        with sock:
+            stamp_arrivals(sock)
+            connection = Connection(sender, sock, Receiver(sock))
+            until_stamped(connection)
+            yield connection
+
+
+def until_stamped(connection: Connection) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        connection.send(b"w")
+        if connection.read()[-1][1].stamp is not None:
+            return
+        assert time.monotonic() < deadline, "the kernel stamps nothing"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stamps() -> Iterator[None]:
+    kept = KeptStamps()
+    yield
+    kept.close()
+
+
+def test_one_late_segment_has_one_time() -> None:
+    with connected() as connection:
+        connection.send(EVENT * 3)
+        time.sleep(0.03)
+        ((data, arrival),) = connection.read()
+    assert data == EVENT * 3
+    assert arrival.lag is not None
+    assert arrival.lag > 20 * MS
+    assert arrival.uncertainty(last=False) == arrival.doubt
+
+
+@pytest.mark.parametrize("message", [EVENT, CHUNK, RECORD, b'{"done":false}\n\r\n'])
+def test_messages_in_segments_of_their_own_are_told_apart(message: bytes) -> None:
+    """The kernel may merge segments, so this tries again until it hasn't."""
+    found: list[tuple[bytes, Arrival]] = []
+    with connected() as connection:
+        for _ in range(TRIES):
+            connection.send(message, message, message)
+            time.sleep(0.001)
+            found = connection.read()
+            if len(found) == 3:
+                break
+    assert [data for data, _ in found] == [message] * 3
+    assert [arrival.uncertainty(last=False) for _, arrival in found] == [
+        arrival.doubt for _, arrival in found
+    ]
+    assert found[0][1].at < found[1][1].at < found[2][1].at
+
+
+def test_a_message_in_two_segments_is_read_at_once() -> None:
+    with connected() as connection:
+        connection.send(EVENT[:5], EVENT[5:] + EVENT[:3], EVENT[3:])
+        time.sleep(0.01)
+        ((data, arrival),) = connection.read()
+    assert data == EVENT * 2
+    waited = arrival.uncertainty(last=False)
+    assert waited is not None
+    assert waited > arrival.doubt
+
+
+def test_after_a_read_of_a_part_the_next_one_is_not_taken_for_one_segment() -> None:
+    with connected() as connection:
+        connection.send(EVENT * 2)
+        time.sleep(0.005)
+        connection.read(max_bytes=len(EVENT))
+        connection.send(EVENT)
+        time.sleep(0.005)
+        ((data, arrival),) = connection.read()
+        assert data == EVENT * 2
+        assert (arrival.uncertainty(last=False) or 0) > arrival.doubt
+        connection.send(EVENT)
+        time.sleep(0.005)
+        ((_, arrival),) = connection.read()
+    assert arrival.uncertainty(last=False) == arrival.doubt  # it counts again
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([EVENT, CHUNK, b"{}\n", b"x"]), st.sampled_from([0, 0, 1, 5])),
+        min_size=1,
+        max_size=9,
+    ),
+    st.sampled_from([0, 2, 30]),
+)
+def test_no_message_arrived_outside_what_is_claimed(
+    messages: list[tuple[bytes, int]], late_ms: int
+) -> None:
+    with connected() as connection:
+        sent = []
+        for message, pause_ms in messages:
+            sent += connection.send(message)
+            time.sleep(pause_ms / 1e3)
+        time.sleep(late_ms / 1e3)
+        found = connection.read()
+    assert b"".join(data for data, _ in found) == b"".join(data for data, _ in messages)
+    end, at = 0, 0
+    ends = []
+    for data, arrival in found:
+        end += len(data)
+        ends.append((end, arrival))
+    for (message, _), (began, done) in zip(messages, sent, strict=True):
+        at += len(message)
+        holder_end, arrival = next(one for one in ends if one[0] >= at)
+        uncertainty = arrival.uncertainty(last=at == holder_end) or 0
+        assert arrival.at - uncertainty <= done + arrival.doubt
+        assert arrival.at >= began - arrival.doubt
