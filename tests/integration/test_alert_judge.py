@@ -46,8 +46,8 @@ PROBED = (
 
 @pytest.fixture(scope="module")
 def fleet() -> Fleet:
-    """Spikes in runs, but alone in the second target; then +50 %, +50 % and +100 % for two hours, and
-    a tenth of errors for an hour; an outage after which a third of the probes fail for an hour."""
+    """Spikes in runs, but alone in the second target; then +50 %, +50 % and +100 % for two hours; a
+    tenth of errors for an hour; an outage, after which a third of the probes fail for an hour."""
     made = simulate(World(SPIKY.in_runs()), TARGETS, DAYS, seed=SEED)
     alone = simulate(World(SPIKY), TARGETS, DAYS, seed=SEED)
     for name in PROBED:
