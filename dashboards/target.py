@@ -66,6 +66,7 @@ def build() -> builders.Dashboard:
 def _now() -> Section:
     expiry = f"inference_tls_certificate_expiry_timestamp_seconds{{{TARGETS}}}"
     info = f"inference_target_info{{{TARGETS}}}"
+    served = f'inference_target_info{{{TARGETS},served_model!=""}}'
     left = f"target:inference_slo_error_budget_left:ratio_rate30d{{{FLEET_TARGETS}}}"
     return Section(
         "Now",
@@ -112,7 +113,7 @@ def _now() -> Section:
             ),
             label(
                 Text("Served model", "The model that the provider names in its answers."),
-                Query(f"max by (served_model) ({info})", "{{served_model}}"),
+                Query(f"max by (served_model) ({served})", "{{served_model}}"),
                 width=12,
             ),
             label(

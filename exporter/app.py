@@ -67,10 +67,6 @@ def _loaded(source: ConfigSource) -> Config:
     return config
 
 
-def _log(observation: Observation) -> None:
-    log_failure(observation.result)
-
-
 class Exporter:
     """One running exporter, which is also the back end of the web server's thread."""
 
@@ -81,7 +77,7 @@ class Exporter:
         self._plans: tuple[Plan, ...] = ()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._reload_waits = False
+        self._next_reload: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = asyncio.get_running_loop()
         self.ready = False
@@ -95,8 +91,9 @@ class Exporter:
         self._past = PastKeeper(self.metrics)
         self._budgets = BudgetKeeper(spending, self.metrics.exporter)
         self._election = self._stand_for_election(self._config)
+        observers = (self.metrics.observe, self.status.observe, self._budgets.observe)
         self._prober = Prober(
-            (self.metrics.observe, self.status.observe, self._budgets.observe, _log),
+            (*observers, lambda observation: log_failure(observation.result)),
             purse=spending,
             may_probe=self._may_probe,
         )
@@ -192,12 +189,17 @@ class Exporter:
         return tuple(await asyncio.gather(*map(self._cold.probe, plans)))
 
     async def reload(self) -> None:
-        """Reload the configuration. If it has errors, change nothing.
+        """Reload the configuration, or share a reload that has yet to read it.
 
-        :raises ConfigError: it has errors.
+        :raises ConfigError: it has errors, and nothing has changed.
         """
+        if self._next_reload is None:
+            self._next_reload = self._soon(self._reload_in_turn())
+        await asyncio.shield(self._next_reload)
+
+    async def _reload_in_turn(self) -> None:
         async with self._reloading:
-            self._reload_waits = False
+            self._next_reload = None
             self._fingerprint = await asyncio.to_thread(self._source.fingerprint)
             try:
                 config = await asyncio.to_thread(_loaded, self._source)
@@ -284,15 +286,14 @@ class Exporter:
             self._reload_soon()
 
     def _reload_soon(self) -> None:
-        """Start a reload, unless one is waiting: that one has yet to read the files."""
-        if not self._stopping.is_set() and not self._reload_waits:
-            self._reload_waits = True
+        if not self._stopping.is_set() and self._next_reload is None:
             self._soon(self._try_reload())
 
-    def _soon(self, work: Coroutine[None, None, None]) -> None:
+    def _soon(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _note_lag(self, seconds: float) -> None:
         self.metrics.exporter.histogram(families.EVENT_LOOP_LAG).observe(seconds)

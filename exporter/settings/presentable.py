@@ -15,6 +15,13 @@ MAX_BODY_CHARACTERS = 512
 _SEARCHED = 4
 """How much more text than shown to redact: white space collapses, and a long encoded secret becomes
 one short word."""
+_CONTROLS = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}\ud800-\udfff"
+    "\N{LEFT-TO-RIGHT EMBEDDING}-\N{RIGHT-TO-LEFT OVERRIDE}"
+    "\N{LEFT-TO-RIGHT ISOLATE}-\N{POP DIRECTIONAL ISOLATE}]"
+)
+"""Characters that no answer needs. The joiners of emoji and the marks of right-to-left scripts
+aren't among them."""
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -41,8 +48,12 @@ def words_of(error: Exception) -> str:
 
 
 def shown_answer(said: str) -> str:
-    """Return the beginning of an answer without secrets, line breaks included."""
-    return redact(said[:MAX_ANSWER_CHARACTERS])
+    """Return the beginning of an answer, line breaks included.
+
+    It contains no secrets and nothing that controls a terminal or reverses a text.
+    """
+    shown = redact(said[:MAX_ANSWER_CHARACTERS].replace("\r\n", "\n"))
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", shown)
 
 
 def shown_body(said: str) -> str:

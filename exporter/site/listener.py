@@ -24,6 +24,10 @@ READING_SECONDS = 30.0
 IDLE_SECONDS = 130.0
 """How long a connection can wait for its next request: longer than most scrape intervals."""
 
+SEND_BUFFER_BYTES = 128 << 10
+"""How much of a response the kernel buffers for a client that doesn't read. Linux doubles this. By
+default, the buffer grows to 4 MB, so that unread responses could fill the memory of a container."""
+
 _NEVER = float("inf")
 
 log = structlog.get_logger(__name__)
@@ -82,6 +86,8 @@ class Listener(socket.socket):
     def __init__(self, listening: socket.socket, max_connections: int) -> None:
         family, kind, protocol = listening.family, listening.type, listening.proto
         super().__init__(family, kind, protocol, fileno=listening.detach())
+        # Connections inherit this.
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._max_connections = max_connections
         self._connections: dict[int, Connection] = {}
         self._rejected = LogThrottle()

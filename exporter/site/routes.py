@@ -114,7 +114,7 @@ class _Site:
             await self._probed(request, name, None)
             return RedirectResponse(target_url(name), 303)
         own, now = [row for row in rows if row.plan.target.name == name], time.time()
-        return await self._shown(
+        shown = await self._shown(
             lambda: render_target(
                 own,
                 self._condition,
@@ -123,6 +123,9 @@ class _Site:
                 can_probe=self.probe_enabled,
             )
         )
+        # Without a referrer, browsers also withhold the origin of the page's own requests.
+        shown.headers["Referrer-Policy"] = "same-origin"
+        return shown
 
     async def metrics(self, request: Request) -> Response:
         return await self._scrapes.answer(self._backend.metrics.everything, request)
@@ -252,9 +255,18 @@ def _list(names: tuple[str, ...]) -> str:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A page of another site could make the browser of someone with access spend tokens. Browsers
-    send the origin of a request in ``Sec-Fetch-Site``; other clients don't."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    """A page of another site could make the browser of someone with access spend tokens.
+
+    Browsers say where a request comes from in ``Sec-Fetch-Site``, but to a plain http URL only in
+    ``Origin``, and there not for a GET. Other clients send neither.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        is_own = site in ("none", "same-origin")
+    else:
+        asked = (request.headers.get(name) for name in ("Host", "X-Forwarded-Host"))
+        is_own = origin is None or origin.partition("://")[2] in asked
+    if not is_own:
         raise HTTPException(403, "rejected: the request comes from a page of another site\n")
 
 

@@ -119,7 +119,7 @@ def test_whatever_happens_in_whatever_order_no_budget_is_passed(
         assert money.committed.total_usd <= Decimal(repr(usd_per_day))
 
 
-def test_each_target_has_its_own_budget_beside_that_of_all() -> None:
+def test_each_target_has_its_own_budget_besides_the_total() -> None:
     config = configure(
         {"name": "a", "budget": {"usd_per_day": 0.001}},
         {"name": "b"},
@@ -333,7 +333,7 @@ async def test_a_spoilt_state_file_counts_as_a_spent_budget(tmp_path: Path, cont
     assert money.affords(config.plans()[0])
 
 
-async def test_a_folder_that_cannot_be_written_is_told_and_stops_nothing(tmp_path: Path) -> None:
+async def test_an_unwritable_folder_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     gone = tmp_path / "gone" / "spent.json"
     config = configure({"name": "t"}, budget={"usd_per_day": 1, "state_file": str(gone)})
     money = spending(config)

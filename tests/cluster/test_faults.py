@@ -76,7 +76,7 @@ def test_two_hundred_pods_come_at_once_and_go_at_once(
         say(f"{MANY} pods: none is a target {time.monotonic() - began:.1f} s after they went")
 
 
-def test_a_watch_that_expired_while_the_exporter_was_cut_off_is_made_good(
+def test_an_expired_watch_is_caught_up_after_an_outage(
     plane: ControlPlane, provider: Provider, tmp_path: Path
 ) -> None:
     """The history is compacted in the meantime, so the exporter must list everything again."""

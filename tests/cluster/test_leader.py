@@ -113,7 +113,7 @@ def took_over(one: Replica) -> float:
     return took
 
 
-def test_one_probes_and_both_tell_who(
+def test_one_probes_and_both_name_the_leader(
     server: ApiServer, simulator: Simulator, tmp_path: Path
 ) -> None:
     with both(server, simulator, tmp_path) as (first, second):

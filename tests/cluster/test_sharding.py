@@ -56,7 +56,7 @@ def test_a_shard_is_written_as_index_and_count(text: str, host: str, shard: Shar
         ("auto/3", "laptop", "'laptop' does not end with a number"),
     ],
 )
-def test_a_shard_that_cannot_be_is_refused(text: str, host: str, mistake: str) -> None:
+def test_an_invalid_shard_is_refused(text: str, host: str, mistake: str) -> None:
     with pytest.raises(ValueError, match=mistake):
         Shard.parse(text, host)
 

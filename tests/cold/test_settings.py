@@ -50,7 +50,7 @@ def config(*targets: dict[str, Any]) -> Config:
         ),
     ],
 )
-def test_a_mistake_is_told_where_it_is(
+def test_a_mistake_is_reported_at_its_location(
     targets: list[dict[str, Any]], location: tuple[str | int, ...], message: str
 ) -> None:
     with pytest.raises(ValidationError) as raised:

@@ -121,7 +121,7 @@ async def test_a_server_that_is_not_there_yet_is_a_cold_start() -> None:
 
 
 @timed
-async def test_a_model_that_was_not_unloaded_is_told_to_be_warm() -> None:
+async def test_a_model_that_was_not_unloaded_is_reported_as_warm() -> None:
     async with Simulator({"m": Script(token_gap_seconds=0.0)}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:

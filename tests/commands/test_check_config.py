@@ -78,7 +78,7 @@ def test_without_targets_nothing_is_probed() -> None:
     assert lines() == ["No targets: nothing will be probed."]
 
 
-def test_the_figures_stand_in_line() -> None:
+def test_the_figures_are_aligned() -> None:
     table = lines(target("a", interval="5s"), target("a-much-longer-name", interval="1h"))
     rows = table[:4]
     assert len({row.index("openai") for row in rows[1:3]}) == 1

@@ -22,7 +22,7 @@ def warnings(slo: dict[str, Any], **fields: Any) -> list[str]:
     return list(objective_warnings(Config.model_validate(settings).plans()))
 
 
-def test_a_strict_objective_is_told_with_what_would_do() -> None:
+def test_a_strict_objective_comes_with_the_number_of_probes_it_needs() -> None:
     (warning,) = warnings({"success_ratio": 0.999}, interval="60s")
     assert warning == (
         "warning: target a: slo success 0.999 is too strict for a probe every 1m:"

@@ -31,7 +31,7 @@ def usd_per_day(config: Config) -> Decimal:
     return sum((daily.usd or Decimal() for _, daily in by_target(config.plans())), Decimal())
 
 
-def test_each_target_and_the_total_are_told_by_day_and_by_month() -> None:
+def test_each_target_and_the_total_are_shown_by_day_and_by_month() -> None:
     text = report(configure({"name": "a"}, {"name": "b", "interval": "30s"}))
     # 1440 * 514 / 1e6 = 0.74016 USD
     rows = {line.split()[0]: line.split()[-2:] for line in text.splitlines() if line.strip()}
@@ -41,7 +41,7 @@ def test_each_target_and_the_total_are_told_by_day_and_by_month() -> None:
     assert "Spend: 2.22 USD per day, 66.61 USD per month.\n" in text
 
 
-def test_a_server_of_ones_own_costs_no_more_for_being_probed() -> None:
+def test_your_own_server_costs_no_more_when_probed() -> None:
     server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
     text = report(configure({"name": "a"}, {"name": "own", "price": server}))
     assert "Spend: 0.74 USD per day" in text
@@ -56,7 +56,7 @@ def test_a_server_of_ones_own_costs_no_more_for_being_probed() -> None:
         (0.37008, "; probes need 200% of it, and stop 12h after midnight UTC.\n"),
     ],
 )
-def test_it_is_told_whether_a_budget_will_be_reached(budget: float, said: str) -> None:
+def test_it_says_whether_a_budget_will_be_reached(budget: float, said: str) -> None:
     assert said in report(configure({"name": "a"}, budget={"usd_per_day": budget}))
 
 
@@ -127,7 +127,7 @@ def test_the_demo_would_cost_less_than_a_dollar_a_day_at_the_default_interval() 
         ({"interval": "1h"}, "at most 2 more probes per day, 0.00 USD; to turn"),
     ],
 )
-def test_the_largest_cost_of_confirmation_is_told(settings: dict[str, Any], said: str) -> None:
+def test_the_largest_cost_of_confirmation_is_shown(settings: dict[str, Any], said: str) -> None:
     assert said in report(configure({"name": "a", **settings}))
 
 

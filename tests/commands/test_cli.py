@@ -100,7 +100,7 @@ def test_check_config_tells_every_mistake_and_fails(config: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("check-config",), ("run", "--config")])
-def test_a_file_that_is_not_there_is_said_plainly(command: Sequence[str]) -> None:
+def test_a_missing_file_is_reported_plainly(command: Sequence[str]) -> None:
     done = run(*command, "no-such-file.yaml")
     assert done.exit_code == 1
     assert done.stderr == "no-such-file.yaml: there is no such file; check the path\n"
@@ -218,7 +218,7 @@ def test_a_key_is_never_shown_even_if_it_is_wrong(
         assert "sk-wrong-but-secret" not in done.output
 
 
-def test_a_key_that_is_not_there_is_named(simulator: str) -> None:
+def test_a_missing_key_is_named(simulator: str) -> None:
     done = probe(simulator, key="NO_SUCH_KEY")
     assert done.exit_code == 1
     assert "auth: environment variable NO_SUCH_KEY is not set" in done.stdout
@@ -253,7 +253,7 @@ def test_probe_needs_a_sound_configuration(config: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["demo", "simulate"])
-def test_an_address_that_is_none_is_wrong_usage(command: str) -> None:
+def test_an_invalid_address_is_wrong_usage(command: str) -> None:
     done = run(command, "--listen", "nowhere")
     assert done.exit_code == 2
     assert "'--listen': 'nowhere' is not HOST:PORT" in done.stderr

@@ -63,7 +63,7 @@ def test_without_anything_the_file_shows_what_a_target_looks_like() -> None:
     assert load(Path("config.yaml")).targets == ()
 
 
-def test_nothing_is_written_over_unless_told() -> None:
+def test_nothing_is_overwritten_without_force() -> None:
     Path("config.yaml").write_text("mine")
     ran = CliRunner().invoke(main, ["init"])
     assert ran.exit_code == 1

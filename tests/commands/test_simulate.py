@@ -12,7 +12,7 @@ from tests.process import cli, eventually, exporter, free_port, process
 ASKED = {"model": "hosted-large", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 
 
-def test_a_model_fails_as_told_and_others_do_not(tmp_path: Path) -> None:
+def test_a_model_fails_as_configured_and_others_do_not(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
     headers = {"authorization": "Bearer any"}

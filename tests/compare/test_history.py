@@ -104,7 +104,7 @@ def test_what_several_probes_cost_is_not_put_down_to_one() -> None:
     assert latest.cost_usd is None
 
 
-def test_counters_begin_anew_when_the_exporter_does() -> None:
+def test_counters_restart_with_the_exporter() -> None:
     story = Story().probe().probe().scrape().restart().probe().scrape()
 
     assert [sample.cost_usd for sample in story.samples()] == [None, 3]

@@ -296,7 +296,7 @@ def test_the_shapes_of_real_traffic_are_asked(compare: Comparing, tmp_path: Path
     assert "in the shapes of shapes.csv" in " ".join(result.stdout.split())
 
 
-def test_a_month_is_told_at_the_stated_traffic(compare: Comparing) -> None:
+def test_the_cost_of_a_month_is_for_the_stated_traffic(compare: Comparing) -> None:
     traffic = ("--requests-per-day", "10000", "--request-tokens", "900,250")
     result = compare("slow", "fast", "-n", "4", *traffic)
 
@@ -379,7 +379,7 @@ def test_wrong_usage_is_told(compare: Comparing, options: tuple[str, ...], messa
         ("provider=openai,model=x,base_url=nowhere", "base_url=nowhere: base_url: "),
     ],
 )
-def test_a_target_that_is_none_is_told(target: str, message: str) -> None:
+def test_an_invalid_target_is_reported(target: str, message: str) -> None:
     result = Comparing.run("--baseline", target, "--candidate", target)
 
     assert result.exit_code == 2
@@ -405,7 +405,9 @@ def test_what_an_extra_installs_is_asked_for(monkeypatch: pytest.MonkeyPatch) ->
         ("\xff\n", "is not a samples file"),
     ],
 )
-def test_a_file_without_samples_is_told(tmp_path: Path, content: str | None, message: str) -> None:
+def test_a_file_without_samples_is_reported(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
     path = tmp_path / "samples.jsonl"
     if content is not None:
         path.write_bytes(content.encode("latin-1"))
@@ -416,7 +418,7 @@ def test_a_file_without_samples_is_told(tmp_path: Path, content: str | None, mes
     assert message in result.output
 
 
-def test_a_line_that_is_no_sample_is_told(compare: Comparing) -> None:
+def test_a_line_that_is_not_a_sample_is_reported(compare: Comparing) -> None:
     compare("slow", "fast", "-n", "2")
     with compare.samples.open("a") as file:
         file.write('{"target": "slow"}\n')

@@ -93,7 +93,7 @@ def test_a_failure_takes_time_and_gives_no_tokens() -> None:
     assert side.success.value == 0.5
 
 
-def test_a_server_by_the_hour_costs_what_its_throughput_makes_of_it() -> None:
+def test_a_server_with_an_hourly_price_costs_by_its_throughput() -> None:
     side = side_at_level("own", 16, asked("own", 16), 3.6, 0)
 
     per_second = 16 * 30.0 * 3  # input and output tokens

@@ -79,7 +79,7 @@ def test_the_headline_follows_the_verdicts(sides: tuple[list[Sample], ...], line
     ("ratio", "text"),
     [(0.5, "-50 %"), (0.987, "-1.3 %"), (1.0, "+0.0 %"), (1.25, "+25 %"), (2.5, "2.5 times")],
 )
-def test_ratios_are_told_as_changes(ratio: float, text: str) -> None:
+def test_ratios_are_shown_as_changes(ratio: float, text: str) -> None:
     assert ratio_text(ratio) == text
 
 
@@ -173,7 +173,7 @@ def test_names_cannot_break_out_of_page_or_table() -> None:
     assert rows_[0].replace(r"\|", "").count("|") == 7
 
 
-def test_failures_are_drawn_and_told() -> None:
+def test_failures_are_drawn_and_described() -> None:
     text = to_html(FASTER)
 
     assert re.search(r'class="stroke s1" d="M\d', text)

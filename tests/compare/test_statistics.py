@@ -421,7 +421,7 @@ def test_what_cannot_be_told_is_said_before_it_costs_anything() -> None:
     assert [*foreseen(rules, 200, 4, [])] == ["4 cold starts are too few: 6 of each are needed."]
 
 
-def test_of_each_level_it_is_told_what_its_requests_cannot_show() -> None:
+def test_each_level_says_what_its_requests_cannot_show() -> None:
     rules = Rules(objectives=(Objective(Measure.TTFT_P95, 1.0), Objective(Measure.TTFT_P50, 1.0)))
     told = [*foreseen_of_levels(rules, {1: 20, 4: 60, 16: 80})]
 

@@ -93,7 +93,7 @@ def test_a_target_overrides_the_defaults_which_override_our_own(folder: Path) ->
     ]
 
 
-def test_paths_are_found_beside_the_file_that_names_them(folder: Path) -> None:
+def test_paths_are_relative_to_the_file_that_names_them(folder: Path) -> None:
     written(folder, '{"prompt": "hi"}\n', "sub/prompts.jsonl")
     written(folder, "sk-from-file\n", "targets.d/key")
     written(
@@ -334,7 +334,7 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), MISTAKES, ids=[text[:60] for text, _ in MISTAKES])
-def test_a_mistake_is_told_with_line_and_key(
+def test_a_mistake_is_reported_with_line_and_key(
     text: str, expected: Sequence[str], folder: Path
 ) -> None:
     found = mistakes(folder, text)
@@ -344,7 +344,7 @@ def test_a_mistake_is_told_with_line_and_key(
     assert "1234567890" not in "".join(found)
 
 
-def test_every_mistake_is_told_at_once_in_the_order_of_the_lines(folder: Path) -> None:
+def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:
     found = mistakes(
         folder,
         """\
@@ -386,7 +386,7 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_lines(folder: Path) -
         ),
     ],
 )
-def test_a_mistake_in_a_variable_is_told_by_its_name(
+def test_a_mistake_in_a_variable_names_the_variable(
     variables: Mapping[str, str], expected: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -407,7 +407,7 @@ def test_target_files_add_targets_in_the_order_of_their_names(folder: Path) -> N
     assert [target.name for target in config.targets] == ["main", "a", "b"]
 
 
-def test_mistakes_in_target_files_are_told_where_they_are(folder: Path) -> None:
+def test_mistakes_in_target_files_are_reported_at_their_location(folder: Path) -> None:
     written(folder, "- {name: main, provider: openai, model: m}\n- {nme: x}\n", "d/a.yml")
     written(folder, "name: x\n", "d/b.yml")
     written(folder, "[", "d/c.yml")

@@ -38,7 +38,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config.yaml"
 
 
-def test_old_names_are_read_wherever_they_stand(config: Path) -> None:
+def test_old_names_are_read_everywhere(config: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         loaded = config_file.load(config)
     assert loaded.defaults.interval == 30

@@ -42,7 +42,7 @@ def test_every_name_is_defined(name: str) -> None:
     assert name in defined()
 
 
-def test_every_room_is_told_of() -> None:
+def test_every_package_is_described() -> None:
     rooms = {
         f"exporter/{path.name}/"
         for path in (ROOT / "exporter").iterdir()

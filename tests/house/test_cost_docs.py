@@ -71,7 +71,7 @@ def test_prices_as_users_compare_them() -> None:
     says(f"{value(metrics, name, target='hosted', mix='blended'):g}")
 
 
-def test_a_server_of_ones_own() -> None:
+def test_your_own_server() -> None:
     metrics = ToldMetrics()
     metrics.take(config().plans(), config().mix)
     four_seconds = Timeline(start=0, sent=0, end=4 * NANOSECONDS)

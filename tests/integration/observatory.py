@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import re
+import signal
 import ssl
 import sys
 import tempfile
@@ -262,6 +263,7 @@ def _history(start: int, end: int, instance: str) -> Iterator[Series]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that its processes end with it
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 60
     programs = Path(__file__).parents[2] / ".tools" / "bin"
     with (

@@ -188,7 +188,7 @@ def test_samples_of_the_past_can_be_kept(prometheus: Prometheus, tmp_path: Path)
         ("nowhere", "check --prometheus"),
     ],
 )
-def test_no_prometheus_is_told(url: str, message: str) -> None:
+def test_a_missing_prometheus_is_reported(url: str, message: str) -> None:
     sides = ("--baseline", "a", "--candidate", "b")
     result = CliRunner().invoke(main, ["compare", "--prometheus", url, *sides])
 

@@ -96,7 +96,7 @@ def test_a_change_that_mattered_is_found_with_its_size_and_its_moment(
     assert "same hours of the day. The days of the week differ" in document["notes"][0]
 
 
-def test_a_date_on_which_nothing_happened_is_told_so(prometheus: Prometheus) -> None:
+def test_a_date_without_a_change_is_reported_as_such(prometheus: Prometheus) -> None:
     """Two days before and two days after a moment that is two and a half days after the change."""
     document = report(asked(prometheus, CHANGED + 2.5 * DAY, "--since", "2d", "--json", "-"))
 

@@ -96,7 +96,7 @@ def test_native_quantiles_are_within_five_percent(prometheus: Prometheus, quanti
     assert found == pytest.approx(exact(quantile), rel=0.05)
 
 
-def test_the_classic_buckets_stand_beside_them(prometheus: Prometheus) -> None:
+def test_classic_buckets_are_exported_too(prometheus: Prometheus) -> None:
     assert prometheus.query(f'{NAME}_bucket{{le="+Inf"}}') == [SAMPLES]
 
 

@@ -154,13 +154,13 @@ def test_without_shards_the_budget_is_as_written(tmp_path: Path) -> None:
     assert (budget.usd_per_day, budget.state_file) == (6, tmp_path / "spent.json")
 
 
-def test_a_shard_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_shard_is_refused(tmp_path: Path) -> None:
     answer = cli("run", "--config", tmp_path / "config.yaml", "--shard", "3/3")
     assert answer.returncode == 2
     assert "there is no shard 3 of 3" in answer.stderr
 
 
-def test_a_bad_file_changes_nothing_and_is_told(simulator: str, tmp_path: Path) -> None:
+def test_a_bad_file_changes_nothing_and_is_logged(simulator: str, tmp_path: Path) -> None:
     port = free_port()
     with running(configuration(simulator, port, "a"), port, tmp_path) as run:
         run.config.write_text("targets: [{nme: x}]")

@@ -93,7 +93,7 @@ class Day:
 
 
 @pytest.mark.timeout(180)
-async def test_a_day_costs_what_the_ledger_comes_to() -> None:
+async def test_the_cost_of_a_day_matches_the_ledger() -> None:
     with run_in_thread(Simulator(SCRIPTS)) as simulator:
         day = Day(simulator.url)
         day.prober.apply(newly(day.config.plans()))

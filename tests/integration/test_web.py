@@ -306,7 +306,7 @@ def test_probe_gives_up_in_time_for_the_scraper_and_the_result_still_counts(
 
 
 @pytest.mark.parametrize("seconds", ["soon", "nan", "inf", "-1", "0"])
-def test_a_scrape_timeout_that_is_none_is_refused(
+def test_an_invalid_scrape_timeout_is_refused(
     exporter: Exporter, client: httpx.Client, seconds: str
 ) -> None:
     headers = {"X-Prometheus-Scrape-Timeout-Seconds": seconds}

@@ -246,7 +246,7 @@ def test_tokens_and_cost_are_counted_even_for_failures() -> None:
     assert value(metrics, "inference_price_usd_per_million_tokens", type="cached_input") == 0.5
 
 
-def test_requests_that_were_sent_anew_are_counted(metrics: ToldMetrics) -> None:
+def test_requests_that_were_sent_again_are_counted(metrics: ToldMetrics) -> None:
     metrics.tell(GOOD)
     metrics.tell(replace(GOOD, connection_retries=1))
     assert value(metrics, "inference_connection_retries_total") == 1

@@ -124,7 +124,7 @@ def test_other_questions_have_no_past(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"version": 2}', b"\xff\x00", b"null", b'{"asked": "x"}']
 )
-def test_a_broken_file_is_set_aside_and_the_past_is_learnt_anew(
+def test_a_broken_file_is_set_aside_and_history_is_learned_again(
     content: bytes, tmp_path: Path
 ) -> None:
     before = Life(tmp_path)

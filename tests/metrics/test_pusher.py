@@ -141,7 +141,7 @@ def test_a_receiver_that_refuses_is_told_of_once_and_without_the_token(
     assert "push-token" not in str(logs) + caplog.text
 
 
-def test_a_secret_that_is_not_there_is_named() -> None:
+def test_a_missing_secret_is_named() -> None:
     with structlog.testing.capture_logs() as logs:
         pushing = pusher("http://127.0.0.1:9", headers={"Authorization": {"env": "NOT_SET"}})
         pushing.start()

@@ -137,7 +137,7 @@ async def test_what_cannot_be_answered_says_why_and_what_to_do(rig: Rig) -> None
         assert "probe" in await refused(client, "probe", target="good")
 
 
-async def test_only_who_may_probe_can_and_it_is_counted_by_the_provider(rig: Rig) -> None:
+async def test_only_authorized_clients_can_probe(rig: Rig) -> None:
     async with rig.agent("--allow-probe") as client:
         before = len(rig.simulator.ledger)
         name = f"one of many 007 {'x' * 150}"

@@ -104,7 +104,7 @@ def test_what_is_not_sure_is_unknown_and_says_why(target: dict[str, Any], why: s
     assert why in reason
 
 
-def test_nobody_is_bothered_about_prices_who_asked_for_none() -> None:
+def test_prices_are_mentioned_only_if_requested() -> None:
     plain = Config.model_validate({"targets": [{"name": "t", "model": "m", **GATEWAY}]})
     assert not list(plain.unknown_prices())
     budget = Config.model_validate(
@@ -192,7 +192,7 @@ def write(path: Path, settings: Mapping[str, Any]) -> Path:
     return path
 
 
-def test_a_missing_file_is_told_with_the_other_mistakes(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_other_mistakes(tmp_path: Path) -> None:
     main = write(tmp_path / "c.yaml", {"prices_file": "gone.json", "targets": [{"name": "t"}]})
     with pytest.raises(ConfigError) as caught:
         config_file.load(main)

@@ -223,7 +223,7 @@ def test_prices_are_shown_with_what_they_come_to() -> None:
 SERVER = {"usd_per_hour": 12, "gpus": 8, "concurrency": 16}
 
 
-def test_a_server_of_ones_own_costs_what_its_time_comes_to() -> None:
+def test_your_own_server_costs_its_time() -> None:
     server = price(SERVER)
     assert server == ServerPrice(usd_per_hour=Decimal(96), concurrency=Decimal(16))
     # 11 tokens in 1.2 s, one of 16 streams: 96 / 3600 / 16 * 1.2 / 11 USD each.

@@ -67,12 +67,12 @@ def test_a_failed_probe_is_one_line_of_json(stream: io.StringIO) -> None:
     }
 
 
-def test_a_successful_probe_is_no_line(stream: io.StringIO) -> None:
+def test_a_successful_probe_logs_nothing(stream: io.StringIO) -> None:
     log_failure(replace(RESULT, failure=None))
     assert stream.getvalue() == ""
 
 
-def test_a_secret_that_comes_back_is_taken_out_wherever_it_stands(stream: io.StringIO) -> None:
+def test_an_echoed_secret_is_redacted_everywhere(stream: io.StringIO) -> None:
     remember(SECRET)
     echo = Failure(FailureReason.AUTH, f"wrong key {SECRET}")
     log_failure(replace(RESULT, failure=echo, request_id=SECRET))
@@ -130,7 +130,7 @@ def test_a_traceback_at_a_terminal_shows_no_local_variables(
     ("level", "events"),
     [("debug", ["d", "i", "w"]), ("info", ["i", "w"]), ("warning", ["w"]), ("error", [])],
 )
-def test_the_level_is_that_of_our_own_lines(
+def test_the_level_applies_to_our_own_lines(
     level: str, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = io.StringIO()

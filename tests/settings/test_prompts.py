@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_told_with_its_line(
     assert str(caught.value).startswith(f"{path}{message}")
 
 
-def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+def test_only_the_first_of_many_mistakes_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_prompts(prompts_file(tmp_path, "no\n" * 1000))
     assert [mistake.line for mistake in caught.value.mistakes] == list(range(1, 21))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.settings.presentable import presentable
+from exporter.settings.presentable import presentable, shown_answer
 from exporter.settings.redaction import NOT_SHOWN, REDACTED, redact, remember
 from tests.fuzz.encodings import ENCODINGS, KEY, NESTABLE, Encode, in_base64
 
@@ -159,6 +159,14 @@ def test_secrets_that_come_and_go_are_forgotten_in_time_and_others_never() -> No
     assert redact("sk-stays-0123456789 349-passing-0123456789") == f"{REDACTED} {REDACTED}"
     assert redact("000-passing-0123456789") == "000-passing-0123456789"
     assert redact(KEY) == REDACTED
+
+
+def test_an_answer_controls_no_terminal_and_reverses_no_text() -> None:
+    said = "a\x1b]8;;http://x\x07b\x00\x9b2J\u202egpj.exe\u2066 \ud800\r\n\tc\r"
+    shown = "a\ufffd]8;;http://x\ufffdb\ufffd\ufffd2J\ufffdgpj.exe\ufffd \ufffd\n\tc\ufffd"
+    assert shown_answer(said) == shown
+    human = "Zoë\xa0says: 👩\u200d💻, \u200f\u05e9\u05dc!\n"
+    assert shown_answer(human) == human
 
 
 MANY = 200_000

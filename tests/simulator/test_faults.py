@@ -165,7 +165,7 @@ async def test_an_empty_answer_is_a_whole_stream() -> None:
     assert events(response)[-1] == "data: [DONE]"
 
 
-async def test_a_refusal_is_told_in_its_own_field() -> None:
+async def test_a_refusal_has_its_own_field() -> None:
     async with simulator_with(faults.Refusal()) as simulator:
         response = await ask(simulator)
     deltas = [message["choices"][0]["delta"] for message in messages(response)[1:-2]]

@@ -153,7 +153,7 @@ async def test_writes_can_be_cut_inside_a_character() -> None:
 @pytest.mark.parametrize(
     ("path", "status"), [("/health", 200), ("/v1/models", 200), ("/nowhere", 404)]
 )
-async def test_pages_beside_the_models(path: str, status: int) -> None:
+async def test_pages_next_to_the_models(path: str, status: int) -> None:
     async with Simulator({"m": Script()}) as simulator, httpx.AsyncClient() as client:
         response = await client.get(simulator.url + path)
     assert response.status_code == status

@@ -60,7 +60,7 @@ def test_a_past_and_its_state(slo: object, story: str, state: State) -> None:
     assert bool(judgement.runbook) is state.is_problem
 
 
-def test_it_is_said_how_far_off_the_objective_is() -> None:
+def test_it_says_how_far_off_the_objective_is() -> None:
     (row,) = past(plan(slo=SLO), "fsss").rows()
     assert judge(row, NOW).why == (
         "time to first token was within 1.00 s in 25 % of the probes in the last hour;"
@@ -79,7 +79,7 @@ def test_slower_than_usual() -> None:
     assert judge(row, NOW).state is State.OK
 
 
-def test_it_is_said_why_nothing_is_asked() -> None:
+def test_it_says_why_nothing_is_sent() -> None:
     asked = plan()
     status = status_of(asked)
     status.skipped(asked, SkipReason.BUDGET)
@@ -90,7 +90,7 @@ def test_it_is_said_why_nothing_is_asked() -> None:
     assert judge(row, NOW).why == ""
 
 
-def test_objectives_are_judged_anew_after_a_reload() -> None:
+def test_objectives_are_judged_again_after_a_reload() -> None:
     strict, loose = plan(slo=SLO), plan(slo={"success_ratio": 0.5})
     status = past(strict, "sss")
     status.apply(PlanChange.between([strict], [loose]))

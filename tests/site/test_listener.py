@@ -154,7 +154,7 @@ def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         assert end_of(client).endswith(b"healthy\n")
 
 
-def test_a_body_that_nobody_asked_for_is_not_awaited(url: str) -> None:
+def test_an_unexpected_body_is_not_awaited(url: str) -> None:
     with closing(connect(url)) as client:
         client.sendall(
             b"POST /-/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n" + b"x" * 999
@@ -227,6 +227,39 @@ def test_another_sites_page_can_have_nothing_done(
     assert asked.status_code == 403
     asked = httpx.request(method, url + path, headers={"Sec-Fetch-Site": "none"}, trust_env=False)
     assert asked.status_code in (200, 404)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://evil.example:9850"])
+def test_a_page_of_another_site_is_refused_by_its_origin(url: str, origin: str) -> None:
+    """Browsers send no Sec-Fetch-Site to plain http URLs."""
+    asked = httpx.post(f"{url}/-/reload", headers={"Origin": origin}, trust_env=False)
+    assert asked.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://exporter:9850", "Host": "exporter:9850"},
+        {"Origin": "https://monitoring.example", "X-Forwarded-Host": "monitoring.example"},
+        {"Origin": "https://monitoring.example", "Sec-Fetch-Site": "same-origin"},
+    ],
+    ids=["no browser", "own page", "own page behind a proxy", "own page with https"],
+)
+def test_the_own_page_is_not_refused(url: str, headers: dict[str, str]) -> None:
+    asked = httpx.post(f"{url}/-/reload", headers=headers, trust_env=False)
+    assert asked.status_code == 200
+
+
+def test_a_client_that_does_not_read_takes_little_memory_of_the_kernel() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    with (
+        closing(listener.Listener(listening, LIMIT)) as limited,
+        closing(socket.create_connection(limited.getsockname())),
+        closing(limited.accept()[0]) as accepted,
+    ):
+        size = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert size <= 2 * listener.SEND_BUFFER_BYTES
 
 
 def test_probe_can_be_off() -> None:

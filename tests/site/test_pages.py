@@ -183,7 +183,7 @@ def test_the_exporters_own_problems_are_listed_too() -> None:
     assert "no result for three intervals: a" in said
 
 
-def test_nothing_wrong_is_said_so() -> None:
+def test_it_says_when_there_are_no_problems() -> None:
     asked = plan()
     status = status_of(asked)
     status.observe(success(asked, finished_at=time.time()))
@@ -208,7 +208,7 @@ def test_the_configuration_shows_durations_with_their_units() -> None:
         assert shown_as in given
 
 
-def test_a_secret_that_stands_where_none_belongs_is_not_shown() -> None:
+def test_a_misplaced_secret_is_not_shown() -> None:
     remember("sk-very-secret-key")
     target = {"name": "a", "provider": "openai", "model": "m", "api_key": {"env": "OPENAI_KEY"}}
     extra = {"extra_body": {"user": "sk-very-secret-key"}}

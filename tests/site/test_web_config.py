@@ -63,7 +63,7 @@ def test_no_file_and_an_empty_file_ask_for_nothing(tmp_path: Path) -> None:
         assert file.current().config.basic_auth_users == {}
 
 
-def test_files_are_found_beside_the_web_configuration(folder: Path) -> None:
+def test_paths_are_relative_to_the_web_configuration(folder: Path) -> None:
     assert tls(folder).has_tls
 
 

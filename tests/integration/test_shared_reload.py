@@ -1,0 +1,51 @@
+"""Reloads that are requested while another one waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+
+from exporter.app import Exporter
+from exporter.config.root import Config
+from exporter.metrics.series import Series
+
+
+class SlowSource:
+    """Loads slowly after the start, and counts."""
+
+    def __init__(self) -> None:
+        self.loaded = 0
+        self.loading, self.may_load = threading.Event(), threading.Event()
+
+    def load(self) -> Config:
+        self.loaded += 1
+        if self.loaded > 1:
+            self.loading.set()
+            assert self.may_load.wait(20)
+        return Config.model_validate({"web": {"listen": "127.0.0.1:0"}, "targets": []})
+
+    def fingerprint(self) -> object:
+        return None
+
+    def report(self, _series: Series) -> None:
+        """Do nothing, because there is nothing to report."""
+
+
+async def test_a_flood_of_reloads_is_two_reloads() -> None:
+    """One is under way, and all others share the next, which reads what was written since."""
+    source, started = SlowSource(), asyncio.Event()
+    exporter = Exporter(source)
+    running = asyncio.create_task(exporter.run(lambda _url: started.set()))
+    await started.wait()
+    first = asyncio.create_task(exporter.reload())
+    await asyncio.to_thread(source.loading.wait, 20)
+    others = [asyncio.create_task(exporter.reload()) for _ in range(100)]
+    await asyncio.sleep(0)
+    source.may_load.set()
+    await asyncio.gather(first, *others)
+    assert source.loaded == 3
+    await exporter.reload()
+    assert source.loaded == 4
+    signal.raise_signal(signal.SIGTERM)
+    await running
