@@ -63,7 +63,8 @@ def _least_of_minutes(of_pauses: Floats, every_minutes: int) -> Floats:
     """Return the least value that is scraped in each minute, every 15 s, after each probe."""
     ends = np.arange(1, 4 * every_minutes + 1) * _PAUSES / (4 * every_minutes)
     scraped = of_pauses[:, :, np.ceil(ends).astype(int) - 1]
-    return scraped.reshape(*of_pauses.shape[:2], every_minutes, 4).min(axis=-1)
+    by_minute = scraped.reshape(*of_pauses.shape[:2], every_minutes, 4)
+    return np.asarray(by_minute.min(axis=-1), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,10 @@ def _evidence(probed: _Probed, random: np.random.Generator) -> Floats:
     runs = _Runs(filled, probed.ordinary)
     result = np.zeros((targets, probes + _PIECE, _PAUSES), np.float32)
     sums = _Sums(len(start))
+    usual = _Usual(filled, runs, target, start)
     for step in range(_BEFORE + _PIECE):
         now = np.minimum(start + step, probes - 1)
-        if step % _RENEWED == 0:
+        if step and step % _RENEWED == 0:
             usual = _Usual(filled, runs, target, now)
         after = _minute(sums, usual, probed, target, now, random)
         if step >= _BEFORE:
@@ -199,7 +201,7 @@ def _minute(
 
 
 def _place(off: Floats) -> Places:
-    return np.rint((np.clip(off, _LEAST, _MOST) - _LEAST) / _STEP).astype(np.int64)
+    return np.asarray(np.rint((np.clip(off, _LEAST, _MOST) - _LEAST) / _STEP), np.int64)
 
 
 def _smoothed(places: Places, width: Floats) -> Floats:
@@ -212,7 +214,7 @@ def _smoothed(places: Places, width: Floats) -> Floats:
     angles = 2 * np.pi * np.fft.rfftfreq(padded)
     waves *= np.exp(-0.5 * (angles[None] * width[:, None] / _STEP) ** 2)
     table = np.fft.irfft(waves, padded, axis=1)[:, :_PLACES] / size / _STEP
-    return np.maximum(table, 0).astype(np.float32) + np.float32(_UNHEARD_OF)
+    return np.asarray(np.maximum(table, 0) + _UNHEARD_OF, np.float32)
 
 
 class _Runs:

@@ -188,12 +188,8 @@ def _held(
     """Draw the noise of each probe, for each minute that shows it."""
     probes = shape[1] // minutes_per_probe + 1
     drawn = noise.draw(random, (shape[0], probes), minutes_per_probe)
-    return Draw(
-        *(
-            np.repeat(of_probes, minutes_per_probe, axis=1)[:, : shape[1]]
-            for of_probes in (drawn.logarithms, drawn.level, drawn.spiking)
-        )
-    )
+    minute = np.arange(shape[1]) // minutes_per_probe
+    return Draw(drawn.logarithms[:, minute], drawn.level[:, minute], drawn.spiking[:, minute])
 
 
 def _usual(random: np.random.Generator, shape: tuple[int, int]) -> Array:

@@ -115,8 +115,9 @@ def usual(deviation: Array) -> Usual:
     quarters = np.arange(0, deviation.shape[1], 15)
     level = _quantile(at(deviation, quarters, 15), 0.5, least=5)
     days = marks // 15
-    product = at(level * (delayed(level, 1) + delayed(level, 2)) / 2, days, DAY // 15)
-    square = (_mean(product) - _mean(at(level, days, DAY // 15)) ** 2) / NEIGHBORS
+    before = np.asarray((delayed(level, 1) + delayed(level, 2)) / 2, np.float32)
+    product = at(level * before, days, DAY // 15)
+    square = (_mean(product) - _mean(at(level, days, DAY // 15)) ** 2) / np.float32(NEIGHBORS)
     wander = np.sqrt(np.maximum(square, 0))
     return Usual(marks, of_the_week(spread), of_the_week(wander))
 
@@ -188,8 +189,10 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> Evidence
     for minutes in reversed(STILL_WINDOWS):
         still = np.where(part(counts, minutes) > 0, part(sums, minutes), still)
     lasts = (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
-    limits = (held(one, usual.marks, steps) for one in (limit, CONFIRMED * chance))
-    return Evidence(most, last_hour, *limits, lasts)
+    until_next = [
+        held(one.astype(np.float32), usual.marks, steps) for one in (limit, CONFIRMED * chance)
+    ]
+    return Evidence(most, last_hour, until_next[0], until_next[1], lasts)
 
 
 def slower_hour(deviation: Array, made: Flags) -> tuple[Array, Array]:
