@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import platform
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from operator import sub
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,6 +29,7 @@ from exporter.config.plan import PlanChange
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
 from exporter.metrics.registry import Metrics
 from exporter.process import loop
+from exporter.process.run_queue import RunQueue
 
 BEAT_SECONDS = 0.001
 CODINGS = ("identity", "gzip")
@@ -73,53 +78,91 @@ def print_rendering(metrics: Metrics, targets: int, rounds: int) -> None:
     print(f"\nCounting a result and rendering it in all three formats: {each * 1e6:.0f} us.")
 
 
+class Waits:
+    """How long each thread of this process has waited for a core, in nanoseconds."""
+
+    def __init__(self) -> None:
+        tasks = Path("/proc/self/task").iterdir()
+        self._queues = [RunQueue(task / "schedstat") for task in tasks]
+
+    def so_far(self) -> list[int]:
+        accounts = (queue.account() for queue in self._queues)
+        return [account.waited_ns if account else 0 for account in accounts]
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One wake-up of the loop."""
+
+    late: float
+    """Seconds."""
+    held: float
+    """The same without the longest wait of a thread for a core, which other processes cause."""
+
+
 @asynccontextmanager
-async def lateness() -> AsyncIterator[list[float]]:
+async def lateness() -> AsyncIterator[list[Beat]]:
     """Record how late this loop wakes up during the block."""
-    late: list[float] = []
+    beats: list[Beat] = []
+    waits = Waits()
 
     async def beat() -> None:
         while True:
-            started = time.perf_counter()
+            before, started = waits.so_far(), time.perf_counter()
             await asyncio.sleep(BEAT_SECONDS)
-            late.append(time.perf_counter() - started - BEAT_SECONDS)
+            late = time.perf_counter() - started - BEAT_SECONDS
+            waited = max(map(sub, waits.so_far(), before))
+            beats.append(Beat(late, max(0.0, late - waited / 1e9)))
 
     beating = asyncio.create_task(beat())
     try:
-        yield late
+        yield beats
     finally:
         beating.cancel()
 
 
-async def print_holdups(metrics: Metrics, scrapes: int) -> None:
+async def print_holdups(metrics: Metrics, scrapes: int, every_seconds: float) -> None:
     """Print the delays of the loop that reads streams, while another thread serves scrapes."""
     print(f"\nThe probing loop's lateness, ms, during {scrapes} scrapes\n")
-    print("| scraped | p50 | p99 | max | scrape, ms | MB |\n|---|--:|--:|--:|--:|--:|")
+    print("| scraped | p50 | p99 | max | max without waits | scrape, ms | MB |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     with serving(metrics) as url:
-        await scrape_from_outside(url, "gzip", 1)  # the server has started
-        async with lateness() as late:
-            await asyncio.sleep(scrapes * SCRAPE_EVERY_SECONDS)
-        print(f"| not at all | {milliseconds(late)} | | |")
         for coding in CODINGS:
-            async with lateness() as late:
-                answers = await scrape_from_outside(url, coding, scrapes)
+            await scrape_from_outside(url, coding, 1)  # the server has started
+        _freeze()
+        async with lateness() as beats:
+            await asyncio.sleep(scrapes * every_seconds)
+        print(f"| not at all | {milliseconds(beats)} | | |")
+        for coding in CODINGS:
+            async with lateness() as beats:
+                answers = await scrape_from_outside(url, coding, scrapes, every_seconds)
             median = statistics.median(seconds for seconds, _ in answers)
             size = answers[-1][1] / 1e6
-            print(f"| {coding} | {milliseconds(late)} | {median * 1e3:.0f} | {size:.1f} |")
+            print(f"| {coding} | {milliseconds(beats)} | {median * 1e3:.0f} | {size:.1f} |")
 
 
-def milliseconds(values: list[float]) -> str:
-    """Format p50, p99 and maximum as table cells."""
-    ordered = sorted(values)
-    chosen = (ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1])
-    return " | ".join(f"{seconds * 1e3:.2f}" for seconds in chosen)
+def _freeze() -> None:
+    """Exclude long-lived objects from garbage collection, as ``exporter.process.heap`` does."""
+    gc.collect()
+    gc.freeze()
+
+
+def milliseconds(beats: list[Beat]) -> str:
+    """Format p50, p99 and maximum, and the maximum without waits for a core, as table cells."""
+    late = sorted(beat.late for beat in beats)
+    chosen = (late[len(late) // 2], late[len(late) * 99 // 100], late[-1])
+    held = max(beat.held for beat in beats)
+    return " | ".join(f"{seconds * 1e3:.2f}" for seconds in (*chosen, held))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scrape", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less than 20 s, for CI")
     parser.add_argument("--targets", type=int, nargs="+", help="in place of 1000")
-    parser.add_argument("--scrapes", type=int, help="in each coding, one a second, in place of 15")
+    parser.add_argument("--scrapes", type=int, help="in each coding, in place of 15")
+    parser.add_argument(
+        "--every", type=float, default=SCRAPE_EVERY_SECONDS, help="seconds; default: %(default)s"
+    )
     options = parser.parse_args()
     targets, rounds, scrapes = ([200], 3, 3) if options.quick else ([1_000], 7, 15)
     for count in options.targets or targets:
@@ -127,7 +170,7 @@ def main() -> None:
         metrics.apply(PlanChange.between((), plans(count)))
         probe_all(metrics, count)
         print_rendering(metrics, count, rounds)
-        loop.run(print_holdups(metrics, options.scrapes or scrapes))
+        loop.run(print_holdups(metrics, options.scrapes or scrapes, options.every))
     print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
 
 

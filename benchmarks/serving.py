@@ -61,9 +61,11 @@ for _ in range(count):
 """
 
 
-async def scrape_from_outside(url: str, coding: str, count: int) -> list[tuple[float, int]]:
-    """Scrape once per second from another process; return the seconds and bytes of each scrape."""
-    arguments = (sys.executable, "-c", _SCRAPER, url, coding, str(SCRAPE_EVERY_SECONDS), str(count))
+async def scrape_from_outside(
+    url: str, coding: str, count: int, every_seconds: float = SCRAPE_EVERY_SECONDS
+) -> list[tuple[float, int]]:
+    """Scrape again and again from another process; return the seconds and bytes of each scrape."""
+    arguments = (sys.executable, "-c", _SCRAPER, url, coding, str(every_seconds), str(count))
     scraper = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
     try:
         output, _ = await scraper.communicate()

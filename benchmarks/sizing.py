@@ -3,7 +3,9 @@
 The benchmark measures 10, 100 and 1,000 targets with a probe and a scrape every 15 s, and the bytes
 that a real Prometheus needs for a sample of these series. It computes the other rows: the cost per
 probe is constant, and everything else doesn't depend on the interval. ``--quick`` measures one
-scrape instead of four; ``--docs`` renews the table of docs/performance.md.
+scrape instead of four; ``--docs`` renews the table of docs/performance.md. ``--python
+build/package/venv/bin/python`` measures what `make package` installs. A development environment has
+more packages, and some of them are imported if installed.
 """
 
 from __future__ import annotations
@@ -149,13 +151,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="four minutes instead of seven")
     parser.add_argument("--prometheus", default=".tools/bin/prometheus", metavar="PROGRAM")
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--python", default=sys.executable, help="the one that runs the exporter")
     options = parser.parse_args()
     program = shutil.which(options.prometheus)
     if program is None:
         parser.error(f"{options.prometheus} is not there: run `make tools`")
     scrapes = 1 if options.quick else 4
     with beside_the_measured(), truth_server() as url:
-        loads = [measure(url, targets, scrapes, sys.executable) for targets in TARGETS]
+        loads = [measure(url, targets, scrapes, options.python) for targets in TARGETS]
         costs = Costs(loads, bytes_per_sample(url, program))
     warnings = [f"Too busy a machine for the CPU column: {why}" for why in costs.busy()]
     text = "\n".join([*costs.table(), *warnings])

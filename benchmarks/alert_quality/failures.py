@@ -18,7 +18,7 @@ from benchmarks.alert_quality.windows import count_over, held, lately
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.float64]
 _KNOWN = 0.75
-"""Of a window: how long a target must have been known."""
+"""The share of a window for which a target must have been known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the alerts found, how soon, and what they cried without cause."""
+"""What the alerts detect, how soon, and how often they are wrong."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ RIGHTLY: dict[Kind, tuple[str, ...]] = {
     Kind.ERRORS_30: ("InferenceErrorsHigh",),
     Kind.OUTAGE: ("InferenceTargetDown",),
 }
-"""Which alerts are looked for in each kind of incident."""
+"""The alerts that each kind of incident should cause."""
 AFTERMATH_MINUTES = 360
-"""How long after an incident alerts may go on: the longest window that they look back."""
+"""How long alerts may continue after an incident: the longest window of their rules."""
 _HELD_BACK = 5
-"""Minutes for which the alert on the vantage point keeps firing, and Alertmanager all others."""
+"""The minutes for which the vantage point's alert keeps firing and inhibits all others."""
 _SAME_EPISODE_MINUTES = 15
-"""Silence shorter than this is none: Alertmanager would not have told of it."""
+"""A shorter silence doesn't end an episode: Alertmanager wouldn't have sent it as resolved."""
 _AT_ONCE = 20
-"""How many targets are judged at a time, for memory's sake; whole sites."""
+"""The number of targets judged at a time, to limit memory; always whole sites."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """On the alerts in one world."""
+    """The verdict on the alerts in one simulated world."""
 
     world: World
     target_months: float

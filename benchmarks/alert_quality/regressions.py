@@ -28,7 +28,7 @@ Flags = npt.NDArray[np.bool_]
 
 DAY = 1440
 MARK = 360
-"""The week is looked at every six hours."""
+"""How often the last week is evaluated, in minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ RISES = (Rise("50%", 1.5), Rise("100%", 2.0, chance_is_enough=True))
 """What the page looks for."""
 LEAST_EVIDENCE = 13.5
 """In nats; what one alarm in many months takes if probes are independent."""
-TIMES_USUAL, TIMES_WANDER = 2.6, 9.0
+TIMES_USUAL, TIMES_WANDER = 2.6, 12.0
 """How many times the evidence that comes by itself on a usual day, and how much more for each unit
 of the wander."""
 CHANCE = 17.0
@@ -57,27 +57,27 @@ CHANCE = 17.0
 INDEPENDENT, STEADY = 10.0, 0.05
 """The evidence of a usual day in nats, and the wander, up to which probes are taken to be
 independent."""
-CONFIRMED = 0.4
+CONFIRMED = 0.5
 """The share of ``CHANCE`` that is enough while the exporter itself is certain."""
 CONFIRMED_MINUTES = 2
 """How long the exporter must have been certain."""
 STILL_WINDOWS = (3, 15, 60)
 """Minutes; the first that has a probe tells whether the last probes are slow."""
 HOUR_PROBES, HOUR_PROBES_FIRST_TOKEN = 10, 15
-"""The least that its median is made of, and a ticket on the first token."""
+"""The minimum number of probes in an hour: for its median, and for a ticket on the first token."""
 HOUR_TIMES_USUAL, HOUR_LEAST = 2.6, 0.14
-"""Of the tickets: how many times the highest hour of a usual day, and at least how much."""
+"""For tickets: the minimum as a multiple of the highest hour of a usual day, and as a logarithm."""
 WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45, 60, 120, 240)
-"""Minutes."""
+"""In minutes."""
 STILL_MINUTES, STILL_LESS = 30, 2.5
-"""Evidence that was that much higher so lately is of what is over."""
+"""If the evidence was this much higher within this many minutes, the regression is over."""
 LEAST_SPREAD, LEAST_SLOW = 0.1, 0.02
 NEIGHBORS = 1.3
 """How much more quarters of an hour have in common a quarter and half an hour apart than half an
 hour apart, if the level keeps a memory of half an hour."""
 WANDERS = 10.0
 WANDER_FREE = 0.15
-"""How many standard deviations of the wander a level must be above usual to be evidence."""
+"""The standard deviations of the wander by which a level must exceed the usual one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class ColdStarts:
         """Wait until no target of the group was probed for long enough, and return whether that
         happened in time. A running or manual probe extends the wait."""
         began = time.monotonic()
-        self._set_idle(group, "idle, waiting for a cold probe,")
+        self._set_idle(group, "kept idle before a cold probe")
         while (left := self._idle_seconds_left(group, began)) > 0:
             if time.monotonic() - began > group.settings.every_seconds:
                 return False
@@ -154,7 +154,7 @@ class ColdStarts:
         return max(left, _BUSY_SECONDS) if busy else left
 
     async def _cold_then_warm(self, group: Group, plan: Plan) -> None:
-        self._set_idle(group, f"{plan.target.name} is being probed cold")
+        self._set_idle(group, f"measuring the cold start of {plan.target.name}")
         try:
             if (await self._probe_cold(plan)).result.success:
                 await self._probe(plan)

@@ -5,8 +5,8 @@ a few. The series of one family and one target therefore form a ``Block``, which
 each format that is scraped. A scrape is then little more than a concatenation. kube-state-metrics
 stores its series in the same way.
 
-Only the probing thread changes values, but other threads render them too. The lock of the series
-keeps the two apart. No rendering shows half a change, and none replaces a newer one.
+Only the probing thread changes values, but other threads render them too. The lock of a block keeps
+the two apart. No rendering shows half a change, and none replaces a newer one.
 
 Each of thousands of targets has two dozen blocks, so blocks are small: those of a target share a
 lock, and a tuple holds their values, which takes a fifth of the memory of a dict.
@@ -158,11 +158,21 @@ class Series:
     """
 
     def __init__(
-        self, declared: Iterable[Family], labels: dict[str, str], *, classic: bool = True
+        self,
+        declared: Iterable[Family],
+        labels: dict[str, str],
+        lock: threading.Lock | None = None,
+        *,
+        classic: bool = True,
     ) -> None:
+        """Create series without values.
+
+        :param lock: the lock of all blocks. By default, each has its own, so that one can change
+            while another is rendered.
+        """
         self.labels = labels
         self._declared = declared
-        self._lock = threading.Lock()
+        self._lock = lock
         self._classic = classic
         self._blocks: dict[Family, Block] = {}
 
@@ -215,8 +225,11 @@ class Series:
         """Update every family from an observation, as declared."""
         for family in self._declared:
             traced = exemplar if family.traced else None
+            value: AnyValue | None = None
             for own, amount in family.take(observation):
-                self.block(family).value(own).take(amount, traced)
+                if value is None or value.own != own:  # most amounts are gaps, of one value
+                    value = self.block(family).value(own)
+                value.take(amount, traced)
 
     def freshen(self) -> None:
         """Render everything that has changed now, so that no scrape has to."""

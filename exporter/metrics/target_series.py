@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import mul
@@ -40,7 +41,7 @@ class TargetSeries(Series):
         self, plan: Plan, mix: Mix, own_labels: Mapping[str, str], *, classic: bool = True
     ) -> None:
         labels = {**plan_labels(plan), **own_labels}
-        super().__init__(TARGET_FAMILIES, labels, classic=classic)
+        super().__init__(TARGET_FAMILIES, labels, threading.Lock(), classic=classic)
         self._plan = plan
         self._served_model: str | None = None
         self._shown_models: set[str] = set()

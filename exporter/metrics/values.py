@@ -131,25 +131,24 @@ class Histogram(Value):
         known = [exemplar for exemplar in self.exemplars if exemplar]
         return max(known, key=lambda exemplar: exemplar.timestamp, default=None)
 
-    def observe(self, value: float, exemplar: str | None = None) -> None:
+    def observe(self, amount: float, exemplar: str | None = None) -> None:
         """Count one observation.
 
         :param exemplar: the ID of the request that it comes from.
         """
-        bucket = bisect_left(self._block.family.buckets, value)
+        bucket = bisect_left(self._block.family.buckets, amount)
         with self._block.lock:
             self.counts[bucket] += 1
-            self.sum += value
-            if value > 0:
-                self.native.add(native_index(value))
+            self.sum += amount
+            if amount > 0:
+                self.native.add(native_index(amount))
             else:
                 self.zeroes += 1
             if exemplar:
-                self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
+                self.exemplars[bucket] = Exemplar(exemplar, amount, time.time())
             self._block.stale = True
 
-    def take(self, amount: float, exemplar: str | None = None) -> None:
-        self.observe(amount, exemplar)
+    take = observe
 
 
 class Counts:

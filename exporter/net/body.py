@@ -40,6 +40,7 @@ class Body(httpx.AsyncByteStream):
     ) -> None:
         self._pool, self._connection = pool, connection
         self._request, self._exchange = request, exchange
+        self._came = connection.answer.came
         self._turn = Turn()
         self._parts: deque[Part] = deque()
         """What arrived and isn't handed over yet."""
@@ -75,29 +76,31 @@ class Body(httpx.AsyncByteStream):
     def _hand_over(self) -> bool:
         """Hand over what arrived, as far as it fits into one turn of the loop. Returns whether to
         read on at once."""
-        parts, answer = self._parts, self._connection.answer
+        parts, came = self._parts, self._came
         while self._sink:
             if not parts:
-                if not (came := answer.take()):
+                if not (data := came.take()):
                     break
-                parts.extend(self._cut(came, self._exchange.latest_arrival()))
+                self._cut(data, self._exchange.latest_arrival())
             part = parts.popleft()
             if self._sink(part):
                 self._sink = None
             elif parts and self._turn.ends_with(part.data, part.arrival):
                 return False
-        if answer.is_over:
+        if came.is_over:
             self._sink = None
         return self._sink is not None
 
-    def _cut(self, came: list[bytes], arrival: Arrival) -> list[Part]:
-        """What one read brought; the last byte of a late read is a part of its own."""
+    def _cut(self, came: list[bytes], arrival: Arrival) -> None:
+        """Cut what one read brought into parts. The last byte of a late read is a part of its
+        own."""
+        parts = self._parts
         data = came[0] if len(came) == 1 else b"".join(came)
-        if arrival.is_prompt:
-            return [Part(piece, arrival, ends_read=False) for piece in pieces(data)]
-        before = pieces(data[:-1]) if len(data) > 1 else ()
-        parts = [Part(piece, arrival, ends_read=False) for piece in before]
-        return [*parts, Part(data[-1:], arrival, self._exchange.ends_read(came[-1]))]
+        is_late = not arrival.is_prompt
+        for piece in pieces(data[:-1] if is_late else data):
+            parts.append(Part(piece, arrival, ends_read=False))
+        if is_late:
+            parts.append(Part(data[-1:], arrival, self._exchange.ends_read(came[-1])))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts: list[Part] = []

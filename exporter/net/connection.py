@@ -9,7 +9,8 @@ from contextlib import suppress
 import httpx
 
 from exporter.net.exchange import Exchange
-from exporter.net.http1 import Answer, Head, RawHeaders
+from exporter.net.head import Head
+from exporter.net.http1 import Answer, RawHeaders
 from exporter.net.stream import Stream
 
 _IDLE_SECONDS = 120.0

@@ -1,34 +1,28 @@
 """The client side of HTTP/1.1, without a socket.
 
-h11 writes the request and reads the head of the response, once for each. The chunks of the body,
-which arrive with every token, are parsed by llhttp, which is written in C.
+h11 writes the request, and reads the head of the response if that isn't plain. The chunks of the
+body, which arrive with every token, are parsed by llhttp, which is written in C.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import h11
 import httptools
 import httpx
 
-from exporter.net.head import MAX_BYTES, MAX_HEADERS, HeadGuard, TooManyHeaders
+from exporter.net.head import MAX_BYTES, MAX_HEADERS, Head, HeadGuard, TooManyHeaders, plain_head
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-"""llhttp begins with a head; h11 has read the real one."""
+"""llhttp begins with a head; the real one has been read already."""
+_PLAIN_METHODS = ("GET", "POST")
+"""The response to another method may have no body, whatever its head says."""
 _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-
-
-class Head(NamedTuple):
-    """The status line and the headers of a response."""
-
-    status: int
-    reason: str
-    headers: list[tuple[bytes, bytes]]
 
 
 class Answer:
@@ -37,14 +31,18 @@ class Answer:
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_BYTES)
         self._guard = HeadGuard()
+        self._may_be_plain = False
+        """Whether nothing has arrived of a head that can be plain."""
         self._body: _Body | None = None
+        self.came = Came()
+        """What arrived of the body."""
         self._keeps_connection = False
         self.head: Head | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the whole response has arrived."""
-        return self._body is not None and self._body.came.is_over
+        return self.came.is_over
 
     @property
     def leaves_connection(self) -> bool:
@@ -58,7 +56,7 @@ class Answer:
     @property
     def has_surplus(self) -> bool:
         """Whether more arrived than belongs to it."""
-        return self._body is not None and self._body.came.has_surplus
+        return self.came.has_surplus
 
     def asked(
         self, method: str, target: bytes, headers: RawHeaders, content: bytes = b""
@@ -67,6 +65,7 @@ class Answer:
 
         :raises httpx.LocalProtocolError: it can't be sent.
         """
+        self._may_be_plain = method in _PLAIN_METHODS
         try:
             events: list[h11.Event] = [
                 h11.Request(method=method, target=target, headers=list(headers))
@@ -95,46 +94,53 @@ class Answer:
 
         :raises httpx.RemoteProtocolError: nothing did, because it is broken.
         """
-        return self._body.came.take() if self._body else []
+        return self.came.take()
 
     def _feed_head(self, data: bytes) -> None:
         if not data:
             raise httpx.RemoteProtocolError("the server closed the connection without an answer")
+        if self._may_be_plain and (plain := plain_head(data)):
+            self._begin_body(*plain, keeps_connection=True)
+            return
+        self._may_be_plain = False
         self._guard.check(data)
         try:
             self._http.receive_data(data)
             while (event := self._http.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Response):
-                    self._begin_body(event)
+                    self._begin_body_of(event)
                     return
         except h11.RemoteProtocolError as error:
             error.__traceback__ = None  # a frame of h11 refers to the error: a cycle
             raise httpx.RemoteProtocolError(str(error)) from error
 
-    def _begin_body(self, response: h11.Response) -> None:
-        self.head = Head(
-            response.status_code,
-            response.reason.decode("ascii", "replace"),
-            list(response.headers.raw_items()),
-        )
-        headers = dict(response.headers)
+    def _begin_body_of(self, response: h11.Response) -> None:
+        reason = response.reason.decode("ascii", "replace")
+        head = Head(response.status_code, reason, list(response.headers.raw_items()))
         came, _ = self._http.trailing_data
-        said = b",".join(value for name, value in response.headers if name == b"connection")
+        self._begin_body(head, came, keeps_connection=response.http_version >= b"1.1")
+
+    def _begin_body(self, head: Head, came: bytes, *, keeps_connection: bool) -> None:
+        self.head = head
+        lowered = [(name.lower(), value) for name, value in head.headers]
+        headers = dict(lowered)
+        said = b",".join([value for name, value in lowered if name == b"connection"])
         options = [option.strip() for option in said.lower().split(b",")]
-        self._keeps_connection = response.http_version >= b"1.1" and b"close" not in options
-        if response.status_code in _WITHOUT_BODY:
+        self._keeps_connection = keeps_connection and b"close" not in options
+        if head.status in _WITHOUT_BODY:
             self._body = _Sized(0)
-        elif b"transfer-encoding" in headers:  # h11 lets none pass but "chunked"
+        elif b"transfer-encoding" in headers:  # none passes but "chunked"
             self._body = _Chunks()
         elif b"content-length" in headers:
             self._body = _Sized(int(headers[b"content-length"]))
         else:
             self._body, self._keeps_connection = _UntilClosed(), False
+        self.came = self._body.came
         if came:
             self._body.feed(came)
 
 
-class _Came:
+class Came:
     """What arrived of a body and isn't taken yet."""
 
     def __init__(self) -> None:
@@ -158,7 +164,7 @@ class _Came:
 
 class _Body(Protocol):
     @property
-    def came(self) -> _Came: ...
+    def came(self) -> Came: ...
 
     def feed(self, data: bytes) -> None: ...
 
@@ -167,7 +173,7 @@ class _Body(Protocol):
 
 class _UntilClosed:
     def __init__(self) -> None:
-        self.came = _Came()
+        self.came = Came()
 
     def feed(self, data: bytes) -> None:
         self.came.pieces.append(data)
@@ -178,7 +184,7 @@ class _UntilClosed:
 
 class _Sized:
     def __init__(self, size: int) -> None:
-        self.came = _Came()
+        self.came = Came()
         self.came.is_over = not size
         self._missing = size
 
@@ -194,7 +200,7 @@ class _Sized:
         raise httpx.RemoteProtocolError(f"{self._missing} bytes of the response are missing")
 
 
-class _CameInChunks(_Came):
+class _CameInChunks(Came):
     """What llhttp reports of a body in chunks.
 
     It doesn't refer to the parser, which refers to it: such a cycle for each probe would keep the

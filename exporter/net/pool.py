@@ -13,7 +13,8 @@ from exporter.config.connection import TlsSettings
 from exporter.net.connection import Connection
 from exporter.net.dial import connect
 from exporter.net.exchange import Exchange
-from exporter.net.http1 import Answer, Head, RawHeaders
+from exporter.net.head import Head
+from exporter.net.http1 import Answer, RawHeaders
 from exporter.net.proxies import proxy_for
 from exporter.net.stream import Stream
 from exporter.net.tls import start_tls

@@ -20,8 +20,7 @@ from exporter.net.body import Body
 from exporter.net.connection import Connection
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, is_closed_meanwhile, network_failures
-from exporter.net.head import MAX_HEADERS
-from exporter.net.http1 import Head
+from exporter.net.head import MAX_HEADERS, Head
 from exporter.net.pool import Pool
 from exporter.net.sockets import sockets
 from exporter.net.trust import trusted

@@ -14,9 +14,9 @@ as an HTTP chunk of its own."""
 
 
 def pieces(data: bytes) -> Sequence[bytes]:
-    """The data, in pieces if it has many lines."""
+    """The data, in pieces if it has many lines; none if it is empty."""
     if data.count(b"\n") <= _TURN_LINES:
-        return (data,)
+        return (data,) if data else ()
     return [data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)]
 
 

@@ -95,7 +95,10 @@ class StreamRecord:
             self.heard = True
             if self._newest:
                 self._outrun_marks(arrival)
-            self._take(event, arrival)
+            if isinstance(event, Output):
+                self._take_output(event, arrival)
+            else:
+                self._take(event, arrival)
         if self._newest and not ends_read:
             self._outrun_marks(arrival)
         return self.output_characters > before
@@ -208,8 +211,6 @@ class StreamRecord:
 
     def _take(self, event: Event, arrival: Arrival) -> None:
         match event:
-            case Output():
-                self._take_output(event, arrival)
             case Finished():
                 self._take_finish(event, arrival)
             case Failed(failure, _):

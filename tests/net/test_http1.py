@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.net.head import MAX_BYTES, MAX_HEADERS, TooManyHeaders
+from exporter.net.head import MAX_BYTES, MAX_HEADERS, Head, TooManyHeaders, plain_head
 from exporter.net.http1 import Answer
 from tests.wire import LAST_CHUNK, chunk
 
@@ -77,6 +77,65 @@ def test_a_server_says_whether_it_keeps_the_connection(more: bytes, keeps: bool)
         fed(OK + more + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n").leaves_connection is keeps
     )
     assert not fed(b"HTTP/1.0 200 OK\r\n" + more + b"content-length: 0\r\n\r\n").leaves_connection
+
+
+def told(*reads: bytes) -> object:
+    """Return what an answer says, or what is wrong with it."""
+    try:
+        it = fed(*reads)
+        return it.head, it.is_over, it.has_surplus, it.leaves_connection, body(it)
+    except httpx.RemoteProtocolError as error:
+        return str(error)
+
+
+names = st.sampled_from(
+    ["x", "X-Request-ID", "Content-Length", "transfer-encoding", "Connection", "a b", "", "é", "x:"]
+)
+values = st.sampled_from(
+    ["", "chunked", "Chunked", "gzip", "0", "5", "05", "5, 5", "+5", "close", "keep-alive", "a  b"]
+)
+separators = st.sampled_from([": ", ":", ":  ", " : ", ":\t"])
+line_ends = st.sampled_from(["\r\n"] * 9 + [" \r\n", "\n", "\r\n ", "\r", "\0\r\n"])
+other_lines = st.tuples(names, separators, values, line_ends).map("".join)
+plain_lines = st.sampled_from(
+    [
+        "x: a b\r\n",
+        "Content-Length: 5\r\n",
+        "content-length: 05\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "transfer-encoding: Chunked\r\n",
+        "Connection: x, Close\r\n",
+    ]
+)
+status_lines = st.just("HTTP/1.1 200 OK\r\n") | st.sampled_from(
+    [
+        f"HTTP/1.1 {said}\r\n"
+        for said in ("200 OK", "204 No Content", "304 ", "404", "099 x", "600 x")
+    ]
+    + [
+        "HTTP/1.0 200 OK\r\n",
+        "HTTP/1.1 200 OK\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
+    ]
+)
+
+
+@given(
+    status_lines,
+    st.lists(st.one_of(plain_lines, plain_lines, other_lines), max_size=4).map("".join),
+    st.sampled_from([b"", b"hello", b"hello!", chunk(b"hello") + LAST_CHUNK, b"HTTP/1.1 200 OK"]),
+)
+def test_a_plain_head_means_what_h11_reads_in_it(status: str, lines: str, more: bytes) -> None:
+    wire = f"{status}{lines}\r\n".encode() + more
+    if plain_head(wire):
+        assert told(wire) == told(wire[:9], wire[9:])  # h11 reads a head that comes in two reads
+
+
+def test_most_heads_are_plain() -> None:
+    wire = OK + b"Date: Thu, 26 Nov 2026 12:00:00 GMT\r\nX-Request-ID: a1\r\n\r\nhello"
+    headers = [(b"Date", b"Thu, 26 Nov 2026 12:00:00 GMT"), (b"X-Request-ID", b"a1")]
+    assert plain_head(wire) == (Head(200, "OK", headers), b"hello")
+    assert plain_head(wire[:-7]) is None
 
 
 @pytest.mark.parametrize("end", [b"\r\nHTTP/1.1 200 OK\r\n", b"xyz", CHUNKED + LAST_CHUNK])
