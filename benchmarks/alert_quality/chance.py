@@ -1,4 +1,5 @@
-"""The alerts on failures for targets whose probes have always failed at a low, random rate."""
+"""The alerts on failures for targets whose probes fail at a low, random rate: always, or from a day
+on."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from itertools import product
 import numpy as np
 
 from benchmarks.alert_quality.failures import Counters, errors_high, throttled, wrong_answers
-from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY
+from benchmarks.alert_quality.fleet import BASE_FAILURES, LEARNING_DAYS, MINUTES_PER_DAY
 from benchmarks.alert_quality.judge import episodes
 
-SHARES = (0.001, 0.005, 0.01, 0.02, 0.05)
+SHARES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1)
 """The shares of probes that fail independently."""
 EVERY_MINUTES = (1, 5)
 ALERTS = ("InferenceErrorsHigh", "InferenceThrottled", "InferenceWrongAnswers")
@@ -26,6 +27,8 @@ class Habit:
 
     share: float
     every_minutes: int
+    always: bool
+    """Whether the probes have always failed so, or only since the first day of the month."""
     tickets: Mapping[str, float]
 
 
@@ -34,10 +37,12 @@ def habits(target_months: int, seed: int) -> Iterator[Habit]:
     random = np.random.default_rng(seed)
     shape = target_months, _BEGIN + 30 * MINUTES_PER_DAY
     never = np.zeros(shape, bool)
-    for share, every in product(SHARES, EVERY_MINUTES):
+    for share, every, always in product(SHARES, EVERY_MINUTES, (True, False)):
+        failing = np.full(shape[1], share, np.float32)
+        failing[: 0 if always else _BEGIN] = BASE_FAILURES
         made = np.zeros(shape, bool)
         made[:, ::every] = True
-        failed = made & (random.random(shape, np.float32) < share)
+        failed = made & (random.random(shape, np.float32) < failing)
         counted = Counters(made.cumsum(1, dtype=float), failed.cumsum(1, dtype=float))
         fires = (
             errors_high(counted, never, never),
@@ -46,4 +51,4 @@ def habits(target_months: int, seed: int) -> Iterator[Habit]:
         )
         told = (sum(1 for one in flags[:, _BEGIN:] for _ in episodes(one)) for flags in fires)
         tickets = dict(zip(ALERTS, (count / target_months for count in told), strict=True))
-        yield Habit(share, every, tickets)
+        yield Habit(share, every, always, tickets)

@@ -68,7 +68,7 @@ def by_chance(counted: Counters) -> Counts:
     daily = counted.share(DAY)[:, marks].astype(np.float32)
     usual = np.nan_to_num(held(of_the_week(daily), marks, counted.probes.shape[1]))
     probes, _ = counted.increase(60)
-    return 4 * np.minimum(usual, 0.02) * probes
+    return 4 * np.minimum(usual, 0.05) * probes
 
 
 def errors_high(counted: Counters, down: Flags, degraded: Flags) -> Flags:

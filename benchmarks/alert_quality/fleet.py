@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.alert_quality.noise import Array, Noise, autoregressive
+from benchmarks.alert_quality.noise import Array, Draw, Noise, autoregressive
 
 MINUTES_PER_DAY = 1440
 LEARNING_DAYS = 8
@@ -106,6 +106,10 @@ class Fleet:
     incidents: tuple[Incident, ...]
     faults: Flags
     """Whether the target's exporter is at fault."""
+    level: Array
+    """The logarithm of the time to first token without what differs from probe to probe."""
+    spiking: Flags
+    """Whether spikes come at this time."""
 
     @property
     def targets(self) -> int:
@@ -122,14 +126,17 @@ def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
     minutes = (LEARNING_DAYS + days) * MINUTES_PER_DAY
     shape = targets, minutes
     incidents = tuple(_incidents(random, targets, days)) if world.incidents else ()
-    first = _usual(random, shape) + _held_noise(random, world.noise, shape, world.minutes_per_probe)
+    usual, noise = _usual(random, shape), _held(random, world.noise, shape, world.minutes_per_probe)
+    first = usual + noise.logarithms
     quieter = Noise("output", world.noise.core / 2, 0.01, 0.5)
-    output = _usual(random, shape) + _held_noise(random, quieter, shape, world.minutes_per_probe)
+    output = _usual(random, shape)
+    output += _held(random, quieter, shape, world.minutes_per_probe).logarithms
     failing = np.full(shape, BASE_FAILURES, np.float32)
     for incident in incidents:
         _inject(incident, first, output, failing)
     down, slow = _faults(random, shape, world)
     first += 1.5 * slow
+    level = np.log(0.5) + first - noise.logarithms + noise.level
     failing[down] = 1
     made = np.zeros(shape, bool)
     for target in range(targets):
@@ -147,6 +154,8 @@ def simulate(world: World, targets: int, days: int, seed: int) -> Fleet:
         *_asked_again(random, failing, failed, made, world.minutes_per_probe),
         incidents,
         down | slow,
+        level.astype(np.float32),
+        noise.spiking,
     )
 
 
@@ -173,13 +182,14 @@ def _shown(logarithm: Array, median: float, latest: npt.NDArray[np.int64], faile
     return np.where(failed, np.nan, median * np.exp(values)).astype(np.float32)
 
 
-def _held_noise(
+def _held(
     random: np.random.Generator, noise: Noise, shape: tuple[int, int], minutes_per_probe: int
-) -> Array:
-    """Return the noise of each probe, for each minute that shows it."""
+) -> Draw:
+    """Draw the noise of each probe, for each minute that shows it."""
     probes = shape[1] // minutes_per_probe + 1
-    values = noise.logarithms(random, (shape[0], probes), minutes_per_probe)
-    return np.repeat(values, minutes_per_probe, axis=1)[:, : shape[1]]
+    drawn = noise.draw(random, (shape[0], probes), minutes_per_probe)
+    minute = np.arange(shape[1]) // minutes_per_probe
+    return Draw(drawn.logarithms[:, minute], drawn.level[:, minute], drawn.spiking[:, minute])
 
 
 def _usual(random: np.random.Generator, shape: tuple[int, int]) -> Array:

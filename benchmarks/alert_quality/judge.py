@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.alert_quality import failures
+from benchmarks.alert_quality.confirming import certainty
 from benchmarks.alert_quality.failures import Flags
 from benchmarks.alert_quality.fleet import (
     LEARNING_DAYS,
@@ -28,7 +29,8 @@ from benchmarks.alert_quality.regressions import (
     slower_hour,
     usual,
 )
-from benchmarks.alert_quality.windows import lately
+from benchmarks.alert_quality.windows import Array, lately
+from exporter.probing.evidence import LIMIT
 
 PAGES = (
     "InferenceFirstTokenSlow",
@@ -93,17 +95,21 @@ def judge(world: World, targets: int, days: int, seed: int) -> Verdict:
     verdict = Verdict(world, parts * _AT_ONCE * days / 30)
     for part in range(parts):
         fleet = simulate(world, _AT_ONCE, days, seed * 1000 + part)
-        _judge(fleet, firing(fleet), verdict)
+        _judge(fleet, firing(fleet, certainty(fleet, seed)), verdict)
     return verdict
 
 
-def firing(fleet: Fleet) -> Mapping[str, Flags]:
-    """When each alert fires and is not held back by the one on the vantage point."""
+def firing(fleet: Fleet, evidence_of_slow: Array) -> Mapping[str, Flags]:
+    """When each alert fires and is not held back by the one on the vantage point.
+
+    :param evidence_of_slow: the exporter's evidence that times to first token are longer.
+    """
     away = deviation(np.log(fleet.time_to_first_token))
     week = usual(away)
     found = [evidence(away, fleet.made & ~fleet.failed, week, rise) for rise in RISES]
     degraded, slowing = failures.vantage_point(fleet, found[0])
-    slow = np.logical_or.reduce([one.slow(slowing | degraded) for one in found])
+    certain = evidence_of_slow >= LIMIT
+    slow = np.logical_or.reduce([one.slow(slowing | degraded, certain) for one in found])
     hour, hour_limit = slower_hour(away, fleet.made)
     enough = new_in_hour(fleet.made) >= HOUR_PROBES_FIRST_TOKEN
     output, output_limit = slower_hour(deviation(np.log(fleet.time_per_output_token)), fleet.made)

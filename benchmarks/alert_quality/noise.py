@@ -13,10 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 
 RUN_MINUTES = 5
 WANDER = 0.1
 WANDER_MINUTES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Noise of targets by probes."""
+
+    logarithms: Array
+    """All of it; the median of the core is 0."""
+    level: Array
+    """The part of it that stays for minutes."""
+    spiking: Flags
 
 
 @dataclass(frozen=True)
@@ -40,21 +52,31 @@ class Noise:
     def wandering(self) -> Noise:
         return replace(self, name=f"{self.name}, wander", wander=WANDER)
 
-    def logarithms(
+    def draw(
         self, random: np.random.Generator, shape: tuple[int, int], minutes_per_probe: float
-    ) -> Array:
-        """Return the logarithms of targets by probes; the median of the core is 0."""
+    ) -> Draw:
+        """Draw the noise of targets by probes."""
         values = self.core * random.standard_normal(shape, dtype=np.float32)
+        spiking, level = np.zeros(shape, bool), np.zeros(shape, np.float32)
         if self.spike_share:
             size = random.exponential(self.spike_mean, shape).astype(np.float32)
-            values += np.log1p(np.where(self._spiking(random, shape, minutes_per_probe), size, 0))
+            spiking = self._spiking(random, shape, minutes_per_probe)
+            values += np.log1p(np.where(spiking, size, 0))
         if self.wander:
-            values += _wander(random, shape, self.wander, WANDER_MINUTES / minutes_per_probe)
-        return np.asarray(values, dtype=np.float32)
+            level = _wander(random, shape, self.wander, WANDER_MINUTES / minutes_per_probe)
+        return Draw(np.asarray(values + level, dtype=np.float32), level, spiking)
+
+    def again(self, random: np.random.Generator, level: Array, spiking: Flags) -> Array:
+        """Draw once more, seconds later: the level has not moved, and a run has not ended."""
+        values = level + self.core * random.standard_normal(level.shape, dtype=np.float32)
+        if not self.run_minutes:
+            spiking = random.random(level.shape, dtype=np.float32) < self.spike_share
+        size = random.standard_exponential(level.shape, dtype=np.float32) * self.spike_mean
+        return np.asarray(values + np.log1p(np.where(spiking, size, 0)), np.float32)
 
     def _spiking(
         self, random: np.random.Generator, shape: tuple[int, int], minutes_per_probe: float
-    ) -> npt.NDArray[np.bool_]:
+    ) -> Flags:
         length = max(1, round(self.run_minutes / minutes_per_probe))
         starts = random.random(shape, dtype=np.float32) < self.spike_share / length
         spiking = starts.copy()

@@ -15,6 +15,7 @@ from benchmarks.alert_quality.windows import (
     Array,
     Marks,
     at,
+    count_over,
     delayed,
     held,
     lately,
@@ -36,23 +37,32 @@ class Rise:
 
     name: str
     factor: float
-    least_evidence: float
-    """In nats; what one alarm in many months takes if probes are independent."""
-    times_usual: float
-    """How many times the evidence that comes by itself on a usual day, if nothing wanders."""
-    by_chance: float = 0.0
-    """In nats; up to so much on a usual day, probes are taken to be independent."""
-    times_wander: float = 9.0
-    """How much more for each unit of the wander."""
-    still_minutes: tuple[int, ...] = (3, 15, 60)
+    chance_is_enough: bool = False
+    """Whether ``CHANCE`` is enough evidence if probes are independent."""
 
     @property
     def size(self) -> float:
         return float(np.log(self.factor))
 
 
-RISES = (Rise("50%", 1.5, 13.5, 2.6), Rise("100%", 2.0, 17.0, 2.6, by_chance=10.0))
+RISES = (Rise("50%", 1.5), Rise("100%", 2.0, chance_is_enough=True))
 """What the page looks for."""
+LEAST_EVIDENCE = 13.5
+"""In nats; what one alarm in many months takes if probes are independent."""
+TIMES_USUAL, TIMES_WANDER = 2.6, 12.0
+"""How many times the evidence that comes by itself on a usual day, and how much more for each unit
+of the wander."""
+CHANCE = 17.0
+"""In nats; what chance alone does not reach in years."""
+INDEPENDENT, STEADY = 10.0, 0.05
+"""The evidence of a usual day in nats, and the wander, up to which probes are taken to be
+independent."""
+CONFIRMED = 0.5
+"""The share of ``CHANCE`` that is enough while the exporter itself is certain."""
+CONFIRMED_MINUTES = 2
+"""How long the exporter must have been certain."""
+STILL_WINDOWS = (3, 15, 60)
+"""Minutes; the first that has a probe tells whether the last probes are slow."""
 HOUR_PROBES, HOUR_PROBES_FIRST_TOKEN = 10, 15
 """The minimum number of probes in an hour: for its median, and for a ticket on the first token."""
 HOUR_TIMES_USUAL, HOUR_LEAST = 2.6, 0.14
@@ -62,6 +72,9 @@ WINDOWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45, 60, 120, 240)
 STILL_MINUTES, STILL_LESS = 30, 2.5
 """If the evidence was this much higher within this many minutes, the regression is over."""
 LEAST_SPREAD, LEAST_SLOW = 0.1, 0.02
+NEIGHBORS = 1.3
+"""How much more quarters of an hour have in common a quarter and half an hour apart than half an
+hour apart, if the level keeps a memory of half an hour."""
 WANDERS = 10.0
 WANDER_FREE = 0.15
 """The standard deviations of the wander by which a level must exceed the usual one."""
@@ -102,8 +115,9 @@ def usual(deviation: Array) -> Usual:
     quarters = np.arange(0, deviation.shape[1], 15)
     level = _quantile(at(deviation, quarters, 15), 0.5, least=5)
     days = marks // 15
-    product = at(level * delayed(level, 2), days, DAY // 15)
-    square = _mean(product) - _mean(at(level, days, DAY // 15)) ** 2
+    before = np.asarray((delayed(level, 1) + delayed(level, 2)) / 2, np.float32)
+    product = at(level * before, days, DAY // 15)
+    square = (_mean(product) - _mean(at(level, days, DAY // 15)) ** 2) / np.float32(NEIGHBORS)
     wander = np.sqrt(np.maximum(square, 0))
     return Usual(marks, of_the_week(spread), of_the_week(wander))
 
@@ -122,16 +136,22 @@ class Evidence:
     last_hour: Array
     """Of the windows of up to an hour."""
     limit: Array
+    confirmed_limit: Array
+    """What is enough while the exporter is certain; NaN if probes are not independent."""
     still: Flags
     """The last probes are slow still."""
 
-    def slow(self, elsewhere: Flags) -> Flags:
+    def slow(self, elsewhere: Flags, certain: Flags) -> Flags:
         """Where the page fires.
 
         :param elsewhere: most targets are slow at once.
+        :param certain: the exporter is certain of a change in this minute.
         """
-        whole = (self.most > self.limit) & ~lately(elsewhere, WINDOWS[-1])
-        since = (self.last_hour > self.limit) & ~lately(elsewhere, 60)
+        long_certain = count_over(certain, CONFIRMED_MINUTES) == CONFIRMED_MINUTES
+        known = long_certain & ~np.isnan(self.confirmed_limit)
+        limit = np.where(known, self.confirmed_limit, self.limit)
+        whole = (self.most > limit) & ~lately(elsewhere, WINDOWS[-1])
+        since = (self.last_hour > limit) & ~lately(elsewhere, 60)
         return (whole | since) & self.still
 
 
@@ -158,18 +178,21 @@ def evidence(deviation: Array, new: Flags, usual: Usual, rise: Rise) -> Evidence
         daily = np.stack(
             [np.nanmax(at(most, np.array([mark]), DAY)[:, 0], axis=1) for mark in usual.marks], 1
         )
-    floor = rise.least_evidence / weight
-    times = rise.times_usual + rise.times_wander * usual.wander
     usually = of_the_week(daily)
-    dependent = usually > rise.by_chance / weight
-    limit = np.where(dependent, np.maximum(floor, times * usually), floor)
-    limit[np.isnan(usually)] = np.nan
-    limit = held(limit, usual.marks, steps)
+    times = TIMES_USUAL + TIMES_WANDER * usual.wander
+    limit = np.maximum(LEAST_EVIDENCE / weight, times * usually)
+    independent = (usually <= INDEPENDENT / weight) & (usual.wander < STEADY)
+    chance = np.where(independent, CHANCE / weight, np.nan)
+    if rise.chance_is_enough:
+        limit = np.where(chance < limit, chance, limit)
     still = np.zeros(score.shape, np.float32)
-    for minutes in reversed(rise.still_minutes):
+    for minutes in reversed(STILL_WINDOWS):
         still = np.where(part(counts, minutes) > 0, part(sums, minutes), still)
     lasts = (still > 0) & (most >= max_over(most, STILL_MINUTES) - STILL_LESS)
-    return Evidence(most, last_hour, limit, lasts)
+    until_next = [
+        held(one.astype(np.float32), usual.marks, steps) for one in (limit, CONFIRMED * chance)
+    ]
+    return Evidence(most, last_hour, until_next[0], until_next[1], lasts)
 
 
 def slower_hour(deviation: Array, made: Flags) -> tuple[Array, Array]:

@@ -45,12 +45,13 @@ def _false(title: str, alerts: Sequence[str], verdicts: Sequence[Verdict]) -> It
 
 def _habits(habits: Sequence[Habit]) -> Iterator[str]:
     heads = [alert.removeprefix("Inference") for alert in ALERTS]
-    yield f"| probes that always fail | one probe every | {' | '.join(heads)} |"
-    yield "|---" * (len(heads) + 2) + "|"
+    yield f"| probes that fail | since | one probe every | {' | '.join(heads)} |"
+    yield "|---" * (len(heads) + 3) + "|"
     for habit in habits:
         every = "minute" if habit.every_minutes == 1 else f"{habit.every_minutes} minutes"
         cells = [f"{habit.tickets[alert]:.2f}" for alert in ALERTS]
-        yield f"| {100 * habit.share:g} % | {every} | {' | '.join(cells)} |"
+        since = "always" if habit.always else "the first day"
+        yield f"| {100 * habit.share:g} % | {since} | {every} | {' | '.join(cells)} |"
 
 
 def _faults(verdicts: Sequence[Verdict]) -> Iterator[str]:

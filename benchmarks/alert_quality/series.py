@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.alert_quality.fleet import Fleet
+from benchmarks.alert_quality.noise import Array
+from exporter.probing.evidence import LIMIT
 
 START = 1_767_571_200
 """The start of the simulation: Monday, January 5, 2026, 00:00 UTC."""
@@ -48,8 +50,11 @@ def target_name(target: int) -> str:
     return f"t{target:02}"
 
 
-def exported(fleet: Fleet) -> Iterator[Series]:
-    """Yield the exporter's series for a fleet, scraped once per minute."""
+def exported(fleet: Fleet, evidence_of_slow: Array) -> Iterator[Series]:
+    """Yield the exporter's series for a fleet, scraped once per minute.
+
+    :param evidence_of_slow: the exporter's evidence that times to first token are longer.
+    """
     times = START + 60 * np.arange(fleet.minutes)
     for name in ("up", "inference_exporter_build_info"):
         yield Series(name, {"job": "j", "instance": "exporter"}, times, np.ones(fleet.minutes))
@@ -72,9 +77,13 @@ def exported(fleet: Fleet) -> Iterator[Series]:
             counts = np.cumsum(of_it & made).astype(float)
             name = "inference_probes_total"
             yield Series(name, {**labels, "outcome": outcome}, times, counts)
-        evidence = np.where(fleet.certain[target], 13.0, 0.0)
-        about = {**labels, "measure": "success"}
-        yield Series("inference_change_evidence", about, times, evidence)
+        evidence = {
+            "success": np.where(fleet.certain[target], LIMIT, 0.0),
+            "time_to_first_token": evidence_of_slow[target].astype(float),
+        }
+        for measure, values in evidence.items():
+            about = {**labels, "measure": measure}
+            yield Series("inference_change_evidence", about, times, values)
         newly = fleet.certain[target] & ~np.pad(fleet.certain[target], (1, 0))[:-1]
         for outcome, of_it in (("success", fleet.refuted[target]), ("failure", newly)):
             counts = np.cumsum(of_it).astype(float)

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks.background import meanwhile
 from benchmarks.cpu import compiled
 from benchmarks.load import configuration
-from benchmarks.meanwhile import meanwhile
 from benchmarks.peer_tools import PEERS, Peer, Run
 from benchmarks.running import exporting, session, started
 from benchmarks.truth.clients import request_body, script_seconds

@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 from tabulate import tabulate
 
-from benchmarks.meanwhile import meanwhile
+from benchmarks.background import meanwhile
 from benchmarks.running import SCRAPE_EVERY_SECONDS, Process, Samples, scrape, started
 from benchmarks.soak import accounts
 from benchmarks.soak.inside import Inside, ask

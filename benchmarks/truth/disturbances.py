@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from benchmarks.meanwhile import meanwhile
+from benchmarks.background import meanwhile
 
 Disturbance = Callable[[int], AbstractContextManager[None]]
 """Takes the ID of a process that leads its own process group."""

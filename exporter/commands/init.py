@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
+from exporter.commands.autodetect import Suggestion, hosted, local
 from exporter.commands.check_report import report
 from exporter.commands.configured import load
 from exporter.commands.failing import fail
-from exporter.commands.surroundings import Suggestion, hosted, local
 
 _HEAD = """\
 # Configuration of inference-exporter, written by `inference-exporter init`.

@@ -219,11 +219,15 @@ def compare(
 def _output(
     report: Report, json_file: Path | None, markdown: Path | None, html: Path | None
 ) -> None:
-    from exporter.compare.report import forms  # noqa: PLC0415 - needs packages of an extra
+    from exporter.compare.report import formats  # noqa: PLC0415 - needs packages of an extra
 
-    outputs = {json_file: forms.to_json_text, markdown: forms.to_markdown, html: forms.to_html}
+    outputs = {
+        json_file: formats.to_json_text,
+        markdown: formats.to_markdown,
+        html: formats.to_html,
+    }
     if Path("-") not in outputs:
-        click.echo(forms.show(report))
+        click.echo(formats.show(report))
     for path, form in outputs.items():
         if path:
             _write(path, form(report))

@@ -23,8 +23,8 @@ from exporter.compare.sampling.progress import Bar
 from exporter.compare.sampling.sampler import Sampler
 from exporter.compare.sampling.session import Limits, Session
 from exporter.compare.statistics.conclusion import Report
-from exporter.compare.statistics.foresight import foreseen, foreseen_of_levels
-from exporter.compare.statistics.looking import is_decided, judge
+from exporter.compare.statistics.interim_looks import is_decided, judge
+from exporter.compare.statistics.power import foreseen, foreseen_of_levels
 from exporter.compare.subject import Evidence, Subject
 from exporter.config.loading import config_file
 from exporter.config.plan import Plan

@@ -9,7 +9,7 @@ from exporter.compare.past import history
 from exporter.compare.past.window import Window, before_and_after, same_time, windows_of
 from exporter.compare.samples_file import Recorder
 from exporter.compare.statistics.conclusion import Report
-from exporter.compare.statistics.looking import judge
+from exporter.compare.statistics.interim_looks import judge
 from exporter.prometheus.client import Prometheus
 
 

@@ -180,16 +180,18 @@ class StreamRecord:
         """The last token that the provider counted: the last output, or the stop token after it.
 
         If each piece of output was one token, a token that was counted but not shown is the stop.
-        Otherwise, the stop counts only if it comes about as soon as a token would. If it comes much
-        later, something else took the time. A single longer gap says nothing then, because it may
-        have held several tokens.
+        If there are as many pieces as tokens, all of them were shown, whatever the server calls the
+        end (transformers serve says ``completed`` at the length limit). Otherwise, the stop counts
+        only if it comes about as soon as a token would. If it comes much later, something else took
+        the time. A single longer gap says nothing then, because it may have held several tokens.
         """
         first, last, stop = self.first_token, self.last_token, self._stop
         if not first or not last or not stop or usage is None or stop.at < last.at:
             return last
         shown = self._streamed(usage) - 1
-        if shown == sum([read.pieces for read in self._reads]):
-            return stop
+        pieces = sum([read.pieces for read in self._reads])
+        if pieces in (shown, shown + 1):
+            return stop if pieces == shown else last
         pace = (last.at - first.at) / (shown - 1) if shown > 1 else math.inf
         return stop if stop.at - last.at <= _LATE_STOP * pace else last
 

@@ -14,9 +14,9 @@ from random import Random
 
 from exporter.providers.base import OutputKind
 from exporter.result import Usage
+from exporter.simulator.fault_injection import spoilt
 from exporter.simulator.faults import EmptyAnswer, Endless, Fault, Refusal
 from exporter.simulator.script import Script
-from exporter.simulator.spoiling import spoilt
 from exporter.simulator.steps import (
     Act,
     Begin,

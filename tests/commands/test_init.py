@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli import main
-from exporter.commands import surroundings
+from exporter.commands import autodetect
 from exporter.config.loading.config_file import load
 from exporter.simulator import Simulator, run_in_thread
 from exporter.simulator.cast import MODELS
@@ -17,23 +17,23 @@ from exporter.simulator.cast import MODELS
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Clear the environment, and hide all local servers."""
-    for it in surroundings._HOSTED.values():  # noqa: SLF001
+    for it in autodetect._HOSTED.values():  # noqa: SLF001
         for variable in it.variables:
             monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(surroundings, "_PORTS", ())
-    monkeypatch.setattr(surroundings, "_OLLAMA_PORT", 1)
+    monkeypatch.setattr(autodetect, "_PORTS", ())
+    monkeypatch.setattr(autodetect, "_OLLAMA_PORT", 1)
     monkeypatch.chdir(tmp_path)
 
 
 def test_the_keys_in_the_environment_become_targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for it in surroundings._HOSTED.values():  # noqa: SLF001
+    for it in autodetect._HOSTED.values():  # noqa: SLF001
         monkeypatch.setenv(it.variables[-1], "sk-not-to-be-written")
     ran = CliRunner().invoke(main, ["init"])
     assert ran.exit_code == 0, ran.output
     text = Path("config.yaml").read_text()
     assert "sk-not-to-be-written" not in text + ran.output
     config = load(Path("config.yaml"))
-    assert len(config.targets) == len(surroundings._HOSTED)  # noqa: SLF001
+    assert len(config.targets) == len(autodetect._HOSTED)  # noqa: SLF001
     assert all(target.api_key for target in config.targets)
     Path("config.yaml").write_text(text.replace("# price:", "price:").replace("# slo:", "slo:"))
     assert all(target.price and target.slo for target in load(Path("config.yaml")).targets)
@@ -44,8 +44,8 @@ def test_the_keys_in_the_environment_become_targets(monkeypatch: pytest.MonkeyPa
 def test_the_servers_on_this_host_become_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     with run_in_thread(Simulator({model.name: model.script for model in MODELS})) as simulator:
         port = int(simulator.url.rpartition(":")[2])
-        monkeypatch.setattr(surroundings, "_PORTS", (port, 1))
-        monkeypatch.setattr(surroundings, "_OLLAMA_PORT", port)
+        monkeypatch.setattr(autodetect, "_PORTS", (port, 1))
+        monkeypatch.setattr(autodetect, "_OLLAMA_PORT", port)
         ran = CliRunner().invoke(main, ["init", "-o", "mine.yaml"])
     assert ran.exit_code == 0, ran.output
     targets = load(Path("mine.yaml")).targets

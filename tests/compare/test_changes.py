@@ -11,12 +11,12 @@ import pytest
 from exporter.compare.errors import PartiesError
 from exporter.compare.past.history import in_blocks
 from exporter.compare.past.window import before_and_after, moment_of, windows_of
+from exporter.compare.report.break_even_text import change_sentences
 from exporter.compare.report.html import to_html
-from exporter.compare.report.worth_text import change_sentences
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.changes import changes
 from exporter.compare.statistics.findings import Rules
-from exporter.compare.statistics.looking import judge
+from exporter.compare.statistics.interim_looks import judge
 from exporter.compare.subject import Evidence
 from tests.compare.making import BASELINE, CANDIDATE, side, subject
 

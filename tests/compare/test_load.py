@@ -18,9 +18,9 @@ from exporter.compare.report.terminal import show
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Objective, Rules
+from exporter.compare.statistics.interim_looks import judge
 from exporter.compare.statistics.levels import Breaking, Estimate, Level, Load
 from exporter.compare.statistics.load import side_at_level
-from exporter.compare.statistics.looking import judge
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.objectives import breaking
 from exporter.compare.statistics.verdict import Verdict

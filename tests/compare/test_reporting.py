@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from exporter.compare.report.figures import change_texts, ratio_text, seconds_text
+from exporter.compare.report.headline import headline, story
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
-from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import rows
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.analysis import analyse

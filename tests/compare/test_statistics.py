@@ -13,11 +13,11 @@ from scipy.stats import mannwhitneyu, mstats, norm
 
 from exporter.compare.sampling.load import LoadLimits
 from exporter.compare.statistics import rank
+from exporter.compare.statistics.autocorrelation import memory
 from exporter.compare.statistics.findings import Objective, Rules
-from exporter.compare.statistics.foresight import foreseen, foreseen_of_levels
 from exporter.compare.statistics.measures import Measure
-from exporter.compare.statistics.memory import memory
 from exporter.compare.statistics.pairs import Pairs, Side
+from exporter.compare.statistics.power import foreseen, foreseen_of_levels
 from exporter.compare.statistics.proportions import (
     Share,
     difference_interval,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from benchmarks.alert_quality import failures
+from benchmarks.alert_quality.confirming import certainty
 from benchmarks.alert_quality.fleet import LEARNING_DAYS, MINUTES_PER_DAY, Fleet, World, simulate
 from benchmarks.alert_quality.noise import SPIKY
 from benchmarks.alert_quality.regressions import (
@@ -29,22 +30,32 @@ from benchmarks.alert_quality.regressions import (
 from benchmarks.alert_quality.replay import Replay, Rule, Tools, load_rules
 from benchmarks.alert_quality.series import START, Series, exported, target_name
 from benchmarks.alert_quality.windows import lately
+from exporter.probing.evidence import DOUBT, LIMIT, SlownessEvidence
 from tests.queries import RULES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TARGETS, DAYS = 3, 2
 STALE_MINUTES = 5
+SEED = 9
+PROBED = (
+    "time_to_first_token", "time_per_output_token", "failed", "network", "made", "certain",
+    "refuted", "level", "spiking",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Fleet:
-    """Spikes in runs, then +50 % and +100 % for two hours, and a tenth of errors for an hour; an
-    outage after which a third of the probes fail for an hour."""
-    made = simulate(World(SPIKY.in_runs()), TARGETS, DAYS, seed=9)
+    """Spikes in runs, but alone in the second target; then +50 %, +50 % and +100 % for two hours; a
+    tenth of errors for an hour; an outage, after which a third of the probes fail for an hour."""
+    made = simulate(World(SPIKY.in_runs()), TARGETS, DAYS, seed=SEED)
+    alone = simulate(World(SPIKY), TARGETS, DAYS, seed=SEED)
+    for name in PROBED:
+        getattr(made, name)[1] = getattr(alone, name)[1]
     at = LEARNING_DAYS * MINUTES_PER_DAY + 600
-    made.time_to_first_token[0, at : at + 120] *= 1.5
-    made.time_to_first_token[1, at : at + 120] *= 2
+    for target, factor in enumerate((1.5, 1.5, 2)):
+        made.time_to_first_token[target, at : at + 120] *= factor
+        made.level[target, at : at + 120] += np.log(factor)
     made.time_per_output_token[2, at : at + 120] *= 1.5
     made.failed[2, at : at + 60 : 10] = True
     made.failed[1, at + 600 : at + 620] = True
@@ -62,7 +73,8 @@ def replayed(
     (folder / "data").mkdir()
     last = START + 60 * (fleet.minutes - 1)
     replay = Replay(Tools(tool("prometheus"), tool("promtool")), folder, START, last)
-    replay.add([*exported(fleet), *fired("InferenceTargetDown", failures.target_down(fleet))])
+    series = exported(fleet, certainty(fleet, SEED))
+    replay.add([*series, *fired("InferenceTargetDown", failures.target_down(fleet))])
     rules = load_rules(RULES / "regression-rules.yml")
     # Nothing changes within a minute that the rules could evaluate.
     replay.record(
@@ -124,6 +136,23 @@ def test_the_evidence_and_its_limit_are_those_of_prometheus(
     agree(np.log(ours.limit), np.log(by_minute(fleet, theirs, rise=named.name)), within=0.02)
 
 
+def test_the_evidence_of_the_exporter_is_its_own(fleet: Fleet) -> None:
+    """Without confirming probes, which chance decides."""
+    ours = certainty(fleet, SEED, confirm=False)
+    for target in range(fleet.targets):
+        evidence, theirs = SlownessEvidence(), np.zeros(fleet.minutes)
+        for minute, seconds in enumerate(fleet.time_to_first_token[target].tolist()):
+            if fleet.made[target, minute] and not fleet.failed[target, minute]:
+                evidence.take(seconds, scheduled=True)
+            theirs[minute] = evidence.value
+        both = np.stack([ours[target], theirs])[:, MINUTES_PER_DAY:]
+        doubt = both.max(axis=0) > DOUBT
+        assert doubt.any()
+        near = np.abs(both[0] - both[1]) < 1.5
+        assert near.mean() > 0.98
+        assert near[doubt].mean() > 0.8
+
+
 def test_the_hours_are_those_of_prometheus(fleet: Fleet, replayed: Replay) -> None:
     for measure, values in (
         ("time_to_first_token", fleet.time_to_first_token),
@@ -143,7 +172,11 @@ def test_the_alerts_fire_when_those_of_prometheus_do(fleet: Fleet, replayed: Rep
     never = np.zeros(away.shape, bool)
     answered = fleet.made & ~fleet.failed
     found = [evidence(away, answered, usual(away), rise) for rise in RISES]
-    slow = np.logical_or.reduce([one.slow(never) for one in found])
+    certain = certainty(fleet, SEED) >= LIMIT
+    slow = np.logical_or.reduce([one.slow(never, certain) for one in found])
+    alone = np.logical_or.reduce([one.slow(never, never) for one in found])
+    assert (slow & ~alone)[1].any()  # the exporter's certainty counts there, and only there
+    assert not (slow & ~alone)[[0, 2]].any()
     down = failures.target_down(fleet)
     ours = {
         "InferenceFirstTokenSlow": slow,

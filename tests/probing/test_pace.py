@@ -70,6 +70,12 @@ async def test_a_late_stop_is_a_token_where_all_but_one_of_those_counted_were_se
     assert span(result) >= 8 * GAP
 
 
+async def test_a_stop_is_no_token_where_all_of_those_counted_were_seen() -> None:
+    """At its length limit, transformers serve's Responses API says ``completed``."""
+    result = await timed("vllm", *FIVE, finished("stop", tokens=5))
+    assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))
+
+
 async def test_where_nobody_knows_what_is_counted_the_last_output_holds() -> None:
     result = await timed("openai", *FIVE, finished("stop", tokens=6), preset="groq")
     assert span(result) == pytest.approx(sum(result.inter_chunk_latencies_seconds))
@@ -118,6 +124,8 @@ def reads(*parts: tuple[float, int]) -> list[Piece]:
         ([(0, 32), (500, 32)], 64, False),
         ([(n * 10, 1) for n in range(64)], 64, False),
         ([(n * 0.3, 1) for n in range(64)], 64, False),
+        ([(n * 0.2, 1) for n in range(64)], 64, False),  # a tiny model on a GPU
+        ([(n * 0.06, 1) for n in range(64)], 64, True),  # a burst, on a busy machine
         ([(0, 5), *[(n * 10, 1) for n in range(1, 20)]], 24, False),
         ([], 64, False),
     ],

@@ -6,15 +6,15 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from exporter import __version__
+from exporter.compare.report.break_even_text import change_sentences, worth_sentences
 from exporter.compare.report.figures import margin_text
+from exporter.compare.report.headline import headline, story
 from exporter.compare.report.load_plot import latency_by_throughput
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import limit_sentences, load_rows
 from exporter.compare.report.load_verdicts import grids
 from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
-from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import method, rows, tally_text
-from exporter.compare.report.worth_text import change_sentences, worth_sentences
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.measures import DEFINITIONS, Measure

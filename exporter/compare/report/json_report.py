@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from exporter.compare.report.finding_json import finding_json
+from exporter.compare.report.headline import headline, story
 from exporter.compare.report.load_json import load_json
-from exporter.compare.report.story import headline, story
+from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Tally, Versus
-from exporter.compare.statistics.worth import Worth
 from exporter.compare.subject import Party
 
 
@@ -63,7 +63,7 @@ def _versus(report: Report, versus: Versus) -> JsonValue:
     }
 
 
-def _worth(worth: Worth) -> JsonValue:
+def _worth(worth: MonthlyCost) -> JsonValue:
     return {
         "target": worth.party.name,
         "usd_per_month": worth.usd_per_month,

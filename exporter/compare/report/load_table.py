@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isinf
 
 from exporter.compare.report.figures import seconds_text, share_text, usd_text
-from exporter.compare.report.story import headline
+from exporter.compare.report.headline import headline
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.levels import TIMES, Breaking, Estimate, Level, SideAtLevel

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 from tabulate import tabulate
 
+from exporter.compare.report.break_even_text import change_sentences, worth_sentences
+from exporter.compare.report.headline import headline, story
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
-from exporter.compare.report.story import headline, story
 from exporter.compare.report.wording import Row, method, rows
-from exporter.compare.report.worth_text import change_sentences, worth_sentences
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict

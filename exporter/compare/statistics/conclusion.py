@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.compare.sample import Sample
+from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.changes import Change
 from exporter.compare.statistics.findings import Rules, Tally, Versus
 from exporter.compare.statistics.levels import Load
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import Look
 from exporter.compare.statistics.verdict import Verdict
-from exporter.compare.statistics.worth import Worth
 from exporter.compare.subject import Subject
 
 
@@ -36,7 +36,7 @@ class Report:
     """Whether the user stopped the sampling early."""
     load: Load | None = None
     """The results with concurrent streams, if the comparison used them."""
-    worth: tuple[Worth, ...] = ()
+    worth: tuple[MonthlyCost, ...] = ()
     """The monthly cost of the stated traffic on each side."""
     changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     """The change points in the time to first token of each target."""

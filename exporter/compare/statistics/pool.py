@@ -10,8 +10,8 @@ from statistics import fmean
 import numpy as np
 
 from exporter.compare.sample import Sample
+from exporter.compare.statistics.autocorrelation import memory
 from exporter.compare.statistics.measures import Value
-from exporter.compare.statistics.memory import memory
 from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import Share
 from exporter.compare.statistics.resampling import Floats, Integers, Resampling, run_length

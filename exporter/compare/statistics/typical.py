@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.compare.statistics.memory import (
+from exporter.compare.statistics.autocorrelation import (
     freedom,
     longest_run,
     memory,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from exporter.compare.report.figures import seconds_text, usd_text
+from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.changes import Change
 from exporter.compare.statistics.conclusion import Report
-from exporter.compare.statistics.worth import Worth
 
 
 def worth_sentences(report: Report) -> Iterator[str]:
@@ -27,7 +27,7 @@ def worth_sentences(report: Report) -> Iterator[str]:
             )
 
 
-def _month(worth: Worth, *, within_slo: bool) -> str:
+def _month(worth: MonthlyCost, *, within_slo: bool) -> str:
     name = worth.party.name
     if worth.usd_per_month is None:
         return f"{name}: unknown price."
@@ -46,7 +46,7 @@ def _month(worth: Worth, *, within_slo: bool) -> str:
     )
 
 
-def _price(worth: Worth, factor: float) -> str:
+def _price(worth: MonthlyCost, factor: float) -> str:
     party = worth.party
     if party.usd_per_hour is not None:
         return f"{usd_text(factor * party.usd_per_hour)} USD per hour"

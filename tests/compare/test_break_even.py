@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.compare.report.break_even_text import worth_sentences
 from exporter.compare.report.html import to_html
-from exporter.compare.report.worth_text import worth_sentences
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules, Traffic
-from exporter.compare.statistics.looking import judge
+from exporter.compare.statistics.interim_looks import judge
 from exporter.compare.subject import Evidence, Party
 from tests.compare.making import BASELINE, CANDIDATE, side, subject
 from tests.compare.test_load import asked

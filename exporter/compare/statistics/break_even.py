@@ -17,7 +17,7 @@ _HOURS_PER_DAY, _DAY_SECONDS, _MILLION = 24.0, 86_400.0, 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
+class MonthlyCost:
     """The cost of one side, at list prices and without cached input."""
 
     party: Party
@@ -34,9 +34,9 @@ class Worth:
     """The factor for the candidate's price at which both sides cost the same per month."""
 
 
-def worth_of(
+def monthly_costs(
     subject: Subject, samples: Sequence[Sample], rules: Rules, load: Load | None
-) -> tuple[Worth, ...]:
+) -> tuple[MonthlyCost, ...]:
     """Return the cost of the baseline, then of the candidates; empty without stated traffic."""
     traffic = rules.traffic
     if traffic is None:
@@ -45,20 +45,22 @@ def worth_of(
     return baseline, *(_against(side, baseline) for side in others)
 
 
-def _against(side: Worth, baseline: Worth) -> Worth:
+def _against(side: MonthlyCost, baseline: MonthlyCost) -> MonthlyCost:
     if not side.usd_per_month or baseline.usd_per_month is None:
         return side
     return replace(side, equal_factor=baseline.usd_per_month / side.usd_per_month)
 
 
-def _side(party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load | None) -> Worth:
+def _side(
+    party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load | None
+) -> MonthlyCost:
     own = [s for s in samples if s.target == party.name and not s.failure and s.tokens]
     input_tokens, output_tokens = traffic.tokens or (
         (fmean(s.input_tokens or 0 for s in own), fmean(s.output_tokens or 0 for s in own))
         if own
         else (0.0, 0.0)
     )
-    side = Worth(party=party, input_tokens=input_tokens, output_tokens=output_tokens)
+    side = MonthlyCost(party=party, input_tokens=input_tokens, output_tokens=output_tokens)
     if party.usd_per_hour is not None:
         return _by_the_hour(side, party.usd_per_hour, traffic, load)
     rates = party.usd_per_million_input, party.usd_per_million_output
@@ -68,7 +70,9 @@ def _side(party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load 
     return replace(side, usd_per_month=per_request * traffic.requests_per_day * DAYS_PER_MONTH)
 
 
-def _by_the_hour(side: Worth, usd_per_hour: float, traffic: Traffic, load: Load | None) -> Worth:
+def _by_the_hour(
+    side: MonthlyCost, usd_per_hour: float, traffic: Traffic, load: Load | None
+) -> MonthlyCost:
     """Add the cost of as many servers as the average traffic needs.
 
     The capacity of a server is the highest throughput measured while it met the objectives. If

@@ -9,12 +9,12 @@ from statistics import median
 
 from exporter.compare.sample import PROBES_PER_BLOCK, Sample
 from exporter.compare.statistics.analysis import analyse
+from exporter.compare.statistics.break_even import monthly_costs
 from exporter.compare.statistics.changes import Change, changes
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.sequential import Look, look_at, looks
 from exporter.compare.statistics.under_load import under_load
-from exporter.compare.statistics.worth import worth_of
 from exporter.compare.subject import Evidence, Subject
 
 
@@ -25,7 +25,7 @@ def judge(evidence: Evidence, rules: Rules) -> Report:
     return replace(
         analyse(subject, samples, rules, _look(subject, samples, rules)),
         load=load,
-        worth=worth_of(subject, samples, rules, load),
+        worth=monthly_costs(subject, samples, rules, load),
         changes={} if load else dict(_changes(evidence, rules)),
     )
 
