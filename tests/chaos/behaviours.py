@@ -185,7 +185,8 @@ def broken_messages() -> Iterator[Behaviour]:
 
 def all_behaviours() -> Iterator[Behaviour]:
     for group in (
-        breaks, trickles, usages, anything, broken_messages, framings, ambiguities, statuses, retries,
+        breaks, trickles, usages, anything, broken_messages, framings, ambiguities, statuses,
+        retries,
     ):  # fmt: skip
         yield from group()
 
