@@ -197,10 +197,10 @@ def test_it_is_used_by_keyboard(page: Page, url: str) -> None:
 
 def test_one_state_can_be_chosen(page: Page, url: str) -> None:
     page.goto(url)
-    page.get_by_role("link", name="1 failing").click()
+    page.get_by_role("link", name="1 not ready").click()
     expect(page.locator("tbody tr")).to_have_count(1)
-    page.get_by_role("link", name="failing", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("failing")
+    page.get_by_role("link", name="booting", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("booting")
 
 
 def test_a_button_probes_now(page: Page, url: str) -> None:

@@ -10,7 +10,7 @@ import gzip
 from collections.abc import Iterator
 
 from exporter.result import FailureReason as R
-from tests.chaos.framing_faults import framings
+from tests.chaos.framing_faults import ambiguities, framings
 from tests.chaos.script import DONE, GOOD, OK, SUCCESS, Behaviour, body, event, said, stream
 from tests.chaos.status_faults import retries, statuses
 from tests.wire import STREAM_HEAD, Act, Step, chunk
@@ -185,7 +185,8 @@ def broken_messages() -> Iterator[Behaviour]:
 
 def all_behaviours() -> Iterator[Behaviour]:
     for group in (
-        breaks, trickles, usages, anything, broken_messages, framings, statuses, retries,
+        breaks, trickles, usages, anything, broken_messages, framings, ambiguities, statuses,
+        retries,
     ):  # fmt: skip
         yield from group()
 

@@ -122,5 +122,32 @@ def framings() -> Iterator[Behaviour]:
     )
 
 
+def ambiguities() -> Iterator[Behaviour]:
+    """Yield HTTP that parsers understand differently."""
+    whole = GOOD + DONE
+    size = b"%d" % len(whole)
+    with_sign = OK + b"content-length: +" + size + b"\r\n\r\n"
+    yield Behaviour("a length with a sign", [with_sign + whole], (R.PROTOCOL,))
+    repeated = OK + b"content-length: " + size + b", " + size + b"\r\n\r\n"
+    yield Behaviour("a length that is repeated", [repeated + whole], (SUCCESS,))
+    for coding in (b"chunked, chunked", b"gzip, chunked"):
+        head = OK + b"transfer-encoding: " + coding + b"\r\n\r\n"
+        yield Behaviour(
+            f"a transfer coding of {coding.decode()!r}",
+            [head + chunk(whole) + LAST_CHUNK, Act.CLOSE],
+            (R.PROTOCOL,),
+        )
+    yield Behaviour(
+        "a chunk's length after 5,000 zeros",
+        [STREAM_HEAD + b"0" * 5_000 + chunk(whole) + LAST_CHUNK],
+        (SUCCESS,),
+    )
+    yield Behaviour(
+        "a connection that is to close and stays open",
+        [OK + b"connection: close\r\n\r\n" + whole, Act.HANG],
+        (SUCCESS,),
+    )
+
+
 def _bytes(data: bytes) -> list[Step]:
     return [bytes([byte]) for byte in data]
