@@ -24,7 +24,7 @@ from benchmarks.alert_quality.plot import plot
 from benchmarks.alert_quality.report import report
 
 DOCS = Path(__file__).parents[1] / "docs"
-TUNED_ON = (1, 2, 3, 5, 6, 11, 21, 22, 77, 78)
+TUNED_ON = (1, 2, 3, 5, 6, 11, 21, 22, 77, 78, 83)
 """The seeds that were used to tune the rules."""
 
 
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one world: half a minute, for CI")
     parser.add_argument("--targets", type=int, default=100, help="a month of each, in each world")
     seed = f"any but those that the rules were tuned on: {TUNED_ON}"
-    parser.add_argument("--seed", type=int, default=83, help=seed)
+    parser.add_argument("--seed", type=int, default=84, help=seed)
     parser.add_argument("--docs", action="store_true", help="renew docs/alert-quality.*")
     options = parser.parse_args()
     if options.quick:

@@ -15,6 +15,8 @@ from benchmarks.alert_quality.judge import episodes
 
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1)
 """The shares of probes that fail independently."""
+NEWLY = (0.05, 0.1)
+"""The shares of probes that fail from the first day of the month on."""
 EVERY_MINUTES = (1, 5)
 ALERTS = ("InferenceErrorsHigh", "InferenceThrottled", "InferenceWrongAnswers")
 """InferenceToolCallsFail and InferenceRankingWrong have the same condition as the last one."""
@@ -37,7 +39,8 @@ def habits(target_months: int, seed: int) -> Iterator[Habit]:
     random = np.random.default_rng(seed)
     shape = target_months, _BEGIN + 30 * MINUTES_PER_DAY
     never = np.zeros(shape, bool)
-    for share, every, always in product(SHARES, EVERY_MINUTES, (True, False)):
+    since_long = [(share, every, True) for share, every in product(SHARES, EVERY_MINUTES)]
+    for share, every, always in (*since_long, *((share, 1, False) for share in NEWLY)):
         failing = np.full(shape[1], share, np.float32)
         failing[: 0 if always else _BEGIN] = BASE_FAILURES
         made = np.zeros(shape, bool)

@@ -57,7 +57,7 @@ CHANCE = 17.0
 INDEPENDENT, STEADY = 10.0, 0.05
 """The evidence of a usual day in nats, and the wander, up to which probes are taken to be
 independent."""
-CONFIRMED = 0.5
+CONFIRMED = 0.67
 """The share of ``CHANCE`` that is enough while the exporter itself is certain."""
 CONFIRMED_MINUTES = 2
 """How long the exporter must have been certain."""

@@ -14,7 +14,7 @@ from exporter.result import NANOSECONDS
 
 _NEARLY_ALL = 0.9
 _FASTEST_TOKENS_PER_SECOND = 10_000.0
-"""More than servers generate for one user (4,900 by a tiny model on a GPU, 3,000 on wafers; only
+"""More than servers generate for one user (5,800 by a tiny model on a GPU, 3,000 on wafers; only
 weights cast in silicon are faster), and less than a burst (69,000 were seen, or 16,000 if both ends
 shared a busy machine)."""
 

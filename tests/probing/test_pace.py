@@ -124,7 +124,7 @@ def reads(*parts: tuple[float, int]) -> list[Piece]:
         ([(0, 32), (500, 32)], 64, False),
         ([(n * 10, 1) for n in range(64)], 64, False),
         ([(n * 0.3, 1) for n in range(64)], 64, False),
-        ([(n * 0.2, 1) for n in range(64)], 64, False),  # a tiny model on a GPU
+        ([(n * 0.17, 1) for n in range(64)], 64, False),  # a tiny model on a GPU
         ([(n * 0.06, 1) for n in range(64)], 64, True),  # a burst, on a busy machine
         ([(0, 5), *[(n * 10, 1) for n in range(1, 20)]], 24, False),
         ([], 64, False),
