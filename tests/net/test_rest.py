@@ -22,11 +22,13 @@ MS = 0.001
 
 @contextmanager
 def echo() -> Iterator[socket.socket]:
-    """A socket whose peer sends back each byte at once."""
+    """A socket whose peer sends back each byte soon, but not at once."""
     ours, theirs = socket.socketpair()
+    pause = threading.Event()
 
     def answer() -> None:
         while byte := theirs.recv(1):
+            pause.wait(0.3 * MS)
             theirs.sendall(byte)
 
     thread = threading.Thread(target=answer)
@@ -77,9 +79,8 @@ def seconds(*, waiting: int, is_timing: bool = False) -> tuple[float, list[float
             return runner.run(main()), rests
 
 
-def test_with_many_probes_the_loop_wakes_up_once_a_millisecond_at_most() -> None:
-    took, rests = seconds(waiting=MANY)
-    assert took > 0.8 * ROUNDS * MS
+def test_with_many_probes_it_rests_for_a_millisecond_at_most() -> None:
+    _, rests = seconds(waiting=MANY)
     assert rests
     assert max(rests) <= MS
 
