@@ -31,8 +31,8 @@ _MOST_STAMPS = 16
 class Sent(NamedTuple):
     """One send. Monotonic nanoseconds."""
 
-    count: int
-    """The bytes that the kernel accepted."""
+    accepted: int
+    """The number of bytes that the kernel took."""
     began: int
     at: int
     uncertainty: int

@@ -137,7 +137,7 @@ class TcpStream:
                     self._sender.take_stamp()
                     await _writable(self._sock)
                     continue
-                rest = rest[sent.count :]
+                rest = rest[sent.accepted :]
                 if exchange:
                     exchange.was_sent(sent)
         except OSError as error:

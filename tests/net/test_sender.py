@@ -54,7 +54,7 @@ def test_bytes_are_sent_before_they_arrive_however_late_the_call_returns(
     sent = sender.send(memoryview(b"x"))
     assert select.select([theirs], [], [], PATIENCE_SECONDS)[0]
     _, arrival = receiver.receive(10)
-    assert sent.count == 1
+    assert sent.accepted == 1
     assert sent.began <= sent.at
     assert sent.at - sent.uncertainty <= arrival.at + arrival.doubt
     assert events(ours) == 0
