@@ -48,7 +48,10 @@ _SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it gives up
 _MAX_NAMES_SHOWN = 20
 _STANDS_BY = "not probed: this exporter is on standby, and another one probes\n"
-_COMPRESSED = (Middleware(GZipMiddleware, compresslevel=1),)
+_COMPRESSED_IN_A_THREAD_BYTES = 512 << 10  # less takes up to 4 ms, and a thread takes memory
+_COMPRESSED = (
+    Middleware(GZipMiddleware, compresslevel=1, thread_minimum_size=_COMPRESSED_IN_A_THREAD_BYTES),
+)
 
 OPENAPI: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").read_bytes())
 """The OpenAPI description of this server."""
