@@ -19,6 +19,7 @@ from exporter.net.proxies import proxy_for
 from exporter.net.stream import Stream
 from exporter.net.tls import start_tls
 from exporter.net.trust import tls_context
+from exporter.process.loop import without_rest
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -86,7 +87,10 @@ class Pool:
         """
         origin, target = Origin.of(request.url), request.url.raw_path
         headers: RawHeaders = request.headers.raw
-        connection = self._kept(origin) or Connection(await self._open(origin, exchange))
+        connection = self._kept(origin)
+        if connection is None:
+            with without_rest():  # for the times of the connection's phases
+                connection = Connection(await self._open(origin, exchange))
         if self._proxy and origin.scheme == "http":
             target = b"http://" + request.url.netloc + target
             headers = [*self._proxy.headers, *headers]

@@ -18,10 +18,14 @@ from typing import NamedTuple
 from exporter.net.kernel_clock import Arrival, arrival_at
 from exporter.process.stamps import SO_TIMESTAMPNS
 
-_TIMESPEC = struct.Struct("@ll")
+_TIMESPEC, _COUNT = struct.Struct("@ll"), struct.Struct("@I")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-_COUNT_AT, _COUNT_END = 152, 156
-"""Where ``struct tcp_info`` (linux/tcp.h) has ``tcpi_data_segs_in``, since Linux 4.6."""
+_SEGMENTS_AT, _DISORDERED_AT, _COUNTS_END = 152, 224, 228
+"""Where ``struct tcp_info`` (linux/tcp.h) has ``tcpi_data_segs_in`` and ``tcpi_rcv_ooopack``. The
+latter exists since Linux 5.4."""
+_DISORDER_NS = 1_000_000_000
+"""For how long stamps aren't trusted after a segment overtook another one. It waits for the other
+one in the kernel, and keeps its stamp."""
 _SOON_NS = 100_000
 """A read this soon after the socket was empty needs no closer look."""
 _MOST_MESSAGES = 8
@@ -31,6 +35,15 @@ _MESSAGE_END = re.compile(rb"\n\r?\n(?:\r\n)?")
 """A blank line ends an event; a line end ends the HTTP chunk around it."""
 _TLS_HEAD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04](..)", re.DOTALL)
 """The type, the version, and the length of a TLS record (RFC 8446, section 5.1)."""
+
+
+class _Counts(NamedTuple):
+    """What the kernel counted on a connection."""
+
+    segments: int
+    """The segments with data that arrived."""
+    disordered: int
+    """Those of them that arrived before an earlier one."""
 
 
 class _Segment(NamedTuple):
@@ -49,9 +62,11 @@ class Receiver:
     def __init__(self, sock: socket.socket, *, is_watched: bool = True) -> None:
         self._sock = sock
         self._is_watched = is_watched
-        self._count = _segments(sock)
-        """How many segments had arrived when the socket was last empty; ``None`` if that isn't
-        known."""
+        self._counts = _counts(sock)
+        """The counts when the socket was last empty; ``None`` if they aren't known."""
+        self._disordered = 0
+        self._trusted_from = 0
+        """From when on stamps are trusted; monotonic nanoseconds."""
         self._waiting: list[_Segment] = []
         """The segments in the socket, the first one last; empty if they aren't known."""
         self._asked = time.monotonic_ns()
@@ -87,7 +102,9 @@ class Receiver:
     def _read_all(self, max_bytes: int) -> tuple[bytes, Arrival]:
         data, stamp = _receive(self._sock, max_bytes)
         is_all = len(data) < max_bytes
-        is_one = self._count_segments(is_all)
+        is_one = self._count(is_all)
+        if self._asked < self._trusted_from:
+            stamp = None
         arrival = arrival_at(stamp, self._known_empty_at, is_one_segment=is_one)
         if is_all:
             self.empty_at = self._asked
@@ -97,24 +114,38 @@ class Receiver:
     def _known_empty_at(self) -> int | None:
         return self.empty_at if self._is_watched else None
 
-    def _count_segments(self, is_all: bool) -> bool:
-        """Count the segments that arrived. Returns whether the latest read brought exactly one."""
-        before, now = self._count, _segments(self._sock)
-        is_one = before is not None and now == before + 1
-        # One may have arrived after the read, and before it was counted.
-        self._count = now if is_all and (is_one or not _has_bytes(self._sock)) else None
+    def _count(self, is_all: bool) -> bool:
+        """Count what arrived. Returns whether the latest read brought exactly one segment."""
+        before, now = self._counts, _counts(self._sock)
+        self._counts = None
+        if now is None:
+            return False
+        self._note_disorder(now)
+        is_one = before is not None and now.segments == before.segments + 1
+        # A segment may have arrived after the read, and before it was counted.
+        if is_all and (is_one or not _has_bytes(self._sock)):
+            self._counts = now
         return is_one
+
+    def _note_disorder(self, now: _Counts) -> None:
+        if now.disordered != self._disordered:
+            self._disordered = now.disordered
+            self._trusted_from = time.monotonic_ns() + _DISORDER_NS
 
     def _tell_apart(self, max_bytes: int) -> list[_Segment]:
         """The segments in the socket, the first one last. Returns none unless the kernel still
         keeps each by itself, and there are few."""
-        before, now = self._count, _segments(self._sock)
-        if before is None or now is None or not 2 <= now - before <= _MOST_MESSAGES:
+        before, now = self._counts, _counts(self._sock)
+        if before is None or now is None:
+            return []
+        self._note_disorder(now)
+        number = now.segments - before.segments
+        if not 2 <= number <= _MOST_MESSAGES or self._asked < self._trusted_from:
             return []
         found = _peeked(self._sock, max_bytes)
-        if len(found) != now - before or _segments(self._sock) != now:
+        if len(found) != number or _counts(self._sock) != now:
             return []
-        self._count = now
+        self._counts = now
         return found[::-1]
 
 
@@ -165,16 +196,19 @@ def _receive(sock: socket.socket, max_bytes: int, flags: int = 0) -> tuple[bytes
     return data, None
 
 
-def _segments(sock: socket.socket) -> int | None:
-    """How many segments with data this connection has received; ``None`` if the system doesn't
-    tell."""
+def _counts(sock: socket.socket) -> _Counts | None:
+    """What the kernel counted; ``None`` if it doesn't tell."""
     if sys.platform != "linux":
         return None
     try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNT_END)
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS_END)
     except OSError:
         return None
-    return int.from_bytes(info[_COUNT_AT:], sys.byteorder) if len(info) == _COUNT_END else None
+    if len(info) < _COUNTS_END:
+        return None
+    return _Counts(
+        *_COUNT.unpack_from(info, _SEGMENTS_AT), *_COUNT.unpack_from(info, _DISORDERED_AT)
+    )
 
 
 def _has_bytes(sock: socket.socket) -> bool:

@@ -90,14 +90,15 @@ class TcpStream:
         :raises httpx.ReadError: the connection broke.
         """
         self._note_empty()
+        had_waiting = self._receiver.has_waiting
         try:
             data, arrival = self._receiver.receive(READ_BYTES)
         except BlockingIOError:
             return None
         except OSError as error:
             raise httpx.ReadError(words_of(error)) from error
-        if len(data) == READ_BYTES or self._receiver.has_waiting:
-            # The loop will find it readable again, though not because something came.
+        if len(data) == READ_BYTES or had_waiting or self._receiver.has_waiting:
+            # The loop finds or found it readable, though not because something came.
             self._watched_since = time.monotonic_ns()
         if self._attentive:
             absence = self._attentive.absence

@@ -26,7 +26,6 @@ class Alike:
     unescaped, and the string that was found is the one that became the output. A matching message
     has the same bytes before and after that string, and one JSON string in between. Every parser
     therefore finds the same values in the same places, except for this one.
-
     """
 
     def __init__(self) -> None:
@@ -41,9 +40,13 @@ class Alike:
         if len(events) != 1 or not isinstance(output := events[0], Output):
             return
         text = b'"%s"' % output.text.encode(errors="surrogatepass")
-        if output.is_summary or output.call or b"\\" in message or message.count(text) != 1:
+        at = message.find(text)
+        # The second one may begin with the quotation mark that ends the first.
+        if at < 0 or message.find(text, at + 1) >= 0:
             return
-        before, _, after = message.partition(text)
+        if output.is_summary or output.call or b"\\" in message:
+            return
+        before, after = message[:at], message[at + len(text) :]
         self._first, self._before, self._after = output, before + b'"', b'"' + after
         self._start, self._end = len(self._before), len(self._after)
 

@@ -179,6 +179,14 @@ def test_a_text_that_stands_elsewhere_too_is_not_learnt() -> None:
     assert learnt(escaped).output(escaped) is None
 
 
+def test_a_text_that_also_stands_between_two_strings_is_not_learnt() -> None:
+    """Its quotation marks would be those of the key before it and of itself."""
+    colon = FIRST.replace(b"one", b":")
+    alike = learnt(colon, ":")
+    assert alike.output(colon.replace(b'"content":', b'"content"broken')) is None
+    assert alike.output(colon.replace(b'":":"', b'": ":"')) is None
+
+
 def test_what_means_more_ends_the_likeness() -> None:
     alike = learnt()
     alike.learn(b"{}", [])
