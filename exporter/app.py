@@ -193,9 +193,13 @@ class Exporter:
 
         :raises ConfigError: it has errors, and nothing has changed.
         """
+        await asyncio.shield(self._shared_reload())
+
+    def _shared_reload(self) -> asyncio.Task[None]:
         if self._next_reload is None:
             self._next_reload = self._soon(self._reload_in_turn())
-        await asyncio.shield(self._next_reload)
+            self._next_reload.add_done_callback(self._reload_ended)
+        return self._next_reload
 
     async def _reload_in_turn(self) -> None:
         async with self._reloading:
@@ -264,15 +268,12 @@ class Exporter:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             if await asyncio.to_thread(self._source.fingerprint) != self._fingerprint:
-                await self._try_reload()
+                await asyncio.wait({self._shared_reload()})
 
-    async def _try_reload(self) -> None:
-        try:
-            await self.reload()
-        except ConfigError:
-            pass  # already logged and counted
-        except Exception:
-            log.exception("reload crashed, the old configuration stays active")
+    def _reload_ended(self, reload: asyncio.Task[None]) -> None:
+        """Log a crash here, because those who waited for the reload may be gone."""
+        if not reload.cancelled() and not isinstance(why := reload.exception(), ConfigError | None):
+            log.error("reload crashed, the old configuration stays active", exc_info=why)
 
     def _realign(self) -> None:
         self._schedule.realign()
@@ -286,8 +287,8 @@ class Exporter:
             self._reload_soon()
 
     def _reload_soon(self) -> None:
-        if not self._stopping.is_set() and self._next_reload is None:
-            self._soon(self._try_reload())
+        if not self._stopping.is_set():
+            self._shared_reload()
 
     def _soon(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)

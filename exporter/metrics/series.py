@@ -85,8 +85,8 @@ class Block:
         return found
 
     def replace(self, gauges: Iterable[LabelledValue]) -> None:
-        """Replace all gauges atomically, so that no rendering shows neither the old ones nor the
-        new."""
+        """Replace all gauges atomically, so that every rendering shows either the old ones or the
+        new ones."""
         children = tuple(Gauge(self, self._key(own), float(value)) for own, value in gauges)
         with self.lock:
             self.children = children

@@ -67,7 +67,8 @@ async def _open_socket(
         if is_shortage(error):
             raise OutOfSockets from error
         why = os.strerror(error.errno).lower() if error.errno else words_of(error)
-        raise httpx.ConnectError(f"cannot connect to {host}:{port}: {why}") from error
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise httpx.ConnectError(f"cannot connect to {where}: {why}") from error
     sockets.add(sock)
     stamp_arrivals(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -89,13 +89,6 @@ class Answer:
         else:
             self._body.ended()
 
-    def take(self) -> list[bytes]:
-        """What arrived of the body since the last call.
-
-        :raises httpx.RemoteProtocolError: nothing did, because it is broken.
-        """
-        return self.came.take()
-
     def _feed_head(self, data: bytes) -> None:
         if not data:
             raise httpx.RemoteProtocolError("the server closed the connection without an answer")
@@ -150,7 +143,10 @@ class Came:
         """The mistake in what follows these pieces."""
 
     def take(self) -> list[bytes]:
-        """Return what arrived before a mistake first, and raise the mistake next."""
+        """Return what arrived since the last call.
+
+        :raises httpx.RemoteProtocolError: nothing did, because the body is broken.
+        """
         pieces = self.pieces
         if pieces:
             self.pieces = []

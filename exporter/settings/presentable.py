@@ -16,12 +16,13 @@ _SEARCHED = 4
 """How much more text than shown to redact: white space collapses, and a long encoded secret becomes
 one short word."""
 _CONTROLS = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}\ud800-\udfff"
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
     "\N{LEFT-TO-RIGHT EMBEDDING}-\N{RIGHT-TO-LEFT OVERRIDE}"
     "\N{LEFT-TO-RIGHT ISOLATE}-\N{POP DIRECTIONAL ISOLATE}]"
 )
 """Characters that no answer needs. The joiners of emoji and the marks of right-to-left scripts
 aren't among them."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -50,9 +51,11 @@ def words_of(error: Exception) -> str:
 def shown_answer(said: str) -> str:
     """Return the beginning of an answer, line breaks included.
 
-    It contains no secrets and nothing that controls a terminal or reverses a text.
+    It contains no secret that ``redact`` recognizes, and nothing that controls a terminal or
+    reverses a text.
     """
-    shown = redact(said[:MAX_ANSWER_CHARACTERS].replace("\r\n", "\n"))
+    answer = said[:MAX_ANSWER_CHARACTERS].replace("\r\n", "\n")
+    shown = redact(_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", answer))
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", shown)
 
 

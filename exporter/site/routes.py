@@ -48,7 +48,10 @@ _SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 _SCRAPE_TIMEOUT_SHARE = 0.95  # the answer must reach the scraper before it gives up
 _MAX_NAMES_SHOWN = 20
 _STANDS_BY = "not probed: this exporter is on standby, and another one probes\n"
-_COMPRESSED = (Middleware(GZipMiddleware, compresslevel=1),)
+_COMPRESSED_IN_A_THREAD_BYTES = 512 << 10  # less takes up to 4 ms, and a thread takes memory
+_COMPRESSED = (
+    Middleware(GZipMiddleware, compresslevel=1, thread_minimum_size=_COMPRESSED_IN_A_THREAD_BYTES),
+)
 
 OPENAPI: dict[str, Any] = json.loads(Path(__file__).with_name("openapi.json").read_bytes())
 """The OpenAPI description of this server."""
@@ -264,10 +267,19 @@ def _refuse_other_sites(request: Request) -> None:
     if site is not None:
         is_own = site in ("none", "same-origin")
     else:
-        asked = (request.headers.get(name) for name in ("Host", "X-Forwarded-Host"))
-        is_own = origin is None or origin.partition("://")[2] in asked
+        is_own = origin is None or origin.partition("://")[2].lower() in _asked_hosts(request)
     if not is_own:
         raise HTTPException(403, "rejected: the request comes from a page of another site\n")
+
+
+def _asked_hosts(request: Request) -> tuple[str, ...]:
+    """The names by which the client may have reached this server.
+
+    Of several proxies, the one closest to the client writes the first element.
+    """
+    forwarded = request.headers.get("X-Forwarded-Host", "").partition(",")[0]
+    hosts = (request.headers.get("Host", ""), forwarded)
+    return tuple(host.strip().lower() for host in hosts if host.strip())
 
 
 def _scrape_timeout_seconds(request: Request) -> float | None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
+
+import pytest
+import structlog
 
 from exporter.app import Exporter
 from exporter.config.root import Config
 from exporter.metrics.series import Series
+from exporter.settings.mistakes import ConfigError, Mistake
+from tests.waiting import until
 
 
 class SlowSource:
@@ -17,12 +23,15 @@ class SlowSource:
     def __init__(self) -> None:
         self.loaded = 0
         self.loading, self.may_load = threading.Event(), threading.Event()
+        self.mistake: Exception | None = None
 
     def load(self) -> Config:
         self.loaded += 1
         if self.loaded > 1:
             self.loading.set()
             assert self.may_load.wait(20)
+        if self.mistake:
+            raise self.mistake
         return Config.model_validate({"web": {"listen": "127.0.0.1:0"}, "targets": []})
 
     def fingerprint(self) -> object:
@@ -49,3 +58,32 @@ async def test_a_flood_of_reloads_is_two_reloads() -> None:
     assert source.loaded == 4
     signal.raise_signal(signal.SIGTERM)
     await running
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (ConfigError([Mistake("unknown key")]), "configuration not reloaded"),
+        (ZeroDivisionError("a bug"), "reload crashed"),
+    ],
+    ids=["mistake", "crash"],
+)
+async def test_a_reload_that_fails_when_nobody_waits_any_more_is_logged_once(
+    mistake: Exception, said: str
+) -> None:
+    source, complaints = SlowSource(), list[object]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+    exporter = Exporter(source)
+    source.mistake = mistake
+    with structlog.testing.capture_logs() as logs:
+        only = asyncio.create_task(exporter.reload())
+        await asyncio.to_thread(source.loading.wait, 20)
+        only.cancel()
+        source.may_load.set()
+        await asyncio.wait({only})
+        await until(lambda: logs)
+        await asyncio.sleep(0.01)
+    gc.collect()
+    assert not complaints
+    assert [line["event"].startswith(said) for line in logs] == [True]

@@ -31,7 +31,7 @@ def fed(*reads: bytes) -> Answer:
 
 
 def body(answer: Answer) -> bytes:
-    return b"".join(answer.take())
+    return b"".join(answer.came.take())
 
 
 @given(
@@ -169,7 +169,7 @@ def test_what_came_before_a_broken_chunk_comes_before_the_complaint(broken: byte
     answer = fed(CHUNKED + chunk(b"first"), broken)
     assert body(answer).startswith(b"first")
     with pytest.raises(httpx.RemoteProtocolError):
-        answer.take()
+        answer.came.take()
     assert not answer.is_over
     assert not answer.leaves_connection
 
@@ -204,13 +204,13 @@ def test_a_body_may_have_any_number_of_lines_and_trailers_may_not() -> None:
     answer = fed(CHUNKED)
     for _ in range(100):
         answer.feed(chunk(b":\n" * 1000 + b"0\r\n"))
-    answer.take()
+    answer.came.take()
     answer.feed(b"0\r\n")
     answer.feed(b"a:b\r\n" * MAX_HEADERS)
-    assert answer.take() == []
+    assert answer.came.take() == []
     answer.feed(b"a:b\r\n" * MAX_HEADERS)
     with pytest.raises(TooManyHeaders):
-        answer.take()
+        answer.came.take()
 
 
 def test_trailers_are_no_part_of_the_body() -> None:

@@ -311,6 +311,15 @@ def test_no_proxy_is_honoured(
     assert (proxy_for(url) is not None) is proxied
 
 
+async def test_an_ipv6_address_that_cannot_be_reached_is_named_in_brackets(
+    no_proxies: pytest.MonkeyPatch,
+) -> None:
+    no_proxies.setenv("no_proxy", "*")
+    async with connections_to(target("http://[::1]:9/v1")) as connections:
+        with pytest.raises(NetworkFailure, match=r"^cannot connect to \[::1\]:9: "):
+            await fetch(connections, Exchange())
+
+
 def test_a_socks_proxy_is_refused_with_its_reason(no_proxies: pytest.MonkeyPatch) -> None:
     no_proxies.setenv("all_proxy", "socks5://127.0.0.1:1080")
     with pytest.raises(NetworkFailure, match="socks5"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -169,6 +170,53 @@ def test_an_answer_controls_no_terminal_and_reverses_no_text() -> None:
     assert shown_answer(human) == human
 
 
+INVISIBLE = {
+    "color": "\x1b[1;31m",
+    "color, one byte": "\x9b0m",
+    "link": "\x1b]8;;http://x\x07",
+    "title": "\x1b]0;x\x1b\\",
+    "title, one byte": "\x9d0;x\x9c",
+    "character set": "\x1b(B",
+    "tag": "\U000e0041",
+    "variation": "\U000e0101",
+    "annotation": "\ufff9",
+    "hangul filler": "\u3164",
+    "blank of braille": "\u2800",
+    "half of a character": "\ud83d",
+    "replacement": "\ufffd",
+}
+
+
+@pytest.mark.parametrize("separator", INVISIBLE.values(), ids=INVISIBLE)
+def test_a_key_that_something_invisible_splits_is_removed_whole(separator: str) -> None:
+    split = separator.join((KEY[:18], KEY[18:]))
+    escaped = json.dumps(separator)[1:-1]
+    for text in (split, separator.join(KEY), split.replace(separator, escaped)):
+        assert shown_answer(f"before {text} after") == f"before {REDACTED} after"
+        assert presentable(f"before {text} after", 300) == f"before {REDACTED} after"
+
+
+def test_a_key_within_a_terminal_sequence_is_removed() -> None:
+    for key in (KEY, in_base64()(KEY), quote(KEY, safe="")):
+        assert shown_answer(f"\x1b]8;;{key}\x07") == f"\ufffd]8;;{REDACTED}\ufffd"
+
+
+ALTERNATING = {
+    "percent": "%%%02x",
+    "JSON": "\\u%04x",
+    "HTML": "&#%d;",
+}
+
+
+@pytest.mark.parametrize("other", ALTERNATING.values(), ids=ALTERNATING)
+@pytest.mark.parametrize("entity", ["&#%d", "&#x%x"])
+def test_a_key_is_found_in_entities_without_semicolons_between_other_escapes(
+    entity: str, other: str
+) -> None:
+    key = "".join((other, entity)[place % 2] % ord(one) for place, one in enumerate(KEY))
+    assert redact(f"before {key} after") == f"before {REDACTED} after"
+
+
 MANY = 200_000
 HOSTILE = {
     "letters": "V" * MANY,
@@ -178,6 +226,11 @@ HOSTILE = {
     "ampersands": "&amp;" * (MANY // 5),
     "entities": "&#65;" * (MANY // 5),
     "equals signs": "=\n" * (MANY // 2),
+    "terminal strings": "\x1b]" * (MANY // 2),
+    "terminal strings, one byte": "\x90" * MANY,
+    "terminal sequences": "\x1b[" + "1;" * (MANY // 2),
+    "terminal sequences, escaped": "\\u001b[0m" * (MANY // 9),
+    "entities and percent": "&#37%26" * (MANY // 7),
     "short runs": ("A1" * 6 + "!") * (MANY // 13),
     "beginnings": KEY[: PREFIX - 1] * (MANY // 11),
     "keys": quote(KEY, safe="") * (MANY // 45),

@@ -242,13 +242,31 @@ def test_a_page_of_another_site_is_refused_by_its_origin(url: str, origin: str) 
         {},
         {"Origin": "http://exporter:9850", "Host": "exporter:9850"},
         {"Origin": "https://monitoring.example", "X-Forwarded-Host": "monitoring.example"},
+        {"Origin": "http://mon.example", "X-Forwarded-Host": "Mon.example, inner:8080"},
+        {"Origin": "http://mon.example:9850", "Host": "MON.example:9850"},
         {"Origin": "https://monitoring.example", "Sec-Fetch-Site": "same-origin"},
     ],
-    ids=["no browser", "own page", "own page behind a proxy", "own page with https"],
+    ids=[
+        "no browser",
+        "own page",
+        "own page behind a proxy",
+        "own page behind two proxies",
+        "own page with capitals",
+        "own page with https",
+    ],
 )
 def test_the_own_page_is_not_refused(url: str, headers: dict[str, str]) -> None:
     asked = httpx.post(f"{url}/-/reload", headers=headers, trust_env=False)
     assert asked.status_code == 200
+
+
+@pytest.mark.parametrize("forwarded", ["", ",", "inner:8080, evil.example"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
+def test_another_sites_page_is_refused_behind_a_proxy(
+    url: str, forwarded: str, origin: str
+) -> None:
+    headers = {"Origin": origin, "X-Forwarded-Host": forwarded}
+    assert httpx.post(f"{url}/-/reload", headers=headers, trust_env=False).status_code == 403
 
 
 def test_a_client_that_does_not_read_takes_little_memory_of_the_kernel() -> None:

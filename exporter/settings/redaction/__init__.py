@@ -2,7 +2,8 @@
 
 It remembers every secret that was read. A provider can echo a secret unchanged, or in any encoding
 that programs apply to text. ``redact`` finds all of these, and any prefix of a secret with at least
-``PREFIX`` characters.
+``PREFIX`` characters. It doesn't look for a secret across visible characters, such as commas, that
+someone has put into it.
 """
 
 from __future__ import annotations

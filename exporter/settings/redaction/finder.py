@@ -12,16 +12,18 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from exporter.settings.redaction.views import (
     MAX_PASSES,
     Span,
     View,
     joined,
+    leniently,
     normal,
     squeezed,
     unescaped,
+    without_sequences,
 )
 
 PREFIX = 12
@@ -175,7 +177,7 @@ class _Search:
         if b"<" in compact.text and compact.text != text:  # white space may have split a tag
             again = self._normalized(compact.text, decodings, passes - 1)
             yield from map(compact.origin, again)
-        for view in joined(text):
+        for view in chain(joined(text), without_sequences(text), leniently(text)):
             yield from self._changed(view, decodings, passes - 1)
 
     def _changed(self, view: View, decodings: int, passes: int) -> Iterator[Span]:

@@ -36,14 +36,30 @@ _STRICT = re.compile(_ESCAPE % (rb"(?![&%=<\\])", b";"), re.VERBOSE)
 """Accepts HTML entities without a semicolon, as browsers do, but no names, and no numbers in front
 of another escape, which can stand for a line break in the middle of the number."""
 _LENIENT = re.compile(_ESCAPE % (b"", b";?"), re.VERBOSE)
+_ENDS_UNCLEARLY = re.compile(rb"#(?:[xX][\da-fA-F]{1,6}+|\d{1,7}+)(?:%[\da-fA-F]{2}|\\[xuU])")
+"""A number without a semicolon in front of an escape that isn't a line break in all likelihood. To
+look in front of other escapes too would use up the time of the search."""
 _NOISE = re.compile(
-    rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xe1\x9a\x80|\xe1\xa0\x8e"
-    rb"|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe2\x81[\x9f-\xaf]|\xe3\x80\x80|\xef\xb8[\x80-\x8f]|\xef\xbb\xbf"
+    rb"(?:[\x00-\x20\x7f]|\xc2[\x80-\xa0\xad]|\xcd\x8f|\xd8\x9c"
+    rb"|\xe1(?:\x85[\x9f\xa0]|\x9a\x80|\x9e[\xb4\xb5]|\xa0[\x8b-\x8f])"
+    rb"|\xe2(?:\x80[\x80-\x8f\xa8-\xaf]|\x81[\x9f-\xaf]|\xa0\x80)|\xe3(?:\x80\x80|\x85\xa4)"
+    rb"|\xed[\xa0-\xbf][\x80-\xbf]"
+    rb"|\xef(?:\xb8[\x80-\x8f]|\xbb\xbf|\xbe\xa0|\xbf[\xb0-\xbd])|\xf3\xa0[\x80-\x87][\x80-\xbf]"
     rb"|(?<![\x80-\xff])[\x80-\xbf]|(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?)(?![\x80-\xbf])"
     rb"|</?w?br ?/?>)+"
 )
-"""White space, control characters (of Latin-1 too), zero-width characters, HTML line breaks, and
-parts of characters, which a line break of quoted-printable can have split."""
+"""White space, control characters (of Latin-1 too), invisible characters, HTML line breaks, and
+parts of characters: surrogates, and bytes that a line break of quoted-printable can have split. The
+replacement character stands for such a part. Unicode lists most of the invisible characters as
+Default_Ignorable_Code_Point."""
+_TERMINAL = re.compile(
+    rb"(?:\x1b\[|\xc2\x9b)[0-?]*+[ -/]*+[@-~]"
+    rb"|(?:\x1b[P\]X^_]|\xc2[\x90\x98\x9d-\x9f])(?:(?!\xc2[\x80-\x9f])[^\x07\x1b])*+(?:\x07|\x1b\\|\xc2\x9c)"
+    rb"|\x1b[ -/]++[0-~]"
+)
+"""Control sequences, control strings, and escape sequences (ECMA-48 sections 5.4 and 5.6, ECMA-35
+section 13.2). xterm ends a string with a bell too. A string ends at the next control character, so
+that the search takes linear time."""
 _ASCII_NOISE = bytes((*range(0x21), 0x7F))
 MAX_PASSES = 8
 """The maximum depth of nested escapes. Each pass removes one level, and all levels of percent
@@ -122,6 +138,23 @@ def unescaped(text: bytes) -> View:
     if strict.text != text or b"&" not in text:
         return strict
     return View(text, _LENIENT.finditer(text), _meant)
+
+
+def leniently(text: bytes) -> Iterator[View]:
+    """Also replace entities that ``unescaped`` leaves because another escape follows."""
+    if b"&" in text and _ENDS_UNCLEARLY.search(text):
+        yield View(text, _LENIENT.finditer(text), _meant)
+
+
+def without_sequences(text: bytes) -> Iterator[View]:
+    """Remove what controls a terminal, if there is anything.
+
+    ``squeezed`` doesn't, because a sequence can itself contain a secret.
+    """
+    if b"\x1b" in text or b"\xc2" in text:
+        view = View(text, _TERMINAL.finditer(text), b"")
+        if view.text != text:
+            yield view
 
 
 _N = rb"%s*+" % _NOISE.pattern[:-1]
