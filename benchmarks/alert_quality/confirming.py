@@ -32,6 +32,7 @@ _UNHEARD_OF = 0.01
 _MOST_AT_ONCE = 3.3
 _PAUSES = 12
 _LONGEST_MINUTES = 5
+_DAY_MINUTES = 24 * 60
 
 
 def certainty(fleet: Fleet, seed: int, *, confirm: bool = True) -> Floats:
@@ -39,6 +40,7 @@ def certainty(fleet: Fleet, seed: int, *, confirm: bool = True) -> Floats:
     every, ordinary = fleet.world.minutes_per_probe, np.ones(fleet.failed.shape, bool)
     for incident in fleet.incidents:
         ordinary[incident.target, incident.start : incident.end] = False
+    random = np.random.default_rng([seed, 1])  # not the numbers that the fleet was drawn from
     result = np.zeros(fleet.failed.shape, np.float32)
     for phase in range(every):
         targets = np.arange(phase, fleet.targets, every)
@@ -53,7 +55,7 @@ def certainty(fleet: Fleet, seed: int, *, confirm: bool = True) -> Floats:
             every,
             confirm,
         )
-        of_probes = _evidence(probed, np.random.default_rng(seed))
+        of_probes = _evidence(probed, random)
         shown = _least_of_minutes(of_probes, every).reshape(len(targets), -1)
         result[targets, phase:] = shown[:, : fleet.minutes - phase]
     return result
@@ -91,7 +93,7 @@ def _evidence(probed: _Probed, random: np.random.Generator) -> Floats:
     filled = _without_gaps(probed.seen)
     runs = _Runs(filled, probed.ordinary)
     result = np.zeros((targets, probes + _PIECE, _PAUSES), np.float32)
-    sums = _Sums(len(start))
+    sums = _Sums(len(start), min(SAVED, SHARE * _DAY_MINUTES / probed.every_minutes))
     usual = _Usual(filled, runs, target, start)
     for step in range(_BEFORE + _PIECE):
         now = np.minimum(start + step, probes - 1)
@@ -148,10 +150,12 @@ def _quartiles(values: Floats) -> tuple[Floats, Floats, Floats]:
 class _Sums:
     """The evidence of each piece: that times are slower, and much slower."""
 
-    def __init__(self, pieces: int) -> None:
+    def __init__(self, pieces: int, saved_at_most: float) -> None:
+        """Each piece begins with all that can be saved: over weeks, less is spent than is saved."""
+        self.saved_at_most = saved_at_most
         self.value = np.zeros((2, pieces), np.float32)
         self._together = np.zeros((2, pieces), np.float32)
-        self.saved = np.full(pieces, SAVED, np.float32)
+        self.saved = np.full(pieces, saved_at_most, np.float32)
         self.minutes_left = np.full(pieces, _LONGEST_MINUTES, np.float32)
 
     def add(self, usual: _Usual, rows: Places, seen: Floats) -> None:
@@ -180,7 +184,7 @@ def _minute(
     seen = probed.seen[target, now]
     (rows,) = np.nonzero(~np.isnan(seen))
     sums.add(usual, rows, seen[rows])
-    sums.saved = np.minimum(sums.saved + SHARE, SAVED)
+    sums.saved = np.minimum(sums.saved + SHARE, sums.saved_at_most)
     after = np.empty((len(target), _PAUSES), np.float32)
     after[:] = sums.value.max(0)[:, None]
     asking = ~np.isnan(seen) & probed.confirm

@@ -94,8 +94,9 @@ def judge(world: World, targets: int, days: int, seed: int) -> Verdict:
     parts = -(-targets // _AT_ONCE)
     verdict = Verdict(world, parts * _AT_ONCE * days / 30)
     for part in range(parts):
-        fleet = simulate(world, _AT_ONCE, days, seed * 1000 + part)
-        _judge(fleet, firing(fleet, certainty(fleet, seed)), verdict)
+        of_part = seed * 1000 + part
+        fleet = simulate(world, _AT_ONCE, days, of_part)
+        _judge(fleet, firing(fleet, certainty(fleet, of_part)), verdict)
     return verdict
 
 
