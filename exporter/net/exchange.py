@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.net.kernel_clock import Arrival
+from exporter.net.sender import Sent
 from exporter.process.loop import suspended_ns
 from exporter.result import ConnectionPhases
 
@@ -31,8 +32,8 @@ class Exchange:
     sent: int | None = None
     """When the latest bytes of the request were handed to the kernel, monotonic nanoseconds."""
     sent_uncertainty: int = 0
-    """How much earlier that may have been, in nanoseconds. The process may have been preempted on
-    its way back from the kernel."""
+    """How much earlier that may have been, in nanoseconds. Without the kernel's stamp, the process
+    may have been preempted on its way back from the kernel."""
     answered: int | None = None
     """When the status line and the headers of the answer had arrived, monotonic nanoseconds."""
     arrival: Arrival | None = None
@@ -84,11 +85,10 @@ class Exchange:
         self.read, self.has_more, self.closed = b"", False, False
         self.retries += 1
 
-    def was_sent(self, began: int, ended: int) -> None:
-        """Record that the kernel accepted the latest bytes of the request between these two times,
-        monotonic nanoseconds."""
-        self.began = self.began or began
-        self.sent, self.sent_uncertainty = ended, ended - began
+    def was_sent(self, sent: Sent) -> None:
+        """Record that the kernel accepted the latest bytes of the request."""
+        self.began = self.began or sent.began
+        self.sent, self.sent_uncertainty = sent.at, sent.uncertainty
         self.on_sent()
 
     def was_answered(self, at: int) -> None:

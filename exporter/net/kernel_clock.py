@@ -92,6 +92,13 @@ def arrival_at(stamp: int | None, empty_at: int | None, *, is_one_segment: bool)
     return Arrival(now - lag, lag, waited, stamp, doubt)
 
 
+def on_monotonic_clock(stamp: int) -> tuple[int, int]:
+    """A wall-clock time of a moment ago in monotonic nanoseconds, and how much earlier it may have
+    been."""
+    now, wall, doubt = _both_clocks()
+    return now - (wall - stamp), doubt
+
+
 def _longest(waited: int | None) -> int:
     return _MAX_LAG_NS if waited is None else waited + _STEP_NS
 

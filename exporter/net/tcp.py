@@ -13,6 +13,7 @@ import httpx
 
 from exporter.net.exchange import Exchange
 from exporter.net.receiver import Receiver
+from exporter.net.sender import Sender
 from exporter.net.stream import READ_BYTES, Take
 from exporter.process.loop import ProbingLoop, glance
 from exporter.settings.presentable import words_of
@@ -38,6 +39,7 @@ class TcpStream:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._attentive = self._loop if isinstance(self._loop, ProbingLoop) else None
+        self._sender = Sender(sock)
         self._receiver = Receiver(sock, is_watched=self._attentive is not None)
         self._reader: _Reader | None = None
         self._watched_since: int | None = None
@@ -94,6 +96,7 @@ class TcpStream:
         try:
             data, arrival = self._receiver.receive(READ_BYTES)
         except BlockingIOError:
+            self._sender.take_stamp()  # it may be what the loop found
             return None
         except OSError as error:
             raise httpx.ReadError(words_of(error)) from error
@@ -128,15 +131,15 @@ class TcpStream:
         rest = memoryview(data)
         try:
             while rest:
-                began = time.monotonic_ns()
                 try:
-                    count = self._sock.send(rest)
+                    sent = self._sender.send(rest)
                 except BlockingIOError:
+                    self._sender.take_stamp()
                     await _writable(self._sock)
                     continue
-                rest = rest[count:]
+                rest = rest[sent.accepted :]
                 if exchange:
-                    exchange.was_sent(began, time.monotonic_ns())
+                    exchange.was_sent(sent)
         except OSError as error:
             raise httpx.WriteError(words_of(error)) from error
 
@@ -150,6 +153,7 @@ class TcpStream:
         """As ``Stream.is_readable``. A closed one counts as readable."""
         if self._sock.fileno() < 0:
             return True
+        self._sender.take_stamp()
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return bool(poll.poll(0))
