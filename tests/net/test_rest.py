@@ -15,7 +15,7 @@ import pytest
 from exporter.process.loop import ProbingLoop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="rests only where reads are dated")
-MANY = 9
+MANY = 65
 ROUNDS = 50
 MS = 0.001
 
