@@ -136,7 +136,8 @@ def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateL
 
 def finite(text: str | None) -> float | None:
     """Return the number in a header, or ``None`` if it isn't a number."""
-    if text is None or not _NUMBER.fullmatch(text.strip()):
+    text = (text or "").strip()  # float() doesn't remove all that strip() does
+    if not _NUMBER.fullmatch(text):
         return None
     number = float(text)
     return number if math.isfinite(number) else None

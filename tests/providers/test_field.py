@@ -483,6 +483,7 @@ WAITS: list[tuple[list[bytes], bytes, float | None]] = [
     ([b"retry-after: NaN"], b"{}", None),
     ([b"retry-after: 12s"], b"{}", 12),
     ([b"retry-after: 5", b"retry-after: 30"], b"{}", 30),
+    ([b"retry-after: 5,\x1c1,50"], b"{}", 50),
     ([DATE, b"retry-after: Mon, 23 Nov 2026 10:00:30 GMT"], b"{}", 30),
     ([b"retry-after: Mon, 23 Nov 1998 10:00:30 GMT"], b"{}", 0),
     ([b"retry-after: 3"], b'{"error":{"message":"Please try again in 1m26.5s."}}', 86.5),
