@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import platform
 import sys
@@ -22,6 +21,7 @@ from exporter.kinds import Kind
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop
+from exporter.process.heap import freeze
 from exporter.result import ProbeResult
 from tests.chaos.behaviours import BEHAVIOURS
 from tests.chaos.script import WHOLE, Behaviour
@@ -85,8 +85,7 @@ async def _play_all(*, quick: bool) -> list[Played]:
         other = _plan(healthy.url, "openai", PATIENT)
         neighbour = Connections(other.target)
         await run_probe(other, "hello", neighbour)  # whatever is made once has been made
-        gc.collect()
-        gc.freeze()  # as the exporter does
+        freeze()
         played = [
             await _play(behaviour, other, neighbour)
             for behaviour in BEHAVIOURS.values()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import platform
 import statistics
@@ -29,6 +28,7 @@ from exporter.config.plan import PlanChange
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
 from exporter.metrics.registry import Metrics
 from exporter.process import loop
+from exporter.process.heap import freeze
 from exporter.process.run_queue import RunQueue
 
 BEAT_SECONDS = 0.001
@@ -129,7 +129,7 @@ async def print_holdups(metrics: Metrics, scrapes: int, every_seconds: float) ->
     with serving(metrics) as url:
         for coding in CODINGS:
             await scrape_from_outside(url, coding, 1)  # the server has started
-        _freeze()
+        freeze()
         async with lateness() as beats:
             await asyncio.sleep(scrapes * every_seconds)
         print(f"| not at all | {milliseconds(beats)} | | |")
@@ -139,12 +139,6 @@ async def print_holdups(metrics: Metrics, scrapes: int, every_seconds: float) ->
             median = statistics.median(seconds for seconds, _ in answers)
             size = answers[-1][1] / 1e6
             print(f"| {coding} | {milliseconds(beats)} | {median * 1e3:.0f} | {size:.1f} |")
-
-
-def _freeze() -> None:
-    """Exclude long-lived objects from garbage collection, as ``exporter.process.heap`` does."""
-    gc.collect()
-    gc.freeze()
 
 
 def milliseconds(beats: list[Beat]) -> str:

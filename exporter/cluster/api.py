@@ -23,6 +23,7 @@ from exporter.settings.files import check_regular, regular_bytes
 from exporter.settings.mistakes import ConfigError, Mistake
 from exporter.settings.presentable import words_of
 from exporter.settings.redaction import remember
+from exporter.settings.url import authority
 
 JsonObject = dict[str, Any]
 
@@ -152,7 +153,7 @@ def _own_api_server() -> str:
     if not host or not port:
         message = "must be set outside a Kubernetes cluster, such as to http://127.0.0.1:8001"
         raise ConfigError([Mistake(message + " of kubectl proxy", key="kubernetes.api_server")])
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return f"https://{authority(host, port)}"
 
 
 def _trust(settings: Kubernetes) -> ssl.SSLContext:

@@ -19,6 +19,7 @@ from exporter.process.descriptors import are_used_up, is_shortage
 from exporter.process.stamps import stamp_arrivals
 from exporter.result import NANOSECONDS, ConnectionPhases
 from exporter.settings.presentable import words_of
+from exporter.settings.url import authority
 
 _HAPPY_EYEBALLS_DELAY_SECONDS = 0.25  # RFC 8305 section 5
 
@@ -67,8 +68,7 @@ async def _open_socket(
         if is_shortage(error):
             raise OutOfSockets from error
         why = os.strerror(error.errno).lower() if error.errno else words_of(error)
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise httpx.ConnectError(f"cannot connect to {where}: {why}") from error
+        raise httpx.ConnectError(f"cannot connect to {authority(host, port)}: {why}") from error
     sockets.add(sock)
     stamp_arrivals(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

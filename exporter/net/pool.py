@@ -20,6 +20,7 @@ from exporter.net.stream import Stream
 from exporter.net.tls import start_tls
 from exporter.net.trust import tls_context
 from exporter.process.loop import without_rest
+from exporter.settings.url import authority
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -40,8 +41,7 @@ class Origin(NamedTuple):
     @property
     def authority(self) -> bytes:
         """Host and port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}".encode()
+        return authority(self.host, self.port).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import time
 from typing import NamedTuple
 
 from exporter.net.kernel_clock import Arrival, arrival_at
-from exporter.process.stamps import SO_TIMESTAMPNS
+from exporter.process.stamps import SO_TIMESTAMPNS, TIMESPEC, stamp_in
 
-_TIMESPEC, _COUNT = struct.Struct("@ll"), struct.Struct("@I")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
+_COUNT = struct.Struct("@I")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 _SEGMENTS_AT, _DISORDERED_AT, _COUNTS_END = 152, 224, 228
 """Where ``struct tcp_info`` (linux/tcp.h) has ``tcpi_data_segs_in`` and ``tcpi_rcv_ooopack``. The
 latter exists since Linux 5.4."""
@@ -55,6 +55,7 @@ class _Segment(NamedTuple):
 class Receiver:
     """Reads a socket without waiting, and tells when the bytes arrived.
 
+    :param sock: a non-blocking socket.
     :param is_watched: whether the caller updates ``empty_at`` while it waits. If not, nothing is
         known about how long bytes may have waited.
     """
@@ -153,8 +154,8 @@ def _peeked(sock: socket.socket, max_bytes: int) -> list[_Segment]:
     """The segments in the socket, as far as their stamps and the messages' ends tell; none if
     there is too much to read."""
     content, _ = _receive(sock, max_bytes, socket.MSG_PEEK)
-    ends = _message_ends(content)
-    if len(content) == max_bytes or len(ends) > _MOST_MESSAGES:
+    ends = _message_ends(content) if len(content) < max_bytes else []
+    if len(ends) > _MOST_MESSAGES:
         return []
     found: list[_Segment] = []
     begin = 0
@@ -189,11 +190,7 @@ def _receive(sock: socket.socket, max_bytes: int, flags: int = 0) -> tuple[bytes
     if not _ANCILLARY_BYTES:
         return sock.recv(max_bytes, flags), None
     data, ancillary, _, _ = sock.recvmsg(max_bytes, _ANCILLARY_BYTES, flags)
-    for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-            return data, seconds * 1_000_000_000 + nanoseconds
-    return data, None
+    return data, stamp_in(ancillary, SO_TIMESTAMPNS)
 
 
 def _counts(sock: socket.socket) -> _Counts | None:
@@ -214,6 +211,6 @@ def _counts(sock: socket.socket) -> _Counts | None:
 def _has_bytes(sock: socket.socket) -> bool:
     """Whether there is something to read."""
     try:
-        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return bool(sock.recv(1, socket.MSG_PEEK))
     except OSError:
         return False

@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import sys
 import time
 from typing import NamedTuple
 
 from exporter.net.kernel_clock import on_monotonic_clock
+from exporter.process.stamps import SO_TIMESTAMPING, stamp_in
 
-_SO_TIMESTAMPING = 37  # asm-generic/socket.h; not in Python's socket module
 _FLAGS = 1 << 1 | 1 << 4 | 1 << 11
 """``SOF_TIMESTAMPING_TX_SOFTWARE``, ``_SOFTWARE``, and ``_OPT_TSONLY`` of
 linux/net_tstamp.h: stamp what is sent, report the stamps, and don't return the bytes with them."""
-_STAMPS = struct.Struct("@6l")
-"""``struct scm_timestamping``: three times; the software's is the first one."""
 _ANCILLARY_BYTES = 256
 _MOST_STAMPS = 16
 
@@ -47,7 +44,7 @@ class Sender:
         self._has_stamps = False
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _FLAGS)
+                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, _FLAGS)
                 self._has_stamps = True
 
     def send(self, data: memoryview) -> Sent:
@@ -77,8 +74,4 @@ class Sender:
     def _next_stamp(self) -> int | None:
         flags = socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT
         _, ancillary, _, _ = self._sock.recvmsg(0, _ANCILLARY_BYTES, flags)
-        for level, kind, value in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPING):
-                seconds, nanoseconds, *_ = _STAMPS.unpack_from(value)
-                return int(seconds) * 1_000_000_000 + int(nanoseconds)
-        return None
+        return stamp_in(ancillary, SO_TIMESTAMPING)

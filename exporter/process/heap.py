@@ -26,8 +26,8 @@ class Heap:
         if self._again:
             self._again.cancel()
             gc.unfreeze()  # objects of the previous configuration might be garbage now
-        _freeze()
-        self._again = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _freeze)
+        freeze()
+        self._again = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, freeze)
 
     def stop(self) -> None:
         """Cancel the second freeze."""
@@ -35,6 +35,7 @@ class Heap:
             self._again.cancel()
 
 
-def _freeze() -> None:
+def freeze() -> None:
+    """Exclude all objects that exist now from garbage collection."""
     gc.collect()
     gc.freeze()

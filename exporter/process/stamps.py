@@ -1,12 +1,26 @@
-"""The kernel's receive timestamps (``SO_TIMESTAMPNS``, socket(7))."""
+"""The kernel's timestamps: of what arrives (``SO_TIMESTAMPNS``, socket(7)), and of what is sent
+(``SO_TIMESTAMPING``, Documentation/networking/timestamping.rst)."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import sys
+from collections.abc import Iterable
 
-SO_TIMESTAMPNS = 35  # asm-generic/socket.h; not in Python's socket module
+SO_TIMESTAMPNS, SO_TIMESTAMPING = 35, 37  # asm-generic/socket.h; not in Python's socket module
+TIMESPEC = struct.Struct("@ll")
+
+
+def stamp_in(ancillary: Iterable[tuple[int, int, bytes]], kind: int) -> int | None:
+    """Return the stamp of this kind among what ``recvmsg`` returned, in wall-clock nanoseconds. Of
+    several times in one message, the first is the kernel's own."""
+    for level, its_kind, value in ancillary:
+        if (level, its_kind) == (socket.SOL_SOCKET, kind) and len(value) >= TIMESPEC.size:
+            seconds, nanoseconds = TIMESPEC.unpack_from(value)
+            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return None
 
 
 def stamp_arrivals(sock: socket.socket) -> None:

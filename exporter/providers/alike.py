@@ -39,12 +39,12 @@ class Alike:
         self._first = None
         if len(events) != 1 or not isinstance(output := events[0], Output):
             return
+        if output.is_summary or output.call or b"\\" in message:
+            return
         text = b'"%s"' % output.text.encode(errors="surrogatepass")
         at = message.find(text)
         # The second one may begin with the quotation mark that ends the first.
         if at < 0 or message.find(text, at + 1) >= 0:
-            return
-        if output.is_summary or output.call or b"\\" in message:
             return
         before, after = message[:at], message[at + len(text) :]
         self._first, self._before, self._after = output, before + b'"', b'"' + after

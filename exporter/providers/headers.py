@@ -126,8 +126,6 @@ def share_left(limit: RateLimit) -> float:
 def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateLimit | None:
     """Return the limit that two headers describe. A negative value means unknown (seen on
     Azure)."""
-    if limit is None and remaining is None:
-        return None
     of_limit, of_remaining = _not_negative(limit), _not_negative(remaining)
     if of_limit is None and of_remaining is None:
         return None
@@ -136,7 +134,9 @@ def rate_limit(resource: str, limit: str | None, remaining: str | None) -> RateL
 
 def finite(text: str | None) -> float | None:
     """Return the number in a header, or ``None`` if it isn't a number."""
-    text = (text or "").strip()  # float() doesn't remove all that strip() does
+    if text is None:
+        return None
+    text = text.strip()  # float() doesn't remove all that strip() does
     if not _NUMBER.fullmatch(text):
         return None
     number = float(text)

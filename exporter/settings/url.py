@@ -1,4 +1,4 @@
-"""Validates URLs: rejects what DNS, httpx or h11 would reject."""
+"""Validates URLs, and writes their parts: rejects what DNS, httpx or h11 would reject."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ def http_url(url: str) -> str:
     scheme, host, port, path = parts.groups()
     encoded = quote(path or "", safe=_PATH_CHARACTERS)
     return f"{scheme}://{_host(host)}{port or ''}{encoded}".rstrip("/")
+
+
+def authority(host: str, port: int | str) -> str:
+    """Return host and port as a URL has them: an IPv6 address in brackets (RFC 3986, section
+    3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _is_port(url: str) -> bool:

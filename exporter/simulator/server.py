@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import h11
 
+from exporter.settings.url import authority
 from exporter.simulator.connection import Connection, open_connection
 from exporter.simulator.handler import Facts, Refused, Request, Response
 from exporter.simulator.handlers import handler_for
@@ -67,8 +68,7 @@ class Simulator:
     def url(self) -> str:
         """The base URL of the server, known after it has started."""
         scheme = "https" if self._ssl_context else "http"
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{scheme}://{host}:{self._port}"
+        return f"{scheme}://{authority(self._host, self._port)}"
 
     @property
     def ledger(self) -> tuple[Served, ...]:

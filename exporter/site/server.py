@@ -16,6 +16,7 @@ import uvicorn
 from exporter.config.web import Web
 from exporter.process.descriptors import for_server
 from exporter.settings.mistakes import ConfigError
+from exporter.settings.url import authority
 from exporter.site.backend import Backend
 from exporter.site.guard import Guard, ReloadingContext
 from exporter.site.listener import IDLE_SECONDS, Listener
@@ -114,4 +115,4 @@ def _listen(web: Web) -> socket.socket:
 def _url(scheme: str, listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"{scheme}://{authority(host, port)}"
