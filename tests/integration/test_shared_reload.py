@@ -5,45 +5,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import threading
 
 import pytest
 import structlog
 
 from exporter.app import Exporter
 from exporter.config.root import Config
-from exporter.metrics.series import Series
 from exporter.settings.mistakes import ConfigError, Mistake
+from tests.slow_source import SlowSource
 from tests.waiting import until
 
 
-class SlowSource:
-    """Loads slowly after the start, and counts."""
-
-    def __init__(self) -> None:
-        self.loaded = 0
-        self.loading, self.may_load = threading.Event(), threading.Event()
-        self.mistake: Exception | None = None
-
-    def load(self) -> Config:
-        self.loaded += 1
-        if self.loaded > 1:
-            self.loading.set()
-            assert self.may_load.wait(20)
-        if self.mistake:
-            raise self.mistake
-        return Config.model_validate({"web": {"listen": "127.0.0.1:0"}, "targets": []})
-
-    def fingerprint(self) -> object:
-        return None
-
-    def report(self, _series: Series) -> None:
-        """Do nothing, because there is nothing to report."""
+def slow_source() -> SlowSource:
+    config = Config.model_validate({"web": {"listen": "127.0.0.1:0"}, "targets": []})
+    return SlowSource(config, config)
 
 
 async def test_a_flood_of_reloads_is_two_reloads() -> None:
     """One is under way, and all others share the next, which reads what was written since."""
-    source, started = SlowSource(), asyncio.Event()
+    source, started = slow_source(), asyncio.Event()
     exporter = Exporter(source)
     running = asyncio.create_task(exporter.run(lambda _url: started.set()))
     await started.wait()
@@ -71,7 +51,7 @@ async def test_a_flood_of_reloads_is_two_reloads() -> None:
 async def test_a_reload_that_fails_when_nobody_waits_any_more_is_logged_once(
     mistake: Exception, said: str
 ) -> None:
-    source, complaints = SlowSource(), list[object]()
+    source, complaints = slow_source(), list[object]()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
     exporter = Exporter(source)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 
 from exporter.app import Exporter
 from exporter.config.root import Config
-from exporter.metrics.series import Series
+from tests.slow_source import SlowSource
 
 
 def configuration(*names: str) -> Config:
@@ -26,30 +25,9 @@ def configuration(*names: str) -> Config:
     return Config.model_validate({"web": {"listen": "127.0.0.1:0"}, "targets": targets})
 
 
-class SlowSource:
-    """Discovers one target at once, and a second one on request."""
-
-    def __init__(self) -> None:
-        self._loaded = 0
-        self.loading, self.may_load = threading.Event(), threading.Event()
-
-    def load(self) -> Config:
-        self._loaded += 1
-        if self._loaded == 1:
-            return configuration("a")
-        self.loading.set()
-        assert self.may_load.wait(20)
-        return configuration("a", "b")
-
-    def fingerprint(self) -> object:
-        return None
-
-    def report(self, _series: Series) -> None:
-        """Do nothing, because there is nothing to report."""
-
-
 async def test_a_reload_under_way_begins_nothing_once_the_exporter_stops() -> None:
-    source, started = SlowSource(), asyncio.Event()
+    source = SlowSource(configuration("a"), configuration("a", "b"))
+    started = asyncio.Event()
     exporter = Exporter(source)
     running = asyncio.create_task(exporter.run(lambda _url: started.set()))
     await started.wait()

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from exporter.net.kernel_clock import Arrival
 from exporter.net.receiver import Receiver
-from exporter.process.stamps import KeptStamps, stamp_arrivals
+from exporter.process.stamps import KeptStamps
+from tests.sockets import PATIENCE_SECONDS, stamped
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux gives receive times for TCP"
 )
 MS = 1_000_000
-PATIENCE_SECONDS = 10
 EVENT = b"data: {}\n\n"
 CHUNK = b"a\r\ndata: {}\n\n\r\n"
 RECORD = b"\x17\x03\x03\x00\x05hello"
@@ -57,26 +57,8 @@ class Connection(NamedTuple):
 @contextmanager
 def connected() -> Iterator[Connection]:
     """A connection whose kernel stamps arrivals."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as sender,
-    ):
-        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock, _ = listener.accept()
-        with sock:
-            stamp_arrivals(sock)
-            connection = Connection(sender, sock, Receiver(sock))
-            until_stamped(connection)
-            yield connection
-
-
-def until_stamped(connection: Connection) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        connection.send(b"w")
-        if connection.read()[-1][1].stamp is not None:
-            return
-        assert time.monotonic() < deadline, "the kernel stamps nothing"
+    with stamped() as (sender, sock):
+        yield Connection(sender, sock, Receiver(sock))
 
 
 @pytest.fixture(scope="module", autouse=True)

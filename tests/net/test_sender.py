@@ -15,28 +15,18 @@ from exporter.net.receiver import Receiver
 from exporter.net.sender import Sender
 from exporter.net.tcp import TcpStream
 from exporter.process.loop import ProbingLoop
-from exporter.process.stamps import KeptStamps, stamp_arrivals
+from tests.sockets import PATIENCE_SECONDS, stamped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what is sent")
-PATIENCE_SECONDS = 10
 BIG = 8 << 20
 
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two ends of a connection, neither of which waits."""
-    kept = KeptStamps()
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        socket.create_connection(listener.getsockname()) as ours,
-    ):
-        theirs, _ = listener.accept()
-        with theirs:
-            stamp_arrivals(theirs)
-            for end in (ours, theirs):
-                end.setblocking(False)
-            yield ours, theirs
-    kept.close()
+    with stamped() as (ours, theirs):
+        ours.setblocking(False)
+        yield ours, theirs
 
 
 def events(sock: socket.socket) -> int:
