@@ -155,7 +155,7 @@ def _peeked(sock: socket.socket, max_bytes: int) -> list[_Segment]:
     there is too much to read."""
     content, _ = _receive(sock, max_bytes, socket.MSG_PEEK)
     ends = _message_ends(content) if len(content) < max_bytes else []
-    if len(ends) > _MOST_MESSAGES:
+    if not 0 < len(ends) <= _MOST_MESSAGES:
         return []
     found: list[_Segment] = []
     begin = 0

@@ -97,6 +97,28 @@ def test_messages_in_segments_of_their_own_are_told_apart(message: bytes) -> Non
     assert found[0][1].at < found[1][1].at < found[2][1].at
 
 
+@pytest.mark.parametrize("max_bytes", [len(EVENT), 2 * len(EVENT), 3 * len(EVENT)])
+def test_more_than_one_read_takes_is_read_whole(max_bytes: int) -> None:
+    with connected() as connection:
+        connection.send(EVENT, EVENT, EVENT)
+        time.sleep(0.01)
+        found = b"".join(
+            data
+            for _ in range(0, 3 * len(EVENT), max_bytes)
+            for data, _ in connection.read(max_bytes)
+        )
+    assert found == EVENT * 3
+
+
+def test_what_ends_after_segments_that_were_not_told_apart_is_the_end() -> None:
+    with connected() as connection:
+        connection.send(b"x" * 60, b"y" * 60)
+        connection.sender.shutdown(socket.SHUT_WR)
+        time.sleep(0.01)
+        read = [connection.read(max_bytes=60) for _ in range(3)]
+    assert [data for ((data, _),) in read] == [b"x" * 60, b"y" * 60, b""]
+
+
 def test_a_message_in_two_segments_is_read_at_once() -> None:
     with connected() as connection:
         connection.send(EVENT[:5], EVENT[5:] + EVENT[:3], EVENT[3:])
