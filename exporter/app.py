@@ -244,7 +244,7 @@ class Exporter:
         self._cold.apply(change)
         self._prober.apply(change)
         self._schedule.apply(change)
-        self._heap.changed()
+        self._heap.changed(len(plans))
 
     def _stand_for_election(self, config: Config) -> LeaderElection | None:
         if config.leader_election is None:

@@ -234,7 +234,7 @@ async def measure(url: str, case: Case) -> list[Seen]:
             await clients.enter_async_context(CLIENTS[case.client](url, case.model))
             for _ in range(case.streams)
         ]
-        heap.changed()
+        heap.changed(case.streams)
         stop = time.monotonic() + 2 * spread + case.seconds
         async with asyncio.TaskGroup() as streaming:
             for number, ask in enumerate(asks):

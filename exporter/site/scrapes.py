@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.metrics.exposition import Format, negotiated
 from exporter.metrics.series import Exposed
+from exporter.process.pauses import Pauses
 
 _GZIP_LEVEL = 1  # twice the speed of the next, for a tenth more bytes
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
@@ -102,7 +103,7 @@ def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
 
 
 def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool) -> Parts:
-    parts = format_.parts(shown)
+    parts = format_.parts(shown, Pauses())
     return tuple(filter(None, _zipped(parts) if compressed else parts))
 
 

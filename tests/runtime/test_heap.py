@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from exporter.process import heap as heap_module
 from exporter.process.heap import Heap
 
 
@@ -21,15 +22,17 @@ class Cycle:
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
+    thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def test_what_lives_long_is_not_looked_at_again() -> None:
     async def main() -> None:
         kept = Cycle()
         heap = Heap()
-        heap.changed()
+        heap.changed(plans=1)
         heap.stop()
         assert not any(found is kept for found in gc.get_objects())
 
@@ -40,12 +43,46 @@ def test_what_was_set_aside_is_freed_after_the_next_change() -> None:
     async def main() -> None:
         heap, cycle = Heap(), Cycle()
         gone = weakref.ref(cycle)
-        heap.changed()
+        heap.changed(plans=1)
         del cycle
         gc.collect()
         assert gone() is not None
-        heap.changed()
+        heap.changed(plans=1)
         heap.stop()
         assert gone() is None
+
+    asyncio.run(main())
+
+
+def test_nothing_is_collected_until_the_objects_of_a_new_configuration_exist(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heap_module, "_SETTLED_SECONDS", 0.01)
+
+    async def main() -> None:
+        heap = Heap()
+        heap.changed(plans=1)
+        assert not gc.isenabled()
+        made = Cycle()
+        for _ in range(1000):
+            if gc.isenabled():
+                break
+            await asyncio.sleep(0.01)
+        assert not any(found is made for found in gc.get_objects())
+        heap.stop()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("plans", [0, 1, 1000])
+def test_garbage_is_collected_before_it_is_much_for_so_many_plans(plans: int) -> None:
+    async def main() -> None:
+        heap = Heap()
+        heap.changed(plans)
+        heap.stop()
+        first = weakref.ref(Cycle())
+        at_most = 700 + 100 * plans
+        made = next((n for n in range(at_most) if first() is None or Cycle() is None), at_most)
+        assert 25 * plans < made < at_most
 
     asyncio.run(main())

@@ -30,15 +30,22 @@ class Format:
     def content_type(self) -> str:
         return f"{self.media_type}; {self.parameters}"
 
-    def parts(self, shown: Iterable[Exposed]) -> Iterator[bytes]:
+    def parts(
+        self, shown: Iterable[Exposed], pause: Callable[[], None] = lambda: None
+    ) -> Iterator[bytes]:
         """Yield a response body in pieces.
 
         Joining, copying, or sending megabytes in one step would delay the thread that reads
         streams, because all threads share the interpreter.
+
+        :param pause: called after each block, so that another thread can run.
         """
         for part in shown:
             if part.has_series():
-                blocks = [block.rendered(self.block) for block in part.blocks]
+                blocks = []
+                for block in part.blocks:
+                    blocks.append(block.rendered(self.block))
+                    pause()
                 yield from _joined([self.head(part.family, sum(map(len, blocks))), *blocks])
         yield self.end
 
