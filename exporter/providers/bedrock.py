@@ -37,6 +37,7 @@ from exporter.providers.errors import reason_for
 from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.eventstream import EventStreamDecoder, EventStreamMessage
 from exporter.providers.headers import retry_after_seconds
+from exporter.providers.regions import BEDROCK_REGIONS
 from exporter.providers.sigv4 import sign
 from exporter.providers.tools import bedrock_tools
 from exporter.providers.usage import BedrockUsage
@@ -48,15 +49,6 @@ from exporter.providers.wire import (
     parse_if,
 )
 from exporter.result import Failure, FailureReason
-
-_REGION_NAMES = """
-us-east-1 us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 ca-central-1 ca-west-1
-mx-central-1 sa-east-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1
-eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 af-south-1 ap-east-2 ap-south-1 ap-south-2
-ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-southeast-1 ap-southeast-2 ap-southeast-3
-ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
-"""
-REGIONS = tuple(_REGION_NAMES.split())
 
 _SERVICE = "bedrock"
 _ELSEWHERE = "us-east-1"
@@ -160,9 +152,11 @@ def public_base_url(region: str | None) -> str:
 
     :raises ValueError: no region is set, or Bedrock doesn't have this region.
     """
-    if region not in REGIONS:
+    if region not in BEDROCK_REGIONS:
         problem = f"bedrock has no region {region!r}" if region else "region must be set"
-        raise ValueError(f"{problem}; use one of {', '.join(REGIONS)}; for any other, set base_url")
+        raise ValueError(
+            f"{problem}; use one of {', '.join(BEDROCK_REGIONS)}; for any other, set base_url"
+        )
     return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from exporter.providers.asks import ChatAsk, Reasoning
-from exporter.providers.bedrock import REGIONS as BEDROCK_REGIONS
+from exporter.providers.regions import BEDROCK_REGIONS, DASHSCOPE_HOSTS
 from exporter.result import FailureReason
 
 
@@ -99,19 +99,6 @@ class Preset:
             f"{problem}; use one of {', '.join(self.regions)}; for any other, set base_url"
         )
 
-
-DASHSCOPE_HOSTS = {
-    "beijing": "dashscope.aliyuncs.com",
-    "singapore": "dashscope-intl.aliyuncs.com",
-    "us": "dashscope-us.aliyuncs.com",  # Virginia
-    "hongkong": "cn-hongkong.dashscope.aliyuncs.com",
-    # Alibaba Cloud's own names for the same regions:
-    "cn-beijing": "dashscope.aliyuncs.com",
-    "ap-southeast-1": "dashscope-intl.aliyuncs.com",
-    "us-east-1": "dashscope-us.aliyuncs.com",
-    "cn-hongkong": "cn-hongkong.dashscope.aliyuncs.com",
-}
-"""The hosts of Alibaba Cloud Model Studio, without those of single workspaces."""
 
 COMPATIBLE = Preset()
 """The preset of an unknown server."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pkgutil import resolve_name
 from typing import Any
 
 from exporter.providers.asks import Kind
@@ -20,9 +22,27 @@ def one_version(version: str) -> None:
     raise ValueError("this provider has no API versions; remove it")
 
 
-def always(dialect: Dialect[Any]) -> Callable[[Preset], Dialect[Any]]:
-    """Return a dialect that doesn't depend on the preset."""
-    return lambda _preset: dialect
+def located(where: str) -> Callable[..., Any]:
+    """Return a function or class of a provider's module, which is imported with the first call.
+
+    Few exporters use more than one provider, and the others would take a megabyte of memory.
+
+    :param where: the module in this package and the name in it, as ``module:name``.
+    """
+
+    def call(*arguments: object) -> Any:
+        return resolve_name(f"{__package__}.{where}")(*arguments)
+
+    return call
+
+
+def always(where: str) -> Callable[[Preset], Dialect[Any]]:
+    """Return a dialect that doesn't depend on the preset.
+
+    :param where: as for ``located``.
+    """
+    dialect = cache(located(where))
+    return lambda _preset: dialect()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

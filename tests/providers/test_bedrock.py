@@ -26,8 +26,9 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.bedrock import REGIONS, Bedrock, public_base_url
+from exporter.providers.bedrock import Bedrock, public_base_url
 from exporter.providers.framing.eventstream import encode
+from exporter.providers.regions import BEDROCK_REGIONS
 from exporter.result import Failure, FailureReason, Usage
 from tests.providers.calls import chat_call
 from tests.providers.golden import events_of, fixture
@@ -317,7 +318,7 @@ def test_a_target_needs_a_region_or_a_base_url() -> None:
     assert own.endpoint == "https://bedrock.example.com"
 
 
-@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("region", BEDROCK_REGIONS)
 def test_a_region_has_the_host_that_botocore_knows(region: str) -> None:
     import boto3
 
