@@ -1,4 +1,4 @@
-"""The start time of the exporter: ``run`` until it is ready, and ``probe --help``.
+"""The start time and memory of the exporter: ``run`` until it is ready, and ``probe --help``.
 
 For comparison, the benchmark measures the minimum for any exporter in Python: the import of httpx
 and prometheus_client. Compiled modules stay between rounds, as in an installation, and the fastest
@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.running import Process
+
 TARGETS = 10
 BARE = ("-c", "import httpx, prometheus_client")
 HELP = ("-m", "exporter", "probe", "--help")
@@ -33,6 +35,8 @@ class Start:
     seconds: float
     cpu_seconds: float
     """The CPU time of all threads."""
+    memory_kb: int | None = None
+    """The resident memory of a server when it is ready."""
 
 
 def until_done(command: Sequence[str], environment: Mapping[str, str]) -> Start:
@@ -56,7 +60,8 @@ def until_ready(command: Sequence[str], environment: Mapping[str, str], port: in
                 if process.poll() is not None or time.perf_counter() - began > _GIVE_UP_SECONDS:
                     sys.exit(f"{' '.join(command)} did not become ready")
                 time.sleep(0.005)
-            return Start(time.perf_counter() - began, _cpu_seconds(process.pid))
+            seconds = time.perf_counter() - began
+            return Start(seconds, _cpu_seconds(process.pid), Process(process.pid).memory_kb())
         finally:
             process.terminate()
 
@@ -116,10 +121,12 @@ def main() -> None:
     options = parser.parse_args()
     starts = measure(options.python, 3 if options.quick else 10)
     bare = starts["bare"]
-    print("\n| start | s | CPU, s | CPU / bare |\n|---|--:|--:|--:|")
+    print("\n| start | s | CPU, s | CPU / bare | MB |\n|---|--:|--:|--:|--:|")
     for name, start in starts.items():
         ratio = start.cpu_seconds / bare.cpu_seconds
-        print(f"| {name} | {start.seconds:.2f} | {start.cpu_seconds:.2f} | {ratio:.1f} |")
+        times = f"{start.seconds:.2f} | {start.cpu_seconds:.2f} | {ratio:.1f}"
+        memory = f"{start.memory_kb / 1e3:.1f}" if start.memory_kb else ""
+        print(f"| {name} | {times} | {memory} |")
     print(f"\n`bare` is {BARE[1]!r}; load {os.getloadavg()[0]:.1f}")
 
 

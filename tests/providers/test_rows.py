@@ -22,6 +22,15 @@ pools = [it for it in __import__("gc").get_objects()
          if isinstance(it, concurrent.futures.ThreadPoolExecutor)]
 assert not pools, pools
 """
+LOAD = """
+import sys
+from exporter.config.root import Config
+target = {"name": "t", "provider": "anthropic", "model": "m"}
+for plan in Config.model_validate({"targets": [target]}).plans():
+    assert type(plan.dialect).__module__ == "exporter.providers.anthropic"
+others = ("azure", "bedrock", "dashscope", "embeddings", "gemini", "listing", "ollama", "openai")
+assert not {f"exporter.providers.{name}" for name in others} & sys.modules.keys()
+"""
 
 
 @ROWS
@@ -39,6 +48,16 @@ async def test_an_api_key_is_all_that_a_call_needs(row: Provider) -> None:
 def test_only_servers_of_ones_own_are_watched_without_being_asked_for(row: Provider) -> None:
     target = Target(name="t", provider=row.name, model="m", base_url="http://127.0.0.1:1/v1")
     assert (target.watched_boot is not None) is (row.name == "vllm")
+
+
+@ROWS
+def test_every_kind_of_a_provider_has_its_dialect(row: Provider) -> None:
+    for kind in row.kinds:
+        assert callable(row.dialect(row.server(None, None), kind).request)
+
+
+def test_a_configuration_imports_the_dialects_of_its_targets_alone() -> None:
+    subprocess.run([sys.executable, "-c", LOAD], check=True)
 
 
 def test_importing_the_providers_starts_no_thread_and_no_pool() -> None:
