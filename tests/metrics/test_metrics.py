@@ -95,8 +95,8 @@ def metrics() -> ToldMetrics:
 
 
 def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldMetrics) -> None:
-    priced = {"price": {"input": 1, "output": 2}}
-    metrics.take([plan(cold_start={"idle": "10m"}, **priced)])  # only this one is left idle
+    # Only this target is left idle to go cold, and has a cost.
+    metrics.take([plan(cold_start={"idle": "10m"}, price={"input": 1, "output": 2})])
     for reason in FailureReason:
         assert value(metrics, "inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
