@@ -58,9 +58,7 @@ class Answer:
         """Whether more arrived than belongs to it."""
         return self.came.has_surplus
 
-    def asked(
-        self, method: str, target: bytes, headers: RawHeaders, content: bytes = b""
-    ) -> bytes:
+    def asked(self, method: str, target: bytes, headers: RawHeaders, content: bytes = b"") -> bytes:
         """The request on the wire.
 
         :raises httpx.LocalProtocolError: it can't be sent.
