@@ -232,6 +232,7 @@ def _cells(panel: Mapping[str, Any], lines: Sequence[Line]) -> tuple[list[str], 
     """Return the column titles and the rows of a table."""
     names: dict[str, str] = panel["transformations"][2]["options"]["renameByName"]
     units, words = _overrides(panel, "unit"), _mappings(panel)
+    empty = _overrides(panel, "noValue")
     keys = [
         name
         for name in panel["transformations"][1]["options"]["include"]["names"]
@@ -245,7 +246,10 @@ def _cells(panel: Mapping[str, Any], lines: Sequence[Line]) -> tuple[list[str], 
         shown = value["text"] if value else text(_last(line), units.get(title, "short"))
         cells.setdefault(row, {})[title] = shown
     titles = list(names.values())
-    content = [[*row, *(cells[row].get(title, "") for title in titles)] for row in sorted(cells)]
+    content = [
+        [*row, *(cells[row].get(title, empty.get(title, "")) for title in titles)]
+        for row in sorted(cells)
+    ]
     return [*keys, *titles], content
 
 

@@ -93,9 +93,13 @@ def _now() -> Section:
                 steps=Steps(orange=1, red=3),
             ),
             number(
-                Text("Cost of 24 hours", "Cost of probes in the last 24 hours."),
+                Text(
+                    "Cost of 24 hours",
+                    "Cost of probes in the last 24 hours, of targets with a known price.",
+                ),
                 USD,
                 Query(f"sum(target:inference_cost_usd:increase1d{{{FLEET_TARGETS}}})"),
+                empty="unknown",
             ),
             _table(),
         ],
@@ -115,8 +119,8 @@ def _table() -> Panel:
             SLOW,
         ),
         Column("tokens/s p50", COUNT, quantile(0.5, SPEED, TARGETS, BY_TARGET, "1h")),
-        Column("USD 24h", USD, _spent("increase1d")),
-        Column("USD 30d", USD, _spent("increase30d")),
+        Column("USD 24h", USD, _spent("increase1d"), empty="unknown"),
+        Column("USD 30d", USD, _spent("increase30d"), empty="unknown"),
     ]
     text = Text(
         "Targets",
@@ -219,10 +223,11 @@ def _cost() -> Section:
         "Cost",
         [
             over_time(
-                Text("Cost", "Cost of probes, by target."),
+                Text("Cost", "Cost of probes, by target with a known price."),
                 USD,
                 Query(total("inference_cost_usd_total", TARGETS, "target"), "{{target}}"),
                 stacked=True,
+                empty="prices unknown",
             ),
             over_time(
                 Text(

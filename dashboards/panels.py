@@ -160,6 +160,8 @@ class Column:
     steps: Steps | None = None
     on_off: tuple[str, str] | None = None
     """The words to show instead of 0 and 1."""
+    empty: str = EMPTY
+    """The word to show without a value."""
 
 
 def rows(
@@ -220,6 +222,8 @@ def _target(query: Query, ref: str) -> prometheus.Dataquery:
 
 def _cell(column: Column) -> list[models.DynamicConfigValue]:
     settings = [models.DynamicConfigValue("unit", column.unit)]
+    if column.empty != EMPTY:
+        settings.append(models.DynamicConfigValue("noValue", column.empty))
     if column.steps:
         settings.append(models.DynamicConfigValue("thresholds", column.steps.build().build()))
         settings.append(_COLORED_TEXT)

@@ -211,6 +211,7 @@ def _money() -> Section:
                 Query(total("inference_cost_usd_total", TARGETS, "probe"), "{{probe}}"),
                 width=6,
                 stacked=True,
+                empty="price unknown",
             ),
             over_time(
                 Text("USD per million tokens", "Output alone, and blended."),
@@ -220,6 +221,7 @@ def _money() -> Section:
                 ),
                 Query(f"max by (type) ({price})", "price of {{type}}"),
                 width=7,
+                empty="price unknown",
             ),
             number(
                 Text(

@@ -8,6 +8,7 @@ from typing import Protocol
 from exporter.cluster.cloud import Located
 from exporter.cluster.discovery import Discovery
 from exporter.cluster.sharding import Shard
+from exporter.config.kubernetes import Kubernetes
 from exporter.config.loading import config_file
 from exporter.config.root import Config
 from exporter.metrics.series import Series
@@ -48,15 +49,22 @@ class FileSource:
     def load(self) -> Config:
         config = self._discovery.with_targets_found(config_file.load(self._path))
         owned = tuple(target for target in config.targets if self._shard.owns(target.server))
-        lease = self._shard.own(config.kubernetes.lease)
-        kubernetes = config.kubernetes.model_copy(update={"lease": lease})
-        changed = {
+        own = {
             "targets": owned,
-            "kubernetes": kubernetes,
+            "kubernetes": self._with_own_lease(config),
             "budget": self._part_of(config.budget),
             "location": self._located(config.location),
         }
+        # An updated key counts as set, and the configuration page shows it.
+        changed = {name: value for name, value in own.items() if value != getattr(config, name)}
         return config.model_copy(update=changed)
+
+    def _with_own_lease(self, config: Config) -> Kubernetes:
+        """The settings with the shard's Lease, if it elects a leader."""
+        settings = config.kubernetes
+        if config.leader_election is None:
+            return settings
+        return settings.model_copy(update={"lease": self._shard.own(settings.lease)})
 
     def _part_of(self, whole: Budget) -> Budget:
         """The shard's share of a budget, and its own file to save what it spent."""

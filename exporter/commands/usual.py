@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.config.plan import Plan
-from exporter.config.slo import Objective, Probed, Seconds
+from exporter.config.slo import Objective, Probed, Seconds, request_duration, time_to_first_token
 from exporter.prometheus.client import HistoryError, Prometheus, matching
 from exporter.settings.units import format_duration
 
@@ -27,9 +27,9 @@ def _seconds_per_token(result: Probed) -> float | None:
 
 
 _MEASURES: Mapping[str, Seconds] = {
-    "time_to_first_token": lambda result: result.time_to_first_token_seconds,
+    "time_to_first_token": time_to_first_token,
     "time_per_output_token": _seconds_per_token,
-    "request_duration": lambda result: result.request_duration_seconds,
+    "request_duration": request_duration,
 }
 
 

@@ -34,9 +34,18 @@ class Probed(Protocol):
 
 Seconds = Callable[[Probed], float | None]
 
+
+def time_to_first_token(result: Probed) -> float | None:
+    return result.time_to_first_token_seconds
+
+
+def request_duration(result: Probed) -> float | None:
+    return result.request_duration_seconds
+
+
 _TIMES: Mapping[str, Seconds] = {
-    "time_to_first_token": lambda result: result.time_to_first_token_seconds,
-    "request_duration": lambda result: result.request_duration_seconds,
+    "time_to_first_token": time_to_first_token,
+    "request_duration": request_duration,
 }
 
 

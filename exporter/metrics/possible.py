@@ -57,6 +57,11 @@ def run(plan: Plan, _own: tuple[str, ...]) -> bool:
     return plan.probe.runs_model
 
 
+def priced(plan: Plan, own: tuple[str, ...]) -> bool:
+    """Only probes that run a model with a known price have these series."""
+    return run(plan, own) and plan.price is not None
+
+
 def skipped(plan: Plan, own: tuple[str, ...]) -> bool:
     """Only targets with ``cold_start`` skip probes for the reason of that name."""
     return own != (SkipReason.COLD_START,) or plan.target.cold_start is not None

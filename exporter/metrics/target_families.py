@@ -183,8 +183,8 @@ TOKENS = TARGET_FAMILIES.counter(
 )
 COST = TARGET_FAMILIES.counter(
     "inference_cost_usd_total",
-    "Cost of all probes, by the provider's token count.",
-    possible=possible.run,
+    "Cost of all probes, by the provider's token count; absent if the price is unknown.",
+    possible=possible.priced,
 )
 PRICE = TARGET_FAMILIES.gauge(
     "inference_price_usd_per_million_tokens",

@@ -46,10 +46,7 @@ class Connection:
         request = answer.asked(method, target, headers, content)
         # A server may respond before it has the whole request, and close the connection.
         with suppress(httpx.WriteError):
-            # The body is sent by itself: handing over bytes that wake the peer takes longer, and
-            # the clock starts when the last ones are handed over.
-            for part in request:
-                await self._stream.write(part, exchange)
+            await self._stream.write(request, exchange)
         while answer.head is None:
             await self.receive(exchange, lambda: answer.head is None)
         return answer.head

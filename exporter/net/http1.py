@@ -58,10 +58,8 @@ class Answer:
         """Whether more arrived than belongs to it."""
         return self.came.has_surplus
 
-    def asked(
-        self, method: str, target: bytes, headers: RawHeaders, content: bytes = b""
-    ) -> list[bytes]:
-        """The request on the wire: its head, and its body if it has one.
+    def asked(self, method: str, target: bytes, headers: RawHeaders, content: bytes = b"") -> bytes:
+        """The request on the wire.
 
         :raises httpx.LocalProtocolError: it can't be sent.
         """
@@ -73,7 +71,7 @@ class Answer:
             if content:
                 events.append(h11.Data(data=content))
             sent = map(self._http.send, (*events, h11.EndOfMessage()))
-            return [data for data in sent if data]
+            return b"".join(data for data in sent if data)
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from error
 

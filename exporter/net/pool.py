@@ -165,8 +165,7 @@ async def _tunnel(stream: Stream, proxy: _Proxy, origin: Origin, exchange: Excha
         return answer.head is None
 
     try:
-        for part in answer.asked("CONNECT", origin.authority, headers):
-            await stream.write(part, None)
+        await stream.write(answer.asked("CONNECT", origin.authority, headers), None)
         while answer.head is None:
             await stream.receive(exchange, take)
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:

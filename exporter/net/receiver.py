@@ -18,11 +18,10 @@ from typing import NamedTuple
 from exporter.net.kernel_clock import Arrival, arrival_at
 from exporter.process.stamps import SO_TIMESTAMPNS, TIMESPEC, stamp_in
 
-_COUNT = struct.Struct("@I")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-_SEGMENTS_AT, _DISORDERED_AT, _COUNTS_END = 152, 224, 228
-"""Where ``struct tcp_info`` (linux/tcp.h) has ``tcpi_data_segs_in`` and ``tcpi_rcv_ooopack``. The
-latter exists since Linux 5.4."""
+_COUNTS = struct.Struct("@152xI68xI")
+"""``tcpi_data_segs_in`` and ``tcpi_rcv_ooopack`` in ``struct tcp_info`` (linux/tcp.h). The latter
+exists since Linux 5.4."""
 _DISORDER_NS = 1_000_000_000
 """For how long stamps aren't trusted after a segment overtook another one. It waits for the other
 one in the kernel, and keeps its stamp."""
@@ -198,14 +197,10 @@ def _counts(sock: socket.socket) -> _Counts | None:
     if sys.platform != "linux":
         return None
     try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS_END)
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS.size)
     except OSError:
         return None
-    if len(info) < _COUNTS_END:
-        return None
-    return _Counts(
-        *_COUNT.unpack_from(info, _SEGMENTS_AT), *_COUNT.unpack_from(info, _DISORDERED_AT)
-    )
+    return _Counts(*_COUNTS.unpack(info)) if len(info) == _COUNTS.size else None
 
 
 def _has_bytes(sock: socket.socket) -> bool:

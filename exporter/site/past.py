@@ -1,33 +1,30 @@
-"""The history of results, packed, because there are thousands of plans.
-
-The last hour keeps every probe. The last day keeps 24 hours, each as a histogram of durations,
-which gives quantiles within 3 %.
-"""
+"""The results of the last hour, packed, because there are thousands of plans."""
 
 from __future__ import annotations
 
 import math
 import struct
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.coldness import ColdSignal
-from exporter.metrics.values import Counts
+from exporter.config.slo import Objective, Seconds, Tally, request_duration, time_to_first_token
 from exporter.observation import Observation
 from exporter.result import FailureReason
 
 HISTORY_LENGTH = 60
 """The least number of results that a plan keeps."""
 
-_HOUR_SECONDS = 3600
-_HOURS = 24
+HOUR_SECONDS = 3600
 _MOST_PROBES = 720
 """An hour of probes every five seconds."""
 
 _REASONS = tuple(FailureReason)
 _PACKED = struct.Struct("<4d2B")
 _NO_REASON, _COLD = 255, 1
+_Fields = tuple[float, float, float, float, int, int]
+_PLACES: Mapping[Seconds, int] = {time_to_first_token: 1, request_duration: 3}
+"""Where the fields have the times of an objective."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ class PastProbes:
     def plus(self, probe: PastProbe) -> PastProbes:
         """These probes and a new one, without those that are now too old."""
         packed = self._packed + _pack(probe)
-        oldest = probe.finished_at - _HOUR_SECONDS
+        oldest = probe.finished_at - HOUR_SECONDS
         count, gone = len(packed) // _PACKED.size, 0
         while count - gone > HISTORY_LENGTH:
             (finished_at,) = struct.unpack_from("<d", packed, gone * _PACKED.size)
@@ -115,18 +112,9 @@ class PastProbes:
             gone += 1
         return PastProbes(packed[gone * _PACKED.size :])
 
-    def last_hour(self) -> tuple[PastProbe, ...]:
-        """The probes of the hour up to the latest probe."""
-        past = tuple(self)
-        oldest = past[-1].finished_at - _HOUR_SECONDS if past else 0.0
-        return tuple(probe for probe in past if probe.finished_at >= oldest)
-
     def summary_of_hour(self) -> PeriodSummary:
-        """The summary of that hour. Every result changes it, so this creates no objects for the
-        probes before."""
-        packed = [*_PACKED.iter_unpack(self._packed)]
-        oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
-        hour = [fields for fields in packed if fields[0] >= oldest]
+        """The summary of the hour up to the latest probe."""
+        hour = self._hour()
         successes = [fields for fields in hour if fields[4] == _NO_REASON]
         times = [
             duration if math.isnan(first) else first
@@ -136,11 +124,34 @@ class PastProbes:
         known = [seconds for seconds in times if not math.isnan(seconds)]
         return _summary(len(hour), len(successes), known)
 
+    def tallies_of_hour(self, objectives: Iterable[Objective]) -> tuple[Tally, ...]:
+        """How far that hour meets each objective, by the rules of ``Objective.met_by``."""
+        hour = self._hour()
+        successes = [fields for fields in hour if fields[4] == _NO_REASON]
+        warm = [fields for fields in successes if not fields[5] & _COLD]
+
+        def tally(objective: Objective) -> Tally:
+            limit = objective.threshold_seconds
+            if limit is None:
+                return Tally(objective, len(successes), len(hour))
+            place = _PLACES[objective.measure]
+            times = [fields[place] for fields in warm if not math.isnan(fields[place])]
+            return Tally(objective, len([time for time in times if time <= limit]), len(times))
+
+        return tuple(map(tally, objectives))
+
+    def _hour(self) -> list[_Fields]:
+        """The packed probes of that hour. Every result changes its summary and its tallies, so
+        these create no objects for the probes before."""
+        packed = [*_PACKED.iter_unpack(self._packed)]
+        oldest = packed[-1][0] - HOUR_SECONDS if packed else 0.0
+        return [fields for fields in packed if fields[0] >= oldest]
+
     def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
         """The failure reasons of that hour. Pages need them for every target, so this unpacks
         nothing else."""
         packed = [(at, reason) for at, _, _, _, reason, _ in _PACKED.iter_unpack(self._packed)]
-        oldest = packed[-1][0] - _HOUR_SECONDS if packed else 0.0
+        oldest = packed[-1][0] - HOUR_SECONDS if packed else 0.0
         return tuple(
             _REASONS[reason] for at, reason in packed if reason != _NO_REASON and at >= oldest
         )
@@ -156,94 +167,6 @@ def summarize(past: Iterable[PastProbe]) -> PeriodSummary:
 def _summary(probes: int, successes: int, times: list[float]) -> PeriodSummary:
     times.sort()
     return PeriodSummary(probes, successes, _of_sorted(times, 0.5), _of_sorted(times, 0.95))
-
-
-class Day:
-    """The last 24 hours, including the current one. Only the probing thread uses it."""
-
-    def __init__(self) -> None:
-        self._hours: deque[_Hour] = deque()
-        self._sum = _Times()
-        self._present = _Times()
-
-    def take(self, probe: PastProbe) -> PeriodSummary:
-        """Add a probe, and return the summary of the day."""
-        number = int(probe.finished_at // _HOUR_SECONDS)
-        if not self._hours or self._hours[-1].number != number:
-            self._turn(number)
-        hour = self._hours[-1]
-        hour.probes += 1
-        hour.successes += probe.success
-        if (seconds := probe.warm_seconds) is not None:
-            place = _Times.place(seconds)
-            self._present.add(place, 1)
-            self._sum.add(place, 1)
-        return PeriodSummary(
-            sum(hour.probes for hour in self._hours),
-            sum(hour.successes for hour in self._hours),
-            self._sum.quantile(0.5),
-            self._sum.quantile(0.95),
-        )
-
-    def _turn(self, number: int) -> None:
-        """Begin an hour. If the clock was set back, drop the hours that are now in the future."""
-        if self._hours:
-            self._hours[-1].times = self._present.packed()
-        kept = [hour for hour in self._hours if number - _HOURS < hour.number < number]
-        self._hours = deque([*kept, _Hour(number)])
-        self._sum, self._present = _Times(), _Times()
-        for hour in kept:
-            self._sum.add_packed(hour.times)
-
-
-class _Hour:
-    __slots__ = ("number", "probes", "successes", "times")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        """Hours since 1970."""
-        self.probes = 0
-        self.successes = 0
-        self.times = b""
-
-
-class _Times:
-    """A histogram of durations with logarithmic buckets, each 5 % longer than the previous one."""
-
-    _STEP = math.log(1.05)
-    _PAIR = struct.Struct("<hH")
-
-    __slots__ = ("_counts",)
-
-    def __init__(self) -> None:
-        self._counts = Counts()
-
-    @classmethod
-    def place(cls, seconds: float) -> int:
-        """Return the bucket of a duration. Those outside a millisecond to half an hour share the
-        outermost ones."""
-        return round(math.log(min(max(seconds, 1e-3), 2e3)) / cls._STEP)
-
-    def add(self, place: int, times: int) -> None:
-        self._counts.add(place, times)
-
-    def packed(self) -> bytes:
-        return b"".join(self._PAIR.pack(it, min(n, 0xFFFF)) for it, n in self._counts.items())
-
-    def add_packed(self, packed: bytes) -> None:
-        for place, times in self._PAIR.iter_unpack(packed):
-            self._counts.add(place, times)
-
-    def quantile(self, share: float) -> float | None:
-        """The quantile in seconds; ``None`` if the histogram is empty."""
-        known = [*self._counts.items()]
-        rank = share * (sum(times for _, times in known) - 1)
-        passed = 0
-        for place, times in known:
-            passed += times
-            if passed > rank:
-                return math.exp(place * self._STEP)
-        return None
 
 
 def _of_sorted(values: Sequence[float], share: float) -> float | None:

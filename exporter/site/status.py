@@ -6,17 +6,18 @@ a whole, so readers never see a partial update and no lock is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.coldness import Waiting
 from exporter.config.plan import Identity, Plan, PlanChange
-from exporter.config.slo import Objective, Tally
+from exporter.config.slo import Tally
 from exporter.observation import Observation
 from exporter.result import SkipReason
+from exporter.site.day import Day
 from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
-from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary
+from exporter.site.past import HISTORY_LENGTH, PastProbe, PastProbes, PeriodSummary
 
 __all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
 
@@ -98,14 +99,7 @@ def _lean(latest: Observation) -> Observation:
 
 def _tallies(plan: Plan, past: PastProbes) -> tuple[Tally, ...]:
     slo = plan.target.slo
-    if slo is None:
-        return ()
-    seen = past.last_hour()
-    return tuple(_tally(objective, seen) for objective in slo.objectives())
-
-
-def _tally(objective: Objective, past: Iterable[PastProbe]) -> Tally:
-    return Tally.of(objective, (objective.met_by(probe, usable=not probe.cold) for probe in past))
+    return past.tallies_of_hour(slo.objectives()) if slo else ()
 
 
 class Status:

@@ -162,6 +162,26 @@ def test_a_level_above_one_that_breaks_is_not_held() -> None:
     assert (found.holds_at, found.breaks_at) == (1, 4)
 
 
+@pytest.mark.parametrize("fails_at", LEVELS)
+def test_the_limit_is_not_above_a_level_at_which_requests_fail(fails_at: int) -> None:
+    """Only that level fails. Its failures have no time to interpolate with."""
+    levels = by_level(0.2, 0.4, 1.6)
+    levels[fails_at] = [replace(sample, failure="overloaded") for sample in levels[fails_at]]
+    found = breaking("own", TTFT_P95, levels, 0)
+    assert found.breaks_at == fails_at
+    assert found.estimate is None
+
+
+def test_the_interval_of_the_limit_ends_at_a_level_at_which_requests_fail() -> None:
+    levels = by_level(0.2, 0.73, 0.2)
+    levels[16] = [replace(sample, failure="overloaded") for sample in levels[16]]
+    found = breaking("own", TTFT_P95, levels, 0)
+    assert (found.holds_at, found.breaks_at) == (1, 16)
+    assert found.estimate is not None
+    assert 1 < found.estimate.value < 4
+    assert found.estimate.high == pytest.approx(16)
+
+
 def hourly(*levels: int) -> Report:
     """The baseline is paid by the hour."""
     samples = [

@@ -91,6 +91,27 @@ def test_panels_do_not_overlap() -> None:
             taken |= cells
 
 
+def test_without_a_price_a_cost_is_unknown_and_not_zero() -> None:
+    (table,) = (
+        panel
+        for panel in panels(dashboard(ROOT / "dashboards" / "json" / "inference-fleet.json"))
+        if panel["type"] == "table"
+    )
+    cells = {
+        override["matcher"]["options"]: {
+            each["id"]: each["value"] for each in override["properties"]
+        }
+        for override in table["fieldConfig"]["overrides"]
+    }
+    costs = [cell for cell in cells.values() if cell.get("unit") == "currencyUSD"]
+    assert [cell.get("noValue") for cell in costs] == ["unknown"] * 2
+    for path in DASHBOARDS:
+        for panel in panels(dashboard(path)):
+            asks_for_cost = any("inference_cost_usd" in one["expr"] for one in panel["targets"])
+            if asks_for_cost and panel["type"] != "table":
+                assert "unknown" in panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+
+
 # The rules of grafana/dashboard-linter, by their names.
 
 

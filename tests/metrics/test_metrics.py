@@ -95,7 +95,8 @@ def metrics() -> ToldMetrics:
 
 
 def test_every_counter_and_reason_is_there_at_zero_from_the_start(metrics: ToldMetrics) -> None:
-    metrics.take([plan(cold_start={"idle": "10m"})])  # only this target is left idle to go cold
+    # Only this target is left idle to go cold, and has a cost.
+    metrics.take([plan(cold_start={"idle": "10m"}, price={"input": 1, "output": 2})])
     for reason in FailureReason:
         assert value(metrics, "inference_probe_failures_total", reason=reason) == 0
     for skip in SkipReason:
@@ -246,6 +247,19 @@ def test_tokens_and_cost_are_counted_even_for_failures() -> None:
     assert value(metrics, "inference_price_usd_per_million_tokens", type="cached_input") == 0.5
 
 
+def test_an_unknown_price_is_not_a_cost_of_zero() -> None:
+    """The series starts at 0 when a reload brings the price."""
+    metrics, cost = ToldMetrics(), "inference_cost_usd_total"
+    metrics.take([plan()])
+    metrics.tell(GOOD)
+    assert cost not in {name for name, *_ in samples(metrics.everything())}
+    metrics.take([plan(price={"input": 2, "output": 10})])
+    assert value(metrics, cost) == 0
+    metrics.tell(GOOD)
+    metrics.take([plan()])  # what was spent stays
+    assert value(metrics, cost) == pytest.approx((1_000 * 2 + 11 * 10) / 1e6, rel=1e-12)
+
+
 def test_requests_that_were_sent_again_are_counted(metrics: ToldMetrics) -> None:
     metrics.tell(GOOD)
     metrics.tell(replace(GOOD, connection_retries=1))
@@ -290,7 +304,9 @@ def test_openmetrics_carries_the_request_id_whatever_it_is(
 
 def test_targets_may_carry_different_labels() -> None:
     metrics = ToldMetrics()
-    metrics.take([plan("a", labels={"team": "search"}), plan("b", labels={"stack": "new"})])
+    price = {"input": 1, "output": 2}
+    own = {"a": {"team": "search"}, "b": {"stack": "new"}}
+    metrics.take([plan(name, labels=labels, price=price) for name, labels in own.items()])
     assert value(metrics, "inference_cost_usd_total", target="a", team="search") == 0
     assert value(metrics, "inference_cost_usd_total", target="b", stack="new") == 0
     names = [shown.family.name for shown in metrics.everything()]

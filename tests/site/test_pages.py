@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.cluster.sharding import Shard
+from exporter.cluster.source import FileSource
 from exporter.coldness import Waiting
 from exporter.config.loading import config_file
 from exporter.config.root import Config
@@ -53,6 +55,12 @@ def text(html: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", main).split())
 
 
+def legend(status: Status) -> list[str]:
+    """Return what the legend of a page's timelines explains."""
+    (keys,) = re.findall(r'<ul class="keys".*?</ul>', shown(status), re.DOTALL)
+    return [re.sub(r"<[^>]*>", "", key) for key in re.findall(r"<li>.*?</li>", keys)]
+
+
 def test_a_timeline_has_every_phase_where_it_was() -> None:
     found = drawn_out(success(plan()), 300, 320, 700, 720, 740, sent=100, end=800, over=900)
     phases = ConnectionPhases(0.02, 0.03, 0.04)
@@ -88,6 +96,18 @@ def test_a_late_reader_makes_no_stall() -> None:
     drawn = Drawing.of(kept, Scale.of([kept]))
     assert "stall" not in {bar.kind for bar in drawn.bars}
     assert len(drawn.doubt) == 2
+
+
+def test_the_legend_explains_only_what_is_drawn() -> None:
+    asked = plan()
+    status = status_of(asked)
+    status.observe(drawn_out(failure(asked), sent=100, over=30_000))
+    assert legend(status) == ["waiting for the first token", "failed"]
+    status.observe(drawn_out(success(asked), 300, 320, sent=100, end=320))
+    drawn = ["waiting for the first token", "answer; one mark per chunk", "end", "failed"]
+    assert legend(status) == drawn
+    status.observe(drawn_out(success(asked), 300, 320, sent=100, end=320, uncertainty=90))
+    assert legend(status) == [*drawn[:2], "uncertainty", *drawn[2:]]
 
 
 @pytest.mark.parametrize("longest_ms", [1, 3, 17, 420, 999, 1_000, 31_000, 600_000])
@@ -206,6 +226,34 @@ def test_the_configuration_shows_durations_with_their_units() -> None:
     given = config_text(Config.model_validate({"targets": [{**target, **own}]}))
     for shown_as in ("interval: 1m30s\n", "limit: 30d\n", "stall: 200ms\n"):
         assert shown_as in given
+
+
+@pytest.mark.parametrize(
+    ("shard", "given", "shown_as"),
+    [
+        (Shard(), {}, {}),
+        (Shard(1, 3), {}, {}),
+        (Shard(), {"leader_election": "kubernetes-lease"}, {}),
+        (
+            Shard(1, 3),
+            {"leader_election": "kubernetes-lease"},
+            {"kubernetes": {"lease": "inference-exporter-1"}},
+        ),
+        (
+            Shard(1, 3),
+            {"kubernetes": {"namespace": "monitoring"}, "budget": {"usd_per_day": 6}},
+            {"budget": {"usd_per_day": 2}},
+        ),
+    ],
+)
+def test_the_configuration_shows_what_is_set_or_has_an_effect(
+    shard: Shard, given: dict[str, object], shown_as: dict[str, object], tmp_path: Path
+) -> None:
+    """A shard has a Lease and a budget of its own."""
+    written = {"version": 1, **given}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    config = FileSource(tmp_path / "config.yaml", shard).load()
+    assert yaml.safe_load(config_text(config)) == {**written, **shown_as}
 
 
 def test_a_misplaced_secret_is_not_shown() -> None:

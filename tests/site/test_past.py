@@ -6,9 +6,13 @@ import random
 import statistics
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from exporter.config.slo import LatencyObjective, Slo, Tally
 from exporter.result import FailureReason
-from exporter.site.past import HISTORY_LENGTH, Day, PastProbe, PastProbes, PeriodSummary, summarize
+from exporter.site.day import Day
+from exporter.site.past import HISTORY_LENGTH, PastProbe, PastProbes, PeriodSummary, summarize
 
 START = 1_900_000_800.0
 HOUR = 3600.0
@@ -39,7 +43,7 @@ def test_an_hour_is_kept_and_never_fewer_than_the_history() -> None:
         rarely = rarely.plus(probe(START + 900 * number))
     assert len(often) == 241
     assert len(rarely) == HISTORY_LENGTH
-    assert len(rarely.last_hour()) == 5
+    assert rarely.summary_of_hour().probes == 5
     assert rarely.latest(2)[0].finished_at == START + 900 * 998
 
 
@@ -59,6 +63,12 @@ def test_a_window_counts_all_and_times_the_warm_successes() -> None:
     assert summarize([]).success_ratio is None
 
 
+def last_hour(past: PastProbes) -> list[PastProbe]:
+    """Return the probes of the hour up to the latest one."""
+    newest = past.latest(1)[0].finished_at
+    return [probe for probe in past if probe.finished_at >= newest - HOUR]
+
+
 def test_the_summary_of_an_hour_is_the_one_of_its_probes() -> None:
     rng, past = random.Random(3), PastProbes()
     assert past.summary_of_hour() == summarize(())
@@ -67,7 +77,42 @@ def test_the_summary_of_an_hour_is_the_one_of_its_probes() -> None:
         failed = rng.choice([None, None, FailureReason.EMPTY])
         at = START + 20 * number
         past = past.plus(PastProbe(at, first, None, failed, rng.random() < 0.2, whole))
-        assert past.summary_of_hour() == summarize(past.last_hour())
+        assert past.summary_of_hour() == summarize(last_hour(past))
+
+
+SECONDS = st.none() | st.sampled_from((0.0, 0.5, 2.0, 30.0)) | st.floats(0, 60)
+PROBES = st.builds(
+    PastProbe,
+    finished_at=st.floats(START - 2 * HOUR, START + 2 * HOUR),
+    time_to_first_token_seconds=SECONDS,
+    output_tokens_per_second=st.none(),
+    failure_reason=st.none() | st.sampled_from(FailureReason),
+    cold=st.booleans(),
+    request_duration_seconds=SECONDS,
+)
+OBJECTIVES = tuple(
+    Slo(
+        success_ratio=0.99,
+        time_to_first_token=LatencyObjective(threshold=0.5, ratio=0.95),
+        request_duration=LatencyObjective(threshold=2.0, ratio=0.9),
+    ).objectives()
+)
+
+
+@given(st.lists(PROBES, min_size=1, max_size=80))
+def test_the_tallies_of_an_hour_are_those_of_its_probes(probes: list[PastProbe]) -> None:
+    past = PastProbes()
+    for each in probes:
+        past = past.plus(each)
+    hour = last_hour(past)
+    assert past.tallies_of_hour(OBJECTIVES) == tuple(
+        Tally.of(it, (it.met_by(each, usable=not each.cold) for each in hour)) for it in OBJECTIVES
+    )
+
+
+def test_without_probes_nothing_is_tallied() -> None:
+    tallies = PastProbes().tallies_of_hour(OBJECTIVES)
+    assert tallies == tuple(Tally(objective) for objective in OBJECTIVES)
 
 
 def test_an_answer_in_one_piece_is_timed_to_its_end() -> None:

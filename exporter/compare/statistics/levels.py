@@ -67,7 +67,9 @@ class Breaking:
     """The lowest level whose whole interval misses the objective."""
     estimate: Estimate | None
     """Interpolated between the levels, linear in the logarithms of time and streams. A bound of 0
-    or infinity lies beyond the measured levels."""
+    or infinity lies beyond the measured levels. A level at which too many requests fail has no time
+    to interpolate with, so the interval ends there. ``None`` if the limit lies between such a level
+    and the one below."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,12 +94,14 @@ def _among_successes(quantile: Quantile, failing: Share) -> Quantile:
 def _estimate(found: Mapping[int, _AtLevel], limit: float) -> Estimate | None:
     """Estimate at how many streams the quantile exceeds the limit.
 
-    ``None`` if fewer than two levels have the quantile.
+    A level at which too many requests fail has no quantile, but certainly exceeds the limit.
+    ``None`` if no lower level exceeds it, or if fewer than two of them have a quantile.
     """
+    fails_at = min((s for s, one in found.items() if one.breaks and one.time is None), default=inf)
     known = {
         streams: (one.time, one.draws)
         for streams, one in found.items()
-        if one.time is not None and one.draws is not None
+        if one.time is not None and one.draws is not None and streams < fails_at
     }
     if len(known) < 2:
         return None
@@ -107,7 +109,9 @@ def _estimate(found: Mapping[int, _AtLevel], limit: float) -> Estimate | None:
     values = np.array([[time] for time, _ in known.values()])
     all_draws = np.array([draws for _, draws in known.values()])
     [middle] = _crossings(levels, np.log(values), log(limit))
-    crossings = _crossings(levels, np.log(all_draws), log(limit))
+    if middle == inf and fails_at < inf:
+        return None
+    crossings = np.minimum(_crossings(levels, np.log(all_draws), log(limit)), log(fails_at))
     low, high = np.quantile(crossings, [0.025, 0.975], method="nearest")
     return Estimate(*(_streams(at) for at in (middle, low, high)))
 

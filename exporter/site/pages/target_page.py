@@ -110,8 +110,12 @@ class Part:
     """The latest first."""
 
     @property
-    def has_doubt(self) -> bool:
+    def draws_doubt(self) -> bool:
         return any(drawing.doubt for _, drawing in self.probes)
+
+    @property
+    def draws_end(self) -> bool:
+        return any(drawing.end is not None for _, drawing in self.probes)
 
     @classmethod
     def of(cls, row: StatusRow, condition: Condition, now: float, number: int) -> Part:
