@@ -28,7 +28,7 @@ from exporter.config.plan import PlanChange
 from exporter.metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format
 from exporter.metrics.registry import Metrics
 from exporter.process import loop
-from exporter.process.heap import freeze
+from exporter.process.heap import collect_rarely, freeze
 from exporter.process.run_queue import RunQueue
 
 BEAT_SECONDS = 0.001
@@ -121,8 +121,9 @@ async def lateness() -> AsyncIterator[list[Beat]]:
         beating.cancel()
 
 
-async def print_holdups(metrics: Metrics, scrapes: int, every_seconds: float) -> None:
-    """Print the delays of the loop that reads streams, while another thread serves scrapes."""
+async def print_holdups(metrics: Metrics, targets: int, scrapes: int, every_seconds: float) -> None:
+    """Print the delays of the loop that reads streams, while another thread serves scrapes. Garbage
+    is collected as often as in an exporter with so many targets."""
     print(f"\nThe probing loop's lateness, ms, during {scrapes} scrapes\n")
     print("| scraped | p50 | p99 | max | max without waits | scrape, ms | MB |")
     print("|---|--:|--:|--:|--:|--:|--:|")
@@ -130,6 +131,7 @@ async def print_holdups(metrics: Metrics, scrapes: int, every_seconds: float) ->
         for coding in CODINGS:
             await scrape_from_outside(url, coding, 1)  # the server has started
         freeze()
+        collect_rarely(targets)
         async with lateness() as beats:
             await asyncio.sleep(scrapes * every_seconds)
         print(f"| not at all | {milliseconds(beats)} | | |")
@@ -164,7 +166,7 @@ def main() -> None:
         metrics.apply(PlanChange.between((), plans(count)))
         probe_all(metrics, count)
         print_rendering(metrics, count, rounds)
-        loop.run(print_holdups(metrics, options.scrapes or scrapes, options.every))
+        loop.run(print_holdups(metrics, count, options.scrapes or scrapes, options.every))
     print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}")
 
 

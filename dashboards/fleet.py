@@ -99,7 +99,7 @@ def _now() -> Section:
                 ),
                 USD,
                 Query(f"sum(target:inference_cost_usd:increase1d{{{FLEET_TARGETS}}})"),
-                empty="unknown",
+                empty="none counted",
             ),
             _table(),
         ],
@@ -119,8 +119,8 @@ def _table() -> Panel:
             SLOW,
         ),
         Column("tokens/s p50", COUNT, quantile(0.5, SPEED, TARGETS, BY_TARGET, "1h")),
-        Column("USD 24h", USD, _spent("increase1d"), empty="unknown"),
-        Column("USD 30d", USD, _spent("increase30d"), empty="unknown"),
+        Column("USD 24h", USD, _spent("increase1d"), empty="none counted"),
+        Column("USD 30d", USD, _spent("increase30d"), empty="none counted"),
     ]
     text = Text(
         "Targets",
@@ -227,7 +227,7 @@ def _cost() -> Section:
                 USD,
                 Query(total("inference_cost_usd_total", TARGETS, "target"), "{{target}}"),
                 stacked=True,
-                empty="prices unknown",
+                empty="none counted",
             ),
             over_time(
                 Text(

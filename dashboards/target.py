@@ -211,7 +211,7 @@ def _money() -> Section:
                 Query(total("inference_cost_usd_total", TARGETS, "probe"), "{{probe}}"),
                 width=6,
                 stacked=True,
-                empty="price unknown",
+                empty="none counted",
             ),
             over_time(
                 Text("USD per million tokens", "Output alone, and blended."),

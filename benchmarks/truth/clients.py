@@ -26,7 +26,7 @@ from exporter.metrics.registry import Metrics
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.process import loop
-from exporter.process.heap import Heap
+from exporter.process.heap import collect_rarely, freeze
 from exporter.result import NANOSECONDS
 
 BLOCK_SECONDS = 0.05
@@ -220,7 +220,6 @@ async def measure(url: str, case: Case) -> list[Seen]:
     exporter freezes the objects of its configuration.
     """
     seen: list[Seen] = []
-    heap = Heap()
     spread = script_seconds(case.model)
 
     async def stream(ask: Ask, delay_seconds: float) -> None:
@@ -234,12 +233,12 @@ async def measure(url: str, case: Case) -> list[Seen]:
             await clients.enter_async_context(CLIENTS[case.client](url, case.model))
             for _ in range(case.streams)
         ]
-        heap.changed(case.streams)
+        freeze()
+        collect_rarely(case.streams)
         stop = time.monotonic() + 2 * spread + case.seconds
         async with asyncio.TaskGroup() as streaming:
             for number, ask in enumerate(asks):
                 streaming.create_task(stream(ask, spread * number / case.streams))
-    heap.stop()
     return seen
 
 

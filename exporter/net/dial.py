@@ -65,6 +65,7 @@ async def _open_socket(
             addresses, happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY_SECONDS
         )
     except OSError as error:
+        error.__traceback__ = None  # a frame of aiohappyeyeballs refers to the error: a cycle
         if is_shortage(error):
             raise OutOfSockets from error
         why = os.strerror(error.errno).lower() if error.errno else words_of(error)

@@ -15,13 +15,14 @@ _PAUSE_SECONDS = 0.001
 
 
 class Pauses:
-    """Pauses the thread that calls it about half of the time."""
+    """Pauses the thread that calls it for half of the time or more. Waiting for the interpreter
+    counts as work."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
 
     def __call__(self) -> None:
-        """Sleep if the latest pause was long enough ago. Call it at least every millisecond."""
+        """Sleep if the latest pause was long enough ago. Call it often."""
         if time.monotonic() - self._since >= _WORK_SECONDS:
             time.sleep(_PAUSE_SECONDS)
             self._since = time.monotonic()

@@ -1,4 +1,4 @@
-"""Validates URLs, and writes their parts: rejects what DNS, httpx or h11 would reject."""
+"""Validates URLs, rejecting what DNS, httpx or h11 would reject, and writes their parts."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class Scrapes:
     """Answers scrapes.
 
     The two Prometheus servers of a highly available pair often scrape at the same time. A request
-    that arrives while a body in the same format is being rendered gets that body, which is a few
-    milliseconds older than the request.
+    that arrives while a body in the same format is being rendered gets that body, which is a little
+    older than the request.
     """
 
     def __init__(self, in_background: Background) -> None:

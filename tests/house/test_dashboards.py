@@ -91,7 +91,7 @@ def test_panels_do_not_overlap() -> None:
             taken |= cells
 
 
-def test_without_a_price_a_cost_is_unknown_and_not_zero() -> None:
+def test_without_a_price_no_cost_is_counted_and_none_shown_as_zero() -> None:
     (table,) = (
         panel
         for panel in panels(dashboard(ROOT / "dashboards" / "json" / "inference-fleet.json"))
@@ -104,12 +104,12 @@ def test_without_a_price_a_cost_is_unknown_and_not_zero() -> None:
         for override in table["fieldConfig"]["overrides"]
     }
     costs = [cell for cell in cells.values() if cell.get("unit") == "currencyUSD"]
-    assert [cell.get("noValue") for cell in costs] == ["unknown"] * 2
+    assert [cell.get("noValue") for cell in costs] == ["none counted"] * 2
     for path in DASHBOARDS:
         for panel in panels(dashboard(path)):
             asks_for_cost = any("inference_cost_usd" in one["expr"] for one in panel["targets"])
             if asks_for_cost and panel["type"] != "table":
-                assert "unknown" in panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+                assert panel["fieldConfig"]["defaults"]["noValue"] == "none counted", panel["title"]
 
 
 # The rules of grafana/dashboard-linter, by their names.

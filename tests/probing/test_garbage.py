@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from exporter.config.plan import Plan
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
+from exporter.result import FailureReason, ProbeResult
 from tests.probing.test_probe import ENDING, delta, plan_for
 from tests.wire import STREAM_HEAD, Act, Step, chunk, response, wire_server
 
@@ -47,23 +49,41 @@ async def test_a_probe_leaves_nothing_to_the_garbage_collector(
     script: Sequence[Step], succeeds: bool
 ) -> None:
     with wire_server(script) as server:
-        plan = plan_for(server)
-        connections = Connections(plan.target)
-        for _ in range(2):  # what is built for the first probe stays
-            await run_probe(plan, "hello", connections)
-        gc.collect()
-        gc.disable()
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        try:
-            results = [await run_probe(plan, "hello", connections) for _ in range(3)]
-            await asyncio.sleep(0.01)  # the loop still holds what ran last
-            gc.collect()
-            ours = (type(one) for one in gc.garbage if type(one).__module__.startswith("exporter."))
-            left = Counter(kind.__qualname__ for kind in ours)
-        finally:
-            gc.set_debug(0)
-            gc.garbage.clear()
-            gc.enable()
-        await connections.retire()
+        results, left = await left_by_probes_of(plan_for(server))
     assert [result.success for result in results] == [succeeds] * 3
     assert not left
+
+
+async def test_a_refused_probe_leaves_nothing_to_the_garbage_collector() -> None:
+    with wire_server([]) as server:
+        plan = plan_for(server)
+    results, left = await left_by_probes_of(plan)
+    reasons = {result.failure.reason for result in results if result.failure}
+    assert reasons == {FailureReason.CONNECT}
+    assert not left
+
+
+async def left_by_probes_of(plan: Plan) -> tuple[list[ProbeResult], Counter[str]]:
+    """The results of three probes, and which objects of ours, or errors, only the garbage
+    collector frees after them."""
+    connections = Connections(plan.target)
+    for _ in range(2):  # what is built for the first probe stays
+        await run_probe(plan, "hello", connections)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        results = [await run_probe(plan, "hello", connections) for _ in range(3)]
+        await asyncio.sleep(0.01)  # the loop still holds what ran last
+        gc.collect()
+        left = Counter(type(one).__qualname__ for one in gc.garbage if _matters(one))
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    await connections.retire()
+    return results, left
+
+
+def _matters(garbage: object) -> bool:
+    return isinstance(garbage, BaseException) or type(garbage).__module__.startswith("exporter.")

@@ -1,18 +1,21 @@
-"""A thread that computes leaves the interpreter to the others half of the time."""
+"""A thread that computes sleeps in between, so that others get the interpreter."""
 
 from __future__ import annotations
 
 import time
 
+import pytest
+
 from exporter.process.pauses import Pauses
 
 
-def test_a_computation_with_pauses_uses_a_part_of_its_time() -> None:
-    pause = Pauses()
-    began, cpu = time.monotonic(), time.thread_time()
-    for _ in range(200):
-        until = time.thread_time() + 0.0005
-        while time.thread_time() < until:
-            pass
+def test_a_computation_sleeps_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    began, pause, calls = time.monotonic(), Pauses(), 0
+    while time.monotonic() < began + 0.05:
         pause()
-    assert time.thread_time() - cpu < 0.8 * (time.monotonic() - began)
+        calls += 1
+    assert 1 < len(slept) <= 50
+    assert len(slept) < calls
+    assert min(slept) > 0
