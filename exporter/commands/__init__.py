@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import UserDict
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -19,10 +19,10 @@ class LazyCommands(UserDict[str, Any]):
     is looked up. It is created from locations (``module:name``)."""
 
     def __getitem__(self, name: str) -> click.Command:
-        module, _, attribute = super().__getitem__(name).partition(":")
+        location = super().__getitem__(name)
         gc.disable()  # imports create hardly any garbage; collections would take a fifth of startup
         try:
-            command: click.Command = getattr(import_module(module), attribute)
+            command: click.Command = resolve_name(location)
         finally:
             gc.freeze()
             gc.enable()

@@ -125,8 +125,6 @@ class TargetSeries(Series):
 
     def _show_price(self) -> None:
         price = self._plan.price
-        if possible.priced(self._plan, ()):
-            self.begin_all(families.COST)
         if isinstance(price, TokenPrice):
             rates = {type_: getattr(price.rates, type_) for type_ in TOKEN_TYPES}
             self.replace(families.PRICE, [({"type": t}, rate) for t, rate in rates.items()])

@@ -135,7 +135,7 @@ def _unreliable(row: StatusRow) -> Judgement | None:
     latest = row.past.latest(_LATEST)
     if all(probe.success for probe in latest):
         return None
-    failures = row.past.failures_of_last_hour()
+    failures = row.past.last_hour().failures()
     tally = next((each for each in row.tallies if each.objective.threshold_seconds is None), None)
     if tally is None:
         # A booting model is not flaky.

@@ -112,49 +112,49 @@ class PastProbes:
             gone += 1
         return PastProbes(packed[gone * _PACKED.size :])
 
-    def summary_of_hour(self) -> PeriodSummary:
-        """The summary of the hour up to the latest probe."""
-        hour = self._hour()
-        successes = [fields for fields in hour if fields[4] == _NO_REASON]
+    def last_hour(self) -> PastHour:
+        """The probes of the hour up to the latest one."""
+        packed = [*_PACKED.iter_unpack(self._packed)]
+        oldest = packed[-1][0] - HOUR_SECONDS if packed else 0.0
+        return PastHour([fields for fields in packed if fields[0] >= oldest])
+
+
+class PastHour:
+    """The probes of an hour. Every result changes its summary and its tallies, and pages need its
+    failures for every target, so none of these creates an object for each probe."""
+
+    __slots__ = ("_probes", "_successes")
+
+    def __init__(self, probes: list[_Fields]) -> None:
+        self._probes = probes
+        self._successes = [fields for fields in probes if fields[4] == _NO_REASON]
+
+    def summary(self) -> PeriodSummary:
         times = [
             duration if math.isnan(first) else first
-            for _, first, _, duration, _, flags in successes
+            for _, first, _, duration, _, flags in self._successes
             if not flags & _COLD
         ]
         known = [seconds for seconds in times if not math.isnan(seconds)]
-        return _summary(len(hour), len(successes), known)
+        return _summary(len(self._probes), len(self._successes), known)
 
-    def tallies_of_hour(self, objectives: Iterable[Objective]) -> tuple[Tally, ...]:
-        """How far that hour meets each objective, by the rules of ``Objective.met_by``."""
-        hour = self._hour()
-        successes = [fields for fields in hour if fields[4] == _NO_REASON]
-        warm = [fields for fields in successes if not fields[5] & _COLD]
+    def tallies(self, objectives: Iterable[Objective]) -> tuple[Tally, ...]:
+        """How far the hour meets each objective, by the rules of ``Objective.met_by``."""
+        warm = [fields for fields in self._successes if not fields[5] & _COLD]
 
         def tally(objective: Objective) -> Tally:
             limit = objective.threshold_seconds
             if limit is None:
-                return Tally(objective, len(successes), len(hour))
+                return Tally(objective, len(self._successes), len(self._probes))
             place = _PLACES[objective.measure]
             times = [fields[place] for fields in warm if not math.isnan(fields[place])]
             return Tally(objective, len([time for time in times if time <= limit]), len(times))
 
         return tuple(map(tally, objectives))
 
-    def _hour(self) -> list[_Fields]:
-        """The packed probes of that hour. Every result changes its summary and its tallies, so
-        these create no objects for the probes before."""
-        packed = [*_PACKED.iter_unpack(self._packed)]
-        oldest = packed[-1][0] - HOUR_SECONDS if packed else 0.0
-        return [fields for fields in packed if fields[0] >= oldest]
-
-    def failures_of_last_hour(self) -> tuple[FailureReason, ...]:
-        """The failure reasons of that hour. Pages need them for every target, so this unpacks
-        nothing else."""
-        packed = [(at, reason) for at, _, _, _, reason, _ in _PACKED.iter_unpack(self._packed)]
-        oldest = packed[-1][0] - HOUR_SECONDS if packed else 0.0
-        return tuple(
-            _REASONS[reason] for at, reason in packed if reason != _NO_REASON and at >= oldest
-        )
+    def failures(self) -> tuple[FailureReason, ...]:
+        """The reasons of its failures, oldest first."""
+        return tuple(_REASONS[fields[4]] for fields in self._probes if fields[4] != _NO_REASON)
 
 
 def summarize(past: Iterable[PastProbe]) -> PeriodSummary:

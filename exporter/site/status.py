@@ -17,7 +17,7 @@ from exporter.observation import Observation
 from exporter.result import SkipReason
 from exporter.site.day import Day
 from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
-from exporter.site.past import HISTORY_LENGTH, PastProbe, PastProbes, PeriodSummary
+from exporter.site.past import HISTORY_LENGTH, PastHour, PastProbe, PastProbes, PeriodSummary
 
 __all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
 
@@ -63,7 +63,8 @@ class StatusRow:
     def with_news(self, latest: Observation, day: Day) -> StatusRow:
         probe = PastProbe.of(latest)
         past = self.past.plus(probe)
-        hour, of_day = past.summary_of_hour(), day.take(probe)
+        last_hour = past.last_hour()
+        hour, of_day = last_hour.summary(), day.take(probe)
         return replace(
             self,
             **self._kept_with(latest),
@@ -71,7 +72,7 @@ class StatusRow:
             past=past,
             hour=hour,
             day=hour if hour.probes == of_day.probes else of_day,
-            tallies=_tallies(self.plan, past),
+            tallies=_tallies(self.plan, last_hour),
             last_cold=latest if probe.cold and probe.success else self.last_cold,
             skipped=None,
         )
@@ -88,7 +89,7 @@ class StatusRow:
 
     def with_plan(self, plan: Plan) -> StatusRow:
         """This row with changed settings, and its history evaluated again."""
-        return replace(self, plan=plan, tallies=_tallies(plan, self.past))
+        return replace(self, plan=plan, tallies=_tallies(plan, self.past.last_hour()))
 
 
 def _lean(latest: Observation) -> Observation:
@@ -97,9 +98,9 @@ def _lean(latest: Observation) -> Observation:
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
 
 
-def _tallies(plan: Plan, past: PastProbes) -> tuple[Tally, ...]:
+def _tallies(plan: Plan, hour: PastHour) -> tuple[Tally, ...]:
     slo = plan.target.slo
-    return past.tallies_of_hour(slo.objectives()) if slo else ()
+    return hour.tallies(slo.objectives()) if slo else ()
 
 
 class Status:

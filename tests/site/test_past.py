@@ -43,7 +43,7 @@ def test_an_hour_is_kept_and_never_fewer_than_the_history() -> None:
         rarely = rarely.plus(probe(START + 900 * number))
     assert len(often) == 241
     assert len(rarely) == HISTORY_LENGTH
-    assert rarely.summary_of_hour().probes == 5
+    assert rarely.last_hour().summary().probes == 5
     assert rarely.latest(2)[0].finished_at == START + 900 * 998
 
 
@@ -71,13 +71,13 @@ def last_hour(past: PastProbes) -> list[PastProbe]:
 
 def test_the_summary_of_an_hour_is_the_one_of_its_probes() -> None:
     rng, past = random.Random(3), PastProbes()
-    assert past.summary_of_hour() == summarize(())
+    assert past.last_hour().summary() == summarize(())
     for number in range(400):
         first, whole = (rng.choice([None, rng.random()]) for _ in range(2))
         failed = rng.choice([None, None, FailureReason.EMPTY])
         at = START + 20 * number
         past = past.plus(PastProbe(at, first, None, failed, rng.random() < 0.2, whole))
-        assert past.summary_of_hour() == summarize(last_hour(past))
+        assert past.last_hour().summary() == summarize(last_hour(past))
 
 
 SECONDS = st.none() | st.sampled_from((0.0, 0.5, 2.0, 30.0)) | st.floats(0, 60)
@@ -105,13 +105,13 @@ def test_the_tallies_of_an_hour_are_those_of_its_probes(probes: list[PastProbe])
     for each in probes:
         past = past.plus(each)
     hour = last_hour(past)
-    assert past.tallies_of_hour(OBJECTIVES) == tuple(
+    assert past.last_hour().tallies(OBJECTIVES) == tuple(
         Tally.of(it, (it.met_by(each, usable=not each.cold) for each in hour)) for it in OBJECTIVES
     )
 
 
 def test_without_probes_nothing_is_tallied() -> None:
-    tallies = PastProbes().tallies_of_hour(OBJECTIVES)
+    tallies = PastProbes().last_hour().tallies(OBJECTIVES)
     assert tallies == tuple(Tally(objective) for objective in OBJECTIVES)
 
 
