@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -56,14 +57,14 @@ def test_sigterm_while_the_configuration_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0, 0.2, 0.5])
 def test_sigterm_ends_another_command_as_it_does_any(seconds: float, tmp_path: Path) -> None:
     """The caller must not take this end for success."""
-    probe = exporter(
-        "probe", "--provider", "openai", "--model", "m", "--base-url", NOBODY, "-n", "9"
-    )
-    with process(probe, tmp_path / "log") as child:
-        eventually(lambda: catches(child.pid, signal.SIGTERM))
-        time.sleep(seconds)
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(60) == -signal.SIGTERM
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # so that the probe doesn't end first
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        probe = exporter("probe", "--provider", "openai", "--model", "m", "--base-url", url)
+        with process(probe, tmp_path / "log") as child:
+            eventually(lambda: catches(child.pid, signal.SIGTERM))
+            time.sleep(seconds)
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(60) == -signal.SIGTERM
 
 
 def test_sigterm_again_and_again_ends_it_once(tmp_path: Path) -> None:
