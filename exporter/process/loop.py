@@ -63,6 +63,12 @@ class ProbingLoop(asyncio.SelectorEventLoop):
         """The total time in which the loop should have run and did not."""
         return self._watchful.absent_ns
 
+    @property
+    def last_idle(self) -> int:
+        """When it last had nothing to do, monotonic nanoseconds: now, if it has nothing to do. Any
+        thread may ask."""
+        return self._watchful.last_idle
+
     def watch(self) -> None:
         """Poll more often: a probe waits for bytes. Call ``unwatch`` when they have arrived."""
         self._watchful.waiting += 1
@@ -98,6 +104,12 @@ def absent_ns(loop: asyncio.AbstractEventLoop) -> int:
     """The total time in which this loop should have run and did not; 0 for another kind of
     loop."""
     return loop.absent_ns if isinstance(loop, ProbingLoop) else 0
+
+
+def last_idle(loop: asyncio.AbstractEventLoop) -> int:
+    """When this loop last had nothing to do, monotonic nanoseconds. Another kind of loop doesn't
+    tell, and counts as idle."""
+    return loop.last_idle if isinstance(loop, ProbingLoop) else time.monotonic_ns()
 
 
 def suspended_ns() -> int:

@@ -9,20 +9,34 @@ it takes little from it. While the computing thread sleeps, the loop doesn't hav
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 _WORK_SECONDS = 0.001
 _PAUSE_SECONDS = 0.001
+_LONGEST_PAUSE_SECONDS = 0.01
+"""A loop that never catches up must not keep a scrape from ending before Prometheus gives up."""
 
 
 class Pauses:
-    """Pauses the thread that calls it for half of the time or more. Waiting for the interpreter
-    counts as work."""
+    """Pauses the thread that calls it for half of the time or more, until the loop has caught up.
+    Waiting for the interpreter counts as work.
 
-    def __init__(self) -> None:
+    :param last_idle: returns when the loop last had nothing to do, in monotonic nanoseconds: now,
+        if it has nothing to do.
+    """
+
+    def __init__(self, last_idle: Callable[[], int] = time.monotonic_ns) -> None:
+        self._last_idle = last_idle
         self._since = time.monotonic()
 
     def __call__(self) -> None:
         """Sleep if the latest pause was long enough ago. Call it often."""
         if time.monotonic() - self._since >= _WORK_SECONDS:
-            time.sleep(_PAUSE_SECONDS)
+            self._sleep()
             self._since = time.monotonic()
+
+    def _sleep(self) -> None:
+        began, until = time.monotonic_ns(), time.monotonic() + _LONGEST_PAUSE_SECONDS
+        time.sleep(_PAUSE_SECONDS)
+        while self._last_idle() < began and time.monotonic() < until:
+            time.sleep(_PAUSE_SECONDS)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from starlette.routing import Route
 
 from exporter.observation import Observation
 from exporter.probing.prober import OverBudget, StandsBy
+from exporter.process.loop import last_idle
 from exporter.settings.mistakes import ConfigError
 from exporter.site.backend import Backend, Condition
 from exporter.site.pages.config_page import render_config
@@ -89,7 +91,7 @@ class _Site:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._scrapes = Scrapes(self._in_background)
+        self._scrapes = Scrapes(self._in_background, partial(last_idle, backend.loop))
         self._one_at_a_time = asyncio.Lock()
         self._probing: dict[str, asyncio.Future[tuple[Observation, ...]]] = {}
 

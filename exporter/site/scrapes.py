@@ -42,8 +42,13 @@ class Scrapes:
     older than the request.
     """
 
-    def __init__(self, in_background: Background) -> None:
+    def __init__(self, in_background: Background, last_idle: Callable[[], int]) -> None:
+        """Create it without a scrape.
+
+        :param last_idle: as in ``Pauses``.
+        """
         self._in_background = in_background
+        self._last_idle = last_idle
         self._under_way: dict[Key, asyncio.Task[Parts]] = {}
 
     async def answer(self, everything: Everything, request: Request) -> Response:
@@ -65,7 +70,8 @@ class Scrapes:
         return task
 
     async def _made(self, shown: Iterable[Exposed], key: Key) -> Parts:
-        return await self._in_background(lambda: _parts(shown, *key))
+        pauses = Pauses(self._last_idle)
+        return await self._in_background(lambda: _parts(shown, *key, pauses))
 
 
 def _wishes(request: Request) -> Key:
@@ -102,8 +108,8 @@ def _response(parts: Parts, format_: Format, compressed: bool) -> Response:
     return _InParts(parts, headers)
 
 
-def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool) -> Parts:
-    parts = format_.parts(shown, Pauses())
+def _parts(shown: Iterable[Exposed], format_: Format, compressed: bool, pauses: Pauses) -> Parts:
+    parts = format_.parts(shown, pauses)
     return tuple(filter(None, _zipped(parts) if compressed else parts))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
+from exporter.process import pauses
+from exporter.process.loop import ProbingLoop, last_idle
 from exporter.process.pauses import Pauses
 
 
@@ -19,3 +22,43 @@ def test_a_computation_sleeps_again_and_again(monkeypatch: pytest.MonkeyPatch) -
     assert 1 < len(slept) <= 50
     assert len(slept) < calls
     assert min(slept) > 0
+
+
+def test_it_sleeps_until_the_loop_has_caught_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "_LONGEST_PAUSE_SECONDS", 60.0)
+    asked: list[int] = []
+
+    def last_idle() -> int:
+        asked.append(time.monotonic_ns())
+        return asked[-1] if len(asked) == 4 else 0
+
+    pause = Pauses(last_idle)
+    time.sleep(0.002)
+    pause()
+    assert len(asked) == 4
+
+
+def test_a_loop_that_never_catches_up_does_not_stop_it() -> None:
+    pause = Pauses(lambda: 0)
+    time.sleep(0.002)
+    pause()
+
+
+def test_a_loop_tells_when_it_last_had_nothing_to_do() -> None:
+    async def look() -> None:
+        loop = asyncio.get_running_loop()
+        at_first = last_idle(loop)
+        time.sleep(0.01)  # noqa: ASYNC251  it must not be idle
+        assert last_idle(loop) == at_first
+        await asyncio.sleep(0.01)
+        assert last_idle(loop) > at_first
+        assert await asyncio.to_thread(_is_idle, loop)
+
+    with asyncio.Runner(loop_factory=ProbingLoop) as runner:
+        runner.run(look())
+
+
+def _is_idle(loop: asyncio.AbstractEventLoop) -> bool:
+    time.sleep(0.05)
+    began = time.monotonic_ns()
+    return last_idle(loop) >= began
