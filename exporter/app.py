@@ -24,6 +24,7 @@ from exporter.metrics.registry import Metrics
 from exporter.net.sockets import sockets
 from exporter.observation import Observation
 from exporter.probing.controls import Controls
+from exporter.probing.grid import spread
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.process import early_signals
@@ -235,9 +236,8 @@ class Exporter:
 
     def _apply_plans(self) -> None:
         """Activate the plans. A standby has none, because it has no results to show for them."""
-        plans = self._config.plans() if self._may_probe() else ()
-        change = PlanChange.between(self._plans, plans)
-        self._plans = plans
+        plans = spread(self._config.plans() if self._may_probe() else (), self._plans)
+        change, self._plans = PlanChange.between(self._plans, plans), plans
         self.metrics.apply(change, self._config.mix)
         self._past.apply(self._config.state_folder, plans)
         self.status.apply(change)

@@ -21,12 +21,12 @@ class Plans:
     """The active plans, and each change of them."""
 
     def __init__(self) -> None:
-        self._in_force: tuple[Plan, ...] = ()
+        self.in_force: tuple[Plan, ...] = ()
 
     def become(self, plans: Iterable[Plan]) -> PlanChange:
         """Return the change from the previous plans to these."""
-        change = PlanChange.between(self._in_force, plans)
-        self._in_force = change.plans
+        change = PlanChange.between(self.in_force, plans)
+        self.in_force = change.plans
         return change
 
 

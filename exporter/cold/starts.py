@@ -17,7 +17,7 @@ from exporter.cold.detector import ColdDetector
 from exporter.cold.waiting import WaitingTargets
 from exporter.config.model_server import ColdStart
 from exporter.config.plan import Plan, PlanChange
-from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.grid import hashed, next_on_grid
 from exporter.probing.prober import OverBudget, Probing, StandsBy
 from exporter.process.task_set import TaskSet
 
@@ -42,7 +42,7 @@ class Group:
 
     def next_idle_period(self, now: float) -> float:
         """When the next idle period begins, Unix seconds."""
-        return next_on_grid(now, self.key, self.settings.every_seconds)
+        return next_on_grid(now, hashed(self.key), self.settings.every_seconds)
 
     def turn(self, due: float) -> Plan:
         """The plan to measure after the idle period that begins at ``due``, Unix seconds.
@@ -51,7 +51,7 @@ class Group:
         survive a restart.
         """
         every = self.settings.every_seconds
-        idle_periods = round((due - phase_seconds(self.key, every)) / every)
+        idle_periods = round(due / every - hashed(self.key))
         name = self.targets[idle_periods % len(self.targets)]
         return next(plan for plan in self.plans if plan.target.name == name)
 

@@ -44,6 +44,9 @@ class Plan:
     """``None`` if the price is unknown."""
     confirm: bool = False
     """Whether to probe again soon if the latest probes suggest a change."""
+    phase: float = 0.0
+    """The part of each interval that passes before it is due, from 0 up to 1. The intervals are
+    counted from the beginning of Unix time."""
 
     @property
     def dialect(self) -> Dialect[Any]:

@@ -15,7 +15,7 @@ from exporter.config.control import Control
 from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure
 from exporter.net.transport import EXCHANGE, KernelTransport
-from exporter.probing.grid import next_on_grid
+from exporter.probing.grid import hashed, next_on_grid
 from exporter.process.task_set import TaskSet
 from exporter.result import NANOSECONDS
 
@@ -42,7 +42,8 @@ class Controls:
 
     async def _keep_asking(self, control: Control) -> None:
         while True:
-            due = next_on_grid(time.time(), ("control", control.name), control.interval)
+            phase = hashed(("control", control.name))
+            due = next_on_grid(time.time(), phase, control.interval)
             await asyncio.sleep(max(0.0, due - time.time()))
             try:
                 self._listener(control.name, await seconds_to_answer(control))

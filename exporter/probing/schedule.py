@@ -1,4 +1,4 @@
-"""When each plan runs: every plan on its own time grid, spread by a stable hash."""
+"""When each plan runs: every plan on its own time grid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation, Occasion
 from exporter.probing.confirmation import Confirmation
-from exporter.probing.grid import GridTrigger, phase_seconds
+from exporter.probing.grid import GridTrigger
 from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
@@ -101,7 +101,7 @@ class Schedule:
         self._scheduler.pause()
 
     def apply(self, change: PlanChange) -> None:
-        """Schedule exactly the active plans. A plan with the same interval keeps its grid."""
+        """Schedule exactly the active plans. One with the same interval and phase keeps its job."""
         before, self._plans = self._plans, {plan.identity: plan for plan in change.plans}
         self._confirmation.apply(change)
         for plan in change.gone:
@@ -110,7 +110,8 @@ class Schedule:
         for plan in change.added:
             self._add(plan)
         for plan in change.changed:
-            if plan.interval_seconds != before[plan.identity].interval_seconds:
+            old = before[plan.identity]
+            if (plan.interval_seconds, plan.phase) != (old.interval_seconds, old.phase):
                 self._add(plan)
 
     def realign(self) -> None:
@@ -121,7 +122,7 @@ class Schedule:
     def _add(self, plan: Plan) -> None:
         self._scheduler.add_job(
             self._due,
-            GridTrigger(plan.key, plan.interval_seconds),
+            GridTrigger(plan.phase, plan.interval_seconds),
             args=(plan.identity,),
             id=_job_id(plan),
             replace_existing=True,
@@ -197,9 +198,8 @@ class Schedule:
         return None
 
     def _note_delay(self, plan: Plan) -> None:
-        phase = phase_seconds(plan.key, plan.interval_seconds)
-        delay = (time.time() - phase) % plan.interval_seconds
-        self._observer.delayed(delay)
+        due = plan.phase * plan.interval_seconds
+        self._observer.delayed((time.time() - due) % plan.interval_seconds)
 
     def _missed(self, event: JobExecutionEvent) -> None:
         if plan := self._plans.get(_identity(event.job_id)):

@@ -17,7 +17,7 @@ from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.metrics.registry import Metrics
 from exporter.observation import Observation
-from exporter.probing.grid import next_on_grid, phase_seconds
+from exporter.probing.grid import spread
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult
@@ -56,7 +56,7 @@ class Running:
         self.results.append(observation.result)
 
     def apply(self, *plans: Plan) -> None:
-        change = self.plans.become(plans)
+        change = self.plans.become(spread(plans, self.plans.in_force))
         self.metrics.apply(change)
         self.prober.apply(change)
         self.schedule.apply(change)
@@ -97,28 +97,14 @@ async def test_a_plan_runs_once_in_each_interval() -> None:
 
 async def test_runs_do_not_drift() -> None:
     with wire_server([0.05, *ANSWER]) as server:
-        plan = plan_for(server)
-        async with running(plan) as run:
+        async with running(plan_for(server)) as run:
             await until(lambda: len(run.results) >= 5)
-    phase = phase_seconds(plan.key, 0.2)
+            [plan] = run.plans.in_force
+    phase = plan.phase * plan.interval_seconds
     wall = time.time() - time.monotonic()
     started = [result.timeline.start / 1e9 + wall for result in run.results]
     late = [(start - phase) % 0.2 for start in started]
     assert median(late) < 0.1
-
-
-def test_first_runs_are_spread_evenly_and_stay_where_they_are() -> None:
-    phases = sorted(phase_seconds((f"target-{n}", "short"), 60) for n in range(600))
-    in_each_sixth = [sum(10 * i <= phase < 10 * (i + 1) for phase in phases) for i in range(6)]
-    assert all(70 < count < 130 for count in in_each_sixth)
-    assert phases == sorted(phase_seconds((f"target-{n}", "short"), 60) for n in range(600))
-
-
-@pytest.mark.parametrize("now", [0.0, 1_790_000_000.123, 1_790_000_059.999])
-def test_the_next_run_is_less_than_an_interval_away(now: float) -> None:
-    due = next_on_grid(now, ("t", "p"), 60)
-    assert now <= due < now + 60
-    assert (due - phase_seconds(("t", "p"), 60)) % 60 == pytest.approx(0, abs=1e-6)
 
 
 async def test_a_slow_probe_is_skipped_over_not_overlapped() -> None:
