@@ -35,6 +35,18 @@ Sink = Callable[[Part], bool]
 class Body(httpx.AsyncByteStream):
     """The body of a response, for ``drain`` or as httpx reads it."""
 
+    __slots__ = (
+        "_came",
+        "_connection",
+        "_exchange",
+        "_is_closed",
+        "_parts",
+        "_pool",
+        "_request",
+        "_sink",
+        "_turn",
+    )
+
     def __init__(
         self, pool: Pool, connection: Connection, request: httpx.Request, exchange: Exchange
     ) -> None:

@@ -22,6 +22,8 @@ class Connection:
     """An open connection. After a request, the caller reads the whole response or closes the
     connection."""
 
+    __slots__ = ("_idle_since", "_stream", "answer", "is_closed")
+
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.answer = Answer()

@@ -28,6 +28,8 @@ _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 class Answer:
     """One request and its response, whose bytes may be split anywhere."""
 
+    __slots__ = ("_body", "_guard", "_http", "_keeps_connection", "_may_be_plain", "came", "head")
+
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_BYTES)
         self._guard = HeadGuard()
@@ -134,6 +136,8 @@ class Answer:
 class Came:
     """What arrived of a body and isn't taken yet."""
 
+    __slots__ = ("failure", "has_surplus", "is_over", "pieces")
+
     def __init__(self) -> None:
         self.is_over = self.has_surplus = False
         self.pieces: list[bytes] = []
@@ -201,6 +205,8 @@ class _CameInChunks(Came):
     garbage collector busy, which delays the streams.
     """
 
+    __slots__ = ("trailers",)
+
     def __init__(self) -> None:
         super().__init__()
         self.trailers = 0
@@ -221,6 +227,8 @@ class _CameInChunks(Came):
 
 class _Chunks:
     """A body in chunks."""
+
+    __slots__ = ("_between", "_parser", "came")
 
     def __init__(self) -> None:
         self.came = _CameInChunks()

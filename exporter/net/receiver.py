@@ -59,6 +59,17 @@ class Receiver:
         known about how long bytes may have waited.
     """
 
+    __slots__ = (
+        "_asked",
+        "_counts",
+        "_disordered",
+        "_is_watched",
+        "_sock",
+        "_trusted_from",
+        "_waiting",
+        "empty_at",
+    )
+
     def __init__(self, sock: socket.socket, *, is_watched: bool = True) -> None:
         self._sock = sock
         self._is_watched = is_watched

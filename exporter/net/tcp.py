@@ -35,6 +35,16 @@ class TcpStream:
     reads what is known to be there and hands the bytes over, all in the same callback.
     """
 
+    __slots__ = (
+        "_attentive",
+        "_loop",
+        "_reader",
+        "_receiver",
+        "_sender",
+        "_sock",
+        "_watched_since",
+    )
+
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()

@@ -28,6 +28,8 @@ class Alike:
     therefore finds the same values in the same places, except for this one.
     """
 
+    __slots__ = ("_after", "_before", "_end", "_first", "_start")
+
     def __init__(self) -> None:
         self._first: Output | None = None
         self._before = self._after = b""
@@ -77,6 +79,8 @@ class Shortcut:
     message that means something else. It gains nothing where every message has a number or a time
     of its own.
     """
+
+    __slots__ = ("_alike", "_interpret", "_name")
 
     def __init__(self, interpret: Callable[[ServerSentEvent], Iterable[Event]]) -> None:
         self._interpret = interpret

@@ -33,6 +33,8 @@ class FramedDecoder(Generic[Message]):
     off. ``transformers serve`` and Perplexity send no other end marker.
     """
 
+    __slots__ = ("_ended", "_framing", "_interpret", "_stopped")
+
     def __init__(
         self, framing: Framing[Message], interpret: Callable[[Message], Iterable[Event]]
     ) -> None:

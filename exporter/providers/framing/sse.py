@@ -54,6 +54,17 @@ class SseDecoder:
     and ``retry`` are ignored, because they only serve clients that reconnect.
     """
 
+    __slots__ = (
+        "_at_start",
+        "_data",
+        "_event",
+        "_held",
+        "_is_between_events",
+        "_lines",
+        "_size",
+        "_status",
+    )
+
     def __init__(self) -> None:
         self._lines = Lines()
         self._data: list[bytes] = []

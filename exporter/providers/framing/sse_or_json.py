@@ -26,6 +26,8 @@ class SseOrJsonDecoder(SseDecoder):
     text is complete when its brackets are balanced.
     """
 
+    __slots__ = ("_depth", "_size", "_text", "_tokens")
+
     def __init__(self) -> None:
         super().__init__()
         self._text: list[bytes] = []
