@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 import httpx
 import structlog
@@ -64,6 +63,7 @@ class Attempt:
         self._plan = plan
         self._text, self._nonce = text, nonce
         self._dialect = plan.dialect
+        self._decoder: Decoder = plan.dialect.decoder()
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
         self._exchange = exchange = Exchange()
@@ -152,9 +152,8 @@ class Attempt:
             await body.drain(self._take_error)
 
     async def _read_stream(self, body: Body, response: httpx.Response) -> None:
-        decoder = self._dialect.decoder()
         try:
-            await body.drain(partial(self._take, decoder))
+            await body.drain(self._take)
         except ProtocolError:
             self._deadlines.ended()  # this is no answer, so it can't be late any more
             if not self._record.heard:
@@ -166,7 +165,7 @@ class Attempt:
             return
         # A body without a length looks complete even if it was cut off.
         whole = bool({"content-length", "transfer-encoding"} & response.headers.keys())
-        self._record.take(decoder.finish(whole=whole), self._exchange.latest_arrival())
+        self._record.take(self._decoder.finish(whole=whole), self._exchange.latest_arrival())
 
     async def _read_rest(self, body: Body, sink: Sink) -> None:
         """Read what can't change how the probe ends any more."""
@@ -175,12 +174,12 @@ class Attempt:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await body.drain(sink)
 
-    def _take(self, decoder: Decoder, part: Part) -> bool:
+    def _take(self, part: Part) -> bool:
         """Decode a part of the answer; whether it holds the end marker."""
         data, arrival, ends_read = part
         self._keep(data)
         record = self._record
-        if record.take(decoder.feed(data), arrival, ends_read=ends_read):
+        if record.take(self._decoder.feed(data), arrival, ends_read=ends_read):
             self._deadlines.output(arrival.at)
             if record.output_characters > _MAX_OUTPUT_CHARACTERS:
                 raise _too_large("output", _MAX_OUTPUT_CHARACTERS, "characters")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
@@ -50,36 +51,46 @@ class Mark:
         return self.arrival.uncertainty(last=self.last)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Read(Piece):
+    """The output in one read, with its first and its latest mark."""
+
+    first: Mark
+    last: Mark
+
+
+@dataclass(slots=True, eq=False)
 class StreamRecord:
     """What one stream said. Marks are monotonic nanoseconds. Anything after the end marker isn't
     part of the answer and is ignored."""
 
-    def __init__(self) -> None:
-        self.first_token: Mark | None = None
-        self.first_answer_token: Mark | None = None
-        self.last_token: Mark | None = None
-        self.end: Mark | None = None
-        self.output_characters = 0
-        self.lag: int | None = None
-        self.reply: Reply | None = None
-        self.usage: Usage | None = None
-        self.finish_reason: str | None = None
-        self.served_model: str | None = None
-        self.request_id: str | None = None
-        self.model_load_seconds: float | None = None
-        self.failure: Failure | None = None
-        self.heard = False
-        """Whether there was any event at all."""
-        self._gaps: list[tuple[Mark, Mark]] = []
-        self._stop: Mark | None = None
-        """The event of a token that is counted but not shown."""
-        self._reads: list[Piece] = []
-        self._has_unseen_tokens = False
-        self._texts: dict[OutputKind, list[str]] = {kind: [] for kind in OutputKind}
-        self._calls = Calls()
-        self.first_likelihoods: tuple[tuple[str, float], ...] = ()
-        self._newest: list[Mark] = []
-        """The marks of the latest event."""
+    first_token: Mark | None = None
+    first_answer_token: Mark | None = None
+    last_token: Mark | None = None
+    end: Mark | None = None
+    output_characters: int = 0
+    lag: int | None = None
+    reply: Reply | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    served_model: str | None = None
+    request_id: str | None = None
+    model_load_seconds: float | None = None
+    failure: Failure | None = None
+    heard: bool = False
+    """Whether there was any event at all."""
+    first_likelihoods: tuple[tuple[str, float], ...] = ()
+    _stop: Mark | None = None
+    """The event of a token that is counted but not shown."""
+    _reads: list[_Read] = field(default_factory=list)
+    """Those with output."""
+    _has_unseen_tokens: bool = False
+    _texts: dict[OutputKind, list[str]] = field(
+        default_factory=lambda: {kind: [] for kind in OutputKind}
+    )
+    _calls: Calls = field(default_factory=Calls)
+    _newest: list[Mark] = field(default_factory=list)
+    """The marks of the latest event."""
 
     def take(self, events: Iterable[Event], arrival: Arrival, *, ends_read: bool = True) -> bool:
         """Take what one read brought. Returns whether there was output in it.
@@ -118,14 +129,14 @@ class StreamRecord:
         gaps: list[int] = []
         before: Mark | None = None
         doubt_before: int | None = None
-        for earlier, later in self._gaps:
-            if earlier is not before:  # a mark that ends a gap begins the next one, nearly always
-                doubt_before = earlier.uncertainty
-            doubt = later.uncertainty
+        for earlier, later in pairwise(self._reads):
+            if earlier.last is not before:  # a mark that ends a gap begins the next one, mostly
+                doubt_before = earlier.last.uncertainty
+            doubt = later.first.uncertainty
             if (doubt_before or 0) <= _CLOSE_NS and (doubt or 0) <= _CLOSE_NS:
-                gaps.append(later.arrival.at - earlier.arrival.at)
+                gaps.append(later.at - earlier.at)
                 doubts += (doubt_before, doubt)
-            before, doubt_before = later, doubt
+            before, doubt_before = later.first, doubt
         return gaps, max([ns for ns in doubts if ns is not None], default=None)
 
     def timeline(
@@ -142,7 +153,7 @@ class StreamRecord:
             last_token=_at(self.last_counted(usage)),
             end=_at(self.end),
             over=over,
-            arrivals=tuple([piece.at for piece in self._reads]),
+            arrivals=tuple([read.at for read in self._reads]),
             gaps=tuple(gaps),
             lag=self.lag,
             uncertainty=None if uncertainty is None else uncertainty + exchange.uncertainty,
@@ -199,12 +210,12 @@ class StreamRecord:
         """Whether the output came at a pace that shows the time per token."""
         if usage is None:
             return True
-        tokens, reads = self._streamed(usage), self._reads
+        tokens, reads = self._streamed(usage), list[Piece](self._reads)
         if self._has_unseen_tokens or hides_tokens(reads, tokens):
             return False
         last = self.last_counted(usage)
         if last and last is self._stop:
-            reads = [*reads, Piece(last.at, 1)]
+            reads.append(Piece(last.at, 1))
         return not is_burst(reads, tokens)
 
     def _streamed(self, usage: Usage) -> int:
@@ -247,28 +258,27 @@ class StreamRecord:
             # Some counted tokens aren't visible: those that frame a call, and those summed up.
             self._has_unseen_tokens = True
         self.output_characters += len(text)
-        if not self._reads or self._reads[-1].at != arrival.at:
-            self._reads.append(Piece(arrival.at))
-        read = self._reads[-1]
+        read = self._mark_output(kind, arrival)
         read.pieces += 1
         read.size += len(text) if text.isascii() else len(text.encode(errors="replace"))
-        self._mark_output(kind, arrival)
 
     def _take_finish(self, finished: Finished, arrival: Arrival) -> None:
         self.finish_reason = finished.reason
         if finished.with_token and self.has_output:
             self._stop = self._mark(arrival)
 
-    def _mark_output(self, kind: OutputKind, arrival: Arrival) -> None:
-        mark, before = self._mark(arrival), self.last_token
+    def _mark_output(self, kind: OutputKind, arrival: Arrival) -> _Read:
+        """Mark the output, and return its read. Several pieces in one read have one time."""
+        mark = self.last_token = self._mark(arrival)
         if kind is OutputKind.ANSWER and self.first_answer_token is None:
             self.first_answer_token = mark
         if self.first_token is None:
             self.first_token = mark
-        self.last_token = mark
-        # Several pieces in one read have one time, and no gap between them.
-        if before and before.arrival is not arrival:
-            self._gaps.append((before, mark))
+        reads = self._reads
+        if not reads or reads[-1].last.arrival is not arrival:
+            reads.append(_Read(arrival.at, first=mark, last=mark))
+        reads[-1].last = mark
+        return reads[-1]
 
     def _mark(self, arrival: Arrival) -> Mark:
         mark = Mark(arrival)
