@@ -176,7 +176,7 @@ class Exporter:
             self._past.close()
             if self._pusher:
                 await asyncio.to_thread(self._pusher.stop)
-            server.stop()
+            await asyncio.to_thread(server.stop)  # a scrape may wait until this loop is idle
 
     async def probe_target(self, name: str) -> tuple[Observation, ...]:
         """Probe one configured target now, with all its probes.

@@ -26,6 +26,30 @@ class Timeouts:
     stall: float | None = None
 
 
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """When a plan is due within its interval.
+
+    Random phases clump: of 2,000 plans, some seconds get a tenth more than one core can read. So
+    each phase is the one before it plus the golden ratio. The distances between neighbors then have
+    at most three values (the three-gap theorem), for any number of plans, if no place is free.
+    """
+
+    origin: float = 0.0
+    """The first phase of all plans with this interval. It differs between exporters whose first
+    targets have different names."""
+    place: int = 0
+
+    @property
+    def part(self) -> float:
+        """The part of the interval that passes before the plan is due, from 0 up to 1. Intervals
+        are counted from the beginning of Unix time."""
+        return (self.origin + self.place * _GOLDEN) % 1
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One target and one of its probes, with defaults filled in.
@@ -44,9 +68,7 @@ class Plan:
     """``None`` if the price is unknown."""
     confirm: bool = False
     """Whether to probe again soon if the latest probes suggest a change."""
-    phase: float = 0.0
-    """The part of each interval that passes before it is due, from 0 up to 1. The intervals are
-    counted from the beginning of Unix time."""
+    phase: Phase = Phase()
 
     @property
     def dialect(self) -> Dialect[Any]:

@@ -59,11 +59,13 @@ log = structlog.get_logger(__name__)
 class Attempt:
     """The state of one request while it is under way."""
 
+    _decoder: Decoder
+    """Set as soon as there is something to decode."""
+
     def __init__(self, plan: Plan, text: str, nonce: str) -> None:
         self._plan = plan
         self._text, self._nonce = text, nonce
         self._dialect = plan.dialect
-        self._decoder: Decoder = plan.dialect.decoder()
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
         self._exchange = exchange = Exchange()
@@ -152,6 +154,7 @@ class Attempt:
             await body.drain(self._take_error)
 
     async def _read_stream(self, body: Body, response: httpx.Response) -> None:
+        self._decoder = self._dialect.decoder()
         try:
             await body.drain(self._take)
         except ProtocolError:

@@ -3,58 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 
 from apscheduler.triggers.base import BaseTrigger
 
-from exporter.config.plan import Identity, Plan
-
-_GOLDEN = (math.sqrt(5) - 1) / 2
-_DIGITS = 9
-"""Phases that agree this far are the same."""
+from exporter.config.plan import Identity, Phase, Plan
 
 
 def spread(plans: Iterable[Plan], before: Iterable[Plan]) -> tuple[Plan, ...]:
-    """Return the plans with their phases, spread so that about as many are probed in each second.
+    """Return the plans with their phases, so that about as many are probed in each second.
 
-    Random phases clump: with 2,000 of them, there are seconds with a tenth more probes than one
-    core can read. So each phase is the previous one plus the golden ratio. However many there are,
-    the distances between neighbors then have at most three values (the three-gap theorem). The
-    first phase depends on the name of the first target, so that two exporters differ.
-
-    :param before: the plans so far. A plan that was among them keeps its phase, unless its interval
-        is another one now.
+    A plan that was among those before keeps its phase, unless it has another interval now. After a
+    restart, or on an exporter that becomes the leader, phases follow the order of the plans.
     """
     asked = list(plans)
     kept = {_grid(plan): plan.phase for plan in before}
-    taken = {_same(plan, kept[_grid(plan)]) for plan in asked if _grid(plan) in kept}
-    phases: dict[float, Iterator[float]] = {}
+    of_interval: dict[float, list[Plan]] = {}
     for plan in asked:
-        phases.setdefault(plan.interval_seconds, _golden(hashed(plan.key)))
-
-    def phase_of(plan: Plan) -> float:
-        own = kept.get(_grid(plan))
-        free = (it for it in phases[plan.interval_seconds] if _same(plan, it) not in taken)
-        return next(free) if own is None else own
-
-    return tuple(replace(plan, phase=phase_of(plan)) for plan in asked)
+        of_interval.setdefault(plan.interval_seconds, []).append(plan)
+    free = {interval: _free(group, kept) for interval, group in of_interval.items()}
+    return tuple(
+        replace(plan, phase=kept.get(_grid(plan)) or next(free[plan.interval_seconds]))
+        for plan in asked
+    )
 
 
 def _grid(plan: Plan) -> tuple[Identity, float]:
     return plan.identity, plan.interval_seconds
 
 
-def _same(plan: Plan, phase: float) -> tuple[float, float]:
-    """What two plans have in common if this is the phase of both."""
-    return plan.interval_seconds, round(phase, _DIGITS)
-
-
-def _golden(first: float) -> Iterator[float]:
-    return ((first + number * _GOLDEN) % 1 for number in itertools.count())
+def _free(plans: Sequence[Plan], kept: Mapping[tuple[Identity, float], Phase]) -> Iterator[Phase]:
+    """The phases that none of these plans of one interval keeps, in the order of their places."""
+    old = [kept[_grid(plan)] for plan in plans if _grid(plan) in kept]
+    origin, taken = old[0].origin if old else hashed(plans[0].key), set(old)
+    return (phase for place in count() if (phase := Phase(origin, place)) not in taken)
 
 
 def hashed(key: Sequence[str]) -> float:

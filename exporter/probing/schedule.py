@@ -122,7 +122,7 @@ class Schedule:
     def _add(self, plan: Plan) -> None:
         self._scheduler.add_job(
             self._due,
-            GridTrigger(plan.phase, plan.interval_seconds),
+            GridTrigger(plan.phase.part, plan.interval_seconds),
             args=(plan.identity,),
             id=_job_id(plan),
             replace_existing=True,
@@ -198,7 +198,7 @@ class Schedule:
         return None
 
     def _note_delay(self, plan: Plan) -> None:
-        due = plan.phase * plan.interval_seconds
+        due = plan.phase.part * plan.interval_seconds
         self._observer.delayed((time.time() - due) % plan.interval_seconds)
 
     def _missed(self, event: JobExecutionEvent) -> None:

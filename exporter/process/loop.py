@@ -86,7 +86,7 @@ class ProbingLoop(asyncio.SelectorEventLoop):
 def glance() -> None:
     """Check which sockets are readable now, so that their next arrivals are dated more precisely.
 
-    Does nothing within 50 microseconds of the previous check, or on another kind of loop.
+    Does nothing soon after the previous check, or on another kind of loop.
     """
     loop = asyncio.get_running_loop()
     if isinstance(loop, ProbingLoop):

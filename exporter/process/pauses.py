@@ -14,7 +14,9 @@ from collections.abc import Callable
 _WORK_SECONDS = 0.001
 _PAUSE_SECONDS = 0.001
 _LONGEST_PAUSE_SECONDS = 0.01
-"""A loop that never catches up must not keep a scrape from ending before Prometheus gives up."""
+_PATIENCE_SECONDS = 2.0
+"""How long all pauses together wait for the loop. A loop that never catches up must not keep a
+scrape from ending before Prometheus gives up, after ten seconds by default."""
 
 
 class Pauses:
@@ -27,6 +29,7 @@ class Pauses:
 
     def __init__(self, last_idle: Callable[[], int] = time.monotonic_ns) -> None:
         self._last_idle = last_idle
+        self._patience = _PATIENCE_SECONDS
         self._since = time.monotonic()
 
     def __call__(self) -> None:
@@ -36,7 +39,10 @@ class Pauses:
             self._since = time.monotonic()
 
     def _sleep(self) -> None:
-        began, until = time.monotonic_ns(), time.monotonic() + _LONGEST_PAUSE_SECONDS
+        began = time.monotonic_ns()
         time.sleep(_PAUSE_SECONDS)
+        waits_from = time.monotonic()
+        until = waits_from + min(_LONGEST_PAUSE_SECONDS, self._patience)
         while self._last_idle() < began and time.monotonic() < until:
             time.sleep(_PAUSE_SECONDS)
+        self._patience -= time.monotonic() - waits_from

@@ -118,7 +118,7 @@ class WatchfulSelector(selectors.DefaultSelector):
     def glance(self) -> None:
         """Check which sockets are readable, in the middle of a long computation."""
         looked = time.monotonic_ns()
-        pause = _RARE_GLANCE_NS if self._may_rest else _GLANCE_NS
+        pause = _RARE_GLANCE_NS if self._may_rest and not self._restless else _GLANCE_NS
         if not self.waiting or looked - self._looked_ns < pause:
             return
         if self._glancing is None:

@@ -99,7 +99,7 @@ def is_late(row: StatusRow, now: float) -> bool:
 
 def next_probe_at(row: StatusRow, now: float) -> float:
     """When the next probe is due, Unix seconds."""
-    return next_on_grid(now, row.plan.phase, row.plan.interval_seconds)
+    return next_on_grid(now, row.plan.phase.part, row.plan.interval_seconds)
 
 
 def failing_since(row: StatusRow) -> float | None:

@@ -40,6 +40,35 @@ async def test_a_flood_of_reloads_is_two_reloads() -> None:
     await running
 
 
+async def test_targets_are_probed_one_after_another_and_a_reload_moves_none() -> None:
+    def configured(*numbers: int) -> Config:
+        target = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
+        return Config.model_validate(
+            {
+                "web": {"listen": "127.0.0.1:0"},
+                "defaults": {"interval": "1h"},
+                "targets": [{"name": f"t{number}", **target} for number in numbers],
+            }
+        )
+
+    source, started = (
+        SlowSource(configured(*range(10)), configured(99, *range(10))),
+        asyncio.Event(),
+    )
+    source.may_load.set()
+    exporter = Exporter(source)
+    running = asyncio.create_task(exporter.run(lambda _url: started.set()))
+    await started.wait()
+    first = {row.plan.target.name: row.plan.phase.part for row in exporter.status.rows()}
+    assert len({int(part * 6) for part in first.values()}) == 6
+    await exporter.reload()
+    second = {row.plan.target.name: row.plan.phase.part for row in exporter.status.rows()}
+    assert len(set(second.values())) == 11
+    assert first.items() < second.items()
+    signal.raise_signal(signal.SIGTERM)
+    await running
+
+
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [

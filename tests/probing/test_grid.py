@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.config.plan import Plan
-from exporter.probing.grid import GridTrigger, next_on_grid, spread
+from exporter.config.plan import Plan, PlanChange
+from exporter.probing.grid import GridTrigger, hashed, next_on_grid, spread
 from tests.metrics.test_metrics import plan
 
 NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
@@ -23,12 +23,12 @@ def plans(*numbers: int, interval: float = 60.0) -> list[Plan]:
 
 
 def phases(spread_out: tuple[Plan, ...]) -> dict[str, float]:
-    return {plan.target.name: plan.phase for plan in spread_out}
+    return {plan.target.name: plan.phase.part for plan in spread_out}
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 10, 97, 2000])
 def test_plans_are_evenly_spread_over_their_interval(number: int) -> None:
-    found = sorted(one.phase for one in spread(plans(*range(number)), ()))
+    found = sorted(one.phase.part for one in spread(plans(*range(number)), ()))
     assert all(0 <= phase < 1 for phase in found)
     gaps = [later - earlier for earlier, later in pairwise([*found, found[0] + 1])]
     # The longest distance is that between two phases, or the sum of the two shorter ones.
@@ -51,13 +51,33 @@ def test_a_plan_keeps_its_phase_while_others_come_and_go() -> None:
     assert {name: phase for name, phase in phases(after).items() if name in kept} == {
         name: phase for name, phase in phases(before).items() if name in kept
     }
-    assert len({round(one.phase, 6) for one in after}) == len(after)
+    assert len({one.phase for one in after}) == len(after)
 
 
 def test_a_plan_that_comes_fills_the_gap_that_another_one_left() -> None:
     before = spread(plans(*range(20)), ())
     after = spread(plans(*(n for n in range(20) if n != 7), 99), before)
     assert phases(after)["t99"] == pytest.approx(phases(before)["t7"])
+
+
+def test_plans_stay_evenly_spread_while_the_first_one_changes() -> None:
+    found: tuple[Plan, ...] = ()
+    for number in range(300):
+        found = spread(plans(*range(number, -1, -1)), found)
+    in_each_sixtieth = Counter(int(one.phase.part * 60) for one in found)
+    assert set(in_each_sixtieth.values()) <= {4, 5, 6}
+
+
+def test_a_reload_changes_no_plan_that_stays() -> None:
+    before = spread(plans(*range(5)), ())
+    change = PlanChange.between(before, spread(plans(4, 3, 9, 1), before))
+    assert [one.target.name for one in change.kept] == ["t4", "t3", "t1"]
+    assert not change.changed
+
+
+def test_a_hash_is_the_same_in_every_version() -> None:
+    """Idle periods before cold starts stay where they are after a restart."""
+    assert hashed(("group", "llama")) == pytest.approx(0.686267, abs=1e-6)
 
 
 def test_each_interval_is_spread_by_itself() -> None:

@@ -100,7 +100,7 @@ async def test_runs_do_not_drift() -> None:
         async with running(plan_for(server)) as run:
             await until(lambda: len(run.results) >= 5)
             [plan] = run.plans.in_force
-    phase = plan.phase * plan.interval_seconds
+    phase = plan.phase.part * plan.interval_seconds
     wall = time.time() - time.monotonic()
     started = [result.timeline.start / 1e9 + wall for result in run.results]
     late = [(start - phase) % 0.2 for start in started]
@@ -192,6 +192,13 @@ async def test_a_removed_target_is_no_longer_asked_and_its_series_go() -> None:
                 for sample in metric.samples
             }
     assert "drop" not in names
+
+
+async def test_a_shorter_interval_counts_at_once() -> None:
+    with wire_server(ANSWER) as server:
+        async with running(plan_for(server, interval_seconds=86_400)) as run:
+            run.apply(plan_for(server))
+            await until(lambda: len(run.results) >= 2)
 
 
 async def test_a_changed_plan_waits_for_its_predecessor() -> None:

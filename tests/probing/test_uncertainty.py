@@ -14,7 +14,7 @@ from exporter.metrics.registry import Metrics
 from exporter.net.exchange import Exchange
 from exporter.net.kernel_clock import Arrival
 from exporter.probing.record import StreamRecord
-from exporter.process import loop
+from exporter.process import loop, selector
 from exporter.providers.base import Ended, Output, OutputKind
 from exporter.result import Failure, FailureReason, ProbeResult
 from tests.metrics.test_metrics import GOOD, plan
@@ -64,6 +64,32 @@ def test_a_prompt_read_of_several_events_is_certain_whatever_the_silence_before_
     result = asked([STREAM_HEAD, 0.5, ROLE + TOKEN + TOKEN, 0.3, ENDING])
     assert result.uncertainty_seconds is not None
     assert result.uncertainty_seconds < 0.25
+
+
+@LINUX
+@pytest.mark.parametrize(("waiting", "is_noticed"), [(1, True), (65, False)])
+def test_the_loop_glances_rarely_while_many_probes_wait(
+    waiting: int, is_noticed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selector, "_RARE_GLANCE_NS", 60_000_000_000)
+
+    async def main() -> int:
+        running = asyncio.get_running_loop()
+        assert isinstance(running, loop.ProbingLoop)
+        for _ in range(waiting):
+            running.watch()
+        sock, other_end = socket.socketpair()
+        with sock, other_end:
+            running.add_reader(sock, lambda: None)
+            await asyncio.sleep(0.01)
+            other_end.send(b"x")
+            time.sleep(0.01)  # noqa: ASYNC251 - long work
+            loop.glance()
+            since = running.attentive_since_ns(sock.fileno())
+            running.remove_reader(sock)
+        return since
+
+    assert bool(loop.run(main())) is is_noticed
 
 
 @LINUX

@@ -38,10 +38,24 @@ def test_it_sleeps_until_the_loop_has_caught_up(monkeypatch: pytest.MonkeyPatch)
     assert len(asked) == 4
 
 
-def test_a_loop_that_never_catches_up_does_not_stop_it() -> None:
-    pause = Pauses(lambda: 0)
+def test_a_loop_that_never_catches_up_does_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "_LONGEST_PAUSE_SECONDS", 60.0)
+    monkeypatch.setattr(pauses, "_PATIENCE_SECONDS", 0.05)
+    asked: list[float] = []
+
+    def last_idle() -> int:
+        asked.append(time.monotonic())
+        return 0
+
+    pause = Pauses(last_idle)
+    for _ in range(2):
+        time.sleep(0.002)
+        pause()
+    in_first_pause = len(asked)
     time.sleep(0.002)
     pause()
+    assert in_first_pause > 1
+    assert len(asked) <= in_first_pause + 1
 
 
 def test_a_loop_tells_when_it_last_had_nothing_to_do() -> None:

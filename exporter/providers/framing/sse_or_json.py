@@ -26,7 +26,7 @@ class SseOrJsonDecoder(SseDecoder):
     text is complete when its brackets are balanced.
     """
 
-    __slots__ = ("_depth", "_size", "_text", "_tokens")
+    __slots__ = ("_depth", "_text", "_tokens")
 
     def __init__(self) -> None:
         super().__init__()
