@@ -38,8 +38,8 @@ def _grid(plan: Plan) -> tuple[Identity, float]:
 
 def _free(plans: Sequence[Plan], kept: Mapping[tuple[Identity, float], Phase]) -> Iterator[Phase]:
     """The phases that none of these plans of one interval keeps, in the order of their places."""
-    old = [kept[_grid(plan)] for plan in plans if _grid(plan) in kept]
-    origin, taken = old[0].origin if old else hashed(plans[0].key), set(old)
+    taken = {old for plan in plans if (old := kept.get(_grid(plan)))}
+    origin = next((old.origin for old in taken), hashed(plans[0].key))
     return (phase for place in count() if (phase := Phase(origin, place)) not in taken)
 
 

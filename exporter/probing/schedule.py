@@ -198,8 +198,8 @@ class Schedule:
         return None
 
     def _note_delay(self, plan: Plan) -> None:
-        due = plan.phase.part * plan.interval_seconds
-        self._observer.delayed((time.time() - due) % plan.interval_seconds)
+        first = plan.phase.part * plan.interval_seconds
+        self._observer.delayed((time.time() - first) % plan.interval_seconds)
 
     def _missed(self, event: JobExecutionEvent) -> None:
         if plan := self._plans.get(_identity(event.job_id)):

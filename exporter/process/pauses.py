@@ -27,7 +27,7 @@ class Pauses:
         if it has nothing to do.
     """
 
-    def __init__(self, last_idle: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, last_idle: Callable[[], int]) -> None:
         self._last_idle = last_idle
         self._patience = _PATIENCE_SECONDS
         self._since = time.monotonic()

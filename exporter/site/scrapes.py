@@ -70,8 +70,7 @@ class Scrapes:
         return task
 
     async def _made(self, shown: Iterable[Exposed], key: Key) -> Parts:
-        pauses = Pauses(self._last_idle)
-        return await self._in_background(lambda: _parts(shown, *key, pauses))
+        return await self._in_background(lambda: _parts(shown, *key, Pauses(self._last_idle)))
 
 
 def _wishes(request: Request) -> Key:

@@ -51,10 +51,8 @@ async def test_targets_are_probed_one_after_another_and_a_reload_moves_none() ->
             }
         )
 
-    source, started = (
-        SlowSource(configured(*range(10)), configured(99, *range(10))),
-        asyncio.Event(),
-    )
+    source = SlowSource(configured(*range(10)), configured(99, *range(10)))
+    started = asyncio.Event()
     source.may_load.set()
     exporter = Exporter(source)
     running = asyncio.create_task(exporter.run(lambda _url: started.set()))

@@ -15,7 +15,7 @@ from exporter.process.pauses import Pauses
 def test_a_computation_sleeps_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    began, pause, calls = time.monotonic(), Pauses(), 0
+    began, pause, calls = time.monotonic(), Pauses(time.monotonic_ns), 0
     while time.monotonic() < began + 0.05:
         pause()
         calls += 1
