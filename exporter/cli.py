@@ -14,7 +14,7 @@ from exporter.process.logs import configure_logging
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 _SERVING = {"run", "demo"}
-"""Commands that stop gracefully on SIGTERM, and reload their configuration on SIGHUP."""
+"""Commands that stop gracefully on SIGINT or SIGTERM, and reload their configuration on SIGHUP."""
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

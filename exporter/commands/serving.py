@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from exporter.commands.failing import fail
 from exporter.config.web import Web
-from exporter.process import early_signals, loop
+from exporter.process import loop
 from exporter.process.log_thread import UnheardLog, logs_in_thread
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import ConfigError
@@ -22,17 +22,19 @@ from exporter.site.server import WebError
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def serve(main: Coroutine[Any, Any, None]) -> None:
-    """Run an exporter until it ends. If it can't start, prints the reason and exits with code 1."""
+def serve(main: Coroutine[Any, Any, None]) -> NoReturn:
+    """Run an exporter until it ends, and exit. If it can't start, print the reason and exit with
+    code 1."""
     try:
-        with logs_in_thread():
-            loop.run(main)
-            early_signals.end_at_once()  # the loop's own handlers ended with the loop
+        loop.run(_to_the_end(main))
     except (ConfigError, WebError) as error:
         fail(error)
-    except UnheardLog:
-        pass
-    _leave()
+
+
+async def _to_the_end(main: Coroutine[Any, Any, None]) -> NoReturn:
+    with suppress(UnheardLog), logs_in_thread():
+        await main
+    _leave()  # a closed loop handles no signals, so that another SIGTERM would end in failure
 
 
 def _leave() -> NoReturn:

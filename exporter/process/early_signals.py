@@ -15,14 +15,15 @@ from typing import Any
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
-_HELD = (signal.SIGHUP, signal.SIGTERM)
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_HELD = (signal.SIGHUP, *_ENDING)
 
 _came: set[int] = set()
 _usual: dict[int, Handler] = {}
 
 
 def hold() -> None:
-    """Only record SIGHUP and SIGTERM from now on, until the command is known."""
+    """Only record SIGHUP, SIGINT and SIGTERM from now on, until the command is known."""
     for number in _HELD:
         _usual[number] = signal.signal(number, _note)
 
@@ -37,12 +38,13 @@ def let_go() -> None:
 
 
 def end_at_once() -> None:
-    """Exit with code 0 on SIGTERM from now on, or now if it was recorded.
+    """Exit with code 0 on SIGINT or SIGTERM from now on, or now if one was recorded.
 
-    For the time before anything runs that needs a graceful stop, and after it has stopped.
+    For the time before anything runs that needs a graceful stop.
     """
-    signal.signal(signal.SIGTERM, _end)
-    if signal.SIGTERM in _came:
+    for number in _ENDING:
+        signal.signal(number, _end)
+    if not _came.isdisjoint(_ENDING):
         _end()
 
 

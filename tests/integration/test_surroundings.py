@@ -120,9 +120,9 @@ class Running:
         return (self.folder / "log").read_text()
 
 
-def ends(child: subprocess.Popen[bytes]) -> None:
+def ends(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
     """Check that the process ends within the grace period, with exit status 0."""
-    child.send_signal(signal.SIGTERM)
+    child.send_signal(number)
     assert child.wait(GRACE_SECONDS) == 0
 
 
