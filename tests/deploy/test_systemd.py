@@ -26,6 +26,15 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
     assert not complaints
 
 
+def test_a_key_is_where_the_guide_says() -> None:
+    """A leading hyphen, which makes other files optional, would be a part of the credential's name."""
+    (credential,) = re.findall("^LoadCredential=([^:]+):", UNIT.read_text(), re.MULTILINE)
+    path = f"/run/credentials/{UNIT.name}/{credential}"
+    guide = (UNIT.parents[2] / "docs" / "systemd.md").read_text()
+    assert f"{{file: {path}}}" in guide
+    assert f"{{file: {path}}}" in UNIT.read_text()
+
+
 def test_the_unit_exposes_little() -> None:
     analyze = find_tool("systemd-analyze")
     judged = subprocess.run(
