@@ -253,6 +253,17 @@ def test_the_chart_refuses_wrong_values(values: Document, complaint: str, tool: 
     assert complaint in refused.value.stderr
 
 
+def test_two_releases_of_one_name_can_look_at_the_same_namespace(tool: Tool) -> None:
+    values = {"config": {"targets": []}, "discovery": {"enabled": True, "namespaces": ["models"]}}
+    roles = {
+        (document["kind"], document["metadata"]["name"])
+        for namespace in ("team-a", "team-b")
+        for document in helm(tool, values, namespace)
+        if document["metadata"].get("namespace") == "models"
+    }
+    assert len(roles) == 4
+
+
 def test_the_chart_is_the_exporters_version_and_lints(tool: Tool) -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == __version__

@@ -27,7 +27,7 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
 
 
 def test_a_key_is_where_the_guide_says() -> None:
-    """A leading hyphen, which makes other files optional, would be a part of the credential's name."""
+    """A leading hyphen, which makes other files optional, would be part of the name."""
     (credential,) = re.findall("^LoadCredential=([^:]+):", UNIT.read_text(), re.MULTILINE)
     path = f"/run/credentials/{UNIT.name}/{credential}"
     guide = (UNIT.parents[2] / "docs" / "systemd.md").read_text()

@@ -121,12 +121,12 @@ def kustomize(tool: Tool, folder: Path) -> list[Document]:
     return _documents(_output(tool("kustomize"), "build", str(folder)))
 
 
-def helm(tool: Tool, values: Document) -> list[Document]:
+def helm(tool: Tool, values: Document, namespace: str = "monitoring") -> list[Document]:
     """Return the chart's documents for these values, including its test.
 
     :raises subprocess.CalledProcessError: Helm fails. ``stderr`` has the reason.
     """
-    command = (tool("helm"), "template", "mine", str(CHART), "--namespace", "monitoring")
+    command = (tool("helm"), "template", "mine", str(CHART), "--namespace", namespace)
     version = ("--kube-version", KUBERNETES_VERSION)
     return _documents(_output(*command, *version, "--values", "-", input=json.dumps(values)))
 
