@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -190,6 +191,29 @@ def test_the_sidecar_outlives_the_server_and_cannot_make_it_unready(tool: Tool) 
     assert "readinessProbe" not in sidecar
     assert sidecar["startupProbe"]["httpGet"]["path"] == "/-/ready"
     assert pod["metadata"]["labels"]["inference-exporter/sidecar"] == "true"
+
+
+def test_an_exporter_keeps_its_name_in_prometheus_when_its_pod_is_replaced(tool: Tool) -> None:
+    """Else what is usual for its targets would begin anew."""
+    for variant in (variant for variant in VARIANTS if variant.name.endswith("operator")):
+        name, dropped = _relabelings(variant.render(tool))
+        assert name["sourceLabels"][1] == "__meta_kubernetes_pod_name"
+        pods = ["mine-7d9f8b6c5d-x2x4z", "mine-66c8f5b9f4-q7b9k", "mine-0", "mine-1"]
+        found = [re.fullmatch(name["regex"], f"monitoring/{pod}") for pod in pods]
+        instances = [match[1] for match in found if match]
+        assert instances == [f"monitoring/{part}" for part in ("mine", "mine", "mine-0", "mine-1")]
+        assert dropped == {"action": "labeldrop", "regex": "pod"}
+
+
+def test_two_exporters_that_elect_a_leader_have_two_names(tool: Tool) -> None:
+    values = {"serviceMonitor": {"enabled": True}, "leaderElection": {"enabled": True}}
+    assert _relabelings(helm(tool, {"config": {"targets": []}, **values})) == []
+
+
+def _relabelings(documents: list[Document]) -> list[Document]:
+    (monitor,) = (document for document in documents if document["kind"] == "ServiceMonitor")
+    relabelings: list[Document] = monitor["spec"]["endpoints"][0].get("relabelings", [])
+    return relabelings
 
 
 @every_variant
