@@ -197,6 +197,8 @@ class ProbeResult:
     """``None`` if the probe reused an open connection."""
     earlier_usage: Usage | None = None
     """Tokens of this probe's earlier requests."""
+    earlier_uncounted: bool = False
+    """Whether the provider reported no tokens for an earlier request of this probe."""
     measures: Measures = Measures()
     connection_retries: int = 0
     """How often the request was sent again because the server closed the reused connection before
