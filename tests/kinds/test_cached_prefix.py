@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from exporter.kinds import CachedPrefix, Kind
 from exporter.kinds.cached_prefix import CachedPrefixExpectation
 from exporter.metrics.registry import Metrics
 from exporter.observation import observed, worst_usd
-from exporter.prices.settings import TokenPriceSettings
+from exporter.prices.settings import TierSettings, TokenPriceSettings
 from exporter.providers import PROVIDERS
 from exporter.providers.base import Call
 from exporter.result import Failure, FailureReason, ProbeResult, Usage
@@ -152,6 +153,14 @@ def test_both_requests_are_reckoned_with() -> None:
     assert each_day.output_tokens == 1440 * 2 * PROBE.max_output_tokens
     assert each_day.input_tokens > 1440 * 2 * 512
     assert worst_usd(asked) > 2 * 512e-6
+
+
+def test_a_price_tier_is_chosen_by_the_length_of_one_request() -> None:
+    asked = plan()
+    each = forecast(asked).input_tokens / 1440 / 2
+    tier = TierSettings(input_tokens=math.ceil(each), input=10.0)
+    price = TokenPriceSettings(input=1.0, output=0.0, above=(tier,)).in_usd({})
+    assert forecast(replace(asked, price=price)) == forecast(asked)
 
 
 def test_the_worst_case_has_what_comes_with_each_of_the_two_requests() -> None:
