@@ -101,6 +101,14 @@ class Pool:
         squares = sum(size**2 for size in sizes)
         return sum(sizes) ** 2 / squares if squares else 0.0
 
+    def blocks_of_all(self, targets: Sequence[str], value: Value) -> frozenset[int]:
+        """Return the numbers of the blocks in which each of these targets has a value."""
+        known = (
+            {sample.block for sample in self._samples[target] if value(sample) is not None}
+            for target in targets
+        )
+        return frozenset(set.intersection(*known))
+
     def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
         """Return the ratio of sums in each draw; the same samples must have both values."""
         return self._resampling.ratios(
@@ -113,16 +121,21 @@ class Pool:
         """Return the number of probes, successes and failures alike."""
         return len(self._samples[target])
 
-    def successes(self, target: str) -> Share | None:
-        """Return the share of probes that succeeded; ``None`` without probes.
+    def successes(self, targets: Sequence[str]) -> list[Share | None]:
+        """Return the share of probes that succeeded for each target; ``None`` without probes.
 
-        Probes that fail together count for less than one each.
+        Probes that fail together count for less than one each. The target whose failures come
+        together most sets this weight for all of them: a target that hasn't failed can't show
+        whether its failures would come together too.
         """
+        effect = max(map(self._design_effect, targets))
+        return [self._success(target, effect) for target in targets]
+
+    def _success(self, target: str, effect: float) -> Share | None:
         samples = self._samples[target]
         if not samples:
             return None
         hits = sum(sample.failure is None for sample in samples)
-        effect = self._design_effect(samples, 1 - hits / len(samples))
         return Share(hits / effect, len(samples) / effect)
 
     def _known(self, target: str, value: Value) -> Iterator[tuple[int, float]]:
@@ -167,8 +180,11 @@ class Pool:
         found = {block: of_block(samples) for block, samples in blocks.items()}
         return {block: value for block, value in found.items() if value is not None}
 
-    def _design_effect(self, samples: Sequence[Sample], failing: float) -> float:
+    def _design_effect(self, target: str) -> float:
         """Return how many samples carry the information of one independent sample; at least 1."""
+        samples = self._samples[target]
+        failed = sum(sample.failure is not None for sample in samples)
+        failing = failed / max(1, len(samples))
         units: dict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
             units[self._index[sample.block] // self.run_length].append(sample)
