@@ -77,14 +77,22 @@ def test_the_headline_follows_the_verdicts(sides: tuple[list[Sample], ...], line
 
 @pytest.mark.parametrize(
     ("ratio", "text"),
-    [(0.5, "-50 %"), (0.987, "-1.3 %"), (1.0, "+0.0 %"), (1.25, "+25 %"), (2.5, "2.5 times")],
+    [
+        (0.5, "-50 %"),
+        (0.987, "-1.3 %"),
+        (1.0, "+0.0 %"),
+        (1.25, "+25 %"),
+        (2.5, "2.5 times"),
+        (1500, "1,500 times"),
+    ],
 )
 def test_ratios_are_shown_as_changes(ratio: float, text: str) -> None:
     assert ratio_text(ratio) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.01234, "12.3 ms"), (0.5, "500 ms"), (2.345, "2.35 s"), (150, "2m30s")]
+    ("seconds", "text"),
+    [(0.01234, "12.3 ms"), (0.5, "500 ms"), (0.9997, "1 s"), (2.345, "2.35 s"), (150, "2m30s")],
 )
 def test_times_have_three_figures(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
@@ -217,3 +225,13 @@ def test_an_interval_has_percentages_or_factors_and_never_both(
 ) -> None:
     finding = replace(FASTER.versus[0].findings[0], effect=Effect(value, low, high, 0.5))
     assert change_texts(finding) == texts
+
+
+def test_a_candidate_that_might_fail_more_often_does_not_beat_the_baseline() -> None:
+    outage = [
+        replace(sample, failure="overloaded") if sample.block >= 70 else sample
+        for sample in side(CANDIDATE, 200, slower=0.5)
+    ]
+    found = report(side(BASELINE, 200), outage)
+    line = "own has advantages over hosted, but might fail more often"
+    assert headline(found, found.versus[0]) == line

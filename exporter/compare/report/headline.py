@@ -92,8 +92,8 @@ _HEADLINES = {
 def headline(report: Report, versus: Versus) -> str:
     """Summarize the verdict in one line.
 
-    More failures outweigh everything else: a missing answer isn't fast. Even if they aren't certain,
-    the candidate doesn't beat the baseline.
+    More failures outweigh everything else: a missing answer isn't fast. A candidate that might fail
+    more often doesn't beat the baseline either.
     """
     answers = dict(_answers(versus))
     better, worse, same, unsure = (
@@ -104,8 +104,10 @@ def headline(report: Report, versus: Versus) -> str:
     if any(Measure.SUCCESS in aspect.measures for aspect in worse):
         rest = ", despite its other advantages" if better else ""
         return "{candidate} fails more often than {baseline}".format(**names) + rest
-    if better and any(map(_may_fail_more, answers.values())):
-        return "{candidate} has advantages over {baseline}, but may fail more often".format(**names)
+    if better and any(map(_might_fail_more, answers.values())):
+        return "{candidate} has advantages over {baseline}, but might fail more often".format(
+            **names
+        )
     if better or worse:
         return _HEADLINES[bool(better), bool(worse)].format(**names)
     if same and unsure:
@@ -119,7 +121,7 @@ def headline(report: Report, versus: Versus) -> str:
     return "There is not enough data to tell {candidate} from {baseline}".format(**names)
 
 
-def _may_fail_more(finding: Finding) -> bool:
+def _might_fail_more(finding: Finding) -> bool:
     """Whether the candidate failed more often, beyond the margin, though not certainly."""
     if finding.measure is not Measure.SUCCESS or finding.verdict is not Verdict.UNDECIDED:
         return False

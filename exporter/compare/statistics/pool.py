@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.autocorrelation import memory
+from exporter.compare.statistics.autocorrelation import memory, run_variance
 from exporter.compare.statistics.measures import Value
 from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import Share
@@ -182,20 +182,15 @@ class Pool:
 
     def _design_effect(self, target: str) -> float:
         """Return how many samples carry the information of one independent sample; at least 1."""
-        samples = self._samples[target]
-        failed = sum(sample.failure is not None for sample in samples)
-        failing = failed / max(1, len(samples))
-        units: dict[int, list[Sample]] = defaultdict(list)
-        for sample in samples:
-            units[self._index[sample.block] // self.run_length].append(sample)
-        expected = failing * (1 - failing) * len(samples)
-        if not expected or len(units) == 1:
+        failed = np.array([sample.failure is not None for sample in self._samples[target]], float)
+        failing = failed.mean() if len(failed) else 0.0
+        expected = failing * (1 - failing) * len(failed)
+        if not expected or len(self._index) == 1:
             return 1.0
-        seen = sum(
-            (sum(sample.failure is not None for sample in unit) - failing * len(unit)) ** 2
-            for unit in units.values()
-        )
-        return max(1.0, seen / expected * len(units) / (len(units) - 1))
+        blocks = [self._index[sample.block] for sample in self._samples[target]]
+        excess = np.bincount(blocks, failed - failing, len(self._index))
+        runs = max(self.run_length, memory(excess))
+        return max(1.0, run_variance(excess, runs) / float(expected))
 
 
 def _mean_log(values: Iterable[float | None]) -> float | None:
