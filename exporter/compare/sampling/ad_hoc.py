@@ -55,7 +55,7 @@ def _target(text: str) -> dict[str, object]:
 
 
 def _shown(text: str) -> str:
-    """Return a target for an error message, without what may be a secret in its URL."""
+    """Return a target for an error message, without what might be a secret in its URL."""
     return _PRIVATE.sub("...", text)
 
 
