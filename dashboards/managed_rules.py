@@ -22,7 +22,7 @@ _ASKED = re.compile(
 )
 _TIMES = re.compile(r"&from=.*$", re.DOTALL)
 _MEMORY = re.compile(
-    r"\s*unless on \(job, location, target\)\s*"
+    r"\s*unless on \(job, namespace, location, target\)\s*"
     r"(?:max_over_time\(ALERTS\{[^}]*\}\[\w+\]\)|\(\s*max_over_time\(ALERTS.*?\}\s*\))",
     re.DOTALL,
 )

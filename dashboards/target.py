@@ -65,7 +65,11 @@ def build() -> builders.Dashboard:
 
 def _now() -> Section:
     expiry = f"inference_tls_certificate_expiry_timestamp_seconds{{{TARGETS}}}"
-    info = f"inference_target_info{{{TARGETS}}}"
+    # The Prometheus operator sets the label endpoint itself, and renames the exporter's.
+    info = (
+        f"label_replace(inference_target_info{{{TARGETS}}},"
+        ' "endpoint", "$1", "exported_endpoint", "(.+)")'
+    )
     served = f'inference_target_info{{{TARGETS},served_model!=""}}'
     left = f"target:inference_slo_error_budget_left:ratio_rate30d{{{FLEET_TARGETS}}}"
     return Section(

@@ -85,23 +85,6 @@ def test_probing_goes_on_and_the_exporter_ends(step: int, tmp_path: Path) -> Non
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("after", [0.0, 0.3, 0.6, 1.0, 1.5])
-def test_a_signal_in_the_first_seconds_ends_it_in_good_order(
-    number: signal.Signals, after: float, tmp_path: Path
-) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(_config(free_port(), "http://127.0.0.1:1"))
-    with process(
-        [sys.executable, "-m", "exporter", "run", "--config", config], tmp_path / "log"
-    ) as child:
-        time.sleep(after)
-        child.send_signal(number)
-        code = child.wait(25)
-    # Until Python reaches our first line, the default action of the signal applies.
-    assert code == 0 or "started" not in (tmp_path / "log").read_text()
-
-
 def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
     port, config = free_port(), tmp_path / "config.yaml"
     config.write_text(_config(port, "http://127.0.0.1:1"))

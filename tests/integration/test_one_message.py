@@ -140,6 +140,28 @@ def test_an_incident_is_told_once_and_by_its_cause(
     assert len(held) == len(fires) - 1
 
 
+def test_a_target_of_the_same_name_in_another_namespace_is_another_target(
+    tool: Callable[[str], Path], tmp_path: Path
+) -> None:
+    alerts = [
+        {"labels": {"alertname": name, "namespace": namespace, **TARGET, **CRITICAL}}
+        for name, namespace in (
+            ("InferenceTargetDown", "theirs"),
+            ("InferenceFirstTokenSlow", "theirs"),
+            ("InferenceFirstTokenSlow", "ours"),
+        )
+    ]
+    with on_call() as (person, url), alertmanager(tool("alertmanager"), tmp_path, url) as port:
+        address = f"http://127.0.0.1:{port}"
+        eventually(lambda: httpx.get(f"{address}/-/ready").is_success)
+        httpx.post(f"{address}/api/v2/alerts", json=alerts).raise_for_status()
+        eventually(lambda: len(person.calls) == 2, seconds=30)
+    assert {(call.labels["alertname"], call.labels["namespace"]) for call in person.calls} == {
+        ("InferenceTargetDown", "theirs"),
+        ("InferenceFirstTokenSlow", "ours"),
+    }
+
+
 def _log(incident: str, person: OnCall, inhibited: int) -> None:
     """Print what was sent. To see it, run `pytest -s`."""
     for call in person.calls:
