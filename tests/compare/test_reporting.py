@@ -188,6 +188,17 @@ def test_failures_are_drawn_and_described() -> None:
     assert "failures lower the success ratio and have no times" in text
 
 
+def test_many_failures_are_drawn_over_the_whole_time() -> None:
+    samples = [replace(s, failure="overloaded") for s in side(BASELINE, 600)]
+    text = to_html(report(samples, side(CANDIDATE, 40)))
+
+    strokes = re.search(r'class="stroke s0" d="([^"]*)"', text)
+    assert strokes is not None
+    places = [float(x) for x in re.findall(r"M([\d.]+) ", strokes[1])]
+    assert len(places) <= 500
+    assert max(places) > 880  # of a width of 900
+
+
 def test_a_report_without_samples_is_still_a_page() -> None:
     assert "not enough data" in to_html(report())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, isinf
+from math import isinf
 
 from exporter.compare.report.figures import (
     count_text,
@@ -154,7 +154,9 @@ def _about(estimate: Estimate | None) -> str:
     if estimate is None or isinf(estimate.value) or estimate.value == 0:
         return ""
     low = count_text(estimate.low) if estimate.low else "fewer than the lowest level"
-    high = "more than the highest level" if estimate.high == inf else count_text(estimate.high)
+    high = "more than the highest level"
+    if estimate.high and not isinf(estimate.high):
+        high = count_text(estimate.high)
     return f"; the limit is at about {streams_text(estimate.value)} ({low} to {high})"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, floor, isinf, sqrt
 from statistics import median
@@ -170,7 +170,7 @@ def _compare_ratios(
     )
 
 
-def _only_in(blocks: Container[int], value: Value) -> Value:
+def _only_in(blocks: frozenset[int], value: Value) -> Value:
     """Return a value that is known only in these blocks; everywhere if there are none."""
     return lambda sample: value(sample) if not blocks or sample.block in blocks else None
 

@@ -188,7 +188,8 @@ class Pool:
         if not expected or len(self._index) == 1:
             return 1.0
         blocks = [self._index[sample.block] for sample in self._samples[target]]
-        excess = np.bincount(blocks, failed - failing, len(self._index))
+        excess = np.zeros(len(self._index))
+        np.add.at(excess, blocks, failed - failing)
         runs = max(self.run_length, memory(excess))
         return max(1.0, run_variance(excess, runs) / float(expected))
 
