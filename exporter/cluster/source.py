@@ -11,6 +11,7 @@ from exporter.cluster.sharding import Shard
 from exporter.config.kubernetes import Kubernetes
 from exporter.config.loading import config_file
 from exporter.config.root import Config
+from exporter.metrics import exporter_families as families
 from exporter.metrics.series import Series
 from exporter.prices.settings import Budget
 
@@ -80,4 +81,6 @@ class FileSource:
 
     def report(self, series: Series) -> None:
         """Set the metrics about the source of the configuration."""
+        if self._shard.count > 1:
+            series.gauge(families.SHARDS).set(self._shard.count)
         self._discovery.report(series)

@@ -75,6 +75,10 @@ LEADER_INFO = EXPORTER_FAMILIES.gauge(
     lease=ANY,
     leader=ANY,
 )
+SHARDS = EXPORTER_FAMILIES.gauge(
+    "inference_exporter_shards",
+    "How many exporters share the targets; only with `--shard`.",
+)
 DISCOVERED_TARGETS = EXPORTER_FAMILIES.gauge(
     "inference_exporter_discovered_targets",
     "Objects that discovery found in the cluster; refused ones are not valid targets, and the"

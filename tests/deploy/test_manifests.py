@@ -192,6 +192,19 @@ def test_the_sidecar_outlives_the_server_and_cannot_make_it_unready(tool: Tool) 
     assert pod["metadata"]["labels"]["inference-exporter/sidecar"] == "true"
 
 
+@every_variant
+def test_prometheus_asks_for_configured_targets_by_a_full_host_name(
+    variant: Variant, tool: Tool
+) -> None:
+    documents = variant.render(tool)
+    (config,) = (d["data"]["config.yaml"] for d in documents if "config.yaml" in d.get("data", {}))
+    names = [target["name"] for target in yaml.safe_load(config).get("targets", ())]
+    for probe in (document for document in documents if document["kind"] == "Probe"):
+        host, _, _ = probe["spec"]["prober"]["url"].partition(":")
+        assert host.endswith(".svc"), "Prometheus runs in another namespace"
+        assert set(probe["spec"]["targets"]["staticConfig"]["static"]) <= set(names)
+
+
 def test_dashboards_and_rules_come_from_the_files_that_are_checked(tool: Tool) -> None:
     rules = yaml.safe_load((ROOT / "deploy/prometheus/prometheusrule.yaml").read_text())["spec"]
     files = {p.name: p.read_text() for p in (ROOT / "dashboards/json").glob("*.json")}
@@ -214,6 +227,14 @@ def test_dashboards_and_rules_come_from_the_files_that_are_checked(tool: Tool) -
         ({"serviceMonitor": {"interval": "often"}}, "does not match pattern"),
         ({"probe": {"enabled": True}}, "minItems: got 0, want 1"),
         ({"shards": 2, "leaderElection": {"enabled": True}}, "leaderElection goes with shards: 1"),
+        (
+            {"shards": 2, "probe": {"enabled": True, "targets": ["vllm"]}},
+            "probe goes with a single exporter",
+        ),
+        (
+            {"leaderElection": {"enabled": True}, "probe": {"enabled": True, "targets": ["vllm"]}},
+            "probe goes with a single exporter",
+        ),
         (
             {"persistence": {"enabled": True}, "leaderElection": {"enabled": True}},
             "persistence goes without leaderElection",
