@@ -56,10 +56,13 @@ def tokens(text: str) -> tuple[float, float] | None:
 def objective(text: str) -> Objective:
     """Parse an objective, such as ``ttft_p95=1.5s``.
 
-    :raises click.BadParameter: the measure is unknown, or the limit isn't a duration.
+    :raises click.BadParameter: the measure is unknown, or the limit isn't a positive duration.
     """
     name, _, limit = text.partition("=")
     names = [measure.value for measure in TIMES]
     if name not in names:
         raise click.BadParameter(f"unknown measure {name!r}; {did_you_mean(name, names)}")
-    return Objective(Measure(name), duration(limit))
+    seconds = duration(limit)
+    if not seconds:
+        raise click.BadParameter(f"{limit!r} is too short; every request takes longer")
+    return Objective(Measure(name), seconds)

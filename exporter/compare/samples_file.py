@@ -7,6 +7,7 @@ and create a report again at any time.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TextIO
@@ -115,4 +116,5 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # if a write failed, ``add`` said so; closing tries it again
+            self._file.close()

@@ -152,9 +152,12 @@ class ServerPrice:
         seconds = result.request_duration_seconds
         if not result.success or not seconds or not result.usage or not result.usage.output:
             return None
+        return self.time_usd(seconds) / result.usage.output * TOKENS_PER_PRICE
+
+    def time_usd(self, seconds: float) -> Decimal:
+        """Return the cost of one stream's share of the server's time."""
         usd_per_second = self.usd_per_hour / _SECONDS_PER_HOUR / self.concurrency
-        per_token = usd_per_second * Decimal(repr(seconds)) / result.usage.output
-        return per_token * TOKENS_PER_PRICE
+        return usd_per_second * Decimal(repr(seconds))
 
 
 Price = TokenPrice | ServerPrice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from exporter.compare.sample import Sample
@@ -57,6 +58,20 @@ def _sample(
         input_tokens=40,
         output_tokens=60,
         cost_usd=usd,
+    )
+
+
+def failed(sample: Sample, failure: str = "overloaded") -> Sample:
+    """Return a probe that failed without any measurement."""
+    return replace(
+        sample,
+        failure=failure,
+        time_to_first_token_seconds=None,
+        time_per_output_token_seconds=None,
+        request_duration_seconds=None,
+        input_tokens=None,
+        output_tokens=None,
+        cost_usd=None,
     )
 
 

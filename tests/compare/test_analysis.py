@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
+from random import Random
 
 import pytest
 
@@ -13,7 +14,7 @@ from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
-from tests.compare.making import BASELINE, CANDIDATE, cold, side, subject
+from tests.compare.making import BASELINE, CANDIDATE, cold, failed, side, subject
 
 RULES = Rules(draws=1999)
 
@@ -264,3 +265,23 @@ def test_what_matters_most_is_answered_before_the_tails() -> None:
 
     assert report.answered
     assert not report.decided
+
+
+def with_outages(samples: list[Sample], random: Random) -> list[Sample]:
+    """Let all probes of ten blocks in a row fail, once on average."""
+    begins = [block for block in range(100) if random.random() < 0.01]
+    return [
+        failed(s) if any(begin <= s.block < begin + 10 for begin in begins) else s for s in samples
+    ]
+
+
+def test_rare_outages_of_equal_providers_hardly_ever_decide() -> None:
+    """A side without an outage doesn't show that it has none."""
+    random, wrong = Random(0), 0
+    sides = side(BASELINE, 200), side(CANDIDATE, 200)
+    only = Rules(draws=19, measures=(Measure.SUCCESS,))
+    for _ in range(100):
+        samples = [sample for own in sides for sample in with_outages(own, random)]
+        verdict = analyse(subject(), samples, only).versus[0].findings[0].verdict
+        wrong += verdict in (Verdict.BETTER, Verdict.WORSE)
+    assert wrong <= 8

@@ -13,7 +13,7 @@ from exporter.compare.statistics.findings import Rules, Traffic
 from exporter.compare.statistics.interim_looks import judge
 from exporter.compare.subject import Evidence, Party
 from tests.compare.making import BASELINE, CANDIDATE, side, subject
-from tests.compare.test_load import asked
+from tests.compare.test_load import TTFT_P95, asked
 
 PER_TOKEN = Party(name=CANDIDATE, usd_per_million_input=1.0, usd_per_million_output=4.0)
 BY_THE_HOUR = Party(name=BASELINE, usd_per_hour=2.0)
@@ -72,3 +72,30 @@ def test_the_price_at_which_both_are_equal_is_equal() -> None:
 
 def test_without_traffic_nothing_is_said() -> None:
     assert judge(Evidence(subject(), ()), Rules(draws=199)).worth == ()
+
+
+def test_a_server_that_misses_the_slo_at_every_level_has_no_monthly_cost() -> None:
+    who = replace(subject(), baseline=BY_THE_HOUR, candidates=(PER_TOKEN,))
+    samples = [sample for name in (BASELINE, CANDIDATE) for sample in asked(name, 4, first=1.5)]
+    traffic = Traffic(100_000, (900, 250))
+    rules = Rules(draws=199, measures=(), traffic=traffic, objectives=(TTFT_P95,))
+    found = judge(Evidence(who, tuple(samples)), rules)
+
+    assert [worth.usd_per_month is None for worth in found.worth] == [True, False]
+    assert found.worth[1].equal_factor is None
+    assert (
+        "hosted: unknown, because no level shows what a server can serve; set --concurrency to"
+        " fewer streams."
+    ) in worth_sentences(found)
+
+
+def test_a_side_without_answers_does_not_cost_nothing() -> None:
+    who = replace(subject(), baseline=PER_TOKEN, candidates=(replace(PER_TOKEN, name="off"),))
+    rules = Rules(draws=199, measures=(), traffic=Traffic(10_000))
+    found = judge(Evidence(who, tuple(side(CANDIDATE, 60))), rules)
+
+    assert found.worth[1].usd_per_month is None
+    assert (
+        "off: unknown, because no answer reports its tokens; set --request-tokens."
+        in worth_sentences(found)
+    )

@@ -119,3 +119,10 @@ def test_the_same_hours_of_the_day_share_their_blocks() -> None:
 
     blocks = {name: [sample.block for sample in samples if sample.target == name] for name in sides}
     assert blocks["before"] == blocks["after"]
+
+
+def test_equal_values_are_not_in_order() -> None:
+    random = np.random.default_rng(0)
+    times = [60.0 * number for number in range(200)]
+    found = [changes(times, [*random.choice([0.10, 0.11], 200)], 0) for _ in range(12)]
+    assert sum(map(len, found)) <= 1

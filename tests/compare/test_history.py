@@ -176,3 +176,9 @@ def test_before_and_after_are_whole_days_if_there_is_more_than_one() -> None:
 )
 def test_the_rhythm_that_is_in_a_difference_is_told(spans: tuple[str, ...], told: str) -> None:
     assert told in rhythm_between(windows_of("qwen", spans))
+
+
+def test_a_target_is_known_once_it_was_probed() -> None:
+    """The exporter exports the time of the latest probe as 0 before the first one."""
+    assert not Story().scrape().standing.was_probed
+    assert Story().scrape().probe().scrape().standing.was_probed

@@ -119,6 +119,24 @@ def test_the_faster_and_cheaper_one_is_better(compare: Comparing) -> None:
     assert "It starts to answer sooner" in result.stdout
 
 
+@pytest.mark.parametrize("options", [(), ("--concurrency", "2")])
+def test_a_full_disk_is_reported(compare: Comparing, options: tuple[str, ...]) -> None:
+    command = exporter(
+        *("compare", "--config", compare.config, "--samples", compare.samples, "-n", "10"),
+        *("--baseline", "slow", "--candidate", "fast", *options),
+    )
+    full = subprocess.run(
+        ["sh", "-c", 'ulimit -f 2; exec "$@"', "sh", *map(str, command)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert full.returncode == 1
+    assert full.stderr.splitlines()[-1] == f"{compare.samples}: cannot be written: File too large"
+    assert "Traceback" not in full.stderr
+
+
 def test_progress_is_shown_where_standard_error_is_a_terminal(compare: Comparing) -> None:
     terminal, its_end = pty.openpty()
     options = ("--config", compare.config, "--samples", compare.samples, "-n", "2")
@@ -377,6 +395,8 @@ def test_wrong_usage_is_told(compare: Comparing, options: tuple[str, ...], messa
         ("provider=openai", "has no model; add model=..."),
         ("provider=opnai,model=x", "opnai"),
         ("provider=openai,model=x,base_url=nowhere", "base_url=nowhere: base_url: "),
+        ("provider=openai,model=x,base_url=http://me:p@ss@h/v1", "base_url=http://...@h/v1: "),
+        ("provider=openai,base_url=http://h/v1?key=secret", "base_url=http://h/v1?...' has no"),
     ],
 )
 def test_an_invalid_target_is_reported(target: str, message: str) -> None:

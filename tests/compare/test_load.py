@@ -294,3 +294,16 @@ def test_what_was_found_under_load_is_told_in_words() -> None:
     assert "own certainly meets TTFT p95 of at most 1 s with up to 4 streams" in text
     assert "the limit is at about" in text
     assert all(line in show(REPORT) for line in words)
+
+
+def test_without_token_counts_the_throughput_is_unknown() -> None:
+    samples = [
+        replace(sample, input_tokens=None, output_tokens=None)
+        for name in (BASELINE, CANDIDATE)
+        for sample in asked(name, 4)
+    ]
+    found = judge(Evidence(subject(), tuple(samples)), Rules(draws=199, measures=()))
+
+    assert found.load is not None
+    assert [side.tokens_per_second for side in found.load.levels[0].sides] == [None, None]
+    assert "<html" in to_html(found)

@@ -77,14 +77,22 @@ def test_the_headline_follows_the_verdicts(sides: tuple[list[Sample], ...], line
 
 @pytest.mark.parametrize(
     ("ratio", "text"),
-    [(0.5, "-50 %"), (0.987, "-1.3 %"), (1.0, "+0.0 %"), (1.25, "+25 %"), (2.5, "2.5 times")],
+    [
+        (0.5, "-50 %"),
+        (0.987, "-1.3 %"),
+        (1.0, "+0.0 %"),
+        (1.25, "+25 %"),
+        (2.5, "2.5 times"),
+        (1500, "1,500 times"),
+    ],
 )
 def test_ratios_are_shown_as_changes(ratio: float, text: str) -> None:
     assert ratio_text(ratio) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.01234, "12.3 ms"), (0.5, "500 ms"), (2.345, "2.35 s"), (150, "2m30s")]
+    ("seconds", "text"),
+    [(0.01234, "12.3 ms"), (0.5, "500 ms"), (0.9997, "1 s"), (2.345, "2.35 s"), (150, "2m30s")],
 )
 def test_times_have_three_figures(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
@@ -180,6 +188,17 @@ def test_failures_are_drawn_and_described() -> None:
     assert "failures lower the success ratio and have no times" in text
 
 
+def test_many_failures_are_drawn_over_the_whole_time() -> None:
+    samples = [replace(s, failure="overloaded") for s in side(BASELINE, 600)]
+    text = to_html(report(samples, side(CANDIDATE, 40)))
+
+    strokes = re.search(r'class="stroke s0" d="([^"]*)"', text)
+    assert strokes is not None
+    places = [float(x) for x in re.findall(r"M([\d.]+) ", strokes[1])]
+    assert len(places) <= 500
+    assert max(places) > 880  # of a width of 900
+
+
 def test_a_report_without_samples_is_still_a_page() -> None:
     assert "not enough data" in to_html(report())
 
@@ -217,3 +236,13 @@ def test_an_interval_has_percentages_or_factors_and_never_both(
 ) -> None:
     finding = replace(FASTER.versus[0].findings[0], effect=Effect(value, low, high, 0.5))
     assert change_texts(finding) == texts
+
+
+def test_a_candidate_that_might_fail_more_often_does_not_beat_the_baseline() -> None:
+    outage = [
+        replace(sample, failure="overloaded") if sample.block >= 70 else sample
+        for sample in side(CANDIDATE, 200, slower=0.5)
+    ]
+    found = report(side(BASELINE, 200), outage)
+    line = "own has advantages over hosted, but might fail more often"
+    assert headline(found, found.versus[0]) == line

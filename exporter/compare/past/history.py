@@ -90,7 +90,7 @@ def _histories(prometheus: Prometheus, side: Window) -> list[TargetHistory]:
         one = found.setdefault(key, TargetHistory(target, *key, labels))
         part = next((labels[name] for name in _PARTS if name in labels), "")
         one.series[labels["__name__"], part].update(series.samples)
-    known = [one for one in found.values() if one.series.get((PROBED_AT, ""))]
+    known = [one for one in found.values() if one.was_probed]
     if not known:
         there = prometheus.label_values("target", f"{LAST}success")
         raise HistoryError(

@@ -27,6 +27,11 @@ class TargetHistory:
         default_factory=lambda: defaultdict(dict)
     )
 
+    @property
+    def was_probed(self) -> bool:
+        """Whether any probe ended; the time of the latest one is 0 before the first."""
+        return any(at > 0 for at in self.series.get((PROBED_AT, ""), {}).values())
+
     def at(self, when: float, name: str, part: str = "") -> float | None:
         """Return the value at a scrape; ``None`` if it is missing or NaN."""
         value = self.series[name, part].get(when)

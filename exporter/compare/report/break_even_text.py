@@ -30,7 +30,7 @@ def worth_sentences(report: Report) -> Iterator[str]:
 def _month(worth: MonthlyCost, *, within_slo: bool) -> str:
     name = worth.party.name
     if worth.usd_per_month is None:
-        return f"{name}: unknown price."
+        return f"{name}: unknown, because {worth.unknown_because}."
     tokens = f"{worth.input_tokens:,.0f} input and {worth.output_tokens:,.0f} output tokens"
     month = f"{name}: {usd_text(worth.usd_per_month)} USD, at {_price(worth, 1.0)}"
     if worth.servers is None:
@@ -38,11 +38,11 @@ def _month(worth: MonthlyCost, *, within_slo: bool) -> str:
     if worth.served_by_each is None:
         return f"{month}, for one server. To measure how much it can serve, use --concurrency."
     servers = "one server" if worth.servers == 1 else f"{worth.servers} servers"
-    within = "Within the SLO, a server" if within_slo else "A server"
+    within = " without certainly missing the SLO" if within_slo else ""
     return (
-        f"{month}, for {servers} ({tokens} per request). {within} produced up to"
-        f" {worth.served_by_each:,.0f} output tokens/s. Peaks above the daily average need more"
-        " servers."
+        f"{month}, for {servers} ({tokens} per request). A server produced up to"
+        f" {worth.served_by_each:,.0f} output tokens/s{within}. Peaks above the daily average need"
+        " more servers."
     )
 
 

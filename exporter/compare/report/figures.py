@@ -8,6 +8,8 @@ from exporter.compare.statistics.findings import Finding
 from exporter.compare.statistics.measures import SuccessRatio, Unit
 from exporter.settings.units import format_duration
 
+_ROUNDED_SECOND = 0.9995
+"""From here on, three digits round to a second."""
 _FACTORS_FROM = 2.0
 """From this ratio on, a factor is easier to understand than a percentage."""
 
@@ -30,14 +32,19 @@ def value_text(finding: Finding, value: float | None) -> str:
         case Unit.USD:
             return usd_text(value)
         case Unit.TOKENS_PER_SECOND:
-            return f"{value:.3g}"
+            return count_text(value)
 
 
 def seconds_text(seconds: float) -> str:
     """Format a duration with three digits, because samples aren't more precise."""
-    if seconds < 1:
+    if seconds < _ROUNDED_SECOND:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 100 else format_duration(round(seconds))
+
+
+def count_text(count: float) -> str:
+    """Format a number with three digits, but never with an exponent or a rounded integer part."""
+    return f"{count:,.0f}" if count >= 100 else f"{count:.3g}"
 
 
 def share_text(share: float) -> str:
@@ -78,7 +85,7 @@ def _percent(ratio: float) -> str:
 
 
 def _factor(ratio: float) -> str:
-    return f"{ratio:.3g} times"
+    return f"{count_text(ratio)} times"
 
 
 def _span(low: str, high: str) -> str:

@@ -92,7 +92,8 @@ _HEADLINES = {
 def headline(report: Report, versus: Versus) -> str:
     """Summarize the verdict in one line.
 
-    More failures outweigh everything else: a missing answer isn't fast.
+    More failures outweigh everything else: a missing answer isn't fast. A candidate that might fail
+    more often doesn't beat the baseline either.
     """
     answers = dict(_answers(versus))
     better, worse, same, unsure = (
@@ -103,6 +104,10 @@ def headline(report: Report, versus: Versus) -> str:
     if any(Measure.SUCCESS in aspect.measures for aspect in worse):
         rest = ", despite its other advantages" if better else ""
         return "{candidate} fails more often than {baseline}".format(**names) + rest
+    if better and any(map(_might_fail_more, answers.values())):
+        return "{candidate} has advantages over {baseline}, but might fail more often".format(
+            **names
+        )
     if better or worse:
         return _HEADLINES[bool(better), bool(worse)].format(**names)
     if same and unsure:
@@ -114,6 +119,13 @@ def headline(report: Report, versus: Versus) -> str:
     if same:
         return "{candidate} matches {baseline}".format(**names)
     return "There is not enough data to tell {candidate} from {baseline}".format(**names)
+
+
+def _might_fail_more(finding: Finding) -> bool:
+    """Whether the candidate failed more often, beyond the margin, though not certainly."""
+    if finding.measure is not Measure.SUCCESS or finding.verdict is not Verdict.UNDECIDED:
+        return False
+    return finding.effect is not None and finding.effect.value < -finding.margin
 
 
 def story(versus: Versus) -> str:

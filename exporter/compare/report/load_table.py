@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, isinf
+from math import isinf
 
-from exporter.compare.report.figures import seconds_text, share_text, usd_text
+from exporter.compare.report.figures import (
+    count_text,
+    seconds_text,
+    share_text,
+    usd_text,
+)
 from exporter.compare.report.headline import headline
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
@@ -75,8 +80,10 @@ def _rate(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return Cell("-")
     if estimate.low is None or estimate.high is None:
-        return Cell(_count(estimate.value))
-    return Cell(_count(estimate.value), f"{_count(estimate.low)} to {_count(estimate.high)}")
+        return Cell(count_text(estimate.value))
+    return Cell(
+        count_text(estimate.value), f"{count_text(estimate.low)} to {count_text(estimate.high)}"
+    )
 
 
 def _share(estimate: Estimate) -> Cell:
@@ -92,10 +99,6 @@ def _price(side: SideAtLevel) -> Cell:
         "-" if price is None else usd_text(price),
         " to ".join(map(usd_text, interval)) if interval else "",
     )
-
-
-def _count(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def load_sentences(report: Report) -> Iterator[str]:
@@ -125,7 +128,7 @@ def limit_sentences(report: Report) -> Iterator[str]:
 
 
 def streams_text(count: float) -> str:
-    return "1 stream" if count == 1 else f"{count:.3g} streams"
+    return "1 stream" if count == 1 else f"{count_text(count)} streams"
 
 
 def _broken(breaking: Breaking) -> str:
@@ -150,8 +153,10 @@ def _broken(breaking: Breaking) -> str:
 def _about(estimate: Estimate | None) -> str:
     if estimate is None or isinf(estimate.value) or estimate.value == 0:
         return ""
-    low = f"{estimate.low:.3g}" if estimate.low else "fewer than the lowest level"
-    high = "more than the highest level" if estimate.high == inf else f"{estimate.high:.3g}"
+    low = count_text(estimate.low) if estimate.low else "fewer than the lowest level"
+    high = "more than the highest level"
+    if estimate.high and not isinf(estimate.high):
+        high = count_text(estimate.high)
     return f"; the limit is at about {streams_text(estimate.value)} ({low} to {high})"
 
 

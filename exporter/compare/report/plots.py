@@ -134,7 +134,8 @@ def course(report: Report, value: Value, label: str) -> str:
         parts += [frame.band(*span, f"change {style(report, name)}") for span in spans]
     for name in points:
         failures = [s.finished_at for s in warm if s.target == name and s.failure]
-        parts.append(frame.strokes(failures[:_MOST_POINTS], style(report, name)))
+        shown = failures[:: 1 + len(failures) // _MOST_POINTS]
+        parts.append(frame.strokes(shown, style(report, name)))
     return frame.render(f"Over time: {label}", *parts)
 
 

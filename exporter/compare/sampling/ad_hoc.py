@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ _KEYS = (
     "timeout",
 )  # fmt: skip
 _OTHER_KEYS = ("api_key_env", "input_price", "output_price")
+_PRIVATE = re.compile(r"(?<=//)[^/,]*(?=@)|(?<=\?)[^,]*")
+"""The user name and password of a URL, and its query."""
 _EXAMPLE = "provider=openai,model=qwen3-32b,base_url=http://10.0.0.7:8000/v1"
 
 
@@ -31,7 +34,7 @@ def ad_hoc_config(targets: Sequence[str], timeout: str) -> Config:
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]
         _, *keys = mistake["loc"]
-        where = f"{targets[keys[0]]}: " if keys and isinstance(keys[0], int) else ""
+        where = f"{_shown(targets[keys[0]])}: " if keys and isinstance(keys[0], int) else ""
         key = next((f"{key}: " for key in keys[1:2] if isinstance(key, str)), "")
         raise PartiesError(f"{where}{key}{explain(mistake, Config)}") from None
 
@@ -40,7 +43,7 @@ def _target(text: str) -> dict[str, object]:
     given = dict(map(_pair, text.split(",")))
     for key in ("provider", "model"):
         if not given.get(key):
-            raise PartiesError(f"{text!r} has no {key}; add {key}=...")
+            raise PartiesError(f"{_shown(text)!r} has no {key}; add {key}=...")
     target: dict[str, object] = {key: given[key] for key in _KEYS if key in given}
     target.setdefault("name", given["model"])
     if "api_key_env" in given:
@@ -49,6 +52,11 @@ def _target(text: str) -> dict[str, object]:
         prices = {name: given.get(f"{name}_price", "0") for name in ("input", "output")}
         target["price"] = prices
     return target
+
+
+def _shown(text: str) -> str:
+    """Return a target for an error message, without what might be a secret in its URL."""
+    return _PRIVATE.sub("...", text)
 
 
 def _pair(part: str) -> tuple[str, str]:

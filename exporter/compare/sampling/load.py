@@ -83,7 +83,10 @@ class LoadSession:
         self._limited = {s.target for s in earlier if s.failure in LIMITED}
 
     async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
-        """Send requests at every level. A side that limits the rate skips the later levels."""
+        """Send requests at every level. A side that limits the rate skips the later levels.
+
+        :raises SamplesError: a sample can't be written.
+        """
         first_block = 0
         for streams in self._limits.levels:
             blocks = self._limits.blocks(streams)
@@ -158,9 +161,12 @@ class LoadSession:
                 self._under_way -= 1
                 self._take(sample, recorder, follower)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(streams):
-                group.create_task(stream())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(streams):
+                    group.create_task(stream())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def _take(self, sample: Sample, recorder: Recorder, follower: Follower) -> None:
         recorder.add(sample)

@@ -22,6 +22,7 @@ from exporter.probing.probe import run_probe
 from exporter.providers.building import build_models
 from exporter.result import ProbeResult
 
+_NANOSECONDS = 1e9
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
 """A model that isn't ready by then has failed to start."""
@@ -177,8 +178,20 @@ def to_sample(
 
 
 def _cost_usd(observation: Observation) -> Decimal | None:
-    """Return the cost of the tokens or, for a server paid by the hour, of its time."""
-    per_million, usage = observation.cost.usd_per_million_output_tokens, observation.result.usage
+    """Return the cost of the tokens or, for a server paid by the hour, of its time.
+
+    A server's time costs money even if the request fails.
+    """
+    result, price = observation.result, observation.plan.price
+    if isinstance(price, ServerPrice) and result.failure and not result.interrupted:
+        return price.time_usd(_seconds_spent(result))
+    per_million, usage = observation.cost.usd_per_million_output_tokens, result.usage
     if per_million is None or usage is None:
         return observation.cost.usd
     return per_million * usage.output / TOKENS_PER_PRICE
+
+
+def _seconds_spent(result: ProbeResult) -> float:
+    """Return how long the probe took, also if it failed."""
+    times = result.timeline
+    return ((times.over or times.start) - times.start) / _NANOSECONDS

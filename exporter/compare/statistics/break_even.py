@@ -25,7 +25,9 @@ class MonthlyCost:
     output_tokens: float
     """Tokens of a request, as stated or as measured on this side."""
     usd_per_month: float | None = None
-    """``None`` if the price is unknown."""
+    """``None`` if it is unknown."""
+    unknown_because: str = ""
+    """Why the cost is unknown, and what would show it."""
     servers: int | None = None
     """The number of servers paid by the hour; ``None`` for a price per token."""
     served_by_each: float | None = None
@@ -61,11 +63,13 @@ def _side(
         else (0.0, 0.0)
     )
     side = MonthlyCost(party=party, input_tokens=input_tokens, output_tokens=output_tokens)
+    if not input_tokens and not output_tokens:
+        return replace(side, unknown_because="no answer reports its tokens; set --request-tokens")
     if party.usd_per_hour is not None:
         return _by_the_hour(side, party.usd_per_hour, traffic, load)
     rates = party.usd_per_million_input, party.usd_per_million_output
     if rates[0] is None or rates[1] is None:
-        return side
+        return replace(side, unknown_because="its price is unknown")
     per_request = (input_tokens * rates[0] + output_tokens * rates[1]) / _MILLION
     return replace(side, usd_per_month=per_request * traffic.requests_per_day * DAYS_PER_MONTH)
 
@@ -75,10 +79,16 @@ def _by_the_hour(
 ) -> MonthlyCost:
     """Add the cost of as many servers as the average traffic needs.
 
-    The capacity of a server is the highest throughput measured while it met the objectives. If
-    there is no such measurement, one server is assumed.
+    The capacity of a server is the highest throughput measured below the level that certainly
+    misses an objective. Without a load test, one server is assumed.
     """
     most = _capacity(side.party.name, load)
+    if load and not most:
+        return replace(
+            side,
+            unknown_because="no level shows what a server can serve; set --concurrency to fewer"
+            " streams",
+        )
     needed = traffic.requests_per_day * side.output_tokens / _DAY_SECONDS
     servers = max(1, math.ceil(needed / most)) if most else 1
     month = servers * usd_per_hour * _HOURS_PER_DAY * DAYS_PER_MONTH

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from exporter.compare.statistics.resampling import Floats, Integers, run_length
+from exporter.compare.statistics.resampling import Floats, Integers, ranks_of, run_length
 
 _MOST_POINTS = 400
 _FEWEST = 15
@@ -106,7 +106,7 @@ def _parts(begin: int, end: int) -> Iterator[tuple[int, int]]:
 def _change(
     points: Floats, begin: int, end: int, level: float, random: np.random.Generator
 ) -> _Place | None:
-    ranks = _ranks(points[begin:end])
+    ranks = ranks_of([*points[begin:end]])
     [place], [height] = _highest(ranks[np.newaxis])
     step = np.where(np.arange(end - begin) < place, ranks[:place].mean(), ranks[place:].mean())
     drawn = _draws(ranks - step, random)
@@ -117,12 +117,6 @@ def _change(
     places, _ = _highest(shifted - shifted.mean(axis=1, keepdims=True))
     low, high = np.quantile(places, [0.025, 0.975], method="nearest")
     return _Place(begin + int(place), begin + int(low), begin + int(high))
-
-
-def _ranks(points: Floats) -> Floats:
-    order = np.argsort(np.argsort(points, kind="stable"), kind="stable").astype(float)
-    ranks: Floats = order - order.mean()
-    return ranks
 
 
 def _highest(series: Floats) -> tuple[Integers, Floats]:

@@ -117,6 +117,8 @@ def _throughput(streams: int, samples: Sequence[Sample], draws: Draws) -> Estima
     )
     if per_stream is None or per_stream.low is None or per_stream.high is None:
         return None
+    if not per_stream.value:  # no answer says how many tokens it has
+        return None
     return Estimate(streams * per_stream.value, streams * per_stream.low, streams * per_stream.high)
 
 

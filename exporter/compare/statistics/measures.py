@@ -128,11 +128,12 @@ def _tokens_per_second(sample: Sample) -> float | None:
 
 
 def _cost(sample: Sample) -> float | None:
-    return sample.cost_usd if sample.tokens else None
+    """A failed request can cost something without producing tokens."""
+    return sample.cost_usd if sample.tokens or sample.failure else None
 
 
 def _tokens(sample: Sample) -> float | None:
-    return None if _cost(sample) is None else sample.tokens
+    return None if _cost(sample) is None else sample.tokens or 0
 
 
 def _one_request(sample: Sample) -> float | None:

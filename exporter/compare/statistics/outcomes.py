@@ -20,6 +20,7 @@ from exporter.compare.statistics.measures import (
     Statistic,
     SuccessRatio,
     Typical,
+    Value,
 )
 from exporter.compare.statistics.percentile import percentile_effect
 from exporter.compare.statistics.pool import Pool
@@ -140,16 +141,24 @@ def _compare_quantiles(
 def _compare_ratios(
     statistic: RatioOfSums, pool: Pool, baseline: str, candidate: str, confidence: float
 ) -> Outcome:
+    """Compare costs of the same prompts: those that both sides answered.
+
+    Otherwise, a side that fails on long prompts would seem cheaper.
+    """
+    blocks = pool.blocks_of_all((baseline, candidate), statistic.numerator)
+    numerator, denominator = (
+        _only_in(blocks, value) for value in (statistic.numerator, statistic.denominator)
+    )
     sizes, values, draws = [], [], []
     for name in (baseline, candidate):
-        numerators = pool.values(name, statistic.numerator)
-        denominators = pool.values(name, statistic.denominator)
+        numerators = pool.values(name, numerator)
+        denominators = pool.values(name, denominator)
         sizes.append(len(numerators))
         total = denominators.sum()
         values.append(float(statistic.factor * numerators.sum() / total) if total else None)
-        draws.append(pool.ratios(name, statistic.numerator, statistic.denominator))
+        draws.append(pool.ratios(name, numerator, denominator))
     before, after = values
-    lacking = _lacking(sizes, MIN_SAMPLES)
+    lacking = _lacking(sizes, MIN_SAMPLES) or ("" if blocks else "no prompt has both costs")
     if lacking or before is None or after is None:
         return Outcome(before, after, None, lacking)
     if not before or not after:
@@ -161,8 +170,13 @@ def _compare_ratios(
     )
 
 
+def _only_in(blocks: frozenset[int], value: Value) -> Value:
+    """Return a value that is known only in these blocks; everywhere if there are none."""
+    return lambda sample: value(sample) if not blocks or sample.block in blocks else None
+
+
 def _compare_successes(pool: Pool, baseline: str, candidate: str, confidence: float) -> Outcome:
-    before, after = pool.successes(baseline), pool.successes(candidate)
+    before, after = pool.successes((baseline, candidate))
     values = (before.value if before else None, after.value if after else None)
     lacking = _lacking([pool.probes(baseline), pool.probes(candidate)], MIN_SAMPLES)
     if before is None or after is None or lacking:

@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from exporter.compare.sample import Sample
-from exporter.compare.statistics.autocorrelation import memory
+from exporter.compare.statistics.autocorrelation import memory, run_variance
 from exporter.compare.statistics.measures import Value
 from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import Share
@@ -101,6 +101,14 @@ class Pool:
         squares = sum(size**2 for size in sizes)
         return sum(sizes) ** 2 / squares if squares else 0.0
 
+    def blocks_of_all(self, targets: Sequence[str], value: Value) -> frozenset[int]:
+        """Return the numbers of the blocks in which each of these targets has a value."""
+        known = (
+            {sample.block for sample in self._samples[target] if value(sample) is not None}
+            for target in targets
+        )
+        return frozenset(set.intersection(*known))
+
     def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
         """Return the ratio of sums in each draw; the same samples must have both values."""
         return self._resampling.ratios(
@@ -113,16 +121,21 @@ class Pool:
         """Return the number of probes, successes and failures alike."""
         return len(self._samples[target])
 
-    def successes(self, target: str) -> Share | None:
-        """Return the share of probes that succeeded; ``None`` without probes.
+    def successes(self, targets: Sequence[str]) -> list[Share | None]:
+        """Return the share of probes that succeeded for each target; ``None`` without probes.
 
-        Probes that fail together count for less than one each.
+        Probes that fail together count for less than one each. The target whose failures come
+        together most sets this weight for all of them: a target that hasn't failed can't show
+        whether its failures would come together too.
         """
+        effect = max(map(self._design_effect, targets))
+        return [self._success(target, effect) for target in targets]
+
+    def _success(self, target: str, effect: float) -> Share | None:
         samples = self._samples[target]
         if not samples:
             return None
         hits = sum(sample.failure is None for sample in samples)
-        effect = self._design_effect(samples, 1 - hits / len(samples))
         return Share(hits / effect, len(samples) / effect)
 
     def _known(self, target: str, value: Value) -> Iterator[tuple[int, float]]:
@@ -167,19 +180,18 @@ class Pool:
         found = {block: of_block(samples) for block, samples in blocks.items()}
         return {block: value for block, value in found.items() if value is not None}
 
-    def _design_effect(self, samples: Sequence[Sample], failing: float) -> float:
+    def _design_effect(self, target: str) -> float:
         """Return how many samples carry the information of one independent sample; at least 1."""
-        units: dict[int, list[Sample]] = defaultdict(list)
-        for sample in samples:
-            units[self._index[sample.block] // self.run_length].append(sample)
-        expected = failing * (1 - failing) * len(samples)
-        if not expected or len(units) == 1:
+        failed = np.array([sample.failure is not None for sample in self._samples[target]], float)
+        failing = failed.mean() if len(failed) else 0.0
+        expected = failing * (1 - failing) * len(failed)
+        if not expected or len(self._index) == 1:
             return 1.0
-        seen = sum(
-            (sum(sample.failure is not None for sample in unit) - failing * len(unit)) ** 2
-            for unit in units.values()
-        )
-        return max(1.0, seen / expected * len(units) / (len(units) - 1))
+        blocks = [self._index[sample.block] for sample in self._samples[target]]
+        excess = np.zeros(len(self._index))
+        np.add.at(excess, blocks, failed - failing)
+        runs = max(self.run_length, memory(excess))
+        return max(1.0, run_variance(excess, runs) / float(expected))
 
 
 def _mean_log(values: Iterable[float | None]) -> float | None:

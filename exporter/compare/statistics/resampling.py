@@ -176,7 +176,7 @@ def run_length(series: Sequence[float]) -> int:
     if longest < 2 or len(set(series)) == 1:
         return 1
     farthest = min(3 * math.isqrt(size), size // 3)
-    covariances = _autocovariances(_ranks(series), farthest)
+    covariances = _autocovariances(ranks_of(series), farthest)
     bandwidth = 2 * _last_significant_lag(covariances / covariances[0], size)
     if not bandwidth:
         return 1
@@ -190,7 +190,7 @@ def run_length(series: Sequence[float]) -> int:
     return int(np.clip(round(optimum), 1, longest))
 
 
-def _ranks(series: Sequence[float]) -> Floats:
+def ranks_of(series: Sequence[float]) -> Floats:
     """Return ranks around 0; equal values share a rank."""
     ranks = np.empty(len(series))
     at = 0
