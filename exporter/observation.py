@@ -88,8 +88,8 @@ def worst_usd(plan: Plan) -> Decimal:
     size = plan.probe.size
     if size is None or not isinstance(plan.price, TokenPrice):
         return _ZERO
-    extra = len(json.dumps(plan.target.extra_body))
-    tokens = size.longest_input_bytes + extra + PROMPT_OVERHEAD_TOKENS
+    around_each_prompt = len(json.dumps(plan.target.extra_body)) + PROMPT_OVERHEAD_TOKENS
+    tokens = size.longest_input_bytes + plan.probe.rounds * around_each_prompt
     return plan.price.worst_usd(tokens, size.output_tokens)
 
 
@@ -100,6 +100,8 @@ def _cost(plan: Plan, result: ProbeResult, *, certain: bool) -> Cost:
             charged = _unknown_usd(plan, result) if usd is None else usd
             if earlier := earlier_cost_usd(result, price):
                 usd, charged = (usd or _ZERO) + earlier, charged + earlier
+            if result.earlier_uncounted:
+                charged = max(charged, worst_usd(plan))
             return Cost(usd, charged)
         case ServerPrice() as price if certain:
             return Cost(usd_per_million_output_tokens=price.usd_per_million_output_tokens(result))

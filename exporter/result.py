@@ -133,8 +133,7 @@ class Timeline:
     arrivals: tuple[int, ...] = field(default=(), repr=False)
     """When each read with output arrived, including reads with an uncertain arrival time."""
     gaps: tuple[int, ...] = ()
-    """Nanoseconds between consecutive reads with output, if both arrival times are certain
-    enough."""
+    """Nanoseconds between consecutive reads with output, both at times that are certain enough."""
     lag: int | None = None
     """The longest that the bytes of a timestamped read waited for this process, in nanoseconds.
     ``None`` if the platform doesn't report receive times."""
@@ -197,6 +196,8 @@ class ProbeResult:
     """``None`` if the probe reused an open connection."""
     earlier_usage: Usage | None = None
     """Tokens of this probe's earlier requests."""
+    earlier_uncounted: bool = False
+    """Whether the provider reported no tokens for an earlier request of this probe."""
     measures: Measures = Measures()
     connection_retries: int = 0
     """How often the request was sent again because the server closed the reused connection before
@@ -210,8 +211,7 @@ class ProbeResult:
     served_model: str | None = None
     request_id: str | None = None
     model_load_seconds: float | None = None
-    """How long the server says it took to load the model (Ollama's ``load_duration``). ``None`` if
-    it doesn't say."""
+    """How long the server says that it loaded the model, as in Ollama's ``load_duration``."""
     pace_known: bool = True
     """Whether a time per token makes sense: not if nearly all output arrived at once, or if the
     count includes tokens that weren't streamed."""

@@ -94,7 +94,7 @@ def _probes(plan: Plan) -> float:
 def _usd(plan: Plan, tokens: Usage) -> Decimal | None:
     match plan.price:
         case TokenPrice() as price:
-            rates = price.peak_rates_for(tokens.input)
+            rates = price.peak_rates_for(tokens.input // plan.probe.rounds)
             thought = tokens.output if rates.reasoning > rates.output else 0
             return rates.cost_usd(replace(tokens, reasoning=thought))
         case ServerPrice():

@@ -55,7 +55,11 @@ class Judged:
             yield f"{times} {reason}" + (f", most often: {most}" if most else "")
 
 
-def _tally(objective: Objective, observations: Iterable[Observation]) -> Tally:
+def _tally(objective: Objective, observations: Sequence[Observation]) -> Tally:
+    """Count the good probes. If all probes failed, latency objectives count them too: otherwise a
+    target that is down would have no latency, and would pass."""
+    if not any(each.result.success for each in observations):
+        return Tally.of(objective, [False for _ in observations])
     return Tally.of(
         objective,
         (

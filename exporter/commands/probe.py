@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from exporter.commands import past_options
 
@@ -66,15 +68,31 @@ def probe(
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
+    if path is None:
+        _check_unused({"target"}, "--config")
+    else:
+        _check_unused(ad_hoc.keys(), "--provider")
+    if ("usual" in fail_on) != (prometheus is not None):
+        raise click.UsageError("--fail-on usual and --prometheus need each other")
     from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - keeps --help fast
 
     if fail_on or junit:
         if path is None:
             raise click.UsageError("--fail-on and --junit need --config, which has the objectives")
-        if ("usual" in fail_on) != (prometheus is not None):
-            raise click.UsageError("--fail-on usual and --prometheus need each other")
         past = (prometheus, prometheus_token_env, since_seconds)
         gate = gate_run.Gate(frozenset(fail_on), count, as_json, junit, *past)
         sys.exit(probe_run.judge(path, target, gate))
     plans = probe_run.plans_of(path, target) if path else probe_run.ad_hoc_plans(ad_hoc)
     sys.exit(probe_run.probe(plans, count or 1, as_json))
+
+
+def _check_unused(options: Collection[str], needed: str) -> None:
+    """Refuse options that would have no effect: the probe would be another than the user wants.
+
+    :param needed: the option without which these have no effect.
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name in options:
+            raise click.UsageError(f"{option.opts[0]} works only with {needed}; remove it")

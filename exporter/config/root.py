@@ -110,14 +110,17 @@ class Config(Model):
         raise_all("Config", name_mistakes(asked, self.probes))
         raise_all("Config", self._asking_mistakes())
         raise_all("Config", _control_mistakes(self.controls))
-        prices = [target.price for target in self.targets]
-        raise_all("Config", currency_mistakes(prices, self.currencies))
         return self
 
     def _asking_mistakes(self) -> Iterator[Located]:
         for index, target in enumerate(self.targets):
-            for at, wrong in support_mistakes(target, self.probes):
+            for at, wrong in self._mistakes_of(target):
                 yield ("targets", index, *at), wrong
+
+    def _mistakes_of(self, target: Target) -> Iterator[Located]:
+        """Yield the errors of a target that depend on the rest of the configuration."""
+        yield from support_mistakes(target, self.probes)
+        yield from currency_mistakes(target.price, self.currencies)
 
     @model_validator(mode="after")
     def _groups_have_the_same_idle_time(self) -> Self:
@@ -126,7 +129,8 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _templates_make_targets(self) -> Self:
-        raise_all("Config", template_mistakes(self.kubernetes_discovery, self.probes))
+        mistakes = template_mistakes(self.kubernetes_discovery, self.probes, self._mistakes_of)
+        raise_all("Config", mistakes)
         return self
 
     def price_of(self, target: Target) -> Price:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from exporter.config.kind_support import support_mistakes
 from exporter.config.kubernetes import KubernetesDiscovery
 from exporter.config.target import Target
-from exporter.kinds import Probe
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import Location
 from exporter.settings.types import Located, UnknownName
@@ -87,11 +85,13 @@ def _value(placeholder: str, found: Found) -> str:
 
 def template_mistakes(
     discoveries: Iterable[KubernetesDiscovery],
-    probes: Mapping[str, Probe],
+    probes: Collection[str],
+    mistakes_of: Callable[[Target], Iterable[Located]],
 ) -> Iterator[InitErrorDetails | Located]:
     """Yield errors in templates that don't depend on what discovery finds.
 
-    :param probes: all probes, by name.
+    :param probes: the names of all probes.
+    :param mistakes_of: yields the errors in a target that depend on the rest of the configuration.
     """
     for index, discovery in enumerate(discoveries):
         at = ("kubernetes_discovery", index, "target")
@@ -106,7 +106,7 @@ def template_mistakes(
             for position, probe in enumerate(asked.probes or ()):
                 if probe not in probes:
                     yield (*at, "probes", position), UnknownName("probe", probe, probes)
-            yield from (((*at, *place), wrong) for place, wrong in support_mistakes(asked, probes))
+            yield from (((*at, *place), wrong) for place, wrong in mistakes_of(asked))
 
 
 def _moved(at: Location, detail: ErrorDetails) -> InitErrorDetails | Located:

@@ -72,17 +72,19 @@ class CachedPrefix(Probe):
         """The second result, compared with the times and tokens of the first. A missing cache hit
         is a failure only if ``expect`` is set."""
         *before, last = results
-        if not before or last.failure:
-            return replace(last, earlier_usage=before[0].usage if before else None)
+        if not before:
+            return last
         cold, usage = before[0], last.usage
+        last = replace(last, earlier_usage=cold.usage, earlier_uncounted=cold.usage is None)
+        if last.failure:
+            return last
         ratio = usage.cached_input / usage.input if usage and usage.input else None
         measures = Measures(
             cold_first_token_seconds=cold.time_to_first_token_seconds,
             cached_first_token_seconds=last.time_to_first_token_seconds,
             cached_input_ratio=None if ratio is None else min(ratio, 1.0),
         )
-        failure = self._failure(ratio)
-        return replace(last, measures=measures, failure=failure, earlier_usage=cold.usage)
+        return replace(last, measures=measures, failure=self._failure(ratio))
 
     def _failure(self, ratio: float | None) -> Failure | None:
         if self.expect is None or (ratio or 0.0) >= self.expect.cached_ratio:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Self
@@ -109,13 +109,12 @@ PriceSettings = Annotated[
 
 
 def currency_mistakes(
-    prices: Iterable[PriceSettings | None], currencies: Mapping[str, float]
+    price: PriceSettings | None, currencies: Mapping[str, float]
 ) -> Iterator[Located]:
-    """Yield an error for each price whose currency has no exchange rate."""
-    for index, price in enumerate(prices):
-        if isinstance(price, TokenPriceSettings) and price.currency not in {_USD, *currencies}:
-            missing = f"has no rate; set currencies: {{{price.currency}: USD per unit}}"
-            yield ("targets", index, "price", "currency"), ValueError(missing)
+    """Yield an error, at its location in a target, if the price's currency has no exchange rate."""
+    if isinstance(price, TokenPriceSettings) and price.currency not in {_USD, *currencies}:
+        missing = f"has no rate; set currencies: {{{price.currency}: USD per unit}}"
+        yield ("price", "currency"), ValueError(missing)
 
 
 class TargetBudget(Model):

@@ -222,6 +222,10 @@ def test_a_namespace_without_the_role_says_what_is_not_allowed(
         ("probes: [shrt]", "target.probes[0]: unknown probe 'shrt'; did you mean 'short'?"),
         ("base_url: '{address}'", "target.base_url: must be an http:// or https:// URL"),
         ("api_key: sk-1", "target.api_key: secrets are never values in the file"),
+        (
+            "price: {input: 1, output: 2, currency: EUR}",
+            "target.price.currency: has no rate; set currencies: {EUR: USD per unit}",
+        ),
     ],
 )
 def test_a_wrong_template_is_found_before_anything_else(

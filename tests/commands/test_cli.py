@@ -128,6 +128,19 @@ def test_config_schema_prints_json() -> None:
         ),
         (["probe", "--config", "CONFIG", "--provider", "openai"], "give either --config"),
         (["probe", "--config", "CONFIG", "--target", "a", "-n", "0"], "Invalid value for '-n'"),
+        (
+            ["probe", "--config", "CONFIG", "--target", "a", "--base-url", "http://x"],
+            "--base-url works only with --provider; remove it",
+        ),
+        (
+            ["probe", "--config", "CONFIG", "--fail-on", "slo", "--timeout", "30s"],
+            "--timeout works only with --provider; remove it",
+        ),
+        (["probe", "OPENAI", "--target", "a"], "--target works only with --config; remove it"),
+        (
+            ["probe", "--config", "CONFIG", "--target", "a", "--prometheus", "http://x"],
+            "--fail-on usual and --prometheus need each other",
+        ),
         (["probe", "OPENAI", "--timeout", "soon"], "--timeout: 'soon' is not a duration"),
         (["probe", "OPENAI", "--timeout", "0s"], "--timeout: must be greater than 0"),
         (["probe", "OPENAI", "--base-url", "x"], "--base-url: must be an http://"),

@@ -18,7 +18,7 @@ from exporter.simulator.faults import Disconnect
 from exporter.simulator.thread import run_in_thread
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | int | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
@@ -73,6 +73,23 @@ def test_what_cannot_be_told_fails_it_only_if_asked_to(config: Path) -> None:
     assert target["target"] == "good"
     assert {each["verdict"] for each in target["objectives"]} == {"not enough data"}
     assert run(*ask, "--fail-on", "unknown").exit_code == 1
+
+
+def test_a_target_that_only_fails_does_not_pass_for_want_of_times(tmp_path: Path, url: str) -> None:
+    path, junit = tmp_path / "config.yaml", tmp_path / "junit.xml"
+    path.write_text(f"""
+probes: {{p: {{prompt: Count.}}}}
+targets:
+  - {{name: broken, provider: openai, model: broken, base_url: '{url}',
+     slo: {{time_to_first_token: {{threshold: 25s, ratio: 0.5}}}}}}
+""")
+    done = run("probe", "--config", path, "--fail-on", "slo", "-n", 6, "--junit", junit)
+    assert done.exit_code == 1, done.stderr
+    assert done.stdout.startswith(
+        "broken           broken/p  time to first token within 25.00 s: 0 % of 6"
+    )
+    (suite,) = ElementTree.parse(junit).getroot()  # noqa: S314  it is our own
+    assert suite.get("failures") == "1"
 
 
 @pytest.mark.parametrize(

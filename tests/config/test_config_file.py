@@ -381,6 +381,14 @@ def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:
         ),
         ({"TARGETS": "["}, "INFERENCE_EXPORTER_TARGETS: must be a list"),
         (
+            {"TARGETS__0__MODEL": "x"},
+            "INFERENCE_EXPORTER_TARGETS__0__MODEL: targets is not a mapping; set INFERENCE_E",
+        ),
+        (
+            {"WEB__LISTEN": ":1", "WEB__LISTEN__PORT": "2"},
+            "INFERENCE_EXPORTER_WEB__LISTEN__PORT: web.listen is not a mapping; set INFERENCE_E",
+        ),
+        (
             {"TARGETS": '[{"name": "x", "provider": "openai"}]'},
             "INFERENCE_EXPORTER_TARGETS[0].model: is missing; add it",
         ),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +18,13 @@ from exporter.kinds import CachedPrefix, Kind
 from exporter.kinds.cached_prefix import CachedPrefixExpectation
 from exporter.metrics.registry import Metrics
 from exporter.observation import observed, worst_usd
-from exporter.prices.settings import TokenPriceSettings
+from exporter.prices.settings import TierSettings, TokenPriceSettings
 from exporter.providers import PROVIDERS
 from exporter.providers.base import Call
-from exporter.result import FailureReason, ProbeResult
+from exporter.result import Failure, FailureReason, ProbeResult, Usage
 from exporter.simulator import Error, ErrorKind, faults
 from tests.kinds.rig import ask, simulator, speakers
-from tests.metrics.test_metrics import value
+from tests.metrics.test_metrics import GOOD, value
 
 PROBE = CachedPrefix(kind=Kind.CACHED_PREFIX, prefix_tokens=512, pause=0.01)
 SPEAKERS = speakers(Kind.CACHED_PREFIX)
@@ -149,3 +153,30 @@ def test_both_requests_are_reckoned_with() -> None:
     assert each_day.output_tokens == 1440 * 2 * PROBE.max_output_tokens
     assert each_day.input_tokens > 1440 * 2 * 512
     assert worst_usd(asked) > 2 * 512e-6
+
+
+def test_a_price_tier_is_chosen_by_the_length_of_one_request() -> None:
+    asked = plan()
+    each = forecast(asked).input_tokens / 1440 / 2
+    tier = TierSettings(input_tokens=math.ceil(each), input=10.0)
+    price = TokenPriceSettings(input=1.0, output=0.0, above=(tier,)).in_usd({})
+    assert forecast(replace(asked, price=price)) == forecast(asked)
+
+
+def test_the_worst_case_has_what_comes_with_each_of_the_two_requests() -> None:
+    asked, note = plan(), {"note": "x" * 1000}
+    longer = replace(asked, target=asked.target.model_copy(update={"extra_body": note}))
+    further = len(json.dumps(note)) - len("{}")
+    assert worst_usd(longer) - worst_usd(asked) == Decimal(2 * further) / 1_000_000
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_first_request_without_counts_costs_the_worst_case(status: int) -> None:
+    asked = plan()
+    first = replace(GOOD, usage=None)
+    failure = None if status == 200 else Failure(FailureReason.RATE_LIMITED, "", status)
+    usage = None if failure else Usage(600, 1)
+    second = replace(GOOD, usage=usage, status=status, failure=failure)
+    cost = observed(asked, PROBE.together([first, second])).cost
+    assert cost.charged_usd == worst_usd(asked)
+    assert cost.usd == (None if failure else Decimal("0.0006"))

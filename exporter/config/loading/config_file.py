@@ -18,7 +18,12 @@ from pydantic import ValidationError
 from exporter.config.loading import deprecated
 from exporter.config.loading.deprecated import outdated, renewed
 from exporter.config.loading.origins import Origins
-from exporter.config.loading.variables import overrides, set_variables, unknown_variables
+from exporter.config.loading.variables import (
+    overrides,
+    set_variables,
+    unknown_variables,
+    useless_variables,
+)
 from exporter.config.root import Config, name_mistakes
 from exporter.kinds.chat import DEFAULT_PROBES
 from exporter.settings.explain import mistakes_in
@@ -69,6 +74,7 @@ def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
     files, mistakes = _read_target_files(values.get("target_files"), path)
     variables = set_variables()
     mistakes += [*main.mistakes, *unknown_variables(variables)]
+    mistakes += useless_variables(variables, values)
     mistakes += [mistake for file in files for mistake in file.mistakes]
     origins = Origins(main, variables, len(_list(values.get("targets"))), files)
     if isinstance(values.setdefault("targets", []), list):
@@ -79,7 +85,7 @@ def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Override the values of the file by the variables.
 
-    A scalar where the variables have a mapping stays, so that validation rejects it.
+    A list or a scalar where the variables have a mapping stays; ``useless_variables`` reports it.
     """
     result = dict(base)
     for key, value in over.items():

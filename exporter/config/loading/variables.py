@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from exporter.config.root import Config
-from exporter.settings.mistakes import Location, Mistake, did_you_mean
+from exporter.settings.mistakes import Location, Mistake, did_you_mean, dotted
 
 PREFIX = "INFERENCE_EXPORTER_"
 _NESTED = "__"
@@ -58,8 +58,30 @@ def unknown_variables(variables: Mapping[Location, str]) -> Iterator[Mistake]:
             yield Mistake(f"unknown variable; {did_you_mean(name, _known())}", key=name)
 
 
+def useless_variables(
+    variables: Mapping[Location, str], values: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Yield variables for a part of a value that has no named parts, such as a list.
+
+    :param values: the whole configuration, overridden by the variables.
+    """
+    for location, name in variables.items():
+        value: object = values
+        for depth, key in enumerate(location):
+            if not isinstance(value, dict):
+                whole = location[:depth]
+                message = f"{dotted(whole)} is not a mapping; set {_variable(whole)} instead"
+                yield Mistake(message, key=name)
+                break
+            value = value.get(key, {})
+
+
 def _known() -> list[str]:
-    return [PREFIX + _NESTED.join(names).upper() for names in _names(Config, ())]
+    return [_variable(names) for names in _names(Config, ())]
+
+
+def _variable(location: Location) -> str:
+    return PREFIX + _NESTED.join(map(str, location)).upper()
 
 
 def _names(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
