@@ -244,6 +244,14 @@ def test_a_target_that_never_answers_is_given_up(compare: Comparing) -> None:
     assert len(compare.kept()) < 25
 
 
+def test_a_target_that_only_fails_ends_a_load_test_after_its_first_turn(compare: Comparing) -> None:
+    result = compare("fast", "locked", "--concurrency", "2,4", "-n", "20")
+
+    assert result.exit_code == 1
+    assert "target locked has failed 10 times out of 10, last with auth" in result.output
+    assert Counter(sample["target"] for sample in compare.kept()) == {"fast": 10, "locked": 10}
+
+
 def test_the_budget_is_never_exceeded(compare: Comparing) -> None:
     result = compare("slow", "fast", "-n", "400", "--budget", "0.01")
 

@@ -11,7 +11,7 @@ from exporter.compare.sample import PROBES_PER_BLOCK, Sample
 from exporter.compare.samples_file import Recorder
 from exporter.compare.sampling.prompts import Prompt
 from exporter.compare.sampling.sampler import Sampler
-from exporter.compare.sampling.session import Follower
+from exporter.compare.sampling.session import HOPELESS_FAILURES, Follower, SamplingError
 from exporter.config.plan import Plan
 from exporter.observation import worst_usd
 from exporter.result import FailureReason
@@ -86,6 +86,7 @@ class LoadSession:
         """Send requests at every level. A side that limits the rate skips the later levels.
 
         :raises SamplesError: a sample can't be written.
+        :raises SamplingError: all requests of a target's first turn failed.
         """
         first_block = 0
         for streams in self._limits.levels:
@@ -96,6 +97,7 @@ class LoadSession:
                     numbers = range(turn * blocks // _TURNS, (turn + 1) * blocks // _TURNS)
                     requests = self._requests(sampler, plan, streams, turn, numbers, first_block)
                     await self._ask_all(sampler, requests, streams, recorder, follower)
+                    self._check_failures(plan.target.name)
             first_block += blocks
             if self.stopped_because:
                 return
@@ -167,6 +169,12 @@ class LoadSession:
                     group.create_task(stream())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+    def _check_failures(self, target: str) -> None:
+        own = [sample for sample in self.samples if sample.target == target]
+        only_fails = all(sample.failure and sample.failure not in LIMITED for sample in own)
+        if len(own) >= HOPELESS_FAILURES and only_fails:
+            raise SamplingError(own)
 
     def _take(self, sample: Sample, recorder: Recorder, follower: Follower) -> None:
         recorder.add(sample)

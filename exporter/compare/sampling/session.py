@@ -16,11 +16,22 @@ from exporter.compare.subject import Subject
 Enough = Callable[[int, Sequence[Sample]], bool]
 
 _LONGEST_WAIT_SECONDS = 60.0
-_HOPELESS_FAILURES = 10
+HOPELESS_FAILURES = 10
+"""After this many failures without a success, the target is misconfigured or down."""
 
 
 class SamplingError(CompareError):
-    """Sampling can't continue. The message gives the reason and what to do."""
+    """A target only fails. The message gives the reason and what to do.
+
+    :param own: all samples of the target.
+    """
+
+    def __init__(self, own: Sequence[Sample]) -> None:
+        latest = own[-1]
+        super().__init__(
+            f"target {latest.target} has failed {len(own)} times out of {len(own)}, last with"
+            f" {latest.failure} ({latest.detail}); fix it and compare again"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +145,5 @@ class Session:
 
     def _check_failures(self, target: str) -> None:
         own = [sample for sample in self.samples if sample.target == target]
-        if len(own) == _HOPELESS_FAILURES and all(sample.failure for sample in own):
-            raise SamplingError(
-                f"target {target} has failed {len(own)} times out of {len(own)}, last with"
-                f" {own[-1].failure} ({own[-1].detail}); fix it and compare again"
-            )
+        if len(own) == HOPELESS_FAILURES and all(sample.failure for sample in own):
+            raise SamplingError(own)
