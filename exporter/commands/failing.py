@@ -7,10 +7,12 @@ from typing import NoReturn
 
 import click
 
+from exporter.settings.presentable import printable
 from exporter.settings.redaction import redact
 
 
 def fail(error: Exception | str) -> NoReturn:
-    """Print the error, redacted, and exit."""
-    click.echo(redact(str(error)), err=True)
+    """Print the error, redacted and without control characters, and exit."""
+    for line in redact(str(error)).split("\n"):
+        click.echo(printable(line), err=True)
     sys.exit(1)
