@@ -34,10 +34,12 @@ class _State(BaseModel):
 
     @classmethod
     def of(cls, day: Day) -> Self:
-        return cls(day=day.date, usd=dict(day.usd), later=day.later and cls.of(day.later))
+        later = None if day.later is None else cls.of(day.later)
+        return cls(day=day.date, usd=dict(day.usd), later=later)
 
     def restored(self) -> Day:
-        return Day(self.day, self.usd, self.later and self.later.restored())
+        later = None if self.later is None else self.later.restored()
+        return Day(self.day, self.usd, later)
 
 
 def read_day(path: Path) -> Day | None:
