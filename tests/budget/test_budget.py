@@ -398,13 +398,17 @@ def test_a_start_with_the_clock_in_the_past_keeps_the_spend_of_the_later_day(
     write_day(file, Day(TODAY, {"t": WORST}))
     config = configure({"name": "t"}, budget={"usd_per_day": 0.001, "state_file": str(file)})
     [plan] = config.plans()
-    clock = [NOON - 301 * DAY]
-    for _ in range(2):
-        clock[0] += DAY
+
+    def started(days_ago: int) -> tuple[Spending, list[float]]:
+        clock = [NOON - days_ago * DAY]
         money = spending(config, clock)
         keeper, _ = kept(config, money)
         assert money.affords(plan)
         keeper.close()
+        return money, clock
+
+    started(300)
+    money, clock = started(299)
     clock[0] = NOON
     assert not money.affords(plan)
     second = spending(config)
