@@ -344,6 +344,15 @@ def test_a_mistake_is_reported_with_line_and_key(
     assert "1234567890" not in "".join(found)
 
 
+def test_a_variable_below_an_empty_key_adds_no_second_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_EXPORTER_DEFAULTS__INTERVAL", "30s")
+    assert mistakes(folder, f"defaults:\n{MINIMAL}") == [
+        "config.yaml:1: defaults: is empty; give it a value or remove the key"
+    ]
+
+
 def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:
     found = mistakes(
         folder,
