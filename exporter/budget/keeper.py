@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class BudgetKeeper:
         self._path: Path | None = None
         self._saved: Day | None = None
         self._problem: str | None = None
+        self._writer = ThreadPoolExecutor(1)
+        """One thread, so that a slow save can't end after a newer one."""
         self.shown = spending.day
         """Today's spend, safe to read in other threads because a ``Day`` is immutable."""
 
@@ -56,16 +59,22 @@ class BudgetKeeper:
         """Show and save the spend until cancelled. It changes at midnight too."""
         while True:
             self._show()
-            day = self._spending.committed
-            if self._path and day != self._saved:
-                self._note(day, await asyncio.to_thread(_problem_of_saving, self._path, day))
+            path, day = self._path, self._spending.committed
+            if path and day != self._saved:
+                problem = await asyncio.wrap_future(self._saving(path, day))
+                if path == self._path:  # a reload can have changed it
+                    self._note(day, problem)
             await asyncio.sleep(_TICK_SECONDS)
 
     def close(self) -> None:
         """Save for the last time, after all probes have ended."""
         if self._path:
             day = self._spending.committed
-            self._note(day, _problem_of_saving(self._path, day))
+            self._note(day, self._saving(self._path, day).result())
+        self._writer.shutdown()
+
+    def _saving(self, path: Path, day: Day) -> Future[str | None]:
+        return self._writer.submit(_problem_of_saving, path, day)
 
     def _resume(self, path: Path) -> None:
         try:

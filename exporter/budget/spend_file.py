@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,16 @@ class _State(BaseModel):
 
     day: date
     usd: dict[str, Annotated[Decimal, Field(ge=0, le=_MAX_USD, allow_inf_nan=False)]]
+    later: _State | None = None
+
+    @classmethod
+    def of(cls, day: Day) -> Self:
+        later = None if day.later is None else cls.of(day.later)
+        return cls(day=day.date, usd=dict(day.usd), later=later)
+
+    def restored(self) -> Day:
+        later = None if self.later is None else self.later.restored()
+        return Day(self.day, self.usd, later)
 
 
 def read_day(path: Path) -> Day | None:
@@ -45,7 +55,7 @@ def read_day(path: Path) -> Day | None:
         raise SpendFileError(f"{path}: {error.strerror}") from None
     except ValidationError:
         raise SpendFileError(f"{path}: is not a spend file of this exporter") from None
-    return Day(state.day, state.usd)
+    return state.restored()
 
 
 def write_day(path: Path, day: Day) -> None:
@@ -53,7 +63,7 @@ def write_day(path: Path, day: Day) -> None:
 
     :raises SpendFileError: the file can't be written.
     """
-    content = _State(day=day.date, usd=dict(day.usd)).model_dump_json(indent=2)
+    content = _State.of(day).model_dump_json(indent=2, exclude_none=True)
     try:
         replace_bytes(path, content.encode())
     except OSError as error:

@@ -3,7 +3,7 @@
 The exporter sends a probe only if each of its budgets has room for the most that the probe can
 cost. It reserves that amount while the probe runs, and then replaces it with the actual cost, so
 concurrent probes can't exceed a budget either. A day is a UTC day, and a probe counts on the day it
-ends.
+ends. If the clock goes back over midnight and forward again, both days keep their spend.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Day:
 
     date: date
     usd: Mapping[str, Decimal]
+    later: Day | None = None
+    """The later day on which the clock went back to this one."""
 
     @property
     def total_usd(self) -> Decimal:
@@ -51,6 +53,10 @@ class Spending:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._day = Day(self._today(), {})
+        self._other: Day | None = None
+        """The day that the clock showed before this one, usually yesterday."""
+        self._unknown_on: date | None = None
+        """The day whose spend is unknown."""
         self._holds: set[Hold] = set()
         self._limit: Decimal | None = None
         self._target_limits: dict[str, Decimal] = {}
@@ -60,36 +66,44 @@ class Spending:
         usd = config.budget.usd_per_day
         self._limit = None if usd is None else exact(usd)
         self._target_limits = dict(_limits(config.targets))
+        if self._unknown_on == self.day.date:
+            self.exhaust()
 
     def resume(self, day: Day) -> None:
         """Add the spend of an earlier process.
 
-        It counts only if it is from today, and for each target only if it is higher than the known
+        It counts only on its own day, and for each target only if it is higher than the known
         spend.
         """
-        if day.date == self.day.date:
-            known = self.day.usd
-            more = {name: usd for name, usd in day.usd.items() if usd > known.get(name, ZERO)}
-            self._day = Day(day.date, {**known, **more})
+        for each in filter(None, (day, day.later)):
+            if each.date == self.day.date:
+                known = self.day.usd
+                more = {name: usd for name, usd in each.usd.items() if usd > known.get(name, ZERO)}
+                self._day = Day(each.date, {**known, **more})
+            elif each.date > self.day.date:
+                self._other = each
 
     def exhaust(self) -> None:
-        """Count the whole budgets as spent today, because the actual spend is unknown."""
+        """Count all budgets as spent until midnight, because the actual spend is unknown."""
+        self._unknown_on = self.day.date
         self.resume(Day(self.day.date, {**self._target_limits, "": self._limit or ZERO}))
 
     @property
     def day(self) -> Day:
         """Today's spend."""
         if (today := self._today()) != self._day.date:
-            self._day = Day(today, {})
+            known = self._other if self._other and self._other.date == today else Day(today, {})
+            self._day, self._other = known, self._day
         return self._day
 
     @property
     def committed(self) -> Day:
-        """Today's spend, including the maximum cost of each running probe."""
+        """What to save: today's spend, including the maximum cost of each running probe."""
         usd = defaultdict(Decimal, self.day.usd)
         for hold in self._holds:
             usd[hold.plan.target.name] += hold.usd
-        return Day(self.day.date, usd)
+        later = self._other if self._other and self._other.date > self.day.date else None
+        return Day(self.day.date, usd, later)
 
     @property
     def limit(self) -> Decimal | None:

@@ -146,9 +146,10 @@ class Config(Model):
         if self.prices_file is None:
             raise UnknownPrice("set price, or prices_file")
         service_tier = target.extra_body.get("service_tier")
-        if target.price_key:
-            return self.prices_file.by_key(target.price_key, service_tier)
         vendor = vendor_of(target.endpoint, target.row.billed_as)
+        if target.price_key:
+            processed_in = vendor.processed_in if vendor else None
+            return self.prices_file.by_key(target.price_key, service_tier, processed_in)
         if vendor is None:
             raise UnknownPrice(
                 f"the vendor that bills for {target.endpoint} is unknown; set price_key"

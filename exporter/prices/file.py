@@ -41,16 +41,17 @@ class PriceFile:
     path: Path
     entries: Mapping[str, Entry]
 
-    def by_key(self, key: str, service_tier: object) -> TokenPrice:
+    def by_key(self, key: str, service_tier: object, processed_in: str | None) -> TokenPrice:
         """Return the price under exactly this key.
 
+        :param processed_in: as in ``Vendor``.
         :raises UnknownPrice: there is none.
         """
         entry = self._entry(key)
         if entry is None:
             known = [name for name in self.entries if name[0] == key[0]]
             raise UnknownPrice(f"prices_file has no {key!r}; {did_you_mean(key, known)}")
-        return token_price(key, entry, service_tier)
+        return token_price(key, entry, service_tier, processed_in)
 
     def by_model(
         self, vendor: Vendor, model: str, region: str | None, service_tier: object

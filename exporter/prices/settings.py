@@ -124,13 +124,13 @@ class TargetBudget(Model):
     the rest of the day (UTC).
     """
 
-    usd_per_day: float = Field(gt=0)
+    usd_per_day: float = Field(gt=0, le=_MOST)
 
 
 class Budget(Model):
     """The budget for all probes together."""
 
-    usd_per_day: float | None = Field(default=None, gt=0)
+    usd_per_day: float | None = Field(default=None, gt=0, le=_MOST)
     state_file: FilePath | None = None
     """File that keeps the day's spend across restarts. Its folder must exist and be writable."""
 

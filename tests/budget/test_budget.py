@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -331,6 +333,89 @@ async def test_a_spoilt_state_file_counts_as_a_spent_budget(tmp_path: Path, cont
     assert value(metrics, "inference_target_budget_spent_usd", target="t") == 0.5
     clock[0] += DAY
     assert money.affords(config.plans()[0])
+
+
+def test_an_unknown_spend_stays_unknown_when_a_reload_raises_the_budgets(tmp_path: Path) -> None:
+    file = tmp_path / "spent.json"
+    file.write_text("garbage")
+    clock, state = [NOON], {"state_file": str(file)}
+    config = configure({"name": "t"}, budget=state)
+    money = spending(config, clock)
+    keeper, _ = kept(config, money)
+    for usd_per_day in (1, 2):
+        target = {"name": "t", "budget": {"usd_per_day": 3 * usd_per_day}}
+        config = configure(target, budget={"usd_per_day": usd_per_day, **state})
+        keeper.apply(config)
+        assert not money.affords(config.plans()[0])
+    clock[0] += DAY
+    assert money.affords(config.plans()[0])
+
+
+async def test_a_slow_save_does_not_replace_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "spent.json"
+    config = configure({"name": "t"}, budget={"usd_per_day": 1, "state_file": str(file)})
+    money = spending(config)
+    keeper, _ = kept(config, money)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def fsync(_descriptor: int) -> None:
+        begun.set()
+        assert may_end.wait(60)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    running = asyncio.create_task(keeper.run())
+    assert await asyncio.to_thread(begun.wait, 60)
+    monkeypatch.undo()
+    running.cancel()
+    probe(money, config.plans()[0], 50)
+    closing = asyncio.create_task(asyncio.to_thread(keeper.close))
+    await asyncio.sleep(0.1)
+    may_end.set()
+    await closing
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert read_day(file) == Day(TODAY, {"t": Decimal("0.0005")})
+
+
+def test_a_clock_that_goes_back_over_midnight_brings_no_second_budget() -> None:
+    config, clock = one(0.001), [NOON - DAY]
+    [plan] = config.plans()
+    money = spending(config, clock)
+    probe(money, plan, 100)
+    clock[0] = NOON
+    probe(money, plan, 100)
+    for clock[0] in (NOON - DAY, NOON):
+        assert not money.affords(plan)
+    clock[0] += DAY
+    assert money.affords(plan)
+
+
+def test_a_start_with_the_clock_in_the_past_keeps_the_spend_of_the_later_day(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "spent.json"
+    write_day(file, Day(TODAY, {"t": WORST}))
+    config = configure({"name": "t"}, budget={"usd_per_day": 0.001, "state_file": str(file)})
+    [plan] = config.plans()
+
+    def started(days_ago: int) -> tuple[Spending, list[float]]:
+        clock = [NOON - days_ago * DAY]
+        money = spending(config, clock)
+        keeper, _ = kept(config, money)
+        assert money.affords(plan)
+        keeper.close()
+        return money, clock
+
+    started(300)
+    money, clock = started(299)
+    clock[0] = NOON
+    assert not money.affords(plan)
+    second = spending(config)
+    keeper, _ = kept(config, second)
+    assert second.day.usd == {"t": WORST}
+    keeper.close()
+    assert read_day(file) == Day(TODAY, {"t": WORST})
 
 
 async def test_an_unwritable_folder_is_reported_and_stops_nothing(tmp_path: Path) -> None:

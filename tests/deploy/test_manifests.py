@@ -169,6 +169,7 @@ def test_what_is_to_be_remembered_has_a_place_that_can_be_written(
             config = yaml.safe_load(document["data"]["config.yaml"])
             file = config.get("budget", {}).get("state_file", f"{STATE}/spent.json")
             assert config.get("state_folder", STATE) == str(Path(file).parent) == STATE
+            assert config.get("state_folder") == STATE or variant.folder is None
 
 
 @pytest.mark.parametrize("name", ["sharded", "helm-sharded"])

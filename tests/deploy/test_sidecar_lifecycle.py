@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.deploy.variants import KUBERNETES, VARIANTS, Document, Tool, workloads
+from tests.deploy.variants import KUBERNETES, STATE, VARIANTS, Document, Tool, workloads
 from tests.process import eventually, exporter, free_port, process
 
 CONFIG = KUBERNETES / "examples" / "vllm" / "config.yaml"
@@ -74,7 +74,8 @@ def test_the_sidecar_is_there_before_the_server_and_after_it(tool: Tool, tmp_pat
     (container,) = pod["spec"]["initContainers"]
     server_port, port = free_port(), free_port()
     config = tmp_path / "config.yaml"
-    config.write_text(CONFIG.read_text().replace(":8000", f":{server_port}"))
+    text = CONFIG.read_text().replace(":8000", f":{server_port}")
+    config.write_text(text.replace(STATE, str(tmp_path)))
     arguments = [
         config if argument.startswith("/etc/") else argument for argument in container["args"]
     ]

@@ -133,7 +133,7 @@ def prices(data: bytes) -> None:
     for key in file.entries:
         for tier in (None, "flex", [key]):
             with suppress(UnknownPrice):
-                file.by_key(key, tier)
+                file.by_key(key, tier, "eu")
 
 
 def spend(data: bytes) -> None:

@@ -38,9 +38,9 @@ SILENT = re.compile(r" offset (?!\d+s\b)\w+")
 """Offsets of minutes, hours, and days reach back to before the test."""
 ONLY_IN_TROUBLE = (
     "ALERTS", "inference_vantage_point:", "slo_bad_probes:increase", "latency:still_slow",
-    "affected_ratio",
+    "affected_ratio", "inference_exporter_shards",
 )  # fmt: skip
-"""Queries without series while everything is fine, or while a target is new."""
+"""Queries without series while everything is fine, while a target is new, or without shards."""
 
 
 @pytest.fixture(scope="module")

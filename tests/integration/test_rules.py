@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.queries import RULE_FILES, RULES, rules
+from tests.queries import RULE_FILES, RULES, rules, runbook_queries
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +35,32 @@ def test_promtool_accepts_every_rule_file(tool: Callable[[str], Path]) -> None:
 def test_alerts_fire_when_they_must_and_stay_silent_when_they_must(
     tool: Callable[[str], Path], path: Path
 ) -> None:
+    command: list[str | Path] = [tool("promtool"), "test", "rules", path]
+    check = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_the_runbook_tells_regions_apart_where_several_locations_probe(
+    tool: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (query,) = (query for query in runbook_queries() if "group_left (region)" in query.expression)
+    series: list[str] = []
+    results: list[dict[str, object]] = []
+    for place in ("eu", "us"):
+        labels = f'job="j", instance="{place}", location="{place}", target="t", probe="p"'
+        slow = f'{labels}, measure="time_to_first_token"'
+        info = f'{labels}, region="region-of-{place}"'
+        series.append(f"target:inference_latency:deviation_15m{{{slow}}}")
+        series.append(f"inference_target_info{{{info}}}")
+        results.append({"labels": f'{{{slow}, region="region-of-{place}"}}', "value": 1})
+    asked = {"expr": query.expression, "eval_time": "1m", "exp_samples": results}
+    values = [
+        {"series": name, "values": "0x2" if name.startswith("target:") else "1x2"}
+        for name in series
+    ]
+    case = {"interval": "1m", "input_series": values, "promql_expr_test": [asked]}
+    path = tmp_path / "regions_test.yml"
+    path.write_text(yaml.safe_dump({"tests": [case]}))
     command: list[str | Path] = [tool("promtool"), "test", "rules", path]
     check = subprocess.run(command, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout + check.stderr

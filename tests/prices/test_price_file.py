@@ -53,6 +53,7 @@ def found(**target: Any) -> TokenPrice:
         ({**OPENAI, "model": "shared"}, "1", "1"),
         ({**GATEWAY, "model": "x", "price_key": "small"}, "0.25", "2"),
         ({**OPENAI, "model": "small", "price_key": "shared"}, "9", "9"),
+        ({**at("eu.api.openai.com"), "model": "x", "price_key": "small"}, "0.275", "2.2"),
         ({**at("api.x.ai"), "model": "grok"}, "1", "2"),
         (
             {"provider": "bedrock", "region": "us-east-1", "model": "us.anthropic.claude"},

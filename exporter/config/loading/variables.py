@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from exporter.config.root import Config
 from exporter.settings.mistakes import Location, Mistake, did_you_mean, dotted
+from exporter.settings.nesting import MAX_JSON_DEPTH, is_too_deep
 
 PREFIX = "INFERENCE_EXPORTER_"
 _NESTED = "__"
@@ -56,6 +57,13 @@ def unknown_variables(variables: Mapping[Location, str]) -> Iterator[Mistake]:
     for location, name in variables.items():
         if location[0] not in Config.model_fields:
             yield Mistake(f"unknown variable; {did_you_mean(name, _known())}", key=name)
+
+
+def deep_variables(variables: Mapping[Location, str]) -> Iterator[Mistake]:
+    """Yield variables whose JSON is nested too deeply."""
+    for name in variables.values():
+        if is_too_deep(os.environ[name]):
+            yield Mistake(f"is nested more than {MAX_JSON_DEPTH} deep", key=name)
 
 
 def useless_variables(
