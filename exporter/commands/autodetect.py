@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import OnErrorOmit, ValidationError
 
+from exporter.config.target import ModelName
 from exporter.providers.wire import Wire
 
 _PATIENCE_SECONDS = 1.0
@@ -76,20 +77,20 @@ _PRESETS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
 
 
 class _Model(Wire):
-    id: str
-    owned_by: str = ""
+    id: ModelName
+    owned_by: str | None = None
 
 
 class _Models(Wire):
-    data: list[_Model]
+    data: list[OnErrorOmit[_Model]]
 
 
 class _Tag(Wire):
-    name: str
+    name: ModelName
 
 
 class _Tags(Wire):
-    models: list[_Tag]
+    models: list[OnErrorOmit[_Tag]]
 
 
 def hosted() -> Iterator[Suggestion]:
@@ -114,7 +115,7 @@ def _compatible(port: int) -> list[Suggestion]:
     models = listed.data if listed else []
     why, found = _why(f"listens on port {port}", len(models)), []
     for model in models[:_MAX_MODELS]:
-        preset = _PRESETS.get(model.owned_by.lower())
+        preset = _PRESETS.get((model.owned_by or "").lower())
         more = {"base_url": base_url, **({"preset": preset} if preset else {})}
         found.append(Suggestion(f"{model.id} on {port}", "openai", model.id, why, more))
     return found

@@ -10,8 +10,11 @@ import click
 
 from exporter.commands.check_report import report
 from exporter.commands.check_warnings import warnings
-from exporter.commands.configured import CONFIG, load
+from exporter.commands.configured import CONFIG
+from exporter.commands.failing import fail
 from exporter.config.loading import config_file
+from exporter.settings.mistakes import ConfigError
+from exporter.settings.presentable import printable
 
 
 @click.command("check-config")
@@ -22,11 +25,13 @@ def check_config(path: Path, strict: bool) -> None:
 
     Prints each target with its probes, tokens, and cost per day.
     """
-    config = load(path)
-    outdated = [f"warning: {mistake}" for mistake in config_file.warnings(path)]
-    for warning in outdated:
-        click.echo(warning)
+    try:
+        config, of_file = config_file.checked(path)
+    except ConfigError as error:
+        fail(error)
+    for warning in of_file:
+        click.echo(printable(f"warning: {warning}"))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo(report(config, width), nl=False)
-    if strict and (outdated or warnings(config)):
+    if strict and (of_file or warnings(config)):
         sys.exit(1)

@@ -20,11 +20,12 @@ from exporter.commands.check_warnings import warnings
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.prices.price import ServerPrice, exact
+from exporter.settings.presentable import printable
 from exporter.settings.units import format_duration
 
 _NOTE = (
-    f"Estimated: input tokens are characters / {CHARACTERS_PER_TOKEN}; output tokens are"
-    f" max_output_tokens, so\nreal spend is usually lower. A month has {DAYS_PER_MONTH} days."
+    f"Estimated: input tokens are characters / {CHARACTERS_PER_TOKEN}; output tokens are",
+    f"max_output_tokens, so real spend is usually lower. A month has {DAYS_PER_MONTH} days.",
 )
 
 
@@ -39,7 +40,7 @@ def report(config: Config, width: int | None = None) -> str:
         none = "No targets: nothing will be probed."
         if config.kubernetes_discovery:
             none = "No targets, except those that discovery finds in the cluster."
-        return "\n".join([*warned, none, ""])
+        return _text([*warned, none])
     rows: list[tuple[str, ...]] = [_HEADINGS]
     known = total = NOTHING
     for of_target, forecast in by_target(plans):
@@ -53,9 +54,14 @@ def report(config: Config, width: int | None = None) -> str:
         *_budgets(config),
         *_servers(plans),
         *savings(plans),
-        _NOTE,
+        *_NOTE,
     ]
-    return "\n".join([*_table(rows, width), "", *spend, *warned, ""])
+    return _text([*_table(rows, width), "", *spend, *warned])
+
+
+def _text(lines: Iterable[str]) -> str:
+    """The lines, whatever characters the names of targets, models, and probes contain."""
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 _HEADINGS = (

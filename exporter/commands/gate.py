@@ -13,6 +13,7 @@ from exporter.commands.terminal import Summary
 from exporter.config.plan import Plan
 from exporter.config.slo import Objective, SloVerdict, Tally
 from exporter.observation import Observation
+from exporter.settings.presentable import printable
 from exporter.site.words import percent, seconds
 
 
@@ -73,7 +74,8 @@ def verdict_lines(judged: Judged) -> Iterator[tuple[SloVerdict, str]]:
     """The verdict and a line of text for each objective."""
     width = max(map(len, SloVerdict))
     for tally in judged.tallies:
-        yield tally.verdict, f"{tally.verdict:<{width}}  {judged.name}  {explained(tally)}"
+        name = printable(judged.name)
+        yield tally.verdict, f"{tally.verdict:<{width}}  {name}  {explained(tally)}"
 
 
 def explained(tally: Tally) -> str:

@@ -46,7 +46,7 @@ class Gate:
 
     @property
     def of_slo(self) -> bool:
-        return self.fail_on != {"usual"}
+        return "slo" in self.fail_on or not self.of_usual
 
     @property
     def of_usual(self) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import click
@@ -13,6 +15,8 @@ from exporter.commands.autodetect import Suggestion, hosted, local
 from exporter.commands.check_report import report
 from exporter.commands.configured import load
 from exporter.commands.failing import fail
+from exporter.config.target import MAX_NAME_CHARACTERS
+from exporter.settings.presentable import printable
 
 _HEAD = """\
 # Configuration of inference-exporter, written by `inference-exporter init`.
@@ -76,7 +80,7 @@ def init(path: Path, force: bool) -> None:
     except OSError as error:
         fail(f"cannot write {path}: {error.strerror}")
     for it in found:
-        click.echo(f"found {it.name}: {it.why}")
+        click.echo(f"found {printable(it.name)}: {it.why}")
     if not found:
         click.echo("found no API key in the environment and no model server on this host", err=True)
     click.echo(f"\n{path}:\n{report(load(path))}")
@@ -94,19 +98,25 @@ def written(found: Iterable[Suggestion], name: str) -> str:
 
 
 def _with_names(found: Iterable[Suggestion]) -> Iterator[Suggestion]:
-    """Make the names unique, by adding numbers."""
-    seen: dict[str, int] = {}
+    """Make the names unique and short enough."""
+    taken: set[str] = set()
     for it in found:
-        seen[it.name] = count = seen.get(it.name, 0) + 1
-        yield it if count == 1 else _renamed(it, f"{it.name} {count}")
+        name = _free_name(it.name, taken)
+        taken.add(name)
+        yield replace(it, name=name)
 
 
-def _renamed(it: Suggestion, name: str) -> Suggestion:
-    return Suggestion(name, it.provider, it.model, it.why, it.more)
+def _free_name(wanted: str, taken: Collection[str]) -> str:
+    """The name or, if it is taken, the name with the first free number."""
+    name, numbers = wanted[:MAX_NAME_CHARACTERS], count(2)
+    while name in taken:
+        number = f" {next(numbers)}"
+        name = wanted[: MAX_NAME_CHARACTERS - len(number)] + number
+    return name
 
 
 def _target(it: Suggestion) -> Iterator[str]:
-    yield f"  - name: {json.dumps(it.name[:200])}   # {it.why}\n"
+    yield f"  - name: {json.dumps(it.name)}   # {it.why}\n"
     yield f"    provider: {it.provider}\n"
     yield f"    model: {json.dumps(it.model)}\n"
     for key, value in it.more.items():

@@ -10,6 +10,7 @@ import click
 
 from exporter.observation import Observation
 from exporter.result import FailureReason, ProbeResult
+from exporter.settings.presentable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ _HEADINGS = (
 def heading(title: str) -> str:
     """The title and column headings."""
     names = (_LINE.format(n, _OUTCOME.format(o), *rest) for n, o, *rest in _HEADINGS)
-    return "\n".join((title, "", *names))
+    return "\n".join((printable(title), "", *names))
 
 
 def line(number: int, result: ProbeResult) -> str:

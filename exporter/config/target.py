@@ -15,35 +15,33 @@ from exporter.config.slo import Slo
 from exporter.prices.settings import PriceSettings, TargetBudget
 from exporter.providers import PRESETS, PROVIDERS, Dialect, Kind, Provider
 from exporter.providers.presets import Preset
+from exporter.settings.nesting import depth
 from exporter.settings.secret import Secret
 from exporter.settings.types import Duration, HeaderValue, HttpUrl, Model, UnknownName, raise_all
 
 _READY_LIMIT_SECONDS = 600.0
 _REGION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MAX_NAME_CHARACTERS = 200
 _MAX_DEPTH = 64
 """The maximum depth of ``extra_body``. Servers accept a few dozen levels, and encoding is
 recursive."""
 
+TargetName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)]
+ModelName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)]
 PresetName = Annotated[str, WithJsonSchema({"type": "string", "enum": [*PRESETS]})]
-
-
-def _depth(value: JsonValue, limit: int) -> int:
-    """Return how deeply a value is nested; stop at the limit."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max((_depth(each, limit - 1) for each in inner), default=0) if limit >= 0 else 0
 
 
 class Target(Model):
     """A model to probe."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: TargetName
     """The value of the label ``target``."""
     provider: str = Field(json_schema_extra={"enum": [*sorted(PROVIDERS)]})
     """The API that the target speaks."""
     preset: PresetName | None = None
     """For provider ``openai``: the server that implements the API. The exporter recognizes presets
     by their public ``base_url``."""
-    model: str = Field(min_length=1, max_length=200)
+    model: ModelName
     """The provider's name for the model."""
     base_url: HttpUrl | None = None
     """Base URL of the API. Defaults to the provider's public endpoint."""
@@ -113,7 +111,7 @@ class Target(Model):
     @field_validator("extra_body")
     @classmethod
     def _extra_body_is_shallow(cls, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if _depth(body, _MAX_DEPTH) > _MAX_DEPTH:
+        if depth(body, _MAX_DEPTH) > _MAX_DEPTH:
             raise ValueError(f"is nested more than {_MAX_DEPTH} deep")
         return body
 

@@ -1,9 +1,10 @@
 """Reads of a socket, one segment at a time where the kernel tells them apart.
 
-The kernel's stamp of a read belongs to its last segment. The kernel also counts the segments of a
-connection (``tcpi_data_segs_in`` of ``TCP_INFO``, tcp(7)). If a read brought exactly one, the stamp
-belongs to all of its bytes, however late the read was. If several wait, peeking at the end of each
-message tells which messages have a stamp of their own, unless the kernel has merged the segments.
+The kernel's stamp of a read belongs to its last segment. The kernel also counts the segments and
+the bytes of a connection (``tcpi_data_segs_in`` and ``tcpi_bytes_received`` of ``TCP_INFO``,
+tcp(7)). If a read brought exactly one segment, the stamp belongs to all of its bytes, however late
+the read was. If several wait, peeking at the end of each message tells which messages have a stamp
+of their own, unless the kernel has merged the segments.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from exporter.net.kernel_clock import Arrival, arrival_at
 from exporter.process.stamps import SO_TIMESTAMPNS, TIMESPEC, stamp_in
 
 _ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-_COUNTS = struct.Struct("@152xI68xI")
-"""``tcpi_data_segs_in`` and ``tcpi_rcv_ooopack`` in ``struct tcp_info`` (linux/tcp.h). The latter
-exists since Linux 5.4."""
+_COUNTS = struct.Struct("@128xQ16xI68xI")
+"""``tcpi_bytes_received``, ``tcpi_data_segs_in``, and ``tcpi_rcv_ooopack`` in ``struct tcp_info``
+(linux/tcp.h). The last one exists since Linux 5.4."""
 _DISORDER_NS = 1_000_000_000
 """For how long stamps aren't trusted after a segment overtook another one. It waits for the other
 one in the kernel, and keeps its stamp."""
@@ -39,6 +40,8 @@ _TLS_HEAD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04](..)", re.DOTALL)
 class _Counts(NamedTuple):
     """What the kernel counted on a connection."""
 
+    size: int
+    """The bytes that arrived and can be, or could be, read. The end of the stream counts as one."""
     segments: int
     """The segments with data that arrived."""
     disordered: int
@@ -96,11 +99,13 @@ class Receiver:
         :raises BlockingIOError: there is nothing to read yet.
         :raises OSError: the connection broke.
         """
+        there = None
         if not self._waiting:
             self._asked = time.monotonic_ns()
+            there = self._counted()
             if self._asked - self.empty_at > _SOON_NS:
-                self._waiting = self._tell_apart(max_bytes)
-        return self._read_segment() if self._waiting else self._read_all(max_bytes)
+                self._waiting = self._tell_apart(there, max_bytes)
+        return self._read_segment() if self._waiting else self._read_all(there, max_bytes)
 
     def _read_segment(self) -> tuple[bytes, Arrival]:
         segment = self._waiting.pop()
@@ -110,10 +115,14 @@ class Receiver:
             self.empty_at = self._asked
         return data, arrival
 
-    def _read_all(self, max_bytes: int) -> tuple[bytes, Arrival]:
+    def _read_all(self, there: _Counts | None, max_bytes: int) -> tuple[bytes, Arrival]:
+        """Read.
+
+        :param there: the counts just before.
+        """
         data, stamp = _receive(self._sock, max_bytes)
         is_all = len(data) < max_bytes
-        is_one = self._count(is_all)
+        is_one = self._is_one_segment(there, len(data), is_all=is_all)
         if self._asked < self._trusted_from:
             stamp = None
         arrival = arrival_at(stamp, self._known_empty_at, is_one_segment=is_one)
@@ -125,38 +134,44 @@ class Receiver:
     def _known_empty_at(self) -> int | None:
         return self.empty_at if self._is_watched else None
 
-    def _count(self, is_all: bool) -> bool:
-        """Count what arrived. Returns whether the latest read brought exactly one segment."""
-        before, now = self._counts, _counts(self._sock)
-        self._counts = None
+    def _is_one_segment(self, there: _Counts | None, size: int, *, is_all: bool) -> bool:
+        """Whether a read of this size brought exactly one segment. Keeps the counts after it."""
+        before = self._counts
+        if before and there and there.size - before.size == size:
+            self._counts = there  # it brought what had been there, and nothing since then
+            return there.segments == before.segments + 1
+        now, self._counts = self._counted(), None
         if now is None:
             return False
-        self._note_disorder(now)
         is_one = before is not None and now.segments == before.segments + 1
         # A segment may have arrived after the read, and before it was counted.
         if is_all and (is_one or not _has_bytes(self._sock)):
             self._counts = now
         return is_one
 
-    def _note_disorder(self, now: _Counts) -> None:
-        if now.disordered != self._disordered:
+    def _counted(self) -> _Counts | None:
+        now = _counts(self._sock)
+        if now and now.disordered != self._disordered:
             self._disordered = now.disordered
             self._trusted_from = time.monotonic_ns() + _DISORDER_NS
+        return now
 
-    def _tell_apart(self, max_bytes: int) -> list[_Segment]:
+    def _tell_apart(self, there: _Counts | None, max_bytes: int) -> list[_Segment]:
         """The segments in the socket, the first one last. Returns none unless the kernel still
-        keeps each by itself, and there are few."""
-        before, now = self._counts, _counts(self._sock)
-        if before is None or now is None:
+        keeps each by itself, and there are few.
+
+        :param there: the present counts.
+        """
+        before = self._counts
+        if before is None or there is None:
             return []
-        self._note_disorder(now)
-        number = now.segments - before.segments
+        number = there.segments - before.segments
         if not 2 <= number <= _MOST_MESSAGES or self._asked < self._trusted_from:
             return []
         found = _peeked(self._sock, max_bytes)
-        if len(found) != number or _counts(self._sock) != now:
+        if len(found) != number or _counts(self._sock) != there:
             return []
-        self._counts = now
+        self._counts = there
         return found[::-1]
 
 

@@ -15,9 +15,9 @@ from exporter.settings.presentable import (
 )
 
 _MAX_WORD_CHARACTERS = 256
-_AT_ONCE_CHARACTERS = 128
-"""Up to this length, the search takes a tenth of a millisecond, as long as a hop to another
-thread."""
+_AT_ONCE_CHARACTERS = 512
+"""Up to this length, the search takes 0.2 ms, and 0.4 ms if the text is hostile. A hop to another
+thread and back takes 0.3 ms."""
 
 
 @cache

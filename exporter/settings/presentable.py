@@ -34,7 +34,11 @@ def presentable(said: str, limit: int) -> str:
 
     :param limit: the maximum number of characters.
     """
-    line = " ".join(redact(said[: limit * _SEARCHED]).split())[:limit]
+    return printable(" ".join(redact(said[: limit * _SEARCHED]).split())[:limit])
+
+
+def printable(line: str) -> str:
+    """Replace every character that could control a terminal or end the line."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 

@@ -155,6 +155,28 @@ def test_a_proxy_that_cannot_be_used_is_warned_of(monkeypatch: pytest.MonkeyPatc
     assert "hunter2" not in text
 
 
+def test_no_name_controls_the_terminal() -> None:
+    config = Config.model_validate(
+        {
+            "targets": [target("red\x1b[31m\nnew", model="m\x07", budget={"usd_per_day": 1})],
+            "probes": {"p\x9b": {"prompt": "x"}},
+        }
+    )
+    found = report(config)
+    assert found.replace("\n", "").isprintable()
+    assert "red\ufffd[31m\ufffdnew" in found
+
+
+def test_strict_fails_if_target_files_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("targets: []\ntarget_files: [targets.d/*.yml]\n")
+    ran = CliRunner().invoke(main, ["check-config", str(path)])
+    warning = f"warning: {path}:2: target_files[0]: no file matches 'targets.d/*.yml' yet\n"
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(warning)
+    assert CliRunner().invoke(main, ["check-config", "--strict", str(path)]).exit_code == 1
+
+
 def test_the_table_is_as_wide_as_the_terminal() -> None:
     config = Config.model_validate({"targets": [target("a" * 60), target("b" * 30)]})
     for width in (60, 80, 100, 120, 200):

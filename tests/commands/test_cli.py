@@ -16,7 +16,7 @@ from exporter import __version__
 from exporter.cli import main
 from exporter.commands import COMMANDS
 from exporter.simulator import Script, Simulator, run_in_thread
-from tests.process import cli
+from tests.process import cli, exporter
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -104,6 +104,18 @@ def test_a_missing_file_is_reported_plainly(command: Sequence[str]) -> None:
     done = run(*command, "no-such-file.yaml")
     assert done.exit_code == 1
     assert done.stderr == "no-such-file.yaml: there is no such file; check the path\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it is a device of Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_reported_plainly(unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*exporter("config-schema")], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == b"the output cannot be written: No space left on device\n"
 
 
 def test_config_schema_prints_json() -> None:

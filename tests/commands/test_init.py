@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,8 @@ from click.testing import CliRunner
 
 from exporter.cli import main
 from exporter.commands import autodetect
+from exporter.commands.autodetect import Suggestion
+from exporter.commands.init import written
 from exporter.config.loading.config_file import load
 from exporter.simulator import Simulator, run_in_thread
 from exporter.simulator.cast import MODELS
@@ -53,6 +60,53 @@ def test_the_servers_on_this_host_become_targets(monkeypatch: pytest.MonkeyPatch
     assert {str(port) in target.endpoint for target in targets} == {True}
     assert f"one of {len(MODELS)} models there" in ran.output, "the reader knows of the others"
     assert ran.output.endswith("To start probing: inference-exporter run --config mine.yaml\n")
+
+
+@contextmanager
+def answering(document: object) -> Iterator[int]:
+    """Serve this document as JSON, and yield the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+def test_what_cannot_be_a_target_hides_no_other_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("", "x" * 201, None, "good", "\x1b[31mred")
+    listed = [{"id": name, "owned_by": None} for name in names]
+    tags = [{"name": name} for name in names]
+    with answering({"data": listed, "models": tags}) as port:
+        monkeypatch.setattr(autodetect, "_PORTS", (port,))
+        monkeypatch.setattr(autodetect, "_OLLAMA_PORT", port)
+        ran = CliRunner().invoke(main, ["init"])
+    assert ran.exit_code == 0, ran.output
+    models = [target.model for target in load(Path("config.yaml")).targets]
+    assert models == ["good", "\x1b[31mred"] * 2
+    assert "\x1b" not in ran.output, "a server doesn't control the terminal"
+
+
+@pytest.mark.parametrize(
+    "wanted", [("a", "a 2", "a"), ("a", "a", "a 2"), ("x" * 199 + "a", "x" * 199 + "ab", "x" * 200)]
+)
+def test_names_are_unique_and_short_enough(wanted: tuple[str, ...]) -> None:
+    more = {"base_url": "http://127.0.0.1:1/v1"}
+    found = [Suggestion(name, "openai", "m", "it is set", more) for name in wanted]
+    Path("config.yaml").write_text(written(found, "config.yaml"))
+    names = [target.name for target in load(Path("config.yaml")).targets]
+    assert len(set(names)) == len(wanted)
+    assert names[0] == wanted[0]
 
 
 def test_without_anything_the_file_shows_what_a_target_looks_like() -> None:

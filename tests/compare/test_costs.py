@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -47,12 +48,34 @@ def test_a_side_that_fails_on_long_prompts_is_not_the_cheaper_one_for_it() -> No
         assert finding.baseline == pytest.approx(finding.candidate)
 
 
+def test_a_side_on_which_half_of_the_long_prompts_fail_is_not_cheaper_either() -> None:
+    """Otherwise, a block with one failure would have half as many long prompts on this side."""
+    random = Random(1)
+    flaky = [
+        failed(s) if s.stratum == "long" and random.random() < 0.5 else s for s in mixed(CANDIDATE)
+    ]
+    for finding in costs(mixed(BASELINE), flaky):
+        assert finding.verdict is Verdict.SAME
+        assert finding.baseline == pytest.approx(finding.candidate)
+
+
+def test_costs_at_different_times_are_compared_by_stratum() -> None:
+    later = [replace(sample, block=sample.block + 1000) for sample in mixed(CANDIDATE)]
+    for finding in costs(mixed(BASELINE), later):
+        assert finding.baseline == pytest.approx(finding.candidate)
+        assert finding.effect is not None
+
+    short_only = [failed(s) if s.stratum == "long" else s for s in later]
+    for finding in costs(mixed(BASELINE), short_only):
+        assert finding.baseline == pytest.approx(finding.candidate)
+
+
 def test_costs_of_different_prompts_are_not_compared() -> None:
     baseline = [failed(s) if s.stratum == "long" else s for s in mixed(BASELINE)]
     candidate = [failed(s) if s.stratum == "short" else s for s in mixed(CANDIDATE)]
 
     cost, _ = costs(baseline, candidate)
-    assert (cost.verdict, cost.note) == (Verdict.UNDECIDED, "no prompt has both costs")
+    assert (cost.verdict, cost.note) == (Verdict.UNDECIDED, "no prompt has a cost on both sides")
 
 
 def test_failures_of_a_server_paid_by_the_hour_make_its_tokens_dearer() -> None:

@@ -8,8 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 
-from exporter.config.loading.config_file import ConfigError, fingerprint, load, watched_files
+from exporter.config.loading import config_file
+from exporter.config.loading.config_file import (
+    ConfigError,
+    checked,
+    fingerprint,
+    load,
+    watched_files,
+)
 from exporter.config.loading.schema import json_schema
 from exporter.config.plan import Timeouts
 from exporter.config.root import Config
@@ -386,6 +394,15 @@ def test_a_mistake_is_reported_with_line_and_key(
     assert "1234567890" not in "".join(found)
 
 
+def test_a_variable_below_an_empty_key_adds_no_second_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_EXPORTER_DEFAULTS__INTERVAL", "30s")
+    assert mistakes(folder, f"defaults:\n{MINIMAL}") == [
+        "config.yaml:1: defaults: is empty; give it a value or remove the key"
+    ]
+
+
 def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:
     found = mistakes(
         folder,
@@ -423,6 +440,15 @@ def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:
         ),
         ({"TARGETS": "["}, "INFERENCE_EXPORTER_TARGETS: must be a list"),
         (
+            {"TARGETS": "[" * 500 + "]" * 500},
+            "INFERENCE_EXPORTER_TARGETS: is nested more than 100 deep",
+        ),
+        ({"PROBES": "[" * 100_000}, "INFERENCE_EXPORTER_PROBES: is nested more than 100 deep"),
+        (
+            {"DEFAULTS": '{"interval": "soon"}'},
+            f"INFERENCE_EXPORTER_DEFAULTS.interval: 'soon' {DURATION}",
+        ),
+        (
             {"TARGETS__0__MODEL": "x"},
             "INFERENCE_EXPORTER_TARGETS__0__MODEL: targets is not a mapping; set INFERENCE_E",
         ),
@@ -455,6 +481,24 @@ def test_target_files_add_targets_in_the_order_of_their_names(folder: Path) -> N
         + MINIMAL[:-1].replace("name: a", "name: main"),
     )
     assert [target.name for target in config.targets] == ["main", "a", "b"]
+
+
+def test_a_pattern_that_matches_no_file_is_warned_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(folder, "[]", "d/none.yml")
+    path = written(folder, f"{MINIMAL}target_files: [d/*.yml, 'b/*.yml', '']\n")
+    _, warnings = checked(path)
+    assert [str(warning).replace(f"{folder}/", "") for warning in warnings] == [
+        "config.yaml:2: target_files[1]: no file matches 'b/*.yml' yet",
+        "config.yaml:2: target_files[2]: no file matches '' yet",
+    ]
+    monkeypatch.setenv("INFERENCE_EXPORTER_TARGET_FILES", '["c/*"]')
+    monkeypatch.setattr(config_file, "log", structlog.get_logger())  # used ones are not captured
+    with structlog.testing.capture_logs() as logs:
+        load(path)
+    (told,) = [entry["where"] for entry in logs]
+    assert told == "INFERENCE_EXPORTER_TARGET_FILES[0]: no file matches 'c/*' yet"
 
 
 def test_mistakes_in_target_files_are_reported_at_their_location(folder: Path) -> None:
@@ -507,10 +551,19 @@ def test_every_file_is_watched_and_a_change_in_any_is_seen(folder: Path) -> None
     files = [
         written(folder, '{"prompt": "hi"}\n', "prompts.jsonl"),
         written(folder, "[{name: b, provider: openai, model: m}]", "d/b.yml"),
+        written(folder, "GIF89a", "picture.gif"),
     ]
     config = written(
-        folder, "probes: {p: {prompts_file: prompts.jsonl}}\ntarget_files: [d/*.yml]\n"
+        folder,
+        """\
+        probes:
+          p: {prompts_file: prompts.jsonl}
+          of_picture: {prompt: Describe it., image: picture.gif}
+          of_code: {prompt: Read it., image: code}
+        target_files: [d/*.yml]
+        """,
     )
+    load(config)
     assert {path.resolve() for path in watched_files(config)} == {config, *files}
     seen = {fingerprint(config)}
     for path in (config, *files):
@@ -520,7 +573,7 @@ def test_every_file_is_watched_and_a_change_in_any_is_seen(folder: Path) -> None
     seen.add(fingerprint(config))
     files[0].unlink()
     seen.add(fingerprint(config))
-    assert len(seen) == 6
+    assert len(seen) == 7
 
 
 def test_the_schema_is_json_and_says_its_dialect() -> None:

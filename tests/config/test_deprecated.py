@@ -33,6 +33,7 @@ target_files: [more.yml]
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(deprecated, "RENAMED", RENAMED)
+    monkeypatch.setattr(config_file, "log", structlog.get_logger())  # used ones are not captured
     (tmp_path / "config.yaml").write_text(OLD)
     (tmp_path / "more.yml").write_text("- name: c\n  provider: openai\n  llm: m\n")
     return tmp_path / "config.yaml"

@@ -18,6 +18,7 @@ from tests.prometheus import Prometheus, prometheus_with_past
 NOW = int(time.time())
 USUAL_SECONDS = {"as-usual": 25.0, "slower": 0.0001}
 """The simulator's time is between these two, even on a busy machine."""
+NEVER_KEPT = "{time_to_first_token: {threshold: 1ms, ratio: 0.99}}"
 
 
 def past() -> Iterator[str]:
@@ -50,10 +51,11 @@ def prometheus(
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("gate") / "config.yaml"
     names = (*USUAL_SECONDS, "new")
-    script = Script(first_token_seconds=0.001, token_gap_seconds=0.0)
+    script = Script(first_token_seconds=0.005, token_gap_seconds=0.0)
     with run_in_thread(Simulator(dict.fromkeys(names, script))) as simulator:
         of_each = (
-            f"  - {{name: {name}, provider: openai, model: {name}, base_url: '{simulator.url}/v1'}}"
+            f"  - {{name: {name}, provider: openai, model: {name}, base_url: '{simulator.url}/v1',"
+            f" slo: {NEVER_KEPT}}}"
             for name in names
         )
         path.write_text(
@@ -87,6 +89,15 @@ def test_a_target_that_is_as_fast_as_usual_passes(config: Path, prometheus: Prom
     assert done.exit_code == 0, done.stderr
     first, _ = done.stdout.splitlines()
     assert first.startswith("kept             as-usual/p  usual time to first token within 31.25 s")
+
+
+@pytest.mark.parametrize(("also", "code"), [("unknown", 0), ("slo", 1)])
+def test_an_slo_counts_only_if_it_is_asked_for(
+    also: str, code: int, config: Path, prometheus: Prometheus
+) -> None:
+    done = gate(config, prometheus, "--target", "as-usual", "--fail-on", also)
+    assert done.exit_code == code, done.stderr
+    assert ("broken " in done.stdout) is bool(code)
 
 
 def test_no_token_is_spent_where_nobody_knows_what_is_usual(

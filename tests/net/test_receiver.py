@@ -6,7 +6,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -27,6 +27,18 @@ EVENT = b"data: {}\n\n"
 CHUNK = b"a\r\ndata: {}\n\n\r\n"
 RECORD = b"\x17\x03\x03\x00\x05hello"
 TRIES = 200
+
+
+class Interrupted(socket.socket):
+    """A socket where something happens right after the kernel's counts were read."""
+
+    then: Callable[[], object] = staticmethod(lambda: None)
+
+    def getsockopt(self, *option: int) -> bytes:  # type: ignore[override]
+        counts: bytes = super().getsockopt(*option)  # type: ignore[assignment]
+        then, self.then = self.then, lambda: None
+        then()
+        return counts
 
 
 class Connection(NamedTuple):
@@ -95,6 +107,28 @@ def test_messages_in_segments_of_their_own_are_told_apart(message: bytes) -> Non
         arrival.doubt for _, arrival in found
     ]
     assert found[0][1].at < found[1][1].at < found[2][1].at
+
+
+def test_a_segment_that_arrives_between_the_count_and_the_read_is_noticed() -> None:
+    with stamped() as (sender, plain), Interrupted(fileno=plain.detach()) as sock:
+        sock.setblocking(False)
+        connection = Connection(sender, sock, Receiver(sock))
+
+        def send_another() -> None:
+            sender.sendall(EVENT)
+            time.sleep(0.01)
+
+        connection.send(EVENT)
+        time.sleep(0.01)
+        sock.then = send_another
+        ((data, both),) = connection.read()
+        assert data == EVENT * 2
+        assert (both.uncertainty(last=False) or 0) > 8 * MS
+
+        connection.send(EVENT)
+        time.sleep(0.01)
+        ((_, alone),) = connection.read()
+        assert alone.uncertainty(last=False) == alone.doubt
 
 
 @pytest.mark.parametrize("max_bytes", [len(EVENT), 2 * len(EVENT), 3 * len(EVENT)])

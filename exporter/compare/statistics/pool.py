@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -19,6 +20,18 @@ from exporter.compare.statistics.resampling import Floats, Integers, Resampling,
 _OfBlock = Callable[[Sequence[Sample]], float | None]
 
 _ONE_BURST_BLOCKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RatioOfTarget:
+    """The ratio of two sums over the samples of a target."""
+
+    value: float | None
+    """``None`` if the denominator is 0."""
+    draws: Floats
+    """The ratio in each draw."""
+    samples: int
+    """The number of samples in the sums."""
 
 
 class Pool:
@@ -101,20 +114,45 @@ class Pool:
         squares = sum(size**2 for size in sizes)
         return sum(sizes) ** 2 / squares if squares else 0.0
 
-    def blocks_of_all(self, targets: Sequence[str], value: Value) -> frozenset[int]:
-        """Return the numbers of the blocks in which each of these targets has a value."""
-        known = (
-            {sample.block for sample in self._samples[target] if value(sample) is not None}
-            for target in targets
-        )
-        return frozenset(set.intersection(*known))
+    @property
+    def blocks(self) -> Set[int]:
+        """The numbers of all blocks."""
+        return self._index.keys()
 
-    def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
-        """Return the ratio of sums in each draw; the same samples must have both values."""
-        return self._resampling.ratios(
-            self.values(target, numerator),
-            self.values(target, denominator),
-            self._blocks(target, numerator),
+    def shared_blocks(self, targets: Sequence[str], value: Value) -> Set[int]:
+        """Return the numbers of the blocks in which all of these targets have a value.
+
+        If a target wasn't probed in a block, as in histories from different times, a value in
+        another block of the same stratum is enough.
+        """
+        shared = set(self.blocks)
+        for target in targets:
+            probed = {sample.block for sample in self._samples[target]}
+            known = {s.block for s in self._samples[target] if value(s) is not None}
+            strata = {self._strata[block] for block in known}
+            elsewhere = {block for block in shared - probed if self._strata[block] in strata}
+            shared &= known | elsewhere
+        return shared
+
+    def ratio(
+        self, target: str, numerator: Value, denominator: Value, blocks: Set[int]
+    ) -> RatioOfTarget:
+        """Return the ratio of two sums over these blocks; the same samples must have both values.
+
+        A block counts once, as the mean of its samples. Otherwise, a prompt would count for less on
+        a side where one of its probes failed.
+        """
+        values: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        for sample in self._samples[target]:
+            pair = numerator(sample), denominator(sample)
+            if sample.block in blocks and pair[0] is not None and pair[1] is not None:
+                values[self._index[sample.block]].append((pair[0], pair[1]))
+        means = np.array([np.mean(of_block, axis=0) for of_block in values.values()])
+        above, below = means.reshape(-1, 2).T
+        return RatioOfTarget(
+            float(above.sum() / below.sum()) if below.sum() else None,
+            self._resampling.ratios(above, below, np.array([*values], np.intp)),
+            sum(map(len, values.values())),
         )
 
     def probes(self, target: str) -> int:

@@ -19,6 +19,7 @@ from exporter.config.loading import deprecated
 from exporter.config.loading.deprecated import outdated, renewed
 from exporter.config.loading.origins import Origins
 from exporter.config.loading.variables import (
+    deep_variables,
     overrides,
     set_variables,
     unknown_variables,
@@ -34,34 +35,41 @@ from exporter.settings.prompts import MAX_FILE_BYTES
 from exporter.settings.types import Located
 from exporter.settings.yaml_lines import Document, parse_document, read_document
 
-__all__ = ["ConfigError", "Mistake", "fingerprint", "load", "watched_files"]
+__all__ = ["ConfigError", "Mistake", "checked", "fingerprint", "load", "watched_files"]
 
 log = structlog.get_logger(__name__)
 
 
 def load(path: Path) -> Config:
-    """Load a configuration file, its target files and the variables that override it.
+    """Load a configuration file, its target files and the variables that override it. Log warnings.
 
     :raises ConfigError: the configuration has errors. It contains all of them.
     """
-    values, origins, mistakes = _gathered(path)
-    for at, one in outdated(values, deprecated.RENAMED):
-        log.warning(
-            "a configuration key was renamed", where=str(origins.mistake(at, one.warning(at)))
-        )
-    config, found = _validate(renewed(values, deprecated.RENAMED), origins)
-    if config is None or mistakes or found:
-        raise ConfigError(_in_order(path, [*mistakes, *found]))
+    config, warnings = checked(path)
+    for warning in warnings:
+        log.warning("the configuration has a warning", where=str(warning))
     return config
 
 
-def warnings(path: Path) -> list[Mistake]:
-    """Return a warning for each deprecated key.
+def checked(path: Path) -> tuple[Config, list[Mistake]]:
+    """Load a configuration, and return its warnings: deprecated keys, and patterns of target files
+    that match none. They are no errors, because the files can come later.
 
-    :raises ConfigError: the file can't be read.
+    :raises ConfigError: as in ``load``.
     """
-    values, origins, _ = _gathered(path)
-    return [origins.mistake(at, o.warning(at)) for at, o in outdated(values, deprecated.RENAMED)]
+    values, origins, mistakes = _gathered(path)
+    config, found = _validate(renewed(values, deprecated.RENAMED), origins)
+    if config is None or mistakes or found:
+        raise ConfigError(_in_order(path, [*mistakes, *found]))
+    return config, [*_warnings(values, origins)]
+
+
+def _warnings(values: Mapping[str, Any], origins: Origins) -> Iterator[Mistake]:
+    for at, one in outdated(values, deprecated.RENAMED):
+        yield origins.mistake(at, one.warning(at))
+    for number, pattern in enumerate(_list(values.get("target_files"))):
+        if isinstance(pattern, str) and not any(_matching(pattern)):
+            yield origins.mistake(("target_files", number), f"no file matches {pattern!r} yet")
 
 
 def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
@@ -73,7 +81,7 @@ def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
     values = _merged(main.value, overrides())
     files, mistakes = _read_target_files(values.get("target_files"), path)
     variables = set_variables()
-    mistakes += [*main.mistakes, *unknown_variables(variables)]
+    mistakes += [*main.mistakes, *unknown_variables(variables), *deep_variables(variables)]
     mistakes += useless_variables(variables, values)
     mistakes += [mistake for file in files for mistake in file.mistakes]
     origins = Origins(main, variables, len(_list(values.get("targets"))), files)
@@ -117,16 +125,21 @@ def _target_files(patterns: object, main: Path) -> list[Path]:
     """Return the matching files, each once, in the order of the patterns and then by name."""
     found: dict[Path, Path] = {}
     for pattern in _list(patterns):
-        if isinstance(pattern, str) and pattern:
-            folder = folder_of(pattern)
-            # Path.glob doesn't support absolute patterns.
-            names = iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
-            for name in sorted(names):
-                path = folder / name
-                # Reading reports special files, such as pipes, as errors.
-                if path.exists() and not path.is_dir():
-                    found.setdefault(path.resolve(), path)
+        if isinstance(pattern, str):
+            for path in _matching(pattern):
+                found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    folder = folder_of(pattern)
+    # Path.glob doesn't support absolute patterns.
+    names = iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
+    for name in sorted(names) if pattern else ():
+        path = folder / name
+        # Reading reports special files, such as pipes, as errors.
+        if path.exists() and not path.is_dir():
+            yield path
 
 
 def _list(value: object) -> list[Any]:
@@ -173,15 +186,15 @@ def _in_order(main: Path, mistakes: Iterable[Mistake]) -> list[Mistake]:
 def watched_files(path: Path) -> tuple[Path, ...]:
     """Return every file of a configuration, as it is now.
 
-    These are the main file, matching target files, prompts files and the price file. Secrets and
-    certificates aren't included, because they are read again for every use.
+    These are the main file, matching target files, prompts files, images, and the price file.
+    Secrets and certificates aren't included, because they are read again for every use.
     """
     try:
         value = _parsed(path, read_bytes(path, MAX_FILE_BYTES)).value
     except ConfigError:
         return (path,)
     values = _merged(value if isinstance(value, dict) else {}, overrides())
-    named = (*_prompts_files(values), values.get("prices_file"))
+    named = (*_files_of_probes(values), values.get("prices_file"))
     files = (folder_of(file) / file for file in named if isinstance(file, str))
     return (path, *_target_files(values.get("target_files"), path), *files)
 
@@ -192,10 +205,13 @@ def _parsed(path: Path, content: bytes) -> Document:
     return parse_document(path, content)
 
 
-def _prompts_files(values: Mapping[str, Any]) -> Iterator[object]:
+def _files_of_probes(values: Mapping[str, Any]) -> Iterator[object]:
     probes = values.get("probes")
     for probe in probes.values() if isinstance(probes, dict) else ():
-        yield probe.get("prompts_file") if isinstance(probe, dict) else None
+        if isinstance(probe, dict):
+            yield probe.get("prompts_file")
+            if probe.get("image") != "code":  # which is generated
+                yield probe.get("image")
 
 
 def fingerprint(path: Path) -> str:

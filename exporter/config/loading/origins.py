@@ -55,7 +55,7 @@ class Origins:
         """
         for length in range(len(location), 0, -1):
             if name := self._variables.get(location[:length]):
-                return name + dotted(location[length:])
+                return dotted((name, *location[length:]))
         if location in self._main.lines:
             return None
         below = (name for at, name in self._variables.items() if at[: len(location)] == location)

@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from exporter.config.root import Config
+from exporter.settings.nesting import is_too_deep
 
 
 class _Settings(Config, BaseSettings):
@@ -22,6 +23,8 @@ class _Source(EnvSettingsSource):
 
         pydantic-settings would stop at the first error. Validation reports all of them.
         """
+        if is_too_deep(value):
+            return value
         try:
             return super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type]
         except ValueError:

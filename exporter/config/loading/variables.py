@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from exporter.config.root import Config
 from exporter.settings.mistakes import Location, Mistake, did_you_mean, dotted
+from exporter.settings.nesting import MAX_JSON_DEPTH, is_too_deep
 
 PREFIX = "INFERENCE_EXPORTER_"
 _NESTED = "__"
@@ -58,6 +59,13 @@ def unknown_variables(variables: Mapping[Location, str]) -> Iterator[Mistake]:
             yield Mistake(f"unknown variable; {did_you_mean(name, _known())}", key=name)
 
 
+def deep_variables(variables: Mapping[Location, str]) -> Iterator[Mistake]:
+    """Yield variables whose JSON is nested too deeply."""
+    for name in variables.values():
+        if is_too_deep(os.environ[name]):
+            yield Mistake(f"is nested more than {MAX_JSON_DEPTH} deep", key=name)
+
+
 def useless_variables(
     variables: Mapping[Location, str], values: Mapping[str, Any]
 ) -> Iterator[Mistake]:
@@ -68,6 +76,8 @@ def useless_variables(
     for location, name in variables.items():
         value: object = values
         for depth, key in enumerate(location):
+            if value is None:
+                break  # the file has the key without a value, which validation reports
             if not isinstance(value, dict):
                 whole = location[:depth]
                 message = f"{dotted(whole)} is not a mapping; set {_variable(whole)} instead"
