@@ -137,7 +137,7 @@ def _tokens(sample: Sample) -> float | None:
 
 
 def _one_answer(sample: Sample) -> float | None:
-    return None if _cost(sample) is None else float(sample.failure is None)
+    return None if _cost(sample) is None else float(bool(sample.tokens))
 
 
 LATENCY_MARGIN = 0.10
