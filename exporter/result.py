@@ -133,7 +133,7 @@ class Timeline:
     arrivals: tuple[int, ...] = field(default=(), repr=False)
     """When each read with output arrived, including reads with an uncertain arrival time."""
     gaps: tuple[int, ...] = ()
-    """Nanoseconds between consecutive reads with output, both at times that are certain enough."""
+    """Nanoseconds between consecutive reads with output whose times are both certain enough."""
     lag: int | None = None
     """The longest that the bytes of a timestamped read waited for this process, in nanoseconds.
     ``None`` if the platform doesn't report receive times."""
@@ -211,7 +211,7 @@ class ProbeResult:
     served_model: str | None = None
     request_id: str | None = None
     model_load_seconds: float | None = None
-    """How long the server says that it loaded the model, as in Ollama's ``load_duration``."""
+    """How long the server took to load the model, if it says so: Ollama's ``load_duration``."""
     pace_known: bool = True
     """Whether a time per token makes sense: not if nearly all output arrived at once, or if the
     count includes tokens that weren't streamed."""

@@ -22,7 +22,7 @@ _FIELDS = {
 """The fields of the price file for each token type. If cache writes have several lifetimes, the
 field is for the shortest one, which is the default of a request."""
 
-_COST_OF_THE_REQUEST = "input_cost_per_request"
+_COSTS_OF_THE_REQUEST = ("input_cost_per_request", "input_cost_per_query")
 _SERVICE_TIERS = {"balanced", "batches", "flex", "priority", "ultrafast"}
 _MOST = 10**12
 """The maximum number of tokens or USD. Keeps decimal arithmetic within its limits."""
@@ -43,7 +43,7 @@ def token_price(
     :param processed_in: ``eu`` or ``us`` if the endpoint charges for processing data there.
     :raises UnknownPrice: the entry doesn't give the cost of a request.
     """
-    if entry.get(_COST_OF_THE_REQUEST):
+    if any(map(entry.get, _COSTS_OF_THE_REQUEST)):
         raise UnknownPrice(f"{key!r} has a price per request in addition to token prices")
     known_tier = isinstance(service_tier, str) and service_tier in _SERVICE_TIERS
     prices = _Prices(key, entry, f"_{service_tier}" if known_tier else "")
@@ -90,7 +90,7 @@ class _Prices:
         except InvalidOperation:
             number = Decimal(-1)
         if not (number.is_finite() and 0 <= number <= _MOST):
-            raise UnknownPrice(f"{self.key!r} has the invalid price {value!r}")
+            raise UnknownPrice(f"{self.key!r} has the invalid price {str(value)[:40]!r}")
         return number
 
     def _thresholds(self) -> list[int]:

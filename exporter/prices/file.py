@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +26,9 @@ from exporter.settings.paths import loaded_by
 
 MAX_FILE_BYTES = 16 << 20
 
-_MODES = (None, "chat", "completion", "responses")
+_MODES = (None, "chat", "completion", "responses", "embedding", "rerank")
 _USED_FIELDS = re.compile(
-    r"(in|out)put_cost_per_(token|reasoning_token|request)|cache_(read|creation)_input_token_cost"
+    r"(in|out)put_cost_per_(token|reasoning_token|request|query)|cache_(read|creation)_input_token_cost"
     r"|tiered_pricing|off_peak_pricing|regional_processing|litellm_provider$|alias_of$"
 )
 _DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
@@ -93,11 +93,11 @@ def load_prices(path: Path) -> PriceFile:
     """
     content = read_bytes(path, MAX_FILE_BYTES)
     try:
-        document = json.loads(content, parse_float=Decimal)
+        document = json.loads(content, parse_float=_number, parse_int=_number)
     except json.JSONDecodeError as error:
         why = f"is not JSON: {error.msg}; {_WANTED}"
         raise ConfigError([Mistake(why, path, error.lineno)]) from None
-    except (ValueError, ArithmeticError, RecursionError):  # not text, endless numbers, too deep
+    except (ValueError, RecursionError):  # not text, too deep
         raise ConfigError([Mistake(f"is not JSON; {_WANTED}", path)]) from None
     models = document.items() if isinstance(document, dict) else ()
     entries = {name: _used(entry) for name, entry in models if name and _is_model(entry)}
@@ -109,6 +109,14 @@ def load_prices(path: Path) -> PriceFile:
 _WANTED = "use LiteLLM's model_prices_and_context_window.json"
 
 
+def _number(text: str) -> Decimal | str:
+    """Keep a number that is too large for a decimal as text: only its own model has no price."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
 def _is_model(entry: object) -> bool:
     """Whether an entry is a text model; others document the file or are image or audio models."""
     if not isinstance(entry, dict):
@@ -118,7 +126,9 @@ def _is_model(entry: object) -> bool:
 
 def _used(entry: Entry) -> Entry:
     """Drop unused fields to save memory: there are thousands of entries."""
-    return {name: value for name, value in entry.items() if _USED_FIELDS.match(name)}
+    used = {name: value for name, value in entry.items() if _USED_FIELDS.match(name)}
+    # Vectors cost nothing beyond their input, so some entries leave it out.
+    return {"output_cost_per_token": 0, **used} if entry.get("mode") == "embedding" else used
 
 
 LoadedPrices = Annotated[

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from exporter.prices.price import Rates, ServerPrice, Tier, TokenPrice, exact
 from exporter.settings.paths import FilePath
@@ -18,8 +26,26 @@ _MOST = 1e9
 """No price or budget is higher, so a higher value is a mistake."""
 _CURRENCY = r"^[A-Z]{3}$"
 
+
+def _code(currency: str) -> str:
+    if not re.fullmatch(_CURRENCY, currency):
+        raise ValueError("must be a currency code of three capital letters, such as EUR")
+    return currency
+
+
+def _foreign(currency: str) -> str:
+    if currency == _USD:
+        raise ValueError("the rates are in USD; remove it")
+    return currency
+
+
 Amount = Annotated[float, Field(ge=0, le=_MOST)]
-Currencies = dict[Annotated[str, Field(pattern=_CURRENCY)], Annotated[float, Field(gt=0, le=_MOST)]]
+Currency = Annotated[
+    str, AfterValidator(_code), WithJsonSchema({"type": "string", "pattern": _CURRENCY})
+]
+Currencies = dict[
+    Annotated[Currency, AfterValidator(_foreign)], Annotated[float, Field(gt=0, le=_MOST)]
+]
 
 
 class TierSettings(Model):
@@ -45,7 +71,7 @@ class TokenPriceSettings(Model):
     """Input written to the provider's cache. Defaults to the price of ``input``."""
     reasoning: Amount | None = None
     """Reasoning output. Defaults to the price of ``output``."""
-    currency: str = _USD
+    currency: Currency = _USD
     """``USD``, or one of the ``currencies``."""
     above: tuple[TierSettings, ...] = ()
     """Price tiers for requests with long input, in ascending order."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from exporter.settings.redaction.likely import without_likely_secrets
+
 Location = tuple[str | int, ...]
 """The keys and list positions from the top of a file to a value."""
 
@@ -35,9 +37,11 @@ class Mistake:
     """The dotted path of the key, such as ``targets[0].timeouts.connect``."""
 
     def __str__(self) -> str:
+        """Describe the error. A key that was pasted in the wrong place isn't shown."""
         line = "" if self.line is None else f":{self.line}"
         where = [] if self.file is None else [f"{self.file}{line}"]
-        return ": ".join([*where, *filter(None, [self.key]), self.message])
+        said = ": ".join([*filter(None, [self.key]), self.message])
+        return ": ".join([*where, without_likely_secrets(said)])
 
 
 class ConfigError(Exception):

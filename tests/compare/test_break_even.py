@@ -89,6 +89,16 @@ def test_a_server_that_misses_the_slo_at_every_level_has_no_monthly_cost() -> No
     ) in worth_sentences(found)
 
 
+def test_a_server_whose_answers_have_no_tokens_has_no_monthly_cost() -> None:
+    who = replace(subject(), baseline=BY_THE_HOUR, candidates=(PER_TOKEN,))
+    samples = [replace(s, output_tokens=None) for s in asked(BASELINE, 4)]
+    rules = Rules(draws=199, measures=(), traffic=Traffic(100_000, (900, 250)))
+    found = judge(Evidence(who, (*samples, *asked(CANDIDATE, 4))), rules)
+
+    line = "hosted: unknown, because no answer under load reports its tokens."
+    assert line in worth_sentences(found)
+
+
 def test_a_side_without_answers_does_not_cost_nothing() -> None:
     who = replace(subject(), baseline=PER_TOKEN, candidates=(replace(PER_TOKEN, name="off"),))
     rules = Rules(draws=199, measures=(), traffic=Traffic(10_000))

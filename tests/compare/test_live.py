@@ -445,7 +445,13 @@ def test_wrong_usage_is_told(compare: Comparing, options: tuple[str, ...], messa
         ("provider=opnai,model=x", "opnai"),
         ("provider=openai,model=x,base_url=nowhere", "base_url=nowhere: base_url: "),
         ("provider=openai,model=x,base_url=http://me:p@ss@h/v1", "base_url=http://...@h/v1: "),
+        ("provider=openai,model=x,base_url=http://me:p/ss@h/v1", "base_url=http://...@h/v1: "),
+        ("provider=openai,base_url=http://me:p#ss@h/v1", "base_url=http://...@h/v1' has no model"),
+        ("provider=openai,model=x,base_url=me:pass@h/v1", "base_url=...@h/v1: "),
+        ("provider=openai,model=x,base_url=http://me:p,ss@h/v1", "'...@h/v1' is not key=value"),
         ("provider=openai,base_url=http://h/v1?key=secret", "base_url=http://h/v1?...' has no"),
+        ("provider=openai,base_url=http://h/v1#secret", "base_url=http://h/v1#...' has no"),
+        ("provider=openai,model=x,api_key_env=sk-1", "api_key_env=...: api_key: must be the name"),
     ],
 )
 def test_an_invalid_target_is_reported(target: str, message: str) -> None:

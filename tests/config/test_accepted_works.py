@@ -151,6 +151,8 @@ def test_what_else_cannot_be_sent_is_refused(fields: dict[str, Any], complaint: 
         ({"kubernetes": {"lease": "A"}}, "kubernetes.lease"),
         ({"kubernetes": {"api_server": "http://a..b"}}, "kubernetes.api_server"),
         ({"currencies": {"EUR": 1e300}}, "currencies.EUR"),
+        ({"currencies": {"usd": 1}}, "currencies.usd.[key]"),
+        ({"currencies": {"USD": 2}}, "currencies.USD.[key]"),
         ({"budget": {"usd_per_day": 1e13}}, "budget.usd_per_day"),
     ],
 )

@@ -341,6 +341,48 @@ MISTAKES: list[tuple[str, Sequence[str]]] = [
 ]
 
 
+KEYS = [
+    "sk-proj-Abc123Secret987",
+    "sk-ant-api03-R2D2c3POx5T7q_9WvLs0mA-xQ4tAAA",
+    "AKIAIOSFODNN7EXAMPLE1",
+    "9f86d081884c7d659a2feaa0c55ad015",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0",
+]
+MISPLACED = [
+    "api_key: {{{key}: }}",
+    "api_key: !{key} x",
+    "api_key: *{key} ",
+    "headers: {{'Authorization: Bearer {key}': x}}",
+    "interval: {key}",
+    "probes: [{key}]",
+    "labels: {{x-{key}: x}}",
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("setting", MISPLACED)
+def test_a_key_in_the_wrong_place_is_not_shown(setting: str, key: str, folder: Path) -> None:
+    found = "".join(mistakes(folder, f"targets: [{{{ONE}, {setting.format(key=key)}}}]"))
+    parts = {word for part in key.split(".") for word in part.split("-") if len(word) > 6}
+    assert not [part for part in parts if part in found]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Meta-Llama-3.1-405B-Instruct-FP8",
+        "claude-sonnet-4-5-20250929",
+        "gpt-4o-mini-2024-07-18",
+        "vllm-qwen2-7d9f8b6c5d-x2k4p",
+        "DeepSeek-R1-Distill-Qwen-32B-GGUF",
+        "maximum_output_tokens_2",
+    ],
+)
+def test_an_ordinary_name_is_shown(name: str, folder: Path) -> None:
+    [found] = mistakes(folder, f"targets: [{{{ONE}, {name}: x}}]")
+    assert f"targets[0].{name}: unknown key" in found
+
+
 @pytest.mark.parametrize(("text", "expected"), MISTAKES, ids=[text[:60] for text, _ in MISTAKES])
 def test_a_mistake_is_reported_with_line_and_key(
     text: str, expected: Sequence[str], folder: Path
@@ -350,6 +392,15 @@ def test_a_mistake_is_reported_with_line_and_key(
     for line, beginning in zip(found, expected, strict=True):
         assert line.startswith(beginning)
     assert "1234567890" not in "".join(found)
+
+
+def test_a_variable_below_an_empty_key_adds_no_second_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_EXPORTER_DEFAULTS__INTERVAL", "30s")
+    assert mistakes(folder, f"defaults:\n{MINIMAL}") == [
+        "config.yaml:1: defaults: is empty; give it a value or remove the key"
+    ]
 
 
 def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from exporter.config.loading import config_file
 from exporter.config.root import Config
+from exporter.prices.entry import UnknownPrice
 from exporter.prices.file import load_prices
 from exporter.prices.price import TokenPrice
 from exporter.prices.vendors import vendor_of
@@ -62,6 +63,8 @@ def found(**target: Any) -> TokenPrice:
         ),
         ({"provider": "bedrock", "region": "eu-west-1", "model": "meta"}, "0.7", "0.7"),
         ({**OPENAI, "model": "free"}, "0", "0"),
+        ({**OPENAI, "model": "vectors"}, "0.02", "0"),
+        ({**OPENAI, "model": "ranks"}, "0.05", "0"),
         ({**OPENAI, "model": "small", "price": {"input": 7, "output": 8}}, "7", "8"),
     ],
 )
@@ -89,6 +92,7 @@ def test_a_model_is_found_under_each_way_of_writing_it(
         ({**at("dashscope.aliyuncs.com"), "model": "qwen"}, "the vendor that bills for"),
         ({**OPENAI, "model": "by-the-second"}, "'by-the-second' has no price for input tokens"),
         ({**OPENAI, "model": "by-the-request"}, "has a price per request"),
+        ({**OPENAI, "model": "by-the-query"}, "has a price per request"),
         ({**OPENAI, "model": "broken"}, "'broken' has the invalid price 'cheap'"),
         ({**OPENAI, "model": "negative"}, "'negative' has the invalid price"),
         ({**OPENAI, "model": "odd-hours"}, "'odd-hours' has invalid off-peak hours 'late'"),
@@ -186,6 +190,18 @@ def test_another_file_is_a_mistake(tmp_path: Path, content: str, wrong: str) -> 
     file.write_text(content)
     with pytest.raises(ConfigError, match=wrong):
         load_prices(file)
+
+
+@pytest.mark.parametrize("absurd", ["1e9999999999999999999", "-1e9999999999999999999", "9" * 5000])
+def test_an_absurd_number_costs_only_its_own_model_the_price(absurd: str, tmp_path: Path) -> None:
+    file = tmp_path / "prices.json"
+    of_model = '"litellm_provider": "openai", "output_cost_per_token": 1e-6, "input_cost_per_token"'
+    file.write_text(f'{{"odd": {{{of_model}: {absurd}}}, "fine": {{{of_model}: 2e-6}}}}')
+    prices = load_prices(file)
+    assert prices.by_key("fine", None, None).rates.input == 2
+    with pytest.raises(UnknownPrice, match="'odd' has the invalid price") as caught:
+        prices.by_key("odd", None, None)
+    assert len(str(caught.value)) < 100
 
 
 def write(path: Path, settings: Mapping[str, Any]) -> Path:

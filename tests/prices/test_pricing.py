@@ -166,6 +166,7 @@ def test_another_currency_is_changed_at_the_configured_rate() -> None:
     ("settings", "wrong"),
     [
         ({"input": 1, "output": 2, "currency": "CNY"}, "price.currency"),
+        ({"input": 1, "output": 2, "currency": "usd"}, "price.tokens.currency"),
         ({"input": 1}, "price.tokens.output"),
         ({"input": -1, "output": 2}, "price.tokens.input"),
         ({"usd_per_hour": 0}, "price.server.usd_per_hour"),

@@ -67,6 +67,7 @@ def _worth(worth: MonthlyCost) -> JsonValue:
     return {
         "target": worth.party.name,
         "usd_per_month": worth.usd_per_month,
+        "unknown_because": worth.unknown_because or None,
         "input_tokens": worth.input_tokens,
         "output_tokens": worth.output_tokens,
         "servers": worth.servers,

@@ -134,7 +134,7 @@ def course(report: Report, value: Value, label: str) -> str:
         parts += [frame.band(*span, f"change {style(report, name)}") for span in spans]
     for name in points:
         failures = [s.finished_at for s in warm if s.target == name and s.failure]
-        shown = failures[:: 1 + len(failures) // _MOST_POINTS]
+        shown = failures[:: math.ceil(len(failures) / _MOST_POINTS) or 1]
         parts.append(frame.strokes(shown, style(report, name)))
     return frame.render(f"Over time: {label}", *parts)
 

@@ -17,8 +17,10 @@ _KEYS = (
     "timeout",
 )  # fmt: skip
 _OTHER_KEYS = ("api_key_env", "input_price", "output_price")
-_PRIVATE = re.compile(r"(?<=//)[^/,]*(?=@)|(?<=\?)[^,]*")
-"""The user name and password of a URL, and its query."""
+_BEFORE_HOST = re.compile(r"^(\w+=)?(https?://)?.*@")
+_AFTER_PATH = re.compile(r"(?<=[?#]).+")
+_KEY = re.compile(r"(?<=^api_key_env=).+")
+"""Many people write the API key itself instead of the variable's name."""
 _EXAMPLE = "provider=openai,model=qwen3-32b,base_url=http://10.0.0.7:8000/v1"
 
 
@@ -55,15 +57,19 @@ def _target(text: str) -> dict[str, object]:
 
 
 def _shown(text: str) -> str:
-    """Return a target for an error message, without what might be a secret in its URL."""
-    return _PRIVATE.sub("...", text)
+    """Return a target, or a part of one, for an error message, without what might be a secret.
+
+    URLs keep their host and path. An invalid URL can have a password in any place before an ``@``.
+    """
+    parts = [_BEFORE_HOST.sub(r"\1\2...@", part) for part in text.split(",")]
+    return ",".join(_AFTER_PATH.sub("...", _KEY.sub("...", part)) for part in parts)
 
 
 def _pair(part: str) -> tuple[str, str]:
     key, equals, value = part.partition("=")
     if not equals:
         raise PartiesError(
-            f"{part!r} is not key=value; without --config, write a target as {_EXAMPLE}"
+            f"{_shown(part)!r} is not key=value; without --config, write a target as {_EXAMPLE}"
         )
     known = (*_KEYS, *_OTHER_KEYS)
     if key not in known:

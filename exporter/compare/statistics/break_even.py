@@ -84,11 +84,7 @@ def _by_the_hour(
     """
     most = _capacity(side.party.name, load)
     if load and not most:
-        return replace(
-            side,
-            unknown_because="no level shows what a server can serve; set --concurrency to fewer"
-            " streams",
-        )
+        return replace(side, unknown_because=_why_no_capacity(side.party.name, load))
     needed = traffic.requests_per_day * side.output_tokens / _DAY_SECONDS
     servers = max(1, math.ceil(needed / most)) if most else 1
     month = servers * usd_per_hour * _HOURS_PER_DAY * DAYS_PER_MONTH
@@ -106,3 +102,10 @@ def _capacity(target: str, load: Load | None) -> float | None:
         if not breaks or level.streams < min(breaks)
     ]
     return max(rates, default=None)
+
+
+def _why_no_capacity(target: str, load: Load) -> str:
+    own = (level.side(target) for level in load.levels)
+    if not any(side and side.tokens_per_second for side in own):
+        return "no answer under load reports its tokens"
+    return "no level shows what a server can serve; set --concurrency to fewer streams"

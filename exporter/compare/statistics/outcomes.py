@@ -20,7 +20,6 @@ from exporter.compare.statistics.measures import (
     Statistic,
     SuccessRatio,
     Typical,
-    Value,
 )
 from exporter.compare.statistics.percentile import percentile_effect
 from exporter.compare.statistics.pool import Pool
@@ -141,38 +140,31 @@ def _compare_quantiles(
 def _compare_ratios(
     statistic: RatioOfSums, pool: Pool, baseline: str, candidate: str, confidence: float
 ) -> Outcome:
-    """Compare costs of the same prompts: those that both sides answered.
-
-    Otherwise, a side that fails on long prompts would seem cheaper.
-    """
-    blocks = pool.blocks_of_all((baseline, candidate), statistic.numerator)
-    numerator, denominator = (
-        _only_in(blocks, value) for value in (statistic.numerator, statistic.denominator)
-    )
-    sizes, values, draws = [], [], []
-    for name in (baseline, candidate):
-        numerators = pool.values(name, numerator)
-        denominators = pool.values(name, denominator)
-        sizes.append(len(numerators))
-        total = denominators.sum()
-        values.append(float(statistic.factor * numerators.sum() / total) if total else None)
-        draws.append(pool.ratios(name, numerator, denominator))
-    before, after = values
-    lacking = _lacking(sizes, MIN_SAMPLES) or ("" if blocks else "no prompt has both costs")
+    """Compare costs of the same prompts. Otherwise, a side that fails on long prompts would seem
+    cheaper."""
+    answered = {
+        name: pool.answered_blocks(name, statistic.denominator) for name in (baseline, candidate)
+    }
+    alike = answered[baseline] & answered[candidate]
+    ratios = [
+        pool.ratio(
+            name,
+            statistic.numerator,
+            statistic.denominator,
+            answered[other] if alike else pool.blocks,
+        )
+        for name, other in ((baseline, candidate), (candidate, baseline))
+    ]
+    before, after = (None if r.value is None else statistic.factor * r.value for r in ratios)
+    lacking = _lacking([ratio.answers for ratio in ratios], MIN_SAMPLES)
+    if not lacking and not alike:
+        lacking = "no prompt has a cost on both sides"
     if lacking or before is None or after is None:
         return Outcome(before, after, None, lacking)
     if not before or not after:
         return Outcome(before, after, None, "no ratio, because a cost is 0")
-    return Outcome(
-        before,
-        after,
-        percentile_effect(after / before, draws[1] / draws[0], pool.units, confidence),
-    )
-
-
-def _only_in(blocks: frozenset[int], value: Value) -> Value:
-    """Return a value that is known only in these blocks; everywhere if there are none."""
-    return lambda sample: value(sample) if not blocks or sample.block in blocks else None
+    draws = ratios[1].draws / ratios[0].draws
+    return Outcome(before, after, percentile_effect(after / before, draws, pool.units, confidence))
 
 
 def _compare_successes(pool: Pool, baseline: str, candidate: str, confidence: float) -> Outcome:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -19,6 +20,18 @@ from exporter.compare.statistics.resampling import Floats, Integers, Resampling,
 _OfBlock = Callable[[Sequence[Sample]], float | None]
 
 _ONE_BURST_BLOCKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RatioOfTarget:
+    """The ratio of two sums over the samples of a target."""
+
+    value: float | None
+    """``None`` if the denominator is 0."""
+    draws: Floats
+    """The ratio in each draw."""
+    answers: int
+    """The number of samples whose denominator isn't 0."""
 
 
 class Pool:
@@ -101,20 +114,51 @@ class Pool:
         squares = sum(size**2 for size in sizes)
         return sum(sizes) ** 2 / squares if squares else 0.0
 
-    def blocks_of_all(self, targets: Sequence[str], value: Value) -> frozenset[int]:
-        """Return the numbers of the blocks in which each of these targets has a value."""
-        known = (
-            {sample.block for sample in self._samples[target] if value(sample) is not None}
-            for target in targets
-        )
-        return frozenset(set.intersection(*known))
+    @property
+    def blocks(self) -> Set[int]:
+        """The numbers of all blocks."""
+        return self._index.keys()
 
-    def ratios(self, target: str, numerator: Value, denominator: Value) -> Floats:
-        """Return the ratio of sums in each draw; the same samples must have both values."""
-        return self._resampling.ratios(
-            self.values(target, numerator),
-            self.values(target, denominator),
-            self._blocks(target, numerator),
+    def answered_blocks(self, target: str, value: Value) -> Set[int]:
+        """Return the numbers of the blocks in which this value of a target isn't 0 or unknown.
+
+        If the target wasn't probed in a block, as in histories from different times, an answer in
+        another block of the same stratum is enough.
+        """
+        samples = self._samples[target]
+        answered = {sample.block for sample in samples if value(sample)}
+        strata = {self._strata[block] for block in answered}
+        others = self.blocks - {sample.block for sample in samples}
+        return answered | {block for block in others if self._strata[block] in strata}
+
+    def ratio(
+        self, target: str, numerator: Value, denominator: Value, blocks: Set[int]
+    ) -> RatioOfTarget:
+        """Return the ratio of two sums over these blocks; the same samples must have both values.
+
+        All blocks with an answer have the same weight, so that failures don't change the mix of
+        prompts. A failure (denominator 0) weighs as much as the average answer.
+        """
+        answers: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        failures: list[tuple[int, float]] = []
+        for sample in self._samples[target]:
+            above, below = numerator(sample), denominator(sample)
+            if above is None or below is None or sample.block not in blocks:
+                continue
+            if below:
+                answers[self._index[sample.block]].append((above, below))
+            else:
+                failures.append((self._index[sample.block], above))
+        number = sum(map(len, answers.values()))
+        weight = len(answers) / number if number else 0.0
+        rows = [(index, *np.mean(of_block, axis=0)) for index, of_block in answers.items()]
+        rows += [(index, weight * above, 0.0) for index, above in failures]
+        columns, numerators, denominators = np.array(rows).reshape(-1, 3).T
+        total = denominators.sum()
+        return RatioOfTarget(
+            float(numerators.sum() / total) if total else None,
+            self._resampling.ratios(numerators, denominators, columns.astype(np.intp)),
+            number,
         )
 
     def probes(self, target: str) -> int:

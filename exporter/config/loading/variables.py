@@ -76,6 +76,8 @@ def useless_variables(
     for location, name in variables.items():
         value: object = values
         for depth, key in enumerate(location):
+            if value is None:
+                break  # the file has the key without a value, which validation reports
             if not isinstance(value, dict):
                 whole = location[:depth]
                 message = f"{dotted(whole)} is not a mapping; set {_variable(whole)} instead"
