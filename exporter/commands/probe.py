@@ -72,6 +72,8 @@ def probe(
         _check_unused({"target"}, "--config")
     else:
         _check_unused(ad_hoc.keys(), "--provider")
+    if prometheus is None:
+        _check_unused({"prometheus_token_env", "since_seconds"}, "--prometheus")
     if ("usual" in fail_on) != (prometheus is not None):
         raise click.UsageError("--fail-on usual and --prometheus need each other")
     from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - keeps --help fast
@@ -87,7 +89,7 @@ def probe(
 
 
 def _check_unused(options: Collection[str], needed: str) -> None:
-    """Refuse options that would have no effect: the probe would be another than the user wants.
+    """Refuse options that would have no effect, because the user expects one.
 
     :param needed: the option without which these have no effect.
     """

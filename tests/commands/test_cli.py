@@ -148,6 +148,7 @@ def test_config_schema_prints_json() -> None:
             ["probe", "--config", "CONFIG", "--fail-on", "slo", "--timeout", "30s"],
             "--timeout works only with --provider; remove it",
         ),
+        (["probe", "OPENAI", "--since", "1d"], "--since works only with --prometheus; remove it"),
         (["probe", "OPENAI", "--target", "a"], "--target works only with --config; remove it"),
         (
             ["probe", "--config", "CONFIG", "--target", "a", "--prometheus", "http://x"],

@@ -59,6 +59,31 @@ def test_a_side_on_which_half_of_the_long_prompts_fail_is_not_cheaper_either() -
         assert finding.baseline == pytest.approx(finding.candidate)
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_server_paid_by_the_hour_that_fails_on_long_prompts_is_not_cheaper(share: float) -> None:
+    """A failure that takes no time costs nothing, but the prompt isn't answered either."""
+    random = Random(1)
+    failing = [
+        replace(failed(s), cost_usd=0.0) if s.stratum == "long" and random.random() < share else s
+        for s in mixed(CANDIDATE)
+    ]
+    for finding in costs(mixed(BASELINE), failing):
+        assert finding.verdict is Verdict.SAME
+        assert finding.baseline == pytest.approx(finding.candidate)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_failures_that_take_as_long_as_answers_cost_as_much(share: float) -> None:
+    random = Random(1)
+    failing = [
+        replace(failed(s), cost_usd=0.002) if random.random() < share else s
+        for s in side(CANDIDATE, 400, usd=0.002)
+    ]
+    answers = sum(sample.failure is None for sample in failing)
+    for finding in costs(side(BASELINE, 400, usd=0.002), failing):
+        assert finding.candidate == pytest.approx((finding.baseline or 0) * 400 / answers)
+
+
 def test_costs_at_different_times_are_compared_by_stratum() -> None:
     later = [replace(sample, block=sample.block + 1000) for sample in mixed(CANDIDATE)]
     for finding in costs(mixed(BASELINE), later):

@@ -136,8 +136,8 @@ def _tokens(sample: Sample) -> float | None:
     return None if _cost(sample) is None else sample.tokens or 0
 
 
-def _one_request(sample: Sample) -> float | None:
-    return None if _cost(sample) is None else 1.0
+def _one_answer(sample: Sample) -> float | None:
+    return None if _cost(sample) is None else float(bool(sample.tokens))
 
 
 LATENCY_MARGIN = 0.10
@@ -206,7 +206,7 @@ DEFINITIONS: Mapping[Measure, Definition] = {
         "USD per thousand requests",
         "USD/k requests",
         Unit.USD,
-        RatioOfSums(_cost, _one_request, 1e3),
+        RatioOfSums(_cost, _one_answer, 1e3),
         COST_MARGIN,
     ),
     Measure.COLD_START: Definition(

@@ -142,14 +142,22 @@ def _compare_ratios(
 ) -> Outcome:
     """Compare costs of the same prompts. Otherwise, a side that fails on long prompts would seem
     cheaper."""
-    blocks = pool.shared_blocks((baseline, candidate), statistic.numerator)
+    answered = {
+        name: pool.answered_blocks(name, statistic.denominator) for name in (baseline, candidate)
+    }
+    alike = answered[baseline] & answered[candidate]
     ratios = [
-        pool.ratio(name, statistic.numerator, statistic.denominator, blocks or pool.blocks)
-        for name in (baseline, candidate)
+        pool.ratio(
+            name,
+            statistic.numerator,
+            statistic.denominator,
+            answered[other] if alike else pool.blocks,
+        )
+        for name, other in ((baseline, candidate), (candidate, baseline))
     ]
     before, after = (None if r.value is None else statistic.factor * r.value for r in ratios)
-    lacking = _lacking([ratio.samples for ratio in ratios], MIN_SAMPLES)
-    if not lacking and not blocks:
+    lacking = _lacking([ratio.answers for ratio in ratios], MIN_SAMPLES)
+    if not lacking and not alike:
         lacking = "no prompt has a cost on both sides"
     if lacking or before is None or after is None:
         return Outcome(before, after, None, lacking)

@@ -30,8 +30,8 @@ class RatioOfTarget:
     """``None`` if the denominator is 0."""
     draws: Floats
     """The ratio in each draw."""
-    samples: int
-    """The number of samples in the sums."""
+    answers: int
+    """The number of samples whose denominator isn't 0."""
 
 
 class Pool:
@@ -119,40 +119,46 @@ class Pool:
         """The numbers of all blocks."""
         return self._index.keys()
 
-    def shared_blocks(self, targets: Sequence[str], value: Value) -> Set[int]:
-        """Return the numbers of the blocks in which all of these targets have a value.
+    def answered_blocks(self, target: str, value: Value) -> Set[int]:
+        """Return the numbers of the blocks in which this value of a target isn't 0 or unknown.
 
-        If a target wasn't probed in a block, as in histories from different times, a value in
+        If the target wasn't probed in a block, as in histories from different times, an answer in
         another block of the same stratum is enough.
         """
-        shared = set(self.blocks)
-        for target in targets:
-            probed = {sample.block for sample in self._samples[target]}
-            known = {s.block for s in self._samples[target] if value(s) is not None}
-            strata = {self._strata[block] for block in known}
-            elsewhere = {block for block in shared - probed if self._strata[block] in strata}
-            shared &= known | elsewhere
-        return shared
+        samples = self._samples[target]
+        answered = {sample.block for sample in samples if value(sample)}
+        strata = {self._strata[block] for block in answered}
+        others = self.blocks - {sample.block for sample in samples}
+        return answered | {block for block in others if self._strata[block] in strata}
 
     def ratio(
         self, target: str, numerator: Value, denominator: Value, blocks: Set[int]
     ) -> RatioOfTarget:
         """Return the ratio of two sums over these blocks; the same samples must have both values.
 
-        A block counts once, as the mean of its samples. Otherwise, a prompt would count for less on
-        a side where one of its probes failed.
+        All blocks with an answer have the same weight, so that failures don't change the mix of
+        prompts. A failure (denominator 0) weighs as much as the average answer.
         """
-        values: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        answers: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        failures: list[tuple[int, float]] = []
         for sample in self._samples[target]:
-            pair = numerator(sample), denominator(sample)
-            if sample.block in blocks and pair[0] is not None and pair[1] is not None:
-                values[self._index[sample.block]].append((pair[0], pair[1]))
-        means = np.array([np.mean(of_block, axis=0) for of_block in values.values()])
-        above, below = means.reshape(-1, 2).T
+            above, below = numerator(sample), denominator(sample)
+            if above is None or below is None or sample.block not in blocks:
+                continue
+            if below:
+                answers[self._index[sample.block]].append((above, below))
+            else:
+                failures.append((self._index[sample.block], above))
+        number = sum(map(len, answers.values()))
+        weight = len(answers) / number if number else 0.0
+        rows = [(index, *np.mean(of_block, axis=0)) for index, of_block in answers.items()]
+        rows += [(index, weight * above, 0.0) for index, above in failures]
+        columns, numerators, denominators = np.array(rows).reshape(-1, 3).T
+        total = denominators.sum()
         return RatioOfTarget(
-            float(above.sum() / below.sum()) if below.sum() else None,
-            self._resampling.ratios(above, below, np.array([*values], np.intp)),
-            sum(map(len, values.values())),
+            float(numerators.sum() / total) if total else None,
+            self._resampling.ratios(numerators, denominators, columns.astype(np.intp)),
+            number,
         )
 
     def probes(self, target: str) -> int:
