@@ -3,6 +3,9 @@ missing."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +14,8 @@ import pytest
 from exporter.config.plan import Plan, PlanChange, Timeouts
 from exporter.config.target import Target
 from exporter.kinds import Embeddings, FingerprintProbe, Kind, Probe
+from exporter.metrics import past_keeper
+from exporter.metrics.past_file import read_past
 from exporter.metrics.past_keeper import PastKeeper
 from exporter.metrics.registry import Metrics
 from exporter.observation import observed
@@ -174,6 +179,34 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
     folder.mkdir()
     life.keeper.close()
     assert file_in(folder).exists()
+
+
+async def test_a_slow_save_does_not_replace_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = Life(tmp_path)
+    life.hear(answers("calm", 5))
+    begun, may_end = threading.Event(), threading.Event()
+
+    def fsync(_descriptor: int) -> None:
+        begun.set()
+        assert may_end.wait(60)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(past_keeper, "_TURN_SECONDS", 0.0)
+    running = asyncio.create_task(life.keeper.run())
+    assert await asyncio.to_thread(begun.wait, 60)
+    running.cancel()
+    monkeypatch.undo()
+    life.hear(answers("calm", 5))
+    closing = asyncio.create_task(asyncio.to_thread(life.keeper.close))
+    await asyncio.sleep(0.1)
+    may_end.set()
+    await closing
+    await asyncio.get_running_loop().shutdown_default_executor()
+    past = read_past(file_in(tmp_path))
+    assert past
+    assert past.behaviour == life.metrics.past_of(life.plan)[0]
 
 
 def test_another_endpoint_has_another_past(tmp_path: Path) -> None:
