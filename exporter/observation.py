@@ -90,7 +90,7 @@ def worst_usd(plan: Plan) -> Decimal:
         return _ZERO
     around_each_prompt = len(json.dumps(plan.target.extra_body)) + PROMPT_OVERHEAD_TOKENS
     tokens = size.longest_input_bytes + plan.probe.rounds * around_each_prompt
-    return plan.price.worst_usd(tokens, size.output_tokens)
+    return plan.price.worst_usd(tokens, plan.output_tokens)
 
 
 def _cost(plan: Plan, result: ProbeResult, *, certain: bool) -> Cost:

@@ -55,7 +55,7 @@ def forecast(plan: Plan) -> Forecast:
     if size is None:
         return Forecast(probes, 0, 0, Decimal())
     tokens = Usage(
-        input=ceil(size.input_characters / CHARACTERS_PER_TOKEN), output=size.output_tokens
+        input=ceil(size.input_characters / CHARACTERS_PER_TOKEN), output=plan.output_tokens
     )
     each = _usd(plan, tokens)
     return Forecast(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from exporter.commands.check_objectives import objective_warnings
 from exporter.config.names import SECRET_HEADERS
+from exporter.config.output_limit import removes_the_limit
 from exporter.config.root import Config
 from exporter.config.target import Target
 from exporter.net.failure import NetworkFailure
@@ -27,6 +28,12 @@ def warnings(config: Config) -> list[str]:
 def _of_money(config: Config) -> Iterator[str]:
     for name, why in config.unknown_prices():
         yield f"target {name}: price not known: {why}"
+    for target in config.targets:
+        if (config.budget.usd_per_day or target.budget) and removes_the_limit(target.extra_body):
+            yield (
+                f"target {target.name}: extra_body removes the limit of output tokens, so a probe"
+                " can exceed the budget"
+            )
     file = config.budget.state_file
     budgets = [config.budget.usd_per_day, *(target.budget for target in config.targets)]
     if file is None and any(budgets):

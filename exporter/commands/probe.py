@@ -7,9 +7,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from exporter.commands import past_options
+from exporter.commands.given import given_options
 
 
 @click.command()
@@ -93,8 +93,6 @@ def _check_unused(options: Collection[str], needed: str) -> None:
 
     :param needed: the option without which these have no effect.
     """
-    context = click.get_current_context()
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-        if given and option.name in options:
-            raise click.UsageError(f"{option.opts[0]} works only with {needed}; remove it")
+    for name, option in given_options().items():
+        if name in options:
+            raise click.UsageError(f"{option} works only with {needed}; remove it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from exporter.commands.durations import duration
@@ -9,6 +11,18 @@ from exporter.compare.statistics.findings import Objective
 from exporter.compare.statistics.levels import TIMES
 from exporter.compare.statistics.measures import Measure
 from exporter.settings.mistakes import did_you_mean
+
+
+def in_a_folder(
+    _context: click.Context, _option: click.Parameter, path: Path | None
+) -> Path | None:
+    """Check that the folder of a file to write exists. A report takes long, and would be lost.
+
+    :raises click.BadParameter: there is no such folder.
+    """
+    if path and not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(path.parent)!r}; create it")
+    return path
 
 
 def margin(text: str) -> tuple[Measure, float]:

@@ -20,6 +20,7 @@ from exporter.compare.sampling.prompts import Length
 from exporter.compare.statistics.findings import Objective, Rules, Traffic
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.verdict import Verdict
+from exporter.compare.useless import check_options
 from exporter.prometheus.client import HistoryError
 from exporter.settings.mistakes import ConfigError
 
@@ -160,9 +161,22 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     multiple=True,
     help="Most important measure, which gets most of the allowed error (ttft_typical); repeatable.",
 )
-@click.option("--json", "json_file", type=_OUTPUT, help="Write the report as JSON; - prints it.")
-@click.option("--markdown", type=_OUTPUT, help="Write the report as Markdown.")
-@click.option("--html", type=_OUTPUT, help="Write the report as one HTML file with plots.")
+@click.option(
+    "--json",
+    "json_file",
+    type=_OUTPUT,
+    callback=arguments.in_a_folder,
+    help="Write the report as JSON; - prints it.",
+)
+@click.option(
+    "--markdown", type=_OUTPUT, callback=arguments.in_a_folder, help="Write the report as Markdown."
+)
+@click.option(
+    "--html",
+    type=_OUTPUT,
+    callback=arguments.in_a_folder,
+    help="Write the report as one HTML file with plots.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice([*_FAIL_ON]),
@@ -196,6 +210,12 @@ def compare(
     provider=openai,model=M,base_url=URL,api_key_env=NAME,input_price=1,output_price=2. Only
     provider and model are required. Prices are in USD per million tokens.
     """
+    check_options()
+    outputs = [path for path in (json_file, markdown, html) if path]
+    if len(set(outputs)) < len(outputs):
+        raise click.UsageError(
+            "--json, --markdown, and --html need different files; only one of them can be -"
+        )
     asking = Asking(
         probe, prompts_file, shapes_file, tuple(map(Length, lengths)), max_output_tokens
     )

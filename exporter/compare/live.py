@@ -79,6 +79,7 @@ def _under_load(options: Options, plans: tuple[Plan, ...], question: Question) -
             f"The sides took turns, as in A B B A, with {levels} concurrent streams. The main table"
             " combines the requests of all levels; typical ratios compare each level with itself."
         ),
+        requests_per_level=tuple((n, PROBES_PER_BLOCK * limits.blocks(n)) for n in limits.levels),
     )
     per_side = limits.per_side(len(plans))
     _warn(options, plans, sum(per_side.values()), None)
@@ -180,7 +181,7 @@ def _earlier(path: Path, subject: Subject) -> Evidence | None:
     if not path.exists():
         return None
     kept = samples_file.read(path)
-    if replace(kept.subject, notes=()) != replace(subject, notes=()):
+    if kept.subject.facts != subject.facts:
         raise SamplesError(
             f"{path}: contains samples of other targets, prompts or limits;"
             " use another file, or repeat the command that created it"

@@ -23,6 +23,8 @@ def report(options: Options) -> Report:
     """
     if options.from_samples:
         kept = samples_file.read(options.from_samples)
+        if options.rules.objectives and not any(sample.streams for sample in kept.samples):
+            raise PartiesError("--slo needs samples of a comparison with --concurrency; remove it")
         return judge(kept, options.rules)
     of_one_target = bool(options.before_after or options.windows)
     if not options.baseline or (not options.candidates and not of_one_target):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.compare.sample import Sample
 
@@ -36,6 +36,8 @@ class Subject:
     """A hash of everything that must not change between the first sample and the last."""
     planned_probes: int | None = None
     """Per target; ``None`` for samples of the past."""
+    requests_per_level: tuple[tuple[int, int], ...] = ()
+    """Under load: each number of streams, and the requests that each side is planned to get."""
     until_decided: bool = False
     notes: tuple[str, ...] = ()
     """Caveats that a reader of the report must know."""
@@ -43,6 +45,11 @@ class Subject:
     @property
     def parties(self) -> tuple[Party, ...]:
         return (self.baseline, *self.candidates)
+
+    @property
+    def facts(self) -> Subject:
+        """Everything except the sentences, which other versions word differently."""
+        return replace(self, source="", asked="", notes=())
 
 
 @dataclass(frozen=True, slots=True)

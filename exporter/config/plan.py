@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from exporter.config.output_limit import most_output_tokens
 from exporter.config.target import Target
 from exporter.kinds import Probe
 from exporter.prices.price import Price
@@ -79,6 +80,14 @@ class Plan:
     def key(self) -> tuple[str, str]:
         """The names of target and probe, unique in a configuration."""
         return self.target.name, self.probe_name
+
+    @property
+    def output_tokens(self) -> int:
+        """The most output tokens of one probe, if ``extra_body`` doesn't remove the limit."""
+        size, rounds = self.probe.size, self.probe.rounds
+        if size is None:
+            return 0
+        return rounds * most_output_tokens(size.output_tokens // rounds, self.target.extra_body)
 
     @property
     def asked(self) -> Identity:

@@ -221,6 +221,34 @@ def test_the_worst_case_knows_long_prompts_bytes_and_further_fields() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("extra_body", "tokens"),
+    [
+        ({"max_completion_tokens": 4096, "n": 4}, 4 * 4096),
+        ({"generationConfig": {"maxOutputTokens": 200, "candidateCount": 2}}, 400),
+        ({"options": {"num_predict": 300}}, 300),
+        ({"parameters": {"n": 3}}, 300),
+        ({"max_tokens": None, "max_completion_tokens": 50}, 100),
+        ({"max_tokens": None}, 100),
+        ({"n": True, "best_of": "2", "max_tokens": -1}, 100),
+        ({"n": 10**4000, "max_tokens": 10**4000}, 10_000_000),
+    ],
+)
+def test_the_worst_case_knows_the_output_that_further_fields_ask_for(
+    extra_body: dict[str, Any], tokens: int
+) -> None:
+    [plan] = configure({"name": "t", "extra_body": extra_body}).plans()
+    assert worst_usd(plan) == tokens * WORST / 100
+
+
+def test_a_probe_without_output_has_none_whatever_further_fields_say() -> None:
+    target = {"provider": "openai", "base_url": "http://127.0.0.1:1", "model": "m", "price": PRICE}
+    probes = {"p": {"kind": "embeddings", "input": ["x"]}}
+    named = {"name": "t", "extra_body": {"max_tokens": 9, "n": 9}, **target}
+    [plan] = Config.model_validate({"probes": probes, "targets": [named]}).plans()
+    assert worst_usd(plan) == 0
+
+
 # Schedule, prober, and series together.
 
 

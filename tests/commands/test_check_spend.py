@@ -41,6 +41,28 @@ def test_each_target_and_the_total_are_shown_by_day_and_by_month() -> None:
     assert "Spend: 2.22 USD per day, 66.61 USD per month.\n" in text
 
 
+@pytest.mark.parametrize(
+    ("extra_body", "budgets", "warned"),
+    [
+        ({"max_tokens": None}, {"budget": {"usd_per_day": 1}}, True),
+        ({"options": {"num_predict": -1}}, {"budget": {"usd_per_day": 1}}, True),
+        ({"max_tokens": None, "max_completion_tokens": 9}, {"budget": {"usd_per_day": 1}}, False),
+        ({"temperature": 0}, {"budget": {"usd_per_day": 1}}, False),
+        ({"max_tokens": None}, {}, False),
+    ],
+)
+def test_it_warns_if_no_limit_holds_a_probe_within_the_budget(
+    extra_body: dict[str, Any], budgets: dict[str, Any], warned: bool
+) -> None:
+    text = report(configure({"name": "a", "extra_body": extra_body}, **budgets))
+    assert ("target a: extra_body removes the limit of output tokens" in text) is warned
+
+
+def test_several_answers_count_in_the_spend() -> None:
+    # 1440 * (14 * 1 + 3 * 50 * 10) / 1e6 = 2.18016 USD
+    assert usd_per_day(configure({"name": "a", "extra_body": {"n": 3}})) == Decimal("2.18016")
+
+
 def test_your_own_server_costs_no_more_when_probed() -> None:
     server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
     text = report(configure({"name": "a"}, {"name": "own", "price": server}))

@@ -216,6 +216,39 @@ def test_an_interrupted_comparison_goes_on_where_it_was(compare: Comparing) -> N
     assert [sample["block"] for sample in compare.kept()] == [0] * 4 + [1] * 4 + [2] + [3] * 4
 
 
+@pytest.mark.parametrize("options", [(), ("--concurrency", "2")])
+def test_samples_that_another_version_described_are_continued(
+    compare: Comparing, options: tuple[str, ...]
+) -> None:
+    compare("slow", "fast", "-n", "4", *options)
+    head, *samples = compare.samples.read_text().splitlines(keepends=True)
+    described = json.loads(head) | {"source": "As ever.", "asked": "This and that."}
+    compare.samples.write_text("".join([json.dumps(described) + "\n", *samples[:4]]))
+
+    result = compare("slow", "fast", "-n", "4", *options)
+
+    assert result.exit_code == 0, result.output
+    assert len(compare.kept()) == len(samples)
+
+
+def test_other_levels_are_another_comparison(compare: Comparing) -> None:
+    compare("slow", "fast", "-n", "4", "--concurrency", "2")
+
+    for other in (("-n", "4", "--concurrency", "4"), ("-n", "8", "--concurrency", "2")):
+        result = compare("slow", "fast", *other)
+        assert result.exit_code == 1
+        assert "other targets, prompts or limits" in result.output
+
+
+def test_an_slo_needs_samples_under_load(compare: Comparing) -> None:
+    compare("slow", "fast", "-n", "2")
+
+    result = compare.run("--from-samples", str(compare.samples), "--slo", "ttft_p95=1s")
+
+    assert result.exit_code == 2
+    assert "--slo needs samples of a comparison with --concurrency" in result.output
+
+
 def test_samples_of_another_comparison_are_not_mixed_in(compare: Comparing) -> None:
     compare("slow", "fast", "-n", "4")
 
@@ -386,6 +419,14 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         (("--margin", "ttft=0.1"), "did you mean 'ttft_p95'?"),
         (("--margin", "ttft_p50=some"), "'some' is not a share"),
         (("--cold-idle", "often"), "'often' is not a duration"),
+        (("--slo", "ttft_p95=1s"), "--slo has no effect without --concurrency; add --concurrency"),
+        (("--request-tokens", "9,9"), "--request-tokens has no effect without --requests-per-day"),
+        (("--since", "3d"), "--since has no effect without --prometheus"),
+        (("--concurrency", "2", "--pause", "1s"), "--pause has no effect with --concurrency"),
+        (("--prometheus", "http://127.0.0.1:1"), "--config has no effect with --prometheus"),
+        (("--from-samples", "samples.jsonl"), "--config has no effect with --from-samples"),
+        (("--json", "-", "--markdown", "-"), "only one of them can be -"),
+        (("--html", "missing/report.html"), "there is no folder 'missing'; create it"),
     ],
 )
 def test_wrong_usage_is_told(compare: Comparing, options: tuple[str, ...], message: str) -> None:

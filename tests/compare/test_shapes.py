@@ -52,6 +52,12 @@ def test_pairs_of_tokens_become_prompts_of_that_shape(tmp_path: Path, text: str)
     assert found.words == "The comparison used 2 prompts in the shapes of shapes.jsonl."
 
 
+def test_a_single_prompt_is_one(tmp_path: Path) -> None:
+    found = load_shapes(shapes_file(tmp_path, "900,250\n"))
+
+    assert found.words == "The comparison used a prompt in the shape of shapes.jsonl."
+
+
 @pytest.mark.parametrize(
     "text", [json.dumps([CHAT, MESSAGES]), f"{json.dumps(CHAT)}\n{json.dumps(MESSAGES)}\n"]
 )

@@ -105,11 +105,12 @@ def _question(asking: Asking, probes: Mapping[str, Probe], common: Sequence[str]
 
 def _from_file(path: Path) -> Question:
     texts = load_prompts(path)
+    prompts = f"the {len(texts)} prompts" if len(texts) > 1 else "the only prompt"
     return Question(
         "prompts-file",
         Chat(prompt=texts[0], max_output_tokens=256),
         tuple(map(Prompt, texts)),
-        f"The comparison used the {len(texts)} prompts of {path.name}.",
+        f"The comparison used {prompts} of {path.name}.",
     )
 
 

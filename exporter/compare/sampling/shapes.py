@@ -80,10 +80,8 @@ def load_shapes(path: Path) -> Shapes:
         raise ConfigError(mistakes[:_MAX_MISTAKES])
     if not prompts:
         raise ConfigError([Mistake(f"contains no prompts; write {_FORMS} on each line", path)])
-    return Shapes(
-        tuple(prompts),
-        f"The comparison used {len(prompts)} prompts in the shapes of {path.name}.",
-    )
+    used = f"{len(prompts)} prompts in the shapes" if len(prompts) > 1 else "a prompt in the shape"
+    return Shapes(tuple(prompts), f"The comparison used {used} of {path.name}.")
 
 
 def _entries(text: str) -> Iterator[tuple[int, object]]:
