@@ -451,6 +451,7 @@ def test_wrong_usage_is_told(compare: Comparing, options: tuple[str, ...], messa
         ("provider=openai,model=x,base_url=http://me:p,ss@h/v1", "'...@h/v1' is not key=value"),
         ("provider=openai,base_url=http://h/v1?key=secret", "base_url=http://h/v1?...' has no"),
         ("provider=openai,base_url=http://h/v1#secret", "base_url=http://h/v1#...' has no"),
+        ("provider=openai,model=x,sk-a1b2c3d4e5f6g7h8", "'[secret]' is not key=value"),
         ("provider=openai,model=x,api_key_env=sk-1", "api_key_env=...: api_key: must be the name"),
     ],
 )

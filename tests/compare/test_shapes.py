@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.compare.options import Asking
+from exporter.compare.sampling.parties import plans_of
 from exporter.compare.sampling.shapes import load_shapes
+from exporter.config.root import Config
 from exporter.settings.mistakes import ConfigError
 
 CHAT = {
@@ -56,6 +59,17 @@ def test_a_single_prompt_is_one(tmp_path: Path) -> None:
     found = load_shapes(shapes_file(tmp_path, "900,250\n"))
 
     assert found.words == "The comparison used a prompt in the shape of shapes.jsonl."
+
+
+@pytest.mark.parametrize(("count", "used"), [(1, "the only prompt"), (3, "the 3 prompts")])
+def test_own_prompts_are_counted_in_words(tmp_path: Path, count: int, used: str) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "Count."}\n' * count)
+    targets = [{"name": name, "provider": "openai", "model": name} for name in "ab"]
+    config = Config.model_validate({"targets": targets})
+    _, question = plans_of(config, "a", ["b"], Asking(prompts_file=path))
+
+    assert question.words == f"The comparison used {used} of prompts.jsonl."
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from exporter.compare.errors import PartiesError
 from exporter.config.root import Config
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import did_you_mean
+from exporter.settings.redaction.likely import without_likely_secrets
 
 _KEYS = (
     "name", "provider", "preset", "model", "base_url", "region", "api_version", "connection",
@@ -62,7 +63,8 @@ def _shown(text: str) -> str:
     URLs keep their host and path. An invalid URL can have a password in any place before an ``@``.
     """
     parts = [_BEFORE_HOST.sub(r"\1\2...@", part) for part in text.split(",")]
-    return ",".join(_AFTER_PATH.sub("...", _KEY.sub("...", part)) for part in parts)
+    shown = ",".join(_AFTER_PATH.sub("...", _KEY.sub("...", part)) for part in parts)
+    return without_likely_secrets(shown)
 
 
 def _pair(part: str) -> tuple[str, str]:
