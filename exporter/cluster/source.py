@@ -82,5 +82,5 @@ class FileSource:
     def report(self, series: Series) -> None:
         """Set the metrics about the source of the configuration."""
         if self._shard.count > 1:
-            series.gauge(families.SHARDS).set(self._shard.count)
+            series.gauge(families.SHARDS, shard=str(self._shard.index)).set(self._shard.count)
         self._discovery.report(series)

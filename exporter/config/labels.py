@@ -31,6 +31,7 @@ class Label(StrEnum):
     PYTHON = "python"
     LEASE = "lease"
     LEADER = "leader"
+    SHARD = "shard"
     STATE = "state"
     PURPOSE = "purpose"
     CACHE = "cache"

@@ -77,7 +77,8 @@ LEADER_INFO = EXPORTER_FAMILIES.gauge(
 )
 SHARDS = EXPORTER_FAMILIES.gauge(
     "inference_exporter_shards",
-    "How many exporters share the targets; only with `--shard`.",
+    "How many shards share the targets, by the exporter of this one; only with `--shard`.",
+    shard=ANY,
 )
 DISCOVERED_TARGETS = EXPORTER_FAMILIES.gauge(
     "inference_exporter_discovered_targets",

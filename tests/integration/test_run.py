@@ -123,7 +123,8 @@ def test_three_shards_probe_every_target_once(simulator: str, tmp_path: Path) ->
             eventually(partial(httpx.get, f"{url}/-/ready"), lambda answer: answer.is_success)
             rows = httpx.get(f"{url}/api/v1/targets").json()["targets"]
             owners.update(row["target"] for row in rows)
-            assert "\ninference_exporter_shards 3" in httpx.get(f"{url}/metrics").text
+            shard = f'\ninference_exporter_shards{{shard="{ports.index(port)}"}} 3'
+            assert shard in httpx.get(f"{url}/metrics").text
     assert owners == Counter(names)
 
 
