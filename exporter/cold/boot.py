@@ -82,6 +82,8 @@ class BootWatch:
         self._probe = probe
         self._pages = ServerPages(plan.target)
         self._boot: BootRecord | None = None
+        self._quiet_until = 0.0
+        """Until when the server wants no probe, in monotonic seconds."""
 
     async def run(self) -> None:
         """Poll the server until cancelled."""
@@ -131,10 +133,15 @@ class BootWatch:
             self._waiting(boot, f"{phase.value} after {boot.durations[phase]:.1f} s")
 
     async def _probe_first_token(self) -> None:
-        """Send a probe. ``judge`` ends the boot at the first success, of this or any probe."""
-        if self._boot is None:
+        """Send a probe. ``judge`` ends the boot at the first success, of this or any probe.
+
+        After the limit, only scheduled probes are sent.
+        """
+        if self._boot is None or time.monotonic() < self._quiet_until:
             return
         left = self._settings.limit - self._boot.elapsed_seconds
+        if left <= 0:
+            return
         timeouts = replace(self.plan.timeouts, total=max(left, self.plan.timeouts.total))
         patient = replace(timeouts, first_token=timeouts.total)
         try:
@@ -142,6 +149,7 @@ class BootWatch:
         except NotProbed:
             self._end()  # the first token stays unknown
             return
+        self._quiet_until = time.monotonic() + (result.retry_after_seconds or 0.0)
         if result.failure and not sign_of(result, expected=True):
             # The server is up. This failure has another cause than the boot, and would repeat.
             self._end()

@@ -122,6 +122,25 @@ async def test_a_boot_beyond_its_limit_is_a_fault_and_says_since_when() -> None:
     assert last.finished_at - since == pytest.approx(0.7, abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("retry_after_seconds", "limit"), [(60.0, "15m"), (None, "500ms")], ids=["asked", "limit"]
+)
+async def test_a_boot_that_goes_on_costs_few_requests(
+    retry_after_seconds: float | None, limit: str
+) -> None:
+    loading = Error(ErrorKind.NOT_READY, "Loading model", retry_after_seconds)
+    script = Script(fault=faults.ErrorResponse(loading))
+    async with Simulator({"m": script}, listen_after_seconds=0.2) as simulator:
+        settings = {"poll": "100ms", "limit": limit}
+        (plan,) = plans_of(target(simulator, provider="vllm", boot=settings))
+        async with rig(plan) as run:
+            await until(lambda: phase(run, BootPhase.MODEL_LISTED) > 0)
+            await asyncio.sleep(1.0)
+            before = len(run.waiting)
+            await asyncio.sleep(0.5)
+            assert len(run.waiting) == before, "each probe that finds it not ready says so"
+
+
 async def test_an_exporter_without_file_descriptors_sees_no_boot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
