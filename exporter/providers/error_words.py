@@ -163,7 +163,10 @@ class Phrases(NamedTuple):
 PHRASES = (
     Phrases(
         MONEY - {429},
-        (Words(Reason.QUOTA, "quota exceeded|exceeded your quota|exceeded quota", "gateways"),),
+        (
+            Words(Reason.QUOTA, "quota exceeded|exceeded your quota|exceeded quota", "gateways"),
+            Words(Reason.QUOTA, "key limit exceeded", "OpenRouter, 403"),
+        ),
     ),
     Phrases(
         MONEY,
@@ -176,11 +179,12 @@ PHRASES = (
             Words(
                 Reason.QUOTA,
                 "insufficient balance|insufficient account balance|balance is insufficient|"
-                "balance not enough|insufficient credit|more credits|out of credits|"
+                "balance not enough|insufficient credit|more credits|out of credits|any credits|"
                 "no credits|not enough credits|insufficient funds|payment required|余额不足|欠费",
-                "DeepSeek, OpenRouter, SiliconFlow, Zhipu",
+                "DeepSeek, OpenRouter, SiliconFlow, xAI, Zhipu",
             ),
             Words(Reason.QUOTA, "monthly included credits|spending limit|spend limit", "HF, xAI"),
+            Words(Reason.QUOTA, "out of call volume quota", "Azure API Management, 403"),
             Words(Reason.QUOTA, "budget has been exceeded|exceededbudget", "LiteLLM"),
             Words(Reason.QUOTA, "account is in arrears|overdue|insufficient_quota", "DashScope"),
         ),

@@ -140,6 +140,10 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
     ],
     "others": [
         (402, b"", QUOTA),  # DeepSeek, Fireworks, OpenRouter, Together
+        (403, b'{"error":{"code":403,"message":"Key limit exceeded (total limit)."}}', QUOTA),
+        (403, b'{"error":"Your team doesn\'t have any credits or licenses yet."}', QUOTA),  # xAI
+        (403, b'{"statusCode":403,"message":"Out of call volume quota."}', QUOTA),  # Azure
+        (429, b'{"error":{"message":"API key limit exceeded (5/minute)"}}', RATE_LIMITED),
         (408, b"", SERVER_ERROR),  # Fireworks, OpenRouter
         (412, b"", QUOTA),  # Fireworks
         (413, b"", BAD_REQUEST),  # Groq
