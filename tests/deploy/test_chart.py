@@ -69,7 +69,7 @@ def with_web(tool: Tool, web: Document) -> list[Document]:
 def test_the_kubelet_and_prometheus_reach_a_secured_server(
     web: Document, check: Document, tool: Tool
 ) -> None:
-    documents = {document["kind"]: document.get("spec") for document in with_web(tool, web)}
+    documents = {document["kind"]: document.get("spec", {}) for document in with_web(tool, web)}
     (container,) = documents["Deployment"]["template"]["spec"]["containers"]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         handler = {k: v for k, v in container[probe].items() if k in ("httpGet", "tcpSocket")}
