@@ -38,6 +38,7 @@ def test_the_kernel_notices_a_server_that_vanished(tmp_path: Path) -> None:
         asking = threading.Thread(target=ask, args=(api,))
         asking.start()
         connection, address = listener.accept()
+        connection.recv(1)  # the client sets its options before it sends anything
         with connection, closing(own_socket(address)) as sock:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             idle, gap, count, patience_ms = (
