@@ -22,8 +22,13 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
 def client(api_server: str, folder: Path) -> KubernetesApi:
-    files = {"token_file": folder / "token", "ca_file": folder / "ca.crt"}
-    return KubernetesApi(Kubernetes(api_server=api_server, namespace="default", **files))
+    settings = Kubernetes(
+        api_server=api_server,
+        namespace="default",
+        token_file=folder / "token",
+        ca_file=folder / "ca.crt",
+    )
+    return KubernetesApi(settings)
 
 
 def ask(api: KubernetesApi) -> None:
