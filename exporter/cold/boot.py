@@ -16,6 +16,7 @@ from exporter.cold.waiting import WaitingTargets
 from exporter.coldness import BootPhase, Coldness, ColdSignal
 from exporter.config.model_server import WatchedBoot
 from exporter.config.plan import Plan, PlanChange
+from exporter.net.failure import OwnFault
 from exporter.observation import Observation
 from exporter.probing.prober import NotProbed, Probing
 from exporter.process.task_set import TaskSet
@@ -88,6 +89,12 @@ class BootWatch:
             if not self._waiting_targets.is_idle(self.plan.target.name):
                 try:
                     await self._poll()
+                except OwnFault as fault:  # says nothing about the server
+                    log.warning(
+                        "a server couldn't be checked",
+                        target=self.plan.target.name,
+                        why=str(fault),
+                    )
                 except Exception:
                     log.exception("checking a server crashed", target=self.plan.target.name)
             await asyncio.sleep(self._settings.poll)
@@ -184,10 +191,10 @@ class Boots:
         self._looking = TaskSet[str, BootWatch](BootWatch.run)
 
     def apply(self, change: PlanChange) -> None:
-        """Watch the servers of exactly the active plans, each with its target's first probe. The
-        watch of an unchanged plan continues."""
+        """Watch the servers of exactly the active plans, each with its target's first probe, of
+        those with the fewest requests. The watch of an unchanged plan continues."""
         first: dict[str, Plan] = {}
-        for plan in change.plans:
+        for plan in sorted(change.plans, key=lambda plan: plan.probe.rounds):
             if plan.target.watched_boot and plan.probe.runs_model:
                 first.setdefault(plan.target.name, plan)
         self._watches = {name: self._watch(plan) for name, plan in first.items()}

@@ -14,12 +14,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-from exporter.cold.sequence import ColdSequence, is_loaded_now, sign_of
+from exporter.cold.sequence import ColdSequence, is_loaded_now, may_be_starting, sign_of
 from exporter.cold.waiting import WaitingTargets
 from exporter.cold.warmth import WarmTimes
 from exporter.coldness import Coldness
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation
+from exporter.probing.schedule import MAX_RETRY_AFTER_SECONDS
 from exporter.result import NANOSECONDS, ProbeResult
 
 IDLE_SECONDS = 300.0
@@ -35,7 +36,8 @@ class _Past:
     warm: dict[str, WarmTimes] = field(default_factory=dict)
     """Warm times by the name of the probe."""
     sequence: ColdSequence | None = None
-    """The current attempts, if the model was not ready at the latest one."""
+    """The current attempts, from the first that found the model not ready, until the model answers
+    or fails for another reason."""
     last_end_ns: int | None = None
 
 
@@ -75,6 +77,8 @@ class ColdDetector:
         past = self._past(plan)
         idle_seconds = _idle_before(observation.result, past)
         past.last_end_ns = time.monotonic_ns()
+        if _is_out_of_touch(plan, idle_seconds):
+            past.sequence = None  # nobody knows when the model got ready
         if observation.cold:
             return observation
         if observation.result.failure:
@@ -94,8 +98,13 @@ class ColdDetector:
         return self._pasts.get(plan.asked) or _Past()
 
     def _note_failure(self, plan: Plan, past: _Past, result: ProbeResult) -> None:
-        if plan.target.watched_boot or not sign_of(result, expected=False):
+        if plan.target.watched_boot:
             return  # a boot watch knows the state of the server better
+        if not sign_of(result, expected=False):
+            if past.sequence and not may_be_starting(result):
+                past.sequence = None
+                self._waiting_targets.ready(plan.target.name)
+            return
         past.sequence = past.sequence or ColdSequence(after_idle=False)
         past.sequence.take(result)
         since = time.time() - past.sequence.elapsed_seconds
@@ -134,6 +143,13 @@ def _first_output_seconds(result: ProbeResult) -> float | None:
     """Seconds to the first token, or to the end of a response that isn't streamed."""
     sent, first = result.timeline.sent, result.timeline.first_output
     return None if sent is None or first is None else (first - sent) / NANOSECONDS
+
+
+def _is_out_of_touch(plan: Plan, idle_seconds: float | None) -> bool:
+    """Whether probes were missing for longer than a provider can ask for. They stop if a budget is
+    spent, or another exporter is the leader."""
+    longest = MAX_RETRY_AFTER_SECONDS + _MISSED_INTERVALS * plan.interval_seconds
+    return idle_seconds is not None and idle_seconds > longest
 
 
 def _idle_before(result: ProbeResult, past: _Past) -> float | None:

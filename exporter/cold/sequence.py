@@ -16,6 +16,7 @@ for scheduling."""
 
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 _UNREACHED = frozenset({FailureReason.CONNECT, FailureReason.TIMEOUT_CONNECT})
+_HELD = frozenset({FailureReason.TIMEOUT_FIRST_TOKEN, FailureReason.TIMEOUT_TOTAL})
 
 
 def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
@@ -34,6 +35,13 @@ def sign_of(result: ProbeResult, *, expected: bool) -> ColdSignal | None:
     if expected and failure.status in _GATEWAY_STATUSES:
         return ColdSignal.GATEWAY
     return None
+
+
+def may_be_starting(result: ProbeResult) -> bool:
+    """Whether a model that was not ready before can still be starting, by a result that doesn't
+    say so itself. Otherwise, the failure has another cause."""
+    held = result.failure is not None and result.failure.reason in _HELD
+    return result.interrupted or held or sign_of(result, expected=True) is not None
 
 
 def with_failure(observation: Observation, failure: Failure | None) -> Observation:

@@ -17,7 +17,7 @@ from exporter import USER_AGENT
 from exporter.config.fetching import fetch
 from exporter.config.target import Target
 from exporter.net.exchange import Exchange
-from exporter.net.failure import NetworkFailure
+from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Connections
 from exporter.providers.asks import is_listed
 from exporter.providers.wire import Wire, parse_if
@@ -90,7 +90,10 @@ class ServerPages:
         self._connections = Connections(target)
 
     async def get(self, path: str) -> PageResult:
-        """Request one path. Failures are part of the result."""
+        """Request one path. The server's failures are part of the result.
+
+        :raises OwnFault: the request couldn't be sent because the exporter lacks something.
+        """
         began_ns, exchange = time.monotonic_ns(), Exchange()
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -103,6 +106,8 @@ class ServerPages:
                 async with self._connections.transport(fresh=True) as transport:
                     response = await transport.handle_async_request(request)
                     body = await _body_of(response)
+        except OwnFault:
+            raise
         except NetworkFailure as error:
             return PageResult(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
         except TimeoutError:

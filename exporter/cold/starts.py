@@ -47,13 +47,15 @@ class Group:
     def turn(self, due: float) -> Plan:
         """The plan to measure after the idle period that begins at ``due``, Unix seconds.
 
-        It is the first plan of the target whose turn it is. Turns depend only on the time, so they
-        survive a restart.
+        It is the first plan of the target whose turn it is. A plan with several requests per probe
+        comes last, because the first request wakes the model and the last one is measured. Turns
+        depend only on the time, so they survive a restart.
         """
         every = self.settings.every_seconds
         idle_periods = round(due / every - hashed(self.key))
         name = self.targets[idle_periods % len(self.targets)]
-        return next(plan for plan in self.plans if plan.target.name == name)
+        of_target = (plan for plan in self.plans if plan.target.name == name)
+        return min(of_target, key=lambda plan: plan.probe.rounds)
 
 
 def groups_of(plans: Iterable[Plan]) -> dict[tuple[str, str], Group]:

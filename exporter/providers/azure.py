@@ -55,8 +55,9 @@ def check_api_version(version: str) -> None:
 class Azure:
     """The ``azure`` dialect. The base URL and the API version select one of three endpoints:
 
-    - ``.../openai/v1/chat/completions``, the default.
-    - ``.../openai/deployments/DEPLOYMENT/chat/completions``, if a version is set.
+    - ``.../openai/v1/chat/completions``, the default. It has its own versions, such as
+      ``preview``.
+    - ``.../openai/deployments/DEPLOYMENT/chat/completions``, if the version is a date.
     - ``.../models/chat/completions``, if the base URL ends in ``/models``.
     """
 
@@ -111,12 +112,18 @@ def _is_inference(base_url: str) -> bool:
     return base_url.endswith("/models")
 
 
+def _is_v1(call: Call[Ask]) -> bool:
+    """Return whether the target is the v1 API, the only one whose versions aren't dates."""
+    version = call.api_version
+    return call.base_url.endswith("/v1") or not (version and version[0].isdigit())
+
+
 def url_of_models(call: Call[Ask]) -> str:
     """Return the URL of the list of models. The inference endpoint only describes its one model."""
     base, version = call.base_url, call.api_version
     if _is_inference(base):
         return url(call, "info")
-    if version and not base.endswith("/v1"):
+    if not _is_v1(call):
         return f"{base.removesuffix('/openai')}/openai/models?api-version={version}"
     return url(call, "models")
 
@@ -126,10 +133,9 @@ def url(call: Call[Ask], operation: str) -> str:
     base, version = call.base_url, call.api_version
     if _is_inference(base):
         return f"{base}/{operation}?api-version={version or INFERENCE_VERSION}"
-    if base.endswith("/v1"):
-        return f"{base}/{operation}" + (f"?api-version={version}" if version else "")
     openai = f"{base.removesuffix('/openai')}/openai"
-    if not version:
-        return f"{openai}/v1/{operation}"
+    if _is_v1(call):
+        v1 = base if base.endswith("/v1") else f"{openai}/v1"
+        return f"{v1}/{operation}" + (f"?api-version={version}" if version else "")
     deployment = quote(call.model, safe="")
     return f"{openai}/deployments/{deployment}/{operation}?api-version={version}"

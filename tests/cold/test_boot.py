@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from exporter.coldness import BootPhase, ColdSignal
+from exporter.net.sockets import sockets
 from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
@@ -119,6 +120,20 @@ async def test_a_boot_beyond_its_limit_is_a_fault_and_says_since_when() -> None:
         FailureReason.NOT_READY
     }
     assert last.finished_at - since == pytest.approx(0.7, abs=0.3)
+
+
+async def test_an_exporter_without_file_descriptors_sees_no_boot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Simulator({"m": Script(token_gap_seconds=0.0)}) as simulator:
+        (plan,) = plans_of(target(simulator, **WATCHED))
+        monkeypatch.setattr(sockets, "limit", 0)
+        async with rig(plan) as run:
+            await asyncio.sleep(3 * POLL_SECONDS)
+            monkeypatch.setattr(sockets, "limit", None)
+            await asyncio.sleep(3 * POLL_SECONDS)
+            assert not run.waiting
+            assert math.isnan(phase(run, BootPhase.LISTENING))
 
 
 async def test_an_error_of_a_server_that_is_up_is_no_boot() -> None:

@@ -129,6 +129,49 @@ def test_a_probe_that_the_exporter_interrupted_shows_no_cold_model() -> None:
     assert own.judge(observed(asked, answer(WARM_SECONDS, 1))).cold is None
 
 
+def failure(reason: FailureReason, status: int | None = None) -> Callable[[], ProbeResult]:
+    failed = Failure(reason, "x", status)
+    return lambda: replace(answer(WARM_SECONDS, INTERVAL_SECONDS), failure=failed)
+
+
+NOT_READY = failure(FailureReason.NOT_READY, 503)
+
+
+@pytest.mark.parametrize(
+    ("between", "signal"),
+    [
+        pytest.param(failure(FailureReason.TIMEOUT_FIRST_TOKEN), ColdSignal.NOT_READY, id="held"),
+        pytest.param(failure(FailureReason.CONNECT), ColdSignal.NOT_READY, id="restarting"),
+        pytest.param(failure(FailureReason.SERVER_ERROR, 502), ColdSignal.NOT_READY, id="gateway"),
+        pytest.param(failure(FailureReason.AUTH, 401), None, id="key revoked"),
+        pytest.param(failure(FailureReason.SERVER_ERROR, 500), None, id="failed to load"),
+        pytest.param(failure(FailureReason.RATE_LIMITED, 429), None, id="rate-limited"),
+    ],
+)
+def test_only_a_failure_of_a_model_that_starts_is_part_of_a_cold_start(
+    between: Callable[[], ProbeResult], signal: ColdSignal | None
+) -> None:
+    assert judged(plan(), *HISTORY, NOT_READY, between, warm())[-1] == signal
+
+
+def test_after_another_failure_nobody_waits_for_the_model() -> None:
+    asked, waiting = plan(), list[Waiting | None]()
+    own = detector(asked, told=lambda _, waits: waiting.append(waits))
+    for result in (NOT_READY, failure(FailureReason.AUTH, 401)):
+        own.judge(observed(asked, result()))
+    assert [waits is not None for waits in waiting] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("missing_seconds", "signal"), [(900, ColdSignal.NOT_READY), (86_400, None)]
+)
+def test_a_time_without_probes_is_no_part_of_a_cold_start(
+    missing_seconds: float, signal: ColdSignal | None
+) -> None:
+    later = judged(plan(), *HISTORY, NOT_READY, lambda: answer(WARM_SECONDS, missing_seconds))
+    assert later[-1] == signal
+
+
 def test_the_past_of_another_model_counts_for_nothing() -> None:
     plans, own = Plans(), detector()
     for asked in (plan(), plan(model="other")):

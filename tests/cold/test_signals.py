@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from exporter.cold.starts import groups_of
 from exporter.coldness import ColdSignal
+from exporter.config.root import Config
 from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Sign, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
@@ -203,3 +205,19 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
             (cold,) = (told.cold for told in run.observations if told.cold)
             assert warm == len(run.results) - failures - 1 > 0
     assert cold.duration_seconds == pytest.approx(LOADING_SECONDS, abs=0.2 + SLACK_SECONDS)
+
+
+async def test_a_probe_of_two_requests_is_no_cold_probe() -> None:
+    """Its second request, which is measured, meets a warm model."""
+    async with Simulator({"m": script_with(Boot(LOADING_SECONDS, sign=Sign.HELD))}) as simulator:
+        probes = {"cache": {"kind": "cached_prefix", "prefix_tokens": 64}, "short": {"prompt": "x"}}
+        cold = target(simulator, probes=["cache", "short"], cold_start=cold_start())
+        defaults = {"interval": "1h", "timeout": "5s"}
+        config = {"defaults": defaults, "probes": probes, "targets": [cold]}
+        plans = Config.model_validate(config).plans()
+        (group,) = groups_of(plans).values()
+        async with rig(*plans) as run:
+            observation = await run.probe_cold(group.turn(due=0.0))
+    assert observation.cold is not None
+    assert observation.cold.duration_seconds is not None
+    assert observation.cold.duration_seconds > LOADING_SECONDS / 2

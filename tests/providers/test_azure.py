@@ -216,6 +216,8 @@ def call(**fields: object) -> Call[ChatAsk]:
             "preview",
             f"{HOST}/openai/v1/chat/completions?api-version=preview",
         ),
+        (HOST, "preview", f"{HOST}/openai/v1/chat/completions?api-version=preview"),
+        (f"{HOST}/openai", "v1", f"{HOST}/openai/v1/chat/completions?api-version=v1"),
         (
             HOST,
             "2024-10-21",
