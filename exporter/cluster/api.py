@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,17 @@ from exporter.settings.url import authority
 JsonObject = dict[str, Any]
 
 _MAX_TOKEN_BYTES = 64 << 10
+_MAX_CA_BYTES = 4 << 20
 _MAX_MESSAGE = 300
 _PAGE = 500
 WATCH_SECONDS = 240
 """The server ends a watch after this time, and the next watch continues from there."""
 _SILENCE_SECONDS = 270.0
 """The read timeout of a watch, for a server that doesn't end it."""
+_VANISHED_SECONDS = 20
+"""How long the API server's host can be silent before the kernel ends the connection."""
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
+"""In seconds, except for the count. Together, they amount to ``_VANISHED_SECONDS``."""
 
 
 class ApiError(Exception):
@@ -56,11 +63,9 @@ class KubernetesApi:
         """:raises ConfigError: the API server's address or its CA is unknown."""
         self._settings = settings
         self.namespace = settings.namespace or _own_namespace()
-        self._client = httpx.Client(
-            base_url=settings.api_server or _own_api_server(),
-            verify=_trust(settings),
-            trust_env=False,
-        )
+        self._base_url = settings.api_server or _own_api_server()
+        self._ca = _ca(settings)
+        self._client = self._new_client()
 
     def request(
         self, method: str, path: str, timeout_seconds: float, body: JsonObject | None = None
@@ -70,7 +75,7 @@ class KubernetesApi:
         :raises ApiError: there is no response, or it is an error.
         """
         try:
-            answer = self._client.request(
+            answer = self._current().request(
                 method, path, json=body, timeout=timeout_seconds, headers=self._headers()
             )
             if not answer.is_success:
@@ -110,7 +115,7 @@ class KubernetesApi:
         }
         timeout = httpx.Timeout(10, read=_SILENCE_SECONDS)
         try:
-            with self._client.stream(
+            with self._current().stream(
                 "GET", path, params=parameters, timeout=timeout, headers=self._headers()
             ) as answer:
                 if not answer.is_success:
@@ -123,6 +128,23 @@ class KubernetesApi:
                     yield event["type"], event["object"]
         except httpx.HTTPError as error:
             raise ApiError(f"the watch was interrupted: {words_of(error)}") from error
+
+    def _current(self) -> httpx.Client:
+        """Return a client that trusts the CA file as it is now, because Kubernetes rotates it.
+
+        While the file can't be used, its last usable content counts.
+        """
+        if (ca := _ca(self._settings)) not in (None, self._ca):
+            with suppress(ConfigError):
+                client = self._new_client()
+                self._client.close()
+                self._client, self._ca = client, ca
+        return self._client
+
+    def _new_client(self) -> httpx.Client:
+        trust = _trust(self._settings)
+        transport = httpx.HTTPTransport(trust, trust_env=False, socket_options=_socket_options())
+        return httpx.Client(base_url=self._base_url, transport=transport, trust_env=False)
 
     def _headers(self) -> Mapping[str, str]:
         try:
@@ -156,10 +178,29 @@ def _own_api_server() -> str:
     return f"https://{authority(host, port)}"
 
 
+def _socket_options() -> list[tuple[int, int, int]]:
+    """Make the kernel notice a peer that vanished without closing the connection."""
+    in_tcp = {**_KEEPALIVE, "TCP_USER_TIMEOUT": _VANISHED_SECONDS * 1000}
+    return [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *(
+            (socket.IPPROTO_TCP, getattr(socket, name), value)
+            for name, value in in_tcp.items()
+            if hasattr(socket, name)  # macOS lacks some
+        ),
+    ]
+
+
+def _ca(settings: Kubernetes) -> bytes | None:
+    try:
+        return regular_bytes(settings.ca_file, _MAX_CA_BYTES)
+    except OSError:
+        return None
+
+
 def _trust(settings: Kubernetes) -> ssl.SSLContext:
-    context = ssl.create_default_context()
     if not settings.ca_file.exists():
-        return context
+        return ssl.create_default_context()
     try:
         check_regular(settings.ca_file)
         return ssl.create_default_context(cafile=settings.ca_file)

@@ -38,7 +38,8 @@ class Kubernetes(Model):
     token_file: FilePath = SERVICE_ACCOUNT / "token"
     """Read for every request, because Kubernetes rotates it. Without the file, no token is sent."""
     ca_file: FilePath = SERVICE_ACCOUNT / "ca.crt"
-    """The only certificate authorities to trust. Without the file, the system's."""
+    """The only certificate authorities to trust. Read for every request, because Kubernetes rotates
+    them. Without the file, the system's."""
     namespace: Name | None = None
     """Defaults to the namespace of the service account."""
     lease: Name = "inference-exporter"

@@ -460,6 +460,19 @@ def test_all_mistakes_are_reported_together_in_line_order(folder: Path) -> None:
             {"TARGETS": '[{"name": "x", "provider": "openai"}]'},
             "INFERENCE_EXPORTER_TARGETS[0].model: is missing; add it",
         ),
+        (
+            {"PROBES__P__EXPECT": '{"regexp": "x"}'},
+            "INFERENCE_EXPORTER_PROBES__P__EXPECT.regexp: unknown key; did you mean 'regex'?",
+        ),
+        (
+            {"PROBES__P__PROMT": "x"},
+            "INFERENCE_EXPORTER_PROBES__P__PROMT: unknown key; did you mean 'prompt'?",
+        ),
+        (
+            {"PROBES__P": '{"kind": "embeddings", "input": 5}'},
+            "INFERENCE_EXPORTER_PROBES__P.input: must be a list",
+        ),
+        ({"LOCATION__CLOUD": "x"}, "INFERENCE_EXPORTER_LOCATION__CLOUD: must be 'aws', 'azure'"),
     ],
 )
 def test_a_mistake_in_a_variable_names_the_variable(

@@ -44,7 +44,9 @@ def test_the_kustomization_of_the_reader_builds(tool: Tool, tmp_path: Path) -> N
     assert config_file.load(mine / "config.yaml").targets
 
 
-def test_the_values_of_the_reader_render(tool: Tool) -> None:
+@pytest.mark.parametrize("more", ["", "config: {web:"], ids=["plain", "secured"])
+def test_the_values_of_the_reader_render(more: str, tool: Tool, tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text(block(more) if more else "")
     rendered = subprocess.run(
         [
             str(tool("helm")),
@@ -52,6 +54,7 @@ def test_the_values_of_the_reader_render(tool: Tool) -> None:
             "inference-exporter",
             str(CHART),
             *("--kube-version", KUBERNETES_VERSION, "--values", "-"),
+            *("--values", tmp_path / "more.yaml"),
         ],
         input=block("image:"),
         capture_output=True,

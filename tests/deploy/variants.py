@@ -39,6 +39,7 @@ _FOUND = {
     ],
     "targets": [],
 }
+_WEB_SECRET = {"name": "inference-exporter-web", "key": "any"}
 _OPERATOR = {
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "podMonitor": {"enabled": True},
@@ -99,6 +100,21 @@ VARIANTS = (
         },
     ),
     Variant("helm-operator", values=_OPERATOR),
+    Variant(
+        "helm-tls",
+        values={
+            **_OPERATOR,
+            "prometheusRule": {"enabled": False},
+            "dashboards": {"enabled": False},
+            "web": {"scheme": "https", "tlsConfig": {"ca": {"secret": _WEB_SECRET}}},
+            "podMonitor": {
+                "enabled": True,
+                "scheme": "https",
+                "tlsConfig": {"insecureSkipVerify": True},
+                "basicAuth": {"username": _WEB_SECRET, "password": _WEB_SECRET},
+            },
+        },
+    ),
     Variant(
         "helm-pinned-down",
         values={

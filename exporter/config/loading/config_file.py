@@ -84,7 +84,7 @@ def _gathered(path: Path) -> tuple[dict[str, Any], Origins, list[Mistake]]:
     mistakes += [*main.mistakes, *unknown_variables(variables), *deep_variables(variables)]
     mistakes += useless_variables(variables, values)
     mistakes += [mistake for file in files for mistake in file.mistakes]
-    origins = Origins(main, variables, len(_list(values.get("targets"))), files)
+    origins = Origins(main, variables, values, len(_list(values.get("targets"))), files)
     if isinstance(values.setdefault("targets", []), list):
         values["targets"] = [*values["targets"], *origins.targets_of_files()]
     return values, origins, mistakes

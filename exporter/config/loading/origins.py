@@ -12,17 +12,20 @@ class Origins:
     """The files and variables that make up one configuration.
 
     Targets of the main file or the variable come first, then targets of the target files.
+    ``values`` is the main file, overridden by the variables.
     """
 
     def __init__(
         self,
         main: Document,
         variables: Mapping[Location, str],
+        values: Mapping[str, object],
         own_targets: int,
         target_files: Sequence[Document],
     ) -> None:
         self._main = main
         self._variables = variables
+        self._values = values
         self._own_targets = own_targets
         self._of_files = [
             (file, position, target)
@@ -44,9 +47,24 @@ class Origins:
             case ("targets", int(index), *rest) if index >= self._own_targets:
                 file, position, _ = self._of_files[index - self._own_targets]
                 return file.mistake((position, *rest), message, missing=missing)
-        if variable := self._variable(location):
+        if variable := self._variable(self._written(location, missing=missing)):
             return Mistake(message, key=variable)
         return self._main.mistake(location, message, missing=missing)
+
+    def _written(self, location: Location, *, missing: bool) -> Location:
+        """Leave out the parts that the validator adds, such as the kind of a probe."""
+        written: Location = ()
+        value: object = self._values
+        for part in location:
+            match value, part:
+                case dict(), _ if part in value:
+                    value = value[part]
+                case list(), int(index) if index < len(value):
+                    value = value[index]
+                case _:
+                    continue
+            written = (*written, part)
+        return (*written, location[-1]) if missing else written
 
     def _variable(self, location: Location) -> str | None:
         """Return the variable that set this value.

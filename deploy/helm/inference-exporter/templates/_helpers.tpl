@@ -53,3 +53,26 @@ seccompProfile: {type: RuntimeDefault}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{- define "inference-exporter.asksForCertificate" -}}
+{{- with .Values.web.tlsConfig }}{{ if or .cert .certFile }}true{{ end }}{{ end }}
+{{- end }}
+
+{{- /* How the kubelet checks a path. It trusts any certificate, but has no credentials. */}}
+{{- define "inference-exporter.check" -}}
+{{- if or .root.Values.web.basicAuth (include "inference-exporter.asksForCertificate" .root) -}}
+tcpSocket: {port: metrics}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: metrics{{ if eq .root.Values.web.scheme "https" }}, scheme: HTTPS{{ end }}}
+{{- end }}
+{{- end }}
+
+{{- /* What a web server requires of Prometheus. */}}
+{{- define "inference-exporter.client" -}}
+{{- with .tlsConfig }}
+tlsConfig: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .basicAuth }}
+basicAuth: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
