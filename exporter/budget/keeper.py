@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,6 +16,7 @@ from exporter.config.root import Config
 from exporter.metrics import exporter_families as families
 from exporter.metrics.series import LabelledValue, Series
 from exporter.observation import Observation
+from exporter.process.in_order import InOrder
 
 _TICK_SECONDS = 1.0
 """The time between two saves, whose spend a crash can lose. The file counts reserved amounts of
@@ -33,8 +34,7 @@ class BudgetKeeper:
         self._path: Path | None = None
         self._saved: Day | None = None
         self._problem: str | None = None
-        self._writer = ThreadPoolExecutor(1)
-        """One thread, so that a slow save can't end after a newer one."""
+        self._saves = InOrder("spend")
         self.shown = spending.day
         """Today's spend, safe to read in other threads because a ``Day`` is immutable."""
 
@@ -61,7 +61,7 @@ class BudgetKeeper:
             self._show()
             path, day = self._path, self._spending.committed
             if path and day != self._saved:
-                problem = await asyncio.wrap_future(self._saving(path, day))
+                problem = await self._saves.run(partial(_problem_of_saving, path, day))
                 if path == self._path:  # a reload can have changed it
                     self._note(day, problem)
             await asyncio.sleep(_TICK_SECONDS)
@@ -70,11 +70,7 @@ class BudgetKeeper:
         """Save for the last time, after all probes have ended."""
         if self._path:
             day = self._spending.committed
-            self._note(day, self._saving(self._path, day).result())
-        self._writer.shutdown()
-
-    def _saving(self, path: Path, day: Day) -> Future[str | None]:
-        return self._writer.submit(_problem_of_saving, path, day)
+            self._note(day, self._saves.finish(partial(_problem_of_saving, self._path, day)))
 
     def _resume(self, path: Path) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from exporter.metrics.past_file import (
     write_past,
 )
 from exporter.metrics.registry import Metrics
+from exporter.process.in_order import InOrder
 
 _KINDS = (Kind.FINGERPRINT, Kind.EMBEDDINGS)
 _TURN_SECONDS = 60.0
@@ -36,10 +37,6 @@ class _Unsaved(NamedTuple):
     past: Past
 
 
-_Outcome = tuple[dict[Path, int], str | None]
-"""The number of comparisons in each file that was written, and an error, if any."""
-
-
 class PastKeeper:
     """Writes the files that have changed, once a minute."""
 
@@ -49,8 +46,7 @@ class PastKeeper:
         self._kept: dict[Identity, Plan] = {}
         self._saved: dict[Path, int] = {}
         self._problem: str | None = None
-        self._writer = ThreadPoolExecutor(1)
-        """One thread, so that a slow save can't end after a newer one."""
+        self._saves = InOrder("past")
 
     def apply(self, folder: Path | None, plans: Iterable[Plan]) -> None:
         """Apply the active plans, after ``Metrics.apply``, and read the past of new ones."""
@@ -66,14 +62,11 @@ class PastKeeper:
         """Save every minute, until canceled."""
         while True:
             await asyncio.sleep(_TURN_SECONDS)
-            self._note(*await asyncio.wrap_future(self._saving()))
+            self._note(*await self._saves.run(partial(_save, self._changed())))
 
     def close(self) -> None:
         """Save a last time, after all probes have ended."""
-        self._note(*self._saving().result())
-
-    def _saving(self) -> Future[_Outcome]:
-        return self._writer.submit(_save, self._changed())
+        self._note(*self._saves.finish(partial(_save, self._changed())))
 
     def _recall(self, plan: Plan) -> None:
         if self._folder is None:
@@ -108,7 +101,8 @@ class PastKeeper:
         self._problem = problem
 
 
-def _save(changed: Mapping[Path, _Unsaved]) -> _Outcome:
+def _save(changed: Mapping[Path, _Unsaved]) -> tuple[dict[Path, int], str | None]:
+    """Return the number of comparisons in each file that was written, and an error, if any."""
     saved: dict[Path, int] = {}
     problem = None
     for file, unsaved in changed.items():

@@ -99,12 +99,12 @@ class Receiver:
         :raises BlockingIOError: there is nothing to read yet.
         :raises OSError: the connection broke.
         """
-        there = None
-        if not self._waiting:
-            self._asked = time.monotonic_ns()
-            there = self._counted()
-            if self._asked - self.empty_at > _SOON_NS:
-                self._waiting = self._tell_apart(there, max_bytes)
+        if self._waiting:
+            return self._read_segment()
+        self._asked = time.monotonic_ns()
+        there = self._counted()
+        if self._asked - self.empty_at > _SOON_NS:
+            self._waiting = self._tell_apart(there, max_bytes)
         return self._read_segment() if self._waiting else self._read_all(there, max_bytes)
 
     def _read_segment(self) -> tuple[bytes, Arrival]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +17,18 @@ def dotted(location: Location) -> str:
     """Format a location, such as ``targets[0].timeouts.connect``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "".join(parts).removeprefix(".")
+
+
+def as_written(location: Location, is_there: Callable[[Location], bool]) -> Location:
+    """Leave out the parts that the validator adds, such as the member of a union.
+
+    :param is_there: whether the configuration has a value at this location.
+    """
+    found: Location = ()
+    for part in location:
+        if is_there((*found, part)):
+            found = (*found, part)
+    return found
 
 
 _LONGEST_NAME = 200

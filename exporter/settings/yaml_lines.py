@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from exporter.settings.files import read_bytes
-from exporter.settings.mistakes import ConfigError, Location, Mistake, dotted
+from exporter.settings.mistakes import ConfigError, Location, Mistake, as_written, dotted
 from exporter.settings.paths import FileText
 
 MAX_FILE_BYTES = 4 << 20
@@ -64,15 +64,9 @@ class Document:
     def mistake(self, location: Location, message: str, *, missing: bool = False) -> Mistake:
         """Create a mistake at this location of the file.
 
-        The validator adds parts to the location that aren't in the file, such as the member of a
-        union. They are ignored.
-
         :param missing: whether the last part of the location is a missing key.
         """
-        found: Location = ()
-        for part in location:
-            if (*found, part) in self.lines:
-                found = (*found, part)
+        found = as_written(location, self.lines.__contains__)
         key = dotted((*found, location[-1])) if missing else dotted(found)
         return Mistake(message, self.path, self.lines.get(found, 1), key)
 

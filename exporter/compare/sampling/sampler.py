@@ -20,9 +20,8 @@ from exporter.observation import Observation, observed, worst_usd
 from exporter.prices.price import TOKENS_PER_PRICE, ServerPrice
 from exporter.probing.probe import run_probe
 from exporter.providers.building import build_models
-from exporter.result import ProbeResult
+from exporter.result import NANOSECONDS, ProbeResult
 
-_NANOSECONDS = 1e9
 _RETRY_SECONDS = 0.2
 _COLD_SECONDS = 600.0
 """A model that isn't ready by then has failed to start."""
@@ -194,4 +193,4 @@ def _cost_usd(observation: Observation) -> Decimal | None:
 def _seconds_spent(result: ProbeResult) -> float:
     """Return how long the probe took, also if it failed."""
     times = result.timeline
-    return ((times.over or times.start) - times.start) / _NANOSECONDS
+    return ((times.over or times.start) - times.start) / NANOSECONDS

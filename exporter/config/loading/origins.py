@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from exporter.settings.mistakes import Location, Mistake, dotted
+from exporter.settings.mistakes import Location, Mistake, as_written, dotted
 from exporter.settings.yaml_lines import Document
 
 
@@ -47,13 +47,12 @@ class Origins:
             case ("targets", int(index), *rest) if index >= self._own_targets:
                 file, position, _ = self._of_files[index - self._own_targets]
                 return file.mistake((position, *rest), message, missing=missing)
-        if variable := self._variable(self._written(location, missing=missing)):
+        written = as_written(location, self._is_there)
+        if variable := self._variable((*written, location[-1]) if missing else written):
             return Mistake(message, key=variable)
         return self._main.mistake(location, message, missing=missing)
 
-    def _written(self, location: Location, *, missing: bool) -> Location:
-        """Leave out the parts that the validator adds, such as the kind of a probe."""
-        written: Location = ()
+    def _is_there(self, location: Location) -> bool:
         value: object = self._values
         for part in location:
             match value, part:
@@ -62,9 +61,8 @@ class Origins:
                 case list(), int(index) if index < len(value):
                     value = value[index]
                 case _:
-                    continue
-            written = (*written, part)
-        return (*written, location[-1]) if missing else written
+                    return False
+        return True
 
     def _variable(self, location: Location) -> str | None:
         """Return the variable that set this value.
