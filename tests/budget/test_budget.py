@@ -30,6 +30,7 @@ from exporter.result import Failure, FailureReason, Timeline, Usage
 from tests.metrics.test_metrics import GOOD, samples, value
 from tests.observing import newly
 from tests.probing.test_schedule import ANSWER
+from tests.waiting import until
 from tests.wire import wire_server
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -287,8 +288,7 @@ async def test_a_probe_that_waited_is_not_sent_once_another_exporter_probes() ->
         (plan,) = config.plans()
         prober.apply(newly([plan]))
         first, second = (asyncio.create_task(prober.probe(plan)) for _ in range(2))
-        await asyncio.sleep(0.1)
-        assert money.committed.total_usd == 2 * WORST
+        await until(lambda: money.committed.total_usd == 2 * WORST)
         leads = False
         assert (await first).result.success
         with pytest.raises(StandsBy):
@@ -305,9 +305,12 @@ def kept(config: Config, money: Spending) -> tuple[BudgetKeeper, Metrics]:
     return keeper, metrics
 
 
-async def until_saved(keeper: BudgetKeeper) -> None:
+async def run_until_saved(keeper: BudgetKeeper, metrics: Metrics, saved: float = 1) -> None:
+    """Run the keeper until its metric says whether the spend is saved."""
     running = asyncio.create_task(keeper.run())
-    await asyncio.sleep(0.2)
+    await until(
+        lambda: ("inference_budget_state_saved", {}, saved) in samples(metrics.everything())
+    )
     running.cancel()
     await asyncio.wait([running])
 
@@ -320,8 +323,7 @@ async def test_a_restart_remembers_what_was_spent(tmp_path: Path) -> None:
     keeper, metrics = kept(config, first)
     probe(first, plan, 70)
     with first.hold(plan):  # the process is killed during this probe
-        await until_saved(keeper)
-    assert value(metrics, "inference_budget_state_saved") == 1
+        await run_until_saved(keeper, metrics)
 
     second = spending(config)
     _, metrics = kept(config, second)
@@ -451,12 +453,10 @@ async def test_an_unwritable_folder_is_reported_and_stops_nothing(tmp_path: Path
     config = configure({"name": "t"}, budget={"usd_per_day": 1, "state_file": str(gone)})
     money = spending(config)
     keeper, metrics = kept(config, money)
-    await until_saved(keeper)
-    assert value(metrics, "inference_budget_state_saved") == 0
+    await run_until_saved(keeper, metrics, 0)
     assert money.affords(config.plans()[0])
     gone.parent.mkdir()
-    await until_saved(keeper)
-    assert value(metrics, "inference_budget_state_saved") == 1
+    await run_until_saved(keeper, metrics)
 
 
 def test_a_new_state_replaces_the_old_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
@@ -18,6 +18,7 @@ from exporter.result import NANOSECONDS, Failure, FailureReason, ProbeResult
 from tests.metrics.test_metrics import GOOD, plan, samples, value
 from tests.observing import Plans, ToldMetrics, newly
 from tests.probing.test_schedule import plan_for, running
+from tests.waiting import until
 from tests.wire import WireServer, response, wire_server
 
 ASKED = replace(plan(), confirm=True)
@@ -246,14 +247,6 @@ def confirmed(server: WireServer, interval_seconds: float = 4.0) -> Plan:
     return replace(plan_for(server, interval_seconds=interval_seconds), confirm=True)
 
 
-async def eventually(condition: Callable[[], object]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("not within 30 s")
-
-
 @pytest.mark.usefixtures("quickly")
 async def test_an_outage_is_certain_before_scheduled_probes_alone_could_say_so() -> None:
     def evidence() -> float:
@@ -261,7 +254,7 @@ async def test_an_outage_is_certain_before_scheduled_probes_alone_could_say_so()
 
     with wire_server([response(500, b"{}")]) as server:
         async with running(confirmed(server)) as run:
-            await eventually(lambda: evidence() == LIMIT)
+            await until(lambda: evidence() == LIMIT)
             scheduled = run.value("inference_probes_total")
     assert scheduled < 4
     assert run.value("inference_confirmations_total", outcome="failure") >= 1
@@ -271,7 +264,7 @@ async def test_an_outage_is_certain_before_scheduled_probes_alone_could_say_so()
 async def test_who_asks_to_be_left_alone_is_not_asked_again() -> None:
     with wire_server([response(500, b"{}", b"retry-after: 60")]) as server:
         async with running(confirmed(server)) as run:
-            await eventually(lambda: run.results)
+            await until(lambda: run.results)
             await asyncio.sleep(0.4)
     assert len(server.requests) == 1
     assert run.value("inference_change_evidence", measure="success") >= DOUBT
@@ -281,7 +274,7 @@ async def test_who_asks_to_be_left_alone_is_not_asked_again() -> None:
 async def test_a_removed_plan_is_asked_no_more() -> None:
     with wire_server([response(500, b"{}")]) as server:
         async with running(confirmed(server)) as run:
-            await eventually(lambda: run.results)
+            await until(lambda: run.results)
             run.apply()
             await asyncio.sleep(0.1)
             asked = len(server.requests)
@@ -293,6 +286,6 @@ async def test_a_removed_plan_is_asked_no_more() -> None:
 async def test_a_scheduled_probe_waits_for_a_confirming_one_and_is_not_skipped() -> None:
     with wire_server([0.3, response(500, b"{}")]) as server:
         async with running(confirmed(server, interval_seconds=2.0)) as run:
-            await eventually(lambda: run.value("inference_probes_total") >= 2)
+            await until(lambda: run.value("inference_probes_total") >= 2)
     assert run.value("inference_confirmations_total") >= 1
     assert run.value("inference_probes_skipped_total", reason="overlap") == 0

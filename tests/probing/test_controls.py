@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +13,7 @@ from exporter.metrics.registry import Metrics
 from exporter.probing.controls import Controls, seconds_to_answer
 from tests.metrics.test_metrics import samples
 from tests.process import free_port
+from tests.waiting import until
 from tests.wire import Act, Step, response, wire_server
 
 
@@ -47,14 +47,6 @@ def shown(metrics: Metrics) -> dict[tuple[str, str], float]:
         for name, labels, number in samples(metrics.everything())
         if labels.get("control") == "c"
     }
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("not within 10 s")
 
 
 async def test_a_control_has_series_of_its_own_for_as_long_as_it_is_configured() -> None:
