@@ -285,6 +285,24 @@ def test_a_target_that_only_fails_ends_a_load_test_after_its_first_turn(compare:
     assert Counter(sample["target"] for sample in compare.kept()) == {"fast": 10, "locked": 10}
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [(("-n", "100"), {}), (("-n", "20", "--concurrency", "2"), {"fast": 10, "locked": 20})],
+)
+def test_a_continued_comparison_gives_up_a_target_that_still_never_answers(
+    compare: Comparing, options: tuple[str, ...], asked: dict[str, int]
+) -> None:
+    """It asks the target again, because someone may have fixed it."""
+    compare("fast", "locked", *options)
+    result = compare("fast", "locked", *options)
+
+    assert result.exit_code == 1
+    assert "target locked has failed 10 times out of 10, last with auth" in result.output
+    assert len(compare.kept()) < 50
+    if asked:
+        assert Counter(sample["target"] for sample in compare.kept()) == asked
+
+
 def test_the_budget_is_never_exceeded(compare: Comparing) -> None:
     result = compare("slow", "fast", "-n", "400", "--budget", "0.01")
 
