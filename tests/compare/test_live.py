@@ -425,11 +425,11 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--max-requests", "9"),
-            "--max-requests needs --concurrency",
+            "--max-requests has no effect without --concurrency",
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--until-decided", "--concurrency", "2"),
-            "cannot be used with",
+            "--until-decided has no effect with --concurrency; remove it",
         ),
         (("--concurrency", "1,two"), "'1,two' is not a list of numbers of streams"),
         (("--slo", "ttft_p59=1s"), "did you mean 'ttft_p95'?"),
@@ -440,6 +440,7 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         (("--slo", "ttft_p95=1s"), "--slo has no effect without --concurrency; add --concurrency"),
         (("--request-tokens", "9,9"), "--request-tokens has no effect without --requests-per-day"),
         (("--since", "3d"), "--since has no effect without --prometheus"),
+        (("--before-after", "2026-11-17"), "--before-after has no effect without --prometheus"),
         (("--concurrency", "2", "--pause", "1s"), "--pause has no effect with --concurrency"),
         (("--prometheus", "http://127.0.0.1:1"), "--config has no effect with --prometheus"),
         (("--from-samples", "samples.jsonl"), "--config has no effect with --from-samples"),
