@@ -26,6 +26,7 @@ def to_json(report: Report) -> dict[str, JsonValue]:
         "ended_at": report.ended_at,
         "confidence": report.confidence,
         "run_length": report.run_length,
+        "planned_probes": report.subject.planned_probes,
         "notes": list(report.subject.notes),
         "targets": [_tally(tally) for tally in report.tallies],
         "candidates": [_versus(report, versus) for versus in report.versus],
@@ -49,6 +50,7 @@ def _tally(tally: Tally) -> JsonValue:
         "probes": tally.probes,
         "failures": dict(tally.failures),
         "uncertain": tally.uncertain,
+        "interrupted": tally.interrupted,
         "cold_probes": tally.cold_probes,
         "cost_usd": tally.cost_usd,
     }

@@ -83,7 +83,7 @@ def distribution(
         party.name: sorted(
             known
             for sample in report.samples
-            if sample.target == party.name and not sample.cold
+            if sample.target == party.name and sample.counts
             if (known := value(sample))
         )
         for party in report.subject.parties
@@ -112,7 +112,7 @@ def _at(ordered: Sequence[float], share: float) -> float:
 
 def course(report: Report, value: Value, label: str) -> str:
     """Draw the value of each probe over time, with strokes for failures; empty without values."""
-    warm = [sample for sample in report.samples if not sample.cold]
+    warm = [sample for sample in report.samples if sample.counts]
     points = {party.name: _course_of(warm, party.name, value) for party in report.subject.parties}
     highest = max((y for own in points.values() for _, y in own), default=0.0)
     if not highest:

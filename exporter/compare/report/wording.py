@@ -71,6 +71,8 @@ def tally_text(tally: Tally) -> str:
         text += ", none failed"
     if tally.uncertain:
         text += f"; {tally.uncertain} have no times because this host was too busy to measure them"
+    if tally.interrupted:
+        text += f"; {tally.interrupted} have no outcome because this host was too busy to run them"
     if tally.cold_probes:
         text += f"; {tally.cold_probes} cold"
     if tally.cost_usd is not None:
@@ -84,8 +86,7 @@ def method(report: Report) -> Iterator[str]:
     if report.started_at:
         times = (_time(when) for when in (report.started_at, report.ended_at))
         yield f"Samples were taken from {' to '.join(times)}."
-    if report.interrupted:
-        yield "The comparison was interrupted."
+    yield from _ended_early(report)
     yield from map(tally_text, report.tallies)
     yield (
         f"Change compares the candidate with the baseline and has a"
@@ -105,6 +106,14 @@ def method(report: Report) -> Iterator[str]:
             f" intervals."
         )
     yield from report.subject.notes
+
+
+def _ended_early(report: Report) -> Iterator[str]:
+    if report.interrupted:
+        yield "The comparison was interrupted."
+    planned, probes = report.subject.planned_probes, min(tally.probes for tally in report.tallies)
+    if planned and probes < planned and not report.look:
+        yield f"It ended after {probes} of the {planned} planned probes of each side."
 
 
 def _listed_first(report: Report) -> str:

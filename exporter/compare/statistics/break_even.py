@@ -56,7 +56,7 @@ def _against(side: MonthlyCost, baseline: MonthlyCost) -> MonthlyCost:
 def _side(
     party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load | None
 ) -> MonthlyCost:
-    own = [s for s in samples if s.target == party.name and not s.failure and s.tokens]
+    own = [s for s in samples if s.target == party.name and s.counts and not s.failure and s.tokens]
     input_tokens, output_tokens = traffic.tokens or (
         (fmean(s.input_tokens or 0 for s in own), fmean(s.output_tokens or 0 for s in own))
         if own

@@ -118,6 +118,9 @@ class Tally:
     """The detail of one failure."""
     uncertain: int = 0
     """The number of successes without times: this machine was too busy to measure them."""
+    interrupted: int = 0
+    """The number of probes without an outcome: this process wasn't running when a deadline
+    passed."""
     cold_probes: int = 0
     cost_usd: float | None = None
     """``None`` if the price is unknown."""
