@@ -8,7 +8,7 @@ from markupsafe import Markup
 from exporter import __version__
 from exporter.compare.report.break_even_text import change_sentences, worth_sentences
 from exporter.compare.report.figures import margin_text
-from exporter.compare.report.headline import headline, story
+from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_plot import latency_by_throughput
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import limit_sentences, load_rows
@@ -69,7 +69,7 @@ def to_html(report: Report) -> str:
         meanings=_MEANINGS,
         bar_margin=BAR_MARGIN,
         bar=bar,
-        headline=headline,
+        headline=whole_headline,
         story=story,
         rows=rows,
         margin_text=margin_text,

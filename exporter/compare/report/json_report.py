@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from exporter.compare.report.finding_json import finding_json
-from exporter.compare.report.headline import headline, story
+from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_json import load_json
 from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.conclusion import Report
@@ -59,7 +59,7 @@ def _tally(tally: Tally) -> JsonValue:
 def _versus(report: Report, versus: Versus) -> JsonValue:
     return {
         "candidate": _party(versus.candidate),
-        "headline": headline(report, versus),
+        "headline": whole_headline(report, versus),
         "story": story(versus),
         "findings": [finding_json(finding) for finding in versus.findings],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.break_even import MonthlyCost
@@ -43,7 +44,10 @@ class Report:
     samples: tuple[Sample, ...] = ()
 
     def verdicts(self) -> Iterator[Verdict]:
-        return (finding.verdict for versus in self.versus for finding in versus.findings)
+        """Yield every verdict of the report, also those of each level of load."""
+        at_levels = (level.versus for level in self.load.levels) if self.load else ()
+        for versus in chain(self.versus, *at_levels):
+            yield from (finding.verdict for finding in versus.findings)
 
     @property
     def decided(self) -> bool:
