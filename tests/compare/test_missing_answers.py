@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules
 from exporter.compare.statistics.interim_looks import judge
 from exporter.compare.statistics.measures import Measure
+from exporter.compare.statistics.verdict import Verdict
 from exporter.compare.subject import Evidence
 from exporter.result import Failure, FailureReason
 from tests.compare.making import BASELINE, CANDIDATE, failed, side, subject
@@ -86,3 +88,83 @@ def test_a_report_on_fewer_probes_than_planned_says_so() -> None:
     assert "ended after 30 of the 40 planned probes of each side" in to_markdown(part)
     assert "planned probes" not in to_markdown(whole)
     assert as_json(part)["planned_probes"] == 40
+
+
+def of_lengths(target: str, long_every: int) -> list[Sample]:
+    """Return probes of a mix of prompts. A long prompt takes five times as long."""
+    return [
+        replace(
+            sample,
+            time_to_first_token_seconds=5 * (sample.time_to_first_token_seconds or 0),
+            request_duration_seconds=5 * (sample.request_duration_seconds or 0),
+        )
+        if is_long(sample, long_every)
+        else sample
+        for sample in side(target, 400)
+    ]
+
+
+def is_long(sample: Sample, every: int) -> bool:
+    return sample.block % every == 0
+
+
+@pytest.mark.parametrize("every", [2, 3, 10])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_side_that_fails_on_long_prompts_is_not_the_faster_one_for_it(
+    every: int, share: float
+) -> None:
+    random = Random(every)
+    candidate = [
+        failed(s) if is_long(s, every) and random.random() < share else s
+        for s in of_lengths(CANDIDATE, every)
+    ]
+    found = report(of_lengths(BASELINE, every), candidate)
+
+    verdicts = {one.measure: one.verdict for one in found.versus[0].findings}
+    assert verdicts[Measure.SUCCESS] is Verdict.WORSE
+    assert Verdict.BETTER not in verdicts.values()
+    for measure in (Measure.TTFT_TYPICAL, Measure.TTFT_P50, Measure.DURATION_P95):
+        finding = found.versus[0].finding(measure)
+        assert finding.candidate == pytest.approx(finding.baseline, rel=0.1), measure
+    blocks = as_json(found)["candidates"][0]["blocks"]
+    assert blocks["answered_by_both"] < blocks["probed"] == 200
+    words = f"what both hosted and own answered: {blocks['answered_by_both']} of 200 blocks"
+    assert words in to_markdown(found)
+
+
+def test_answers_to_different_prompts_are_shown_and_not_compared() -> None:
+    baseline, candidate = (
+        [failed(s) if s.block % 2 == odd else s for s in side(name, 400)]
+        for odd, name in enumerate((BASELINE, CANDIDATE))
+    )
+    for measure in (Measure.TTFT_TYPICAL, Measure.TTFT_P50, Measure.TTFT_P95):
+        finding = report(baseline, candidate).versus[0].finding(measure)
+        assert (finding.effect, finding.verdict) == (None, Verdict.UNDECIDED)
+        assert finding.note == "no prompt has an answer of both sides"
+        assert finding.baseline is not None
+        assert finding.candidate is not None
+
+
+def in_outage(sample: Sample) -> Sample:
+    return failed(sample, "connect") if 40 <= sample.block < 60 else sample
+
+
+def test_an_outage_of_both_sides_is_said_and_does_not_hide_that_one_fails_more_often() -> None:
+    random = Random(4)
+    steady = [in_outage(s) for s in side(BASELINE, 200)]
+    flaky = [
+        failed(s) if random.random() < 0.25 else s for s in map(in_outage, side(CANDIDATE, 200))
+    ]
+    found = report(steady, flaky)
+
+    assert found.versus[0].finding(Measure.SUCCESS).verdict is Verdict.WORSE
+    assert as_json(found)["candidates"][0]["blocks"]["answered_by_neither"] == 20
+    assert "In 20 of 100 blocks, neither answered" in to_markdown(found)
+
+
+def test_an_outage_of_both_sides_decides_nothing() -> None:
+    sides = [[in_outage(s) for s in side(name, 200)] for name in (BASELINE, CANDIDATE)]
+    success = report(*sides).versus[0].finding(Measure.SUCCESS)
+
+    assert (success.baseline, success.candidate) == (0.8, 0.8)
+    assert success.verdict is Verdict.UNDECIDED

@@ -61,6 +61,7 @@ def _versus(report: Report, versus: Versus) -> JsonValue:
         "candidate": _party(versus.candidate),
         "headline": whole_headline(report, versus),
         "story": story(versus),
+        "blocks": asdict(report.blocks[versus.candidate.name]),
         "findings": [finding_json(finding) for finding in versus.findings],
     }
 

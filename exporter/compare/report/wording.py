@@ -88,6 +88,8 @@ def method(report: Report) -> Iterator[str]:
         yield f"Samples were taken from {' to '.join(times)}."
     yield from _ended_early(report)
     yield from map(tally_text, report.tallies)
+    for versus in report.versus:
+        yield from _missing_answers(report, versus.candidate.name)
     yield (
         f"Change compares the candidate with the baseline and has a"
         f" {report.confidence * 100:.4g} % confidence interval. The report corrects for testing"
@@ -114,6 +116,24 @@ def _ended_early(report: Report) -> Iterator[str]:
     planned, probes = report.subject.planned_probes, min(tally.probes for tally in report.tallies)
     if planned and probes < planned and not report.look:
         yield f"It ended after {probes} of the {planned} planned probes of each side."
+
+
+def _missing_answers(report: Report, candidate: str) -> Iterator[str]:
+    """Say what failures leave to compare."""
+    blocks, baseline = report.blocks.get(candidate), report.subject.baseline.name
+    if blocks is None or blocks.answered_by_both == blocks.probed:
+        return
+    yield (
+        f"Times, speeds, and costs compare only what both {baseline} and {candidate} answered:"
+        f" {blocks.answered_by_both} of {blocks.probed} blocks. A side that fails on long prompts"
+        " doesn't look faster or cheaper for it."
+    )
+    if blocks.answered_by_neither:
+        yield (
+            f"In {blocks.answered_by_neither} of {blocks.probed} blocks, neither answered. That"
+            " lowers both success ratios, but can't tell the two apart. Look for a cause that they"
+            " share, such as this host's network, or a prompt that is too long for both."
+        )
 
 
 def _listed_first(report: Report) -> str:

@@ -9,7 +9,7 @@ from itertools import chain
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.changes import Change
-from exporter.compare.statistics.findings import Rules, Tally, Versus
+from exporter.compare.statistics.findings import Blocks, Rules, Tally, Versus
 from exporter.compare.statistics.levels import Load
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import Look
@@ -35,6 +35,8 @@ class Report:
     """The look of a sequential comparison."""
     interrupted: bool = False
     """Whether the user stopped the sampling early."""
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
+    """By candidate, the blocks that it has in common with the baseline."""
     load: Load | None = None
     """The results with concurrent streams, if the comparison used them."""
     worth: tuple[MonthlyCost, ...] = ()
