@@ -9,9 +9,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated
-
-from pydantic import BeforeValidator, JsonValue
 
 from exporter.providers import turns
 from exporter.providers.alike import Shortcut
@@ -33,7 +30,7 @@ from exporter.providers.base import (
     UsageReported,
 )
 from exporter.providers.blocks import CallBlock
-from exporter.providers.calls import CallPiece
+from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
@@ -42,8 +39,8 @@ from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
 from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.tools import anthropic_tools
-from exporter.providers.usage import AnthropicUsage, Counter, as_object
-from exporter.providers.wire import Wire, merged, parse, parse_if
+from exporter.providers.usage import AnthropicUsage, Counter
+from exporter.providers.wire import IfObject, Wire, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit
 
 PUBLIC_BASE_URL = "https://api.anthropic.com"
@@ -61,7 +58,7 @@ _DONE = b"[DONE]"
 class _Message(Wire):
     id: Text = None
     model: Text = None
-    usage: AnthropicUsage | None = None
+    usage: IfObject[AnthropicUsage] = None
 
 
 class _Content(Wire):
@@ -76,7 +73,7 @@ class _Content(Wire):
     type: Text = None
     id: Text = None
     name: Text = None
-    input: JsonValue = None
+    input: Arguments = ""
 
     def outputs(self) -> Iterator[Output]:
         if self.thinking:
@@ -94,7 +91,7 @@ class _Content(Wire):
         """
         if self.type != "tool_use":
             return None
-        return CallPiece(self.name, json.dumps(self.input) if self.input else "", id=self.id)
+        return CallPiece(self.name, self.input, id=self.id)
 
 
 class _StopDetails(Wire):
@@ -104,7 +101,7 @@ class _StopDetails(Wire):
 
 class _Delta(_Content):
     stop_reason: Text = None
-    stop_details: Annotated[_StopDetails | None, BeforeValidator(as_object)] = None
+    stop_details: IfObject[_StopDetails] = None
 
 
 class _Event(Wire):
@@ -114,7 +111,7 @@ class _Event(Wire):
     message: _Message | None = None
     content_block: _Content | None = None
     delta: _Delta | None = None
-    usage: AnthropicUsage | None = None
+    usage: IfObject[AnthropicUsage] = None
     error: ErrorMember = None
 
 
