@@ -11,7 +11,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from exporter.providers import turns
-from exporter.providers.alike import Shortcut
+from exporter.providers.alike import AlikeDecoder
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -33,7 +33,6 @@ from exporter.providers.blocks import CallBlock
 from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
-from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
@@ -164,7 +163,7 @@ class Anthropic:
         )
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseOrJsonDecoder(), Shortcut(_MessageStream().events).events)
+        return AlikeDecoder(SseOrJsonDecoder(), _MessageStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         failure = explain(head.status, body)

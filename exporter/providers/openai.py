@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from exporter.providers.alike import Shortcut
+from exporter.providers.alike import AlikeDecoder
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -30,7 +30,6 @@ from exporter.providers.base import (
 from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, failed_ending, is_finish
 from exporter.providers.error_body import ErrorMember, ErrorObject, Text, unwrapped
-from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.greedy import likelihoods, openai_greedy
@@ -187,7 +186,7 @@ class OpenAI:
         return body
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseOrJsonDecoder(), Shortcut(_ChatStream(self._preset).events).events)
+        return AlikeDecoder(SseOrJsonDecoder(), _ChatStream(self._preset).events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         return explain(head.status, body, self._preset)

@@ -153,6 +153,7 @@ async def test_a_model_that_never_gets_ready_is_not_ready_and_an_alert() -> None
     assert result.finished_at - since == pytest.approx(0.5, abs=2 * RETRY_SECONDS)
 
 
+@timed
 async def test_a_request_that_is_held_for_too_long_is_not_ready() -> None:
     boot = Boot(60, sign=Sign.HELD)
     async with Simulator({"m": script_with(boot)}) as simulator:
@@ -205,6 +206,23 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
             (cold,) = (told.cold for told in run.observations if told.cold)
             assert warm == len(run.results) - failures - 1 > 0
     assert cold.duration_seconds == pytest.approx(LOADING_SECONDS, abs=0.2 + SLACK_SECONDS)
+
+
+async def test_a_cold_probe_measures_all_of_a_cold_start_that_a_scheduled_probe_found() -> None:
+    """Otherwise, the warm probe behind it would end a cold start that includes the idle period."""
+    loading = faults.ErrorResponse(Error(ErrorKind.NOT_READY, "Loading model"))
+    async with Simulator({"m": Script(fault=loading)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            found = await run.cold.probe(plan)
+            simulator.scripts["m"] = script_with()
+            cold = await run.probe_cold(plan)
+            warm = await run.cold.probe(plan)
+    assert found.result.failure is not None
+    assert found.result.failure.reason is FailureReason.NOT_READY
+    assert cold.cold is not None
+    assert (cold.result.success, warm.result.success) == (True, True)
+    assert warm.cold is None
 
 
 async def test_a_probe_of_two_requests_is_no_cold_probe() -> None:
