@@ -51,9 +51,9 @@ FAILED_ENDINGS = (
 _PARTS = {
     reason: re.compile(parts.replace(" ", "|"))
     for reason, parts in {
-        Reason.CONTENT_FILTER: "safety filter blocked blocklist prohibit moderat sensitive guardrail "
-        "violat unsafe flagged censor recitation toxic policy harm copyright illegal inspection nsfw "
-        "jailbreak",
+        Reason.CONTENT_FILTER: "safety filter blocked blocklist prohibit moderat sensitive "
+        "guardrail violat unsafe flagged censor recitation toxic policy harm copyright illegal "
+        "inspection nsfw jailbreak",
         Reason.OVERLOADED: "overload capacity insufficientsystem resourceexhausted",
         Reason.RATE_LIMITED: "ratelimit throttl",
         Reason.QUOTA: "insufficientquota insufficientcredit insufficientbalance",
