@@ -11,7 +11,8 @@ from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
 
-_TIMEOUTS = Timeouts(total=10.0, first_token=0.5, stall=0.5)
+PATIENT = Timeouts(total=60)
+"""Long enough for a busy machine."""
 
 
 async def probed(
@@ -21,7 +22,7 @@ async def probed(
     key_file: Path | None = None,
     model: str = "m",
     probe: Probe | None = None,
-    timeouts: Timeouts = _TIMEOUTS,
+    timeouts: Timeouts = PATIENT,
     **fields: object,
 ) -> ProbeResult:
     """Return the result of one probe of a simulated provider.

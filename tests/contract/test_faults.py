@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config.plan import Timeouts
 from exporter.result import FailureReason
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
 from exporter.simulator.cast import MODELS
-from tests.contract.probing import probed
+from tests.contract.probing import PATIENT, probed
 from tests.waiting import timed
 
 PATHS = {model.provider: model.path for model in MODELS}
@@ -33,6 +34,11 @@ FAULTS = [
     (faults.EmptyAnswer(), FailureReason.EMPTY),
     (faults.DataAfterEnd(), None),
 ]
+# A late simulator passes only the limit that its fault is about.
+LIMITS = {
+    FailureReason.TIMEOUT_FIRST_TOKEN: Timeouts(total=30, first_token=0.5),
+    FailureReason.TIMEOUT_STALL: Timeouts(total=30, stall=0.5),
+}
 
 
 @pytest.fixture
@@ -48,8 +54,10 @@ async def test_our_probe_names_each_fault(
     provider: str, fault: faults.Fault, reason: FailureReason | None, key_file: Path
 ) -> None:
     script = Script(first_token_seconds=0.01, token_gap_seconds=0.001, fault=fault)
+    limits = LIMITS.get(reason, PATIENT) if reason else PATIENT
     async with Simulator({"m": script}) as simulator:
-        result = await probed(provider, simulator.url + PATHS[provider], key_file=key_file)
+        url = simulator.url + PATHS[provider]
+        result = await probed(provider, url, key_file=key_file, timeouts=limits)
     assert (result.failure and result.failure.reason) == reason
 
 
