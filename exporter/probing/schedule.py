@@ -82,6 +82,8 @@ class Schedule:
         self._probe = probe or partial(_ask, prober)
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
+        self._under_way: set[Identity] = set()
+        """Until the result was handled, which is a moment longer than the prober is busy."""
         self._quiet_until: dict[Identity, float] = {}
         """By ``Plan.asked``, in monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -149,10 +151,13 @@ class Schedule:
 
         :raises StandsBy: another exporter is the leader.
         """
+        self._under_way.add(plan.identity)
         try:
             observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was canceled at shutdown
+        finally:
+            self._under_way.discard(plan.identity)
         result = observation.result
         if result.failure and result.retry_after_seconds:
             quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
@@ -189,7 +194,8 @@ class Schedule:
             return SkipReason.PAUSED
         if self._keeps_back(plan):
             return SkipReason.COLD_START
-        if self._prober.is_busy(plan) and plan.identity not in self._confirming:
+        is_busy = self._prober.is_busy(plan) or plan.identity in self._under_way
+        if is_busy and plan.identity not in self._confirming:
             return SkipReason.OVERLAP
         if time.monotonic() < self._quiet_until.get(plan.asked, 0):
             return SkipReason.RETRY_AFTER

@@ -24,11 +24,8 @@ from tests.chaos.behaviours import BEHAVIOURS
 from tests.chaos.costly import ANY, FRAMES
 from tests.chaos.script import WHOLE, Behaviour
 from tests.chaos.status_faults import RETRY_AFTER
+from tests.limits import PATIENT, limits_for
 from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
-
-SOON = Timeouts(total=1.0, first_token=0.4, stall=0.4)
-PATIENT = Timeouts(total=60, first_token=60, stall=60)
-"""Too long to be exceeded on a busy machine."""
 
 
 def plan_for(url: str, provider: str = "openai", timeouts: Timeouts = PATIENT) -> Plan:
@@ -83,6 +80,14 @@ def _marked(behaviour: Behaviour) -> object:
     return pytest.param(behaviour, id=behaviour.name, marks=marks)
 
 
+def limits_of(behaviour: Behaviour) -> Timeouts:
+    """Only a fault that waits gets a short timeout, because a busy machine can be slow."""
+    reason = behaviour.reasons[0] if behaviour.waits else None
+    # The status was said before the silence, and even a late server says it in time.
+    silent = reason is FailureReason.RATE_LIMITED
+    return Timeouts(total=4) if silent else limits_for(reason)
+
+
 @pytest.mark.parametrize("behaviour", [_marked(behaviour) for behaviour in BEHAVIOURS.values()])
 async def test_a_fault_has_its_reason_and_harms_nobody(
     behaviour: Behaviour, neighbour: Connections, caplog: pytest.LogCaptureFixture
@@ -90,8 +95,7 @@ async def test_a_fault_has_its_reason_and_harms_nobody(
     tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
     other = plan_for(neighbour.target.endpoint.removesuffix("/v1"))
     with wire_server(behaviour.script, WHOLE) as server:
-        # Only a fault that waits gets short timeouts, because a busy machine can be slow.
-        plan = plan_for(server.url, behaviour.provider, SOON if behaviour.waits else PATIENT)
+        plan = plan_for(server.url, behaviour.provider, limits_of(behaviour))
         connections = Connections(plan.target)
         result, beside = await asyncio.gather(
             run_probe(plan, "hello", connections), run_probe(other, "hello", neighbour)

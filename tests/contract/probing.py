@@ -10,9 +10,7 @@ from exporter.kinds import Chat, Probe
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
-
-PATIENT = Timeouts(total=60)
-"""Long enough for a busy machine."""
+from tests.limits import PATIENT
 
 
 async def probed(

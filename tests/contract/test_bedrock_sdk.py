@@ -32,7 +32,7 @@ from exporter.simulator.faults import (
     Garbage,
     MissingEndMarker,
 )
-from tests.contract.probing import PATIENT
+from tests.limits import PATIENT
 from tests.waiting import timed
 from tests.wire import response, wire_server
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.plan import Timeouts
 from exporter.result import FailureReason
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
 from exporter.simulator.cast import MODELS
-from tests.contract.probing import PATIENT, probed
+from tests.contract.probing import probed
+from tests.limits import limits_for
 from tests.waiting import timed
 
 PATHS = {model.provider: model.path for model in MODELS}
@@ -34,11 +34,6 @@ FAULTS = [
     (faults.EmptyAnswer(), FailureReason.EMPTY),
     (faults.DataAfterEnd(), None),
 ]
-# A late simulator passes only the limit that its fault is about.
-LIMITS = {
-    FailureReason.TIMEOUT_FIRST_TOKEN: Timeouts(total=30, first_token=0.5),
-    FailureReason.TIMEOUT_STALL: Timeouts(total=30, stall=0.5),
-}
 
 
 @pytest.fixture
@@ -54,10 +49,9 @@ async def test_our_probe_names_each_fault(
     provider: str, fault: faults.Fault, reason: FailureReason | None, key_file: Path
 ) -> None:
     script = Script(first_token_seconds=0.01, token_gap_seconds=0.001, fault=fault)
-    limits = LIMITS.get(reason, PATIENT) if reason else PATIENT
     async with Simulator({"m": script}) as simulator:
         url = simulator.url + PATHS[provider]
-        result = await probed(provider, url, key_file=key_file, timeouts=limits)
+        result = await probed(provider, url, key_file=key_file, timeouts=limits_for(reason))
     assert (result.failure and result.failure.reason) == reason
 
 

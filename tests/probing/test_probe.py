@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from exporter.config.plan import Plan, Timeouts
+from exporter.config.plan import Plan
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.net.transport import Connections
 from exporter.probing.attempt import MAX_BODY_BYTES
 from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult
+from tests.limits import PATIENT, limits_for
 from tests.process import free_port
 from tests.waiting import timed, until
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
@@ -51,7 +52,7 @@ def plan_for(server: WireServer, **probe: Any) -> Plan:
         probe_name="p",
         probe=Chat.model_validate({"prompt": "hello", **probe}),
         interval_seconds=60,
-        timeouts=Timeouts(total=30),
+        timeouts=PATIENT,
         fresh_connection=False,
     )
 
@@ -201,10 +202,6 @@ async def test_nonsense_in_the_same_read_as_the_end_marker_is_passed_over() -> N
 ERROR = chunk(b'data: {"error":{"message":"no room","code":"server_is_overloaded"}}\n\n')
 TOKEN = delta(content="1")
 PINGS: list[Step] = [chunk(b": ping\n\n"), 0.05] * 20
-# A late server passes only the limit that its script is about.
-FIRST_TOKEN_IN_TIME = Timeouts(total=30, first_token=0.3, stall=30)
-NO_STALL = Timeouts(total=30, first_token=30, stall=0.3)
-ALL_IN_TIME = Timeouts(total=1, first_token=30, stall=30)
 
 
 @pytest.mark.parametrize(
@@ -249,22 +246,20 @@ async def test_each_way_to_fail_has_its_reason(
 
 
 @pytest.mark.parametrize(
-    ("script", "limits", "expected"),
+    ("script", "expected"),
     [
-        ([Act.HANG], FIRST_TOKEN_IN_TIME, FailureReason.TIMEOUT_FIRST_TOKEN),
-        ([STREAM_HEAD, ROLE, Act.HANG], FIRST_TOKEN_IN_TIME, FailureReason.TIMEOUT_FIRST_TOKEN),
-        ([STREAM_HEAD, *PINGS], FIRST_TOKEN_IN_TIME, FailureReason.TIMEOUT_FIRST_TOKEN),
-        ([STREAM_HEAD, TOKEN, Act.HANG], NO_STALL, FailureReason.TIMEOUT_STALL),
-        ([STREAM_HEAD, TOKEN, *PINGS], NO_STALL, FailureReason.TIMEOUT_STALL),
-        ([STREAM_HEAD, *[TOKEN, 0.05] * 40], ALL_IN_TIME, FailureReason.TIMEOUT_TOTAL),
-        ([b"HTTP/1.1 200"], ALL_IN_TIME, FailureReason.TIMEOUT_TOTAL),
+        ([Act.HANG], FailureReason.TIMEOUT_FIRST_TOKEN),
+        ([STREAM_HEAD, ROLE, Act.HANG], FailureReason.TIMEOUT_FIRST_TOKEN),
+        ([STREAM_HEAD, *PINGS], FailureReason.TIMEOUT_FIRST_TOKEN),
+        ([STREAM_HEAD, TOKEN, Act.HANG], FailureReason.TIMEOUT_STALL),
+        ([STREAM_HEAD, TOKEN, *PINGS], FailureReason.TIMEOUT_STALL),
+        ([STREAM_HEAD, *[TOKEN, 0.05] * 40], FailureReason.TIMEOUT_TOTAL),
+        ([b"HTTP/1.1 200"], FailureReason.TIMEOUT_TOTAL),
     ],
 )
-async def test_each_timeout_is_told_apart(
-    script: Sequence[Step], limits: Timeouts, expected: FailureReason
-) -> None:
+async def test_each_timeout_is_told_apart(script: Sequence[Step], expected: FailureReason) -> None:
     with wire_server(script) as server:
-        result = await ask(replace(plan_for(server), timeouts=limits))
+        result = await ask(replace(plan_for(server), timeouts=limits_for(expected)))
     assert reason(result) is expected
 
 

@@ -13,7 +13,7 @@ from statistics import median
 import pytest
 
 from exporter.budget.spending import Spending
-from exporter.config.plan import Plan, Timeouts
+from exporter.config.plan import Plan
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.metrics.registry import Metrics
@@ -22,6 +22,7 @@ from exporter.probing.grid import spread
 from exporter.probing.prober import Prober
 from exporter.probing.schedule import Schedule
 from exporter.result import ProbeResult
+from tests.limits import PATIENT
 from tests.observing import Plans
 from tests.probing.test_probe import DONE, FINISH, TOKEN
 from tests.shown import families
@@ -37,7 +38,7 @@ def plan_for(server: WireServer, name: str = "t", interval_seconds: float = 0.2)
         probe_name="p",
         probe=Chat(prompt="hello"),
         interval_seconds=interval_seconds,
-        timeouts=Timeouts(total=60),
+        timeouts=PATIENT,
         fresh_connection=False,
     )
 
@@ -142,6 +143,17 @@ async def test_retry_after_silences_the_target() -> None:
                 lambda: run.value("inference_probes_skipped_total", reason="retry_after") >= 2
             )
     assert len(run.results) == 1
+
+
+async def test_retry_after_holds_for_a_probe_that_is_due_in_the_turn_in_which_it_comes() -> None:
+    with wire_server([0.05, response(429, b"{}", b"retry-after: 60")]) as server:
+        async with running(plan_for(server)) as run:
+            await until(lambda: server.requests)
+            time.sleep(0.5)  # noqa: ASYNC251 - the answer comes, and the next probe is due
+            await until(
+                lambda: run.value("inference_probes_skipped_total", reason="retry_after") >= 2
+            )
+    assert len(server.requests) == 1
 
 
 async def test_one_broken_target_leaves_the_others_alone() -> None:
