@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -93,16 +94,24 @@ def _process(command: list[str]) -> Iterator[Running]:
         yield one
 
 
-def _least(parsing: str, connection: Connection) -> Client:
+def _least_command(language: str) -> list[str]:
+    """Return how to start the smallest client in this language, without its arguments."""
+    if language == "C":
+        return [str(compiled.client())]
+    return [sys.executable, "-m", "benchmarks.cpu.least"]
+
+
+def _least(language: str, parsing: str, connection: Connection) -> Client:
     def run(scene: Scene) -> AbstractContextManager[Running]:
-        program, server = compiled.client(), urlsplit(scene.url)
+        server = urlsplit(scene.url)
         spread_ms = int(scene.script_seconds * 1000)
         words = (parsing, connection, server.hostname, server.port, scene.model, scene.streams)
-        return _process([str(word) for word in (program, *words, spread_ms, 0)])
+        return _process([str(it) for it in (*_least_command(language), *words, spread_ms, 0)])
 
-    name = {"unread": "C, recvmsg alone", "parsed": "C, everything parsed"}[parsing]
-    missing = None if compiled.compiler() else "there is no C compiler"
-    return Client(name, connection, run, missing, is_limit=True)
+    name = {"unread": "recvmsg alone", "parsed": "everything parsed"}[parsing]
+    in_c = language == "C"
+    missing = "there is no C compiler" if in_c and not compiled.compiler() else None
+    return Client(f"{language}, {name}", connection, run, missing, is_limit=in_c)
 
 
 def _python(name: str, client: str) -> Client:
@@ -184,9 +193,9 @@ def _tool(peer: Peer) -> Client:
 def clients() -> Iterator[Client]:
     """Yield the clients in the order of the table, the limits first."""
     connections: tuple[Connection, ...] = ("reuse", "fresh")
-    for connection in connections:
-        yield _least("unread", connection)
-        yield _least("parsed", connection)
+    for connection, language in product(connections, ("C", "Python")):
+        yield _least(language, "unread", connection)
+        yield _least(language, "parsed", connection)
     for connection in connections:
         yield _exporter(connection)
     yield _python("our probe, without schedule, series and log", "ours")

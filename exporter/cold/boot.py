@@ -74,16 +74,16 @@ class BootWatch:
         waiting_targets: WaitingTargets,
         listener: BootListener,
         probe: Probing,
+        must_wait: Callable[[Plan], bool],
     ) -> None:
         self.plan = plan
         self._settings = settings
         self._waiting_targets = waiting_targets
         self._listener = listener
         self._probe = probe
+        self._must_wait = must_wait
         self._pages = ServerPages(plan.target)
         self._boot: BootRecord | None = None
-        self._quiet_until = 0.0
-        """Until when the server wants no probe, in monotonic seconds."""
 
     async def run(self) -> None:
         """Poll the server until cancelled."""
@@ -137,7 +137,7 @@ class BootWatch:
 
         After the limit, only scheduled probes are sent.
         """
-        if self._boot is None or time.monotonic() < self._quiet_until:
+        if self._boot is None or self._must_wait(self.plan):
             return
         left = self._settings.limit - self._boot.elapsed_seconds
         if left <= 0:
@@ -149,7 +149,6 @@ class BootWatch:
         except NotProbed:
             self._end()  # the first token stays unknown
             return
-        self._quiet_until = time.monotonic() + (result.retry_after_seconds or 0.0)
         if result.failure and not sign_of(result, expected=True):
             # The server is up. This failure has another cause than the boot, and would repeat.
             self._end()
@@ -190,11 +189,19 @@ class Boots:
     """The boot watches of all targets with ``watched_boot``."""
 
     def __init__(
-        self, waiting_targets: WaitingTargets, listener: BootListener, probe: Probing
+        self,
+        waiting_targets: WaitingTargets,
+        listener: BootListener,
+        probe: Probing,
+        must_wait: Callable[[Plan], bool],
     ) -> None:
+        """
+        :param must_wait: whether a plan's server wants no probe yet.
+        """
         self._waiting_targets = waiting_targets
         self._listener = listener
         self._probe = probe
+        self._must_wait = must_wait
         self._watches: dict[str, BootWatch] = {}
         self._looking = TaskSet[str, BootWatch](BootWatch.run)
 
@@ -213,7 +220,9 @@ class Boots:
         if watch and watch.plan == plan:
             return watch
         settings = plan.target.watched_boot or WatchedBoot()
-        return BootWatch(plan, settings, self._waiting_targets, self._listener, self._probe)
+        return BootWatch(
+            plan, settings, self._waiting_targets, self._listener, self._probe, self._must_wait
+        )
 
     def stop(self) -> None:
         """Stop watching."""

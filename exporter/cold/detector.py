@@ -20,7 +20,7 @@ from exporter.cold.warmth import WarmTimes
 from exporter.coldness import Coldness
 from exporter.config.plan import Identity, Plan, PlanChange
 from exporter.observation import Observation
-from exporter.probing.schedule import MAX_RETRY_AFTER_SECONDS
+from exporter.probing.requested_waits import MAX_RETRY_AFTER_SECONDS
 from exporter.result import NANOSECONDS, ProbeResult
 
 IDLE_SECONDS = 300.0
@@ -66,8 +66,13 @@ class ColdDetector:
         return (time.monotonic_ns() - past.last_end_ns) / NANOSECONDS
 
     def attempted(self, observation: Observation) -> None:
-        """Record an attempt at a cold model, whose result ``ColdProbe`` judges."""
-        self._past(observation.plan).last_end_ns = time.monotonic_ns()
+        """Record an attempt at a cold model.
+
+        ``ColdProbe`` judges its result and measures the whole cold start, so earlier attempts no
+        longer count.
+        """
+        past = self._past(observation.plan)
+        past.last_end_ns, past.sequence = time.monotonic_ns(), None
 
     def judge(self, observation: Observation) -> Observation:
         """The result, marked if it is cold and not marked yet."""

@@ -26,6 +26,8 @@ from exporter.settings.presentable import MAX_DETAIL_CHARACTERS, presentable
 from exporter.settings.secret import SecretError
 
 _PATIENCE_SECONDS = 5.0
+_LATE_SECONDS = 0.5
+"""A timeout that is noticed so late passed while the exporter itself didn't run."""
 _MAX_PAGE_BYTES = 1 << 20
 _MAX_PAGE_PARTS = 1 << 14
 """About 500 models of vLLM. A response with more does not count as a model list."""
@@ -92,7 +94,7 @@ class ServerPages:
     async def get(self, path: str) -> PageResult:
         """Request one path. The server's failures are part of the result.
 
-        :raises OwnFault: the request couldn't be sent because the exporter lacks something.
+        :raises OwnFault: the exporter itself lacks something, or didn't run.
         """
         began_ns, exchange = time.monotonic_ns(), Exchange()
         try:
@@ -111,6 +113,7 @@ class ServerPages:
         except NetworkFailure as error:
             return PageResult(began_ns, detail=presentable(str(error), MAX_DETAIL_CHARACTERS))
         except TimeoutError:
+            _check_promptness(began_ns)
             detail = f"no response to {path} within {_PATIENCE_SECONDS:g} s"
             return PageResult(began_ns, _connected_ns(began_ns, exchange), detail=detail)
         status = response.status_code
@@ -130,6 +133,16 @@ class ServerPages:
                 headers["authorization"] = f"Bearer {await fetch(self._target.api_key)}"
             headers |= await self._target.header_values()
         return headers
+
+
+def _check_promptness(began_ns: int) -> None:
+    """Check that a timeout is noticed in time. After a stop, an answer may wait in the kernel.
+
+    :raises OwnFault: it isn't.
+    """
+    late = (time.monotonic_ns() - began_ns) / NANOSECONDS - _PATIENCE_SECONDS
+    if late > _LATE_SECONDS:
+        raise OwnFault(f"the exporter didn't run for {late:.1f} s")
 
 
 async def _body_of(response: httpx.Response) -> bytes:

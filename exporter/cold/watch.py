@@ -31,7 +31,9 @@ class ColdWatch:
         self._prober = prober
         self._waiting_targets = WaitingTargets(on_waiting)
         self._detector = ColdDetector(self._waiting_targets)
-        self._boots = Boots(self._waiting_targets, on_boot, self._probe_booting)
+        self._boots = Boots(
+            self._waiting_targets, on_boot, self._probe_booting, prober.waits.includes
+        )
         self._cold_starts = ColdStarts(
             self._detector, self._waiting_targets, prober.is_busy, self.probe, self.probe_cold
         )

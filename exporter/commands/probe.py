@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from exporter.commands import past_options
-from exporter.commands.given import given_options
+from exporter.commands.given import refuse_useless_options
+
+_NEEDS = {"since_seconds": ("prometheus",), "prometheus_token_env": ("prometheus",)}
 
 
 @click.command()
@@ -68,12 +69,7 @@ def probe(
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
-    if path is None:
-        _check_unused({"target"}, "--config")
-    else:
-        _check_unused(ad_hoc.keys(), "--provider")
-    if prometheus is None:
-        _check_unused({"prometheus_token_env", "since_seconds"}, "--prometheus")
+    refuse_useless_options({"path": ad_hoc.keys(), "provider": {"target"}}, _NEEDS)
     if ("usual" in fail_on) != (prometheus is not None):
         raise click.UsageError("--fail-on usual and --prometheus need each other")
     from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - keeps --help fast
@@ -86,13 +82,3 @@ def probe(
         sys.exit(probe_run.judge(path, target, gate))
     plans = probe_run.plans_of(path, target) if path else probe_run.ad_hoc_plans(ad_hoc)
     sys.exit(probe_run.probe(plans, count or 1, as_json))
-
-
-def _check_unused(options: Collection[str], needed: str) -> None:
-    """Refuse options that would have no effect, because the user expects one.
-
-    :param needed: the option without which these have no effect.
-    """
-    for name, option in given_options().items():
-        if name in options:
-            raise click.UsageError(f"{option} works only with {needed}; remove it")

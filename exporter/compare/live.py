@@ -44,10 +44,6 @@ def report(options: Options, baseline: str) -> Report:
         config = ad_hoc_config(names, _AD_HOC_TIMEOUT)
         names = [target.name for target in config.targets]
     plans, question = plans_of(config, names[0], names[1:], options.asking)
-    if options.concurrency and (options.until_decided or options.cold_idle_seconds is not None):
-        raise PartiesError("--concurrency cannot be used with --until-decided or --cold-idle")
-    if options.max_requests is not None and not options.concurrency:
-        raise PartiesError("--max-requests needs --concurrency; without it, use -n")
     _check_prices(options, plans)
     return (_under_load if options.concurrency else _one_by_one)(options, plans, question)
 

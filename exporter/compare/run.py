@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.compare import live, samples_file
 from exporter.compare.errors import PartiesError
-from exporter.compare.options import Asking, Options
+from exporter.compare.options import Options
 from exporter.compare.past import history
 from exporter.compare.past.window import Window, before_and_after, same_time, windows_of
 from exporter.compare.samples_file import Recorder
@@ -31,16 +31,10 @@ def report(options: Options) -> Report:
         raise PartiesError("specify what to compare: --baseline and --candidate")
     if options.prometheus:
         return _past(options, options.prometheus, options.baseline)
-    if of_one_target:
-        raise PartiesError("--before-after and --window need --prometheus")
     return live.report(options, options.baseline)
 
 
 def _past(options: Options, url: str, baseline: str) -> Report:
-    if options.asking != Asking(probe=options.asking.probe):
-        raise PartiesError("with --prometheus, you can choose a --probe, but no prompts")
-    if options.concurrency:
-        raise PartiesError("--concurrency cannot be used with --prometheus")
     sides = _sides(options, baseline)
     with Prometheus(url, options.prometheus_token_env) as prometheus:
         kept = history.read(prometheus, sides, options.asking.probe)

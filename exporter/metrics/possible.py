@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from exporter.config.plan import Plan
 from exporter.kinds import Chat, Kind
+from exporter.prices.price import TokenPrice
 from exporter.result import SkipReason
 
 Possible = Callable[[Plan, tuple[str, ...]], bool]
@@ -58,8 +59,8 @@ def run(plan: Plan, _own: tuple[str, ...]) -> bool:
 
 
 def priced(plan: Plan, own: tuple[str, ...]) -> bool:
-    """Only probes that run a model with a known price have these series."""
-    return run(plan, own) and plan.price is not None
+    """Only probes that run a model with a known price per token have these series."""
+    return run(plan, own) and isinstance(plan.price, TokenPrice)
 
 
 def skipped(plan: Plan, own: tuple[str, ...]) -> bool:

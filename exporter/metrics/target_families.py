@@ -183,7 +183,8 @@ TOKENS = TARGET_FAMILIES.counter(
 )
 COST = TARGET_FAMILIES.counter(
     "inference_cost_usd_total",
-    "Cost of all probes, by the provider's token count; absent as long as the price is unknown.",
+    "Cost of all probes, by the provider's token count; absent for a server with an hourly price,"
+    " and as long as the price is unknown.",
     possible=possible.priced,
 )
 PRICE = TARGET_FAMILIES.gauge(

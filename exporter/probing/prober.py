@@ -16,6 +16,7 @@ from exporter.config.target import Target
 from exporter.net.transport import Connections
 from exporter.observation import Observation, Occasion, observed
 from exporter.probing.probe import run_probe
+from exporter.probing.requested_waits import RequestedWaits
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +123,7 @@ class Prober:
         self._purse = purse
         self.may_probe = may_probe
         """Whether this exporter is currently the leader."""
+        self.waits = RequestedWaits()
         self._states: dict[Identity, _PlanState] = {}
         self._in_flight: set[asyncio.Task[Observation]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -186,6 +188,7 @@ class Prober:
                     raise StandsBy
                 text = next(state.texts)
                 result = await run_probe(plan, text, state.connections)
+            self.waits.note(plan, result)
             observation = observed(plan, result, why)
             hold.ended(observation.cost.charged_usd)
             return observation

@@ -21,9 +21,6 @@ from exporter.probing.grid import GridTrigger
 from exporter.probing.prober import NotProbed, Prober, StandsBy
 from exporter.result import SkipReason
 
-MAX_RETRY_AFTER_SECONDS = 900.0
-"""The longest wait that a provider can request. A longer one would hide its recovery."""
-
 _GRACE_SECONDS = 1
 """A probe later than this is dropped. After a pause, only probes that were due in the last second
 run."""
@@ -82,10 +79,6 @@ class Schedule:
         self._probe = probe or partial(_ask, prober)
         self._keeps_back = keeps_back
         self._plans: dict[Identity, Plan] = {}
-        self._under_way: set[Identity] = set()
-        """Until the result was handled, which is a moment longer than the prober is busy."""
-        self._quiet_until: dict[Identity, float] = {}
-        """By ``Plan.asked``, in monotonic seconds."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
@@ -151,17 +144,10 @@ class Schedule:
 
         :raises StandsBy: another exporter is the leader.
         """
-        self._under_way.add(plan.identity)
         try:
             observation = await self._probe(plan, occasion)
         except asyncio.CancelledError:
             return  # the probe outlasted the grace time, and was canceled at shutdown
-        finally:
-            self._under_way.discard(plan.identity)
-        result = observation.result
-        if result.failure and result.retry_after_seconds:
-            quiet = min(result.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
-            self._quiet_until[plan.asked] = time.monotonic() + quiet
         pause = self._confirmation.take(observation)
         self._ask_no_more(plan)
         if pause is not None and plan.identity in self._plans:
@@ -194,10 +180,9 @@ class Schedule:
             return SkipReason.PAUSED
         if self._keeps_back(plan):
             return SkipReason.COLD_START
-        is_busy = self._prober.is_busy(plan) or plan.identity in self._under_way
-        if is_busy and plan.identity not in self._confirming:
+        if self._prober.is_busy(plan) and plan.identity not in self._confirming:
             return SkipReason.OVERLAP
-        if time.monotonic() < self._quiet_until.get(plan.asked, 0):
+        if self._prober.waits.includes(plan):
             return SkipReason.RETRY_AFTER
         if not self._prober.affords(plan):
             return SkipReason.BUDGET

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from exporter.providers.base import Event, Output
-from exporter.providers.framing.sse import ServerSentEvent
+from exporter.providers.framing import FramedDecoder
+from exporter.providers.framing.sse import ServerSentEvent, SseDecoder
 
 _MAX_BYTES = 4096
 """A longer message is parsed, which limits the number of its parts."""
@@ -72,37 +73,42 @@ class Alike:
             return None
 
 
-class Shortcut:
-    """Interprets the messages of one stream, and has only those parsed that aren't like the last.
+class AlikeDecoder(FramedDecoder[ServerSentEvent]):
+    """Decodes one stream, and parses only the messages that aren't like the last parsed one.
 
     Use this for dialects in which the meaning of an output-only message changes only after a
     message that means something else. It gains nothing where every message has a number or a time
     of its own.
+
+    Nearly every read is one message in its plainest form. If it is like the last one, it isn't
+    even framed: it leaves the framing as it was, between two messages.
     """
 
-    __slots__ = ("_alike", "_interpret", "_name")
+    __slots__ = ("_alike", "_parse", "_sse")
 
-    def __init__(self, interpret: Callable[[ServerSentEvent], Iterable[Event]]) -> None:
-        self._interpret = interpret
+    def __init__(
+        self, framing: SseDecoder, parse: Callable[[ServerSentEvent], Iterable[Event]]
+    ) -> None:
+        super().__init__(framing, self._meaning)
+        self._sse, self._parse = framing, parse
         self._alike = Alike()
-        self._name = ""
-        """The name of the event that was parsed last."""
 
-    def events(self, message: ServerSentEvent) -> Iterable[Event]:
-        """Return what a message means."""
-        is_plain = message.status is None and not message.is_bare
-        if (
-            is_plain
-            and message.event == self._name
-            and (output := self._alike.output(message.data))
-        ):
+    def feed(self, data: bytes) -> Sequence[Event]:
+        if self._sse.is_between_events and (output := self._alike.output(data)):
             return (output,)
-        return self._parsed(message, is_plain=is_plain)
+        return super().feed(data)
 
-    def _parsed(self, message: ServerSentEvent, *, is_plain: bool) -> Iterator[Event]:
+    def _meaning(self, message: ServerSentEvent) -> Iterable[Event]:
+        if (plain := message.plain) is None:
+            self._alike.learn(b"", ())
+            return self._parse(message)
+        if output := self._alike.output(plain):
+            return (output,)
+        return self._parsed(message, plain)
+
+    def _parsed(self, message: ServerSentEvent, plain: bytes) -> Iterator[Event]:
         events: list[Event] = []
-        for event in self._interpret(message):
+        for event in self._parse(message):
             events.append(event)
             yield event
-        self._name = message.event
-        self._alike.learn(message.data, events if is_plain else ())
+        self._alike.learn(plain, events)

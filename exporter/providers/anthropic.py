@@ -9,12 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated
-
-from pydantic import BeforeValidator, JsonValue
 
 from exporter.providers import turns
-from exporter.providers.alike import Shortcut
+from exporter.providers.alike import AlikeDecoder
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -33,17 +30,16 @@ from exporter.providers.base import (
     UsageReported,
 )
 from exporter.providers.blocks import CallBlock
-from exporter.providers.calls import CallPiece
+from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
-from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.headers import rate_limit, retry_after_seconds, share_left
 from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.tools import anthropic_tools
-from exporter.providers.usage import AnthropicUsage, Counter, as_object
-from exporter.providers.wire import Wire, merged, parse, parse_if
+from exporter.providers.usage import AnthropicUsage, Counter
+from exporter.providers.wire import IfObject, Wire, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit
 
 PUBLIC_BASE_URL = "https://api.anthropic.com"
@@ -61,7 +57,7 @@ _DONE = b"[DONE]"
 class _Message(Wire):
     id: Text = None
     model: Text = None
-    usage: AnthropicUsage | None = None
+    usage: IfObject[AnthropicUsage] = None
 
 
 class _Content(Wire):
@@ -76,7 +72,7 @@ class _Content(Wire):
     type: Text = None
     id: Text = None
     name: Text = None
-    input: JsonValue = None
+    input: Arguments = ""
 
     def outputs(self) -> Iterator[Output]:
         if self.thinking:
@@ -94,7 +90,7 @@ class _Content(Wire):
         """
         if self.type != "tool_use":
             return None
-        return CallPiece(self.name, json.dumps(self.input) if self.input else "", id=self.id)
+        return CallPiece(self.name, self.input, id=self.id)
 
 
 class _StopDetails(Wire):
@@ -104,7 +100,7 @@ class _StopDetails(Wire):
 
 class _Delta(_Content):
     stop_reason: Text = None
-    stop_details: Annotated[_StopDetails | None, BeforeValidator(as_object)] = None
+    stop_details: IfObject[_StopDetails] = None
 
 
 class _Event(Wire):
@@ -114,7 +110,7 @@ class _Event(Wire):
     message: _Message | None = None
     content_block: _Content | None = None
     delta: _Delta | None = None
-    usage: AnthropicUsage | None = None
+    usage: IfObject[AnthropicUsage] = None
     error: ErrorMember = None
 
 
@@ -167,7 +163,7 @@ class Anthropic:
         )
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseOrJsonDecoder(), Shortcut(_MessageStream().events).events)
+        return AlikeDecoder(SseOrJsonDecoder(), _MessageStream().events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         failure = explain(head.status, body)

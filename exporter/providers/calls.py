@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+
+def _as_json(arguments: object) -> str:
+    if isinstance(arguments, str):
+        return arguments
+    return json.dumps(arguments, ensure_ascii=False) if arguments else ""
+
+
+Arguments = Annotated[str, BeforeValidator(_as_json)]
+"""Arguments as JSON text. Some servers send an object where others send its text, or null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,14 @@ class _Open:
     id: str | None
     arguments: list[str] = field(default_factory=list)
 
+    @property
+    def written(self) -> str:
+        """The arguments, without the empty object with which some gateways begin them (Envoy's AI
+        gateway in front of Claude)."""
+        text = "".join(self.arguments)
+        rest = text.removeprefix("{}")
+        return rest if rest.strip() else text
+
 
 class Calls:
     """The tool calls of one answer, as they arrive."""
@@ -56,7 +78,7 @@ class Calls:
 
     def whole(self) -> tuple[ToolCall, ...]:
         """Return the calls in the order in which they started."""
-        return tuple(ToolCall(call.name, "".join(call.arguments)) for call in self._calls)
+        return tuple(ToolCall(call.name, call.written) for call in self._calls)
 
 
 def _begins_another(piece: CallPiece, call: _Open) -> bool:

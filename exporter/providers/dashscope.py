@@ -39,7 +39,7 @@ from exporter.providers.presets import PRESETS
 from exporter.providers.tools import dashscope_tools
 from exporter.providers.turns import data_url, openai_messages, response_format
 from exporter.providers.usage import Counter, InputOutputUsage
-from exporter.providers.wire import Few, Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import Few, IfObject, Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
@@ -73,7 +73,7 @@ class _Chunk(ErrorObject):
 
     # An error chunk is the error object itself, or contains one in the compatible format.
     output: _Output | None = None
-    usage: InputOutputUsage | None = None
+    usage: IfObject[InputOutputUsage] = None
     request_id: Text = None
     error: ErrorMember = None
 

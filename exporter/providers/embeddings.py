@@ -26,12 +26,13 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
+from exporter.providers.error_body import Text
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.vectors import MAX_NUMBERS, OfEachText, Vector
 from exporter.providers.whole import InOnePiece, bearer
-from exporter.providers.wire import CamelWire, Count, LenientCount, Wire, count, merged, read
+from exporter.providers.wire import CamelWire, IfObject, LenientCount, Wire, count, merged, read
 from exporter.result import NANOSECONDS, Usage
 
 
@@ -55,6 +56,14 @@ def _replied(vectors: Iterable[Vector]) -> Replied:
     return Replied(Vectors(tuple(vectors)))
 
 
+class _Usage(Wire):
+    prompt_tokens: LenientCount | None = None
+    total_tokens: LenientCount | None = None  # DashScope has only this one
+
+    def events(self) -> Iterator[UsageReported]:
+        return _read(self.prompt_tokens or self.total_tokens)
+
+
 def _read(tokens: int | None) -> Iterator[UsageReported]:
     """Yield the input tokens, if reported. Embeddings generate no output tokens."""
     if tokens is not None:
@@ -62,31 +71,25 @@ def _read(tokens: int | None) -> Iterator[UsageReported]:
 
 
 class _Item(Wire):
-    index: Count = 0
+    index: LenientCount | None = None  # null in some gateways
     embedding: Vector
-
-
-class _OpenAIUsage(Wire):
-    prompt_tokens: LenientCount | None = None
-    total_tokens: LenientCount | None = None
 
 
 class _OpenAIBody(Wire):
     """list of embeddings"""
 
-    id: str | None = None  # vLLM
-    model: str | None = None
+    id: Text = None  # vLLM
+    model: Text = None
     data: OfEachText[_Item]
-    usage: _OpenAIUsage | None = None
+    usage: IfObject[_Usage] = None
 
     def events(self) -> Iterator[Event]:
         if self.id:
             yield RequestIdentified(self.id)
         if self.model:
             yield ModelServed(self.model)
-        yield _replied(item.embedding for item in sorted(self.data, key=lambda it: it.index))
-        usage = self.usage or _OpenAIUsage()
-        yield from _read(usage.prompt_tokens or usage.total_tokens)
+        yield _replied(item.embedding for item in sorted(self.data, key=lambda it: it.index or 0))
+        yield from self.usage.events() if self.usage else ()
 
 
 class OpenAIEmbeddings(_Embeddings):
@@ -125,7 +128,7 @@ class _GeminiEmbedding(CamelWire):
 
 
 class _GeminiUsage(CamelWire):
-    prompt_token_count: Count | None = None
+    prompt_token_count: LenientCount | None = None
 
 
 class _GeminiBody(CamelWire):
@@ -172,9 +175,8 @@ class _BedrockBody(Wire):
     """Bedrock embedding"""
 
     embedding: Vector | None = None  # Titan
-    input_token_count: Count | None = Field(default=None, alias="inputTextTokenCount")
+    input_token_count: LenientCount | None = Field(default=None, alias="inputTextTokenCount")
     embeddings: _ByType | OfEachText[Vector] | None = None
-    id: str | None = None
 
     @property
     def vectors(self) -> list[Vector]:
@@ -216,7 +218,7 @@ class BedrockEmbeddings(_Embeddings):
 
 
 class _DashScopeItem(Wire):
-    text_index: Count = 0
+    text_index: LenientCount | None = None
     embedding: Vector
 
 
@@ -224,16 +226,12 @@ class _DashScopeOutput(Wire):
     embeddings: OfEachText[_DashScopeItem]
 
 
-class _DashScopeUsage(Wire):
-    total_tokens: LenientCount | None = None
-
-
 class _DashScopeBody(Wire):
     """DashScope embeddings"""
 
     output: _DashScopeOutput
-    usage: _DashScopeUsage | None = None
-    request_id: str | None = None
+    usage: IfObject[_Usage] = None
+    request_id: Text = None
 
 
 class DashScopeEmbeddings(_Embeddings):
@@ -257,18 +255,18 @@ class DashScopeEmbeddings(_Embeddings):
         answer = read(_DashScopeBody, body)
         if answer.request_id:
             yield RequestIdentified(answer.request_id)
-        items = sorted(answer.output.embeddings, key=lambda item: item.text_index)
+        items = sorted(answer.output.embeddings, key=lambda item: item.text_index or 0)
         yield _replied(item.embedding for item in items)
-        yield from _read(answer.usage.total_tokens if answer.usage else None)
+        yield from answer.usage.events() if answer.usage else ()
 
 
 class _OllamaBody(Wire):
     """embed response"""
 
-    model: str | None = None
+    model: Text = None
     embeddings: OfEachText[Vector]
-    load_duration: Count | None = None
-    prompt_eval_count: Count | None = None
+    load_duration: LenientCount | None = None
+    prompt_eval_count: LenientCount | None = None
 
 
 class OllamaEmbeddings(_Embeddings):
@@ -294,4 +292,4 @@ class OllamaEmbeddings(_Embeddings):
         yield _replied(answer.embeddings)
         yield from _read(answer.prompt_eval_count)
         if answer.load_duration is not None:
-            yield ModelLoaded(answer.load_duration / NANOSECONDS)
+            yield ModelLoaded(count(answer.load_duration) / NANOSECONDS)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from http import HTTPStatus
 
-from exporter.providers.error_words import ANY_OR_NONE, CODES, PHRASES, TYPES, plain, table
+from exporter.providers.error_phrases import ANY_OR_NONE, PHRASES, SPENT
+from exporter.providers.error_words import CODES, TYPES, plain, table
 from exporter.result import FailureReason
 
 _BY_STATUS = {
@@ -42,6 +43,7 @@ _PHRASES = tuple(
     for group in PHRASES
     for row in group.rows
 )
+_SPENT = tuple(phrase for row in SPENT for phrase in row.words.split("|"))
 
 _MAX_TEXT = 8192
 """The searched part of a text, longer than any provider's error messages."""
@@ -87,8 +89,10 @@ def reason_for(
         return FailureReason.QUOTA
     names = list(_parts(words))
     codes = _REASON_BY_CODE | {plain(code): reason for code, reason in (by_code or {}).items()}
-    code = _first(names, codes)
-    reason = (code if code not in _LOOSE else None) or _by_text(message, status, codes) or code
+    code, text = _first(names, codes), text_of(message)
+    if code is FailureReason.RATE_LIMITED and any(it in text.lower() for it in _SPENT):
+        return FailureReason.QUOTA
+    reason = (code if code not in _LOOSE else None) or _by_text(text, status, codes) or code
     if reason:
         return reason
     kind = _first(names, _REASON_BY_TYPE)
@@ -124,9 +128,8 @@ def _parts(words: Iterable[str]) -> Iterator[str]:
 
 
 def _by_text(
-    message: str, status: int | None, codes: Mapping[str, FailureReason]
+    text: str, status: int | None, codes: Mapping[str, FailureReason]
 ) -> FailureReason | None:
-    text = text_of(message)
     lowered = text.lower()
     for statuses, reason, phrases in _PHRASES:
         if status not in statuses or not any(phrase in lowered for phrase in phrases):

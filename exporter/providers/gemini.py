@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from exporter.providers.asks import Ask, ChatAsk, Reasoning
 from exporter.providers.base import (
@@ -30,7 +30,7 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.calls import CallPiece
+from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import Text
 from exporter.providers.framing import FramedDecoder
@@ -65,15 +65,12 @@ _VERSION_IN_PATH = re.compile(r"/v\d+((alpha|beta)\d*)?(?=/|$)")
 
 class _FunctionCall(CamelWire):
     name: str | None = None
-    args: dict[str, JsonValue] | None = None
-    partial_args: list[JsonValue] | None = None  # Vertex AI
+    args: Arguments = ""
+    partial_args: Arguments = ""  # Vertex AI
 
     def output(self) -> Output:
-        arguments = self.args or self.partial_args
-        written = json.dumps(arguments, ensure_ascii=False) if arguments else ""
-        return Output(
-            OutputKind.TOOL, written or self.name or "", call=CallPiece(self.name, written)
-        )
+        arguments, name = self.args or self.partial_args, self.name
+        return Output(OutputKind.TOOL, arguments or name or "", call=CallPiece(name, arguments))
 
 
 class _ExecutableCode(CamelWire):

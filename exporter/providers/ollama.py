@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 
-from pydantic import JsonValue
-
 from exporter.providers.asks import ChatAsk, Reasoning
 from exporter.providers.base import (
     Call,
@@ -28,7 +26,7 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.calls import CallPiece
+from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
 from exporter.providers.framing import FramedDecoder
@@ -44,7 +42,7 @@ from exporter.result import NANOSECONDS, Failure, Usage
 
 class _Function(Wire):
     name: str | None = None
-    arguments: JsonValue = None  # an object, or a string that contains one
+    arguments: Arguments = ""
 
 
 class _ToolCall(Wire):
@@ -52,11 +50,8 @@ class _ToolCall(Wire):
 
     def output(self) -> Output:
         """Return the call, which Ollama sends as a whole."""
-        name, arguments = self.function.name, self.function.arguments or ""
-        written = (
-            arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        )
-        return Output(OutputKind.TOOL, written or name or "", call=CallPiece(name, written))
+        name, arguments = self.function.name, self.function.arguments
+        return Output(OutputKind.TOOL, arguments or name or "", call=CallPiece(name, arguments))
 
 
 class _Message(Wire):

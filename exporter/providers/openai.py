@@ -9,11 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Annotated
 
-from pydantic import BeforeValidator
-
-from exporter.providers.alike import Shortcut
+from exporter.providers.alike import AlikeDecoder
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
     Call,
@@ -30,10 +27,9 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.calls import CallPiece
+from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, failed_ending, is_finish
 from exporter.providers.error_body import ErrorMember, ErrorObject, Text, unwrapped
-from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
 from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.greedy import likelihoods, openai_greedy
@@ -42,8 +38,8 @@ from exporter.providers.openai_errors import explain, failure_in_event, failure_
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
-from exporter.providers.usage import ChatUsage, Counter, as_object
-from exporter.providers.wire import Few, LenientCount, Wire, excerpt, merged, parse
+from exporter.providers.usage import ChatUsage, Counter
+from exporter.providers.wire import Few, IfObject, LenientCount, Wire, excerpt, merged, parse
 from exporter.result import Failure
 
 END_MARKER = b"[DONE]"
@@ -74,7 +70,7 @@ class _ContentPart(_Thought):
 
 class _Function(Wire):
     name: str | None = None
-    arguments: str | None = None
+    arguments: Arguments = ""
 
 
 class _ToolCall(Wire):
@@ -84,7 +80,7 @@ class _ToolCall(Wire):
 
     def output(self) -> Output:
         function = self.function or _Function()
-        name, arguments = function.name, function.arguments or ""
+        name, arguments = function.name, function.arguments
         piece = CallPiece(name, arguments, self.index, self.id)
         return Output(OutputKind.TOOL, arguments or name or "", call=piece)
 
@@ -92,7 +88,7 @@ class _ToolCall(Wire):
 class Delta(Wire):
     """What a chunk adds to the message."""
 
-    usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None
+    usage: IfObject[ChatUsage] = None
     content: str | Few[_ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None  # vLLM, Groq, Together, OpenRouter, Ollama
@@ -122,7 +118,7 @@ class _Choice(Wire):
     delta: Delta | None = None  # absent in Azure's late content-filter annotations
     finish_reason: Text = None
     native_finish_reason: Text = None  # OpenRouter: the finish reason of the upstream server
-    usage: Annotated[ChatUsage | None, BeforeValidator(as_object)] = None  # Moonshot
+    usage: IfObject[ChatUsage] = None  # Moonshot
     logprobs: object = None
     error: ErrorMember = None  # OpenRouter
 
@@ -131,7 +127,7 @@ class _Groq(Wire):
     """Groq's additions to OpenAI's fields."""
 
     id: Text = None
-    usage: ChatUsage | None = None
+    usage: IfObject[ChatUsage] = None
     error: str | None = None
 
 
@@ -142,7 +138,7 @@ class _Chunk(Wire):
     object: Text = None
     model: Text = None
     choices: Few[_Choice] | None = None
-    usage: ChatUsage | None = None
+    usage: IfObject[ChatUsage] = None
     error: ErrorMember = None
     x_groq: _Groq | None = None
 
@@ -190,7 +186,7 @@ class OpenAI:
         return body
 
     def decoder(self) -> Decoder:
-        return FramedDecoder(SseOrJsonDecoder(), Shortcut(_ChatStream(self._preset).events).events)
+        return AlikeDecoder(SseOrJsonDecoder(), _ChatStream(self._preset).events)
 
     def failure(self, head: ResponseHead, body: bytes) -> Failure | None:
         return explain(head.status, body, self._preset)

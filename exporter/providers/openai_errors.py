@@ -1,7 +1,8 @@
 """Errors of OpenAI and of the servers that are compatible with its API.
 
 Sources: OpenAI's and Alibaba's guides to error codes, and the code of vLLM, SGLang, TGI, llama.cpp,
-and LiteLLM. ``error_body`` has the formats, ``error_words`` the codes and phrases.
+and LiteLLM. ``error_body`` has the formats, ``error_words`` the codes,
+``error_phrases`` the phrases.
 """
 
 from __future__ import annotations

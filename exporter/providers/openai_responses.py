@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AliasChoices, Field
 
 from exporter.providers.asks import ChatAsk
 from exporter.providers.base import (
@@ -26,7 +25,7 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
-from exporter.providers.calls import CallPiece
+from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending
 from exporter.providers.error_body import ErrorMember, ErrorObject, Text
 from exporter.providers.error_words import plain
@@ -39,8 +38,8 @@ from exporter.providers.openai_errors import explain, failure_of
 from exporter.providers.presets import Preset
 from exporter.providers.tools import responses_tools
 from exporter.providers.turns import data_url, messages
-from exporter.providers.usage import InputOutputUsage, as_object
-from exporter.providers.wire import LenientCount, Wire, excerpt, parse
+from exporter.providers.usage import InputOutputUsage
+from exporter.providers.wire import IfObject, LenientCount, Wire, excerpt, parse
 
 _SUMMARY = "response.reasoning_summary_text.delta"
 _ARGUMENTS = "response.function_call_arguments.delta"
@@ -57,7 +56,24 @@ _KIND_BY_DELTA = {
     "response.shell_call_command.delta": OutputKind.TOOL,
 }
 
-_TERMINALS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+_DELTA_BY_DONE = {
+    "response.reasoning_text.done": "response.reasoning_text.delta",
+    "response.reasoning_summary_text.done": _SUMMARY,
+    "response.output_text.done": "response.output_text.delta",
+    "response.refusal.done": "response.refusal.delta",
+}
+"""The deltas that an event repeats as a whole. Some servers send only that event."""
+
+_TERMINALS = frozenset(
+    {
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "response.cancelled",
+        "response.canceled",
+        "error",
+    }
+)
 
 
 class _IncompleteDetails(Wire):
@@ -70,7 +86,7 @@ class _Response(Wire):
     status: Text = None
     error: ErrorMember = None
     incomplete_details: _IncompleteDetails | None = None
-    usage: InputOutputUsage | None = None
+    usage: IfObject[InputOutputUsage] = None
 
     def facts(self) -> Iterator[Event]:
         """Yield the response's ID and model, and the usage so far."""
@@ -86,7 +102,7 @@ class _Item(Wire):
     type: Text = None
     call_id: Text = None
     name: Text = None
-    arguments: str | None = None
+    arguments: Arguments = ""
 
 
 class _Event(ErrorObject):
@@ -94,12 +110,13 @@ class _Event(ErrorObject):
 
     # An error event is an error object (as in the API reference), or contains one.
     delta: object = None  # a string for output, but an object for the output of a shell
-    item: Annotated[_Item | None, BeforeValidator(as_object)] = None
+    whole: object = Field(None, validation_alias=AliasChoices("text", "refusal"))
+    item: IfObject[_Item] = None
     output_index: LenientCount | None = None
     logprobs: object = None
     response: _Response | None = None
     error: ErrorMember = None
-    usage: InputOutputUsage | None = None  # gateways that put it outside the response
+    usage: IfObject[InputOutputUsage] = None  # gateways that put it outside the response
 
     @property
     def problem(self) -> ErrorObject | str:
@@ -154,6 +171,8 @@ class _ResponseStream:
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
         self._over = False
+        self._deltas: set[str] = set()
+        """The kinds of deltas that came."""
         self._streamed: set[int | None] = set()
         """The output indexes of the calls whose arguments were streamed."""
         self._names: dict[int | None, str | None] = {}
@@ -179,8 +198,11 @@ class _ResponseStream:
     def _meaning(self, kind: str, event: _Event) -> Iterator[Event]:
         if output := _KIND_BY_DELTA.get(kind):
             if isinstance(event.delta, str) and event.delta:
-                yield from self._delta(kind, output, event.delta, event.output_index)
+                yield self._delta(kind, output, event.delta, event.output_index)
                 yield from likelihoods(event.logprobs)
+        elif delta := _DELTA_BY_DONE.get(kind):
+            if isinstance(event.whole, str) and event.whole and delta not in self._deltas:
+                yield Output(_KIND_BY_DELTA[delta], event.whole, is_summary=delta == _SUMMARY)
         elif event.item and event.item.type == "function_call":
             yield from self._call(kind, event.item, event.output_index)
         elif kind == "error" or event.error:
@@ -193,19 +215,20 @@ class _ResponseStream:
             if kind in _TERMINALS:
                 yield from self._end(response, response.status or kind.removeprefix("response."))
 
-    def _delta(self, kind: str, output: OutputKind, text: str, at: int | None) -> Iterator[Event]:
+    def _delta(self, kind: str, output: OutputKind, text: str, at: int | None) -> Output:
         call = None
+        self._deltas.add(kind)
         if kind == _ARGUMENTS:
             call = CallPiece(self._names.get(at), text, at)
             self._streamed.add(at)
-        yield Output(output, text, is_summary=kind == _SUMMARY, call=call)
+        return Output(output, text, is_summary=kind == _SUMMARY, call=call)
 
     def _call(self, kind: str, item: _Item, at: int | None) -> Iterator[Event]:
         """Handle the start or the end of a call. Some servers stream nothing in between."""
         if kind == "response.output_item.added":
             self._names[at] = item.name
         elif kind == "response.output_item.done" and at not in self._streamed:
-            call = CallPiece(item.name, item.arguments or "", at)
+            call = CallPiece(item.name, item.arguments, at)
             if text := call.arguments or call.name:
                 yield Output(OutputKind.TOOL, text, call=call)
 

@@ -23,10 +23,11 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
+from exporter.providers.error_body import Text
 from exporter.providers.openai import OpenAI
 from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.whole import InOnePiece, bearer
-from exporter.providers.wire import Count, LenientCount, Wire, count, merged, read
+from exporter.providers.wire import Count, IfObject, LenientCount, Wire, count, merged, read
 from exporter.result import Usage
 
 _MAX_DOCUMENTS = 1_000
@@ -51,12 +52,12 @@ class _Output(Wire):
 class _Body(Wire):
     """ranking"""
 
-    id: str | None = None
-    request_id: str | None = None  # DashScope
-    model: str | None = None
+    id: Text = None
+    request_id: Text = None  # DashScope
+    model: Text = None
     results: Results | None = None
     output: _Output | None = None  # DashScope
-    usage: _Usage | None = None
+    usage: IfObject[_Usage] = None
 
     def events(self) -> Iterator[Event]:
         if identity := self.id or self.request_id:

@@ -7,17 +7,9 @@ to it is the right one. A missing count is never guessed.
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated
 
-from pydantic import BeforeValidator
-
-from exporter.providers.wire import CamelWire, LenientCount, Wire, count
+from exporter.providers.wire import CamelWire, IfObject, LenientCount, Wire, count
 from exporter.result import Usage
-
-
-def as_object(value: object) -> object:
-    """Treat an empty list as missing, because PHP and Lua encode an empty object as a list."""
-    return value if isinstance(value, dict) else None
 
 
 class CachedTokens(Wire):
@@ -36,10 +28,6 @@ class ReasoningTokens(Wire):
     """The part of the output that is reasoning."""
 
     reasoning_tokens: LenientCount | None = None
-
-
-CachedDetails = Annotated[CachedTokens | None, BeforeValidator(as_object)]
-ReasoningDetails = Annotated[ReasoningTokens | None, BeforeValidator(as_object)]
 
 
 def counted(
@@ -107,11 +95,14 @@ class ChatUsage(Wire):
     prompt_tokens: LenientCount | None = None
     completion_tokens: LenientCount | None = None
     total_tokens: LenientCount | None = None
-    prompt_tokens_details: CachedDetails = None
-    completion_tokens_details: ReasoningDetails = None
+    prompt_tokens_details: IfObject[CachedTokens] = None
+    completion_tokens_details: IfObject[ReasoningTokens] = None
     reasoning_tokens: LenientCount | None = None  # SGLang
     prompt_cache_hit_tokens: LenientCount | None = None  # DeepSeek
     cached_tokens: LenientCount | None = None  # Moonshot
+    # LiteLLM and other gateways in front of Claude:
+    cache_read_input_tokens: LenientCount | None = None
+    cache_creation_input_tokens: LenientCount | None = None
 
     def normalised(self, *, rest_is_thought: bool = False) -> Usage | None:
         prompt = self.prompt_tokens_details or CachedTokens()
@@ -119,8 +110,13 @@ class ChatUsage(Wire):
         return counted(
             input=self.prompt_tokens,
             output=self.completion_tokens,
-            cached=count(prompt.cached_tokens, self.prompt_cache_hit_tokens, self.cached_tokens),
-            written=prompt.written,
+            cached=count(
+                prompt.cached_tokens,
+                self.prompt_cache_hit_tokens,
+                self.cached_tokens,
+                self.cache_read_input_tokens,
+            ),
+            written=count(prompt.written, self.cache_creation_input_tokens),
             reasoning=count(completion.reasoning_tokens, self.reasoning_tokens),
             total=self.total_tokens,
             rest_is_thought=rest_is_thought,
@@ -137,9 +133,9 @@ class InputOutputUsage(Wire):
     input_tokens: LenientCount | None = None
     output_tokens: LenientCount | None = None
     total_tokens: LenientCount | None = None
-    input_tokens_details: CachedDetails = None
-    prompt_tokens_details: CachedDetails = None  # DashScope
-    output_tokens_details: ReasoningDetails = None
+    input_tokens_details: IfObject[CachedTokens] = None
+    prompt_tokens_details: IfObject[CachedTokens] = None  # DashScope
+    output_tokens_details: IfObject[ReasoningTokens] = None
 
     def normalised(self) -> Usage | None:
         read = self.prompt_tokens_details or self.input_tokens_details or CachedTokens()
@@ -165,7 +161,7 @@ class AnthropicUsage(Wire):
     cache_read_input_tokens: LenientCount | None = None
     cache_creation_input_tokens: LenientCount | None = None
     output_tokens: LenientCount | None = None
-    output_tokens_details: Annotated[_ThinkingTokens | None, BeforeValidator(as_object)] = None
+    output_tokens_details: IfObject[_ThinkingTokens] = None
 
     def normalised(self) -> Usage | None:
         """Normalize the counts.
@@ -184,8 +180,16 @@ class AnthropicUsage(Wire):
         )
 
     def updated(self, later: AnthropicUsage) -> AnthropicUsage:
-        """Apply a later usage block. Counts are cumulative, and a missing count keeps its value."""
-        reported = {name: value for name, value in later if value is not None}
+        """Apply a later usage block.
+
+        Counts are cumulative, and a missing one keeps its value. So does an input of zero, which
+        gateways send at the end of a stream. Only the output can still become zero.
+        """
+        reported = {
+            name: value
+            for name, value in later
+            if value or (value is not None and name == "output_tokens")
+        }
         return self.model_copy(update=reported)
 
 

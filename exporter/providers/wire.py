@@ -6,7 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from exporter.providers.base import ProtocolError
@@ -24,6 +31,15 @@ HttpStatus = Annotated[int | None, AfterValidator(lambda code: code if code in _
 T = TypeVar("T")
 Few = Annotated[list[T], Field(max_length=32)]
 """A list that normally has one or two items. A million items would take seconds to read."""
+
+
+def _as_object(value: object) -> object:
+    return value if isinstance(value, dict) else None
+
+
+IfObject = Annotated[T | None, BeforeValidator(_as_object)]
+"""An object that counts as missing if it's anything else. PHP and Lua encode an empty object as a
+list."""
 
 _MAX_MENDED_BYTES = 16 << 10
 """Finding half a surrogate pair in a longer message would take too long."""

@@ -211,6 +211,23 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
     assert cold.duration_seconds == pytest.approx(LOADING_SECONDS, abs=0.2 + SLACK_SECONDS)
 
 
+async def test_a_cold_probe_measures_all_of_a_cold_start_that_a_scheduled_probe_found() -> None:
+    """Otherwise, the warm probe behind it would end a cold start that includes the idle period."""
+    loading = faults.ErrorResponse(Error(ErrorKind.NOT_READY, "Loading model"))
+    async with Simulator({"m": Script(fault=loading)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            found = await run.cold.probe(plan)
+            simulator.scripts["m"] = script_with()
+            cold = await run.probe_cold(plan)
+            warm = await run.cold.probe(plan)
+    assert found.result.failure is not None
+    assert found.result.failure.reason is FailureReason.NOT_READY
+    assert cold.cold is not None
+    assert (cold.result.success, warm.result.success) == (True, True)
+    assert warm.cold is None
+
+
 @timed
 async def test_a_probe_of_two_requests_is_no_cold_probe() -> None:
     """Its second request, which is measured, meets a warm model."""

@@ -142,14 +142,20 @@ def test_config_schema_prints_json() -> None:
         (["probe", "--config", "CONFIG", "--target", "a", "-n", "0"], "Invalid value for '-n'"),
         (
             ["probe", "--config", "CONFIG", "--target", "a", "--base-url", "http://x"],
-            "--base-url works only with --provider; remove it",
+            "--base-url has no effect with --config; remove it",
         ),
         (
             ["probe", "--config", "CONFIG", "--fail-on", "slo", "--timeout", "30s"],
-            "--timeout works only with --provider; remove it",
+            "--timeout has no effect with --config; remove it",
         ),
-        (["probe", "OPENAI", "--since", "1d"], "--since works only with --prometheus; remove it"),
-        (["probe", "OPENAI", "--target", "a"], "--target works only with --config; remove it"),
+        (
+            ["probe", "OPENAI", "--since", "1d"],
+            "--since has no effect without --prometheus; add --prometheus, or remove --since",
+        ),
+        (
+            ["probe", "OPENAI", "--target", "a"],
+            "--target has no effect with --provider; remove it",
+        ),
         (
             ["probe", "--config", "CONFIG", "--target", "a", "--prometheus", "http://x"],
             "--fail-on usual and --prometheus need each other",

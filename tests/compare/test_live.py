@@ -285,6 +285,24 @@ def test_a_target_that_only_fails_ends_a_load_test_after_its_first_turn(compare:
     assert Counter(sample["target"] for sample in compare.kept()) == {"fast": 10, "locked": 10}
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [(("-n", "100"), {}), (("-n", "20", "--concurrency", "2"), {"fast": 10, "locked": 20})],
+)
+def test_a_continued_comparison_gives_up_a_target_that_still_never_answers(
+    compare: Comparing, options: tuple[str, ...], asked: dict[str, int]
+) -> None:
+    """It asks the target again, because someone may have fixed it."""
+    compare("fast", "locked", *options)
+    result = compare("fast", "locked", *options)
+
+    assert result.exit_code == 1
+    assert "target locked has failed 10 times out of 10, last with auth" in result.output
+    assert len(compare.kept()) < 50
+    if asked:
+        assert Counter(sample["target"] for sample in compare.kept()) == asked
+
+
 def test_the_budget_is_never_exceeded(compare: Comparing) -> None:
     result = compare("slow", "fast", "-n", "400", "--budget", "0.01")
 
@@ -407,11 +425,11 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--max-requests", "9"),
-            "--max-requests needs --concurrency",
+            "--max-requests has no effect without --concurrency",
         ),
         (
             ("--baseline", "slow", "--candidate", "fast", "--until-decided", "--concurrency", "2"),
-            "cannot be used with",
+            "--until-decided has no effect with --concurrency; remove it",
         ),
         (("--concurrency", "1,two"), "'1,two' is not a list of numbers of streams"),
         (("--slo", "ttft_p59=1s"), "did you mean 'ttft_p95'?"),
@@ -422,6 +440,7 @@ def test_targets_can_be_written_out(simulator: Simulator, tmp_path: Path) -> Non
         (("--slo", "ttft_p95=1s"), "--slo has no effect without --concurrency; add --concurrency"),
         (("--request-tokens", "9,9"), "--request-tokens has no effect without --requests-per-day"),
         (("--since", "3d"), "--since has no effect without --prometheus"),
+        (("--before-after", "2026-11-17"), "--before-after has no effect without --prometheus"),
         (("--concurrency", "2", "--pause", "1s"), "--pause has no effect with --concurrency"),
         (("--prometheus", "http://127.0.0.1:1"), "--config has no effect with --prometheus"),
         (("--from-samples", "samples.jsonl"), "--config has no effect with --from-samples"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.providers.endings import FAILED_ENDINGS
-from exporter.providers.error_words import CODES, PHRASES, TYPES, Words
+from exporter.providers.error_phrases import PHRASES
+from exporter.providers.error_words import CODES, TYPES, Words
 
 PAGE = (Path(__file__).parents[2] / "docs/providers/reading.md").read_text()
 

@@ -118,6 +118,7 @@ def world(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
             "agent.yml",
             **{
                 "localhost:9850": f"127.0.0.1:{ports['us']}",
+                "eu-west-1": "us",
                 "https://prometheus.example": central,
             },
         )
@@ -132,6 +133,10 @@ def world(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
 def test_every_place_arrives_in_one_job(world: World) -> None:
     counted = 'count by (location) (inference_last_probe_success{job="inference"})'
     assert world.query(counted) == {"eu": 1, "us": 1, "edge": 1}
+
+
+def test_an_agent_names_its_place_in_series_without_a_location(world: World) -> None:
+    assert world.query('up{job="inference", instance="us"}') == {"": 1}
 
 
 def test_what_is_pushed_is_what_a_scrape_would_show(world: World) -> None:

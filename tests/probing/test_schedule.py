@@ -110,6 +110,21 @@ async def test_runs_do_not_drift() -> None:
     assert median(late) < 0.1
 
 
+async def test_any_probe_can_be_asked_to_wait_and_then_none_is_sent() -> None:
+    refused = [response(429, b"{}", b"retry-after: 60")]
+    with wire_server(refused, ANSWER) as server:
+        plan = plan_for(server)
+        async with running() as run:
+            change = run.plans.become([plan])
+            run.metrics.apply(change)
+            run.prober.apply(change)
+            await run.prober.probe(plan)  # asked for by hand
+            run.schedule.apply(change)
+            skipped = "inference_probes_skipped_total"
+            await until(lambda: run.value(skipped, reason="retry_after") >= 2)
+    assert len(server.requests) == 1
+
+
 async def test_a_slow_probe_is_skipped_over_not_overlapped() -> None:
     with wire_server([0.5, *ANSWER]) as server:
         async with running(plan_for(server)) as run:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.providers.alike import Alike, Shortcut
+from exporter.providers.alike import Alike, AlikeDecoder
 from exporter.providers.anthropic import Anthropic
 from exporter.providers.asks import ChatAsk
-from exporter.providers.base import Dialect, Event, Output, OutputKind
+from exporter.providers.base import Dialect, Event, Output, OutputKind, RequestIdentified
+from exporter.providers.framing import FramedDecoder
 from exporter.providers.framing.sse import ServerSentEvent
+from exporter.providers.framing.sse_or_json import SseOrJsonDecoder
 from exporter.providers.openai import OpenAI
 
 OPENAI = OpenAI()
@@ -126,19 +128,54 @@ def test_the_same_holds_for_named_events(
     assert read(plain, Anthropic()) == read(each_parsed, Anthropic())
 
 
-def test_similar_named_events_are_not_parsed() -> None:
-    parsed = []
+class Parser:
+    """A dialect whose messages mean a text, or, if there is anything else about them, that."""
 
-    def interpret(message: ServerSentEvent) -> list[Event]:
-        parsed.append(message)
-        return [Output(OutputKind.ANSWER, json.loads(message.data)["text"])]
+    def __init__(self) -> None:
+        self.parsed: list[ServerSentEvent] = []
 
-    shortcut = Shortcut(interpret)
-    told = [ServerSentEvent("piece", b'{"text": "%d"}' % number) for number in range(3)]
-    told.append(replace(told[0], event="other"))
-    meant = [event for message in told for event in shortcut.events(message)]
-    assert meant == [Output(OutputKind.ANSWER, text) for text in ("0", "1", "2", "0")]
-    assert parsed == [told[0], told[3]]
+    def __call__(self, message: ServerSentEvent) -> list[Event]:
+        self.parsed.append(message)
+        try:
+            text = json.loads(message.data)["text"]
+        except (ValueError, KeyError):
+            return [RequestIdentified(repr(message))]
+        if message.status or message.is_bare or message.event == "other":
+            return [RequestIdentified(repr(message))]
+        return [Output(OutputKind.ANSWER, text)]
+
+
+LIKE = b'data: {"text": "1"}\n\n'
+TWO_LINES = b'data: {"more": 1,\ndata: "text": "3"}\n\n'
+ONE_LINE = b'data: {"more": 1,\n"text": "4"}\n\n'
+parts = st.sampled_from(
+    [
+        *(LIKE, LIKE.replace(b"1", b"2"), LIKE[:-1], LIKE[:9], LIKE[9:], b"event: a\n" + LIKE),
+        *(b"event: other\n", b":HTTP_STATUS/429\n", b": a comment\n", b"data: [\n", b"\n", b"\r"),
+        *(b"{", b"}\n", TWO_LINES, ONE_LINE, b"\xef\xbb\xbf"),
+    ]
+)
+
+
+@given(st.lists(st.lists(parts, max_size=3).map(b"".join), max_size=8))
+@example([LIKE[:-1], LIKE])
+@example([TWO_LINES, ONE_LINE])
+def test_a_read_that_is_not_framed_means_the_same_as_when_it_is(reads: list[bytes]) -> None:
+    decoder = AlikeDecoder(SseOrJsonDecoder(), Parser())
+    framed = FramedDecoder(SseOrJsonDecoder(), Parser())
+    for data in (LIKE, *reads):
+        assert list(decoder.feed(data)) == list(framed.feed(data))
+
+
+@pytest.mark.parametrize("size", [1000, 35, 34, 7, 1])
+def test_similar_named_events_are_not_parsed(size: int) -> None:
+    parser = Parser()
+    decoder = AlikeDecoder(SseOrJsonDecoder(), parser)
+    sent = b"".join(b'event: piece\ndata: {"text": "%d"}\n\n' % number for number in range(3))
+    reads = [sent[at : at + size] for at in range(0, len(sent), size)]
+    meant = [event for data in reads for event in decoder.feed(data)]
+    assert meant == [Output(OutputKind.ANSWER, text) for text in ("0", "1", "2")]
+    assert len(parser.parsed) == 1
 
 
 FIRST = b'{"id":"i","choices":[{"delta":{"content":"one"}}]}'

@@ -164,8 +164,8 @@ def test_events_without_a_name_are_a_failure_since_the_sdk_would_drop_them() -> 
 
 
 def test_an_event_of_another_shape_is_a_protocol_error() -> None:
-    with pytest.raises(ProtocolError, match="not a Messages event: usage"):
-        events_of(Anthropic(), b'event: message_delta\ndata: {"usage": 7}\n\n')
+    with pytest.raises(ProtocolError, match="not a Messages event: delta"):
+        events_of(Anthropic(), b'event: message_delta\ndata: {"delta": 7}\n\n')
 
 
 ERRORS = [

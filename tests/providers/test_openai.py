@@ -282,7 +282,7 @@ def test_a_stream_that_died_upstream_is_a_server_error() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"{", b"[1]", b"null", b'{"choices":7}', b'{"choices":[{"delta":"x"}]}', b'{"usage":[]}'],
+    [b"{", b"[1]", b"null", b'{"choices":7}', b'{"choices":[{"delta":"x"}]}'],
 )
 def test_an_event_of_another_shape_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError, match=r"not a chat\.completion\.chunk"):
@@ -316,6 +316,23 @@ USAGES: list[tuple[dict[str, Any], Usage | None]] = [
         Usage(9, 0, cached_input=8),
     ),
     ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 8}, Usage(9, 0, cached_input=8)),
+    # LiteLLM in front of Claude
+    (
+        {
+            "prompt_tokens": 129,
+            "completion_tokens": 4,
+            "total_tokens": 133,
+            "prompt_tokens_details": {"cached_tokens": 100},
+            "cache_read_input_tokens": 100,
+            "cache_creation_input_tokens": 20,
+        },
+        Usage(129, 4, cached_input=100, cache_write=20),
+    ),
+    # gateways that pass on Claude's counts, of which only the parts outside the cache are input
+    (
+        {"prompt_tokens": 9, "completion_tokens": 4, "cache_read_input_tokens": 100},
+        Usage(109, 4, cached_input=100),
+    ),
     ({"completion_tokens": 4, "reasoning_tokens": 3}, Usage(0, 4, reasoning=3)),
     ({"prompt_tokens": -9, "completion_tokens": -1}, Usage(0, 0)),
 ]

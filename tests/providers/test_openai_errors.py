@@ -54,6 +54,13 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
         (429, openai_error("x", "organization_spend_limit_exceeded"), QUOTA),
         (429, openai_error("x", "project_spend_limit_exceeded"), QUOTA),
         (429, openai_error("x", "organization_usage_limit_exceeded"), QUOTA),
+        # LiteLLM, which gives every 429 this type
+        (
+            429,
+            openai_error("throttling_error", "429", "the prepayment credits are depleted"),
+            QUOTA,
+        ),
+        (429, openai_error("throttling_error", "429", "Insufficient Balance"), QUOTA),
         (500, openai_error("server_error", None), SERVER_ERROR),
         (503, openai_error("service_unavailable_error", "server_is_overloaded"), OVERLOADED),
     ],

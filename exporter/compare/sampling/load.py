@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from exporter.compare.sample import PROBES_PER_BLOCK, Sample
 from exporter.compare.samples_file import Recorder
+from exporter.compare.sampling.hopeless import Hopeless
 from exporter.compare.sampling.prompts import Prompt
 from exporter.compare.sampling.sampler import Sampler
-from exporter.compare.sampling.session import HOPELESS_FAILURES, Follower, SamplingError
+from exporter.compare.sampling.session import Follower
 from exporter.config.plan import Plan
 from exporter.observation import worst_usd
 from exporter.result import FailureReason
@@ -80,13 +81,14 @@ class LoadSession:
         self._under_way = 0
         self._started = len(earlier)
         self._done = Counter((s.target, s.streams, s.block) for s in earlier)
+        self._hopeless = Hopeless(earlier, pardoned=LIMITED)
         self._limited = {s.target for s in earlier if s.failure in LIMITED}
 
     async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
         """Send requests at every level. A side that limits the rate skips the later levels.
 
         :raises SamplesError: a sample can't be written.
-        :raises SamplingError: all requests of a target's first turn failed.
+        :raises SamplingError: a target only fails.
         """
         first_block = 0
         for streams in self._limits.levels:
@@ -97,7 +99,7 @@ class LoadSession:
                     numbers = range(turn * blocks // _TURNS, (turn + 1) * blocks // _TURNS)
                     requests = self._requests(sampler, plan, streams, turn, numbers, first_block)
                     await self._ask_all(sampler, requests, streams, recorder, follower)
-                    self._check_failures(plan.target.name)
+                    self._hopeless.check(plan.target.name)
             first_block += blocks
             if self.stopped_because:
                 return
@@ -170,16 +172,11 @@ class LoadSession:
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    def _check_failures(self, target: str) -> None:
-        own = [sample for sample in self.samples if sample.target == target]
-        only_fails = all(sample.failure and sample.failure not in LIMITED for sample in own)
-        if len(own) >= HOPELESS_FAILURES and only_fails:
-            raise SamplingError(own)
-
     def _take(self, sample: Sample, recorder: Recorder, follower: Follower) -> None:
         recorder.add(sample)
         self.samples.append(sample)
         self._spent += sample.charged_usd
+        self._hopeless.take(sample)
         if sample.failure in LIMITED:
             self._limited.add(sample.target)
         follower.sampled(sample, self._spent)

@@ -7,31 +7,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.compare.errors import CompareError
 from exporter.compare.sample import PROBES_PER_BLOCK, Sample
 from exporter.compare.samples_file import Recorder
+from exporter.compare.sampling.hopeless import Hopeless
 from exporter.compare.sampling.sampler import Sampler
 from exporter.compare.subject import Subject
 
 Enough = Callable[[int, Sequence[Sample]], bool]
 
 _LONGEST_WAIT_SECONDS = 60.0
-HOPELESS_FAILURES = 10
-"""After this many failures without a success, the target is misconfigured or down."""
-
-
-class SamplingError(CompareError):
-    """A target only fails. The message gives the reason and what to do.
-
-    :param own: all samples of the target.
-    """
-
-    def __init__(self, own: Sequence[Sample]) -> None:
-        latest = own[-1]
-        super().__init__(
-            f"target {latest.target} has failed {len(own)} times out of {len(own)}, last with"
-            f" {latest.failure} ({latest.detail}); fix it and compare again"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +59,12 @@ class Session:
         self.stopped_because = ""
         self._limits = limits
         self._spent = 0.0
+        self._hopeless = Hopeless(self.samples)
 
     async def run(self, sampler: Sampler, recorder: Recorder, follower: Follower) -> None:
         """Collect samples until a limit is reached.
 
-        :raises SamplingError: the first ten probes of a target all fail.
+        :raises SamplingError: a target only fails.
         """
         self._spent = sum(sample.charged_usd for sample in self.samples)
         async for sample in self._all(sampler, follower):
@@ -87,7 +72,8 @@ class Session:
             self.samples.append(sample)
             self._spent += sample.charged_usd
             follower.sampled(sample, self._spent)
-            self._check_failures(sample.target)
+            self._hopeless.take(sample)
+            self._hopeless.check(sample.target)
 
     async def _all(self, sampler: Sampler, follower: Follower) -> AsyncIterator[Sample]:
         async for sample in self._warm(sampler, follower):
@@ -142,8 +128,3 @@ class Session:
             return False
         self.stopped_because = f"every verdict was certain enough after {probes} probes"
         return True
-
-    def _check_failures(self, target: str) -> None:
-        own = [sample for sample in self.samples if sample.target == target]
-        if len(own) == HOPELESS_FAILURES and all(sample.failure for sample in own):
-            raise SamplingError(own)

@@ -30,6 +30,14 @@ class ServerSentEvent:
     """Whether this is a JSON text between the events, and not an event."""
 
     @property
+    def plain(self) -> bytes | None:
+        """The plainest bytes that mean this event; ``None`` if it isn't a plain one."""
+        if self.status is not None or self.is_bare or b"\n" in self.data:
+            return None
+        name = b"event: %b\n" % self.event.encode() if self.event else b""
+        return b"%bdata: %b\n\n" % (name, self.data)
+
+    @property
     def is_ours(self) -> bool:
         """Whether this event can be part of an answer.
 
@@ -91,6 +99,11 @@ class SseDecoder:
         check_size(self._lines.pending_bytes + self._size, "event")
         self._is_between_events = not self._has_pending()
         return events
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether nothing is pending that belongs to the next event."""
+        return self._is_between_events and not self._held
 
     def finish(self) -> list[ServerSentEvent]:
         """Return the events that the end of the body completes. Some servers omit the last empty
