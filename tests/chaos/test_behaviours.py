@@ -24,7 +24,7 @@ from tests.chaos.behaviours import BEHAVIOURS
 from tests.chaos.costly import ANY, FRAMES
 from tests.chaos.script import WHOLE, Behaviour
 from tests.chaos.status_faults import RETRY_AFTER
-from tests.limits import PATIENT, limits_for
+from tests.limits import PATIENT
 from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
 
 
@@ -80,14 +80,6 @@ def _marked(behaviour: Behaviour) -> object:
     return pytest.param(behaviour, id=behaviour.name, marks=marks)
 
 
-def limits_of(behaviour: Behaviour) -> Timeouts:
-    """Only a fault that waits gets a short timeout, because a busy machine can be slow."""
-    reason = behaviour.reasons[0] if behaviour.waits else None
-    # The status was said before the silence, and even a late server says it in time.
-    silent = reason is FailureReason.RATE_LIMITED
-    return Timeouts(total=4) if silent else limits_for(reason)
-
-
 @pytest.mark.parametrize("behaviour", [_marked(behaviour) for behaviour in BEHAVIOURS.values()])
 async def test_a_fault_has_its_reason_and_harms_nobody(
     behaviour: Behaviour, neighbour: Connections, caplog: pytest.LogCaptureFixture
@@ -95,7 +87,7 @@ async def test_a_fault_has_its_reason_and_harms_nobody(
     tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
     other = plan_for(neighbour.target.endpoint.removesuffix("/v1"))
     with wire_server(behaviour.script, WHOLE) as server:
-        plan = plan_for(server.url, behaviour.provider, limits_of(behaviour))
+        plan = plan_for(server.url, behaviour.provider, behaviour.limits)
         connections = Connections(plan.target)
         result, beside = await asyncio.gather(
             run_probe(plan, "hello", connections), run_probe(other, "hello", neighbour)
