@@ -9,11 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from dashboards import ROOT
 from dashboards.build import dashboard_files
 from dashboards.managed_rules import grafana_rules_file
 from dashboards.operator import prometheus_rule_file
-
-ROOT = Path(__file__).parents[1]
 
 
 def built() -> Mapping[Path, str]:

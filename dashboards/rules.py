@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dashboards.__main__ import ROOT
+from dashboards import ROOT
 from dashboards.managed_rules import grafana_rules_file
 from dashboards.operator import RULE_FILES, prometheus_rule_file
 from exporter.config.web import RUNBOOK_URL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import yaml
 
 from exporter.config.loading import config_file
 from tests.deploy.schemas import validate
-from tests.deploy.variants import CHART, KUBERNETES_VERSION, ROOT, Tool, kustomize
+from tests.deploy.variants import CHART, KUBERNETES, KUBERNETES_VERSION, ROOT, Tool, kustomize
 
 GUIDE = (ROOT / "docs" / "kubernetes.md").read_text()
 BLOCKS: list[str] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
@@ -42,6 +43,28 @@ def test_the_kustomization_of_the_reader_builds(tool: Tool, tmp_path: Path) -> N
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example/inference-exporter:0.1.0"
     assert config_file.load(mine / "config.yaml").targets
+
+
+@pytest.mark.parametrize(
+    "component", ["sharded", "persistence", "location", "leader-election", "discovery"]
+)
+def test_the_overlay_for_the_operator_takes_each_option(
+    component: str, tool: Tool, tmp_path: Path
+) -> None:
+    """As the guide says to combine them: an overlay, and components."""
+    inside = os.path.relpath(KUBERNETES, tmp_path.resolve())
+    kustomization = {
+        **yaml.safe_load(block("apiVersion: kustomize")),
+        "resources": [f"{inside}/overlays/operator"],
+        "components": [f"{inside}/components/{component}"],
+    }
+    del kustomization["configMapGenerator"]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    kinds = set()
+    for document in kustomize(tool, tmp_path):
+        validate(document)
+        kinds.add(document["kind"])
+    assert {"ServiceMonitor", "PrometheusRule"} <= kinds
 
 
 @pytest.mark.parametrize("more", ["", "config: {web:"], ids=["plain", "secured"])

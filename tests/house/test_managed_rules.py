@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,17 @@ def test_the_rules_are_built_with_addresses_of_ones_own(
         assert "https://grafana.example/d/inference-target?" in text
         assert RUNBOOK_URL not in text
         assert build.DASHBOARD_URL not in text
+
+
+def test_the_rules_are_built_without_the_builders_of_dashboards(tmp_path: Path) -> None:
+    """Users of the exporter don't have what only its developers need."""
+    code = (
+        "import runpy, sys; sys.modules['grafana_foundation_sdk'] = None;"
+        "runpy.run_module('dashboards.rules', run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--out", tmp_path],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "prometheusrule.yaml").is_file()
