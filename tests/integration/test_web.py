@@ -320,6 +320,7 @@ def test_an_invalid_scrape_timeout_is_refused(
     assert exporter.probes == 0
 
 
+@timed
 async def test_probes_asked_for_at_once_are_one(exporter: Exporter) -> None:
     """Each probe costs money, and anyone can request one."""
     exporter.probe_seconds = 0.5

@@ -87,8 +87,6 @@ def metrics() -> Metrics:
 def pusher(url: str, interval: str = "1h", **more: object) -> Pusher:
     told = {"endpoint": url, "interval": interval, "timeout": "30s", **more}
     settings = Push.model_validate(told)
-        {"endpoint": url, "interval": interval, "timeout": "30s", **more}
-    )
     return Pusher(settings, metrics().everything)
 
 
