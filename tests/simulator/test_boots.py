@@ -95,7 +95,7 @@ async def test_connections_are_refused_until_the_server_listens_and_after_a_rest
         for _ in range(2):
             await until_reached(simulator, client)
             assert time.monotonic() - began >= 0.2
-            while await pages(simulator, client) != HEALTHY:
+            while await pages(simulator, client) != HEALTHY:  # noqa: ASYNC110 - a server
                 await asyncio.sleep(0.01)
             assert time.monotonic() - began >= 0.6
             began = time.monotonic()
