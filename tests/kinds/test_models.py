@@ -121,6 +121,7 @@ def gateway(models: int) -> bytes:
         (gateway(500), None),
         (b'{"object":"list","data":[{"id":"models/m"}]}', None),  # Gemini's compatible endpoint
         (b'{"data":[]}', FailureReason.NOT_FOUND),
+        (b'{"object":"list","data":null}', FailureReason.NOT_FOUND),  # Ollama
         (b'{"data":[{"id":"m"}', FailureReason.PROTOCOL),
         (b'{"object":"list"}', FailureReason.PROTOCOL),
         (b"<html>", FailureReason.PROTOCOL),
