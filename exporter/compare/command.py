@@ -181,7 +181,8 @@ _FAIL_ON = {"worse": Verdict.WORSE, "not-enough-data": Verdict.UNDECIDED}
     "--fail-on",
     type=click.Choice([*_FAIL_ON]),
     multiple=True,
-    help="Exit with 1 if any measure has this verdict; repeatable.",
+    help="Exit with 1 if any measure has this verdict, over all prompts together or, with"
+    " --concurrency, at any level; repeatable.",
 )
 def compare(
     probe: str | None,

@@ -32,6 +32,9 @@ class Sample:
     """The reason; ``None`` for a success."""
     detail: str = ""
     """A description of the failure, free of secrets."""
+    interrupted: bool = False
+    """Whether this process itself wasn't running when a deadline passed. Such a sample says nothing
+    about the target."""
     uncertain: bool = False
     """Whether a success has no times because this process read too late to measure them."""
     time_to_first_token_seconds: float | None = None
@@ -49,6 +52,11 @@ class Sample:
     """Whether the target was idle before. Such a sample counts only for the cold start."""
     cold_start_seconds: float | None = None
     """From the first attempt until the first token of the first success."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the warm target."""
+        return not self.cold and not self.interrupted
 
     @property
     def output_tokens_per_second(self) -> float | None:

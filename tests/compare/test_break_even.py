@@ -12,7 +12,7 @@ from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Rules, Traffic
 from exporter.compare.statistics.interim_looks import judge
 from exporter.compare.subject import Evidence, Party
-from tests.compare.making import BASELINE, CANDIDATE, side, subject
+from tests.compare.making import BASELINE, CANDIDATE, failed, side, subject
 from tests.compare.test_load import TTFT_P95, asked
 
 PER_TOKEN = Party(name=CANDIDATE, usd_per_million_input=1.0, usd_per_million_output=4.0)
@@ -40,6 +40,21 @@ def test_tokens_are_paid_by_the_month() -> None:
 def test_where_no_tokens_are_stated_those_of_the_prompts_are_meant() -> None:
     _, worth = report(Traffic(10_000)).worth
     assert (worth.input_tokens, worth.output_tokens) == (40, 60)
+
+
+def test_a_side_that_fails_on_long_prompts_does_not_seem_cheaper_for_it() -> None:
+    samples = [
+        failed(s)
+        if name == CANDIDATE and s.block % 3 == 0
+        else replace(s, input_tokens=10_000 if s.block % 3 == 0 else 100)
+        for name in (BASELINE, CANDIDATE)
+        for s in side(name, 60)
+    ]
+    who = replace(subject(), baseline=replace(PER_TOKEN, name=BASELINE), candidates=(PER_TOKEN,))
+    rules = Rules(draws=199, measures=(), traffic=Traffic(10_000))
+    baseline, candidate = judge(Evidence(who, tuple(samples)), rules).worth
+
+    assert candidate.usd_per_month == baseline.usd_per_month
 
 
 def test_there_are_as_many_servers_as_the_measured_throughput_asks_for() -> None:

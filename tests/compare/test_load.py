@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
+from exporter.compare.command import compare
 from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.load_table import load_rows, load_sentences
@@ -16,6 +20,7 @@ from exporter.compare.report.load_verdicts import grids
 from exporter.compare.report.markdown import to_markdown
 from exporter.compare.report.terminal import show
 from exporter.compare.sample import Sample
+from exporter.compare.samples_file import Recorder
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Objective, Rules
 from exporter.compare.statistics.interim_looks import judge
@@ -294,6 +299,30 @@ def test_what_was_found_under_load_is_told_in_words() -> None:
     assert "own certainly meets TTFT p95 of at most 1 s with up to 4 streams" in text
     assert "the limit is at about" in text
     assert all(line in show(REPORT) for line in words)
+
+
+def test_ci_fails_on_a_regression_at_one_level(tmp_path: Path) -> None:
+    """The main table combines the levels, where the lower ones outweigh it."""
+    path = tmp_path / "samples.jsonl"
+    with Recorder.begin(path, subject()) as recorder:
+        for streams in LEVELS:
+            slower = 1.3 if streams == 16 else 0.8
+            for name, first in ((BASELINE, 0.2), (CANDIDATE, 0.2 * slower)):
+                for sample in asked(name, streams, per_stream=160 // streams, first=first):
+                    recorder.add(sample)
+
+    options = ["--from-samples", str(path), "--measure", "ttft_typical", "--fail-on", "worse"]
+    result = CliRunner().invoke(compare, [*options, "--json", "-"])
+
+    found = json.loads(result.stdout)
+    assert [one["verdict"] for one in found["candidates"][0]["findings"]] == ["better"]
+    assert [
+        level["candidates"][0]["findings"][0]["verdict"] for level in found["load"]["levels"]
+    ] == ["better", "better", "worse"]
+    assert result.exit_code == 1
+    assert found["candidates"][0]["headline"] == (
+        "own beats hosted; with 16 streams, own falls behind"
+    )
 
 
 def test_without_token_counts_the_throughput_is_unknown() -> None:

@@ -188,6 +188,20 @@ def test_failures_are_drawn_and_described() -> None:
     assert "failures lower the success ratio and have no times" in text
 
 
+def test_the_curve_of_a_side_that_fails_ends_below_100_percent() -> None:
+    found = report(side(BASELINE, 200), side(CANDIDATE, 200, failing=0.5))
+    chart = re.search(r"Answers begun within</figcaption>(.*?)</figure>", to_html(found), re.DOTALL)
+    assert chart is not None
+    tops = [
+        min(float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", line))
+        for line in re.findall(r'class="line s\d" d="([^"]*)"', chart[1])
+    ]
+    grid = [float(y) for y in re.findall(r'class="grid" d="M\d+ ([\d.]+)', chart[1])]
+    bottom, top = max(grid), min(grid)
+    reached = [(bottom - y) / (bottom - top) for y in tops]
+    assert reached == pytest.approx([0.995, 0.995 * found.tallies[1].success_ratio], abs=0.01)
+
+
 def test_many_failures_are_drawn_over_the_whole_time() -> None:
     samples = [replace(s, failure="overloaded") for s in side(BASELINE, 600)]
     text = to_html(report(samples, side(CANDIDATE, 40)))

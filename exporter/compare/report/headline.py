@@ -121,6 +121,20 @@ def headline(report: Report, versus: Versus) -> str:
     return "There is not enough data to tell {candidate} from {baseline}".format(**names)
 
 
+def whole_headline(report: Report, versus: Versus) -> str:
+    """Summarize the verdict in one line, and name the levels of load that it would hide."""
+    line, own = headline(report, versus), versus.candidate
+    hidden = [
+        str(level.streams)
+        for level in (report.load.levels if report.load else ())
+        if any(one.candidate == own and one.having(Verdict.WORSE) for one in level.versus)
+    ]
+    if not hidden or versus.having(Verdict.WORSE):
+        return line
+    streams = "1 stream" if hidden == ["1"] else f"{listed(hidden)} streams"
+    return f"{line}; with {streams}, {own.name} falls behind"
+
+
 def _might_fail_more(finding: Finding) -> bool:
     """Whether the candidate failed more often, beyond the margin, though not certainly."""
     if finding.measure is not Measure.SUCCESS or finding.verdict is not Verdict.UNDECIDED:

@@ -8,12 +8,19 @@ from markupsafe import Markup
 from exporter import __version__
 from exporter.compare.report.break_even_text import change_sentences, worth_sentences
 from exporter.compare.report.figures import margin_text
-from exporter.compare.report.headline import headline, story
+from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_plot import latency_by_throughput
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import limit_sentences, load_rows
 from exporter.compare.report.load_verdicts import grids
-from exporter.compare.report.plots import BAR_MARGIN, bar, course, distribution, style
+from exporter.compare.report.plots import (
+    BAR_MARGIN,
+    bar,
+    course,
+    distribution,
+    distribution_of_answers,
+    style,
+)
 from exporter.compare.report.wording import method, rows, tally_text
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
@@ -69,7 +76,7 @@ def to_html(report: Report) -> str:
         meanings=_MEANINGS,
         bar_margin=BAR_MARGIN,
         bar=bar,
-        headline=headline,
+        headline=whole_headline,
         story=story,
         rows=rows,
         margin_text=margin_text,
@@ -110,9 +117,7 @@ def _charts(report: Report) -> list[tuple[str, Markup]]:
         ),
         (
             "Answers written at up to",
-            distribution(
-                report, lambda s: s.output_tokens_per_second, "tokens/s", lambda v: f"{v:g}"
-            ),
+            distribution_of_answers(report, lambda s: s.output_tokens_per_second, "tokens/s"),
         ),
     )
     return [(title, Markup(chart)) for title, chart in drawn if chart]  # noqa: S704 - ours

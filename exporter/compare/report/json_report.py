@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from exporter.compare.report.finding_json import finding_json
-from exporter.compare.report.headline import headline, story
+from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_json import load_json
 from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.conclusion import Report
@@ -26,6 +26,7 @@ def to_json(report: Report) -> dict[str, JsonValue]:
         "ended_at": report.ended_at,
         "confidence": report.confidence,
         "run_length": report.run_length,
+        "planned_probes": report.subject.planned_probes,
         "notes": list(report.subject.notes),
         "targets": [_tally(tally) for tally in report.tallies],
         "candidates": [_versus(report, versus) for versus in report.versus],
@@ -49,6 +50,7 @@ def _tally(tally: Tally) -> JsonValue:
         "probes": tally.probes,
         "failures": dict(tally.failures),
         "uncertain": tally.uncertain,
+        "interrupted": tally.interrupted,
         "cold_probes": tally.cold_probes,
         "cost_usd": tally.cost_usd,
     }
@@ -57,8 +59,9 @@ def _tally(tally: Tally) -> JsonValue:
 def _versus(report: Report, versus: Versus) -> JsonValue:
     return {
         "candidate": _party(versus.candidate),
-        "headline": headline(report, versus),
+        "headline": whole_headline(report, versus),
         "story": story(versus),
+        "blocks": asdict(report.blocks[versus.candidate.name]),
         "findings": [finding_json(finding) for finding in versus.findings],
     }
 

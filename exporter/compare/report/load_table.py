@@ -124,6 +124,11 @@ def limit_sentences(report: Report) -> Iterator[str]:
     sides = [side for level in report.load.levels for side in level.sides]
     if report.load.breakings and any(side.success.value < 1 for side in sides):
         yield "For an SLO, a request that fails counts as one that took too long."
+    if any(side.success.value < 1 for side in sides):
+        yield (
+            "Failed requests have no times, so read the times of a level together with its success"
+            " ratio. The verdicts compare only what both sides answered."
+        )
     yield from _limited(report.load.levels)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from exporter.compare.report.break_even_text import change_sentences, worth_sentences
-from exporter.compare.report.headline import headline, story
+from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
 from exporter.compare.report.wording import HEADINGS, method, rows
@@ -21,7 +21,7 @@ _STRONG = (Verdict.BETTER, Verdict.WORSE)
 def to_markdown(report: Report) -> str:
     lines: list[str] = []
     for versus in report.versus:
-        lines += [f"## {_escape(headline(report, versus))}", "", _escape(story(versus)), ""]
+        lines += [f"## {_escape(whole_headline(report, versus))}", "", _escape(story(versus)), ""]
         lines += [*_table(report, versus), ""]
     if report.load:
         lines += [

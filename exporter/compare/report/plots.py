@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -75,15 +75,33 @@ def _margins(finding: Finding, effect: float) -> float:
     return math.log(effect) / math.log1p(finding.margin) if effect > 0 else -math.inf
 
 
-def distribution(
-    report: Report, value: Value, label: str, text: Callable[[float], str] = seconds_text
+def distribution(report: Report, value: Value, label: str) -> str:
+    """Draw the cumulative distribution of a time, one line for each target; empty without values.
+
+    Failures take forever, so the line of a target that fails ends below 100 %.
+    """
+    answering = {tally.party.name: tally.success_ratio for tally in report.tallies}
+    return _distribution(report, value, label, seconds_text, answering)
+
+
+def distribution_of_answers(report: Report, value: Value, label: str) -> str:
+    """Draw the cumulative distribution of a value that only answers have."""
+    return _distribution(report, value, label, lambda v: f"{v:g}", {})
+
+
+def _distribution(
+    report: Report,
+    value: Value,
+    label: str,
+    text: Callable[[float], str],
+    heights: Mapping[str, float],
 ) -> str:
-    """Draw cumulative distributions, one line for each target; empty without values."""
+    """:param heights: by target, the height at which its line ends; the default is 1."""
     by_target = {
         party.name: sorted(
             known
             for sample in report.samples
-            if sample.target == party.name and not sample.cold
+            if sample.target == party.name and sample.counts
             if (known := value(sample))
         )
         for party in report.subject.parties
@@ -100,7 +118,10 @@ def distribution(
         Axis(0.0, 1.0, "", lambda share: f"{share * 100:.0f} %", own_ticks=(0, 0.25, 0.5, 0.75, 1)),
     )
     lines = [
-        frame.line([(_at(values, share), share) for share in _SHARES], style(report, name))
+        frame.line(
+            [(_at(values, share), share * heights.get(name, 1.0)) for share in _SHARES],
+            style(report, name),
+        )
         for name, values in shown.items()
     ]
     return frame.render(f"Distribution: {label}", *lines)
@@ -112,7 +133,7 @@ def _at(ordered: Sequence[float], share: float) -> float:
 
 def course(report: Report, value: Value, label: str) -> str:
     """Draw the value of each probe over time, with strokes for failures; empty without values."""
-    warm = [sample for sample in report.samples if not sample.cold]
+    warm = [sample for sample in report.samples if sample.counts]
     points = {party.name: _course_of(warm, party.name, value) for party in report.subject.parties}
     highest = max((y for own in points.values() for _, y in own), default=0.0)
     if not highest:

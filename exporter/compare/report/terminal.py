@@ -6,7 +6,7 @@ import click
 from tabulate import tabulate
 
 from exporter.compare.report.break_even_text import change_sentences, worth_sentences
-from exporter.compare.report.headline import headline, story
+from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
 from exporter.compare.report.wording import Row, method, rows
@@ -31,7 +31,7 @@ def show(report: Report) -> str:
     parts: list[str] = []
     for versus in report.versus:
         parts += [_table(report, versus), ""]
-        parts += [click.style(f"{headline(report, versus)}.", bold=True), story(versus), ""]
+        parts += [click.style(f"{whole_headline(report, versus)}.", bold=True), story(versus), ""]
     if report.load:
         parts += [_load(report), "", *load_sentences(report), ""]
     for sentences in (worth_sentences(report), change_sentences(report)):

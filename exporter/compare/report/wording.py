@@ -71,6 +71,8 @@ def tally_text(tally: Tally) -> str:
         text += ", none failed"
     if tally.uncertain:
         text += f"; {tally.uncertain} have no times because this host was too busy to measure them"
+    if tally.interrupted:
+        text += f"; {tally.interrupted} have no outcome because this host was too busy to run them"
     if tally.cold_probes:
         text += f"; {tally.cold_probes} cold"
     if tally.cost_usd is not None:
@@ -84,9 +86,10 @@ def method(report: Report) -> Iterator[str]:
     if report.started_at:
         times = (_time(when) for when in (report.started_at, report.ended_at))
         yield f"Samples were taken from {' to '.join(times)}."
-    if report.interrupted:
-        yield "The comparison was interrupted."
+    yield from _ended_early(report)
     yield from map(tally_text, report.tallies)
+    for versus in report.versus:
+        yield from _missing_answers(report, versus.candidate.name)
     yield (
         f"Change compares the candidate with the baseline and has a"
         f" {report.confidence * 100:.4g} % confidence interval. The report corrects for testing"
@@ -105,6 +108,32 @@ def method(report: Report) -> Iterator[str]:
             f" intervals."
         )
     yield from report.subject.notes
+
+
+def _ended_early(report: Report) -> Iterator[str]:
+    if report.interrupted:
+        yield "The comparison was interrupted."
+    planned, probes = report.subject.planned_probes, min(tally.probes for tally in report.tallies)
+    if planned and probes < planned and not report.look:
+        yield f"It ended after {probes} of the {planned} planned probes of each side."
+
+
+def _missing_answers(report: Report, candidate: str) -> Iterator[str]:
+    """Say what failures leave to compare."""
+    blocks, baseline = report.blocks.get(candidate), report.subject.baseline.name
+    if blocks is None or blocks.answered_by_both == blocks.probed:
+        return
+    yield (
+        f"Times, speeds, and costs compare only what both {baseline} and {candidate} answered:"
+        f" {blocks.answered_by_both} of {blocks.probed} blocks. A side that fails on long prompts"
+        " doesn't look faster or cheaper for it."
+    )
+    if blocks.answered_by_neither:
+        yield (
+            f"In {blocks.answered_by_neither} of {blocks.probed} blocks, neither answered. That"
+            " lowers both success ratios, but can't tell the two apart. Look for a cause that they"
+            " share, such as this host's network, or a prompt that is too long for both."
+        )
 
 
 def _listed_first(report: Report) -> str:

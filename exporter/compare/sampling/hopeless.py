@@ -36,14 +36,14 @@ class Hopeless:
 
     def __init__(self, earlier: Iterable[Sample], pardoned: Collection[str] = ()) -> None:
         self._pardoned = pardoned
-        self._hopeful = {sample.target for sample in earlier if not self._fails(sample)}
+        self._hopeful = {sample.target for sample in earlier if self._works(sample)}
         self._failures: dict[str, list[Sample]] = defaultdict(list)
 
     def take(self, sample: Sample) -> None:
-        if self._fails(sample):
-            self._failures[sample.target].append(sample)
-        else:
+        if self._works(sample):
             self._hopeful.add(sample.target)
+        elif sample.failure:
+            self._failures[sample.target].append(sample)
 
     def check(self, target: str) -> None:
         """:raises SamplingError: the target has failed often, and has never succeeded."""
@@ -51,5 +51,7 @@ class Hopeless:
         if target not in self._hopeful and len(failures) >= _HOPELESS_FAILURES:
             raise SamplingError(failures)
 
-    def _fails(self, sample: Sample) -> bool:
-        return sample.failure is not None and sample.failure not in self._pardoned
+    def _works(self, sample: Sample) -> bool:
+        if sample.failure is None:
+            return not sample.interrupted
+        return sample.failure in self._pardoned

@@ -29,7 +29,7 @@ def analyse(
     :param look: the look of a sequential comparison; ``None`` if there is only one look.
     """
     names = [party.name for party in subject.candidates]
-    warm = [sample for sample in samples if not sample.cold]
+    warm = [sample for sample in samples if sample.counts]
     draws = min(rules.draws, max(_MIN_DRAWS, _MOST_WORK // max(1, len(warm))))
     pool = Pool(warm, subject.baseline.name, names, draws, rules.seed)
     cold = _cold_starts(samples)
@@ -50,6 +50,7 @@ def analyse(
         rules=rules,
         tallies=tuple(_tally(party, samples) for party in subject.parties),
         versus=judged(subject, outcomes, rules, look),
+        blocks={name: pool.count_blocks(subject.baseline.name, name) for name in names},
         confidence=confidence,
         run_length=pool.run_length,
         started_at=min(times, default=0.0),
@@ -87,6 +88,7 @@ def _tally(party: Party, samples: Sequence[Sample]) -> Tally:
         failures=dict(Counter(s.failure for s in failed if s.failure).most_common()),
         example=next((sample.detail for sample in failed if sample.detail), ""),
         uncertain=sum(sample.uncertain for sample in own),
+        interrupted=sum(sample.interrupted for sample in own if not sample.cold),
         cold_probes=cold,
         cost_usd=sum(costs) if costs else None,
     )

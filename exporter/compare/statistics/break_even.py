@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -43,7 +44,11 @@ def monthly_costs(
     traffic = rules.traffic
     if traffic is None:
         return ()
-    baseline, *others = (_side(party, samples, traffic, load) for party in subject.parties)
+    measured = _tokens_of_a_request(samples)
+    baseline, *others = (
+        _side(party, traffic.tokens or measured.get(party.name), traffic, load)
+        for party in subject.parties
+    )
     return baseline, *(_against(side, baseline) for side in others)
 
 
@@ -53,15 +58,34 @@ def _against(side: MonthlyCost, baseline: MonthlyCost) -> MonthlyCost:
     return replace(side, equal_factor=baseline.usd_per_month / side.usd_per_month)
 
 
-def _side(
-    party: Party, samples: Sequence[Sample], traffic: Traffic, load: Load | None
-) -> MonthlyCost:
-    own = [s for s in samples if s.target == party.name and not s.failure and s.tokens]
-    input_tokens, output_tokens = traffic.tokens or (
-        (fmean(s.input_tokens or 0 for s in own), fmean(s.output_tokens or 0 for s in own))
-        if own
-        else (0.0, 0.0)
+def _tokens_of_a_request(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
+    """Return the mean input and output tokens of each target that answered, for the same prompts.
+
+    Only blocks that all of them answered count, if there are any: otherwise, a target that fails on
+    long prompts would seem cheaper.
+    """
+    found: dict[str, dict[int, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        if sample.counts and not sample.failure and sample.tokens:
+            found[sample.target][sample.block].append(sample)
+    common = set[int]().union(*found.values()).intersection(*found.values())
+    return {
+        target: _mean_tokens([own for block, own in blocks.items() if block in (common or blocks)])
+        for target, blocks in found.items()
+    }
+
+
+def _mean_tokens(blocks: Sequence[Sequence[Sample]]) -> tuple[float, float]:
+    return (
+        fmean(fmean(sample.input_tokens or 0 for sample in block) for block in blocks),
+        fmean(fmean(sample.output_tokens or 0 for sample in block) for block in blocks),
     )
+
+
+def _side(
+    party: Party, tokens: tuple[float, float] | None, traffic: Traffic, load: Load | None
+) -> MonthlyCost:
+    input_tokens, output_tokens = tokens or (0.0, 0.0)
     side = MonthlyCost(party=party, input_tokens=input_tokens, output_tokens=output_tokens)
     if not input_tokens and not output_tokens:
         return replace(side, unknown_because="no answer reports its tokens; set --request-tokens")

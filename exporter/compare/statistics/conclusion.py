@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.break_even import MonthlyCost
 from exporter.compare.statistics.changes import Change
-from exporter.compare.statistics.findings import Rules, Tally, Versus
+from exporter.compare.statistics.findings import Blocks, Rules, Tally, Versus
 from exporter.compare.statistics.levels import Load
 from exporter.compare.statistics.measures import Measure
 from exporter.compare.statistics.sequential import Look
@@ -34,6 +35,8 @@ class Report:
     """The look of a sequential comparison."""
     interrupted: bool = False
     """Whether the user stopped the sampling early."""
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
+    """By candidate, the blocks that it has in common with the baseline."""
     load: Load | None = None
     """The results with concurrent streams, if the comparison used them."""
     worth: tuple[MonthlyCost, ...] = ()
@@ -43,7 +46,10 @@ class Report:
     samples: tuple[Sample, ...] = ()
 
     def verdicts(self) -> Iterator[Verdict]:
-        return (finding.verdict for versus in self.versus for finding in versus.findings)
+        """Yield every verdict of the report, also those of each level of load."""
+        at_levels = (level.versus for level in self.load.levels) if self.load else ()
+        for versus in chain(self.versus, *at_levels):
+            yield from (finding.verdict for finding in versus.findings)
 
     @property
     def decided(self) -> bool:

@@ -106,6 +106,15 @@ class Versus:
         raise LookupError(measure)
 
 
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The number of blocks in which a candidate and the baseline were both probed."""
+
+    probed: int
+    answered_by_both: int
+    answered_by_neither: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """The number of probes of one target, by outcome."""
@@ -118,6 +127,9 @@ class Tally:
     """The detail of one failure."""
     uncertain: int = 0
     """The number of successes without times: this machine was too busy to measure them."""
+    interrupted: int = 0
+    """The number of probes without an outcome: this process wasn't running when a deadline
+    passed."""
     cold_probes: int = 0
     cost_usd: float | None = None
     """``None`` if the price is unknown."""
@@ -125,3 +137,8 @@ class Tally:
     @property
     def failed(self) -> int:
         return sum(self.failures.values())
+
+    @property
+    def success_ratio(self) -> float:
+        """The share of warm probes with an outcome that succeeded; 1 without any."""
+        return 1 - self.failed / max(1, self.probes - self.interrupted)

@@ -44,7 +44,7 @@ def _changes(evidence: Evidence, rules: Rules) -> Iterator[tuple[str, tuple[Chan
     """
     for party in evidence.subject.parties:
         own = sorted(
-            (s for s in evidence.samples if s.target == party.name and not s.cold),
+            (s for s in evidence.samples if s.target == party.name and s.counts),
             key=lambda sample: sample.finished_at,
         )
         known = [(s, v) for s in own if (v := s.time_to_first_token_seconds)]

@@ -8,6 +8,7 @@ from math import exp, floor, isinf, sqrt
 from statistics import median
 
 from exporter.compare.statistics import rank
+from exporter.compare.statistics.known import Known, bursts
 from exporter.compare.statistics.measures import (
     MIN_BLOCKS,
     MIN_BURSTS,
@@ -20,6 +21,7 @@ from exporter.compare.statistics.measures import (
     Statistic,
     SuccessRatio,
     Typical,
+    Value,
 )
 from exporter.compare.statistics.percentile import percentile_effect
 from exporter.compare.statistics.pool import Pool
@@ -100,10 +102,11 @@ def _compared(
 def _compare_typical(
     statistic: Typical, pool: Pool, baseline: str, candidate: str, confidence: float
 ) -> Outcome:
-    sides = [pool.side(name, statistic.value) for name in (baseline, candidate)]
+    known, unlike = _alike(pool, (baseline, candidate), statistic.value)
+    sides = [pool.side(own) for own in known]
     before, after = (exp(harrell_davis(s.logs, 0.5)) if len(s.logs) else None for s in sides)
     pairs = pool.pairs(*sides)
-    lacking = _lacking([len(side.logs) for side in sides], MIN_SAMPLES)
+    lacking = _lacking([len(side.logs) for side in sides], MIN_SAMPLES) or unlike
     if not lacking and pairs.blocks < MIN_BLOCKS:
         lacking = f"both sides answered in {pairs.blocks} of {MIN_BLOCKS} blocks"
     if lacking or not before or not after:
@@ -118,23 +121,32 @@ def _compare_typical(
 def _compare_quantiles(
     statistic: Quantile, pool: Pool, baseline: str, candidate: str, confidence: float
 ) -> Outcome:
-    sides = [pool.values(name, statistic.value) for name in (baseline, candidate)]
-    before, after = (harrell_davis(s, statistic.share) if len(s) else None for s in sides)
-    lacking = _lacking([len(side) for side in sides], statistic.min_samples)
+    sides, unlike = _alike(pool, (baseline, candidate), statistic.value)
+    values = [side.values for side in sides]
+    before, after = (harrell_davis(own, statistic.share) if len(own) else None for own in values)
+    lacking = _lacking([*map(len, values)], statistic.min_samples) or unlike
     if not lacking and statistic.share >= TAIL_SHARE:
-        lacking = _lacking_bursts(
-            pool.bursts((baseline, candidate), statistic.value, statistic.share)
-        )
+        lacking = _lacking_bursts(bursts(sides, statistic.share))
     if lacking or not before or not after:
         return Outcome(before, after, None, lacking)
-    draws = [
-        pool.quantiles(name, statistic.value, statistic.share) for name in (baseline, candidate)
-    ]
+    draws = [pool.quantiles(side, statistic.share) for side in sides]
     return Outcome(
         before,
         after,
         percentile_effect(after / before, draws[1] / draws[0], pool.units, confidence),
     )
+
+
+def _alike(pool: Pool, sides: Sequence[str], value: Value) -> tuple[list[Known], str]:
+    """Return the values of both sides for the same prompts.
+
+    If there are none, return all values, and the reason why they can't be compared.
+    """
+    alike = pool.alike(sides, value)
+    if all(len(own.values) for own in alike):
+        return alike, ""
+    everything = [known for name in sides for known in pool.alike([name], value)]
+    return everything, "no prompt has an answer of both sides"
 
 
 def _compare_ratios(

@@ -12,14 +12,14 @@ import numpy as np
 
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.autocorrelation import memory, run_variance
+from exporter.compare.statistics.findings import Blocks
+from exporter.compare.statistics.known import ByBlock, Known, known_of, shared_shares
 from exporter.compare.statistics.measures import Value
 from exporter.compare.statistics.pairs import Pairs, Side
 from exporter.compare.statistics.proportions import Share
-from exporter.compare.statistics.resampling import Floats, Integers, Resampling, run_length
+from exporter.compare.statistics.resampling import Floats, Resampling, run_length
 
 _OfBlock = Callable[[Sequence[Sample]], float | None]
-
-_ONE_BURST_BLOCKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +70,28 @@ class Pool:
         """The number of independent blocks, or independent runs of blocks."""
         return len(self._index) / self.run_length
 
-    def values(self, target: str, value: Value) -> Floats:
-        """Return the known values of a target."""
-        return np.array([known for _, known in self._known(target, value)])
+    def alike(self, targets: Sequence[str], value: Value) -> list[Known]:
+        """Return the values of each target for the same prompts; all values of a single target.
 
-    def quantiles(self, target: str, value: Value, share: float) -> Floats:
+        Only blocks that all of them answered count. In such a block, each target counts the same
+        share of its probes: otherwise, a target that fails on every second long prompt would have
+        half as many long prompts, and look faster.
+        """
+        sides = [self._values_by_block(target, value) for target in targets]
+        probed = set[int]().union(*sides)
+        answered = probed.intersection(*(self.answered_blocks(t, value) for t in targets))
+        shares = shared_shares(sides, sorted(answered))
+        return [known_of(own, self._index, shares) for own in sides]
+
+    def quantiles(self, known: Known, share: float) -> Floats:
         """Return the quantile in each draw."""
-        return self._resampling.quantiles(
-            self.values(target, value), self._blocks(target, value), share
-        )
+        return self._resampling.quantiles(known.values, known.blocks, share)
 
-    def side(self, target: str, value: Value) -> Side:
-        """Return the logarithms of a value, for a comparison by pairs."""
-        known = [(index, of) for index, of in self._known(target, value) if of > 0]
-        blocks = np.array([index for index, _ in known], np.intp)
-        return Side(np.log([of for _, of in known]), blocks, self._strata_numbers[blocks])
+    def side(self, known: Known) -> Side:
+        """Return the logarithms of values, for a comparison by pairs."""
+        positive = known.values > 0
+        blocks = known.blocks[positive]
+        return Side(np.log(known.values[positive]), blocks, self._strata_numbers[blocks])
 
     def pairs(self, baseline: Side, candidate: Side) -> Pairs:
         return Pairs(baseline, candidate, len(self._index))
@@ -95,24 +102,6 @@ class Pool:
             baseline, candidate, lambda samples: _mean_log(map(value, samples))
         )
         return memory(np.array(series))
-
-    def bursts(self, targets: Sequence[str], value: Value, share: float) -> float:
-        """Return the effective number of bursts of values beyond the quantile of these targets.
-
-        It is the inverse of Simpson's index: one large burst among small ones counts for nearly
-        all. Blocks with at most one block between them belong to the same burst.
-        """
-        pooled = [known for target in targets for known in self._known(target, value)]
-        threshold = np.quantile([known for _, known in pooled], share)
-        sizes: list[int] = []
-        latest: float = -math.inf
-        for index in sorted(index for index, known in pooled if known > threshold):
-            if index - latest > _ONE_BURST_BLOCKS:
-                sizes.append(0)
-            sizes[-1] += 1
-            latest = index
-        squares = sum(size**2 for size in sizes)
-        return sum(sizes) ** 2 / squares if squares else 0.0
 
     @property
     def blocks(self) -> Set[int]:
@@ -170,10 +159,25 @@ class Pool:
 
         Probes that fail together count for less than one each. The target whose failures come
         together most sets this weight for all of them: a target that hasn't failed can't show
-        whether its failures would come together too.
+        whether its failures would come together too. An outage of all targets doesn't count for
+        this: it adds nothing to their difference, and would hide how they differ at other times.
         """
-        effect = max(map(self._design_effect, targets))
+        failing = self.failing_blocks(targets)
+        effect = max(self._design_effect(target, failing) for target in targets)
         return [self._success(target, effect) for target in targets]
+
+    def count_blocks(self, baseline: str, candidate: str) -> Blocks:
+        """Count the blocks in which these targets were both probed."""
+        sides = [(name, {s.block for s in self._samples[name]}) for name in (baseline, candidate)]
+        probed = set.intersection(*(blocks for _, blocks in sides))
+        failing = [self.failing_blocks([name]) & probed for name, _ in sides]
+        neither, either = set.intersection(*map(set, failing)), set[int]().union(*failing)
+        return Blocks(len(probed), len(probed) - len(either), len(neither))
+
+    def failing_blocks(self, targets: Sequence[str]) -> Set[int]:
+        """Return the blocks in which no probe of any of these targets succeeded."""
+        every = [s for target in targets for s in self._samples[target]]
+        return {s.block for s in every} - {s.block for s in every if s.failure is None}
 
     def _success(self, target: str, effect: float) -> Share | None:
         samples = self._samples[target]
@@ -182,14 +186,11 @@ class Pool:
         hits = sum(sample.failure is None for sample in samples)
         return Share(hits / effect, len(samples) / effect)
 
-    def _known(self, target: str, value: Value) -> Iterator[tuple[int, float]]:
+    def _values_by_block(self, target: str, value: Value) -> ByBlock:
+        blocks: dict[int, list[float | None]] = defaultdict(list)
         for sample in self._samples[target]:
-            known = value(sample)
-            if known is not None:
-                yield self._index[sample.block], known
-
-    def _blocks(self, target: str, value: Value) -> Integers:
-        return np.array([index for index, _ in self._known(target, value)], np.intp)
+            blocks[sample.block].append(value(sample))
+        return blocks
 
     def _differences(self, baseline: str, candidates: Sequence[str]) -> Iterator[Sequence[float]]:
         """Yield the differences between the sides, block by block.
@@ -224,14 +225,18 @@ class Pool:
         found = {block: of_block(samples) for block, samples in blocks.items()}
         return {block: value for block, value in found.items() if value is not None}
 
-    def _design_effect(self, target: str) -> float:
-        """Return how many samples carry the information of one independent sample; at least 1."""
-        failed = np.array([sample.failure is not None for sample in self._samples[target]], float)
+    def _design_effect(self, target: str, without: Set[int]) -> float:
+        """Return how many samples carry the information of one independent sample; at least 1.
+
+        :param without: the blocks to leave out.
+        """
+        samples = [sample for sample in self._samples[target] if sample.block not in without]
+        failed = np.array([sample.failure is not None for sample in samples], float)
         failing = failed.mean() if len(failed) else 0.0
         expected = failing * (1 - failing) * len(failed)
         if not expected or len(self._index) == 1:
             return 1.0
-        blocks = [self._index[sample.block] for sample in self._samples[target]]
+        blocks = [self._index[sample.block] for sample in samples]
         excess = np.zeros(len(self._index))
         np.add.at(excess, blocks, failed - failing)
         runs = max(self.run_length, memory(excess))

@@ -25,7 +25,8 @@ def under_load(subject: Subject, samples: Sequence[Sample], rules: Rules) -> Loa
     by_level: dict[int, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     for sample in samples:
         if sample.streams:
-            by_level[sample.streams][sample.target].append(sample)
+            own = by_level[sample.streams][sample.target]
+            own += [sample] if sample.counts else []
     measures = tuple(m for m in _JUDGED if m in rules.measures)
     of_level = replace(
         rules,
