@@ -43,6 +43,7 @@ from exporter.providers.tools import bedrock_tools
 from exporter.providers.usage import BedrockUsage
 from exporter.providers.wire import (
     CamelWire,
+    LenientCount,
     excerpt,
     merged,
     parse,
