@@ -115,7 +115,7 @@ def _ended_early(report: Report) -> Iterator[str]:
         yield "The comparison was interrupted."
     planned, probes = report.subject.planned_probes, min(tally.probes for tally in report.tallies)
     if planned and probes < planned and not report.look:
-        yield f"It ended after {probes} of the {planned} planned probes of each side."
+        yield f"The comparison ended after {probes} of the {planned} planned probes of each side."
 
 
 def _missing_answers(report: Report, candidate: str) -> Iterator[str]:
