@@ -25,7 +25,7 @@ from exporter.process.heap import freeze
 from exporter.result import ProbeResult
 from tests.chaos.behaviours import BEHAVIOURS
 from tests.chaos.script import WHOLE, Behaviour
-from tests.chaos.test_behaviours import PATIENT, SOON
+from tests.limits import PATIENT
 from tests.wire import wire_server
 
 
@@ -67,7 +67,7 @@ def _plan(url: str, provider: str, timeouts: Timeouts) -> Plan:
 
 async def _play(behaviour: Behaviour, other: Plan, neighbour: Connections) -> Played:
     with wire_server(behaviour.script, WHOLE) as server:
-        plan = _plan(server.url, behaviour.provider, SOON if behaviour.waits else PATIENT)
+        plan = _plan(server.url, behaviour.provider, behaviour.limits)
         connections = Connections(plan.target)
         before = peak_begins_anew()
         with Turns() as turns:

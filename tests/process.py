@@ -18,9 +18,18 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is currently free."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    """Return a port of 127.0.0.1 where nobody listens.
+
+    On Linux, it stays reserved as long as this process lives: a socket that is bound and doesn't
+    listen keeps the kernel from choosing the port for another socket. A server that asks for this
+    port gets it.
+    """
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port: int = reserved.getsockname()[1]
+        if sys.platform == "linux":
+            reserved.detach()  # it's never closed
         return port
 
 

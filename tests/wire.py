@@ -24,7 +24,9 @@ class Act(Enum):
     HANG = auto()
 
 
-Step = bytes | float | Act
+Step = bytes | float | Act | threading.Event
+"""Bytes to send, seconds to wait, an act, or an event to wait for, so that a test decides when the
+server goes on."""
 
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\n"
@@ -93,7 +95,7 @@ def wire_server(
             threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
     def serve(connection: socket.socket) -> None:
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = connection
         try:
@@ -144,8 +146,10 @@ def _play(
                 stream.close()
                 return False
             case Act.HANG:
-                stop.wait(10)
+                stop.wait()
                 return False
+            case threading.Event():
+                step.wait()
             case _:
                 time.sleep(step)
     return True

@@ -10,7 +10,8 @@ import httpx
 
 from exporter.net.exchange import Exchange
 from exporter.net.head import Head
-from exporter.net.http1 import Answer, RawHeaders
+from exporter.net.http1 import Answer
+from exporter.net.request import Request, Written
 from exporter.net.stream import Stream
 
 _IDLE_SECONDS = 120.0
@@ -22,12 +23,14 @@ class Connection:
     """An open connection. After a request, the caller reads the whole response or closes the
     connection."""
 
-    __slots__ = ("_idle_since", "_stream", "answer", "is_closed")
+    __slots__ = ("_idle_since", "_stream", "_written", "answer", "is_closed")
+
+    answer: Answer
+    """The response to the latest request."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self.answer = Answer()
-        """The response to the latest request."""
+        self._written = Written()
         self._idle_since = time.monotonic()
         self.is_closed = False
 
@@ -37,18 +40,17 @@ class Connection:
         old = time.monotonic() - self._idle_since > _IDLE_SECONDS
         return not self.is_closed and not old and not self._stream.is_readable
 
-    async def ask(
-        self, method: str, target: bytes, headers: RawHeaders, content: bytes, exchange: Exchange
-    ) -> Head:
+    async def ask(self, request: Request, exchange: Exchange) -> Head:
         """Send a request, and return the head of the response.
 
-        :raises httpx.TransportError: the connection broke, or the peer sent no HTTP response.
+        :raises httpx.TransportError: the request can't be sent, the connection broke, or the peer
+            sent no HTTP response.
         """
-        self.answer = answer = Answer()
-        request = answer.asked(method, target, headers, content)
+        self.answer = answer = Answer(request)
+        data = self._written.bytes_of(request)
         # A server may respond before it has the whole request, and close the connection.
         with suppress(httpx.WriteError):
-            await self._stream.write(request, exchange)
+            await self._stream.write(data, exchange)
         while answer.head is None:
             await self.receive(exchange, lambda: answer.head is None)
         return answer.head

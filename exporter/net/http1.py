@@ -1,12 +1,11 @@
-"""The client side of HTTP/1.1, without a socket.
+"""The response in HTTP/1.1, without a socket.
 
-h11 writes the request, and reads the head of the response if that isn't plain. The chunks of the
-body, which arrive with every token, are parsed by llhttp, which is written in C.
+h11 reads the head of the response if that isn't plain. The chunks of the body, which arrive with
+every token, are parsed by llhttp, which is written in C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -15,8 +14,7 @@ import httptools
 import httpx
 
 from exporter.net.head import MAX_BYTES, MAX_HEADERS, Head, HeadGuard, TooManyHeaders, plain_head
-
-RawHeaders = Sequence[tuple[bytes, bytes]]
+from exporter.net.request import Request
 
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 """llhttp begins with a head; the real one has been read already."""
@@ -26,14 +24,25 @@ _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class Answer:
-    """One request and its response, whose bytes may be split anywhere."""
+    """The response to one request. Its bytes may be split anywhere."""
 
-    __slots__ = ("_body", "_guard", "_http", "_keeps_connection", "_may_be_plain", "came", "head")
+    __slots__ = (
+        "_body",
+        "_guard",
+        "_http",
+        "_keeps_connection",
+        "_may_be_plain",
+        "_request",
+        "came",
+        "head",
+    )
 
-    def __init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_BYTES)
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._http: h11.Connection | None = None
+        """Reads the head, once it turns out not to be plain."""
         self._guard = HeadGuard()
-        self._may_be_plain = False
+        self._may_be_plain = request.method in _PLAIN_METHODS
         """Whether nothing has arrived of a head that can be plain."""
         self._body: _Body | None = None
         self.came = Came()
@@ -60,23 +69,6 @@ class Answer:
         """Whether more arrived than belongs to it."""
         return self.came.has_surplus
 
-    def asked(self, method: str, target: bytes, headers: RawHeaders, content: bytes = b"") -> bytes:
-        """The request on the wire.
-
-        :raises httpx.LocalProtocolError: it can't be sent.
-        """
-        self._may_be_plain = method in _PLAIN_METHODS
-        try:
-            events: list[h11.Event] = [
-                h11.Request(method=method, target=target, headers=list(headers))
-            ]
-            if content:
-                events.append(h11.Data(data=content))
-            sent = map(self._http.send, (*events, h11.EndOfMessage()))
-            return b"".join(data for data in sent if data)
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
-
     def feed(self, data: bytes) -> None:
         """Take the next bytes, or none once the peer has closed the connection.
 
@@ -97,20 +89,21 @@ class Answer:
             return
         self._may_be_plain = False
         self._guard.check(data)
+        if self._http is None:
+            self._http, _ = self._request.sent()
         try:
             self._http.receive_data(data)
             while (event := self._http.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Response):
-                    self._begin_body_of(event)
+                    self._begin_body_of(event, self._http.trailing_data[0])
                     return
         except h11.RemoteProtocolError as error:
             error.__traceback__ = None  # a frame of h11 refers to the error: a cycle
             raise httpx.RemoteProtocolError(str(error)) from error
 
-    def _begin_body_of(self, response: h11.Response) -> None:
+    def _begin_body_of(self, response: h11.Response, came: bytes) -> None:
         reason = response.reason.decode("ascii", "replace")
         head = Head(response.status_code, reason, list(response.headers.raw_items()))
-        came, _ = self._http.trailing_data
         self._begin_body(head, came, keeps_connection=response.http_version >= b"1.1")
 
     def _begin_body(self, head: Head, came: bytes, *, keeps_connection: bool) -> None:

@@ -14,8 +14,9 @@ from exporter.net.connection import Connection
 from exporter.net.dial import connect
 from exporter.net.exchange import Exchange
 from exporter.net.head import Head
-from exporter.net.http1 import Answer, RawHeaders
+from exporter.net.http1 import Answer
 from exporter.net.proxies import proxy_for
+from exporter.net.request import RawHeaders, Request
 from exporter.net.stream import Stream
 from exporter.net.tls import start_tls
 from exporter.net.trust import tls_context
@@ -86,7 +87,7 @@ class Pool:
         :raises httpx.TransportError: there is no connection, or no response.
         """
         origin, target = Origin.of(request.url), request.url.raw_path
-        headers: RawHeaders = request.headers.raw
+        headers = request.headers.raw
         connection = self._kept(origin)
         if connection is None:
             with without_rest():  # for the times of the connection's phases
@@ -96,7 +97,8 @@ class Pool:
             headers = [*self._proxy.headers, *headers]
         self._busy.add(connection)
         try:
-            head = await connection.ask(request.method, target, headers, request.content, exchange)
+            asked = Request(request.method, target, headers, request.content)
+            head = await connection.ask(asked, exchange)
         except BaseException:
             self._busy.discard(connection)
             connection.close()
@@ -158,14 +160,16 @@ class Pool:
 
 async def _tunnel(stream: Stream, proxy: _Proxy, origin: Origin, exchange: Exchange) -> None:
     """Have a proxy connect this stream to the origin (RFC 9110 section 9.3.6)."""
-    answer, headers = Answer(), [(b"Host", origin.authority), (b"Accept", b"*/*"), *proxy.headers]
+    headers = [(b"Host", origin.authority), (b"Accept", b"*/*"), *proxy.headers]
+    request = Request("CONNECT", origin.authority, headers)
+    answer = Answer(request)
 
     def take(data: bytes) -> bool:
         answer.feed(data)
         return answer.head is None
 
     try:
-        await stream.write(answer.asked("CONNECT", origin.authority, headers), None)
+        await stream.write(request.sent()[1], None)
         while answer.head is None:
             await stream.receive(exchange, take)
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:

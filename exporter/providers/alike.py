@@ -73,6 +73,34 @@ class Alike:
             return None
 
 
+class _Meanings:
+    """What each message means, read or parsed.
+
+    It doesn't refer to its decoder. Such a cycle would wait for the garbage collector.
+    """
+
+    __slots__ = ("_parse", "alike")
+
+    def __init__(self, parse: Callable[[ServerSentEvent], Iterable[Event]]) -> None:
+        self._parse = parse
+        self.alike = Alike()
+
+    def of(self, message: ServerSentEvent) -> Iterable[Event]:
+        if (plain := message.plain) is None:
+            self.alike.learn(b"", ())
+            return self._parse(message)
+        if output := self.alike.output(plain):
+            return (output,)
+        return self._parsed(message, plain)
+
+    def _parsed(self, message: ServerSentEvent, plain: bytes) -> Iterator[Event]:
+        events: list[Event] = []
+        for event in self._parse(message):
+            events.append(event)
+            yield event
+        self.alike.learn(plain, events)
+
+
 class AlikeDecoder(FramedDecoder[ServerSentEvent]):
     """Decodes one stream, and parses only the messages that aren't like the last parsed one.
 
@@ -84,31 +112,16 @@ class AlikeDecoder(FramedDecoder[ServerSentEvent]):
     even framed: it leaves the framing as it was, between two messages.
     """
 
-    __slots__ = ("_alike", "_parse", "_sse")
+    __slots__ = ("_alike", "_sse")
 
     def __init__(
         self, framing: SseDecoder, parse: Callable[[ServerSentEvent], Iterable[Event]]
     ) -> None:
-        super().__init__(framing, self._meaning)
-        self._sse, self._parse = framing, parse
-        self._alike = Alike()
+        meanings = _Meanings(parse)
+        super().__init__(framing, meanings.of)
+        self._sse, self._alike = framing, meanings.alike
 
     def feed(self, data: bytes) -> Sequence[Event]:
         if self._sse.is_between_events and (output := self._alike.output(data)):
             return (output,)
         return super().feed(data)
-
-    def _meaning(self, message: ServerSentEvent) -> Iterable[Event]:
-        if (plain := message.plain) is None:
-            self._alike.learn(b"", ())
-            return self._parse(message)
-        if output := self._alike.output(plain):
-            return (output,)
-        return self._parsed(message, plain)
-
-    def _parsed(self, message: ServerSentEvent, plain: bytes) -> Iterator[Event]:
-        events: list[Event] = []
-        for event in self._parse(message):
-            events.append(event)
-            yield event
-        self._alike.learn(plain, events)

@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from exporter.providers.base import Event, Failed, Finished
@@ -48,14 +49,17 @@ FAILED_ENDINGS = (
 )
 
 _PARTS = {
-    Reason.CONTENT_FILTER: "safety filter blocked blocklist prohibit moderat sensitive guardrail "
-    "violat unsafe flagged censor recitation toxic policy harm copyright illegal inspection nsfw "
-    "jailbreak",
-    Reason.OVERLOADED: "overload capacity insufficientsystem resourceexhausted",
-    Reason.RATE_LIMITED: "ratelimit throttl",
-    Reason.QUOTA: "insufficientquota insufficientcredit insufficientbalance",
-    Reason.SERVER_ERROR: "error abort fail malformed cancel timeout timedout unavailable "
-    "disconnect interrupted crash exception",
+    reason: re.compile(parts.replace(" ", "|"))
+    for reason, parts in {
+        Reason.CONTENT_FILTER: "safety filter blocked blocklist prohibit moderat sensitive "
+        "guardrail violat unsafe flagged censor recitation toxic policy harm copyright illegal "
+        "inspection nsfw jailbreak",
+        Reason.OVERLOADED: "overload capacity insufficientsystem resourceexhausted",
+        Reason.RATE_LIMITED: "ratelimit throttl",
+        Reason.QUOTA: "insufficientquota insufficientcredit insufficientbalance",
+        Reason.SERVER_ERROR: "error abort fail malformed cancel timeout timedout unavailable "
+        "disconnect interrupted crash exception",
+    }.items()
 }
 """Parts of finish reasons that aren't in the table."""
 
@@ -108,6 +112,4 @@ def ending(
 def _failed(word: str) -> Reason | None:
     if word in _REASON_BY_WORD:
         return _REASON_BY_WORD[word]
-    return next(
-        (reason for reason, parts in _PARTS.items() if any(p in word for p in parts.split())), None
-    )
+    return next((reason for reason, parts in _PARTS.items() if parts.search(word)), None)

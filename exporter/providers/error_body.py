@@ -42,12 +42,22 @@ def as_list(value: object) -> object:
 
 
 def _as_detail(value: object) -> object:
-    """Return the text of FastAPI's ``detail``: a string, or a list of objects with a ``msg``."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        value = value[0].get("msg")
+    """Return the text of FastAPI's ``detail``: a string, or a list of objects with a ``msg``.
+
+    Mistral sends it inside the message.
+    """
     if isinstance(value, dict):
-        value = value.get("message") or value.get("error")
+        value = value.get("detail") or value.get("message") or value.get("error")
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return as_text(_located(value[0]))
     return as_text(value)
+
+
+def _located(detail: dict[str, object]) -> object:
+    """Return a detail's ``msg`` after the name of the field that it's about."""
+    where, what = detail.get("loc"), detail.get("msg")
+    parts = [str(part) for part in where[:_MAX_ITEMS]] if isinstance(where, list) else []
+    return ": ".join((".".join(parts), what)) if parts and isinstance(what, str) else what
 
 
 Text = Annotated[str | None, BeforeValidator(as_text)]
@@ -81,7 +91,7 @@ class ErrorObject(Wire):
 
     model_config = ConfigDict(validate_by_name=True)
 
-    message: Text = Field(
+    message: Annotated[str | None, BeforeValidator(_as_detail)] = Field(
         None,
         validation_alias=AliasChoices("message", "msg", "error_msg", "error_message", "Message"),
     )
@@ -111,7 +121,8 @@ class ErrorObject(Wire):
     def name(self) -> str | None:
         """The name that people know the error by."""
         named = (word for word in (self.code, self.type, self.status) if word)
-        return next((word for word in named if not word.isdigit()), None)
+        # LiteLLM sends the word None for nothing.
+        return next((word for word in named if not word.isdigit() and word != "None"), None)
 
     @property
     def text(self) -> str | None:

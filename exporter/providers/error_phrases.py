@@ -137,8 +137,9 @@ PHRASES = (
                 Reason.NOT_FOUND,
                 "model_not_found|model not found|model does not exist|unknown model|"
                 "no such model|invalid model name|model identifier is invalid|"
-                "no endpoints found|模型不存在",
-                "Bedrock, LiteLLM, OpenRouter, SiliconFlow",
+                "is not a valid model id|has been decommissioned|non-serverless model|"
+                "endpoint is paused|no endpoints found|模型不存在",
+                "Bedrock, Groq, HF Endpoints, LiteLLM, OpenRouter, SiliconFlow, Together",
             ),
         ),
     ),
@@ -147,9 +148,9 @@ PHRASES = (
         (
             Words(
                 Reason.BAD_REQUEST,
-                "context length|context window|maximum context|prompt is too long|"
+                "context length|context window|context size|maximum context|prompt is too long|"
                 "input is too long|contextwindowexceeded|badrequesterror",
-                "LiteLLM, vLLM behind gateways",
+                "llama.cpp, LM Studio; LiteLLM, vLLM behind gateways",
             ),
         ),
     ),
@@ -158,8 +159,9 @@ PHRASES = (
         (
             Words(
                 Reason.SERVER_ERROR,
-                "unexpected eof|upstream connect error|connection reset by peer|socket hang up",
-                "Ollama in front of its cloud, Envoy",
+                "unexpected eof|upstream connect error|connection reset by peer|socket hang up|"
+                "degraded function cannot be invoked",
+                "Ollama in front of its cloud, Envoy, NVIDIA's API",
             ),
         ),
     ),

@@ -51,6 +51,8 @@ CODES = (
     Words(Reason.NOT_FOUND, "DeploymentNotFound", "Azure"),
     Words(Reason.NOT_FOUND, "ResourceNotFoundException UnknownOperationException", "AWS"),
     Words(Reason.NOT_FOUND, "resource_not_found_error", "Moonshot"),
+    Words(Reason.NOT_FOUND, "model_decommissioned", "Groq, 400"),
+    Words(Reason.NOT_FOUND, "model_not_available", "Together, 400"),
     # OpenAI returns invalid_prompt for a flagged prompt, not for a malformed one.
     Words(
         Reason.CONTENT_FILTER,
@@ -94,6 +96,7 @@ CODES = (
     Words(Reason.QUOTA, "BILLING_DISABLED", "Google, ErrorInfo"),
     Words(Reason.QUOTA, "ServiceQuotaExceededException", "AWS"),
     Words(Reason.QUOTA, "exceeded_current_quota_error", "Moonshot"),
+    Words(Reason.QUOTA, "SetLimitExceeded", "Volcengine, 429"),
     Words(Reason.QUOTA, "insufficient_balance insufficient_credits", "DeepSeek; gateways"),
     Words(Reason.OVERLOADED, "server_is_overloaded", "OpenAI"),
     Words(Reason.OVERLOADED, "overloaded overloaded_error", "Anthropic; TGI"),
@@ -101,6 +104,8 @@ CODES = (
     Words(Reason.OVERLOADED, "queue_exceeded", "Cerebras: type too_many_requests_error, 429"),
     Words(Reason.OVERLOADED, "engine_overloaded_error", "Moonshot, with 429"),
     Words(Reason.OVERLOADED, "NoCapacity EngineOverloaded", "Azure, with 429"),
+    Words(Reason.OVERLOADED, "service_tier_capacity_exceeded", "Mistral, 429"),
+    Words(Reason.OVERLOADED, "ServerOverloaded", "Volcengine, 429"),
     Words(Reason.OVERLOADED, "MODEL_CAPACITY_EXHAUSTED", "Google, ErrorInfo with status 429"),
     Words(Reason.NOT_READY, "ModelNotReadyException", "Bedrock and SageMaker, with 429"),
     Words(Reason.NOT_READY, "DEPLOYMENT_SCALING_UP", "Fireworks: deployment scaled to zero, 503"),

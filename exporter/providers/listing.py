@@ -43,7 +43,7 @@ class _Listed(TypedDict):
 class _IdList(Wire):
     """list of models"""
 
-    data: _Models[_Listed]
+    data: _Models[_Listed] | None  # null from Ollama without models
 
 
 class _AzureModels(Wire):
@@ -71,7 +71,7 @@ class OpenAIModels(InOnePiece[ModelsAsk]):
     def events(self, body: bytearray) -> Iterator[Event]:
         # Together sends a bare list.
         listed = b'{"data":%s}' % body if _BARE_LIST.match(body) else body
-        names = {model["id"] for model in read(_IdList, listed).data}
+        names = {model["id"] for model in read(_IdList, listed).data or ()}
         # Google's compatible endpoint lists models/NAME but also answers to NAME.
         names |= {name[len("models/") :] for name in names if name.startswith("models/")}
         yield Replied(ModelList(frozenset(names)))

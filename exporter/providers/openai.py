@@ -268,7 +268,8 @@ class _ChatStream:
             return failure_of(chunk.x_groq.error, preset=self._preset)
         if isinstance(chunk.error, ErrorObject):
             return failure_of(chunk.error, HTTPStatus.OK, self._preset)
-        if chunk.error or (not chunk.choices and len(data) <= _MAX_ERROR_BYTES):
+        is_bare = not chunk.choices and chunk.usage is None
+        if chunk.error or (is_bare and len(data) <= _MAX_ERROR_BYTES):
             return explain(HTTPStatus.OK, data, self._preset)
         return None
 

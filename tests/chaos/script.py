@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from exporter.config.plan import Timeouts
 from exporter.result import FailureReason as R
+from tests.limits import PATIENT, limits_for
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Step, chunk, response
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -24,6 +27,14 @@ class Behaviour(NamedTuple):
     waits: bool = False
     """Whether the probe ends by a timeout, which takes a while."""
     provider: str = "openai"
+
+    @property
+    def limits(self) -> Timeouts:
+        """Only a fault that waits gets a short timeout, because a busy machine can be slow."""
+        reason = self.reasons[0] if self.waits else None
+        if reason is R.RATE_LIMITED:  # even a late server says so much before its silence
+            return replace(PATIENT, total=4)
+        return limits_for(reason)
 
 
 def event(**fields: object) -> bytes:

@@ -24,11 +24,8 @@ from tests.chaos.behaviours import BEHAVIOURS
 from tests.chaos.costly import ANY, FRAMES
 from tests.chaos.script import WHOLE, Behaviour
 from tests.chaos.status_faults import RETRY_AFTER
+from tests.limits import PATIENT
 from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
-
-SOON = Timeouts(total=1.0, first_token=0.4, stall=0.4)
-PATIENT = Timeouts(total=60, first_token=60, stall=60)
-"""Too long to be exceeded on a busy machine."""
 
 
 def plan_for(url: str, provider: str = "openai", timeouts: Timeouts = PATIENT) -> Plan:
@@ -90,8 +87,7 @@ async def test_a_fault_has_its_reason_and_harms_nobody(
     tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
     other = plan_for(neighbour.target.endpoint.removesuffix("/v1"))
     with wire_server(behaviour.script, WHOLE) as server:
-        # Only a fault that waits gets short timeouts, because a busy machine can be slow.
-        plan = plan_for(server.url, behaviour.provider, SOON if behaviour.waits else PATIENT)
+        plan = plan_for(server.url, behaviour.provider, behaviour.limits)
         connections = Connections(plan.target)
         result, beside = await asyncio.gather(
             run_probe(plan, "hello", connections), run_probe(other, "hello", neighbour)

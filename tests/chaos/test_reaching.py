@@ -15,6 +15,7 @@ from exporter.probing.probe import run_probe
 from exporter.result import FailureReason as R
 from exporter.result import ProbeResult
 from tests.chaos.script import WHOLE
+from tests.limits import PATIENT, limits_for
 from tests.process import free_port
 from tests.wire import WireServer, wire_server
 
@@ -22,20 +23,20 @@ Address = tuple[socket.AddressFamily, str]
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
-def plan_for(url: str) -> Plan:
+def plan_for(url: str, timeouts: Timeouts) -> Plan:
     target = {"name": "t", "provider": "openai", "model": "m", "base_url": f"{url}/v1"}
     return Plan(
         target=Target.model_validate(target),
         probe_name="p",
         probe=Chat(prompt="hello"),
         interval_seconds=60,
-        timeouts=Timeouts(total=2.0, connect=0.5),
+        timeouts=timeouts,
         fresh_connection=True,
     )
 
 
-async def probed(url: str, times: int = 1) -> list[ProbeResult]:
-    plan = plan_for(url)
+async def probed(url: str, times: int = 1, timeouts: Timeouts = PATIENT) -> list[ProbeResult]:
+    plan = plan_for(url, timeouts)
     connections = Connections(plan.target)
     return [await run_probe(plan, "hello", connections) for _ in range(times)]
 
@@ -99,9 +100,10 @@ async def test_a_name_that_is_not_found(error: OSError, monkeypatch: pytest.Monk
 
 async def test_a_name_server_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with wire_server(WHOLE) as server:
-        Names(30.0, [(V4, "127.0.0.1")]).install(monkeypatch)
-        results = await probed(_named(server), times=2)
-    assert list(map(reason, results)) == [R.TIMEOUT_CONNECT, None]
+        Names(300.0, [(V4, "127.0.0.1")]).install(monkeypatch)
+        (slow,) = await probed(_named(server), timeouts=limits_for(R.TIMEOUT_CONNECT))
+        (after,) = await probed(_named(server))
+    assert (reason(slow), reason(after)) == (R.TIMEOUT_CONNECT, None)
 
 
 async def test_an_address_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from exporter.probing.probe import run_probe
 from exporter.result import FailureReason as R
 from exporter.result import ProbeResult
 from tests.chaos.script import WHOLE
+from tests.limits import PATIENT, limits_for
 from tests.wire import Act, Step, wire_server
 
 NOW = datetime.now(UTC)
@@ -84,7 +85,9 @@ def _wants_client_1_3(authority: trustme.CA) -> ssl.SSLContext:
     return _wants_client(authority, ssl.TLSVersion.TLSv1_3)
 
 
-async def _probed(url: str, authority: trustme.CA, folder: Path) -> ProbeResult:
+async def _probed(
+    url: str, authority: trustme.CA, folder: Path, timeouts: Timeouts = PATIENT
+) -> ProbeResult:
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     target = {
         "name": "t",
@@ -98,7 +101,7 @@ async def _probed(url: str, authority: trustme.CA, folder: Path) -> ProbeResult:
         probe_name="p",
         probe=Chat(prompt="hello"),
         interval_seconds=60,
-        timeouts=Timeouts(total=3.0, connect=1.0),
+        timeouts=timeouts,
         fresh_connection=True,
     )
     connections = Connections(plan.target)
@@ -151,7 +154,7 @@ async def test_what_answers_where_tls_is_expected(
 ) -> None:
     with wire_server(script, greets=True) as server:
         url = server.url.replace("http://127.0.0.1", "https://localhost")
-        result = await _probed(url, authority, tmp_path)
+        result = await _probed(url, authority, tmp_path, limits_for(reason))
     assert result.failure
     assert result.failure.reason is reason, result.failure
 

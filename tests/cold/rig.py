@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -34,7 +35,7 @@ def target(simulator: Simulator, **fields: Any) -> dict[str, Any]:
 
 def config_of(*targets: dict[str, Any], interval: str = "1h") -> Config:
     """Return a configuration with these targets."""
-    defaults = {"interval": interval, "timeout": "5s"}
+    defaults = {"interval": interval, "timeout": "30s"}
     return Config.model_validate({"defaults": defaults, "targets": targets})
 
 
@@ -49,6 +50,8 @@ class Rig:
     def __init__(self) -> None:
         self.observations: list[Observation] = []
         self.waiting: list[Waiting | None] = []
+        self.rested_ns = 0
+        """When a target was last left idle, in monotonic nanoseconds."""
         self.metrics = Metrics()
         self.spending = Spending()
         observers = (self.metrics.observe, self.observations.append)
@@ -65,6 +68,8 @@ class Rig:
 
     def _note_waiting(self, _target: str, waiting: Waiting | None) -> None:
         self.waiting.append(waiting)
+        if self.rests:
+            self.rested_ns = time.monotonic_ns()
 
     @property
     def rests(self) -> bool:

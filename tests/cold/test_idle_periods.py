@@ -38,12 +38,13 @@ def cold_results(run: Rig) -> list[str]:
     return [told.result.target for told in run.observations if told.cold]
 
 
+@timed
 async def test_an_idle_period_then_a_cold_probe_and_at_once_a_warm_one() -> None:
     async with Simulator({"m": FAST}) as simulator:
         plans = plans_of(target(simulator, cold_start=COLD_START), interval="200ms")
         async with rig(*plans) as run:
             await until(lambda: len(cold_results(run)) == 2)
-            await asyncio.sleep(0.1)
+            await until(lambda: not run.observations[-1].cold)
             skipped = run.value("inference_probes_skipped_total", reason="cold_start")
             ledger = simulator.ledger
     cold = [number for number, told in enumerate(run.observations) if told.cold]
@@ -55,6 +56,7 @@ async def test_an_idle_period_then_a_cold_probe_and_at_once_a_warm_one() -> None
     assert cold[1] - cold[0] >= 4, "between two idle periods, probes are sent as usual"
 
 
+@timed
 async def test_targets_that_share_a_server_are_silent_together_and_take_turns() -> None:
     settings = {**COLD_START, "group": "gpu"}
     async with Simulator({"m": FAST}) as simulator:
@@ -85,6 +87,7 @@ async def test_targets_without_a_group_do_not_wait_for_each_other() -> None:
             )
 
 
+@timed
 async def test_a_probe_asked_for_by_hand_extends_the_idle_period() -> None:
     async with Simulator({"m": FAST}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=COLD_START))
@@ -97,6 +100,7 @@ async def test_a_probe_asked_for_by_hand_extends_the_idle_period() -> None:
     assert (cold.received_ns - by_hand.ended_ns) / NANOSECONDS >= IDLE_SECONDS
 
 
+@timed
 async def test_a_server_that_is_never_left_alone_is_not_measured() -> None:
     settings = {**COLD_START, "every": "1s"}
     async with Simulator({"m": FAST}) as simulator:
@@ -158,7 +162,7 @@ async def test_a_reload_ends_the_idle_period_of_a_target_that_is_measured_no_mor
             assert not run.cold.keeps_back(changed)
             assert not run.rests
             results = len(run.results)
-            await until(lambda: len(run.results) > results, seconds=1)
+            await until(lambda: len(run.results) > results)
 
 
 def config(*cold_starts: dict[str, Any]) -> tuple[Plan, ...]:

@@ -12,11 +12,11 @@ import pytest
 from exporter.cold.starts import groups_of
 from exporter.coldness import ColdSignal
 from exporter.config.root import Config
-from exporter.result import FailureReason
+from exporter.result import NANOSECONDS, FailureReason
 from exporter.simulator import Boot, Script, Sign, Simulator, faults
 from exporter.simulator.steps import Error, ErrorKind
 from tests.cold.rig import Rig, plans_of, rig, target
-from tests.waiting import timed
+from tests.waiting import timed, until
 
 LOADING_SECONDS = 0.8
 IDLE_SECONDS = 0.3
@@ -107,6 +107,7 @@ async def test_a_cold_start_takes_as_long_as_the_script_says(
     assert result.cold.penalty_seconds == pytest.approx(duration - FIRST_TOKEN_SECONDS, abs=0.05)
 
 
+@timed
 async def test_a_server_that_is_not_there_yet_is_a_cold_start() -> None:
     script = Script(first_token_seconds=FIRST_TOKEN_SECONDS, token_gap_seconds=0.0)
     async with Simulator({"m": script}, listen_after_seconds=LOADING_SECONDS) as simulator:
@@ -136,6 +137,7 @@ async def test_a_model_that_was_not_unloaded_is_reported_as_warm() -> None:
     assert result.cold.penalty_seconds == pytest.approx(0, abs=0.05)
 
 
+@timed
 async def test_a_model_that_never_gets_ready_is_not_ready_and_an_alert() -> None:
     boot = Boot(60, sign=Sign.BAD_GATEWAY)
     async with Simulator({"m": script_with(boot)}) as simulator:
@@ -185,10 +187,11 @@ async def test_a_provider_may_say_when_to_ask_again() -> None:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:
             probing = asyncio.create_task(run.probe_cold(plan))
-            await asyncio.sleep(0.4)
-            assert len(simulator.ledger) == 1
+            await until(lambda: simulator.ledger)
             simulator.scripts["m"] = Script()
             assert (await probing).result.success
+            first, second = simulator.ledger
+    assert (second.received_ns - first.ended_ns) / NANOSECONDS >= 0.55
 
 
 @timed
@@ -197,7 +200,7 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
     async with Simulator({"m": script_with(Boot(LOADING_SECONDS))}) as simulator:
         (plan,) = plans_of(target(simulator), interval="200ms")
         async with rig(plan) as run:
-            await asyncio.sleep(LOADING_SECONDS + 0.8)
+            await until(lambda: run.count("inference_time_to_first_token_seconds") > 0)
             failures = run.value("inference_probe_failures_total", reason="not_ready")
             warm = run.count("inference_time_to_first_token_seconds")
             assert run.value("inference_not_ready_since_timestamp_seconds") != 0
@@ -225,6 +228,7 @@ async def test_a_cold_probe_measures_all_of_a_cold_start_that_a_scheduled_probe_
     assert warm.cold is None
 
 
+@timed
 async def test_a_probe_of_two_requests_is_no_cold_probe() -> None:
     """Its second request, which is measured, meets a warm model."""
     async with Simulator({"m": script_with(Boot(LOADING_SECONDS, sign=Sign.HELD))}) as simulator:

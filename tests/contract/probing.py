@@ -10,8 +10,7 @@ from exporter.kinds import Chat, Probe
 from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import ProbeResult
-
-_TIMEOUTS = Timeouts(total=10.0, first_token=0.5, stall=0.5)
+from tests.limits import PATIENT
 
 
 async def probed(
@@ -21,7 +20,7 @@ async def probed(
     key_file: Path | None = None,
     model: str = "m",
     probe: Probe | None = None,
-    timeouts: Timeouts = _TIMEOUTS,
+    timeouts: Timeouts = PATIENT,
     **fields: object,
 ) -> ProbeResult:
     """Return the result of one probe of a simulated provider.

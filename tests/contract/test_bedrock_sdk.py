@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from exporter.config.plan import Plan, Timeouts
+from exporter.config.plan import Plan
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.net.transport import Connections
@@ -32,6 +32,7 @@ from exporter.simulator.faults import (
     Garbage,
     MissingEndMarker,
 )
+from tests.limits import PATIENT
 from tests.waiting import timed
 from tests.wire import response, wire_server
 
@@ -121,7 +122,7 @@ async def probed(url: str, model: str = MODEL, **fields: Any) -> ProbeResult:
         probe_name="p",
         probe=Chat(prompt="Count to twenty", max_output_tokens=64),
         interval_seconds=60,
-        timeouts=Timeouts(total=5),
+        timeouts=PATIENT,
         fresh_connection=False,
     )
     connections = Connections(target)

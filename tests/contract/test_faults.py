@@ -11,6 +11,7 @@ from exporter.result import FailureReason
 from exporter.simulator import Boot, Error, ErrorKind, Script, Simulator, faults
 from exporter.simulator.cast import MODELS
 from tests.contract.probing import probed
+from tests.limits import limits_for
 from tests.waiting import timed
 
 PATHS = {model.provider: model.path for model in MODELS}
@@ -49,7 +50,8 @@ async def test_our_probe_names_each_fault(
 ) -> None:
     script = Script(first_token_seconds=0.01, token_gap_seconds=0.001, fault=fault)
     async with Simulator({"m": script}) as simulator:
-        result = await probed(provider, simulator.url + PATHS[provider], key_file=key_file)
+        url = simulator.url + PATHS[provider]
+        result = await probed(provider, url, key_file=key_file, timeouts=limits_for(reason))
     assert (result.failure and result.failure.reason) == reason
 
 

@@ -15,6 +15,7 @@ from exporter.result import FailureReason, Usage
 from exporter.simulator import Error, ErrorKind, Script, Simulator, faults
 from exporter.simulator.faults import ErrorMidStream, ErrorResponse, ErrorWithStatusOk, Fault
 from tests.contract.probing import probed
+from tests.limits import limits_for
 from tests.waiting import timed
 
 KEY = "AIza-simulated"
@@ -261,7 +262,7 @@ async def test_the_sdk_and_our_probe_agree_on_odd_streams(
 )
 async def test_our_probe_names_each_fault(fault: Fault, reason: FailureReason) -> None:
     async with Simulator({"m": replace(QUICK, fault=fault)}) as simulator:
-        result = await probed("gemini", simulator.url)
+        result = await probed("gemini", simulator.url, timeouts=limits_for(reason))
     assert result.failure is not None
     assert result.failure.reason is reason
 

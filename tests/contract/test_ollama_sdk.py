@@ -15,6 +15,7 @@ from exporter.result import FailureReason, Usage
 from exporter.simulator import Boot, Error, ErrorKind, Script, Sign, Simulator, faults
 from exporter.simulator.faults import ErrorMidStream, ErrorResponse, ErrorWithStatusOk, Fault
 from tests.contract.probing import probed
+from tests.limits import limits_for
 from tests.waiting import timed
 
 KEY = "ollama-simulated"
@@ -203,7 +204,7 @@ async def test_an_error_within_the_stream_is_the_same_to_the_sdk_and_to_our_prob
 )
 async def test_our_probe_names_each_fault(fault: Fault, reason: FailureReason | None) -> None:
     async with Simulator({"m": replace(QUICK, fault=fault)}) as simulator:
-        result = await probed("ollama", simulator.url)
+        result = await probed("ollama", simulator.url, timeouts=limits_for(reason))
     assert (result.failure and result.failure.reason) == reason
 
 

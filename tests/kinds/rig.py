@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from exporter.config.plan import Timeouts
 from exporter.kinds import Kind, Probe
 from exporter.providers import PROVIDERS
 from exporter.result import ProbeResult
@@ -13,8 +12,6 @@ from exporter.simulator import Script, Simulator
 from tests.contract.probing import probed
 
 KEY = "sk-simulated"
-PATIENT = Timeouts(total=60)
-"""Long enough for a busy machine."""
 _PATHS = {"openai": "/v1", "openai_responses": "/v1", "vllm": "/v1", "dashscope": "/api/v1"}
 
 
@@ -35,4 +32,4 @@ async def ask(
     file = tmp_path / "key"
     file.write_text(key)
     url = server.url + _PATHS.get(provider, "")
-    return await probed(provider, url, key_file=file, model=model, probe=probe, timeouts=PATIENT)
+    return await probed(provider, url, key_file=file, model=model, probe=probe)

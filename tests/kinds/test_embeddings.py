@@ -25,7 +25,7 @@ from exporter.providers.base import Call
 from exporter.result import FailureReason, Usage
 from exporter.simulator import Error, ErrorKind, Simulator, faults
 from tests.contract.probing import probed
-from tests.kinds.rig import KEY, PATIENT, ask, simulator, speakers
+from tests.kinds.rig import KEY, ask, simulator, speakers
 from tests.wire import response, wire_server
 
 PROBE = Embeddings(kind=Kind.EMBEDDINGS)
@@ -137,7 +137,7 @@ async def test_wrong_vectors_are_told(
     items = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     body = json.dumps({"data": items}).encode()
     with wire_server([response(200, body, b"content-type: application/json")]) as server:
-        result = await probed("openai", f"{server.url}/v1", probe=probe, timeouts=PATIENT)
+        result = await probed("openai", f"{server.url}/v1", probe=probe)
     assert result.failure is not None
     assert (result.failure.reason, result.measures.items) == (reason, None)
     assert detail in result.failure.detail

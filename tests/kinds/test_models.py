@@ -30,7 +30,6 @@ from exporter.result import FailureReason, ProbeResult
 from exporter.simulator import Script, Simulator, faults, run_in_thread
 from exporter.simulator.steps import Error, ErrorKind
 from tests.contract.probing import probed
-from tests.kinds.rig import PATIENT
 from tests.wire import response, wire_server
 
 KEY = "sk-simulated"
@@ -53,9 +52,7 @@ def simulator(**script: object) -> Simulator:
 
 async def listed(provider: str, server: Simulator, key_file: Path, model: str = "m") -> ProbeResult:
     url = server.url + PREFIXES.get(provider, "")
-    return await probed(
-        provider, url, key_file=key_file, model=model, probe=MODELS, timeouts=PATIENT
-    )
+    return await probed(provider, url, key_file=key_file, model=model, probe=MODELS)
 
 
 @pytest.mark.parametrize("provider", SPEAKERS)
@@ -124,6 +121,7 @@ def gateway(models: int) -> bytes:
         (gateway(500), None),
         (b'{"object":"list","data":[{"id":"models/m"}]}', None),  # Gemini's compatible endpoint
         (b'{"data":[]}', FailureReason.NOT_FOUND),
+        (b'{"object":"list","data":null}', FailureReason.NOT_FOUND),  # Ollama
         (b'{"data":[{"id":"m"}', FailureReason.PROTOCOL),
         (b'{"object":"list"}', FailureReason.PROTOCOL),
         (b"<html>", FailureReason.PROTOCOL),
@@ -134,7 +132,7 @@ def gateway(models: int) -> bytes:
 )
 async def test_other_lists(body: bytes, reason: FailureReason | None) -> None:
     with wire_server([response(200, body, b"content-type: application/json")]) as server:
-        result = await probed("openai", f"{server.url}/v1", probe=MODELS, timeouts=PATIENT)
+        result = await probed("openai", f"{server.url}/v1", probe=MODELS)
     assert (result.failure and result.failure.reason) == reason
 
 

@@ -16,7 +16,7 @@ from exporter.kinds.rerank import RerankExpectation
 from exporter.result import FailureReason, Usage
 from exporter.simulator import Error, ErrorKind, faults
 from tests.contract.probing import probed
-from tests.kinds.rig import KEY, PATIENT, ask, simulator, speakers
+from tests.kinds.rig import KEY, ask, simulator, speakers
 from tests.wire import response, wire_server
 
 PROBE = Rerank(kind=Kind.RERANK, expect=RerankExpectation(order=(1,)))
@@ -99,7 +99,7 @@ async def test_the_forms_of_cohere_and_jina(
 ) -> None:
     answer = response(200, json.dumps(body).encode(), b"content-type: application/json")
     with wire_server([answer]) as server:
-        result = await probed("openai", f"{server.url}/v2", probe=PROBE, timeouts=PATIENT)
+        result = await probed("openai", f"{server.url}/v2", probe=PROBE)
     assert (result.failure and result.failure.reason) == reason
     assert result.usage == usage
 

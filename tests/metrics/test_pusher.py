@@ -85,7 +85,8 @@ def metrics() -> Metrics:
 
 
 def pusher(url: str, interval: str = "1h", **more: object) -> Pusher:
-    settings = Push.model_validate({"endpoint": url, "interval": interval, "timeout": "2s", **more})
+    told = {"endpoint": url, "interval": interval, "timeout": "30s", **more}
+    settings = Push.model_validate(told)
     return Pusher(settings, metrics().everything)
 
 

@@ -6,11 +6,12 @@ import itertools
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.net.head import MAX_BYTES, MAX_HEADERS, Head, TooManyHeaders, plain_head
 from exporter.net.http1 import Answer
+from exporter.net.request import Request, Written
 from tests.wire import LAST_CHUNK, chunk
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -18,9 +19,7 @@ CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 
 
 def asked() -> Answer:
-    answer = Answer()
-    answer.asked("GET", b"/", [(b"Host", b"x")])
-    return answer
+    return Answer(Request("GET", b"/", [(b"Host", b"x")]))
 
 
 def fed(*reads: bytes) -> Answer:
@@ -233,4 +232,26 @@ def test_what_would_be_another_request_is_not_sent(
     method: str, target: bytes, headers: list[tuple[bytes, bytes]]
 ) -> None:
     with pytest.raises(httpx.LocalProtocolError):
-        Answer().asked(method, target, headers)
+        Request(method, target, headers).sent()
+
+
+CONTENTS = st.sampled_from([b"", b"a", b"bc", b"0\r\n\r\n"])
+FRAMINGS = st.sampled_from([None, (b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"1")])
+
+
+@example([(b"a", (b"Content-Length", b"1"), b"/a"), (b"bc", (b"Content-Length", b"1"), b"/a")])
+@given(st.lists(st.tuples(CONTENTS, FRAMINGS, st.sampled_from([b"/a", b"/b"])), max_size=6))
+def test_a_head_that_is_not_written_again_is_the_same(
+    asked: list[tuple[bytes, tuple[bytes, bytes] | None, bytes]],
+) -> None:
+    written = Written()
+    for content, framing, target in asked:
+        own = framing or (b"Content-Length", b"%d" % len(content))
+        request = Request("POST", target, [(b"Host", b"x"), own], content)
+        try:
+            _, data = request.sent()
+        except httpx.LocalProtocolError:
+            with pytest.raises(httpx.LocalProtocolError):
+                written.bytes_of(request)
+        else:
+            assert written.bytes_of(request) == data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
@@ -276,16 +277,27 @@ async def test_a_removed_plan_is_asked_no_more() -> None:
         async with running(confirmed(server)) as run:
             await until(lambda: run.results)
             run.apply()
-            await asyncio.sleep(0.1)
             asked = len(server.requests)
-            await asyncio.sleep(0.4)
-    assert len(server.requests) == asked
+            await asyncio.sleep(0.5)
+    assert len(server.requests) <= asked + 1, "one may have been under way"
 
 
 @pytest.mark.usefixtures("quickly")
 async def test_a_scheduled_probe_waits_for_a_confirming_one_and_is_not_skipped() -> None:
-    with wire_server([0.3, response(500, b"{}")]) as server:
+    def begun() -> float:
+        return run.value("inference_exporter_schedule_delay_seconds_count")
+
+    def skipped() -> float:
+        return run.value("inference_probes_skipped_total", reason="overlap")
+
+    may_answer = threading.Event()
+    failed = response(500, b"{}")
+    with wire_server([failed], [may_answer, failed]) as server:
         async with running(confirmed(server, interval_seconds=2.0)) as run:
+            await until(lambda: len(server.requests) == 2)
+            before = skipped()
+            await until(lambda: begun() >= 2)
+            assert skipped() == before
+            may_answer.set()
             await until(lambda: run.value("inference_probes_total") >= 2)
     assert run.value("inference_confirmations_total") >= 1
-    assert run.value("inference_probes_skipped_total", reason="overlap") == 0

@@ -22,19 +22,21 @@ def control(url: str, **settings: object) -> Control:
 
 
 @pytest.mark.parametrize(
-    ("script", "reached"),
+    ("script", "limit", "reached"),
     [
-        pytest.param([response(200, b"hello")], True, id="an answer"),
-        pytest.param([response(503, b"")], True, id="whatever it says"),
-        pytest.param([Act.RESET], False, id="a connection that is reset"),
-        pytest.param([5.0], False, id="no answer in time"),
+        pytest.param([response(200, b"hello")], 30, True, id="an answer"),
+        pytest.param([response(503, b"")], 30, True, id="whatever it says"),
+        pytest.param([Act.RESET], 30, False, id="a connection that is reset"),
+        pytest.param([Act.HANG], 0.7, False, id="no answer in time"),
     ],
 )
-async def test_a_control_is_reached_if_it_answers(script: list[Step], reached: bool) -> None:
+async def test_a_control_is_reached_if_it_answers(
+    script: list[Step], limit: float, reached: bool
+) -> None:
     with wire_server(script) as server:
-        seconds = await seconds_to_answer(control(server.url, timeout="700ms"))
+        seconds = await seconds_to_answer(control(server.url, timeout=limit))
     assert (seconds is not None) is reached
-    assert seconds is None or 0 < seconds < 0.7
+    assert seconds is None or 0 < seconds < limit
 
 
 async def test_nobody_there_is_not_reached() -> None:
@@ -53,19 +55,18 @@ async def test_a_control_has_series_of_its_own_for_as_long_as_it_is_configured()
     metrics = Metrics()
     controls = Controls(metrics.control)
     with wire_server([response(200, b"")]) as server:
-        controls.apply([control(server.url, interval="100ms")])
+        controls.apply([control(server.url, interval="100ms", timeout="30s")])
         await until(lambda: shown(metrics))
         found = shown(metrics)
         controls.apply([])
         metrics.apply_controls([])
-        await asyncio.sleep(0.05)
         asked = len(server.requests)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.35)
     assert found["inference_exporter_control_last_success", ""] == 1
-    assert 0 < found["inference_exporter_control_last_duration_seconds", ""] < 5
+    assert 0 < found["inference_exporter_control_last_duration_seconds", ""] < 30
     assert found["inference_exporter_control_probes_total", "success"] >= 1
     assert found["inference_exporter_control_probes_total", "failure"] == 0
-    assert len(server.requests) == asked
+    assert len(server.requests) <= asked + 1, "one may have been under way"
     assert shown(metrics) == {}
 
 

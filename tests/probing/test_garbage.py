@@ -15,7 +15,8 @@ from exporter.net.transport import Connections
 from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult
 from tests.probing.test_probe import ENDING, delta, plan_for
-from tests.wire import STREAM_HEAD, Act, Step, chunk, response, wire_server
+from tests.process import free_port
+from tests.wire import STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
 
 _LENGTH = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n"
 
@@ -55,9 +56,7 @@ async def test_a_probe_leaves_nothing_to_the_garbage_collector(
 
 
 async def test_a_refused_probe_leaves_nothing_to_the_garbage_collector() -> None:
-    with wire_server([]) as server:
-        plan = plan_for(server)
-    results, left = await left_by_probes_of(plan)
+    results, left = await left_by_probes_of(plan_for(WireServer(port=free_port())))
     reasons = {result.failure.reason for result in results if result.failure}
     assert reasons == {FailureReason.CONNECT}
     assert not left

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from exporter.config.plan import Plan, Timeouts
+from exporter.config.plan import Plan
 from exporter.config.target import Target
 from exporter.kinds import Chat
 from exporter.net.transport import Connections
 from exporter.probing.attempt import MAX_BODY_BYTES
 from exporter.probing.probe import run_probe
 from exporter.result import FailureReason, ProbeResult
-from tests.waiting import timed
+from tests.limits import PATIENT, limits_for
+from tests.process import free_port
+from tests.waiting import timed, until
 from tests.wire import LAST_CHUNK, STREAM_HEAD, Act, Step, WireServer, chunk, response, wire_server
 
 
@@ -50,7 +52,7 @@ def plan_for(server: WireServer, **probe: Any) -> Plan:
         probe_name="p",
         probe=Chat.model_validate({"prompt": "hello", **probe}),
         interval_seconds=60,
-        timeouts=Timeouts(total=5),
+        timeouts=PATIENT,
         fresh_connection=False,
     )
 
@@ -177,11 +179,12 @@ async def test_a_cut_inside_a_character_changes_nothing() -> None:
 
 
 async def test_the_duration_ends_with_the_end_marker_not_with_the_body() -> None:
-    done = chunk(b"data: [DONE]\n\n")
-    result = await result_of(STREAM_HEAD, delta(content="1"), FINISH + done, 0.3, LAST_CHUNK)
+    marker = chunk(b"data: [DONE]\n\n")
+    with wire_server([STREAM_HEAD, delta(content="1"), FINISH + marker, 0.3, LAST_CHUNK]) as server:
+        result = await ask(plan_for(server))
     assert result.success
-    assert result.request_duration_seconds is not None
-    assert result.request_duration_seconds < 0.2
+    assert result.timeline.end is not None
+    assert result.timeline.end < server.sent_at[-1]
 
 
 async def test_data_after_the_end_marker_is_passed_over() -> None:
@@ -198,6 +201,7 @@ async def test_nonsense_in_the_same_read_as_the_end_marker_is_passed_over() -> N
 
 ERROR = chunk(b'data: {"error":{"message":"no room","code":"server_is_overloaded"}}\n\n')
 TOKEN = delta(content="1")
+PINGS: list[Step] = [chunk(b": ping\n\n"), 0.05] * 20
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,6 @@ TOKEN = delta(content="1")
         ([STREAM_HEAD, LAST_CHUNK], FailureReason.TRUNCATED),
         ([Act.CLOSE], FailureReason.CONNECT),
         ([Act.RESET], FailureReason.CONNECT),
-        ([b"HTTP/1.1 200"], FailureReason.TIMEOUT_TOTAL),
         ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], FailureReason.PROTOCOL),
         ([STREAM_HEAD, b"not a chunk\r\n"], FailureReason.PROTOCOL),
         ([STREAM_HEAD, chunk(b"data: {oops\n\n")], FailureReason.PROTOCOL),
@@ -238,8 +241,7 @@ async def test_each_way_to_fail_has_its_reason(
     script: Sequence[Step], expected: FailureReason
 ) -> None:
     with wire_server(script) as server:
-        plan = replace(plan_for(server), timeouts=Timeouts(total=0.5))
-        result = await ask(plan)
+        result = await ask(plan_for(server))
     assert reason(result) is expected
 
 
@@ -248,16 +250,16 @@ async def test_each_way_to_fail_has_its_reason(
     [
         ([Act.HANG], FailureReason.TIMEOUT_FIRST_TOKEN),
         ([STREAM_HEAD, ROLE, Act.HANG], FailureReason.TIMEOUT_FIRST_TOKEN),
-        ([STREAM_HEAD, *[chunk(b": ping\n\n"), 0.05] * 20], FailureReason.TIMEOUT_FIRST_TOKEN),
+        ([STREAM_HEAD, *PINGS], FailureReason.TIMEOUT_FIRST_TOKEN),
         ([STREAM_HEAD, TOKEN, Act.HANG], FailureReason.TIMEOUT_STALL),
-        ([STREAM_HEAD, TOKEN, *[chunk(b": ping\n\n"), 0.05] * 20], FailureReason.TIMEOUT_STALL),
+        ([STREAM_HEAD, TOKEN, *PINGS], FailureReason.TIMEOUT_STALL),
         ([STREAM_HEAD, *[TOKEN, 0.05] * 40], FailureReason.TIMEOUT_TOTAL),
+        ([b"HTTP/1.1 200"], FailureReason.TIMEOUT_TOTAL),
     ],
 )
 async def test_each_timeout_is_told_apart(script: Sequence[Step], expected: FailureReason) -> None:
     with wire_server(script) as server:
-        timeouts = Timeouts(total=1.0, first_token=0.3, stall=0.3)
-        result = await ask(replace(plan_for(server), timeouts=timeouts))
+        result = await ask(replace(plan_for(server), timeouts=limits_for(expected)))
     assert reason(result) is expected
 
 
@@ -300,11 +302,10 @@ async def test_a_failed_probe_still_tells_what_it_used() -> None:
 
 
 async def test_nobody_listening_is_a_connect_failure() -> None:
-    with wire_server([]) as server:
-        plan = plan_for(server)
-    result = await ask(plan)
+    nobody = WireServer(port=free_port())
+    result = await ask(plan_for(nobody))
     assert reason(result) is FailureReason.CONNECT
-    where = server.url.removeprefix("http://")
+    where = nobody.url.removeprefix("http://")
     assert message(result) == f"cannot connect to {where}: connection refused"
 
 
@@ -380,10 +381,11 @@ async def test_connecting_is_no_part_of_the_time_to_first_token() -> None:
     assert connecting >= result.connection.tcp_seconds
 
 
+@timed
 async def test_a_blocked_event_loop_does_not_make_the_token_late() -> None:
     with wire_server([0.1, STREAM_HEAD + ROLE, TOKEN, 0.5, ENDING]) as server:
         probe = asyncio.create_task(ask(plan_for(server)))
-        await asyncio.sleep(0.05)
+        await until(lambda: server.requests)
         time.sleep(0.3)  # noqa: ASYNC251 - the token arrives while nobody reads
         result = await probe
     token_sent_at = server.sent_at[1]

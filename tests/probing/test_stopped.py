@@ -22,6 +22,7 @@ from benchmarks.truth.measuring import SCRIPTS, measure
 from benchmarks.truth.served import Truth, truth_server
 from tests.probing.test_probe import ENDING, ROLE, TOKEN
 from tests.process import exporter
+from tests.waiting import timed
 from tests.wire import STREAM_HEAD, WireServer, wire_server
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
@@ -61,6 +62,7 @@ def covers(seen: float, real: float, uncertainty: float) -> bool:
     return abs(seen - real) < uncertainty + LATE_SERVER_SECONDS
 
 
+@timed
 @LINUX
 @pytest.mark.parametrize(
     ("stop_after", "stop_for"),

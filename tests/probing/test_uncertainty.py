@@ -21,6 +21,7 @@ from tests.metrics.test_metrics import GOOD, plan
 from tests.observing import ToldMetrics
 from tests.probing.test_probe import ENDING, ROLE, TOKEN, ask, plan_for
 from tests.shown import families
+from tests.waiting import timed
 from tests.wire import STREAM_HEAD, Step, wire_server
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
@@ -42,6 +43,7 @@ def asked(script: list[Step], blocked_seconds: float = 0.0) -> ProbeResult:
         return loop.run(main())
 
 
+@timed
 @LINUX
 def test_a_late_read_of_several_tokens_is_uncertain_by_the_time_that_nobody_looked() -> None:
     result = asked([STREAM_HEAD + ROLE, 0.1, TOKEN, 0.1, TOKEN, 0.5, ENDING], blocked_seconds=0.4)
@@ -50,6 +52,7 @@ def test_a_late_read_of_several_tokens_is_uncertain_by_the_time_that_nobody_look
     assert 0.09 < result.uncertainty_seconds < 0.5
 
 
+@timed
 @LINUX
 def test_a_late_read_whose_last_event_is_the_token_is_exact() -> None:
     result = asked([0.1, STREAM_HEAD + ROLE, TOKEN, 0.6, ENDING], blocked_seconds=0.3)
@@ -59,6 +62,7 @@ def test_a_late_read_whose_last_event_is_the_token_is_exact() -> None:
     assert result.uncertainty_seconds < 0.1
 
 
+@timed
 @LINUX
 def test_a_prompt_read_of_several_events_is_certain_whatever_the_silence_before_it() -> None:
     result = asked([STREAM_HEAD, 0.5, ROLE + TOKEN + TOKEN, 0.3, ENDING])

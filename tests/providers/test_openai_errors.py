@@ -116,6 +116,7 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
     "llama.cpp": [
         (400, openai_error(INVALID, 400), BAD_REQUEST),
         (400, openai_error("exceed_context_size_error", 400), BAD_REQUEST),
+        (500, openai_error("server_error", 500, "it exceeds the context size"), BAD_REQUEST),
         (401, openai_error("authentication_error", 401), AUTH),
         (403, openai_error("permission_error", 403), AUTH),
         (404, openai_error("not_found_error", 404), NOT_FOUND),
@@ -129,6 +130,19 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
         (401, openai_error("auth_error", "401"), AUTH),
         (429, openai_error("budget_exceeded", "429"), QUOTA),
         (429, openai_error("throttling_error", "429"), RATE_LIMITED),
+    ],
+    "models that are gone": [
+        (400, openai_error(INVALID, "model_decommissioned"), NOT_FOUND),  # Groq
+        (400, openai_error(None, None, "The model has been decommissioned"), NOT_FOUND),
+        (400, openai_error(INVALID, "model_not_available"), NOT_FOUND),  # Together
+        (400, openai_error(None, None, "Unable to access non-serverless model x"), NOT_FOUND),
+        (400, openai_error(None, 400, "x/y is not a valid model ID"), NOT_FOUND),  # OpenRouter
+        (400, b'{"error":"Bad Request: The endpoint is paused, ask ...","code":"x"}', NOT_FOUND),
+    ],
+    "429 of other kinds": [
+        (429, openai_error("service_tier_capacity_exceeded", "3505"), OVERLOADED),  # Mistral
+        (429, openai_error("TooManyRequests", "ServerOverloaded"), OVERLOADED),  # Volcengine
+        (429, openai_error("TooManyRequests", "SetLimitExceeded"), QUOTA),
     ],
     "Ollama": [
         (404, openai_error("not_found_error", None), NOT_FOUND),
@@ -162,6 +176,7 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
     ],
     "gateways": [
         (301, b"", FailureReason.UNEXPECTED_STATUS),
+        (400, b'{"status":400,"detail":"DEGRADED function cannot be invoked"}', SERVER_ERROR),
         (418, b"<html>", FailureReason.UNEXPECTED_STATUS),
         (502, b"<html>Bad Gateway</html>", SERVER_ERROR),
         (503, b"the model is loading, try again", NOT_READY),
@@ -192,6 +207,23 @@ def test_an_error_response_has_its_reason(status: int, body: bytes, reason: Fail
     failure = OpenAI().failure(ResponseHead(status, {}), body)
     assert failure is not None
     assert failure.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        # Mistral
+        (b'{"message":{"detail":[{"loc":["body","seed"],"msg":"extra"}]}}', "body.seed: extra"),
+        (b'{"detail":[{"loc":["body",0],"msg":"too long"}]}', "body.0: too long"),
+        (b'{"detail":[{"msg":"too long"}]}', "too long"),
+        (b'{"detail":{"message":"no"}}', "no"),
+        (openai_error("None", "400", "no"), "no"),  # LiteLLM
+    ],
+)
+def test_the_detail_of_an_error_is_readable(body: bytes, detail: str) -> None:
+    failure = OpenAI().failure(ResponseHead(422, {}), body)
+    assert failure is not None
+    assert failure.detail == detail
 
 
 def test_a_success_without_an_error_is_no_failure() -> None:

@@ -17,6 +17,12 @@ pytestmark = pytest.mark.usefixtures("restored_logging")
 log = logging.getLogger("exporter.test")
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, a thread can be late."""
+    monkeypatch.setattr(log_thread, "_PATIENCE_SECONDS", 60.0)
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()

@@ -38,7 +38,7 @@ def test_a_system_without_the_file_has_no_account(tmp_path: Path) -> None:
     sys.platform != "linux" or RunQueue().account() is None, reason="the kernel keeps no account"
 )
 def test_a_sleep_is_one_start() -> None:
-    """At least one of ten sleeps isn't interrupted."""
+    """At least one of many sleeps isn't interrupted."""
     queue = RunQueue()
 
     def starts() -> int:
@@ -49,5 +49,5 @@ def test_a_sleep_is_one_start() -> None:
         assert after is not None
         return (after - before).starts
 
-    assert min(starts() for _ in range(10)) == 1
+    assert min(starts() for _ in range(200)) == 1
     queue.close()

@@ -45,17 +45,17 @@ class RawClient:
         self._writer.write(data)
 
     async def until(self, end: bytes) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self._reader.readuntil(end)
 
     async def next_read(self) -> bytes:
         """Return the bytes of one read."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self._reader.read(1 << 16)
 
     async def rest(self) -> bytes:
         """Return everything until the connection ends."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self._reader.read()
 
 

@@ -75,6 +75,7 @@ async def test_headers_tell_limits_id_and_served_model() -> None:
     assert "x-ratelimit-remaining-tokens" not in response.headers
 
 
+@timed
 async def test_tokens_are_sent_when_they_are_due_and_lateness_does_not_add_up() -> None:
     script = Script(
         first_token_seconds=0.2, token_gap_seconds=0.01, answer_tokens=60, tokens_per_chunk=(1, 4)

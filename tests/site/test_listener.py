@@ -144,7 +144,7 @@ def test_half_a_request_ends_with_the_time_for_it(
         except ConnectionError:
             pass
         end_of(client)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
 
 
 def test_an_idle_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,6 @@ def test_an_answer_that_nobody_reads_does_not_stay(monkeypatch: pytest.MonkeyPat
 )
 def test_a_strange_request_is_answered_or_ended(url: str, request_: bytes, expected: bytes) -> None:
     with closing(connect(url)) as client:
-        client.settimeout(2)
         try:
             client.sendall(request_)
             answer = client.recv(65536)
