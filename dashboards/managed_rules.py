@@ -20,7 +20,7 @@ HEADER = "# Made by `make dashboards` from deploy/prometheus. Do not edit.\n"
 _ASKED = re.compile(
     r"\{\{-? with (?:printf|query)[^}]*(?:\}[^}]+)*?\}\}.*?\{\{-? end \}\}", re.DOTALL
 )
-_TIMES = re.compile(r"&from=.*$", re.DOTALL)
+_TIMES = re.compile(r"from=\{\{.*$", re.DOTALL)
 _MEMORY = re.compile(
     r"\s*unless on \(job, namespace, location, target\)\s*"
     r"(?:max_over_time\(ALERTS\{[^}]*\}\[\w+\]\)|\(\s*max_over_time\(ALERTS.*?\}\s*\))",
@@ -114,5 +114,5 @@ def _causes(name: str, inhibitions: Sequence[Any]) -> Iterator[tuple[str, Sequen
 
 def _text(text: str) -> str:
     """Remove the parts of a text that need queries."""
-    text = _TIMES.sub("&from=now-6h&to=now", text)
+    text = _TIMES.sub("from=now-6h&to=now", text)
     return _ASKED.sub("", text).replace("$value", "$values.A.Value").replace("urlquery", "")
