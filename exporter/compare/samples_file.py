@@ -20,6 +20,8 @@ from exporter.compare.subject import Evidence, Subject
 
 FORMAT = "inference-exporter compare 1"
 
+_TOO_LARGE = 1e11
+"""More than any duration, cost, or time in Unix seconds."""
 _SUBJECT = TypeAdapter(Subject)
 _SAMPLE = TypeAdapter(Sample)
 _DEFAULTS = {field.name: field.default for field in fields(Sample)}
@@ -57,12 +59,14 @@ def _whole_lines(data: bytes) -> bytes:
 
 def _sample(path: Path, number: int, line: str) -> Sample:
     try:
-        return _SAMPLE.validate_json(line)
+        sample = _SAMPLE.validate_json(line)
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)[0]
-        raise SamplesError(
-            f"{path}:{number}: not a sample: {wrong['msg']}; remove the line"
-        ) from None
+        wrong = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise SamplesError(f"{path}:{number}: not a sample: {wrong}; remove the line") from None
+    for name, value in asdict(sample).items():
+        if isinstance(value, int | float) and not 0 <= value < _TOO_LARGE:
+            raise SamplesError(f"{path}:{number}: not a sample: {name} is {value}; remove the line")
+    return sample
 
 
 class Recorder:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, cast
 
 from exporter.providers.asks import Kind
 from exporter.providers.base import Dialect
@@ -30,10 +30,11 @@ def located(where: str) -> Callable[..., Any]:
     :param where: the module in this package and the name in it, as ``module:name``.
     """
 
-    def call(*arguments: object) -> Any:
-        return resolve_name(f"{__package__}.{where}")(*arguments)
+    @cache
+    def found() -> Callable[..., Any]:
+        return cast(Callable[..., Any], resolve_name(f"{__package__}.{where}"))
 
-    return call
+    return lambda *arguments: found()(*arguments)
 
 
 def always(where: str) -> Callable[[Preset], Dialect[Any]]:

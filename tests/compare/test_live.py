@@ -110,10 +110,11 @@ def test_the_faster_and_cheaper_one_is_better(compare: Comparing) -> None:
 
     assert result.exit_code == 0, result.output
     findings = compare.findings()
-    for measure in ("ttft_p50", "tpot_p50", "usd_per_thousand_requests"):
+    for measure in ("ttft_p50", "usd_per_thousand_requests"):
         assert findings[measure]["verdict"] == "better", measure
-    # On a busy machine, durations of a few milliseconds can be slow for many blocks in a row.
-    assert findings["duration_p50"]["verdict"] in ("better", "not enough data")
+    # On a busy machine, answers of a few milliseconds can be slow for many blocks in a row.
+    for measure in ("tpot_p50", "duration_p50"):
+        assert findings[measure]["verdict"] in ("better", "not enough data"), measure
     assert findings["ttft_p95"]["verdict"] == "not enough data"
     assert "fast beats slow." in result.stdout
     assert "It starts to answer sooner" in result.stdout
@@ -513,10 +514,19 @@ def test_a_file_without_samples_is_reported(
     assert message in result.output
 
 
-def test_a_line_that_is_not_a_sample_is_reported(compare: Comparing) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"target": "slow"}',
+        '{"target": "slow", "block": 0, "finished_at": 1e20}',
+        '{"target": "slow", "block": 0, "finished_at": 1, "request_duration_seconds": -1}',
+        '{"target": "slow", "block": 0, "finished_at": 1, "time_to_first_token_seconds": NaN}',
+    ],
+)
+def test_a_line_that_is_not_a_sample_is_reported(compare: Comparing, line: str) -> None:
     compare("slow", "fast", "-n", "2")
     with compare.samples.open("a") as file:
-        file.write('{"target": "slow"}\n')
+        file.write(f"{line}\n")
 
     result = compare.run("--from-samples", str(compare.samples))
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from exporter.compare.report.html import to_html
 from exporter.compare.report.json_report import to_json
 from exporter.compare.report.markdown import to_markdown
+from exporter.compare.report.terminal import show
 from exporter.compare.sample import Sample
 from exporter.compare.sampling.hopeless import Hopeless, SamplingError
 from exporter.compare.sampling.prompts import Prompt
@@ -160,6 +162,17 @@ def test_an_outage_of_both_sides_is_said_and_does_not_hide_that_one_fails_more_o
     assert found.versus[0].finding(Measure.SUCCESS).verdict is Verdict.WORSE
     assert as_json(found)["candidates"][0]["blocks"]["answered_by_neither"] == 20
     assert "In 20 of 100 blocks, neither answered" in to_markdown(found)
+
+
+def test_sides_that_never_answer_are_not_equally_reliable() -> None:
+    found = report(*([failed(s) for s in side(name, 200)] for name in (BASELINE, CANDIDATE)))
+
+    success = found.versus[0].finding(Measure.SUCCESS)
+    assert (success.verdict, success.note) == (Verdict.UNDECIDED, "neither side answered")
+    assert found.versus[0].finding(Measure.TTFT_TYPICAL).verdict is Verdict.UNDECIDED
+    assert to_markdown(found).startswith("## There is not enough data to tell own from hosted\n")
+    assert "In 100 of 100 blocks, neither answered" in to_html(found)
+    assert "In 100 of 100 blocks, neither answered" in show(found)
 
 
 def test_an_outage_of_both_sides_decides_nothing() -> None:

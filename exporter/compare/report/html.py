@@ -21,7 +21,7 @@ from exporter.compare.report.plots import (
     distribution_of_answers,
     style,
 )
-from exporter.compare.report.wording import method, rows, tally_text
+from exporter.compare.report.wording import method, missing_answers, rows, tally_text
 from exporter.compare.sample import Sample
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.measures import DEFINITIONS, Measure
@@ -78,6 +78,7 @@ def to_html(report: Report) -> str:
         bar=bar,
         headline=whole_headline,
         story=story,
+        missing_answers=missing_answers,
         rows=rows,
         margin_text=margin_text,
         tally_text=tally_text,

@@ -9,7 +9,7 @@ from exporter.compare.report.break_even_text import change_sentences, worth_sent
 from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
-from exporter.compare.report.wording import HEADINGS, method, rows
+from exporter.compare.report.wording import HEADINGS, method, missing_answers, rows
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
@@ -23,6 +23,7 @@ def to_markdown(report: Report) -> str:
     for versus in report.versus:
         lines += [f"## {_escape(whole_headline(report, versus))}", "", _escape(story(versus)), ""]
         lines += [*_table(report, versus), ""]
+        lines += [line for text in missing_answers(report, versus) for line in (_escape(text), "")]
     if report.load:
         lines += [
             *_load(report),

@@ -9,7 +9,7 @@ from exporter.compare.report.break_even_text import change_sentences, worth_sent
 from exporter.compare.report.headline import story, whole_headline
 from exporter.compare.report.load_table import HEADINGS as LOAD_HEADINGS
 from exporter.compare.report.load_table import load_rows, load_sentences
-from exporter.compare.report.wording import Row, method, rows
+from exporter.compare.report.wording import Row, method, missing_answers, rows
 from exporter.compare.statistics.conclusion import Report
 from exporter.compare.statistics.findings import Versus
 from exporter.compare.statistics.verdict import Verdict
@@ -31,7 +31,8 @@ def show(report: Report) -> str:
     parts: list[str] = []
     for versus in report.versus:
         parts += [_table(report, versus), ""]
-        parts += [click.style(f"{whole_headline(report, versus)}.", bold=True), story(versus), ""]
+        parts += [click.style(f"{whole_headline(report, versus)}.", bold=True), story(versus)]
+        parts += [*missing_answers(report, versus), ""]
     if report.load:
         parts += [_load(report), "", *load_sentences(report), ""]
     for sentences in (worth_sentences(report), change_sentences(report)):

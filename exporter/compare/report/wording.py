@@ -60,7 +60,7 @@ def verdict_text(finding: Finding) -> str:
 
 def tally_text(tally: Tally) -> str:
     """Describe the outcomes of a target's probes."""
-    text = f"{tally.party.name}: {tally.probes} probes"
+    text = f"{tally.party.name}: {tally.probes} {'probe' if tally.probes == 1 else 'probes'}"
     if tally.failed:
         reasons = ", ".join(f"{count} {reason}" for reason, count in tally.failures.items())
         text += (
@@ -88,8 +88,6 @@ def method(report: Report) -> Iterator[str]:
         yield f"Samples were taken from {' to '.join(times)}."
     yield from _ended_early(report)
     yield from map(tally_text, report.tallies)
-    for versus in report.versus:
-        yield from _missing_answers(report, versus.candidate.name)
     yield (
         f"Change compares the candidate with the baseline and has a"
         f" {report.confidence * 100:.4g} % confidence interval. The report corrects for testing"
@@ -115,12 +113,13 @@ def _ended_early(report: Report) -> Iterator[str]:
         yield "The comparison was interrupted."
     planned, probes = report.subject.planned_probes, min(tally.probes for tally in report.tallies)
     if planned and probes < planned and not report.look:
-        yield f"It ended after {probes} of the {planned} planned probes of each side."
+        yield f"The comparison ended after {probes} of the {planned} planned probes of each side."
 
 
-def _missing_answers(report: Report, candidate: str) -> Iterator[str]:
-    """Say what failures leave to compare."""
-    blocks, baseline = report.blocks.get(candidate), report.subject.baseline.name
+def missing_answers(report: Report, versus: Versus) -> Iterator[str]:
+    """Yield what failures leave to compare."""
+    baseline, candidate = report.subject.baseline.name, versus.candidate.name
+    blocks = report.blocks.get(candidate)
     if blocks is None or blocks.answered_by_both == blocks.probed:
         return
     yield (

@@ -63,6 +63,8 @@ def outcome(
     found = _compared(statistic, pool, cold, sides, confidence)
     if found.effect or not all(map(pool.probes, sides)):
         return found
+    if not isinstance(statistic, ColdStart) and not any(map(pool.has_answers, sides)):
+        return found
     why = _why_not_measured(statistic, found, sides)
     return replace(found, note=why, measured=False) if why else found
 
@@ -185,6 +187,8 @@ def _compare_successes(pool: Pool, baseline: str, candidate: str, confidence: fl
     lacking = _lacking([pool.probes(baseline), pool.probes(candidate)], MIN_SAMPLES)
     if before is None or after is None or lacking:
         return Outcome(*values, None, lacking)
+    if not before.hits and not after.hits:  # an outage of both, not two equally reliable sides
+        return Outcome(*values, None, "neither side answered")
     low, high = difference_interval(before, after, two_sided_z(confidence))
     p_value = difference_p_value(before, after)
     return Outcome(*values, Effect(after.value - before.value, low, high, p_value))

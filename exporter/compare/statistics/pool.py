@@ -154,6 +154,9 @@ class Pool:
         """Return the number of probes, successes and failures alike."""
         return len(self._samples[target])
 
+    def has_answers(self, target: str) -> bool:
+        return any(sample.failure is None for sample in self._samples[target])
+
     def successes(self, targets: Sequence[str]) -> list[Share | None]:
         """Return the share of probes that succeeded for each target; ``None`` without probes.
 
