@@ -35,4 +35,4 @@ def test_no_cause_comes_from_another_exporter_or_another_problem(
         of_a, of_b = (Usual.of(History(past.url, None), target) for target in ("a", "b"))
     assert (of_a.place_degraded, of_a.places_affected) == (False, None)
     assert (of_b.place_degraded, of_b.places_affected) == (True, 1)
-    assert not [*of_the_past(of_a)]
+    assert not list(of_the_past(of_a))
