@@ -33,7 +33,9 @@ def free_port() -> int:
         return port
 
 
-def eventually(get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 60) -> T:
+def eventually(
+    get: Callable[[], T], until: Callable[[T], object] = bool, seconds: float = 120
+) -> T:
     """Return a value once it meets the condition. Fail with the last value otherwise."""
     deadline = time.monotonic() + seconds
     while True:
@@ -85,7 +87,7 @@ def cli(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         [str(part) for part in exporter(*arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         env={**os.environ, **env},
         check=False,
     )

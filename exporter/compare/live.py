@@ -56,7 +56,7 @@ def _one_by_one(options: Options, plans: tuple[Plan, ...], question: Question) -
     _warn(options, plans, limits.probes, limits.cold_rounds)
     path = options.samples or _new_file()
     earlier = _earlier(path, subject)
-    session = Session(subject, limits, earlier.samples if earlier else ())
+    session = Session(limits, earlier.samples if earlier else ())
     expected = len(plans) * (limits.probes + limits.cold_rounds)
     return _sampled(options, plans, question, path, earlier, session, expected, subject)
 

@@ -29,7 +29,7 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.blocks import CallBlock
+from exporter.providers.blocks import CallBlocks
 from exporter.providers.calls import Arguments, CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorMember, Text
@@ -39,7 +39,7 @@ from exporter.providers.headers import rate_limit, retry_after_seconds, share_le
 from exporter.providers.openai_errors import explain, failure_in_event, failure_of
 from exporter.providers.tools import anthropic_tools
 from exporter.providers.usage import AnthropicUsage, Counter
-from exporter.providers.wire import IfObject, Wire, merged, parse, parse_if
+from exporter.providers.wire import IfObject, LenientCount, Wire, merged, parse, parse_if
 from exporter.result import Failure, FailureReason, RateLimit
 
 PUBLIC_BASE_URL = "https://api.anthropic.com"
@@ -108,6 +108,7 @@ class _Event(Wire):
 
     type: str = ""
     message: _Message | None = None
+    index: LenientCount | None = None
     content_block: _Content | None = None
     delta: _Delta | None = None
     usage: IfObject[AnthropicUsage] = None
@@ -192,7 +193,7 @@ class _MessageStream:
     def __init__(self) -> None:
         self._usage = AnthropicUsage()
         self._counter = Counter()
-        self._block = CallBlock()
+        self._blocks = CallBlocks()
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         if message.event == "error":
@@ -221,12 +222,13 @@ class _MessageStream:
             case "message_start" if event.message:
                 yield from self._started(event.message)
             case "content_block_start" if event.content_block:
-                self._block.begin(event.content_block.call)
+                self._blocks.begin(event.index, event.content_block.call)
                 yield from event.content_block.outputs()
             case "content_block_delta" if event.delta:
-                yield from map(self._block.output, event.delta.outputs())
+                for output in event.delta.outputs():
+                    yield self._blocks.output(event.index, output)
             case "content_block_stop":
-                yield from self._block.end()
+                yield from self._blocks.end(event.index)
             case "message_delta":
                 yield from self._counted(event.usage)
                 yield from self._stopped(event.delta or _Delta())

@@ -29,7 +29,7 @@ from exporter.providers.base import (
     ResponseHead,
     UsageReported,
 )
-from exporter.providers.blocks import CallBlock
+from exporter.providers.blocks import CallBlocks
 from exporter.providers.calls import CallPiece
 from exporter.providers.endings import ending, is_finish
 from exporter.providers.error_body import ErrorObject, Text, error_in
@@ -43,6 +43,7 @@ from exporter.providers.tools import bedrock_tools
 from exporter.providers.usage import BedrockUsage
 from exporter.providers.wire import (
     CamelWire,
+    LenientCount,
     excerpt,
     merged,
     parse,
@@ -98,7 +99,13 @@ class _Start(CamelWire):
     tool_use: _ToolUseStart | None = None
 
 
-class _ContentBlockStart(CamelWire):
+class _ContentBlock(CamelWire):
+    """content block event"""
+
+    content_block_index: LenientCount | None = None
+
+
+class _ContentBlockStart(_ContentBlock):
     """contentBlockStart event"""
 
     start: _Start | None = None
@@ -110,7 +117,7 @@ class _ContentBlockStart(CamelWire):
         return CallPiece(tool.name) if tool and not tool.type else None
 
 
-class _ContentBlockDelta(CamelWire):
+class _ContentBlockDelta(_ContentBlock):
     """contentBlockDelta event"""
 
     delta: _Delta | None = None
@@ -234,7 +241,7 @@ class _ConverseStream:
 
     def __init__(self) -> None:
         self._has_metadata = False
-        self._block = CallBlock()
+        self._blocks = CallBlocks()
 
     def events(self, message: EventStreamMessage) -> Iterator[Event]:
         match message.text(":message-type"):
@@ -253,12 +260,14 @@ class _ConverseStream:
             return  # content after the end isn't part of the answer
         match kind:
             case "contentBlockStart":
-                self._block.begin(parse(_ContentBlockStart, payload).call)
+                start = parse(_ContentBlockStart, payload)
+                self._blocks.begin(start.content_block_index, start.call)
             case "contentBlockDelta":
-                if delta := parse(_ContentBlockDelta, payload).delta:
-                    yield from map(self._block.output, delta.outputs())
+                block = parse(_ContentBlockDelta, payload)
+                for output in block.delta.outputs() if block.delta else ():
+                    yield self._blocks.output(block.content_block_index, output)
             case "contentBlockStop":
-                yield from self._block.end()
+                yield from self._blocks.end(parse(_ContentBlock, payload).content_block_index)
             case "messageStop":
                 if (reason := parse(_MessageStop, payload).stop_reason) and is_finish(reason):
                     yield from ending(reason, verb="stopped")

@@ -10,31 +10,42 @@ from exporter.providers.base import Output, OutputKind
 from exporter.providers.calls import CallPiece
 
 
-class CallBlock:
-    """The current block, if it is a tool call. Blocks don't overlap."""
+class CallBlocks:
+    """The blocks that are tool calls, by their index.
+
+    Gateways in front of servers that call several tools at once let their blocks overlap, or
+    continue one after its end. The official SDKs go by the index, too.
+    """
 
     def __init__(self) -> None:
-        self._call: CallPiece | None = None
-        self._is_streamed = False
+        self._calls: dict[int | None, CallPiece] = {}
+        self._begun: set[int | None] = set()
+        """The indexes of the blocks of which a piece was yielded."""
 
-    def begin(self, call: CallPiece | None) -> None:
+    def begin(self, at: int | None, call: CallPiece | None) -> None:
         """Start a block. ``call`` is ``None`` unless the block calls a tool that the probe
         offered."""
-        self._call, self._is_streamed = call, False
+        self._begun.discard(at)
+        if call:
+            self._calls[at] = replace(call, index=at)
+        else:
+            self._calls.pop(at, None)
 
-    def output(self, output: Output) -> Output:
+    def output(self, at: int | None, output: Output) -> Output:
         """Return a piece of output, with the call that it belongs to."""
-        if self._call is None or output.kind is not OutputKind.TOOL:
+        if output.kind is not OutputKind.TOOL or (call := self._calls.get(at)) is None:
             return output
-        name, self._is_streamed = None if self._is_streamed else self._call.name, True
-        return replace(output, call=CallPiece(name, output.text))
+        name = None if at in self._begun else call.name
+        self._begun.add(at)
+        return replace(output, call=replace(call, name=name, arguments=output.text))
 
-    def end(self) -> Iterator[Output]:
+    def end(self, at: int | None) -> Iterator[Output]:
         """End the block, and yield the call if none of its arguments were streamed.
 
         A call without arguments streams nothing, and some gateways send all arguments with the
         start of the block. Only the end shows that no more follow.
         """
-        call, self._call = self._call, None
-        if call and not self._is_streamed and (text := call.arguments or call.name):
+        call = self._calls.get(at)
+        if call and at not in self._begun and (text := call.arguments or call.name):
+            self._begun.add(at)
             yield Output(OutputKind.TOOL, text, call=call)

@@ -34,7 +34,10 @@ def located(where: str) -> Callable[..., Any]:
     def found() -> Callable[..., Any]:
         return cast(Callable[..., Any], resolve_name(f"{__package__}.{where}"))
 
-    return lambda *arguments: found()(*arguments)
+    def call(*arguments: object) -> Any:
+        return found()(*arguments)
+
+    return call
 
 
 def always(where: str) -> Callable[[Preset], Dialect[Any]]:

@@ -307,7 +307,7 @@ def test_help_needs_none_of_what_extras_install() -> None:
         " from exporter.cli import main; main()"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=150
     )
     assert ran.returncode == 0, ran.stderr
     assert "--baseline" in ran.stdout

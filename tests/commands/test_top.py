@@ -31,9 +31,9 @@ targets:
   - {{name: bad, provider: openai, model: none, base_url: '{simulator.url}/v1'}}
 """)
         with process(exporter("run", "--config", config), tmp_path / "log"):
-            eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success, seconds=50)
+            eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success)
             for name in ("good", "bad"):
-                httpx.get(f"{url}/probe?target={name}", trust_env=False, timeout=50)
+                httpx.get(f"{url}/probe?target={name}", trust_env=False, timeout=150)
             done = CliRunner().invoke(main, ["top", url, "--once"], env=WIDE)
             narrow = CliRunner().invoke(main, ["top", url, "--once"], env={**WIDE, "COLUMNS": "80"})
     assert done.exit_code == 1, done.stderr

@@ -130,7 +130,7 @@ def test_a_full_disk_is_reported(compare: Comparing, options: tuple[str, ...]) -
         ["sh", "-c", 'ulimit -f 2; exec "$@"', "sh", *map(str, command)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert full.returncode == 1
@@ -146,7 +146,7 @@ def test_progress_is_shown_where_standard_error_is_a_terminal(compare: Comparing
         [str(part) for part in exporter("compare", *sides, *options)],
         stdout=subprocess.PIPE,
         stderr=its_end,
-        timeout=60,
+        timeout=150,
         check=True,
     )
     os.close(its_end)

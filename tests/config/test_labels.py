@@ -99,7 +99,7 @@ def test_promtool_reads_a_scrape_with_labels_of_every_sort(
         input=TEXT.body(metrics.everything()),
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=150,
     )
     assert read.returncode == 0, read.stderr.decode()
 

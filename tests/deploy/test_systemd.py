@@ -20,7 +20,7 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
         re.sub("^ExecStart=.*$", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE)
     )
     verified = subprocess.run(
-        [analyze, "verify", unit], capture_output=True, text=True, check=False, timeout=60
+        [analyze, "verify", unit], capture_output=True, text=True, check=False, timeout=150
     )
     complaints = [line for line in verified.stderr.splitlines() if UNIT.name in line]
     assert not complaints
@@ -42,7 +42,7 @@ def test_the_unit_exposes_little() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=150,
     )
     level = re.search(r"Overall exposure level .*: (\d+\.\d)", judged.stdout)
     assert level, judged.stderr

@@ -39,7 +39,7 @@ def answer(body: bytes, chunk_bytes: int, piece_bytes: int) -> list[bytes]:
 def in_c(*words: str) -> dict[str, int]:
     client = compiled.client()
     assert client is not None
-    ended = subprocess.run([client, *words], capture_output=True, check=True, timeout=60)
+    ended = subprocess.run([client, *words], capture_output=True, check=True, timeout=150)
     counted: dict[str, int] = json.loads(ended.stdout)
     return counted
 

@@ -21,7 +21,7 @@ def test_actionlint_finds_nothing() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=150,
     )
     assert linted.returncode == 0, linted.stdout
 

@@ -64,7 +64,7 @@ def test_probing_goes_on_and_the_exporter_ends(step: int, tmp_path: Path) -> Non
     clock.write_text("0")
 
     def probes() -> float:
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=5).text
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=20).text
         lines = [line for line in text.splitlines() if line.startswith("inference_probes_total{")]
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 

@@ -64,7 +64,7 @@ def prometheus(
             running_prometheus(program, folder, url, **often) as server,
         ):
             wanted = 'min(sum by (target) (inference_probes_total{probe="count"}))'
-            eventually(lambda: server.query(wanted), lambda v: v and v[0] >= PROBES, seconds=55)
+            eventually(lambda: server.query(wanted), lambda v: v and v[0] >= PROBES)
             yield server
 
 

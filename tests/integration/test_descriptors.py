@@ -75,15 +75,12 @@ def test_a_crowd_of_idle_clients_costs_no_probe_and_no_scrape(tmp_path: Path) ->
 def test_more_targets_than_descriptors(tmp_path: Path, connection: str) -> None:
     with running(tmp_path, 100, 64, connection) as url:
         time.sleep(15)
-        text = httpx.get(f"{url}/metrics", trust_env=False, timeout=20).text
+        successes = "inference_probes_total", 'outcome="success"'
+        eventually(lambda: counted(url, *successes), lambda count: count > 100)
+        eventually(lambda: counted(url, "inference_last_probe_success"), lambda sum_: sum_ > 90)
         assert counted(url, "inference_probe_failures_total") == 0
-        assert counted(url, "inference_probes_total", 'outcome="success"') > 100
-        probed = [
-            line
-            for line in text.splitlines()
-            if line.startswith("inference_last_probe_success{") and line.endswith(" 1.0")
-        ]
-        assert len(probed) > 90
     log = (tmp_path / "log").read_text()
     assert "Traceback" not in log
-    assert len(log.splitlines()) < 12
+    # A busy machine can also delay the schedule.
+    told = [line for line in log.splitlines() if "probe missed its schedule" not in line]
+    assert len(told) < 12

@@ -35,7 +35,7 @@ ILL = Script(fault=ErrorResponse(Error(ErrorKind.OVERLOADED, "Try again later.")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_page_comes_when_a_target_goes_down_and_is_resolved_when_it_is_back(
     tool: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -61,7 +61,7 @@ def test_a_page_comes_when_a_target_goes_down_and_is_resolved_when_it_is_back(
         with process(run, tmp_path / "exporter.log"), process(watch, tmp_path / "prometheus.log"):
             seen = Observatory(f"http://127.0.0.1:{own_port}")
             well = "count(min_over_time(inference_last_probe_success[1m]) == 1)"
-            eventually(lambda: seen.query(well), lambda count: count == [2], seconds=60)
+            eventually(lambda: seen.query(well), lambda count: count == [2])
             assert not person.calls
 
             simulator.scripts["failing"] = ILL
@@ -72,6 +72,6 @@ def test_a_page_comes_when_a_target_goes_down_and_is_resolved_when_it_is_back(
             assert "mostly overloaded" in page.annotations["summary"]
 
             simulator.scripts["failing"] = WELL
-            end = eventually(lambda: person.heard("InferenceTargetDown", "resolved"), seconds=60)
+            end = eventually(lambda: person.heard("InferenceTargetDown", "resolved"))
             assert end[0].labels == page.labels
     assert {call.labels["target"] for call in person.calls} == {"failing"}

@@ -19,7 +19,7 @@ from exporter.simulator import Script, Simulator, run_in_thread
 from tests.process import eventually, exporter, free_port, process
 from tests.queries import panel_queries
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
 PLACES = ROOT / "deploy" / "places"
@@ -126,7 +126,7 @@ def world(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
         stack.enter_context(prometheus(program, folder / "agent", us, *agent))
         found = World(central, f"http://127.0.0.1:{ports['edge']}")
         probed = 'sum by (location) (inference_probes_total{outcome="success"}) > 3'
-        eventually(lambda: found.query(probed), lambda v: set(v) == set(ports), seconds=50)
+        eventually(lambda: found.query(probed), lambda v: set(v) == set(ports))
         yield found
 
 

@@ -45,7 +45,7 @@ def prometheus(
             running_prometheus(program, folder, f"http://127.0.0.1:{port}") as server,
         ):
             wanted = 'inference_probes_total{outcome="success"}'
-            eventually(lambda: server.query(wanted), lambda v: v and v[0] >= 12, seconds=40)
+            eventually(lambda: server.query(wanted), lambda v: v and v[0] >= 12)
             yield server
 
 

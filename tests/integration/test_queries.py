@@ -74,7 +74,7 @@ def test_a_panel_shows_something(seen: Observatory, query: Query) -> None:
     # A query for changes is empty without one, but its series exist.
     always = replace(query, expression=query.expression.removesuffix(" > 0"))
     # A booting server, and evidence that is still incomplete, have no value for a while.
-    known = eventually(lambda: answer(seen, always), all_finite, seconds=60)
+    known = eventually(lambda: answer(seen, always), all_finite)
     assert known
 
 
@@ -83,7 +83,7 @@ def test_a_recording_rule_records_something(seen: Observatory, query: Query) -> 
     if any(name in query.where + query.expression for name in ONLY_IN_TROUBLE):
         seen.query(query.expression)
         return
-    values = eventually(lambda: seen.query(SILENT.sub("", query.expression)), seconds=30)
+    values = eventually(lambda: seen.query(SILENT.sub("", query.expression)))
     assert any(map(math.isfinite, values)), values
     assert not any(map(math.isinf, values)), values
 
@@ -95,7 +95,7 @@ def test_an_alert_judges_series_that_exist(seen: Observatory, query: Query) -> N
         if any(name in str(selector) for name in ONLY_IN_TROUBLE):
             continue
         selected = SILENT.sub("", str(selector))
-        assert eventually(partial(seen.query, selected), seconds=30), selected
+        assert eventually(partial(seen.query, selected)), selected
 
 
 @pytest.mark.parametrize("query", RUNBOOKS, ids=lambda query: query.where)
@@ -107,4 +107,4 @@ def test_a_query_of_a_runbook_is_understood_and_reads_series_that_exist(
         if any(name in str(selector) for name in ONLY_IN_TROUBLE):
             continue
         anybody = re.sub(r'(target|instance)="[A-Z]+"', r'\1=~".+"', str(selector))
-        assert eventually(partial(seen.query, anybody), seconds=30), anybody
+        assert eventually(partial(seen.query, anybody)), anybody

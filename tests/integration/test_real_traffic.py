@@ -17,7 +17,7 @@ from tests.process import eventually
 from tests.prometheus import Prometheus, running_prometheus
 from tests.queries import DASHBOARDS, Query, dashboard, panels
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PAGES = sorted((Path(__file__).parents[1] / "fixtures" / "gateways").glob("*.txt"))
 _SAMPLE = re.compile(r"^([a-z0-9_:]+(?:{.*})?) (\S+)$", re.MULTILINE)

@@ -201,7 +201,9 @@ def test_sigterm_lets_a_probe_end_and_exits_with_0(simulator: str, tmp_path: Pat
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(60) == 0
         lines = [json.loads(line) for line in run.log.read_text().splitlines()]
-    assert [line["event"] for line in lines] == ["started", "stopping"]
+    events = [line["event"] for line in lines]
+    late = "probe missed its schedule"  # on a busy machine
+    assert [event for event in events if event != late] == ["started", "stopping"]
 
 
 def test_a_failed_probe_is_one_log_line_without_the_secret(simulator: str, tmp_path: Path) -> None:

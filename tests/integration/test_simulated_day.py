@@ -92,7 +92,7 @@ class Day:
         return value(self.metrics, "inference_cost_usd_total", target=target)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_the_cost_of_a_day_matches_the_ledger() -> None:
     with run_in_thread(Simulator(SCRIPTS)) as simulator:
         day = Day(simulator.url)
@@ -115,7 +115,7 @@ async def test_the_cost_of_a_day_matches_the_ledger() -> None:
     assert round(sum(map(day.cost, PRICES)), 2) == float(round(sum(due.values(), Decimal()), 2))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_budget_ends_probing_before_it_is_passed_and_begins_anew_at_midnight() -> None:
     with run_in_thread(Simulator(SCRIPTS)) as simulator:
         day = Day(simulator.url, usd_per_day=0.02)

@@ -164,7 +164,7 @@ def exporter(running: tuple[Exporter, str]) -> Exporter:
 
 @pytest.fixture
 def client(running: tuple[Exporter, str], exporter: Exporter) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running[1], timeout=10) as client:
+    with httpx.Client(base_url=running[1], timeout=30) as client:
         yield client
 
 

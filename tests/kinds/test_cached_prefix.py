@@ -25,6 +25,7 @@ from exporter.result import Failure, FailureReason, ProbeResult, Usage
 from exporter.simulator import Error, ErrorKind, faults
 from tests.kinds.rig import ask, simulator, speakers
 from tests.metrics.test_metrics import GOOD, value
+from tests.waiting import timed
 
 PROBE = CachedPrefix(kind=Kind.CACHED_PREFIX, prefix_tokens=512, pause=0.01)
 SPEAKERS = speakers(Kind.CACHED_PREFIX)
@@ -35,6 +36,7 @@ CACHING: dict[str, Any] = {
 }
 
 
+@timed
 @pytest.mark.parametrize("provider", SPEAKERS)
 async def test_the_same_long_prompt_is_asked_twice_and_nobody_elses(
     provider: str, tmp_path: Path

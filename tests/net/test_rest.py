@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from exporter.process.loop import ProbingLoop
+from tests.waiting import timed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="rests only where reads are dated")
 MANY = 65
@@ -94,6 +95,7 @@ def test_it_never_rests_while_times_depend_on_its_own_clock() -> None:
     assert rests == [] or took > 0.5  # a machine this slow exceeds the limit of such a block
 
 
+@timed
 def test_it_is_back_when_a_timer_is_due() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()

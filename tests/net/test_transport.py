@@ -24,6 +24,7 @@ from exporter.net.proxies import proxy_for
 from exporter.net.transport import EXCHANGE, Connections
 from exporter.net.trust import tls_context
 from exporter.result import FailureReason
+from tests.waiting import timed
 from tests.wire import LAST_CHUNK, Act, Step, chunk, response, wire_server
 
 OK = response(200, b"hello")
@@ -182,6 +183,7 @@ async def test_an_unusable_ca_file_is_named(tmp_path: Path) -> None:
         await fetch(Connections(where), Exchange())
 
 
+@timed
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives receive times for TCP")
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_arrival_is_when_the_kernel_got_the_bytes(
@@ -228,12 +230,14 @@ async def late_parts(script: Sequence[Step]) -> list[Part]:
     return [part for part in parts if not part.arrival.is_prompt]
 
 
+@timed
 async def test_the_last_byte_of_a_late_read_is_a_part_of_its_own() -> None:
     """Only the last byte has the kernel's timestamp. Earlier arrivals are less certain."""
     late = await late_parts([0.1, chunk(b"first "), 0.1, chunk(b"second"), 1.0, LAST_CHUNK])
     assert [part.data for part in late if part.ends_read] == [b"d"]
 
 
+@timed
 async def test_the_empty_chunk_that_ends_a_body_may_have_a_stamp_of_its_own() -> None:
     """Servers send it separately, and can be descheduled before they do."""
     late = await late_parts([0.1, chunk(b"first "), 0.1, chunk(b"second"), 0.05, LAST_CHUNK])

@@ -74,7 +74,7 @@ def running(folder: Path, more: int = 0) -> Iterator[Rig]:
         run = exporter("run", "--config", folder / "config.yaml")
         with process(run, folder / "log", ONCALL_KEY=KEY):
             url = f"http://127.0.0.1:{port}"
-            eventually(lambda: _asked(url), lambda names: names >= set(SCRIPTS), seconds=40)
+            eventually(lambda: _asked(url), lambda names: names >= set(SCRIPTS))
             with (folder / "mcp.log").open("w") as log:
                 yield Rig(url, simulator, log)
 

@@ -184,7 +184,8 @@ async def test_the_duration_ends_with_the_end_marker_not_with_the_body() -> None
         result = await ask(plan_for(server))
     assert result.success
     assert result.timeline.end is not None
-    assert result.timeline.end < server.sent_at[-1]
+    later = server.sent_at[3:]  # the probe doesn't wait long for it
+    assert all(result.timeline.end < at for at in later)
 
 
 async def test_data_after_the_end_marker_is_passed_over() -> None:

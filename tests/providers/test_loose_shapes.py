@@ -156,6 +156,14 @@ def response_call(arguments: object) -> bytes:
     return sse({"type": "response.output_item.done", "output_index": 0, "item": item}, DONE)
 
 
+def calls_in(dialect: Any, body: bytes) -> tuple[ToolCall, ...]:
+    calls = Calls()
+    for event in events_of(dialect, body):
+        if isinstance(event, Output) and event.call:
+            calls.add(event.call)
+    return calls.whole()
+
+
 ADD = ToolCall("add", '{"a": 1}')
 
 
@@ -175,11 +183,43 @@ ADD = ToolCall("add", '{"a": 1}')
 def test_arguments_can_be_an_object_or_begin_with_an_empty_one(
     dialect: Any, body: bytes, call: ToolCall
 ) -> None:
-    calls = Calls()
-    for event in events_of(dialect, body):
-        if isinstance(event, Output) and event.call:
-            calls.add(event.call)
-    assert calls.whole() == (call,)
+    assert calls_in(dialect, body) == (call,)
+
+
+def block(kind: str, at: int, **fields: Any) -> dict[str, Any]:
+    return {"type": f"content_block_{kind}", "index": at, **fields}
+
+
+def tool_block(at: int, name: str) -> dict[str, Any]:
+    return block("start", at, content_block={"type": "tool_use", "id": f"id-{name}", "name": name})
+
+
+def argument(at: int, text: str) -> dict[str, Any]:
+    return block("delta", at, delta={"type": "input_json_delta", "partial_json": text})
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [tool_block(0, "add"), tool_block(1, "sub"), argument(0, "{}"), argument(1, "[]")],
+        [
+            *(tool_block(0, "add"), argument(0, "{"), tool_block(1, "sub")),
+            *(argument(0, "}"), argument(1, "[]"), block("stop", 0), block("stop", 1)),
+        ],
+        [
+            *(tool_block(0, "add"), block("stop", 0), tool_block(1, "sub"), block("stop", 1)),
+            *(argument(0, "{}"), argument(1, "[]")),
+        ],
+        [
+            *(tool_block(0, "add"), argument(0, "{}"), block("stop", 0)),
+            *(tool_block(0, "sub"), argument(0, "[]"), block("stop", 0)),
+        ],
+    ],
+    ids=["both", "overlapping", "after the end", "one index"],
+)
+def test_arguments_belong_to_the_block_of_their_index(blocks: list[dict[str, Any]]) -> None:
+    """Gateways in front of servers that call several tools at once mix their pieces."""
+    assert calls_in(Anthropic(), sse(*blocks)) == (ToolCall("add", "{}"), ToolCall("sub", "[]"))
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_no_traceback_and_no_third_partys_log_line_shows_a_secret() -> None:
         env={**os.environ, "KEY": KEY},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert ran.returncode == 1

@@ -24,7 +24,7 @@ from tests.site.test_listener import Backend
 
 
 def _await(url: str) -> None:
-    eventually(lambda: httpx.get(url, trust_env=False).status_code, lambda s: s == 200, seconds=50)
+    eventually(lambda: httpx.get(url, trust_env=False).status_code, lambda s: s == 200)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_the_description_is_served(running: str) -> None:
 
 
 @pytest.mark.api
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_schemathesis_finds_nothing(running: str, tmp_path: Path) -> None:
     told = subprocess.run(
         [

@@ -11,7 +11,6 @@ from exporter.compare.sample import PROBES_PER_BLOCK, Sample
 from exporter.compare.samples_file import Recorder
 from exporter.compare.sampling.hopeless import Hopeless
 from exporter.compare.sampling.sampler import Sampler
-from exporter.compare.subject import Subject
 
 Enough = Callable[[int, Sequence[Sample]], bool]
 
@@ -48,13 +47,7 @@ class Session:
     It continues where an earlier session of the same comparison was interrupted.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        limits: Limits,
-        earlier: Iterable[Sample],
-    ) -> None:
-        self.subject = subject
+    def __init__(self, limits: Limits, earlier: Iterable[Sample]) -> None:
         self.samples = list(earlier)
         self.stopped_because = ""
         self._limits = limits
