@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")  # a slow run on a busy machine isn't a bug
 TOOLS = Path(__file__).parents[1] / ".tools" / "bin"
 

@@ -40,13 +40,18 @@ class Usual:
         first = matching(target=target, measure="time_to_first_token")
         each = matching(target=target, measure="time_per_output_token")
         own = matching(target=target)
+        slow = matching(target=target, problem="slow")
+        degraded = (
+            "instance:inference_vantage_point:degraded and on (job, namespace, instance, location)"
+            f" inference_last_probe_success{own}"
+        )
         throttled = '{reason=~"rate_limited|quota|overloaded",' + own[1:]
         return cls(
             history.number(f"exp(target:inference_latency:usual_ln{first})"),
             history.number(f"exp(target:inference_latency:deviation_15m{first}) - 1"),
             history.number(f"exp(target:inference_latency:deviation_15m{each}) - 1"),
-            history.number(f"target:inference_places:affected_ratio{own}"),
-            bool(history.number("instance:inference_vantage_point:degraded")),
+            history.number(f"target:inference_places:affected_ratio{slow}"),
+            bool(history.number(degraded)),
             history.number(f"increase(inference_served_model_changes_total{own}[1d])"),
             history.number(f"sum(increase(inference_probe_failures_total{throttled}[1h]))"),
         )

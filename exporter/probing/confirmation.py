@@ -153,7 +153,8 @@ class Confirmation:
         if observation.occasion is Occasion.USUAL:
             inquiry.saved = min(saved_at_most(plan), inquiry.saved + SHARE)
         if result.interrupted or observation.cold or _is_unready(observation):
-            self.not_asked(plan)  # it says nothing about a change
+            inquiry.began_ns = None  # it says nothing about a change, and ends the inquiry
+            self.not_asked(plan)
             return None
         inquiry.take(observation)
         self._listener(plan, inquiry.evidence)

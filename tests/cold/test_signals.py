@@ -194,21 +194,28 @@ async def test_a_provider_may_say_when_to_ask_again() -> None:
     assert (second.received_ns - first.ended_ns) / NANOSECONDS >= 0.55
 
 
-@timed
 async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
     """The failures count, because the exporter didn't expect a cold start."""
-    async with Simulator({"m": script_with(Boot(LOADING_SECONDS))}) as simulator:
+    async with Simulator({"m": script_with(Boot(3600))}) as simulator:
         (plan,) = plans_of(target(simulator), interval="200ms")
         async with rig(plan) as run:
+            await until(lambda: len(run.results) >= 3)
+            assert run.value("inference_not_ready_since_timestamp_seconds") > 0
+            simulator.scripts["m"] = script_with()
             await until(lambda: run.count("inference_time_to_first_token_seconds") > 0)
             failures = run.value("inference_probe_failures_total", reason="not_ready")
             warm = run.count("inference_time_to_first_token_seconds")
-            assert run.value("inference_not_ready_since_timestamp_seconds") != 0
             assert run.value("inference_cold_starts_total", signal="not_ready") == 1
             assert run.value("inference_cold_start_attempts_total") == failures + 1
-            (cold,) = (told.cold for told in run.observations if told.cold)
-            assert warm == len(run.results) - failures - 1 > 0
-    assert cold.duration_seconds == pytest.approx(LOADING_SECONDS, abs=0.2 + SLACK_SECONDS)
+            (cold,) = (told for told in run.observations if told.cold)
+            # On a busy machine, some times are uncertain.
+            answers = [told for told in run.observations if told.result.success and told.certain]
+            assert warm == len([told for told in answers if not told.cold]) > 0
+    begun, ended = run.results[0].timeline.sent, cold.result.timeline.first_token
+    assert begun is not None
+    assert ended is not None
+    assert cold.cold is not None
+    assert cold.cold.duration_seconds == pytest.approx((ended - begun) / NANOSECONDS)
 
 
 async def test_a_cold_probe_measures_all_of_a_cold_start_that_a_scheduled_probe_found() -> None:

@@ -74,45 +74,51 @@ def prometheus(
         yield server
 
 
-@pytest.fixture(scope="module")
-def native_metrics() -> ToldMetrics:
-    return observed(ExposedMetrics(classic_histograms=False))
+NATIVE_ALONE = ExposedMetrics(classic_histograms=False)
 
 
 @pytest.fixture(scope="module")
 def native_alone(
-    tool: Callable[[str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-    native_metrics: ToldMetrics,
+    tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("native")
-    with scraped(tool("prometheus"), folder, native_metrics) as server:
+    with scraped(tool("prometheus"), folder, observed(NATIVE_ALONE)) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def growing(
+    tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ToldMetrics, Prometheus]]:
+    """Yield metrics of its own for a test that adds observations."""
+    folder, metrics = tmp_path_factory.mktemp("growing"), observed(NATIVE_ALONE)
+    with scraped(tool("prometheus"), folder, metrics) as server:
+        yield metrics, server
 
 
 @pytest.mark.parametrize("quantile", QUANTILES)
 def test_native_quantiles_are_within_five_percent(prometheus: Prometheus, quantile: float) -> None:
-    (found,) = prometheus.query(f"histogram_quantile({quantile}, {NAME})")
+    (found,) = prometheus.answer(f"histogram_quantile({quantile}, {NAME})")
     assert found == pytest.approx(exact(quantile), rel=0.05)
 
 
 def test_classic_buckets_are_exported_too(prometheus: Prometheus) -> None:
-    assert prometheus.query(f'{NAME}_bucket{{le="+Inf"}}') == [SAMPLES]
+    assert prometheus.answer(f'{NAME}_bucket{{le="+Inf"}}') == [SAMPLES]
 
 
 @pytest.mark.parametrize("quantile", QUANTILES)
 def test_the_same_quantiles_without_classic_buckets(
     native_alone: Prometheus, quantile: float
 ) -> None:
-    (found,) = native_alone.query(f"histogram_quantile({quantile}, {NAME})")
+    (found,) = native_alone.answer(f"histogram_quantile({quantile}, {NAME})")
     assert found == pytest.approx(exact(quantile), rel=0.05)
     assert not native_alone.query('{__name__=~"inference_.+_(bucket|sum|count)"}')
 
 
 def test_a_target_with_native_histograms_alone_has_few_series(native_alone: Prometheus) -> None:
-    assert native_alone.query('count({target="t"})')[0] <= 60
+    assert native_alone.answer('count({target="t"})')[0] <= 60
     ours = 'count({__name__=~"(inference|process|python)_.+"})'
-    assert native_alone.query(ours) == native_alone.query("inference_exporter_series")
+    assert native_alone.answer(ours) == native_alone.answer("inference_exporter_series")
 
 
 def test_a_comparison_of_the_past_reads_native_histograms(native_alone: Prometheus) -> None:
@@ -144,13 +150,13 @@ def test_exemplars_come_with_native_histograms(native_alone: Prometheus) -> None
     ids=["quantile", "mean", "distribution", "count"],
 )
 def test_what_dashboards_ask_has_an_answer(
-    native_metrics: ToldMetrics, native_alone: Prometheus, expression: str, expected: float | None
+    growing: tuple[ToldMetrics, Prometheus], expression: str, expected: float | None
 ) -> None:
-    """This is the last test of the module, because it adds observations."""
+    metrics, prometheus = growing
 
     def asked() -> list[float]:
-        native_metrics.tell(GOOD)
-        return native_alone.query(expression)
+        metrics.tell(GOOD)
+        return prometheus.query(expression)
 
     (found,) = eventually(asked, lambda known: bool(known) and known[0] > 0)
     assert expected is None or found == pytest.approx(expected, rel=0.05)

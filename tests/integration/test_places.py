@@ -132,11 +132,12 @@ def world(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
 
 def test_every_place_arrives_in_one_job(world: World) -> None:
     counted = 'count by (location) (inference_last_probe_success{job="inference"})'
-    assert world.query(counted) == {"eu": 1, "us": 1, "edge": 1}
+    eventually(lambda: world.query(counted), lambda v: v == {"eu": 1, "us": 1, "edge": 1})
 
 
 def test_an_agent_names_its_place_in_series_without_a_location(world: World) -> None:
-    assert world.query('up{job="inference", instance="us"}') == {"": 1}
+    up = 'up{job="inference", instance="us"}'
+    eventually(lambda: world.query(up), lambda v: v == {"": 1})
 
 
 def test_what_is_pushed_is_what_a_scrape_would_show(world: World) -> None:
@@ -145,7 +146,8 @@ def test_what_is_pushed_is_what_a_scrape_would_show(world: World) -> None:
     assert names - world.names("edge") == set()
     ours = {name for name in world.names("edge") if name.startswith("inference_")}
     assert ours - names == set()
-    assert world.query('count(inference_probes_total{instance="edge-7"})') == {"": 2}
+    counted = 'count(inference_probes_total{instance="edge-7"})'
+    eventually(lambda: world.query(counted), lambda v: v == {"": 2})
 
 
 def test_quantiles_of_pushed_histograms_are_those_of_scraped_ones(world: World) -> None:
@@ -155,15 +157,15 @@ def test_quantiles_of_pushed_histograms_are_those_of_scraped_ones(world: World) 
         lambda: world.query(f"histogram_quantile(0.5, {buckets})"), lambda v: len(v) == 3
     )
     assert max(found.values()) < 4 * min(found.values())
-    counts = world.query(f"{name}_count == on (location) group_left () {name}_count")
-    assert set(counts) == {"eu", "us", "edge"}
+    counts = f"{name}_count == on (location) group_left () {name}_count"
+    eventually(lambda: world.query(counts), lambda v: set(v) == {"eu", "us", "edge"})
 
 
 def test_the_rules_of_places_see_all_three(world: World) -> None:
     seen = (
         "count by (job, target) (count by (job, target, location) (inference_last_probe_success))"
     )
-    assert world.query(seen) == {"": 3}
+    eventually(lambda: world.query(seen), lambda v: v == {"": 3})
 
 
 def test_the_dashboard_of_places_shows_all_three(world: World) -> None:
@@ -175,7 +177,8 @@ def test_the_dashboard_of_places_shows_all_three(world: World) -> None:
     for query in now:
         assert eventually(partial(world.query, query.with_variables(everybody))), query.where
     tcp = next(query for query in now if "phase" in query.expression)
-    assert set(world.query(tcp.with_variables(everybody))) == {"eu", "us", "edge"}
+    asked_for = tcp.with_variables(everybody)
+    eventually(lambda: world.query(asked_for), lambda v: set(v) == {"eu", "us", "edge"})
 
 
 @pytest.mark.parametrize("path", sorted(PLACES.glob("*.yml")), ids=lambda path: path.stem)

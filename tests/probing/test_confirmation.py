@@ -169,6 +169,19 @@ def test_what_is_never_asked_about_again(never: Observation) -> None:
 
 
 @pytest.mark.parametrize(
+    "between",
+    [failed(FailureReason.NOT_READY, 5), failed(seconds=5, interrupted=True)],
+    ids=["a cold model", "the exporter's own fault"],
+)
+def test_a_doubt_after_something_else_is_a_new_inquiry(between: Observation) -> None:
+    """The limit of an inquiry counts its own time, not that in which a model booted."""
+    asking, _ = confirmation()
+    assert asking.take(failed(seconds=1)) == 5.0
+    assert asking.take(between) is None
+    assert asking.take(failed(seconds=900)) == 5.0
+
+
+@pytest.mark.parametrize(
     ("interval", "pause"), [(5, None), (9.9, None), (10, 5), (60, 5), (120, 10), (3600, 300)]
 )
 def test_the_pause_follows_the_interval(interval: float, pause: float | None) -> None:
