@@ -134,6 +134,38 @@ def test_a_side_that_fails_on_long_prompts_is_not_the_faster_one_for_it(
     assert words in to_markdown(found)
 
 
+def as_they_end(samples: list[Sample]) -> list[Sample]:
+    """Return the probes as a load test records them: of a block, the faster one first."""
+    return sorted(samples, key=lambda s: (s.block, s.request_duration_seconds or 0))
+
+
+def test_the_faster_answers_of_a_side_do_not_count_for_its_failures_elsewhere() -> None:
+    """Where one of two probes fails, one of the other side's two counts: either one."""
+    sides = [
+        [scattered(s, random) for s in side(name, 400)]
+        for name, random in ((BASELINE, Random(1)), (CANDIDATE, Random(2)))
+    ]
+    random = Random(3)
+    flaky = [failed(s) if random.random() < 0.5 else s for s in sides[1]]
+    found = report(as_they_end(sides[0]), as_they_end(flaky))
+
+    for finding in found.versus[0].findings:
+        assert (finding.verdict is Verdict.WORSE) == (finding.measure is Measure.SUCCESS), finding
+    median = found.versus[0].finding(Measure.DURATION_P50).baseline
+    everything = report(*sides).versus[0].finding(Measure.DURATION_P50).baseline
+    assert median == pytest.approx(everything, rel=0.05)
+
+
+def scattered(sample: Sample, random: Random) -> Sample:
+    slower = random.lognormvariate(0, 0.5)
+    return replace(
+        sample,
+        time_to_first_token_seconds=slower * (sample.time_to_first_token_seconds or 0),
+        time_per_output_token_seconds=slower * (sample.time_per_output_token_seconds or 0),
+        request_duration_seconds=slower * (sample.request_duration_seconds or 0),
+    )
+
+
 def test_answers_to_different_prompts_are_shown_and_not_compared() -> None:
     baseline, candidate = (
         [failed(s) if s.block % 2 == odd else s for s in side(name, 400)]
@@ -162,6 +194,17 @@ def test_an_outage_of_both_sides_is_said_and_does_not_hide_that_one_fails_more_o
     assert found.versus[0].finding(Measure.SUCCESS).verdict is Verdict.WORSE
     assert as_json(found)["candidates"][0]["blocks"]["answered_by_neither"] == 20
     assert "In 20 of 100 blocks, neither answered" in to_markdown(found)
+
+
+def test_an_outage_before_a_change_does_not_decide_alone() -> None:
+    """Before and after are different times, so their blocks are different ones too."""
+    after = [replace(s, block=s.block + 200) for s in side(CANDIDATE, 400)]
+    found = report([in_outage(s) for s in side(BASELINE, 400)], after)
+
+    success = found.versus[0].finding(Measure.SUCCESS)
+    assert success.baseline == pytest.approx(0.9)
+    assert success.candidate == 1
+    assert success.verdict is Verdict.UNDECIDED
 
 
 def test_sides_that_never_answer_are_not_equally_reliable() -> None:

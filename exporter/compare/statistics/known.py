@@ -25,24 +25,34 @@ class Known:
     """The index of each value's block."""
 
 
-def known_of(by_block: ByBlock, index: Mapping[int, int], shares: Mapping[int, float]) -> Known:
+def known_of(
+    by_block: ByBlock, index: Mapping[int, int], shares: Mapping[int, float], seed: int
+) -> Known:
     """Return the values in these blocks.
 
     :param index: the index of each block.
     :param shares: by block, the share of the probes that counts.
     """
+    random = np.random.default_rng(seed)
     rows = [
         (index[block], value)
         for block, share in shares.items()
-        for value in _first_known(by_block.get(block, ()), share)
+        for value in _some_known(by_block.get(block, ()), share, random)
     ]
     return Known(np.array([v for _, v in rows]), np.array([i for i, _ in rows], np.intp))
 
 
-def _first_known(values: Sequence[float | None], share: float) -> Sequence[float]:
-    """Return the first known values, up to this share of all values, but at least one."""
+def _some_known(
+    values: Sequence[float | None], share: float, random: np.random.Generator
+) -> Sequence[float]:
+    """Return as many known values as this share of all values, but at least one.
+
+    Chance decides which. Concurrent requests are in the order of their ends, so the first ones are
+    the fastest.
+    """
     known = [value for value in values if value is not None]
-    return known[: max(1, round(share * len(values)))]
+    size = max(1, round(share * len(values)))
+    return known if len(known) <= size else [*random.choice(known, size, replace=False)]
 
 
 def shared_shares(sides: Sequence[ByBlock], blocks: Sequence[int]) -> dict[int, float]:

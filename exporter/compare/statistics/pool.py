@@ -55,6 +55,7 @@ class Pool:
             self._samples[sample.target].append(sample)
             self._strata[sample.block] = sample.stratum
             levels[sample.block] = sample.streams
+        self._seed = seed
         self._index = {block: index for index, block in enumerate(self._strata)}
         numbers = {stratum: number for number, stratum in enumerate(set(self._strata.values()))}
         self._strata_numbers = np.array([numbers[s] for s in self._strata.values()], np.intp)
@@ -81,7 +82,7 @@ class Pool:
         probed = set[int]().union(*sides)
         answered = probed.intersection(*(self.answered_blocks(t, value) for t in targets))
         shares = shared_shares(sides, sorted(answered))
-        return [known_of(own, self._index, shares) for own in sides]
+        return [known_of(own, self._index, shares, self._seed) for own in sides]
 
     def quantiles(self, known: Known, share: float) -> Floats:
         """Return the quantile in each draw."""
@@ -165,7 +166,7 @@ class Pool:
         whether its failures would come together too. An outage of all targets doesn't count for
         this: it adds nothing to their difference, and would hide how they differ at other times.
         """
-        failing = self.failing_blocks(targets)
+        failing = set[int].intersection(*map(self._failing_blocks, targets))
         effect = max(self._design_effect(target, failing) for target in targets)
         return [self._success(target, effect) for target in targets]
 
@@ -173,14 +174,14 @@ class Pool:
         """Count the blocks in which these targets were both probed."""
         sides = [(name, {s.block for s in self._samples[name]}) for name in (baseline, candidate)]
         probed = set.intersection(*(blocks for _, blocks in sides))
-        failing = [self.failing_blocks([name]) & probed for name, _ in sides]
-        neither, either = set.intersection(*map(set, failing)), set[int]().union(*failing)
+        failing = [self._failing_blocks(name) & probed for name, _ in sides]
+        neither, either = set.intersection(*failing), set[int]().union(*failing)
         return Blocks(len(probed), len(probed) - len(either), len(neither))
 
-    def failing_blocks(self, targets: Sequence[str]) -> Set[int]:
-        """Return the blocks in which no probe of any of these targets succeeded."""
-        every = [s for target in targets for s in self._samples[target]]
-        return {s.block for s in every} - {s.block for s in every if s.failure is None}
+    def _failing_blocks(self, target: str) -> set[int]:
+        """Return the blocks in which this target was probed and never answered."""
+        own = self._samples[target]
+        return {s.block for s in own} - {s.block for s in own if s.failure is None}
 
     def _success(self, target: str, effect: float) -> Share | None:
         samples = self._samples[target]
