@@ -94,7 +94,7 @@ def _process(command: list[str]) -> Iterator[Running]:
         yield one
 
 
-def _least_command(language: str) -> list[str]:
+def least_command(language: str) -> list[str]:
     """Return how to start the smallest client in this language, without its arguments."""
     if language == "C":
         return [str(compiled.client())]
@@ -106,7 +106,7 @@ def _least(language: str, parsing: str, connection: Connection) -> Client:
         server = urlsplit(scene.url)
         spread_ms = int(scene.script_seconds * 1000)
         words = (parsing, connection, server.hostname, server.port, scene.model, scene.streams)
-        return _process([str(it) for it in (*_least_command(language), *words, spread_ms, 0)])
+        return _process([str(it) for it in (*least_command(language), *words, spread_ms, 0)])
 
     name = {"unread": "recvmsg alone", "parsed": "everything parsed"}[parsing]
     in_c = language == "C"

@@ -24,6 +24,7 @@ _READ_BYTES = 1 << 16
 _ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size)
 _LAST = b"\r\n0\r\n\r\n"
 """The empty chunk after another one."""
+_STANDARD_INPUT = 0
 _OUTPUT = ("content", "reasoning_content", "reasoning")
 
 
@@ -49,7 +50,7 @@ class Job:
     address: tuple[str, int]
     request: bytes
     probes: int
-    """The number of answers after which to stop; 0 for no end."""
+    """The number of answers after which to stop; 0 to go on until standard input is closed."""
     counted: Counted
     over: asyncio.Future[None]
 
@@ -162,11 +163,14 @@ async def read(parsing: str, connection: str, host: str, *words: str) -> dict[st
         over=over,
     )
     asking = [Stream(job) for _ in range(int(streams))]
+    if not job.probes:
+        loop.add_reader(_STANDARD_INPUT, over.set_result, None)
     for number, stream in enumerate(asking):
         loop.call_later(int(spread_ms) / 1000 * number / len(asking), stream.ask)
     try:
         await over
     finally:
+        loop.remove_reader(_STANDARD_INPUT)
         for stream in asking:
             stream.close()
     counted = job.counted

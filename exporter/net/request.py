@@ -10,6 +10,7 @@ import httpx
 
 from exporter.net.head import MAX_BYTES
 
+_FRAMING = {b"content-length", b"transfer-encoding"}
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
@@ -61,6 +62,7 @@ class Written:
             return self._head + content
         _, data = request.sent()
         self._alike = None
-        if any(name.lower() == b"content-length" for name, _ in request.headers):
+        framing = {name.lower() for name, _ in request.headers} & _FRAMING
+        if framing == {b"content-length"}:  # so the content stands as it is, at the end
             self._alike, self._head = alike, data[: len(data) - len(content)]
         return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 from exporter.providers.base import Output, OutputKind
 from exporter.providers.calls import CallPiece
@@ -18,6 +19,8 @@ class CallBlocks:
     """
 
     def __init__(self) -> None:
+        self._numbers = count()
+        """The numbers of the calls: some gateways give all blocks the same index."""
         self._calls: dict[int | None, CallPiece] = {}
         self._begun: set[int | None] = set()
         """The indexes of the blocks of which a piece was yielded."""
@@ -27,7 +30,7 @@ class CallBlocks:
         offered."""
         self._begun.discard(at)
         if call:
-            self._calls[at] = replace(call, index=at)
+            self._calls[at] = replace(call, index=next(self._numbers))
         else:
             self._calls.pop(at, None)
 

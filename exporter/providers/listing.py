@@ -19,6 +19,7 @@ from exporter.providers import azure, bedrock, dashscope
 from exporter.providers.anthropic import VERSIONS, Anthropic, authorization
 from exporter.providers.asks import ModelFound, ModelList, ModelsAsk
 from exporter.providers.base import Call, Event, HttpRequest, ModelServed, Replied
+from exporter.providers.error_body import Text
 from exporter.providers.gemini import Gemini, resource_url
 from exporter.providers.ollama import Ollama
 from exporter.providers.openai import OpenAI
@@ -43,7 +44,14 @@ class _Listed(TypedDict):
 class _IdList(Wire):
     """list of models"""
 
+    object: Text = None
     data: _Models[_Listed] | None  # null from Ollama without models
+
+    @model_validator(mode="after")
+    def _is_list(self) -> Self:
+        if self.data is None and self.object != "list":
+            raise ValueError("data is null, as in many errors")
+        return self
 
 
 class _AzureModels(Wire):

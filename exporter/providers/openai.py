@@ -142,6 +142,12 @@ class _Chunk(Wire):
     error: ErrorMember = None
     x_groq: _Groq | None = None
 
+    @property
+    def is_usage(self) -> bool:
+        """Whether this chunk only counts the tokens of the answer. MiniMax's errors have a usage
+        too, but ``null`` for the choices."""
+        return self.choices == [] and bool(self.usage and self.usage.prompt_tokens)
+
     def usages(self) -> Iterator[ChatUsage | None]:
         """Yield every place where servers put their counts, the last place first."""
         yield self.usage
@@ -268,7 +274,7 @@ class _ChatStream:
             return failure_of(chunk.x_groq.error, preset=self._preset)
         if isinstance(chunk.error, ErrorObject):
             return failure_of(chunk.error, HTTPStatus.OK, self._preset)
-        is_bare = not chunk.choices and chunk.usage is None
+        is_bare = not chunk.choices and not chunk.is_usage
         if chunk.error or (is_bare and len(data) <= _MAX_ERROR_BYTES):
             return explain(HTTPStatus.OK, data, self._preset)
         return None

@@ -154,6 +154,11 @@ class _ThinkingTokens(Wire):
     thinking_tokens: LenientCount | None = None
 
 
+_INPUT_COUNTS = frozenset(
+    {"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"}
+)
+
+
 class AnthropicUsage(Wire):
     """The ``usage`` of Anthropic's Messages API."""
 
@@ -182,15 +187,12 @@ class AnthropicUsage(Wire):
     def updated(self, later: AnthropicUsage) -> AnthropicUsage:
         """Apply a later usage block.
 
-        Counts are cumulative, and a missing one keeps its value. So does an input of zero, which
-        gateways send at the end of a stream. Only the output can still become zero.
+        Counts are cumulative, and a missing one keeps its value. So does the input if all of its
+        counts are zero, which gateways send at the end of a stream.
         """
-        reported = {
-            name: value
-            for name, value in later
-            if value or (value is not None and name == "output_tokens")
-        }
-        return self.model_copy(update=reported)
+        reported = {name: value for name, value in later if value is not None}
+        kept = () if any(map(reported.get, _INPUT_COUNTS)) else _INPUT_COUNTS
+        return self.model_copy(update={name: reported[name] for name in reported.keys() - kept})
 
 
 class BedrockUsage(CamelWire):

@@ -9,10 +9,11 @@ import subprocess
 import httptools
 import pytest
 
-from benchmarks.cpu import compiled, least
+from benchmarks.cpu import clients, compiled, least
 from exporter.providers import PROVIDERS, Kind
 from exporter.providers.base import Finished, Output, UsageReported
 from tests.providers.golden import events_of, fixture
+from tests.waiting import until
 from tests.wire import LAST_CHUNK, STREAM_HEAD, chunk, wire_server
 
 in_both = pytest.mark.parametrize(
@@ -89,6 +90,23 @@ def test_it_sees_where_an_answer_ends(language: str, parsing: str, connection: s
 
     assert counted["probes"] == 3
     assert counted["bytes"] >= 3 * sum(map(len, pieces))
+
+
+@in_both
+def test_it_ends_once_nobody_holds_its_standard_input(language: str) -> None:
+    command = clients.least_command(language)
+    with wire_server(answer(fixture("openai", "openai"), 40, 5)) as server:
+        words = ["parsed", "fresh", "127.0.0.1", server.port, "m", 1, 0, 0]
+        with subprocess.Popen(
+            [*command, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as client:
+            try:
+                asyncio.run(until(lambda: server.connections > 2, 150))
+                told, _ = client.communicate(timeout=150)
+            finally:
+                client.kill()
+    assert client.returncode == 0
+    assert json.loads(told)["probes"] >= 2
 
 
 @in_both

@@ -30,7 +30,7 @@ def test_promtool_accepts_every_rule_file(tool: Callable[[str], Path]) -> None:
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_alerts_fire_when_they_must_and_stay_silent_when_they_must(
     tool: Callable[[str], Path], path: Path

@@ -126,6 +126,9 @@ def gateway(models: int) -> bytes:
         (b'{"object":"list"}', FailureReason.PROTOCOL),
         (b"<html>", FailureReason.PROTOCOL),
         (b'{"error":{"message":"no","code":"invalid_api_key"}}', FailureReason.AUTH),
+        # gateways whose errors have all fields of an answer
+        (b'{"data":null,"error":{"message":"no","code":"invalid_api_key"}}', FailureReason.AUTH),
+        (b'{"data":null,"success":false,"message":"Invalid token"}', FailureReason.AUTH),
         (b'{"data":[' + b" " * (4 << 20) + b"]}", FailureReason.TOO_LARGE),
     ],
     ids=lambda value: str(value)[:40],

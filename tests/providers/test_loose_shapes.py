@@ -94,6 +94,17 @@ def test_an_empty_list_in_place_of_the_usage_is_no_usage(dialect: Any, body: byt
         ),
         ({"input_tokens": 0}, {"input_tokens": 9, "output_tokens": 4}, Usage(9, 4)),
         ({"input_tokens": 9, "output_tokens": 1}, {"output_tokens": 0}, Usage(9, 0)),
+        # An end that counts input is the whole truth: its zeros correct an estimate.
+        (
+            {"input_tokens": 25},
+            {"input_tokens": 0, "cache_read_input_tokens": 25, "output_tokens": 4},
+            Usage(25, 4, cached_input=25),
+        ),
+        (
+            {"input_tokens": 5, "cache_read_input_tokens": 90},
+            {"input_tokens": 95, "cache_read_input_tokens": 0, "output_tokens": 4},
+            Usage(95, 4),
+        ),
     ],
 )
 def test_an_input_of_zero_at_the_end_takes_nothing_back(
@@ -190,8 +201,8 @@ def block(kind: str, at: int, **fields: Any) -> dict[str, Any]:
     return {"type": f"content_block_{kind}", "index": at, **fields}
 
 
-def tool_block(at: int, name: str) -> dict[str, Any]:
-    return block("start", at, content_block={"type": "tool_use", "id": f"id-{name}", "name": name})
+def tool_block(at: int, name: str, **identity: str) -> dict[str, Any]:
+    return block("start", at, content_block={"type": "tool_use", "name": name, **identity})
 
 
 def argument(at: int, text: str) -> dict[str, Any]:
@@ -214,8 +225,12 @@ def argument(at: int, text: str) -> dict[str, Any]:
             *(tool_block(0, "add"), argument(0, "{}"), block("stop", 0)),
             *(tool_block(0, "sub"), argument(0, "[]"), block("stop", 0)),
         ],
+        [
+            *(tool_block(0, "add", id="x"), argument(0, "{}"), block("stop", 0)),
+            *(tool_block(0, "sub", id="x"), argument(0, "[]"), block("stop", 0)),
+        ],
     ],
-    ids=["both", "overlapping", "after the end", "one index"],
+    ids=["both", "overlapping", "after the end", "one index", "one index and ID"],
 )
 def test_arguments_belong_to_the_block_of_their_index(blocks: list[dict[str, Any]]) -> None:
     """Gateways in front of servers that call several tools at once mix their pieces."""

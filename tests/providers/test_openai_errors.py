@@ -259,6 +259,23 @@ def test_an_error_inside_a_stream_has_the_reason_that_it_names(
     assert (event.failure.reason, event.failure.status) == (reason, status)
 
 
+@pytest.mark.parametrize("choices", [None, []])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, QUOTA),
+        ({"object": "error", "message": "no", "code": 404}, NOT_FOUND),
+    ],
+    ids=["MiniMax", "SGLang"],
+)
+def test_an_error_beside_a_usage_without_tokens_is_no_chunk_of_usage(
+    choices: object, error: Mapping[str, object], reason: FailureReason
+) -> None:
+    chunk = {"choices": choices, "usage": {"total_tokens": 0}, **error}
+    events = events_of(OpenAI(), b"data: " + json.dumps(chunk).encode() + b"\n\n")
+    assert [event.failure.reason for event in events if isinstance(event, Failed)] == [reason]
+
+
 @pytest.mark.parametrize(
     ("preset", "status", "body", "reason"),
     [
