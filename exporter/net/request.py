@@ -22,6 +22,10 @@ class Request(NamedTuple):
     headers: RawHeaders
     content: bytes = b""
 
+    def __repr__(self) -> str:
+        """Leave out the headers, which can hold secrets."""
+        return f"Request({self.method!r})"
+
     def sent(self) -> tuple[h11.Connection, bytes]:
         """A connection that awaits the response, and the request on the wire.
 
