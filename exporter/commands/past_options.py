@@ -9,6 +9,9 @@ import click
 
 from exporter.commands.durations import duration
 
+NEEDS = {"since_seconds": ("prometheus",), "prometheus_token_env": ("prometheus",)}
+"""By option, the options of which it needs one to have an effect."""
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
 

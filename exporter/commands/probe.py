@@ -10,8 +10,6 @@ import click
 from exporter.commands import past_options
 from exporter.commands.given import refuse_useless_options
 
-_NEEDS = {"since_seconds": ("prometheus",), "prometheus_token_env": ("prometheus",)}
-
 
 @click.command()
 @click.option(
@@ -69,7 +67,9 @@ def probe(
     """
     if (path is None) == (ad_hoc["provider"] is None):
         raise click.UsageError("give either --config and --target, or --provider and --model")
-    refuse_useless_options({"path": ad_hoc.keys(), "provider": {"target"}}, _NEEDS)
+    refuse_useless_options(
+        {"path": ad_hoc.keys(), "provider": {"target"}}, needs=past_options.NEEDS
+    )
     if ("usual" in fail_on) != (prometheus is not None):
         raise click.UsageError("--fail-on usual and --prometheus need each other")
     from exporter.commands import gate_run, probe_run  # noqa: PLC0415 - keeps --help fast

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.commands import past_options
 from exporter.commands.given import refuse_useless_options
 
 _LIVE = {
@@ -25,10 +26,9 @@ _NEEDS = {
     "max_requests": ("concurrency",),
     "request_tokens": ("requests_per_day",),
     "cold_rounds": ("cold_idle_seconds",),
-    "since_seconds": ("prometheus",),
-    "prometheus_token_env": ("prometheus",),
     "before_after": ("prometheus",),
     "windows": ("prometheus",),
+    **past_options.NEEDS,
 }
 
 
