@@ -11,8 +11,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httptools
@@ -36,9 +35,10 @@ class Counted:
     reads: int = 0
     stamped: int = 0
     bytes: int = 0
-    events: Counter[str] = field(
-        default_factory=lambda: Counter(events=0, outputs=0, finished=0, tokens=0)
-    )
+    events: int = 0
+    outputs: int = 0
+    finished: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Job:
 class _Events:
     """Counts the events of one answer. httptools calls ``on_body``."""
 
-    def __init__(self, counted: Counter[str]) -> None:
+    def __init__(self, counted: Counted) -> None:
         self._counted = counted
         self._rest = b""
 
@@ -70,13 +70,13 @@ class _Events:
 
     def _take(self, event: dict[str, Any]) -> None:
         counted = self._counted
-        counted["events"] += 1
+        counted.events += 1
         for choice in event["choices"]:
             delta = choice["delta"]
-            counted["outputs"] += any(map(delta.get, _OUTPUT))
-            counted["finished"] += choice.get("finish_reason") is not None
+            counted.outputs += any(map(delta.get, _OUTPUT))
+            counted.finished += choice.get("finish_reason") is not None
         if usage := event.get("usage"):
-            counted["tokens"] += usage["completion_tokens"]
+            counted.tokens += usage["completion_tokens"]
 
 
 class Stream:
@@ -95,7 +95,7 @@ class Stream:
         if self._sock is None:
             self._sock = self._connected()
         if job.is_parsed:
-            self._parser = httptools.HttpResponseParser(_Events(job.counted.events))
+            self._parser = httptools.HttpResponseParser(_Events(job.counted))
         self._tail = b""
         self._sock.send(job.request)
 
@@ -173,9 +173,7 @@ async def read(parsing: str, connection: str, host: str, *words: str) -> dict[st
         loop.remove_reader(_STANDARD_INPUT)
         for stream in asking:
             stream.close()
-    counted = job.counted
-    numbers = {name: getattr(counted, name) for name in ("probes", "reads", "stamped", "bytes")}
-    return numbers | counted.events
+    return asdict(job.counted)
 
 
 def main() -> None:
