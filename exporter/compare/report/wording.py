@@ -119,8 +119,8 @@ def _ended_early(report: Report) -> Iterator[str]:
 def missing_answers(report: Report, versus: Versus) -> Iterator[str]:
     """Yield what failures leave to compare."""
     baseline, candidate = report.subject.baseline.name, versus.candidate.name
-    blocks = report.blocks.get(candidate)
-    if blocks is None or blocks.answered_by_both == blocks.probed:
+    blocks = report.blocks[candidate]
+    if blocks.answered_by_both == blocks.probed:
         return
     yield (
         f"Times, speeds, and costs compare only what both {baseline} and {candidate} answered:"

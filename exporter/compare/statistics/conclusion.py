@@ -25,6 +25,8 @@ class Report:
     rules: Rules
     tallies: tuple[Tally, ...]
     versus: tuple[Versus, ...]
+    blocks: Mapping[str, Blocks]
+    """By candidate, the blocks that it has in common with the baseline."""
     confidence: float
     """The confidence of the intervals; higher than in the rules if several looks are planned."""
     run_length: int
@@ -35,8 +37,6 @@ class Report:
     """The look of a sequential comparison."""
     interrupted: bool = False
     """Whether the user stopped the sampling early."""
-    blocks: Mapping[str, Blocks] = field(default_factory=dict)
-    """By candidate, the blocks that it has in common with the baseline."""
     load: Load | None = None
     """The results with concurrent streams, if the comparison used them."""
     worth: tuple[MonthlyCost, ...] = ()
