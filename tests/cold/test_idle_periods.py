@@ -101,6 +101,20 @@ async def test_a_probe_asked_for_by_hand_extends_the_idle_period() -> None:
     assert (cold.received_ns - by_hand.ended_ns) / NANOSECONDS >= IDLE_SECONDS
 
 
+@timed
+async def test_a_probe_asked_for_by_hand_ends_no_idle_period() -> None:
+    boot = {"poll": "100ms"}
+    async with Simulator({"m": FAST}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=COLD_START, boot=boot))
+        async with rig(plan) as run:
+            await until(lambda: run.rests)
+            await run.cold.probe(plan)
+            assert run.rests
+            seen = len(simulator.ledger)
+            await asyncio.sleep(IDLE_SECONDS / 2)
+            assert len(simulator.ledger) == seen, "the server isn't checked either"
+
+
 async def test_a_wait_that_the_provider_asked_for_extends_the_idle_period() -> None:
     seconds = 3.0
     limited = faults.ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down.", seconds))
