@@ -19,7 +19,7 @@ from exporter.config.fetching import fetch
 from exporter.config.outgoing import outgoing
 from exporter.config.plan import Plan
 from exporter.net.body import Body, Part, Sink
-from exporter.net.exchange import Exchange, nothing
+from exporter.net.exchange import Exchange
 from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, Connections
 from exporter.probing.deadlines import Deadlines
@@ -68,10 +68,8 @@ class Attempt:
         self._dialect = plan.dialect
         self._start = time.monotonic_ns()
         self._record = StreamRecord()
-        self._exchange = exchange = Exchange()
-        self._deadlines = Deadlines(
-            plan.timeouts, lambda: exchange.arrival.at if exchange.arrival else None
-        )
+        self._exchange = Exchange()
+        self._deadlines = Deadlines(plan.timeouts, self._exchange)
         self._own_failure: Failure | None = None
         """The failure, if it says nothing about the provider."""
         self._call: Call[Ask] | None = None
@@ -94,7 +92,6 @@ class Attempt:
             return Failure(FailureReason.INTERNAL, f"{type(error).__name__}: {error}")
 
     async def _problem(self, connections: Connections) -> Failure | None:
-        self._exchange.on_sent = self._deadlines.sent
         try:
             async with self._deadlines:
                 request = await self._request()
@@ -109,8 +106,6 @@ class Attempt:
             return self._own(failure) if isinstance(error, OwnFault) else failure
         except SecretError as error:
             return Failure(FailureReason.AUTH, str(error))
-        finally:
-            self._exchange.on_sent = nothing  # the deadlines refer to the exchange: a cycle
         return None
 
     def _own(self, failure: Failure) -> Failure:

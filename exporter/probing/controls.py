@@ -13,8 +13,9 @@ import structlog
 from exporter import USER_AGENT
 from exporter.config.control import Control
 from exporter.net.exchange import Exchange
-from exporter.net.failure import NetworkFailure
+from exporter.net.failure import NetworkFailure, OwnFault
 from exporter.net.transport import EXCHANGE, KernelTransport
+from exporter.probing.deadlines import within
 from exporter.probing.grid import hashed, next_on_grid
 from exporter.process.task_set import TaskSet
 from exporter.result import NANOSECONDS
@@ -47,6 +48,8 @@ class Controls:
             await asyncio.sleep(max(0.0, due - time.time()))
             try:
                 self._listener(control.name, await seconds_to_answer(control))
+            except OwnFault as fault:  # says nothing about the network
+                log.warning("a control couldn't be checked", control=control.name, why=str(fault))
             except Exception:
                 log.exception("checking a control crashed", control=control.name)
 
@@ -55,17 +58,21 @@ async def seconds_to_answer(control: Control) -> float | None:
     """Return how long a control takes to answer over a new connection, whatever the answer is.
 
     Return ``None`` if it doesn't answer in time.
+
+    :raises OwnFault: the exporter itself lacks something, or didn't run.
     """
     began_ns, exchange = time.monotonic_ns(), Exchange()
     headers = {"user-agent": USER_AGENT}
     request = httpx.Request("GET", control.url, headers=headers, extensions={EXCHANGE: exchange})
     try:
         async with (
-            asyncio.timeout(control.timeout),
+            within(control.timeout, exchange),
             await KernelTransport.to(control.url, control.tls) as transport,
         ):
             response = await transport.handle_async_request(request)
             await response.aclose()
+    except OwnFault:
+        raise
     except (NetworkFailure, TimeoutError) as error:
         log.warning("control not reachable", control=control.name, why=str(error) or "too late")
         return None

@@ -1,13 +1,16 @@
-"""The timeouts of one probe, with one timer that moves as the probe progresses."""
+"""The timeouts of one request, with one timer that moves as the request progresses."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
 from exporter.config.plan import Timeouts
+from exporter.net.exchange import Exchange, nothing
+from exporter.net.failure import OwnFault
 from exporter.process.loop import absent_ns, suspended_ns
 from exporter.result import NANOSECONDS, Failure, FailureReason
 
@@ -41,19 +44,16 @@ class Deadlines:
     loop reads all waiting data.
     """
 
-    def __init__(
-        self, timeouts: Timeouts, latest_arrival: Callable[[], int | None] = lambda: None
-    ) -> None:
+    def __init__(self, timeouts: Timeouts, exchange: Exchange) -> None:
         """Start the total timeout.
 
-        :param latest_arrival: returns when the last bytes that were read arrived, in monotonic
-            nanoseconds.
+        :param exchange: says what the network has done for the request.
         """
         self.interrupted = False
         """Whether this process didn't run while a deadline passed, so that it can't judge the
         provider."""
         self._timeouts = timeouts
-        self._latest_arrival = latest_arrival
+        self._exchange = exchange
         self._connecting = _Part(FailureReason.TIMEOUT_CONNECT, timeouts.connect, "no connection")
         self._waiting = _Part(
             FailureReason.TIMEOUT_FIRST_TOKEN, timeouts.first_token, "no first token"
@@ -71,6 +71,7 @@ class Deadlines:
 
     async def __aenter__(self) -> Deadlines:
         await self._timeout.__aenter__()
+        self._exchange.on_sent = self._sent
         self._begin(self._connecting, self._loop.time())
         return self
 
@@ -81,11 +82,8 @@ class Deadlines:
         traceback: TracebackType | None,
     ) -> None:
         self._stop_timer()
+        self._exchange.on_sent = nothing  # it refers to this object: a cycle
         await self._timeout.__aexit__(kind, error, traceback)
-
-    def sent(self) -> None:
-        """Start the first-token timeout, because the request was sent."""
-        self._begin(self._waiting, self._loop.time())
 
     def output(self, at: int) -> None:
         """Restart the stall timeout, because output came.
@@ -115,6 +113,15 @@ class Deadlines:
     def _due_at(self) -> float:
         limit = self._part.limit
         return self._total_at if limit is None else min(self._began_at + limit, self._total_at)
+
+    def _sent(self) -> None:
+        """Start the first-token timeout."""
+        self._begin(self._waiting, self._loop.time())
+
+    def _latest_arrival(self) -> int | None:
+        """When the last bytes that were read arrived, in monotonic nanoseconds."""
+        arrival = self._exchange.arrival
+        return arrival.at if arrival else None
 
     def _begin(self, part: _Part, now: float) -> None:
         self._part, self._began_at = part, now
@@ -159,3 +166,20 @@ class Deadlines:
             or suspended_ns() - self._suspended_ns > _LATE_SECONDS * NANOSECONDS
             or (self._part is self._connecting and lost > _LOST_SHARE * limit)
         )
+
+
+@asynccontextmanager
+async def within(seconds: float, exchange: Exchange) -> AsyncIterator[None]:
+    """Limit a request that isn't a probe, by the same rules.
+
+    :raises TimeoutError: it took too long.
+    :raises OwnFault: it took too long, but this process didn't run the whole time.
+    """
+    deadlines = Deadlines(Timeouts(total=seconds), exchange)
+    try:
+        async with deadlines:
+            yield
+    except TimeoutError:
+        if deadlines.interrupted:
+            raise OwnFault("the exporter didn't run when the time was up") from None
+        raise

@@ -14,6 +14,9 @@ from exporter.cold import server_pages
 from exporter.cold.server_pages import ServerPages
 from exporter.config.target import Target
 from exporter.net.failure import OwnFault
+from exporter.probing import deadlines
+from exporter.process.loop import suspended_ns
+from exporter.result import NANOSECONDS
 from tests.waiting import timed
 
 PATIENCE_SECONDS = 0.3
@@ -50,6 +53,18 @@ async def test_a_timeout_during_a_stop_of_the_exporter_says_nothing_of_the_serve
     with unanswered_connections() as url:
         asking = asyncio.create_task(pages(url).get("/health"))
         await asyncio.sleep(PATIENCE_SECONDS / 3)
-        time.sleep(PATIENCE_SECONDS + 1)  # noqa: ASYNC251 - as if it was stopped
+        time.sleep(PATIENCE_SECONDS)  # noqa: ASYNC251 - as if it was stopped
+        with pytest.raises(OwnFault, match="didn't run"):
+            await asking
+
+
+async def test_a_timeout_after_the_machine_was_suspended_says_nothing_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection of before is lost, and the clock didn't count the time."""
+    with unanswered_connections() as url:
+        asking = asyncio.create_task(pages(url).get("/health"))
+        await asyncio.sleep(PATIENCE_SECONDS / 3)
+        monkeypatch.setattr(deadlines, "suspended_ns", lambda: suspended_ns() + 3600 * NANOSECONDS)
         with pytest.raises(OwnFault, match="didn't run"):
             await asking

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 
 import pytest
 from pydantic import ValidationError
@@ -10,6 +12,8 @@ from pydantic import ValidationError
 from exporter.config.control import Control
 from exporter.config.root import Config
 from exporter.metrics.registry import Metrics
+from exporter.net.failure import OwnFault
+from exporter.net.sockets import sockets
 from exporter.probing.controls import Controls, seconds_to_answer
 from tests.metrics.test_metrics import samples
 from tests.process import free_port
@@ -41,6 +45,48 @@ async def test_a_control_is_reached_if_it_answers(
 
 async def test_nobody_there_is_not_reached() -> None:
     assert await seconds_to_answer(control(f"http://127.0.0.1:{free_port()}")) is None
+
+
+async def seconds_over_a_stop(answers: bool) -> float | None:
+    """Check a control, on a loop that is blocked from the request until its time is up."""
+    loop, limit = asyncio.get_running_loop(), 1.0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        asking = asyncio.create_task(seconds_to_answer(control(url, timeout=limit)))
+        connection, _ = await loop.sock_accept(server)
+        with connection:
+            await loop.sock_recv(connection, 65_536)
+            if answers:
+                connection.sendall(response(200, b""))
+            time.sleep(limit + 0.1)  # noqa: ASYNC251 - as if it was stopped
+            return await asking
+
+
+async def test_an_answer_that_came_while_the_exporter_was_stopped_is_in_time() -> None:
+    assert await seconds_over_a_stop(answers=True) is not None
+
+
+async def test_a_timeout_during_a_stop_of_the_exporter_says_nothing_of_the_network() -> None:
+    with pytest.raises(OwnFault, match="didn't run"):
+        await seconds_over_a_stop(answers=False)
+
+
+async def test_a_lack_of_sockets_says_nothing_of_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "limit", 0)
+    with wire_server([response(200, b"")]) as server:
+        with pytest.raises(OwnFault, match="no file descriptor"):
+            await seconds_to_answer(control(server.url))
+        metrics = Metrics()
+        controls = Controls(metrics.control)
+        controls.apply([control(server.url, interval="100ms", timeout="30s")])
+        await asyncio.sleep(0.35)
+        monkeypatch.setattr(sockets, "limit", None)
+        await until(lambda: shown(metrics))
+        controls.stop()
+    assert shown(metrics)["inference_exporter_control_probes_total", "failure"] == 0
 
 
 def shown(metrics: Metrics) -> dict[tuple[str, str], float]:

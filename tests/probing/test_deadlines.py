@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.config.plan import Timeouts
+from exporter.net.exchange import Exchange
 from exporter.probing.deadlines import Deadlines
 from exporter.process import loop
 from exporter.result import NANOSECONDS, FailureReason, ProbeResult
@@ -19,7 +20,7 @@ TIGHT = Timeouts(total=10, first_token=0.5, stall=0.5)
 
 
 async def test_the_end_marker_holds_even_in_the_turn_in_which_the_time_ran_out() -> None:
-    async with Deadlines(Timeouts(total=0.01)) as deadlines:
+    async with Deadlines(Timeouts(total=0.01), Exchange()) as deadlines:
         time.sleep(0.02)  # noqa: ASYNC251 - the time runs out while the loop is held up
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # the timer has fired, but the probe isn't canceled yet
@@ -55,7 +56,7 @@ def test_what_the_kernel_had_received_in_time_is_in_time(script: list[Step]) -> 
 
 
 async def test_each_output_restarts_the_stall_timeout() -> None:
-    async with Deadlines(Timeouts(total=60, stall=0.01)) as deadlines:
+    async with Deadlines(Timeouts(total=60, stall=0.01), Exchange()) as deadlines:
         now = time.monotonic_ns()
         deadlines.output(now)
         deadlines.output(now + 60 * NANOSECONDS)
