@@ -75,7 +75,11 @@ class BootWatch:
         listener: BootListener,
         probe: Probing,
         must_wait: Callable[[Plan], bool],
+        boot: BootRecord | None,
     ) -> None:
+        """
+        :param boot: the boot that is going on, if a watch with other settings has seen it begin.
+        """
         self.plan = plan
         self._settings = settings
         self._waiting_targets = waiting_targets
@@ -83,7 +87,7 @@ class BootWatch:
         self._probe = probe
         self._must_wait = must_wait
         self._pages = ServerPages(plan.target)
-        self._boot: BootRecord | None = None
+        self.boot = boot
 
     async def run(self) -> None:
         """Poll the server until cancelled."""
@@ -106,7 +110,7 @@ class BootWatch:
         if health.is_down:
             self._begin(health.began_ns, health.detail)
         self._note(BootPhase.LISTENING, health.connected_ns)
-        if self._boot and health.is_good:
+        if self.boot and health.is_good:
             self._note(BootPhase.HEALTHY, health.answered_ns)
             await self._poll_models()
 
@@ -117,17 +121,17 @@ class BootWatch:
             await self._probe_first_token()
 
     def _begin(self, at_ns: int, detail: str) -> None:
-        if self._boot is None:
-            self._boot = BootRecord(at_ns)
+        if self.boot is None:
+            self.boot = BootRecord(at_ns)
             log.info("the target's server is not ready", target=self.plan.target.name)
             self._listener(self.plan.target.name, {})
-        self._waiting(self._boot, detail)
+        self._waiting(self.boot, detail)
 
     def _waiting(self, boot: BootRecord, detail: str) -> None:
         self._waiting_targets.not_ready(self.plan.target.name, boot.began_at, detail)
 
     def _note(self, phase: BootPhase, at_ns: int | None) -> None:
-        boot = self._boot
+        boot = self.boot
         if boot and at_ns is not None and boot.reach(phase, at_ns):
             self._listener(self.plan.target.name, boot.durations)
             self._waiting(boot, f"{phase.value} after {boot.durations[phase]:.1f} s")
@@ -137,9 +141,9 @@ class BootWatch:
 
         After the limit, only scheduled probes are sent.
         """
-        if self._boot is None or self._must_wait(self.plan):
+        if self.boot is None or self._must_wait(self.plan):
             return
-        left = self._settings.limit - self._boot.elapsed_seconds
+        left = self._settings.limit - self.boot.elapsed_seconds
         if left <= 0:
             return
         timeouts = replace(self.plan.timeouts, total=max(left, self.plan.timeouts.total))
@@ -149,12 +153,12 @@ class BootWatch:
         except NotProbed:
             self._end()  # the first token stays unknown
             return
-        if result.failure and not sign_of(result, expected=True):
+        if result.failure and not (result.interrupted or sign_of(result, expected=True)):
             # The server is up. This failure has another cause than the boot, and would repeat.
             self._end()
 
     def _end(self) -> None:
-        self._boot = None
+        self.boot = None
         self._waiting_targets.ready(self.plan.target.name)
 
     def judge(self, observation: Observation) -> Observation:
@@ -162,7 +166,8 @@ class BootWatch:
         result = observation.result
         if result.failure:
             return self._failed(observation, result.failure)
-        boot, first_token = self._boot, result.timeline.first_output
+        boot, runs_model = self.boot, observation.plan.probe.runs_model
+        first_token = result.timeline.first_output if runs_model else None
         if boot is None or first_token is None or result.timeline.start < boot.began_ns:
             return observation
         self._note(BootPhase.FIRST_TOKEN, first_token)
@@ -178,9 +183,9 @@ class BootWatch:
         refused = failure.reason is FailureReason.CONNECT and result.timeline.sent is None
         if refused or sign is ColdSignal.NOT_READY:
             self._begin(result.timeline.start, failure.detail)
-        if sign is None or self._boot is None:
+        if sign is None or self.boot is None:
             return observation
-        if self._boot.elapsed_seconds > self._settings.limit:
+        if self.boot.elapsed_seconds > self._settings.limit:
             return observation  # too long for a boot: report the failure unchanged
         return with_failure(observation, replace(failure, reason=FailureReason.NOT_READY))
 
@@ -219,9 +224,14 @@ class Boots:
         watch = self._watches.get(plan.target.name)
         if watch and watch.plan == plan:
             return watch
-        settings = plan.target.watched_boot or WatchedBoot()
         return BootWatch(
-            plan, settings, self._waiting_targets, self._listener, self._probe, self._must_wait
+            plan,
+            plan.target.watched_boot or WatchedBoot(),
+            self._waiting_targets,
+            self._listener,
+            self._probe,
+            self._must_wait,
+            watch.boot if watch and watch.plan.asked == plan.asked else None,
         )
 
     def stop(self) -> None:

@@ -76,7 +76,7 @@ class ColdProbe:
         if failure and failure.reason is FailureReason.NOT_READY:
             since = time.time() - self._sequence.elapsed_seconds
             self._waiting_targets.not_ready(plan.target.name, since, failure.detail)
-        elif result.success:
+        else:
             self._waiting_targets.ready(plan.target.name)
         if self._goes_on:
             return None

@@ -106,7 +106,7 @@ class ColdDetector:
         if plan.target.watched_boot:
             return  # a boot watch knows the state of the server better
         if not sign_of(result, expected=False):
-            if past.sequence and not may_be_starting(result):
+            if not may_be_starting(result):
                 past.sequence = None
                 self._waiting_targets.ready(plan.target.name)
             return

@@ -45,14 +45,14 @@ class WaitingTargets:
 
     def no_longer_idle(self, target: str) -> None:
         """Record that the target gets scheduled probes again, whether it is ready or not."""
-        known = self._waiting.get(target)
-        if known and known.ready:
-            self.ready(target)
+        if self.is_idle(target):
+            self._end(target)
 
     def ready(self, target: str) -> None:
-        """Record that the model has answered."""
-        if self._waiting.pop(target, None):
-            self._tell(target, None)
+        """Record that the model is not loading: it has answered, or failed for another reason. A
+        target that must stay idle still must."""
+        if not self.is_idle(target):
+            self._end(target)
 
     def apply(self, change: PlanChange) -> None:
         """Forget the targets that were removed."""
@@ -60,6 +60,10 @@ class WaitingTargets:
         for plan in change.gone:
             if plan.asked not in asked:
                 self._waiting.pop(plan.target.name, None)
+
+    def _end(self, target: str) -> None:
+        if self._waiting.pop(target, None):
+            self._tell(target, None)
 
     def _set(self, target: str, waiting: Waiting) -> None:
         self._waiting[target] = waiting

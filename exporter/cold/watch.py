@@ -35,7 +35,7 @@ class ColdWatch:
             self._waiting_targets, on_boot, self._probe_booting, prober.waits.includes
         )
         self._cold_starts = ColdStarts(
-            self._detector, self._waiting_targets, prober.is_busy, self.probe, self.probe_cold
+            self._detector, self._waiting_targets, self._is_taken, self.probe, self.probe_cold
         )
 
     async def probe(self, plan: Plan, occasion: Occasion = Occasion.USUAL) -> Observation:
@@ -76,6 +76,10 @@ class ColdWatch:
     def realign(self) -> None:
         """Align cold starts with their schedule again after the system clock has changed."""
         self._cold_starts.realign()
+
+    def _is_taken(self, plan: Plan) -> bool:
+        """Whether a probe of a plan is running, or its provider wants no probe yet."""
+        return self._prober.is_busy(plan) or self._prober.waits.includes(plan)
 
     async def _probe_booting(self, plan: Plan) -> Observation:
         return await self._prober.probe(plan, self._judge_booting)

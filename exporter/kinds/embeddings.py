@@ -50,13 +50,15 @@ class Embeddings(Probe):
         return EmbeddingsAsk((*self.input, nonce), self.dimensions)
 
     def judge(self, heard: Heard, call: Call[EmbeddingsAsk]) -> Failure | None:
-        vectors = heard.reply.vectors if isinstance(heard.reply, Vectors) else ()
-        if not vectors:
+        if not isinstance(heard.reply, Vectors) or not heard.reply.vectors:
             return Failure(FailureReason.EMPTY, "the response has no vectors")
-        wrong = self._mistake(vectors)
+        texts = 1 if heard.reply.takes_one_text else len(call.ask.texts)
+        wrong = self._mistake(heard.reply.vectors, texts)
         return Failure(FailureReason.WRONG_ANSWER, wrong) if wrong else None
 
-    def _mistake(self, vectors: tuple[tuple[float, ...], ...]) -> str | None:
+    def _mistake(self, vectors: tuple[tuple[float, ...], ...], texts: int) -> str | None:
+        if len(vectors) != texts:
+            return f"the number of vectors is {len(vectors)}, but the number of texts is {texts}"
         lengths = sorted({len(vector) for vector in vectors})
         if len(lengths) > 1:
             return f"the vectors have different lengths, from {lengths[0]} to {lengths[-1]}"

@@ -157,6 +157,8 @@ class Vectors(Reply):
     """One vector for each text, in the same order."""
 
     vectors: tuple[tuple[float, ...], ...] = field(repr=False)
+    takes_one_text: bool = False
+    """Whether the API takes one text, so that only the first has a vector."""
 
 
 @dataclass(frozen=True, slots=True)

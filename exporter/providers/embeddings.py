@@ -179,13 +179,13 @@ class _BedrockBody(Wire):
     embeddings: _ByType | OfEachText[Vector] | None = None
 
     @property
-    def vectors(self) -> list[Vector]:
+    def replied(self) -> Replied:
         match self.embeddings:
             case _ByType(vectors=vectors):
-                return vectors
+                return _replied(vectors)
             case list(vectors):
-                return vectors
-        return [self.embedding] if self.embedding else []
+                return _replied(vectors)
+        return Replied(Vectors((self.embedding,) if self.embedding else (), takes_one_text=True))
 
 
 class BedrockEmbeddings(_Embeddings):
@@ -213,7 +213,7 @@ class BedrockEmbeddings(_Embeddings):
 
     def events(self, body: bytearray) -> Iterator[Event]:
         answer = read(_BedrockBody, body)
-        yield _replied(answer.vectors)
+        yield answer.replied
         yield from _read(answer.input_token_count)
 
 

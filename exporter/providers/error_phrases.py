@@ -27,7 +27,12 @@ class Phrases(NamedTuple):
 
 
 SPENT = (
-    Words(Reason.QUOTA, "credit balance is too low|specified api usage limits", "Anthropic"),
+    Words(
+        Reason.QUOTA,
+        "credit balance is too low|specified api usage limits|reached your api usage limits",
+        "Anthropic",
+    ),
+    Words(Reason.QUOTA, "usage limit reached|monthly limit exhausted", "Zhipu, 429"),
     Words(Reason.QUOTA, "credits are depleted|spending cap|spend cap", "Google, 429"),
     Words(
         Reason.QUOTA,
@@ -40,7 +45,7 @@ SPENT = (
 )
 """Phrases about money that has been spent, even if the code says that the rate is too high.
 
-Google and LiteLLM use one code for both."""
+Anthropic, Google, LiteLLM, and Zhipu use one code for both."""
 
 PHRASES = (
     Phrases(

@@ -52,7 +52,7 @@ CODES = (
     Words(Reason.NOT_FOUND, "ResourceNotFoundException UnknownOperationException", "AWS"),
     Words(Reason.NOT_FOUND, "resource_not_found_error", "Moonshot"),
     Words(Reason.NOT_FOUND, "model_decommissioned", "Groq, 400"),
-    Words(Reason.NOT_FOUND, "model_not_available", "Together, 400"),
+    Words(Reason.NOT_FOUND, "model_not_available dedicated_endpoint_not_running", "Together, 400"),
     # OpenAI returns invalid_prompt for a flagged prompt, not for a malformed one.
     Words(
         Reason.CONTENT_FILTER,
@@ -85,7 +85,7 @@ CODES = (
         "billing_hard_limit_reached billing_not_active",
         "OpenAI",
     ),
-    Words(Reason.QUOTA, "billing_error", "Anthropic"),
+    Words(Reason.QUOTA, "billing_error enforced_spend_limit_reached", "Anthropic"),
     Words(Reason.QUOTA, "budget_exceeded BudgetExceededError", "LiteLLM"),
     Words(
         Reason.QUOTA,

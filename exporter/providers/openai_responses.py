@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import count
 
 from pydantic import AliasChoices, Field
 
@@ -43,6 +44,7 @@ from exporter.providers.wire import IfObject, LenientCount, Wire, excerpt, parse
 
 _SUMMARY = "response.reasoning_summary_text.delta"
 _ARGUMENTS = "response.function_call_arguments.delta"
+_ADDED = "response.output_item.added"
 
 _KIND_BY_DELTA = {
     "response.reasoning_text.delta": OutputKind.REASONING,  # open-weight models
@@ -100,9 +102,16 @@ class _Response(Wire):
 
 class _Item(Wire):
     type: Text = None
+    id: Text = None
+    item_id: Text = None  # some versions of vLLM, at the end of a call
     call_id: Text = None
     name: Text = None
     arguments: Arguments = ""
+
+    @property
+    def identity(self) -> str | None:
+        """What the deltas of this item have as ``item_id``. llama.cpp repeats the ``call_id``."""
+        return self.id or self.item_id or self.call_id
 
 
 class _Event(ErrorObject):
@@ -112,6 +121,7 @@ class _Event(ErrorObject):
     delta: object = None  # a string for output, but an object for the output of a shell
     whole: object = Field(None, validation_alias=AliasChoices("text", "refusal"))
     item: IfObject[_Item] = None
+    item_id: Text = None
     output_index: LenientCount | None = None
     logprobs: object = None
     response: _Response | None = None
@@ -121,6 +131,11 @@ class _Event(ErrorObject):
     @property
     def problem(self) -> ErrorObject | str:
         return self.error or ErrorObject(code=self.code, message=self.message)
+
+    @property
+    def identity(self) -> str | None:
+        """The ID of the item that this event is about."""
+        return self.item_id or (self.item.identity if self.item else None)
 
 
 class OpenAIResponses(OpenAI):
@@ -171,12 +186,14 @@ class _ResponseStream:
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
         self._over = False
-        self._deltas: set[str] = set()
-        """The kinds of deltas that came."""
-        self._streamed: set[int | None] = set()
-        """The output indexes of the calls whose arguments were streamed."""
+        self._numbers = count()
+        """Positions of items that came without one."""
+        self._places: dict[str, int] = {}
+        """The positions of the items in the answer, by their IDs."""
+        self._streamed: set[tuple[str, int | None]] = set()
+        """The kinds of deltas that came, each with the position of its item."""
         self._names: dict[int | None, str | None] = {}
-        """The names of the called tools, by output index."""
+        """The names of the called tools, by position."""
 
     def events(self, message: ServerSentEvent) -> Iterator[Event]:
         # OpenAI sends no [DONE]. If one comes, it proves nothing: only the terminal event does.
@@ -198,13 +215,14 @@ class _ResponseStream:
     def _meaning(self, kind: str, event: _Event) -> Iterator[Event]:
         if output := _KIND_BY_DELTA.get(kind):
             if isinstance(event.delta, str) and event.delta:
-                yield self._delta(kind, output, event.delta, event.output_index)
+                yield self._delta(kind, output, event.delta, self._place(kind, event))
                 yield from likelihoods(event.logprobs)
         elif delta := _DELTA_BY_DONE.get(kind):
-            if isinstance(event.whole, str) and event.whole and delta not in self._deltas:
+            is_streamed = self._ends(delta, self._place(kind, event))
+            if isinstance(event.whole, str) and event.whole and not is_streamed:
                 yield Output(_KIND_BY_DELTA[delta], event.whole, is_summary=delta == _SUMMARY)
         elif event.item and event.item.type == "function_call":
-            yield from self._call(kind, event.item, event.output_index)
+            yield from self._call(kind, event.item, self._place(kind, event))
         elif kind == "error" or event.error:
             yield Failed(failure_of(event.problem, preset=self._preset))
         else:
@@ -215,19 +233,37 @@ class _ResponseStream:
             if kind in _TERMINALS:
                 yield from self._end(response, response.status or kind.removeprefix("response."))
 
+    def _place(self, kind: str, event: _Event) -> int | None:
+        """Return the position of the item that an event is about: the first one that came with
+        its ID.
+
+        llama.cpp sends only IDs. Some versions of vLLM end an item with the position of the next
+        one. GitHub Copilot gives each event another ID.
+        """
+        at, identity = event.output_index, event.identity
+        if identity is None:
+            return at
+        if kind == _ADDED or identity not in self._places:
+            self._places[identity] = next(self._numbers) if at is None else at
+        return self._places[identity]
+
     def _delta(self, kind: str, output: OutputKind, text: str, at: int | None) -> Output:
-        call = None
-        self._deltas.add(kind)
-        if kind == _ARGUMENTS:
-            call = CallPiece(self._names.get(at), text, at)
-            self._streamed.add(at)
+        self._streamed.add((kind, at))
+        call = CallPiece(self._names.get(at), text, at) if kind == _ARGUMENTS else None
         return Output(output, text, is_summary=kind == _SUMMARY, call=call)
+
+    def _ends(self, delta: str, at: int | None) -> bool:
+        """Return whether deltas of this kind came for the part that ends. The item can have another
+        part."""
+        is_streamed = (delta, at) in self._streamed
+        self._streamed.discard((delta, at))
+        return is_streamed
 
     def _call(self, kind: str, item: _Item, at: int | None) -> Iterator[Event]:
         """Handle the start or the end of a call. Some servers stream nothing in between."""
-        if kind == "response.output_item.added":
+        if kind == _ADDED:
             self._names[at] = item.name
-        elif kind == "response.output_item.done" and at not in self._streamed:
+        elif kind == "response.output_item.done" and not self._ends(_ARGUMENTS, at):
             call = CallPiece(item.name, item.arguments, at)
             if text := call.arguments or call.name:
                 yield Output(OutputKind.TOOL, text, call=call)

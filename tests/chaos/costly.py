@@ -282,7 +282,7 @@ IN_ONE_PIECE: dict[str, Costly] = {
         "openai", [response(200, good)], [response(200, body)], "", kind
     )
     for kind, good in {
-        Kind.EMBEDDINGS: b'{"data":[{"embedding":[1]}]}',
+        Kind.EMBEDDINGS: b'{"data":[{"embedding":[1]},{"embedding":[1]}]}',
         Kind.MODELS: b'{"data":[{"id":"m"}]}',
     }.items()
     for name, body in {

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.coldness import BootPhase, ColdSignal
+from exporter.config.root import Config
 from exporter.net.sockets import sockets
 from exporter.result import FailureReason
 from exporter.simulator import Boot, Script, Simulator, faults
@@ -199,6 +200,58 @@ async def test_a_server_that_is_up_but_refuses_us_has_booted() -> None:
             assert math.isnan(run.value("inference_not_ready_since_timestamp_seconds"))
     assert run.results[0].failure is not None
     assert run.results[0].failure.reason is FailureReason.AUTH
+
+
+async def test_a_list_of_models_is_no_first_token() -> None:
+    simulator = down()
+    watched = target(simulator, **WATCHED, probes=["short", "list"])
+    probes = {"short": {"prompt": "x"}, "list": {"kind": "models"}}
+    config = {"defaults": {"interval": "1h"}, "probes": probes, "targets": [watched]}
+    short, listing = Config.model_validate(config).plans()
+    async with rig(short, listing) as run:
+        await until(lambda: boots(run))
+        simulator.scripts["m"] = replace(READY, first_token_seconds=3600.0)
+        async with simulator:
+            await until(lambda: phase(run, BootPhase.MODEL_LISTED) > 0)
+            listed = await run.cold.probe(listing)
+            assert (listed.result.success, listed.cold) == (True, None)
+            assert boots(run)
+            assert not booted(run)
+
+
+@timed
+async def test_a_boot_goes_on_if_the_exporter_interrupts_its_probe() -> None:
+    simulator = down()
+    defaults = {"interval": "1h", "timeouts": {"stall": "1s"}}
+    config = {"defaults": defaults, "targets": [target(simulator, **WATCHED)]}
+    (plan,) = Config.model_validate(config).plans()
+    async with rig(plan) as run:
+        await until(lambda: boots(run))
+        simulator.scripts["m"] = Script(first_token_seconds=0.0, token_gap_seconds=3600.0)
+        async with simulator:
+            await until(lambda: run.prober.in_flight)
+            await asyncio.sleep(0.3)
+            simulator.scripts["m"] = READY
+            time.sleep(1.5)  # noqa: ASYNC251 - as if it was stopped
+            await until(lambda: run.results)
+            assert run.results[0].interrupted
+            await until(lambda: booted(run))
+
+
+async def test_a_boot_goes_on_over_a_reload() -> None:
+    simulator = down()
+    (plan,) = plans_of(target(simulator, **WATCHED))
+    (changed,) = plans_of(target(simulator, **WATCHED), interval="2h")
+    async with rig(plan) as run:
+        await until(lambda: boots(run))
+        seen_down = time.monotonic()
+        await asyncio.sleep(0.5)
+        run.apply(changed)
+        listened = time.monotonic()
+        async with simulator:
+            simulator.scripts["m"] = READY
+            await until(lambda: booted(run))
+            assert phase(run, BootPhase.LISTENING) >= listened - seen_down
 
 
 async def test_the_server_is_not_looked_at_while_it_is_left_alone() -> None:

@@ -14,7 +14,8 @@ from exporter.cold.starts import groups_of
 from exporter.config.plan import Plan
 from exporter.config.root import Config
 from exporter.result import NANOSECONDS
-from exporter.simulator import Boot, Script, Served, Sign, Simulator
+from exporter.simulator import Boot, Script, Served, Sign, Simulator, faults
+from exporter.simulator.steps import Error, ErrorKind
 from tests.cold.rig import Rig, config_of, plans_of, rig, target
 from tests.waiting import timed, until
 
@@ -98,6 +99,33 @@ async def test_a_probe_asked_for_by_hand_extends_the_idle_period() -> None:
             await until(lambda: cold_results(run))
             by_hand, cold = simulator.ledger[:2]
     assert (cold.received_ns - by_hand.ended_ns) / NANOSECONDS >= IDLE_SECONDS
+
+
+@timed
+async def test_a_probe_asked_for_by_hand_ends_no_idle_period() -> None:
+    boot = {"poll": "100ms"}
+    async with Simulator({"m": FAST}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=COLD_START, boot=boot))
+        async with rig(plan) as run:
+            await until(lambda: run.rests)
+            await run.cold.probe(plan)
+            assert run.rests
+            seen = len(simulator.ledger)
+            await asyncio.sleep(IDLE_SECONDS / 2)
+            assert len(simulator.ledger) == seen, "the server isn't checked either"
+
+
+async def test_a_wait_that_the_provider_asked_for_extends_the_idle_period() -> None:
+    seconds = 3.0
+    limited = faults.ErrorResponse(Error(ErrorKind.RATE_LIMITED, "Slow down.", seconds))
+    async with Simulator({"m": Script(fault=limited)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=COLD_START))
+        async with rig(plan) as run:
+            await run.cold.probe(plan)
+            simulator.scripts["m"] = FAST
+            await until(lambda: cold_results(run))
+            refused, cold = simulator.ledger[:2]
+    assert (cold.received_ns - refused.ended_ns) / NANOSECONDS >= seconds
 
 
 @timed

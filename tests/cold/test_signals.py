@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ RETRY_SECONDS = 0.15
 FIRST_TOKEN_SECONDS = 0.05
 SLACK_SECONDS = 0.15
 """How long an attempt itself, and a late wake-up on a busy machine, can take."""
+NOT_READY = faults.ErrorResponse(Error(ErrorKind.NOT_READY, "Loading model"))
+WRONG_KEY = faults.ErrorResponse(Error(ErrorKind.INVALID_KEY, "No."))
+NOT_READY_SINCE = "inference_not_ready_since_timestamp_seconds"
 
 
 def cold_start(**settings: Any) -> dict[str, Any]:
@@ -144,7 +148,7 @@ async def test_a_model_that_never_gets_ready_is_not_ready_and_an_alert() -> None
         (plan,) = plans_of(target(simulator, cold_start=cold_start(limit="500ms")))
         async with rig(plan) as run:
             result = (await run.probe_cold(plan)).result
-            since = run.value("inference_not_ready_since_timestamp_seconds")
+            since = run.value(NOT_READY_SINCE)
             assert run.value("inference_not_ready_limit_seconds") == 0.5
             assert run.value("inference_probe_failures_total", reason="not_ready") == 1
             assert run.value("inference_probe_failures_total", reason="server_error") == 0
@@ -163,7 +167,7 @@ async def test_a_request_that_is_held_for_too_long_is_not_ready() -> None:
         (plan,) = plans_of(fields)
         async with rig(plan) as run:
             result = (await run.probe_cold(plan)).result
-            assert run.value("inference_not_ready_since_timestamp_seconds") > 0
+            assert run.value(NOT_READY_SINCE) > 0
             assert len(simulator.ledger) <= 1
     assert result.failure is not None
     assert result.failure.reason is FailureReason.NOT_READY
@@ -171,14 +175,37 @@ async def test_a_request_that_is_held_for_too_long_is_not_ready() -> None:
 
 
 async def test_any_other_failure_ends_a_cold_probe_as_what_it_is() -> None:
-    wrong_key = faults.ErrorResponse(Error(ErrorKind.INVALID_KEY, "No."))
-    async with Simulator({"m": Script(fault=wrong_key)}) as simulator:
+    async with Simulator({"m": Script(fault=WRONG_KEY)}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:
             result = (await run.probe_cold(plan)).result
             assert len(simulator.ledger) == 1
     assert result.failure is not None
     assert result.failure.reason is FailureReason.AUTH
+
+
+async def test_a_cold_probe_that_fails_otherwise_leaves_no_model_not_ready() -> None:
+    async with Simulator({"m": Script(fault=NOT_READY)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start()))
+        async with rig(plan) as run:
+            probing = asyncio.create_task(run.probe_cold(plan))
+            await until(lambda: run.value(NOT_READY_SINCE) > 0)
+            simulator.scripts["m"] = Script(fault=WRONG_KEY)
+            failure = (await probing).result.failure
+            assert math.isnan(run.value(NOT_READY_SINCE))
+    assert failure is not None
+    assert failure.reason is FailureReason.AUTH
+
+
+async def test_nobody_waits_for_a_model_that_was_late_and_then_failed_otherwise() -> None:
+    async with Simulator({"m": Script(fault=NOT_READY)}) as simulator:
+        (plan,) = plans_of(target(simulator, cold_start=cold_start(limit="200ms")))
+        async with rig(plan) as run:
+            await run.probe_cold(plan)
+            assert run.value(NOT_READY_SINCE) > 0
+            simulator.scripts["m"] = Script(fault=WRONG_KEY)
+            await run.cold.probe(plan)
+            assert math.isnan(run.value(NOT_READY_SINCE))
 
 
 async def test_a_provider_may_say_when_to_ask_again() -> None:
@@ -200,7 +227,7 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
         (plan,) = plans_of(target(simulator), interval="200ms")
         async with rig(plan) as run:
             await until(lambda: len(run.results) >= 3)
-            assert run.value("inference_not_ready_since_timestamp_seconds") > 0
+            assert run.value(NOT_READY_SINCE) > 0
             simulator.scripts["m"] = script_with()
             await until(lambda: run.count("inference_time_to_first_token_seconds") > 0)
             failures = run.value("inference_probe_failures_total", reason="not_ready")
@@ -220,8 +247,7 @@ async def test_a_model_found_not_ready_by_chance_is_a_cold_start_too() -> None:
 
 async def test_a_cold_probe_measures_all_of_a_cold_start_that_a_scheduled_probe_found() -> None:
     """Otherwise, the warm probe behind it would end a cold start that includes the idle period."""
-    loading = faults.ErrorResponse(Error(ErrorKind.NOT_READY, "Loading model"))
-    async with Simulator({"m": Script(fault=loading)}) as simulator:
+    async with Simulator({"m": Script(fault=NOT_READY)}) as simulator:
         (plan,) = plans_of(target(simulator, cold_start=cold_start()))
         async with rig(plan) as run:
             found = await run.cold.probe(plan)

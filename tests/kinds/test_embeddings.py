@@ -118,11 +118,18 @@ async def test_another_model_has_another_direction(tmp_path: Path) -> None:
     ("vectors", "probe", "reason", "detail"),
     [
         ([], PROBE, FailureReason.EMPTY, "the response has no vectors"),
-        ([[]], PROBE, FailureReason.WRONG_ANSWER, "a vector is all zeros"),
-        ([[0, 0]], PROBE, FailureReason.WRONG_ANSWER, "a vector is all zeros"),
+        ([[1, 2]], PROBE, FailureReason.WRONG_ANSWER, "vectors is 1, but the number of texts is 2"),
+        (
+            [[1, 2]] * 3,
+            PROBE,
+            FailureReason.WRONG_ANSWER,
+            "vectors is 3, but the number of texts is 2",
+        ),
+        ([[], []], PROBE, FailureReason.WRONG_ANSWER, "a vector is all zeros"),
+        ([[1, 2], [0, 0]], PROBE, FailureReason.WRONG_ANSWER, "a vector is all zeros"),
         ([[1, 2], [1]], PROBE, FailureReason.WRONG_ANSWER, "the vectors have different lengths"),
         (
-            [[1, 2]],
+            [[1, 2], [3, 4]],
             Embeddings(kind=Kind.EMBEDDINGS, expect=EmbeddingsExpectation(dimensions=3)),
             FailureReason.WRONG_ANSWER,
             "the vectors have 2 dimensions, not 3",

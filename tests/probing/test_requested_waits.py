@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from exporter.config.plan import Plan
 from exporter.probing import requested_waits
 from exporter.probing.requested_waits import MAX_RETRY_AFTER_SECONDS, RequestedWaits
 from exporter.result import Failure, FailureReason
@@ -31,8 +32,13 @@ def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Pass:
     return pass_seconds
 
 
-def note(waits: RequestedWaits, seconds: float, failure: Failure | None = LIMITED) -> None:
-    waits.note(plan(), replace(GOOD, failure=failure, retry_after_seconds=seconds))
+def note(
+    waits: RequestedWaits,
+    seconds: float | None,
+    failure: Failure | None = LIMITED,
+    of: Plan | None = None,
+) -> None:
+    waits.note(of or plan(), replace(GOOD, failure=failure, retry_after_seconds=seconds))
 
 
 @pytest.mark.parametrize("seconds", [901.0, 86_400.0, 1e300])
@@ -64,3 +70,27 @@ def test_only_failures_of_the_same_target_ask_for_a_wait(pass_seconds: Pass) -> 
     assert not waits.includes(plan("other"))
     pass_seconds(60)
     assert not waits.includes(plan())
+
+
+def test_a_success_of_the_refused_probe_ends_the_wait(pass_seconds: Pass) -> None:
+    waits = RequestedWaits()
+    note(waits, 600)
+    pass_seconds(10)
+    note(waits, None, failure=None)
+    assert not waits.includes(plan())
+
+
+def test_a_success_of_another_probe_of_the_target_ends_no_wait(pass_seconds: Pass) -> None:
+    """It may have been sent before, or be too small for the limit, or cost nothing."""
+    waits = RequestedWaits()
+    note(waits, 600)
+    pass_seconds(10)
+    note(waits, None, failure=None, of=replace(plan(), probe_name="smaller"))
+    assert waits.includes(plan())
+
+
+def test_a_failure_that_asks_for_no_wait_ends_none(pass_seconds: Pass) -> None:
+    waits = RequestedWaits()
+    note(waits, 600)
+    note(waits, None)
+    assert waits.includes(plan())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from exporter.providers import Dialect
-from exporter.providers.base import Event
+from exporter.providers.base import Event, Output
+from exporter.providers.calls import Calls, ToolCall
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SUFFIXES = frozenset({".sse", ".ndjson", ".bin"})
@@ -28,3 +31,25 @@ def events_of(dialect: Dialect[Any], data: bytes, piece_bytes: int | None = None
         for event in decoder.feed(data[start : start + size])
     ]
     return [*events, *decoder.finish()]
+
+
+def sse(*events: dict[str, Any]) -> bytes:
+    """Return events of a stream, named by their types if they have one."""
+    lines = (f"event: {event['type']}\n" if "type" in event else "" for event in events)
+    return "".join(
+        f"{line}data: {json.dumps(event)}\n\n" for line, event in zip(lines, events, strict=True)
+    ).encode()
+
+
+def text_of(events: Iterable[Event]) -> str:
+    """Return all output, joined."""
+    return "".join(event.text for event in events if isinstance(event, Output))
+
+
+def calls_in(dialect: Any, body: bytes) -> tuple[ToolCall, ...]:
+    """Return the tool calls of an answer."""
+    calls = Calls()
+    for event in events_of(dialect, body):
+        if isinstance(event, Output) and event.call:
+            calls.add(event.call)
+    return calls.whole()

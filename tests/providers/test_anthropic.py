@@ -191,6 +191,7 @@ ERRORS = [
     (409, "conflict_error", "changed meanwhile", FailureReason.BAD_REQUEST),
     (413, "request_too_large", "too large", FailureReason.BAD_REQUEST),
     (429, "rate_limit_error", "slow down", FailureReason.RATE_LIMITED),
+    (429, "rate_limit_error", "You have reached your API usage limits: ...", FailureReason.QUOTA),
     (500, "api_error", "Internal server error", FailureReason.SERVER_ERROR),
     (504, "timeout_error", "too slow", FailureReason.SERVER_ERROR),
     (529, "overloaded_error", "Overloaded", FailureReason.OVERLOADED),
@@ -211,6 +212,14 @@ def test_an_error_has_the_reason_that_its_type_names_wherever_it_stands(
         failure = Anthropic().failure(ResponseHead(given, {}), body)
         assert failure == Failure(reason, detail, given)
     assert events_of(Anthropic(), b"event: error\ndata: %s\n\n" % body) == [failed(reason, detail)]
+
+
+def test_the_spend_limit_of_a_tier_is_a_quota_by_its_code_alone() -> None:
+    details = {"error_code": "enforced_spend_limit_reached"}
+    error = {"type": "rate_limit_error", "message": "no", "details": details}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    failure = Anthropic().failure(ResponseHead(429, {}), body)
+    assert failure == Failure(FailureReason.QUOTA, "rate_limit_error: no", 429)
 
 
 @pytest.mark.parametrize(

@@ -321,6 +321,13 @@ ERRORS: list[tuple[int, str, str, list[dict[str, str]], FailureReason]] = [
     (
         429,
         "RESOURCE_EXHAUSTED",
+        "You exceeded your spend-based rate limit.",
+        [],
+        FailureReason.RATE_LIMITED,  # of ten minutes
+    ),
+    (
+        429,
+        "RESOURCE_EXHAUSTED",
         "Your project has exceeded its monthly spending cap.",
         [],
         FailureReason.QUOTA,

@@ -22,7 +22,7 @@ from exporter.providers.base import (
     RequestIdentified,
     UsageReported,
 )
-from exporter.providers.calls import Calls, ToolCall
+from exporter.providers.calls import ToolCall
 from exporter.providers.dashscope import DashScope
 from exporter.providers.embeddings import DashScopeEmbeddings, OpenAIEmbeddings
 from exporter.providers.gemini import Gemini
@@ -31,14 +31,7 @@ from exporter.providers.openai import OpenAI
 from exporter.providers.openai_responses import OpenAIResponses
 from exporter.providers.rerank import OpenAIRerank
 from exporter.result import FailureReason, Usage
-from tests.providers.golden import events_of
-
-
-def sse(*events: dict[str, Any]) -> bytes:
-    lines = (f"event: {event['type']}\n" if "type" in event else "" for event in events)
-    return "".join(
-        f"{line}data: {json.dumps(event)}\n\n" for line, event in zip(lines, events, strict=True)
-    ).encode()
+from tests.providers.golden import calls_in, events_of, sse, text_of
 
 
 def answered(dialect: Any, body: bytes) -> tuple[str, Usage | None]:
@@ -46,8 +39,7 @@ def answered(dialect: Any, body: bytes) -> tuple[str, Usage | None]:
     events = events_of(dialect, body)
     assert not [event for event in events if isinstance(event, Failed)]
     usages = [event.usage for event in events if isinstance(event, UsageReported)]
-    text = "".join(event.text for event in events if isinstance(event, Output))
-    return text, usages[-1] if usages else None
+    return text_of(events), usages[-1] if usages else None
 
 
 def messages(start: object, end: object) -> bytes:
@@ -165,14 +157,6 @@ def chat_call(*pieces: object) -> bytes:
 def response_call(arguments: object) -> bytes:
     item = {"type": "function_call", "name": "add", "arguments": arguments}
     return sse({"type": "response.output_item.done", "output_index": 0, "item": item}, DONE)
-
-
-def calls_in(dialect: Any, body: bytes) -> tuple[ToolCall, ...]:
-    calls = Calls()
-    for event in events_of(dialect, body):
-        if isinstance(event, Output) and event.call:
-            calls.add(event.call)
-    return calls.whole()
 
 
 ADD = ToolCall("add", '{"a": 1}')

@@ -135,6 +135,7 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
         (400, openai_error(INVALID, "model_decommissioned"), NOT_FOUND),  # Groq
         (400, openai_error(None, None, "The model has been decommissioned"), NOT_FOUND),
         (400, openai_error(INVALID, "model_not_available"), NOT_FOUND),  # Together
+        (400, openai_error(INVALID, "dedicated_endpoint_not_running"), NOT_FOUND),
         (400, openai_error(None, None, "Unable to access non-serverless model x"), NOT_FOUND),
         (400, openai_error(None, 400, "x/y is not a valid model ID"), NOT_FOUND),  # OpenRouter
         (400, b'{"error":"Bad Request: The endpoint is paused, ask ...","code":"x"}', NOT_FOUND),
@@ -143,6 +144,18 @@ ERRORS: dict[str, list[tuple[int, bytes, FailureReason]]] = {
         (429, openai_error("service_tier_capacity_exceeded", "3505"), OVERLOADED),  # Mistral
         (429, openai_error("TooManyRequests", "ServerOverloaded"), OVERLOADED),  # Volcengine
         (429, openai_error("TooManyRequests", "SetLimitExceeded"), QUOTA),
+        # Zhipu, whose windows are five hours, a week, and a month
+        (429, openai_error("rate_limit_error", "1302", "Rate limit reached"), RATE_LIMITED),
+        (
+            429,
+            openai_error("rate_limit_error", "1308", "Usage limit reached for 5 hour."),
+            QUOTA,
+        ),
+        (
+            429,
+            openai_error("rate_limit_error", "1310", "Weekly/Monthly Limit Exhausted."),
+            QUOTA,
+        ),
     ],
     "Ollama": [
         (404, openai_error("not_found_error", None), NOT_FOUND),
