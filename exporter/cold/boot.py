@@ -196,7 +196,7 @@ class Boots:
         must_wait: Callable[[Plan], bool],
     ) -> None:
         """
-        :param must_wait: whether a plan's server wants no probe yet.
+        :param must_wait: whether a plan's server must get no probe of a boot yet.
         """
         self._waiting_targets = waiting_targets
         self._listener = listener

@@ -29,11 +29,11 @@ class ColdWatch:
         :param on_boot: receives the progress of a booting server.
         """
         self._prober = prober
+        self._measured_cold: set[str] = set()
+        """The targets whose cold probes are running."""
         self._waiting_targets = WaitingTargets(on_waiting)
         self._detector = ColdDetector(self._waiting_targets)
-        self._boots = Boots(
-            self._waiting_targets, on_boot, self._probe_booting, prober.waits.includes
-        )
+        self._boots = Boots(self._waiting_targets, on_boot, self._probe_booting, self._must_not_ask)
         self._cold_starts = ColdStarts(
             self._detector, self._waiting_targets, self._is_taken, self.probe, self.probe_cold
         )
@@ -55,7 +55,11 @@ class ColdWatch:
         """
         warm = self._detector.warm_times(plan)
         cold = ColdProbe(plan, self._prober, warm, self._waiting_targets, self._attempted)
-        return await cold.carry_out()
+        self._measured_cold.add(plan.target.name)
+        try:
+            return await cold.carry_out()
+        finally:
+            self._measured_cold.discard(plan.target.name)
 
     def keeps_back(self, plan: Plan) -> bool:
         """Whether a plan must wait, because its probe would spoil a cold start."""
@@ -82,6 +86,11 @@ class ColdWatch:
     def _is_taken(self, plan: Plan) -> bool:
         """Whether a probe of a plan is running, or its provider wants no probe yet."""
         return self._prober.is_busy(plan) or self._prober.waits.includes(plan)
+
+    def _must_not_ask(self, plan: Plan) -> bool:
+        """Whether a boot watch must wait: for a provider, or for a cold probe, whose own requests
+        find out when the server has booted."""
+        return self._prober.waits.includes(plan) or plan.target.name in self._measured_cold
 
     async def _probe_booting(self, plan: Plan) -> Observation:
         return await self._prober.probe(plan, self._judge_booting)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.cold.starts import groups_of
-from exporter.coldness import ColdSignal
+from exporter.coldness import BootPhase, ColdSignal
 from exporter.config.root import Config
 from exporter.result import NANOSECONDS, FailureReason
 from exporter.simulator import Boot, Script, Sign, Simulator, faults
@@ -199,6 +199,29 @@ async def test_the_time_since_when_a_model_is_not_ready_follows_the_system_clock
                 patch.setattr(time, "time", lambda: clock() + step)
                 run.cold.realign()
             assert run.value(NOT_READY_SINCE) - since == pytest.approx(step, abs=60)
+
+
+@timed
+async def test_a_boot_during_a_cold_probe_is_one_cold_start() -> None:
+    ready = script_with()
+    async with Simulator({"m": ready}) as simulator:
+        fields = {"boot": {"poll": "50ms"}, "cold_start": cold_start(retry="1s")}
+        (plan,) = plans_of(target(simulator, **fields))
+        async with rig(plan) as run:
+            simulator.scripts["m"] = replace(ready, boot=Boot(3600, idle_seconds=0.0))
+            probing = asyncio.create_task(run.probe_cold(plan))
+            await until(lambda: run.value(NOT_READY_SINCE) > 0)
+            simulator.scripts["m"] = ready
+            cold = (await probing).cold
+            counted = run.value("inference_cold_starts_total")
+            phase = "inference_boot_phase_duration_seconds"
+            healthy, answered = (
+                run.value(phase, phase=name) for name in (BootPhase.HEALTHY, BootPhase.FIRST_TOKEN)
+            )
+    assert cold is not None
+    assert counted == 1
+    assert len([served for served in simulator.ledger if served.model]) == cold.attempts
+    assert 0 < healthy < answered, "the server's pages are still checked"
 
 
 async def test_a_cold_probe_that_fails_otherwise_leaves_no_model_not_ready() -> None:
