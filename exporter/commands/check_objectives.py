@@ -1,12 +1,13 @@
-"""Finds objectives that are too strict to measure with the configured number of probes."""
+"""Finds objectives that the configured probes can't measure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 
-from exporter.budget.forecast import DAY_SECONDS, by_target
+from exporter.budget.forecast import DAY_SECONDS, by_target, forecast
 from exporter.config.plan import Plan
+from exporter.config.slo import Objective
 from exporter.settings.units import format_duration
 
 LEAST_BAD_PROBES = 3
@@ -17,22 +18,30 @@ _HOUR_SECONDS = 3600
 
 
 def objective_warnings(plans: Sequence[Plan]) -> Iterator[str]:
-    """Yield a warning for each objective whose fast burn over an hour is fewer bad probes than the
-    alerts require. All probes of a target count together, as they do in the alerts."""
-    for of_target, forecast in by_target(plans):
-        target, interval_seconds = of_target[0].target, of_target[0].interval_seconds
-        probes_per_hour = forecast.probes * _HOUR_SECONDS / DAY_SECONDS
+    """Yield a warning for each objective that no probe can meet or miss, and for each whose fast
+    burn over an hour is fewer bad probes than the alerts require. All probes of a target that the
+    objective applies to count together, as they do in the alerts."""
+    for of_target, _ in by_target(plans):
+        target = of_target[0].target
         for objective in target.slo.objectives() if target.slo else ():
-            bad_probes = FAST_BURN * (1 - objective.ratio) * probes_per_hour
-            if bad_probes < LEAST_BAD_PROBES:
-                every = format_duration(interval_seconds)
-                advice = _advice(interval_seconds * bad_probes / LEAST_BAD_PROBES, probes_per_hour)
-                yield (
-                    f"warning: target {target.name}: slo {objective.name} {objective.ratio:g} is"
-                    f" too strict for a probe every {every}: the alert on a fast burn needs"
-                    f" {LEAST_BAD_PROBES} bad probes in an hour, which is"
-                    f" {100 * LEAST_BAD_PROBES / probes_per_hour:.2g} % of all; {advice}"
-                )
+            judged = [plan for plan in of_target if objective in plan.objectives]
+            why = _too_strict(objective, judged) if judged else "needs a streamed probe"
+            if why:
+                yield f"warning: target {target.name}: slo {objective.name} {why}"
+
+
+def _too_strict(objective: Objective, judged: Sequence[Plan]) -> str | None:
+    interval_seconds = judged[0].interval_seconds
+    probes_per_hour = sum(forecast(plan).probes for plan in judged) * _HOUR_SECONDS / DAY_SECONDS
+    bad_probes = FAST_BURN * (1 - objective.ratio) * probes_per_hour
+    if bad_probes >= LEAST_BAD_PROBES:
+        return None
+    advice = _advice(interval_seconds * bad_probes / LEAST_BAD_PROBES, probes_per_hour)
+    return (
+        f"{objective.ratio:g} is too strict for a probe every {format_duration(interval_seconds)}:"
+        f" the alert on a fast burn needs {LEAST_BAD_PROBES} bad probes in an hour, which is"
+        f" {100 * LEAST_BAD_PROBES / probes_per_hour:.2g} % of all; {advice}"
+    )
 
 
 def _advice(interval_seconds: float, probes_per_hour: float) -> str:

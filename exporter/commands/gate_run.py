@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def run_gate(plans: Sequence[Plan], gate: Gate) -> int:
 
 def _objectives(plans: Sequence[Plan], gate: Gate) -> Wanted:
     """The objectives of each plan. This can fail, so it runs before any tokens are spent."""
-    wanted: Wanted = [(plan, [*_slo(plan)] if gate.of_slo else []) for plan in plans]
+    wanted: Wanted = [(plan, [*plan.objectives] if gate.of_slo else []) for plan in plans]
     if not gate.prometheus:
         return wanted
     try:
@@ -86,11 +86,6 @@ def _objectives(plans: Sequence[Plan], gate: Gate) -> Wanted:
             return [(plan, [*own, *past.objectives(plan)]) for plan, own in wanted]
     except HistoryError as error:
         fail(error)
-
-
-def _slo(plan: Plan) -> Iterator[Objective]:
-    if plan.target.slo:
-        yield from plan.target.slo.objectives()
 
 
 def _show(judged: Judged) -> None:

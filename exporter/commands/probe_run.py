@@ -39,11 +39,11 @@ def judge(path: Path, target: str | None, gate: Gate) -> int:
     config = load(path)
     plans = _named(config, target) if target else config.plans()
     if not gate.of_usual:
-        plans = tuple(plan for plan in plans if plan.target.slo)
+        plans = tuple(plan for plan in plans if plan.objectives)
     if not plans:
         raise click.UsageError(
-            "no target has an slo; add one, such as slo: {success_ratio: 0.99},"
-            " or use --fail-on usual"
+            "no target has an slo that its probes can meet; add one, such as"
+            " slo: {success_ratio: 0.99}, or use --fail-on usual"
         )
     return run_gate(plans, gate)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from exporter.config.output_limit import most_output_tokens
+from exporter.config.slo import Objective, time_to_first_token
 from exporter.config.target import Target
 from exporter.kinds import Probe
 from exporter.prices.price import Price
@@ -80,6 +81,17 @@ class Plan:
     def key(self) -> tuple[str, str]:
         """The names of target and probe, unique in a configuration."""
         return self.target.name, self.probe_name
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The target's objectives that probes of this kind can meet or miss. Only streamed answers
+        have a first token."""
+        slo = self.target.slo
+        return tuple(
+            objective
+            for objective in (slo.objectives() if slo else ())
+            if self.probe.streams or objective.measure is not time_to_first_token
+        )
 
     @property
     def output_tokens(self) -> int:

@@ -211,12 +211,11 @@ def rate_limits(number: Callable[[RateLimit], float | None]) -> Take:
 
 
 def _judged(observation: Observation) -> Flow:
-    slo, result = observation.plan.target.slo, observation.result
-    if slo is None or not observation.counts:
+    if not observation.counts:
         return
     usable = observation.certain and observation.cold is None
-    for objective in slo.objectives():
-        good = objective.met_by(result, usable=usable)
+    for objective in observation.plan.objectives:
+        good = objective.met_by(observation.result, usable=usable)
         if good is not None:
             yield (objective.name,), good
 

@@ -142,8 +142,7 @@ class TargetSeries(Series):
 
     def _show_objectives(self) -> None:
         ratios, thresholds = [], []
-        slo = self._plan.target.slo
-        for objective in slo.objectives() if slo else ():
+        for objective in self._plan.objectives:
             own, seconds = {"slo": objective.name}, objective.threshold_seconds
             ratios.append((own, objective.ratio))
             if seconds is not None:

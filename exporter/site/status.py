@@ -12,7 +12,7 @@ from typing import Any
 
 from exporter.coldness import Waiting
 from exporter.config.plan import Identity, Plan, PlanChange
-from exporter.config.slo import Tally
+from exporter.config.slo import Tally, request_duration, time_to_first_token
 from exporter.observation import Observation
 from exporter.result import SkipReason
 from exporter.site.day import Day
@@ -53,6 +53,13 @@ class StatusRow:
     def history(self) -> tuple[PastProbe, ...]:
         """The latest probes, oldest first."""
         return self.past.latest(HISTORY_LENGTH)
+
+    @property
+    def limit_seconds(self) -> float | None:
+        """The threshold of the objective for ``PastProbe.warm_seconds``, the times in charts."""
+        shown = time_to_first_token if self.plan.probe.streams else request_duration
+        limits = (each.threshold_seconds for each in self.plan.objectives if each.measure is shown)
+        return next(limits, None)
 
     @property
     def kept(self) -> tuple[ProbeDetails, ...]:
@@ -99,8 +106,7 @@ def _lean(latest: Observation) -> Observation:
 
 
 def _tallies(plan: Plan, hour: PastHour) -> tuple[Tally, ...]:
-    slo = plan.target.slo
-    return hour.tallies(slo.objectives()) if slo else ()
+    return hour.tallies(plan.objectives)
 
 
 class Status:

@@ -17,7 +17,10 @@ ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
 
 def warnings(slo: dict[str, Any], **fields: Any) -> list[str]:
     target = {"name": "a", "provider": "openai", "model": "m", "slo": slo, **fields}
-    probes = {name: {"prompt": "x", "max_output_tokens": 9} for name in ("one", "two", "three")}
+    probes: dict[str, Any] = {
+        name: {"prompt": "x", "max_output_tokens": 9} for name in ("one", "two", "three")
+    }
+    probes["listing"] = {"kind": "models", "interval": "30s"}
     settings = {"targets": [{"probes": ["one"], **target}], "probes": probes}
     return list(objective_warnings(Config.model_validate(settings).plans()))
 
@@ -58,6 +61,22 @@ def test_what_is_advised_would_not_be_warned_of(interval: str, ratio: float) -> 
             assert warnings({"success_ratio": ratio}, interval=value) == []
         else:
             assert warnings({"success_ratio": float(value)}, interval=interval) == []
+
+
+FIRST_TOKEN = {"time_to_first_token": {"threshold": "1s", "ratio": 0.98}}
+
+
+def test_only_probes_that_an_objective_applies_to_count_for_it() -> None:
+    slow_chat = {"interval": "10m", "probes": ["one"]}
+    (alone,) = warnings(FIRST_TOKEN, **slow_chat)
+    assert warnings(FIRST_TOKEN, **{**slow_chat, "probes": ["one", "listing"]}) == [alone]
+    assert warnings({"success_ratio": 0.98}, **{**slow_chat, "probes": ["one", "listing"]}) == []
+
+
+def test_an_objective_that_no_probe_can_meet_has_a_warning() -> None:
+    assert warnings(FIRST_TOKEN, probes=["listing"]) == [
+        "warning: target a: slo time_to_first_token needs a streamed probe"
+    ]
 
 
 def test_the_figures_are_the_alerts_own() -> None:

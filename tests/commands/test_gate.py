@@ -75,6 +75,20 @@ def test_what_cannot_be_told_fails_it_only_if_asked_to(config: Path) -> None:
     assert run(*ask, "--fail-on", "unknown").exit_code == 1
 
 
+def test_an_objective_is_asked_only_of_probes_that_it_applies_to(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"""
+defaults: {{max_uncertainty: 30s}}
+probes: {{p: {{prompt: Count.}}, listing: {{kind: models}}}}
+targets:
+  - {{name: good, provider: openai, model: good, base_url: '{url}', probes: [p, listing],
+     slo: {{time_to_first_token: {{threshold: 25s, ratio: 0.8}}}}}}
+""")
+    done = run("probe", "--config", path, "--fail-on", "unknown")
+    assert done.exit_code == 0, done.stdout
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["good/p"]
+
+
 def test_a_target_that_only_fails_does_not_pass_for_want_of_times(tmp_path: Path, url: str) -> None:
     path, junit = tmp_path / "config.yaml", tmp_path / "junit.xml"
     path.write_text(f"""
@@ -95,7 +109,7 @@ targets:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "other"], "no target has an slo; add one"),
+        (["--target", "other"], "no target has an slo that its probes can meet; add one"),
         (["--target", "nobody"], "no target is named 'nobody'"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exporter.kinds import Kind, Models
 from exporter.metrics.registry import Metrics
 from exporter.result import Failure, FailureReason, Timeline
 from tests.metrics.test_metrics import GOOD, MS, plan, samples, value
@@ -74,6 +75,13 @@ def test_there_are_no_series_of_objectives_that_are_not_set() -> None:
     metrics = observed(GOOD, slo={"success_ratio": 0.9})
     slos = {labels.get("slo") for _, labels, _ in samples(metrics.everything())}
     assert slos == {None, "success"}
+
+
+def test_a_list_of_models_has_no_series_for_a_first_token() -> None:
+    metrics = ToldMetrics()
+    metrics.take([replace(plan(slo=SLO), probe=Models(kind=Kind.MODELS))])
+    slos = {labels.get("slo") for _, labels, _ in samples(metrics.everything())}
+    assert slos == {None, "success", "request_duration"}
 
 
 def test_a_reload_moves_the_threshold_and_keeps_the_counts() -> None:

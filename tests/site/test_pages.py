@@ -17,6 +17,7 @@ from exporter.cluster.source import FileSource
 from exporter.coldness import Waiting
 from exporter.config.loading import config_file
 from exporter.config.root import Config
+from exporter.kinds import Kind, Models
 from exporter.observation import Observation
 from exporter.result import ConnectionPhases, FailureReason, Timeline
 from exporter.settings.redaction import remember
@@ -108,6 +109,26 @@ def test_the_legend_explains_only_what_is_drawn() -> None:
     assert legend(status) == drawn
     status.observe(drawn_out(success(asked), 300, 320, sent=100, end=320, uncertainty=90))
     assert legend(status) == [*drawn[:2], "uncertainty", *drawn[2:]]
+
+
+def test_the_chart_shows_the_objective_for_the_time_that_it_draws() -> None:
+    limits = {
+        "time_to_first_token": {"threshold": "20s", "ratio": 0.9},
+        "request_duration": {"threshold": "40s", "ratio": 0.9},
+    }
+    chat = plan(slo=limits)
+    listing = replace(chat, probe=Models(kind=Kind.MODELS))
+    for asked, first_token, top, drawn in (
+        (chat, 300 * MS, "20.00 s", "time to first token; dashed: objective"),
+        (listing, None, "40.00 s", "total time; dashed: objective"),
+    ):
+        status = status_of(asked)
+        for _ in range(2):
+            line = Timeline(start=0, sent=0, first_token=first_token, end=900 * MS)
+            answered = success(asked)
+            status.observe(replace(answered, result=replace(answered.result, timeline=line)))
+        assert f" {top} " in text(shown(status))
+        assert drawn in text(shown(status))
 
 
 @pytest.mark.parametrize("longest_ms", [1, 3, 17, 420, 999, 1_000, 31_000, 600_000])

@@ -193,7 +193,7 @@ def test_a_sparkline_says_in_words_what_it_shows() -> None:
     drawn = Sparkline.of(samples(0.2, 0.4, None, 1.25))
     assert drawn is not None
     assert drawn.description == (
-        "last 4 probes: 1 failed; time to first token from 0.2 s to 1.25 s, median 0.4 s"
+        "last 4 probes: 1 failed; times from 0.2 s to 1.25 s, median 0.4 s"
     )
 
 

@@ -17,7 +17,7 @@ HEIGHT = 22
 
 @dataclass(frozen=True, slots=True)
 class Sparkline:
-    """SVG path data of times to first token, newest at the right edge, zero at the bottom."""
+    """SVG path data of times, newest at the right edge, zero at the bottom."""
 
     line: str
     """The times of successes; interrupted by failures."""
@@ -95,5 +95,5 @@ def _describe(history: Sequence[PastProbe]) -> str:
         low, middle, high = (
             f"{t:.3g} s" for t in (min(times), statistics.median(times), max(times))
         )
-        text += f"; time to first token from {low} to {high}, median {middle}"
+        text += f"; times from {low} to {high}, median {middle}"
     return text

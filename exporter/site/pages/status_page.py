@@ -124,8 +124,6 @@ class Line:
     def of(cls, row: StatusRow, judgement: Judgement, now: float, probing: bool = True) -> Line:
         cold, last = row.last_cold, next(iter(row.past.latest(1)), None)
         late = is_late(row, now)
-        slo = row.plan.target.slo
-        first = slo and slo.time_to_first_token
         return cls(
             id=_id(row),
             row=row,
@@ -137,7 +135,7 @@ class Line:
             ),
             cold_start=_cold_start(cold.cold) if cold and cold.cold else "",
             cold_start_at=cold.result.finished_at if cold else None,
-            sparkline=Sparkline.of(row.history, first.threshold if first else None),
+            sparkline=Sparkline.of(row.history, row.limit_seconds),
             last_at=row.last.result.finished_at if row.last else None,
             next_at=next_probe_at(row, now) if probing else None,
             late=late,

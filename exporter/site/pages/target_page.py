@@ -123,8 +123,6 @@ class Part:
         scale = Scale.of(row.kept)
         probes = [(kept, Drawing.of(kept, scale)) for kept in row.kept]
         drawn = dict.fromkeys(bar.kind for _, drawing in probes for bar in drawing.bars)
-        slo = row.plan.target.slo
-        first = slo and slo.time_to_first_token
         return cls(
             id=f"probe-{number}",
             row=row,
@@ -132,7 +130,7 @@ class Part:
             since=failing_since(row) if judgement.state is State.FAILING else None,
             runbook=runbook_url(condition, judgement.runbook),
             next_at=None if condition.stands_by else next_probe_at(row, now),
-            chart=Chart.of(row.past, first.threshold if first else None),
+            chart=Chart.of(row.past, row.limit_seconds),
             probes=probes,
             marks=scale.marks,
             kinds=[kind for kind in drawn if kind != "send"],
