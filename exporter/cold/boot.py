@@ -37,11 +37,6 @@ class BootRecord:
         self._ended: dict[BootPhase, int] = {}
 
     @property
-    def began_at(self) -> float:
-        """Unix seconds."""
-        return time.time() - self.elapsed_seconds
-
-    @property
     def elapsed_seconds(self) -> float:
         return (time.monotonic_ns() - self.began_ns) / NANOSECONDS
 
@@ -128,7 +123,7 @@ class BootWatch:
         self._waiting(self.boot, detail)
 
     def _waiting(self, boot: BootRecord, detail: str) -> None:
-        self._waiting_targets.not_ready(self.plan.target.name, boot.began_at, detail)
+        self._waiting_targets.not_ready(self.plan.target.name, boot.began_ns, detail)
 
     def _note(self, phase: BootPhase, at_ns: int | None) -> None:
         boot = self.boot

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -74,8 +73,8 @@ class ColdProbe:
         if failure and (not_ready or _was_held_to_the_end(result, failure)):
             failure = self._not_ready(failure)
         if failure and failure.reason is FailureReason.NOT_READY:
-            since = time.time() - self._sequence.elapsed_seconds
-            self._waiting_targets.not_ready(plan.target.name, since, failure.detail)
+            began_ns = self._sequence.began_ns
+            self._waiting_targets.not_ready(plan.target.name, began_ns, failure.detail)
         else:
             self._waiting_targets.ready(plan.target.name)
         if self._goes_on:

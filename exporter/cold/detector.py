@@ -112,9 +112,8 @@ class ColdDetector:
             return
         past.sequence = past.sequence or ColdSequence(after_idle=False)
         past.sequence.take(result)
-        since = time.time() - past.sequence.elapsed_seconds
         detail = result.failure.detail if result.failure else ""
-        self._waiting_targets.not_ready(plan.target.name, since, detail)
+        self._waiting_targets.not_ready(plan.target.name, past.sequence.began_ns, detail)
 
     def _coldness(
         self, observation: Observation, past: _Past, idle_seconds: float | None

@@ -60,22 +60,26 @@ class ColdSequence:
     def __init__(self, *, after_idle: bool) -> None:
         """:param after_idle: whether an idle period came before the sequence."""
         self._after_idle = after_idle
-        self._began_ns: int | None = None
+        self._first_ns: int | None = None
         self._signal: ColdSignal | None = None
         self.attempts = 0
 
     @property
+    def began_ns(self) -> int:
+        """When the first attempt was sent, monotonic nanoseconds; now before that."""
+        return time.monotonic_ns() if self._first_ns is None else self._first_ns
+
+    @property
     def elapsed_seconds(self) -> float:
         """Seconds since the first attempt was sent; 0 before that."""
-        if self._began_ns is None:
-            return 0.0
-        return (time.monotonic_ns() - self._began_ns) / NANOSECONDS
+        began_ns = self.began_ns
+        return (time.monotonic_ns() - began_ns) / NANOSECONDS
 
     def take(self, result: ProbeResult) -> bool:
         """Record an attempt, and return whether it found the model not ready."""
         self.attempts += 1
-        if self._began_ns is None:
-            self._began_ns = result.timeline.sent or result.timeline.start
+        if self._first_ns is None:
+            self._first_ns = result.timeline.sent or result.timeline.start
         sign = sign_of(result, expected=self._after_idle)
         self._signal = self._signal or sign
         return sign is not None
@@ -96,9 +100,9 @@ class ColdSequence:
 
     def _duration_seconds(self, result: ProbeResult) -> float | None:
         first_token = result.timeline.first_output
-        if result.failure or first_token is None or self._began_ns is None:
+        if result.failure or first_token is None or self._first_ns is None:
             return None
-        return (first_token - self._began_ns) / NANOSECONDS
+        return (first_token - self._first_ns) / NANOSECONDS
 
 
 def _signal_of_success(duration: float | None, result: ProbeResult, warm: WarmTimes) -> ColdSignal:

@@ -167,4 +167,4 @@ class ColdStarts:
 
     def _set_idle(self, group: Group, why: str) -> None:
         for target in group.targets:
-            self._waiting_targets.idle(target, time.time(), why)
+            self._waiting_targets.idle(target, why)

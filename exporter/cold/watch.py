@@ -74,8 +74,10 @@ class ColdWatch:
         self._boots.stop()
 
     def realign(self) -> None:
-        """Align cold starts with their schedule again after the system clock has changed."""
+        """Align cold starts with their schedule again, and correct the times since when targets
+        are waited for, after the system clock has changed."""
         self._cold_starts.realign()
+        self._waiting_targets.realign()
 
     def _is_taken(self, plan: Plan) -> bool:
         """Whether a probe of a plan is running, or its provider wants no probe yet."""

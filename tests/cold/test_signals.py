@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,22 @@ async def test_any_other_failure_ends_a_cold_probe_as_what_it_is() -> None:
             assert len(simulator.ledger) == 1
     assert result.failure is not None
     assert result.failure.reason is FailureReason.AUTH
+
+
+async def test_the_time_since_when_a_model_is_not_ready_follows_the_system_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine without a battery starts with an old time, and sets it while a model loads."""
+    step, clock = 30 * 86_400.0, time.time
+    async with Simulator({"m": Script(fault=NOT_READY)}) as simulator:
+        (plan,) = plans_of(target(simulator))
+        async with rig(plan) as run:
+            await run.cold.probe(plan)
+            since = run.value(NOT_READY_SINCE)
+            with monkeypatch.context() as patch:
+                patch.setattr(time, "time", lambda: clock() + step)
+                run.cold.realign()
+            assert run.value(NOT_READY_SINCE) - since == pytest.approx(step, abs=60)
 
 
 async def test_a_cold_probe_that_fails_otherwise_leaves_no_model_not_ready() -> None:
