@@ -182,8 +182,9 @@ def _servers(plans: Iterable[Plan]) -> Iterator[str]:
     """The assumptions about servers that are paid by the hour, where probes cost nothing extra."""
     for (plan, *_), _load in by_target(plans):
         if isinstance(plan.price, ServerPrice):
-            usd, streams = plan.price.usd_per_hour, plan.price.concurrency
+            usd, streams = plan.price.usd_per_hour, plan.price.concurrency.normalize()
+            requests = "request" if streams == 1 else "requests"
             yield (
                 f"Server of {plan.target.name}: {usd:.2f} USD per hour with or without probes;"
-                f" the estimate assumes {streams.normalize():f} concurrent requests."
+                f" the estimate assumes {streams:f} concurrent {requests}."
             )

@@ -15,4 +15,4 @@ def demo(listen: str) -> None:
 
     It needs no configuration and no network access.
     """
-    serve(run_demo(listen))
+    serve(run_demo(listen), "--listen")

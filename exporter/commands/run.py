@@ -35,7 +35,7 @@ def run(path: Path, shard: Shard) -> None:
 
     The same port serves the status pages and the API.
     """
-    serve(_run_exporter(path, shard))
+    serve(_run_exporter(path, shard), "web.listen")
 
 
 async def _run_exporter(path: Path, shard: Shard) -> None:

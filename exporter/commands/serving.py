@@ -17,16 +17,21 @@ from exporter.process import loop
 from exporter.process.log_thread import UnheardLog, logs_in_thread
 from exporter.settings.explain import explain
 from exporter.settings.mistakes import ConfigError
-from exporter.site.server import WebError
+from exporter.site.server import ListenError, WebError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def serve(main: Coroutine[Any, Any, None]) -> NoReturn:
+def serve(main: Coroutine[Any, Any, None], address_set_by: str) -> NoReturn:
     """Run an exporter until it ends, and exit. If it can't start, print the reason and exit with
-    code 1."""
+    code 1.
+
+    :param address_set_by: the setting or option with the address.
+    """
     try:
         loop.run(_to_the_end(main))
+    except ListenError as error:
+        fail(f"{error}; choose another address with {address_set_by}")
     except (ConfigError, WebError) as error:
         fail(error)
 

@@ -54,4 +54,4 @@ def simulate(listen: str, faults: Mapping[str, Fault]) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
     except OSError as error:
-        fail(error)
+        fail(error.strerror or error)

@@ -39,7 +39,7 @@ from exporter.providers.presets import PRESETS
 from exporter.providers.tools import dashscope_tools
 from exporter.providers.turns import data_url, openai_messages, response_format
 from exporter.providers.usage import Counter, InputOutputUsage
-from exporter.providers.wire import Few, IfObject, Wire, excerpt, merged, parse, parse_if
+from exporter.providers.wire import Few, IfObject, OrEmpty, Wire, excerpt, merged, parse, parse_if
 from exporter.result import Failure
 
 _SERVER = PRESETS["dashscope"]
@@ -52,7 +52,7 @@ _SEEING_SERVICE = "/services/aigc/multimodal-generation/generation"
 
 
 class _Choice(Wire):
-    message: Delta | None = None  # as in Chat Completions; multimodal models send parts
+    message: OrEmpty[Delta] = None  # as in Chat Completions; multimodal models send parts
     finish_reason: Text = None  # the string "null" until there is one
     logprobs: object = None
 

@@ -46,7 +46,9 @@ from exporter.providers.usage import Counter, counted
 from exporter.providers.wire import (
     CamelWire,
     Few,
+    IfObject,
     LenientCount,
+    OrEmpty,
     count,
     excerpt,
     merged,
@@ -98,7 +100,7 @@ class _Content(CamelWire):
 
 
 class _Candidate(CamelWire):
-    content: _Content | None = None
+    content: OrEmpty[_Content] = None
     finish_reason: Text = None
     finish_message: Text = None
     logprobs_result: object = None
@@ -155,8 +157,8 @@ class _Chunk(_Body):
     """GenerateContentResponse"""
 
     candidates: Annotated[list[_Candidate], Field(max_length=_MAX_CANDIDATES)] | None = None
-    prompt_feedback: _PromptFeedback | None = None
-    usage_metadata: _UsageMetadata | None = None
+    prompt_feedback: OrEmpty[_PromptFeedback] = None
+    usage_metadata: IfObject[_UsageMetadata] = None
     model_version: Text = None
     response_id: Text = None
     error: GoogleError | None = None

@@ -39,7 +39,16 @@ from exporter.providers.presets import COMPATIBLE, Preset
 from exporter.providers.tools import openai_tools
 from exporter.providers.turns import openai_messages, response_format
 from exporter.providers.usage import ChatUsage, Counter
-from exporter.providers.wire import Few, IfObject, LenientCount, Wire, excerpt, merged, parse
+from exporter.providers.wire import (
+    Few,
+    IfObject,
+    LenientCount,
+    OrEmpty,
+    Wire,
+    excerpt,
+    merged,
+    parse,
+)
 from exporter.result import Failure
 
 END_MARKER = b"[DONE]"
@@ -115,7 +124,7 @@ class Delta(Wire):
 
 
 class _Choice(Wire):
-    delta: Delta | None = None  # absent in Azure's late content-filter annotations
+    delta: OrEmpty[Delta] = None  # absent in Azure's late content-filter annotations
     finish_reason: Text = None
     native_finish_reason: Text = None  # OpenRouter: the finish reason of the upstream server
     usage: IfObject[ChatUsage] = None  # Moonshot

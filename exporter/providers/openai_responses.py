@@ -45,6 +45,8 @@ from exporter.providers.wire import IfObject, LenientCount, Wire, excerpt, parse
 _SUMMARY = "response.reasoning_summary_text.delta"
 _ARGUMENTS = "response.function_call_arguments.delta"
 _ADDED = "response.output_item.added"
+_MAX_ITEMS = 256
+"""The most items whose positions are remembered. Answers have a few."""
 
 _KIND_BY_DELTA = {
     "response.reasoning_text.delta": OutputKind.REASONING,  # open-weight models
@@ -243,12 +245,16 @@ class _ResponseStream:
         at, identity = event.output_index, event.identity
         if identity is None:
             return at
-        if kind == _ADDED or identity not in self._places:
-            self._places[identity] = next(self._numbers) if at is None else at
-        return self._places[identity]
+        place = None if kind == _ADDED else self._places.get(identity)
+        if place is None:
+            place = next(self._numbers) if at is None else at
+            if len(self._places) < _MAX_ITEMS:
+                self._places[identity] = place
+        return place
 
     def _delta(self, kind: str, output: OutputKind, text: str, at: int | None) -> Output:
-        self._streamed.add((kind, at))
+        if len(self._streamed) < _MAX_ITEMS:
+            self._streamed.add((kind, at))
         call = CallPiece(self._names.get(at), text, at) if kind == _ARGUMENTS else None
         return Output(output, text, is_summary=kind == _SUMMARY, call=call)
 

@@ -38,7 +38,15 @@ def _as_object(value: object) -> object:
 
 
 IfObject = Annotated[T | None, BeforeValidator(_as_object)]
-"""An object that counts as missing if it's anything else. PHP and Lua encode an empty object as a
+"""An object that counts as missing if it's anything else."""
+
+
+def _unless_empty(value: object) -> object:
+    return None if value == [] else value
+
+
+OrEmpty = Annotated[T | None, BeforeValidator(_unless_empty)]
+"""An object, or an empty list, which counts as missing. PHP and Lua encode an empty object as a
 list."""
 
 _MAX_MENDED_BYTES = 16 << 10

@@ -32,6 +32,10 @@ class WebError(Exception):
     """The web server cannot be started; the message is for the user."""
 
 
+class ListenError(WebError):
+    """The address isn't available."""
+
+
 class _Server(uvicorn.Server):
     """Closes expired connections ten times a second."""
 
@@ -107,9 +111,7 @@ def _listen(web: Web) -> socket.socket:
         )
     except OSError as error:
         why, _, _ = (error.strerror or str(error)).partition(" (while")  # Python's own addition
-        raise WebError(
-            f"cannot listen on {web.listen}: {why}; choose another address with web.listen"
-        ) from error
+        raise ListenError(f"cannot listen on {web.listen}: {why}") from error
 
 
 def _url(scheme: str, listening: socket.socket) -> str:

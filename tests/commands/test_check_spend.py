@@ -63,12 +63,16 @@ def test_several_answers_count_in_the_spend() -> None:
     assert usd_per_day(configure({"name": "a", "extra_body": {"n": 3}})) == Decimal("2.18016")
 
 
-def test_your_own_server_costs_no_more_when_probed() -> None:
-    server = {"usd_per_hour": 4, "gpus": 2, "concurrency": 16}
+@pytest.mark.parametrize(
+    ("concurrency", "assumed"),
+    [(16, "16 concurrent requests"), (1, "1 concurrent request"), (2.5, "2.5 concurrent requests")],
+)
+def test_your_own_server_costs_no_more_when_probed(concurrency: float, assumed: str) -> None:
+    server = {"usd_per_hour": 4, "gpus": 2, "concurrency": concurrency}
     text = report(configure({"name": "a"}, {"name": "own", "price": server}))
     assert "Spend: 0.74 USD per day" in text
     server_line = "Server of own: 8.00 USD per hour with or without probes; the estimate assumes"
-    assert f"{server_line} 16 concurrent requests.\n" in text
+    assert f"{server_line} {assumed}.\n" in text
 
 
 @pytest.mark.parametrize(

@@ -311,3 +311,24 @@ def test_help_needs_none_of_what_extras_install() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert "--baseline" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (("demo", "--listen"), "; choose another address with --listen"),
+        (("simulate", "--listen"), ""),
+        (("run", "--config"), "; choose another address with web.listen"),
+    ],
+)
+def test_an_address_in_use_comes_with_what_to_change(
+    tmp_path: Path, command: tuple[str, str], advice: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = tmp_path / "config.yaml"
+        config.write_text(f"web: {{listen: '{address}'}}\n{MINIMAL}")
+        done = cli(*command, config if command[0] == "run" else address)
+    assert done.returncode == 1
+    told = f"cannot listen on {address}: Address already in use{advice}"
+    assert done.stderr.splitlines()[-1] == told

@@ -531,10 +531,7 @@ def test_an_address_in_use_is_a_clear_error(exporter: Exporter) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(WebError) as caught:
             WebServer(exporter, Web(listen=address)).start()
-    assert str(caught.value) == (
-        f"cannot listen on {address}: Address already in use; "
-        "choose another address with web.listen"
-    )
+    assert str(caught.value) == f"cannot listen on {address}: Address already in use"
 
 
 def test_an_unusable_web_configuration_is_a_clear_error(exporter: Exporter, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from exporter.providers.asks import Ranking, Vectors
 from exporter.providers.base import (
     Event,
     Failed,
+    Finished,
     Output,
     OutputKind,
     Replied,
@@ -52,6 +53,7 @@ def messages(start: object, end: object) -> bytes:
     )
 
 
+NOTHING: dict[str, Any] = {"usageMetadata": [], "promptFeedback": []}
 HI = {"choices": [{"delta": {"content": "Hi"}}]}
 DONE = {"type": "response.completed", "response": {"status": "completed", "usage": []}}
 
@@ -64,10 +66,26 @@ DONE = {"type": "response.completed", "response": {"status": "completed", "usage
         (OpenAIResponses(), sse({"type": "response.output_text.delta", "delta": "Hi"}, DONE)),
         (Anthropic(), messages([], [])),
         (DashScope(), sse({"output": {"text": "Hi"}, "usage": []})),
+        (Gemini(), sse({"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]} | NOTHING)),
     ],
 )
 def test_an_empty_list_in_place_of_the_usage_is_no_usage(dialect: Any, body: bytes) -> None:
     assert answered(dialect, body) == ("Hi", None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "chunk"),
+    [
+        (OpenAI(), {"choices": [{"delta": [], "finish_reason": "stop"}]}),
+        (Gemini(), {"candidates": [{"content": [], "finishReason": "stop"}]}),
+        (DashScope(), {"output": {"choices": [{"message": [], "finish_reason": "stop"}]}}),
+    ],
+)
+def test_an_empty_list_in_place_of_the_last_piece_is_no_output(
+    dialect: Any, chunk: dict[str, Any]
+) -> None:
+    """Bailu sends it before and at the end."""
+    assert Finished("stop") in events_of(dialect, sse(chunk))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ def test_a_streamed_text_is_not_repeated_by_its_end(
 ) -> None:
     body = sse(text("delta", delta="One", **delta), text("done", text="One", **done))
     assert text_of(events_of(OpenAIResponses(), body)) == "One"
+
+
+def test_ids_that_change_with_each_event_take_no_memory() -> None:
+    decoder = OpenAIResponses().decoder()
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            decoder.feed(sse(text("delta", delta="1", item_id=f"{number:0>64}", output_index=0)))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1 << 20
+    end = sse(text("done", text="1" * 20_000, item_id="end", output_index=0))
+    assert decoder.feed(end) == []
 
 
 def start(identity: dict[str, str], **at: int) -> dict[str, Any]:
