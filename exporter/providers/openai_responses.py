@@ -121,7 +121,7 @@ class _Event(ErrorObject):
 
     # An error event is an error object (as in the API reference), or contains one.
     delta: object = None  # a string for output, but an object for the output of a shell
-    whole: object = Field(None, validation_alias=AliasChoices("text", "refusal"))
+    whole: object = Field(None, validation_alias=AliasChoices("text", "refusal", "arguments"))
     item: IfObject[_Item] = None
     item_id: Text = None
     output_index: LenientCount | None = None
@@ -223,6 +223,8 @@ class _ResponseStream:
             is_streamed = self._ends(delta, self._place(kind, event))
             if isinstance(event.whole, str) and event.whole and not is_streamed:
                 yield Output(_KIND_BY_DELTA[delta], event.whole, is_summary=delta == _SUMMARY)
+        elif kind == "response.function_call_arguments.done":
+            yield from self._arguments(event.whole, self._place(kind, event))
         elif event.item and event.item.type == "function_call":
             yield from self._call(kind, event.item, self._place(kind, event))
         elif kind == "error" or event.error:
@@ -264,6 +266,12 @@ class _ResponseStream:
         is_streamed = (delta, at) in self._streamed
         self._streamed.discard((delta, at))
         return is_streamed
+
+    def _arguments(self, whole: object, at: int | None) -> Iterator[Event]:
+        """Handle whole arguments, which some models send without deltas (gpt-5.3-codex-spark)."""
+        is_new = self._names.get(at) and (_ARGUMENTS, at) not in self._streamed
+        if isinstance(whole, str) and whole and is_new:
+            yield self._delta(_ARGUMENTS, OutputKind.TOOL, whole, at)
 
     def _call(self, kind: str, item: _Item, at: int | None) -> Iterator[Event]:
         """Handle the start or the end of a call. Some servers stream nothing in between."""

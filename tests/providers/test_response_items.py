@@ -81,6 +81,10 @@ def piece(item_id: str, text: str, **at: int) -> dict[str, Any]:
     return {"type": f"{ARGUMENTS}.delta", "item_id": item_id, "delta": text, **at}
 
 
+def whole(item_id: str, arguments: str, **at: int) -> dict[str, Any]:
+    return {"type": f"{ARGUMENTS}.done", "item_id": item_id, "arguments": arguments, **at}
+
+
 def end(arguments: str, identity: dict[str, str], **at: int) -> dict[str, Any]:
     item = {"type": "function_call", "arguments": arguments, **identity}
     return {"type": "response.output_item.done", "item": item, **at}
@@ -89,6 +93,7 @@ def end(arguments: str, identity: dict[str, str], **at: int) -> dict[str, Any]:
 ADD, SUB = ToolCall("add", '{"a":1}'), ToolCall("sub", '{"b":2}')
 # llama.cpp sends no positions, and the ID of a call under another name.
 LLAMA = [{"call_id": "fc_1", "name": "add"}, {"call_id": "fc_2", "name": "sub"}]
+OPENAI = [{"id": "fc_1", "name": "add"}, {"id": "fc_2", "name": "sub"}]
 SAME = [{"id": "fc", "name": "add"}, {"id": "fc", "name": "sub"}]
 
 
@@ -116,6 +121,18 @@ SAME = [{"id": "fc", "name": "add"}, {"id": "fc", "name": "sub"}]
             *(end(SUB.arguments, SAME[1], output_index=1),),
         ],
         [
+            *(start(OPENAI[0], output_index=0), whole("fc_1", ADD.arguments, output_index=0)),
+            *(end("", OPENAI[0], output_index=0), start(OPENAI[1], output_index=1)),
+            *(whole("fc_2", SUB.arguments, output_index=1),),
+        ],
+        [
+            *(start(OPENAI[0], output_index=0), piece("fc_1", ADD.arguments, output_index=0)),
+            *(whole("fc_1", ADD.arguments, output_index=0),),
+            *(end(ADD.arguments, OPENAI[0], output_index=0),),
+            *(whole("fc_2", SUB.arguments, output_index=1),),
+            *(end(SUB.arguments, OPENAI[1], output_index=1),),
+        ],
+        [
             *(start({"id": "fc_1", "call_id": "x", "name": "add"}, output_index=1),),
             *(piece("fc_1", ADD.arguments, output_index=1),),
             # vLLM: another ID of the call, and the position of the next item
@@ -125,7 +142,10 @@ SAME = [{"id": "fc", "name": "add"}, {"id": "fc", "name": "sub"}]
             *(end(SUB.arguments, {"item_id": "fc_2", "call_id": "w"}, output_index=3),),
         ],
     ],
-    ids=["llama.cpp", "at the same time", "one comes whole", "one ID", "vLLM"],
+    ids=[
+        *("llama.cpp", "at the same time", "one comes whole", "one ID"),
+        *("no deltas", "no start", "vLLM"),
+    ],
 )
 def test_arguments_belong_to_the_call_of_their_item(events: list[dict[str, Any]]) -> None:
     assert calls_in(OpenAIResponses(), sse(*events)) == (ADD, SUB)
