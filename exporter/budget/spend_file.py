@@ -14,7 +14,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.budget.spending import Day
-from exporter.settings.files import regular_bytes, replace_bytes
+from exporter.settings.files import regular_bytes, replace_bytes, set_aside
 
 MAX_FILE_BYTES = 4 << 20
 _MAX_USD = 10**12
@@ -45,6 +45,8 @@ class _State(BaseModel):
 def read_day(path: Path) -> Day | None:
     """Read the spend in a file; return ``None`` if the file doesn't exist.
 
+    A file with other content is renamed: ``.broken`` is appended to its name.
+
     :raises SpendFileError: the file can't be read or isn't a spend file.
     """
     try:
@@ -54,7 +56,8 @@ def read_day(path: Path) -> Day | None:
     except OSError as error:
         raise SpendFileError(f"{path}: {error.strerror}") from None
     except ValidationError:
-        raise SpendFileError(f"{path}: is not a spend file of this exporter") from None
+        why = f"is not a spend file of this exporter, kept as {set_aside(path).name}"
+        raise SpendFileError(f"{path}: {why}") from None
     return state.restored()
 
 

@@ -7,7 +7,6 @@ Each probe that compares answers has its own file, so that a broken file affects
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from exporter.config.plan import Plan
 from exporter.metrics.behaviour import Remembered
-from exporter.settings.files import regular_bytes, replace_bytes
+from exporter.settings.files import regular_bytes, replace_bytes, set_aside
 
 MAX_FILE_BYTES = 16 << 20
 """More than twice the size of 64 prompts with 96 answers each and ten tokens per answer."""
@@ -65,7 +64,7 @@ def read_past(file: Path) -> Past | None:
 
     A file with other content is renamed: ``.broken`` is appended to its name.
 
-    :raises PastFileError: the file can't be read, or was renamed.
+    :raises PastFileError: the file can't be read, or has other content.
     """
     try:
         return _PAST.validate_json(regular_bytes(file, MAX_FILE_BYTES))
@@ -74,10 +73,7 @@ def read_past(file: Path) -> Past | None:
     except OSError as error:
         raise PastFileError(f"{file}: {error.strerror}") from None
     except ValidationError:
-        aside = file.with_name(f"{file.name}.broken")
-        with suppress(OSError):
-            file.replace(aside)
-        raise PastFileError(f"{file}: invalid file, renamed to {aside.name}") from None
+        raise PastFileError(f"{file}: invalid file, kept as {set_aside(file).name}") from None
 
 
 def write_past(file: Path, past: Past) -> None:

@@ -87,6 +87,19 @@ def replace_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+def set_aside(path: Path) -> Path:
+    """Append ``.broken`` to the name of a file with unexpected content, so that nobody overwrites
+    it.
+
+    Returns its new path, or the old one if it can't be renamed.
+    """
+    aside = path.with_name(f"{path.name}.broken")
+    try:
+        return path.replace(aside)
+    except OSError:
+        return path
+
+
 def _must_be_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "not a regular file")

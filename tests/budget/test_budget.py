@@ -365,6 +365,7 @@ async def test_a_spoilt_state_file_counts_as_a_spent_budget(tmp_path: Path, cont
     assert value(metrics, "inference_target_budget_spent_usd", target="t") == 0.5
     clock[0] += DAY
     assert money.affords(config.plans()[0])
+    assert (tmp_path / "spent.json.broken").read_text() == content
 
 
 def test_an_unknown_spend_stays_unknown_when_a_reload_raises_the_budgets(tmp_path: Path) -> None:
