@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.running import MEASURED_CORE, favour
+from benchmarks.running import favour, session
 
 _STEPS, _TRIES = 300, 3
 _PAUSE_SECONDS = 0.02
@@ -101,17 +100,9 @@ def speed_log() -> Iterator[SpeedLog]:
     """Sample the speed of the measured core during the block."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "speed")
-        with (
-            file.open("wb") as output,
-            subprocess.Popen(
-                [sys.executable, "-m", __name__], stdout=output, start_new_session=True
-            ) as sampler,
-        ):
+        with session([sys.executable, "-m", __name__], file) as sampler:
             favour(sampler.pid)
-            try:
-                yield SpeedLog(file)
-            finally:
-                sampler.terminate()
+            yield SpeedLog(file)
 
 
 def _loop_seconds() -> float:
@@ -123,7 +114,6 @@ def _loop_seconds() -> float:
 
 
 def _sample() -> None:
-    os.sched_setaffinity(0, {MEASURED_CORE})
     while True:
         took = min(_loop_seconds() for _ in range(_TRIES))
         os.write(sys.stdout.fileno(), f"{time.monotonic()} {took}\n".encode())

@@ -118,9 +118,10 @@ def watch(truth: Truth, running: Running, seconds: float, scraped: bool) -> Watc
             raise ClientFailed
         over_at = time.monotonic() + seconds
         with ThreadPoolExecutor(1) as beside:
-            if scraped:
-                beside.submit(scrape)
+            scraping = beside.submit(scrape) if scraped else None
             slices += slices_until(over_at, running)
+            if scraping:
+                scraping.result()
         answers += len(truth.sends())
     return Watched(answers, slices)
 
