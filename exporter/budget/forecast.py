@@ -41,10 +41,15 @@ class Forecast:
 NOTHING = Forecast(0, 0, 0, Decimal())
 
 
+def grouped(plans: Iterable[Plan]) -> Iterator[list[Plan]]:
+    """Yield the plans of each target."""
+    for _, of_target in groupby(plans, key=lambda plan: plan.target.name):
+        yield list(of_target)
+
+
 def by_target(plans: Iterable[Plan]) -> Iterator[tuple[list[Plan], Forecast]]:
     """Yield the plans of each target with their combined forecast."""
-    for _, group in groupby(plans, key=lambda plan: plan.target.name):
-        of_target = list(group)
+    for of_target in grouped(plans):
         yield of_target, sum(map(forecast, of_target), NOTHING)
 
 

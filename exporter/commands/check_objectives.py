@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from exporter.budget.forecast import DAY_SECONDS, by_target, forecast
+from exporter.budget.forecast import DAY_SECONDS, forecast, grouped
 from exporter.config.plan import Plan
 from exporter.config.slo import Objective
 from exporter.settings.units import format_duration
@@ -21,7 +21,7 @@ def objective_warnings(plans: Sequence[Plan]) -> Iterator[str]:
     """Yield a warning for each objective that no probe can meet or miss, and for each whose fast
     burn over an hour is fewer bad probes than the alerts require. All probes of a target that the
     objective applies to count together, as they do in the alerts."""
-    for of_target, _ in by_target(plans):
+    for of_target in grouped(plans):
         target = of_target[0].target
         for objective in target.slo.objectives() if target.slo else ():
             judged = [plan for plan in of_target if objective in plan.objectives]

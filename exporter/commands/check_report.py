@@ -14,6 +14,7 @@ from exporter.budget.forecast import (
     Forecast,
     by_target,
     confirming_forecast,
+    grouped,
 )
 from exporter.commands.check_savings import savings
 from exporter.commands.check_warnings import warnings
@@ -180,7 +181,7 @@ def _budget(whose: str, usd_per_day: float, plans: Iterable[Plan]) -> str:
 
 def _servers(plans: Iterable[Plan]) -> Iterator[str]:
     """The assumptions about servers that are paid by the hour, where probes cost nothing extra."""
-    for (plan, *_), _load in by_target(plans):
+    for plan, *_ in grouped(plans):
         if isinstance(plan.price, ServerPrice):
             usd, streams = plan.price.usd_per_hour, plan.price.concurrency.normalize()
             requests = "request" if streams == 1 else "requests"

@@ -17,7 +17,7 @@ from exporter.observation import Observation
 from exporter.result import SkipReason
 from exporter.site.day import Day
 from exporter.site.details import KEPT_FAILURES, KEPT_SUCCESSES, ProbeDetails
-from exporter.site.past import HISTORY_LENGTH, PastHour, PastProbe, PastProbes, PeriodSummary
+from exporter.site.past import HISTORY_LENGTH, PastProbe, PastProbes, PeriodSummary
 
 __all__ = ["HISTORY_LENGTH", "PastProbe", "Status", "StatusRow"]
 
@@ -79,7 +79,7 @@ class StatusRow:
             past=past,
             hour=hour,
             day=hour if hour.probes == of_day.probes else of_day,
-            tallies=_tallies(self.plan, last_hour),
+            tallies=last_hour.tallies(self.plan.objectives),
             last_cold=latest if probe.cold and probe.success else self.last_cold,
             skipped=None,
         )
@@ -96,17 +96,13 @@ class StatusRow:
 
     def with_plan(self, plan: Plan) -> StatusRow:
         """This row with changed settings, and its history evaluated again."""
-        return replace(self, plan=plan, tallies=_tallies(plan, self.past.last_hour()))
+        return replace(self, plan=plan, tallies=self.past.last_hour().tallies(plan.objectives))
 
 
 def _lean(latest: Observation) -> Observation:
     """The observation without its arrivals and body, which ``ProbeDetails`` has in less space."""
     timeline = replace(latest.result.timeline, arrivals=())
     return replace(latest, result=replace(latest.result, timeline=timeline, body=""))
-
-
-def _tallies(plan: Plan, hour: PastHour) -> tuple[Tally, ...]:
-    return hour.tallies(plan.objectives)
 
 
 class Status:
